@@ -1,0 +1,32 @@
+"""A neural video codec: the `.nrv` format, its encoder and its decoder.
+
+Nothing here has to do with NVIDIA's NVENC and NVDEC. `Decoder` and `encode` are imported when
+they are first used, so that reading a file never loads the encoder.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nvcodec.version import __version__
+
+if TYPE_CHECKING:
+    from nvcodec.decode.decoder import Decoder
+    from nvcodec.decode.frame import Frame
+    from nvcodec.encode.encoder import encode
+
+__all__ = ["Decoder", "Frame", "__version__", "encode"]
+
+_HOMES = {
+    "Decoder": "nvcodec.decode.decoder",
+    "Frame": "nvcodec.decode.frame",
+    "encode": "nvcodec.encode.encoder",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

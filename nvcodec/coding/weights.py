@@ -1,0 +1,252 @@
+"""Weight differences to bytes and back (spec 3.3, 3.4, 3.5, 4.4).
+
+Takes and gives lists of (kind, matrix) with int32 matrices of differences: one row of a matrix is
+one row of spec 4.4; a bias vector is a matrix of one row. Also chooses the tables substream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from nvcodec.coding.adaptation import FAST_SHIFT, NEXT_COUNT, SLOW_SHIFT
+from nvcodec.coding.rangecoder import Contexts, RangeDecoder, RangeEncoder
+from nvcodec.coding.syntax import ENCODING, Direction, bit, bypass, compile_syntax
+from nvcodec.tables import load_table
+
+KINDS = 4
+CLASSES = 6
+PER_KIND = 54
+ROW = KINDS * PER_KIND
+CONTEXTS = ROW + 2 * KINDS
+MAX_DIFFERENCE = (1 << 16) + 5
+
+# Cost of a context in the tables substream beyond its flag, in bits (spec 3.4).
+_ENTRY_BITS = 8
+_ENTRY_COUNT = 4
+
+Matrix = npt.NDArray[np.int32]
+
+CLASS = np.array(
+    [0, 1, 1, 2, 2, 2, *[3] * 6, *[4] * 12, *[5] * (6 * 15 - 23)],
+    np.int64,
+)
+
+
+def weight_rows(
+    coder: np.ndarray, contexts: np.ndarray, buffer: np.ndarray, d: np.ndarray, kind: int
+) -> None:
+    """Syntax of spec 4.4: `d` is an int32 (rows, columns) matrix, zeros on entry of the decoder."""
+    rows, columns = d.shape
+    base = PER_KIND * kind
+    previous = 1
+    for r in range(rows):
+        coded = 0
+        if ENCODING:
+            for i in range(columns):
+                if d[r, i] != 0:
+                    coded = 1
+        coded = bit(ROW + 2 * kind + previous, coded)
+        previous = coded
+        if coded != 0:
+            left = 0
+            left2 = 0
+            for i in range(columns):
+                e = 2 * left + left2
+                if r > 0:
+                    e += 2 * min(abs(d[r - 1, i]), 15)
+                if r > 1:
+                    e += min(abs(d[r - 2, i]), 15)
+                context = base + 7 * CLASS[e]
+                x = 0
+                magnitude = 0
+                if ENCODING:
+                    x = d[r, i]
+                    magnitude = abs(x)
+                nonzero = bit(context, 1 if magnitude > 0 else 0)
+                m = 0
+                if nonzero != 0:
+                    m = 1
+                    while m < 7:
+                        more = bit(context + m, 1 if magnitude > m else 0)
+                        if more == 0:
+                            break
+                        m += 1
+                    if m == 7:
+                        rest = magnitude - 6
+                        g = 0
+                        while g < 15:
+                            more = bit(base + 42 + min(g, 9), 1 if (rest >> (g + 1)) > 0 else 0)
+                            if more == 0:
+                                break
+                            g += 1
+                        remainder = 1
+                        for j in range(g):
+                            low_bit = bypass((rest >> (g - 1 - j)) & 1)
+                            remainder = 2 * remainder + low_bit
+                        m = 6 + remainder
+                    negative = bypass(1 if x < 0 else 0)
+                    d[r, i] = -m if negative != 0 else m
+                left2 = left
+                left = min(m, 15)
+
+
+def table_entries(
+    coder: np.ndarray, contexts: np.ndarray, buffer: np.ndarray, entries: np.ndarray
+) -> None:
+    """Syntax of spec 3.4: `entries` is int32 (CONTEXTS,), k of a changed context, else -1."""
+    for c in range(entries.size):
+        k = 0
+        if ENCODING:
+            k = entries[c]
+        changed = bit(0, 1 if k >= 0 else 0)
+        if changed != 0:
+            value = 0
+            for j in range(8):
+                b = bypass((k >> (7 - j)) & 1)
+                value = 2 * value + b
+            entries[c] = value
+        else:
+            entries[c] = -1
+
+
+_encode_rows = compile_syntax(weight_rows, Direction.ENCODE)
+_decode_rows = compile_syntax(weight_rows, Direction.DECODE)
+_trace_rows = compile_syntax(weight_rows, Direction.TRACE)
+_encode_entries = compile_syntax(table_entries, Direction.ENCODE)
+_decode_entries = compile_syntax(table_entries, Direction.DECODE)
+
+
+def default_contexts() -> Contexts:
+    """A fresh copy of the default tables (spec 3.5): (CONTEXTS, 3) int32."""
+    table = load_table("contexts.txt").reshape(CONTEXTS, 2)
+    return np.ascontiguousarray(table[:, [0, 0, 1]])
+
+
+def _table_contexts() -> Contexts:
+    return np.array([[32768, 32768, 0]], np.int32)
+
+
+def _apply_entries(contexts: Contexts, entries: npt.NDArray[np.int32]) -> None:
+    changed = entries >= 0
+    contexts[changed, 0] = contexts[changed, 1] = 256 * entries[changed] + 128
+    contexts[changed, 2] = _ENTRY_COUNT
+
+
+def trace(matrices: Sequence[tuple[int, Matrix]]) -> npt.NDArray[np.int32]:
+    """The bits with contexts that coding these differences takes, in order: 2 * context + bit."""
+    state = np.zeros(5, np.int64)
+    # Most bits a difference can take: nonzero, 6 `more`, 15 of the prefix; a row: 1.
+    record = np.empty(sum(22 * m.size + len(m) for _, m in matrices), np.int32)
+    contexts = default_contexts()
+    for kind, matrix in matrices:
+        _trace_rows(state, contexts, record, matrix, kind)
+    return record[: int(state[4])]
+
+
+@numba.njit(nogil=True, cache=True)
+def context_costs(
+    record: np.ndarray, contexts: np.ndarray, only: int
+) -> np.ndarray:  # pragma: no cover - compiled
+    """Ideal code length in bits by context of a traced record, adapting `contexts` in place.
+
+    `only` >= 0 counts that context alone.
+    """
+    costs = np.zeros(contexts.shape[0])
+    for entry in record:
+        c = entry >> 1
+        if only >= 0 and c != only:
+            continue
+        fast = np.int64(contexts[c, 0])
+        slow = np.int64(contexts[c, 1])
+        count = np.int64(contexts[c, 2])
+        p = ((fast + slow) >> 1) / 65536.0
+        contexts[c, 2] = NEXT_COUNT[count]
+        if entry & 1:
+            costs[c] -= np.log2(p)
+            contexts[c, 0] = fast + ((65536 - fast) >> FAST_SHIFT[count])
+            contexts[c, 1] = slow + ((65536 - slow) >> SLOW_SHIFT[count])
+        else:
+            costs[c] -= np.log2(1.0 - p)
+            contexts[c, 0] = fast - (fast >> FAST_SHIFT[count])
+            contexts[c, 1] = slow - (slow >> SLOW_SHIFT[count])
+    return costs
+
+
+def _choose_entries(record: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """Contexts whose own start probability saves more than its entry costs, else -1."""
+    entries = np.full(CONTEXTS, -1, np.int32)
+    ones = np.bincount(record >> 1, weights=record & 1, minlength=CONTEXTS)
+    uses = np.bincount(record >> 1, minlength=CONTEXTS)
+    before = context_costs(record, default_contexts(), -1)
+    candidate = np.where(uses > 0, np.clip(ones / np.maximum(uses, 1) * 256, 0, 255), 0)
+    started = default_contexts()
+    _apply_entries(started, candidate.astype(np.int32))
+    after = context_costs(record, started, -1)
+    worth = before - after > _ENTRY_BITS + 1
+    entries[worth] = candidate[worth].astype(np.int32)
+    return entries
+
+
+def _encode_tables(entries: npt.NDArray[np.int32]) -> bytes:
+    if not (entries >= 0).any():
+        return b""
+    encoder = RangeEncoder(_table_contexts(), 8 * CONTEXTS)
+    encoder.run(_encode_entries, entries.copy())
+    return encoder.finish()
+
+
+def _encode_network(matrices: Sequence[tuple[int, Matrix]], contexts: Contexts) -> bytes:
+    # No bit costs more than two bytes; the most bits of a difference are 38 (spec 3.3).
+    encoder = RangeEncoder(contexts, sum(2 * (38 * m.size + len(m)) for _, m in matrices))
+    for kind, matrix in matrices:
+        encoder.run(_encode_rows, matrix, kind)
+    return encoder.finish()
+
+
+def encode_differences(matrices: Sequence[tuple[int, Matrix]]) -> tuple[bytes, bytes]:
+    """Code (kind, int32 matrix) pairs; returns the tables substream and the range-coded run.
+
+    The tables substream is empty unless it makes the sum of both smaller. Magnitudes are at most
+    MAX_DIFFERENCE (ValueError).
+    """
+    for _, matrix in matrices:
+        if matrix.size and int(np.abs(matrix.astype(np.int64)).max()) > MAX_DIFFERENCE:
+            raise ValueError(f"a difference exceeds {MAX_DIFFERENCE}")
+    plain = _encode_network(matrices, default_contexts())
+    entries = _choose_entries(trace(matrices))
+    tables = _encode_tables(entries)
+    if not tables:
+        return b"", plain
+    contexts = default_contexts()
+    _apply_entries(contexts, entries)
+    tuned = _encode_network(matrices, contexts)
+    return (tables, tuned) if len(tables) + len(tuned) < len(plain) else (b"", plain)
+
+
+def decode_differences(
+    tables: bytes, network: bytes, shapes: Iterable[tuple[int, tuple[int, int]]]
+) -> list[Matrix]:
+    """Decode the matrices of `shapes`, pairs of kind and (rows, columns), from their substreams.
+
+    Raises CorruptError when a substream does not end where its data ends. Whatever the bytes are,
+    the work is bounded by the shapes.
+    """
+    contexts = default_contexts()
+    if tables:
+        entries = np.zeros(CONTEXTS, np.int32)
+        table_decoder = RangeDecoder(tables, _table_contexts())
+        table_decoder.run(_decode_entries, entries)
+        table_decoder.close()
+        _apply_entries(contexts, entries)
+    decoder = RangeDecoder(network, contexts)
+    matrices = []
+    for kind, shape in shapes:
+        matrix = np.zeros(shape, np.int32)
+        decoder.run(_decode_rows, matrix, kind)
+        matrices.append(matrix)
+    decoder.close()
+    return matrices

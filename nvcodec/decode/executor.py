@@ -1,0 +1,44 @@
+"""The device that evaluates networks: weights to a renderer of patch values."""
+
+from __future__ import annotations
+
+import os
+
+from nvcodec.format import UnsupportedError
+from nvcodec.model.render import PatchRenderer
+from nvcodec.model.weights import GroupWeights
+
+DEVICES = ("cpu", "cuda")
+
+
+class Executor:
+    """Makes renderers for one device.
+
+    `threads` (None: one for each core) and `batch` (patches evaluated at once, None: a good size
+    for the device) change speed and memory, never samples. Raises ValueError for an unknown
+    device, UnsupportedError for one that this machine does not have.
+    """
+
+    def __init__(
+        self, device: str = "cpu", threads: int | None = None, batch: int | None = None
+    ) -> None:
+        if device not in DEVICES:
+            raise ValueError(f"device {device!r} is not one of {', '.join(DEVICES)}")
+        self._device = device
+        self._threads = threads or os.cpu_count() or 1
+        self._batch = batch
+        if device == "cuda":
+            import torch
+
+            if not torch.cuda.is_available():
+                raise UnsupportedError("device cuda: no CUDA device is available; use cpu")
+
+    def renderer(self, weights: GroupWeights) -> PatchRenderer:
+        """A renderer of one group's patches."""
+        if self._device == "cuda":
+            from nvcodec.model.siren_torch import TorchSirenRenderer
+
+            return TorchSirenRenderer(weights, self._device, self._batch or 4096)
+        from nvcodec.model.siren import SirenRenderer
+
+        return SirenRenderer(weights, self._threads, self._batch or 128)

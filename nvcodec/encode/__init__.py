@@ -1,0 +1,1 @@
+"""The encoder: pictures to a bitstream. The decoder imports nothing from here."""

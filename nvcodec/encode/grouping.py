@@ -1,0 +1,93 @@
+"""Pictures to groups: where a group ends and where a key group begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+from nvcodec.picture import Picture, Plane
+
+_BLOCK = 8
+# A cut changes the 8 x 8 block means by at least this many levels on average, and by this many
+# times what the pictures before it changed by.
+_LEAST_CHANGE = 12.0
+_CHANGE_RATIO = 4.0
+_MEMORY = 0.8
+
+
+@dataclass(frozen=True)
+class PictureGroup:
+    """Consecutive pictures that one network will hold.
+
+    `cut` says that the scene changed before them: what came before is no good start.
+    """
+
+    pictures: tuple[Picture, ...]
+    key: bool
+    cut: bool
+
+
+class SceneCuts:
+    """Tells whether a luma plane starts a new scene, given the planes before it."""
+
+    def __init__(self) -> None:
+        self._last: npt.NDArray[np.float32] | None = None
+        self._usual = 1.0
+
+    def starts_scene(self, luma: Plane) -> bool:
+        """Take the next luma plane (u8, the same size in all calls)."""
+        rows, columns = (max(1, size // _BLOCK) for size in luma.shape)
+        height, width = min(luma.shape[0], _BLOCK), min(luma.shape[1], _BLOCK)
+        blocks = luma[: rows * height, : columns * width].reshape(rows, height, columns, width)
+        means = blocks.mean(axis=(1, 3), dtype=np.float32)
+        last, self._last = self._last, means
+        if last is None:
+            return True
+        change = float(np.abs(means - last).mean())
+        cut = change > _LEAST_CHANGE and change > _CHANGE_RATIO * self._usual
+        if cut:
+            self._usual = 1.0
+        else:
+            self._usual = max(1.0, _MEMORY * self._usual + (1 - _MEMORY) * change)
+        return cut
+
+
+def group_pictures(
+    pictures: Iterable[Picture], group_frames: int, key_interval: Fraction, time_base: Fraction
+) -> Iterator[PictureGroup]:
+    """Cut pictures into groups of at most `group_frames`.
+
+    A key group begins at the first picture, at scene cuts, and at the first group boundary at
+    least `key_interval` seconds after the last key group began.
+    """
+    cuts = SceneCuts()
+    pending: list[Picture] = []
+    key_pts: int | None = None
+    cut = False
+
+    def finish() -> PictureGroup:
+        nonlocal key_pts
+        first = pending[0].pts
+        key = cut or key_pts is None or (first - key_pts) * time_base >= key_interval
+        if key:
+            key_pts = first
+        return PictureGroup(tuple(pending), key, cut)
+
+    for picture in pictures:
+        starts = cuts.starts_scene(picture.planes[0])
+        if pending and starts:
+            yield finish()
+            pending = []
+        if not pending:
+            cut = starts
+        pending.append(picture)
+        if len(pending) == group_frames:
+            # Given on at once: a group need not wait for the picture after it.
+            yield finish()
+            pending = []
+    if pending:
+        yield finish()

@@ -1,0 +1,67 @@
+"""What an encode is asked for, and what follows from it: lambda, network shape, iterations."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from nvcodec.model.shape import NetworkShape
+
+MODELS = ("nirvana",)
+NETWORKS = ("auto", "paper")
+PAPER_SHAPE = NetworkShape(
+    patch=32,
+    overlap=0,
+    group_frames=3,
+    depth=2,
+    width=512,
+    stem_channels=16,
+    head_channels=8,
+)
+"""The network of arXiv 2212.14593 in the fields of spec 4.1."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Training effort: optimiser iterations and patches per step (0: all patches)."""
+
+    key_iterations: int
+    iterations: int
+    batch: int
+
+
+PRESETS = {
+    "fast": Preset(300, 100, 192),
+    "medium": Preset(1000, 350, 256),
+    "slow": Preset(4000, 1500, 256),
+    "paper": Preset(16000, 2000, 0),
+}
+
+
+def rate_weight(crf: float) -> float:
+    """Lambda: squared error per luma sample (8-bit levels, all planes) that a bit per luma sample
+    is worth. It doubles every 3 steps of `crf`, as in the classical codecs.
+    """
+    return 0.85 * math.pow(2.0, (crf - 12.0) / 3.0)
+
+
+def network_shape(network: str, crf: float, width: int, height: int) -> NetworkShape:
+    """The paper's shape, or one that fits a frame size and quality.
+
+    Bits go as the weights, and what a weight may cost goes as the samples that share it: width
+    grows with the square root of the frame area and falls with `crf`.
+    """
+    if network == "paper":
+        return PAPER_SHAPE
+    scale = math.sqrt(width * height / (640 * 360)) * math.pow(2.0, (30.0 - crf) / 12.0)
+    units = max(16, min(512, round(112 * scale / 8) * 8))
+    patch = 8 if min(width, height) < 64 else 16
+    return NetworkShape(
+        patch=patch,
+        overlap=2,
+        group_frames=4,
+        depth=3,
+        width=units,
+        stem_channels=8,
+        head_channels=8,
+    )

@@ -1,0 +1,160 @@
+"""Training of one group's network: patch-subsampled steps on distortion plus lambda times bits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from nvcodec.encode.lattice import choose_parameters
+from nvcodec.encode.network import TrainedNetwork
+from nvcodec.encode.patches import GroupPatches
+from nvcodec.encode.rate import difference_bits
+from nvcodec.model.shape import MAX_BIAS, NetworkShape
+from nvcodec.model.weights import GroupWeights, default_weights
+
+# Share of a group's iterations that run in floats: straight-through gradients lead less far.
+_FLOAT_SHARE = 0.3
+_RAMP = 20
+_PEAK = 0.5
+_PROBES = 4
+_PROBE_PATCHES = 512
+
+
+@dataclass(frozen=True)
+class Progress:
+    """State of a group's training: mean squared error per sample and estimated bits so far."""
+
+    iteration: int
+    iterations: int
+    error: float
+    bits: float
+
+
+Report = Callable[[Progress], None]
+
+
+def learning_rates(shape: NetworkShape, network: TrainedNetwork) -> list[float]:
+    """Peak rates of Adam for each tensor, in its real units."""
+    hidden = 0.002 * math.sqrt(128 / shape.width)
+    rates = [0.01 * network.spread[0][0], 0.02]
+    rates += [hidden, 0.002] * (shape.depth - 1)
+    if shape.head_channels:
+        rates += [0.02, 0.02, 0.01, 0.01, 0.3, 0.3]
+    else:
+        rates += [2.0, 2.0]
+    return rates
+
+
+def curvature(
+    network: TrainedNetwork, patches: GroupPatches, generator: torch.Generator
+) -> list[float]:
+    """Mean over each tensor of half the second derivative of the group's squared error.
+
+    Gauss-Newton, by random sign probes: the expectation of the squared gradient of a randomly
+    signed sum of outputs is the sum of squared derivatives of all outputs.
+    """
+    totals = [0.0] * len(network.tensors)
+    for _ in range(_PROBES):
+        index = torch.randperm(patches.count, generator=generator)[:_PROBE_PATCHES]
+        inputs, _ = patches.batch(index.to(patches.inputs.device))
+        outputs = network.forward(inputs, patches.frames)
+        signs = torch.randint(0, 2, outputs.shape, generator=generator) * 2.0 - 1.0
+        probe = (outputs * signs.to(outputs.device)).sum()
+        gradients = torch.autograd.grad(probe, network.tensors)
+        share = patches.count / len(index) / _PROBES
+        for k, gradient in enumerate(gradients):
+            totals[k] += float(gradient.square().mean()) * share
+    return totals
+
+
+def fit_lattice(
+    network: TrainedNetwork, patches: GroupPatches, weight: float, generator: torch.Generator
+) -> None:
+    """Choose and fix the lattice at which a step's distortion and bits balance for lambda `weight`.
+
+    For curvature h, rounding to a step s costs h * s^2 / 12; a bit halves s. Setting the
+    derivative of the sum to zero gives s^2 = 6 * lambda / (h * ln 2).
+    """
+    shape = network.shape
+    overlapped = (shape.stride / shape.patch) ** 2
+    steps = [
+        math.sqrt(6 * weight / (math.log(2) * max(h * overlapped, 1e-12)))
+        for h in curvature(network, patches, generator)
+    ]
+    for number, layer in enumerate(shape.layers):
+        matrix, bias = network.tensors[2 * number : 2 * number + 2]
+        # Room to grow by a third before the integers reach their ends (spec 4.4, 4.5).
+        least = float(matrix.detach().abs().max()) / (0.75 * layer.max_weight)
+        if number > 0:
+            sums = float(matrix.detach().abs().sum(dim=1).max()) * layer.max_input
+            least = max(least, sums / (0.75 * layer.bound))
+        steps[2 * number] = max(steps[2 * number], least)
+        largest = float(bias.detach().abs().max()) / (0.5 * MAX_BIAS)
+        steps[2 * number + 1] = max(steps[2 * number + 1], largest)
+    network.fix_lattice(
+        choose_parameters(shape, steps[::2], steps[1::2], network.spread[0], network.spread[1])
+    )
+
+
+def train_group(
+    network: TrainedNetwork,
+    patches: GroupPatches,
+    previous: GroupWeights | None,
+    weight: float,
+    iterations: int,
+    batch: int,
+    seed: int,
+    report: Report,
+) -> GroupWeights:
+    """Train `network` in place on one group and return its integer weights.
+
+    `previous` are the weights the bitstream's differences refer to, None in a key group, which
+    refers to the defaults. A network without a lattice is trained in floats first. `weight` is
+    lambda (settings.rate_weight); `batch` 0 uses all patches in every step.
+    """
+    device = patches.inputs.device
+    generator = torch.Generator().manual_seed(seed)
+    fresh = network.parameters is None
+    warm = round(_FLOAT_SHARE * iterations)
+    network.quantised = False
+    rates = learning_rates(network.shape, network)
+    peak = 1.0 if fresh else _PEAK
+    optimiser = torch.optim.Adam(
+        [{"params": [tensor], "lr": 0.0} for tensor in network.tensors], betas=(0.9, 0.99)
+    )
+    start: list[torch.Tensor] = []
+    for iteration in range(iterations):
+        if iteration == warm:
+            if fresh:
+                fit_lattice(network, patches, weight, generator)
+            network.quantised = True
+        if not start and network.parameters is not None:
+            tensors = previous.tensors if previous else default_weights(
+                network.shape, network.parameters
+            )
+            start = [torch.from_numpy(t).to(device).float() for t in tensors]
+        decay = 0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * iteration / iterations))
+        ramp = min(1.0, (iteration + 1) / _RAMP)
+        for group, rate in zip(optimiser.param_groups, rates, strict=True):
+            group["lr"] = rate * peak * ramp * decay
+        index: torch.Tensor | slice = slice(None)
+        if 0 < batch < patches.count:
+            index = torch.randint(0, patches.count, (batch,), generator=generator).to(device)
+        inputs, targets = patches.batch(index)
+        error = (network.forward(inputs, patches.frames) - targets).square().mean()
+        loss = 1.5 * error
+        bits = torch.zeros(())
+        if start:
+            bits = difference_bits(network.tensors, network.steps, start)
+            loss = loss + (weight / patches.samples) * bits
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        if iteration % 10 == 9 or iteration == iterations - 1:
+            report(Progress(iteration + 1, iterations, float(error), float(bits)))
+    if network.parameters is None:
+        fit_lattice(network, patches, weight, generator)
+    return network.integers()

@@ -1,0 +1,63 @@
+"""The container of `.nrv` files (clause 2 of the specification): bytes to units, and back.
+
+UnitReader and NrvWriter are the two ends; everything else is what they hand over or raise.
+"""
+
+from .errors import (
+    CorruptError,
+    NrvError,
+    OverLimitError,
+    TruncatedError,
+    UnsupportedError,
+    VerificationError,
+    located,
+)
+from .group import Group, GroupHeader, GroupSequence
+from .header import FORMAT_VERSION, UNKNOWN_FRAME_COUNT, Header
+from .index import End, IndexEntry
+from .limits import LEVELS, Level, Limits, smallest_level
+from .reader import (
+    Event,
+    GroupUnit,
+    Metadata,
+    NetworkDescription,
+    UnitReader,
+    read_group_at,
+    read_index,
+    scan_index,
+)
+from .units import SIGNATURE, UnitType
+from .writer import NrvWriter
+
+__all__ = [
+    "FORMAT_VERSION",
+    "LEVELS",
+    "SIGNATURE",
+    "UNKNOWN_FRAME_COUNT",
+    "CorruptError",
+    "End",
+    "Event",
+    "Group",
+    "GroupHeader",
+    "GroupSequence",
+    "GroupUnit",
+    "Header",
+    "IndexEntry",
+    "Level",
+    "Limits",
+    "Metadata",
+    "NetworkDescription",
+    "NrvError",
+    "NrvWriter",
+    "OverLimitError",
+    "TruncatedError",
+    "UnitReader",
+    "UnitType",
+    "UnsupportedError",
+    "VerificationError",
+    "located",
+    "read_group_at",
+    "read_index",
+    "scan_index",
+    "smallest_level",
+]

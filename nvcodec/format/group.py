@@ -1,0 +1,293 @@
+"""The GRUP unit (clause 2.7): takes a payload, gives a checked Group, and back."""
+
+import struct
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Final
+
+import construct as c  # type: ignore[import-untyped]
+
+from .errors import CorruptError
+from .header import UNKNOWN_FRAME_COUNT
+
+_RULE: Final = "2.7"
+
+_U32_MAX: Final = (1 << 32) - 1
+_PTS_MIN: Final = -(1 << 63)
+_PTS_MAX: Final = (1 << 63) - 1
+
+_FLAG_KEY: Final = 1
+_FLAG_EQUAL_DURATIONS: Final = 2
+
+_FIXED: Final = c.Struct(
+    "first_frame" / c.Int32ul,
+    "frame_count" / c.Int16ul,
+    "flags" / c.Int8ul,
+    "reserved" / c.Int8ul,
+    "crc" / c.Int32ul,
+    "first_pts" / c.Int64sl,
+)
+
+_LENGTHS: Final = c.Struct(
+    "tables" / c.Int32ul,
+    "content" / c.Int32ul,
+    "motion" / c.Int32ul,
+    "network" / c.Int32ul,
+)
+
+GROUP_FIXED_BYTES: Final[int] = _FIXED.sizeof()
+"""Bytes of a GRUP payload before the durations."""
+
+
+@dataclass(frozen=True)
+class GroupHeader:
+    """The part of a group that has a fixed size.
+
+    Attributes:
+        first_frame: index of the first frame in the file.
+        frame_count: frames of the group, 1..65535.
+        key: True for a key group.
+        crc: CRC-32 of the rendered samples.
+        first_pts: presentation time of the first frame in ticks of the time base.
+
+    Raises:
+        CorruptError: a value is outside its rule (clause 2.7).
+    """
+
+    first_frame: int
+    frame_count: int
+    key: bool
+    crc: int
+    first_pts: int
+
+    def __post_init__(self) -> None:
+        _require_u32("first_frame", self.first_frame)
+        if not 1 <= self.frame_count <= 0xFFFF:
+            raise CorruptError(f"frame_count {self.frame_count} is outside 1..65535", rule=_RULE)
+        _require_u32("crc", self.crc)
+        if not _PTS_MIN <= self.first_pts <= _PTS_MAX:
+            raise CorruptError(f"first_pts {self.first_pts} is outside 64 bits", rule=_RULE)
+
+    @classmethod
+    def parse_fixed(cls, payload: bytes) -> "GroupHeader":
+        """Read the first 20 bytes of a GRUP payload; what follows them is ignored.
+
+        Raises:
+            CorruptError: the payload is shorter, or a value is outside its rule.
+        """
+        return _parse_fixed(payload)[0]
+
+
+@dataclass(frozen=True)
+class Group(GroupHeader):
+    """A group: the weights of ``frame_count`` consecutive frames, still coded.
+
+    Attributes:
+        durations: ticks of each frame, ``frame_count`` values of 1..2^32-1.
+        tables: entropy tables (clause 3.4), or empty.
+        content: empty for model 1.
+        motion: empty for model 1.
+        network: the coded weights (clause 4.4).
+
+    Raises:
+        CorruptError: a value is outside its rule, or the end of the last frame outside 64 bits
+            (clause 2.7).
+    """
+
+    durations: tuple[int, ...]
+    tables: bytes
+    content: bytes
+    motion: bytes
+    network: bytes
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.durations) != self.frame_count:
+            raise CorruptError(
+                f"{len(self.durations)} durations for {self.frame_count} frames", rule=_RULE
+            )
+        if not (min(self.durations) >= 1 and max(self.durations) <= _U32_MAX):
+            raise CorruptError("a duration is outside 1..4294967295", rule=_RULE)
+        if self.end_pts > _PTS_MAX:
+            raise CorruptError("the last frame ends outside 64 bits", rule=_RULE)
+        if self.content or self.motion:
+            raise CorruptError("content and motion are not empty in model 1", rule=_RULE)
+
+    @property
+    def pts(self) -> tuple[int, ...]:
+        """Presentation time of each frame in ticks of the time base."""
+        return tuple(accumulate(self.durations[:-1], initial=self.first_pts))
+
+    @property
+    def last_pts(self) -> int:
+        """Presentation time of the last frame in ticks of the time base."""
+        return self.end_pts - self.durations[-1]
+
+    @property
+    def end_pts(self) -> int:
+        """Presentation time of the last frame plus its duration."""
+        return self.first_pts + sum(self.durations)
+
+    @classmethod
+    def parse(cls, payload: bytes, max_frames: int | None = None) -> "Group":
+        """Read the payload of a GRUP unit.
+
+        Args:
+            payload: the payload; memory is taken for no more than its bytes.
+            max_frames: the group length of the network description, or None when not known.
+
+        Raises:
+            CorruptError: a requirement of clause 2.7 on the payload is broken.
+        """
+        fixed, equal = _parse_fixed(payload)
+        if max_frames is not None and fixed.frame_count > max_frames:
+            raise CorruptError(
+                f"frame_count {fixed.frame_count} is outside 1..{max_frames}", rule=_RULE
+            )
+        coded = 1 if equal else fixed.frame_count
+        lengths_at = GROUP_FIXED_BYTES + 4 * coded
+        start = lengths_at + _LENGTHS.sizeof()
+        if len(payload) < start:
+            raise CorruptError(
+                f"the payload is {len(payload)} bytes, its fields need {start}", rule=_RULE
+            )
+        durations: tuple[int, ...] = struct.unpack_from(f"<{coded}I", payload, GROUP_FIXED_BYTES)
+        # One coding for each value: otherwise a rewritten file would differ from its source.
+        if not equal and _all_equal(durations):
+            raise CorruptError("all durations are equal but bit 1 of flags is not set", rule=_RULE)
+        if equal:
+            durations *= fixed.frame_count
+        lengths = _LENGTHS.parse(payload[lengths_at:start])
+        end = start + lengths.tables + lengths.content + lengths.motion + lengths.network
+        if end != len(payload):
+            raise CorruptError(
+                f"the substreams end at byte {end} of a payload of {len(payload)}", rule=_RULE
+            )
+        content_at = start + lengths.tables
+        motion_at = content_at + lengths.content
+        network_at = motion_at + lengths.motion
+        return cls(
+            first_frame=fixed.first_frame,
+            frame_count=fixed.frame_count,
+            key=fixed.key,
+            crc=fixed.crc,
+            first_pts=fixed.first_pts,
+            durations=durations,
+            tables=payload[start:content_at],
+            content=payload[content_at:motion_at],
+            motion=payload[motion_at:network_at],
+            network=payload[network_at:],
+        )
+
+    def build(self) -> bytes:
+        """The payload of a GRUP unit.
+
+        Raises:
+            CorruptError: a substream is longer than its length field can say.
+        """
+        equal = _all_equal(self.durations)
+        coded = self.durations[:1] if equal else self.durations
+        flags = (_FLAG_KEY if self.key else 0) | (_FLAG_EQUAL_DURATIONS if equal else 0)
+        substreams = (self.tables, self.content, self.motion, self.network)
+        for substream in substreams:
+            _require_u32("the length of a substream", len(substream))
+        fixed = {
+            "first_frame": self.first_frame,
+            "frame_count": self.frame_count,
+            "flags": flags,
+            "reserved": 0,
+            "crc": self.crc,
+            "first_pts": self.first_pts,
+        }
+        names = ("tables", "content", "motion", "network")
+        lengths = {name: len(data) for name, data in zip(names, substreams, strict=True)}
+        return b"".join(
+            (
+                _FIXED.build(fixed),
+                struct.pack(f"<{len(coded)}I", *coded),
+                _LENGTHS.build(lengths),
+                *substreams,
+            )
+        )
+
+
+class GroupSequence:
+    """The rules between the groups of a bitstream (clause 2.7).
+
+    Args:
+        frame_count: that of HEAD, or UNKNOWN_FRAME_COUNT.
+        first_frame: index of the first frame of the group to come: 0 at the start of a file, the
+            entry's after a seek to a key group.
+    """
+
+    def __init__(self, frame_count: int, first_frame: int = 0) -> None:
+        # A file of 2^32 - 1 frames could not be told from one of unknown length.
+        self._max_frames = min(frame_count, UNKNOWN_FRAME_COUNT - 1)
+        self._last_pts: int | None = None
+        self.next_frame = first_frame
+        self.group_count = 0
+
+    def accept(self, group: GroupHeader, last_pts: int) -> None:
+        """Take the next group.
+
+        Args:
+            group: the group.
+            last_pts: presentation time of its last frame.
+
+        Raises:
+            CorruptError: it cannot follow the groups taken so far (2.7), or the file then has
+                more frames than HEAD states (2.9).
+        """
+        if self.group_count == 0 and not group.key:
+            raise CorruptError("the first group is not a key group", rule=_RULE)
+        if group.first_frame != self.next_frame:
+            raise CorruptError(
+                f"first_frame {group.first_frame} is not {self.next_frame},"
+                " the sum of the frame counts before it",
+                rule=_RULE,
+            )
+        if group.first_frame + group.frame_count > self._max_frames:
+            raise CorruptError(
+                f"frames up to {group.first_frame + group.frame_count} in a file of at most"
+                f" {self._max_frames}",
+                rule="2.9",
+            )
+        if self._last_pts is not None and group.first_pts <= self._last_pts:
+            raise CorruptError(
+                f"first_pts {group.first_pts} is not after {self._last_pts},"
+                " the time of the last frame before it",
+                rule=_RULE,
+            )
+        self._last_pts = last_pts
+        self.next_frame += group.frame_count
+        self.group_count += 1
+
+
+def _parse_fixed(payload: bytes) -> tuple[GroupHeader, bool]:
+    if len(payload) < GROUP_FIXED_BYTES:
+        raise CorruptError(
+            f"the payload is {len(payload)} bytes, its fixed part is {GROUP_FIXED_BYTES}",
+            rule=_RULE,
+        )
+    fields = _FIXED.parse(payload[:GROUP_FIXED_BYTES])
+    header = GroupHeader(
+        first_frame=fields.first_frame,
+        frame_count=fields.frame_count,
+        key=bool(fields.flags & _FLAG_KEY),
+        crc=fields.crc,
+        first_pts=fields.first_pts,
+    )
+    if fields.flags & ~(_FLAG_KEY | _FLAG_EQUAL_DURATIONS):
+        raise CorruptError(f"flags {fields.flags:#04x} has undefined bits set", rule=_RULE)
+    if fields.reserved:
+        raise CorruptError(f"the reserved byte is {fields.reserved}, not 0", rule=_RULE)
+    return header, bool(fields.flags & _FLAG_EQUAL_DURATIONS)
+
+
+def _all_equal(durations: tuple[int, ...]) -> bool:
+    return durations.count(durations[0]) == len(durations)
+
+
+def _require_u32(name: str, value: int) -> None:
+    if not 0 <= value <= _U32_MAX:
+        raise CorruptError(f"{name} {value} is outside 32 bits", rule=_RULE)

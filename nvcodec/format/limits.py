@@ -1,0 +1,121 @@
+"""Levels and reader limits (clause 2.11): takes a quantity, gives nothing or an OverLimitError."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Literal
+
+from .errors import OverLimitError
+
+Bound = Literal["luma_samples", "weights", "unit_bytes", "multiplications"]
+
+_WORDS: Final[dict[Bound, str]] = {
+    "luma_samples": "luma samples per frame",
+    "weights": "network weights",
+    "unit_bytes": "bytes of one unit",
+    "multiplications": "multiplications per rendered luma sample",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """The bounds of one level.
+
+    Attributes:
+        number: 1..5, as in HEAD.
+        luma_samples: luma samples per frame.
+        weights: weights of the network.
+        unit_bytes: bytes of the payload of one unit.
+        multiplications: multiplications per rendered luma sample (clause 5.8).
+    """
+
+    number: int
+    luma_samples: int
+    weights: int
+    unit_bytes: int
+    multiplications: int
+
+    def bound(self, bound: Bound) -> int:
+        """The greatest value of the quantity that the level allows."""
+        value: int = getattr(self, bound)
+        return value
+
+    def check(self, bound: Bound, value: int) -> None:
+        """Raise OverLimitError when ``value`` is above the level's bound (clause 2.11)."""
+        if value > self.bound(bound):
+            raise OverLimitError(
+                f"{value} {_WORDS[bound]}, above the {self.bound(bound)} of level {self.number}",
+                rule="2.11",
+            )
+
+
+LEVELS: Final[Mapping[int, Level]] = MappingProxyType(
+    {
+        number: Level(number, 1 << luma, 1 << weights, 1 << unit, 1 << multiplications)
+        for number, luma, weights, unit, multiplications in (
+            (1, 18, 20, 22, 12),
+            (2, 20, 22, 23, 13),
+            (3, 22, 23, 24, 14),
+            (4, 24, 24, 25, 15),
+            (5, 27, 26, 27, 17),
+        )
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a reader accepts, whatever the level of a file; the defaults are level 4's.
+
+    Attributes:
+        max_luma_samples: luma samples per frame.
+        max_weights: weights of the network.
+        max_unit_bytes: bytes of the payload of one unit.
+        max_multiplications: multiplications per rendered luma sample (clause 5.8).
+    """
+
+    max_luma_samples: int = LEVELS[4].luma_samples
+    max_weights: int = LEVELS[4].weights
+    max_unit_bytes: int = LEVELS[4].unit_bytes
+    max_multiplications: int = LEVELS[4].multiplications
+
+    def check(self, bound: Bound, value: int, level: int) -> None:
+        """Check a value before memory is allocated for it.
+
+        Args:
+            bound: which quantity.
+            value: its value in the bitstream.
+            level: the level that HEAD states, 1..5.
+
+        Raises:
+            OverLimitError: above the level's bound or above this reader's limit (clause 2.11).
+        """
+        LEVELS[level].check(bound, value)
+        limit: int = getattr(self, f"max_{bound}")
+        if value > limit:
+            raise OverLimitError(
+                f"{value} {_WORDS[bound]}, above this reader's limit of {limit};"
+                f" raise it with --max-{bound.replace('_', '-')} or Limits(max_{bound}=...)",
+                rule="2.11",
+            )
+
+
+def smallest_level(luma_samples: int, weights: int, unit_bytes: int, multiplications: int) -> int:
+    """The lowest level, 1..5, whose bounds hold for all four values.
+
+    Raises:
+        OverLimitError: a value is above the bound of the highest level (clause 2.11).
+    """
+    values: dict[Bound, int] = {
+        "luma_samples": luma_samples,
+        "weights": weights,
+        "unit_bytes": unit_bytes,
+        "multiplications": multiplications,
+    }
+    for bound, value in values.items():
+        LEVELS[max(LEVELS)].check(bound, value)
+    return min(
+        number
+        for number, level in LEVELS.items()
+        if all(value <= level.bound(bound) for bound, value in values.items())
+    )

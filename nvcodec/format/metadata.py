@@ -1,0 +1,80 @@
+"""The mETa unit (clause 2.6): takes a Zstandard frame, gives a checked JSON object, and back."""
+
+import json
+from typing import Any, Final
+
+import zstandard
+
+from .errors import CorruptError
+
+MAX_METADATA_BYTES: Final = 65536
+
+_RULE: Final = "2.6"
+
+
+def parse_metadata(payload: bytes) -> dict[str, Any]:
+    """Read the payload of a mETa unit.
+
+    Raises:
+        CorruptError: it is not one Zstandard frame with a declared size of at most 65536 bytes,
+            or those are not one UTF-8 JSON object with members of the known types (clause 2.6).
+    """
+    try:
+        declared = zstandard.get_frame_parameters(payload).content_size
+    except zstandard.ZstdError as error:
+        raise CorruptError("the payload is not a Zstandard frame", rule=_RULE) from error
+    if declared == zstandard.CONTENTSIZE_UNKNOWN:
+        raise CorruptError("the Zstandard frame does not declare its content size", rule=_RULE)
+    # The library allocates what the frame declares, whatever maximum it is given.
+    _require_size(declared)
+    try:
+        text = zstandard.ZstdDecompressor().decompress(payload, allow_extra_data=False)
+        value = json.loads(text.decode("utf-8"))
+        _dump(value)
+    except zstandard.ZstdError as error:
+        raise CorruptError("the Zstandard frame does not decompress", rule=_RULE) from error
+    except (ValueError, RecursionError) as error:
+        raise CorruptError("the content is not UTF-8 JSON", rule=_RULE) from error
+    return _require_members(value)
+
+
+def build_metadata(metadata: dict[str, Any]) -> bytes:
+    """The payload of a mETa unit.
+
+    Raises:
+        CorruptError: the object is not JSON, is above 65536 bytes, or a known member has another
+            type than clause 2.6 says.
+    """
+    try:
+        text = _dump(_require_members(metadata))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise CorruptError(f"the metadata is not JSON: {error}", rule=_RULE) from error
+    _require_size(len(text))
+    return zstandard.ZstdCompressor(level=19, write_content_size=True).compress(text)
+
+
+def _dump(value: Any) -> bytes:
+    # Refuses what Python's parser lets pass: NaN, infinities and halves of surrogate pairs.
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(
+        "utf-8"
+    )
+
+
+def _require_size(size: int) -> None:
+    if size > MAX_METADATA_BYTES:
+        raise CorruptError(f"{size} bytes of metadata, at most {MAX_METADATA_BYTES}", rule=_RULE)
+
+
+def _require_members(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise CorruptError("the metadata is not a JSON object", rule=_RULE)
+    if not all(isinstance(name, str) for name in value):
+        raise CorruptError("the metadata has a name that is not a string", rule=_RULE)
+    if not isinstance(value.get("encoder", ""), str):
+        raise CorruptError("the metadata member encoder is not a string", rule=_RULE)
+    if not isinstance(value.get("settings", {}), dict):
+        raise CorruptError("the metadata member settings is not an object", rule=_RULE)
+    tags = value.get("tags", {})
+    if not isinstance(tags, dict) or not all(isinstance(tag, str) for tag in tags.values()):
+        raise CorruptError("the metadata member tags is not an object of strings", rule=_RULE)
+    return value

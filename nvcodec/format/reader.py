@@ -1,0 +1,345 @@
+"""Reading a bitstream (clause 2): takes a binary file object, gives checked units in order.
+
+UnitReader reads forward and never seeks; read_index, scan_index and read_group_at need seeking.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from .errors import CorruptError, NrvError, OverLimitError, TruncatedError, located
+from .group import GROUP_FIXED_BYTES, Group, GroupHeader, GroupSequence
+from .header import UNKNOWN_FRAME_COUNT, Header
+from .index import FEND_UNIT_BYTES, End, IndexEntry, index_bytes, parse_index
+from .limits import Limits
+from .metadata import parse_metadata
+from .units import (
+    FEND,
+    GRUP,
+    HEAD,
+    INDX,
+    KNOWN_TYPES,
+    MAX_BYTES_BEFORE_HEAD,
+    META,
+    SIGNATURE,
+    UNIT_HEADER_BYTES,
+    UNIT_OVERHEAD_BYTES,
+    ByteSource,
+    Readable,
+    SeekableFile,
+    UnitHeader,
+    UnitOrder,
+    UnitType,
+    read_payload,
+    read_signature,
+    read_unit_header,
+    skip_payload,
+)
+
+_DEFAULT_LIMITS: Final = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkDescription:
+    """The payload of the unit that describes the network (SIRN, clause 4.1), not yet parsed."""
+
+    payload: bytes
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """The JSON object of one mETa unit (clause 2.6)."""
+
+    members: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupUnit:
+    """A group, its number from 0, and the offset of its unit from the start of the file."""
+
+    group: Group
+    ordinal: int
+    offset: int
+
+
+Event = NetworkDescription | Metadata | GroupUnit | End
+
+
+class UnitReader:
+    """Reads a bitstream forward from any binary file object, pipes included.
+
+    Iterating gives one NetworkDescription, any Metadata, the GroupUnits in display order, then
+    End; each as soon as its unit is read. The rules of clause 2 hold for what has been given, and
+    for the whole file once End has been. The first error is final: it is raised again on every
+    further call.
+
+    Args:
+        file: has ``read(size)``; it may return fewer bytes than asked for.
+        limits: what to accept; a file also keeps within its level.
+
+    Attributes:
+        group_length: the group length of the network description, which bounds the frames of a
+            group; set it after NetworkDescription has been given. None until then: no bound.
+    """
+
+    def __init__(self, file: Readable, limits: Limits = _DEFAULT_LIMITS) -> None:
+        self.group_length: int | None = None
+        self._source = ByteSource(file)
+        self._limits = limits
+        self._header: Header | None = None
+        self._order: UnitOrder
+        self._sequence: GroupSequence
+        self._crcs = hashlib.md5(usedforsecurity=False)
+        # A digest stands for the entries, which would grow with the length of a stream.
+        self._entries = hashlib.blake2b()
+        self._index_offset = 0
+        self._failure: NrvError | OSError | None = None
+        self._ended = False
+
+    @property
+    def offset(self) -> int:
+        """Bytes taken from the file so far."""
+        return self._source.offset
+
+    def open(self) -> Header:
+        """Read the signature and HEAD, unless that is done.
+
+        Raises:
+            NrvError: of the class that clause 2.10 gives.
+            OSError: from the file object.
+        """
+        if self._failure is not None:
+            raise self._failure
+        if self._header is None:
+            try:
+                self._header = _read_head(self._source, self._limits)
+            except (NrvError, OSError) as error:
+                self._failure = error
+                raise
+            self._order = UnitOrder(self._header.network_type)
+            self._sequence = GroupSequence(self._header.frame_count)
+        return self._header
+
+    @property
+    def header(self) -> Header:
+        """The header of the bitstream, read by ``open`` if it has not been."""
+        return self.open()
+
+    def __iter__(self) -> Iterator[Event]:
+        return self
+
+    def __next__(self) -> Event:
+        header = self.open()
+        if self._ended:
+            raise StopIteration
+        try:
+            event = None
+            while event is None:
+                event = self._read_unit(header)
+        except (NrvError, OSError) as error:
+            self._failure = error
+            raise
+        return event
+
+    def _read_unit(self, header: Header) -> Event | None:
+        offset = self._source.offset
+        with located(None, offset):
+            unit = read_unit_header(self._source)
+        ordinal = self._sequence.group_count
+        with located(_unit_name(unit, ordinal), offset):
+            self._limits.check("unit_bytes", unit.length, header.level)
+            # The CRC covers the type, so what the type means is judged after it.
+            if unit.type not in KNOWN_TYPES:
+                skip_payload(self._source, unit)
+                self._order.admit(unit.type)
+                return None
+            payload = read_payload(self._source, unit)
+            self._order.admit(unit.type)
+            if unit.type == META:
+                return Metadata(parse_metadata(payload))
+            if unit.type == GRUP:
+                return GroupUnit(self._take_group(payload, offset), ordinal, offset)
+            if unit.type == INDX:
+                self._check_index(payload)
+                self._index_offset = offset
+                return None
+            if unit.type == FEND:
+                return self._take_end(payload, header)
+            return NetworkDescription(payload, offset)
+
+    def _take_group(self, payload: bytes, offset: int) -> Group:
+        group = Group.parse(payload, self.group_length)
+        self._sequence.accept(group, group.last_pts)
+        self._crcs.update(group.crc.to_bytes(4, "little"))
+        self._entries.update(
+            IndexEntry(offset, group.first_frame, group.first_pts, group.key).build()
+        )
+        return group
+
+    def _check_index(self, payload: bytes) -> None:
+        count = index_bytes(0)
+        groups = self._sequence.group_count
+        entries = hashlib.blake2b(payload[count:])
+        if (
+            int.from_bytes(payload[:count], "little") != groups
+            or entries.digest() != self._entries.digest()
+        ):
+            raise CorruptError(f"the entries are not those of the {groups} groups", rule="2.8")
+
+    def _take_end(self, payload: bytes, header: Header) -> End:
+        end = End.parse(payload)
+        if end.frame_count != self._sequence.next_frame:
+            raise CorruptError(
+                f"frame_count {end.frame_count}, but the groups have {self._sequence.next_frame}",
+                rule="2.9",
+            )
+        if header.frame_count not in (end.frame_count, UNKNOWN_FRAME_COUNT):
+            raise CorruptError(
+                f"frame_count {end.frame_count}, but HEAD states {header.frame_count}", rule="2.9"
+            )
+        if end.md5 != self._crcs.digest():
+            raise CorruptError("the MD5 of the group CRCs does not match", rule="2.9")
+        if end.index_offset != self._index_offset:
+            raise CorruptError(
+                f"index_offset {end.index_offset} is not {self._index_offset}", rule="2.9"
+            )
+        if self._source.read(1):
+            raise CorruptError("bytes follow FEND", rule="2.3")
+        self._ended = True
+        return end
+
+
+def read_index(file: SeekableFile, limits: Limits = _DEFAULT_LIMITS) -> list[IndexEntry] | None:
+    """The entries of iNDX, found through the last 40 bytes of the file (clauses 2.8, 2.9).
+
+    Returns:
+        One entry for each group, or None when the file is incomplete or its index missing or
+        damaged: then scan_index finds the groups. An entry is a hint that read_group_at checks.
+
+    Raises:
+        NrvError: the signature or HEAD cannot be read.
+        OSError: from the file object.
+    """
+    file.seek(0)
+    header = _read_head(ByteSource(file), limits)
+    size = file.seek(0, os.SEEK_END)
+    try:
+        end_payload = _read_unit_at(file, size - FEND_UNIT_BYTES, FEND, header, limits)
+        end = End.parse(end_payload)
+        return parse_index(_read_unit_at(file, end.index_offset, INDX, header, limits))
+    except NrvError:
+        return None
+
+
+def scan_index(file: SeekableFile, limits: Limits = _DEFAULT_LIMITS) -> Iterator[IndexEntry]:
+    """Find the groups by walking from unit to unit, without reading payloads or checking CRCs.
+
+    Yields:
+        One entry for each complete GRUP unit, up to FEND or the damage that ends the walk. The
+        position of the file is not kept between entries: others may move it.
+
+    Raises:
+        NrvError: when the walk cannot go on, after the entries before that place.
+        OSError: from the file object.
+    """
+    file.seek(0)
+    source = ByteSource(file)
+    header = _read_head(source, limits)
+    order = UnitOrder(header.network_type)
+    sequence = GroupSequence(header.frame_count)
+    size = file.seek(0, os.SEEK_END)
+    offset = source.offset
+    while True:
+        file.seek(offset)
+        source = ByteSource(file, offset)
+        with located(None, offset):
+            unit = read_unit_header(source)
+        with located(_unit_name(unit, sequence.group_count), offset):
+            limits.check("unit_bytes", unit.length, header.level)
+            end = source.offset + unit.length + UNIT_OVERHEAD_BYTES - UNIT_HEADER_BYTES
+            if end > size:
+                raise TruncatedError(f"the unit ends at byte {end} of a file of {size}", rule="2.2")
+            order.admit(unit.type)
+            if unit.type == GRUP:
+                group = GroupHeader.parse_fixed(source.read(min(unit.length, GROUP_FIXED_BYTES)))
+                # Durations are not read; each is at least 1.
+                sequence.accept(group, group.first_pts + group.frame_count - 1)
+                yield IndexEntry(offset, group.first_frame, group.first_pts, group.key)
+            elif unit.type == FEND:
+                if end != size:
+                    raise CorruptError("bytes follow FEND", rule="2.3")
+                return
+        offset = end
+
+
+def read_group_at(
+    file: SeekableFile,
+    entry: IndexEntry,
+    header: Header,
+    limits: Limits = _DEFAULT_LIMITS,
+    group_length: int | None = None,
+) -> Group:
+    """Read the group that an index entry points to (clause 2.8).
+
+    GroupSequence(header.frame_count, entry.first_frame) checks that groups read one after
+    another, from a key group on, belong together.
+
+    Args:
+        file: the file of the entry.
+        entry: from read_index or scan_index.
+        header: the header of the file.
+        limits: what to accept.
+        group_length: that of the network description, or None for no bound.
+
+    Raises:
+        NrvError: there is no sound GRUP unit at the offset, or it is not the entry's.
+        OSError: from the file object.
+    """
+    payload = _read_unit_at(file, entry.offset, GRUP, header, limits)
+    with located(str(GRUP), entry.offset):
+        group = Group.parse(payload, group_length)
+        found = IndexEntry(entry.offset, group.first_frame, group.first_pts, group.key)
+        if found != entry:
+            raise CorruptError("the group is not the one of the index entry", rule="2.8")
+    return group
+
+
+def _read_head(source: ByteSource, limits: Limits) -> Header:
+    with located(None, source.offset):
+        read_signature(source)
+    offset = source.offset
+    with located(None, offset):
+        unit = read_unit_header(source)
+        if unit.type != HEAD:
+            raise CorruptError(f"{unit.type} before HEAD", rule="2.3")
+    with located(str(HEAD), offset):
+        if unit.length > MAX_BYTES_BEFORE_HEAD:
+            raise OverLimitError(
+                f"{unit.length} payload bytes, at most {MAX_BYTES_BEFORE_HEAD} here", rule="2.2"
+            )
+        header = Header.parse(read_payload(source, unit))
+        limits.check("luma_samples", header.luma_samples, header.level)
+    return header
+
+
+def _read_unit_at(
+    file: SeekableFile, offset: int, expected: UnitType, header: Header, limits: Limits
+) -> bytes:
+    size = file.seek(0, os.SEEK_END)
+    with located(str(expected), offset):
+        if not len(SIGNATURE) <= offset <= size - UNIT_OVERHEAD_BYTES:
+            raise CorruptError(f"the file of {size} bytes has no unit there", rule="2.8")
+        file.seek(offset)
+        source = ByteSource(file, offset)
+        unit = read_unit_header(source)
+        if unit.type != expected:
+            raise CorruptError(f"the unit there is {unit.type}", rule="2.8")
+        limits.check("unit_bytes", unit.length, header.level)
+        return read_payload(source, unit)
+
+
+def _unit_name(unit: UnitHeader, ordinal: int) -> str:
+    return f"{unit.type} {ordinal}" if unit.type == GRUP else str(unit.type)

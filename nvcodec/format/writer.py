@@ -1,0 +1,156 @@
+"""Writing a bitstream (clause 2): takes a header and groups, gives bytes to a file object."""
+
+import hashlib
+from enum import Enum, auto
+from typing import Any, Final
+
+from .errors import CorruptError, NrvError, located
+from .group import Group, GroupSequence
+from .header import UNKNOWN_FRAME_COUNT, Header
+from .index import End, IndexEntry, build_index, index_bytes
+from .limits import LEVELS, Level
+from .metadata import build_metadata
+from .units import FEND, GRUP, HEAD, INDX, META, SIGNATURE, UnitType, Writable, build_unit
+
+
+class _State(Enum):
+    NEW = auto()
+    OPEN = auto()
+    FINISHED = auto()
+    BROKEN = auto()
+
+
+_WRONG_CALL: Final = {
+    _State.NEW: "begin has not been called",
+    _State.OPEN: "begin has been called before",
+    _State.FINISHED: "the bitstream is finished",
+    _State.BROKEN: "an earlier write failed",
+}
+
+
+class NrvWriter:
+    """Writes a bitstream to any binary file object, pipes included, never going back.
+
+    The file object is flushed after each call, so that a reader at the other end of a pipe gets
+    each group when it is added. A call that raises NrvError has written nothing and may be
+    repeated with other arguments.
+
+    Args:
+        file: has ``write(bytes)``, which returns how many bytes it took, and ``flush()``; the
+            bitstream begins where the file object stands, which shall be its start.
+    """
+
+    def __init__(self, file: Writable) -> None:
+        self._file = file
+        self._state = _State.NEW
+        self._header: Header
+        self._level: Level
+        self._sequence: GroupSequence
+        self._crcs = hashlib.md5(usedforsecurity=False)
+        self._entries: list[bytes] = []
+        self._offset = 0
+
+    @property
+    def offset(self) -> int:
+        """Bytes written so far."""
+        return self._offset
+
+    def begin(
+        self,
+        header: Header,
+        network_description: bytes,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        """Write the signature, HEAD, the network description and, if given, mETa.
+
+        Args:
+            header: of the file; its level bounds everything that follows.
+            network_description: payload of the unit that describes the network (clause 4.1).
+            metadata: the JSON object of mETa (clause 2.6).
+
+        Raises:
+            CorruptError: the metadata breaks clause 2.6.
+            OverLimitError: a value is above its level's bound (clause 2.11).
+            OSError: from the file object.
+        """
+        self._require(_State.NEW)
+        level = LEVELS[header.level]
+        with located(str(HEAD), len(SIGNATURE)):
+            level.check("luma_samples", header.luma_samples)
+        units = [(HEAD, header.build()), (header.network_type, network_description)]
+        if metadata is not None:
+            units.append((META, build_metadata(metadata)))
+        data = SIGNATURE
+        for unit, payload in units:
+            data += _build_checked(unit, payload, level, len(data))
+        self._header = header
+        self._level = level
+        self._sequence = GroupSequence(header.frame_count)
+        self._write(data, _State.OPEN)
+
+    def add_group(self, group: Group) -> None:
+        """Write the next group.
+
+        Raises:
+            CorruptError: the group cannot follow those before it (clause 2.7), or the file then
+                has more frames than its header states (clause 2.9).
+            OverLimitError: the unit is longer than the level allows (clause 2.11).
+            OSError: from the file object.
+        """
+        self._require(_State.OPEN)
+        name = f"{GRUP} {self._sequence.group_count}"
+        with located(name, self._offset):
+            data = _build_checked(GRUP, group.build(), self._level, self._offset)
+            self._sequence.accept(group, group.last_pts)
+        self._crcs.update(group.crc.to_bytes(4, "little"))
+        # A stream of more groups than iNDX can list goes without, as an index may be absent.
+        if index_bytes(self._sequence.group_count) <= self._level.unit_bytes:
+            entry = IndexEntry(self._offset, group.first_frame, group.first_pts, group.key)
+            self._entries.append(entry.build())
+        self._write(data, _State.OPEN)
+
+    def finish(self) -> None:
+        """Write iNDX and FEND; the file object is left open.
+
+        Raises:
+            CorruptError: there is no group (clause 2.3), or fewer frames than the header states
+                (clause 2.9).
+            OSError: from the file object.
+        """
+        self._require(_State.OPEN)
+        frame_count = self._sequence.next_frame
+        with located(str(FEND), self._offset):
+            if not self._sequence.group_count:
+                raise CorruptError("there is no group to finish a file with", rule="2.3")
+            if self._header.frame_count not in (frame_count, UNKNOWN_FRAME_COUNT):
+                raise CorruptError(
+                    f"the groups have {frame_count} frames,"
+                    f" but HEAD states {self._header.frame_count}",
+                    rule="2.9",
+                )
+        indexed = len(self._entries) == self._sequence.group_count
+        index = build_unit(INDX, build_index(self._entries)) if indexed else b""
+        end = End(frame_count, self._crcs.digest(), self._offset if indexed else 0)
+        self._write(index + build_unit(FEND, end.build()), _State.FINISHED)
+
+    def _require(self, state: _State) -> None:
+        if self._state is not state:
+            raise NrvError(_WRONG_CALL[self._state], rule="2.3")
+
+    def _write(self, data: bytes, then: _State) -> None:
+        # Until all is written, what the file holds is not known.
+        self._state = _State.BROKEN
+        while data:
+            written = self._file.write(data)
+            if written is None:
+                raise BlockingIOError("the output is in non-blocking mode and takes no bytes yet")
+            self._offset += written
+            data = data[written:]
+        self._file.flush()
+        self._state = then
+
+
+def _build_checked(unit: UnitType, payload: bytes, level: Level, offset: int) -> bytes:
+    with located(str(unit), offset):
+        level.check("unit_bytes", len(payload))
+    return build_unit(unit, payload)

@@ -1,0 +1,1 @@
+"""Rendering of samples from weights."""

@@ -1,0 +1,293 @@
+"""Rendered frames at other sizes and regions: the integer resampler of clause 6."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from nvcodec.picture import Plane, Planes
+from nvcodec.tables import load_table
+
+MAX_OUTPUT_SIZE = 16384
+MAX_RATIO = 64
+
+_KERNEL_STEPS = 256
+_KERNEL_RADIUS = 3
+_COEFFICIENT_SUM = 1 << 14
+
+# Position of a chroma sample from the even luma sample before it, in half luma samples
+# (horizontal, vertical), for each H.273 chroma sample location type.
+_SITING = {0: (0, 1), 1: (1, 1), 2: (0, 0), 3: (1, 0), 4: (0, 2), 5: (1, 2), 255: (0, 1)}
+
+
+
+class ViewError(ValueError):
+    """A size or region that cannot be rendered: *unsupported* by clause 6.1."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What to show of a video: a region of its frames at an output size (clause 6.1).
+
+    All values are luma samples of the output frame. Build one with `of`, which validates.
+    """
+
+    width: int
+    height: int
+    x: int
+    y: int
+    crop_width: int
+    crop_height: int
+
+    @classmethod
+    def of(
+        cls,
+        source_width: int,
+        source_height: int,
+        size: tuple[int, int] | None,
+        crop: tuple[int, int, int, int] | None,
+    ) -> View:
+        """Return the view of a frame of `source_width` x `source_height` luma samples.
+
+        `size` is (width, height) of the output frame, None for the size of the source. `crop` is
+        (width, height, x, y) within the output frame, None for all of it.
+
+        Raises ViewError when clause 6.1 does not allow the size or the region.
+        """
+        width, height = (source_width, source_height) if size is None else size
+        _check_size("width", source_width, width)
+        _check_size("height", source_height, height)
+        crop_width, crop_height, x, y = (width, height, 0, 0) if crop is None else crop
+        if crop_width < 1 or crop_height < 1:
+            raise ViewError(f"crop of {crop_width}x{crop_height} is empty")
+        if x < 0 or y < 0 or x + crop_width > width or y + crop_height > height:
+            raise ViewError(
+                f"crop of {crop_width}x{crop_height} at ({x}, {y}) "
+                f"leaves the output frame of {width}x{height}"
+            )
+        if x % 2 or y % 2:
+            raise ViewError(f"crop position ({x}, {y}) is not even")
+        return cls(width, height, x, y, crop_width, crop_height)
+
+    def is_native(self, source_width: int, source_height: int) -> bool:
+        """Return whether the output has the size of the source: the view is then a slice of it."""
+        return (self.width, self.height) == (source_width, source_height)
+
+
+def source_region(
+    view: View, source_width: int, source_height: int, chroma_location: int
+) -> tuple[int, int, int, int]:
+    """Return the rectangle (x0, y0, x1, y1) of the source that `view` depends on (clause 6.5).
+
+    In luma samples of the source, x1 and y1 exclusive; x0 and y0 are even. The chroma rectangle is
+    (x0 / 2, y0 / 2, CeilDiv(x1, 2), CeilDiv(y1, 2)).
+
+    Raises ValueError when `chroma_location` is none of 0..5 and 255.
+    """
+    luma_x, luma_y, chroma_x, chroma_y = _plans(view, source_width, source_height, chroma_location)
+    x0, x1 = _span(luma_x, chroma_x)
+    y0, y1 = _span(luma_y, chroma_y)
+    return x0, y0, x1, y1
+
+
+def resample(
+    planes: Planes,
+    origin: tuple[int, int],
+    source_width: int,
+    source_height: int,
+    view: View,
+    chroma_location: int,
+) -> Planes:
+    """Return the planes Y, Cb, Cr of `view`, bit-exactly as in clause 6.
+
+    `planes` are those of the rectangle `source_region` of a 4:2:0 frame, u8, and `origin` its
+    (x0, y0): Y of shape (y1 - y0, x1 - x0), Cb and Cr of half that, where odd ends round up.
+    A larger rectangle with an even origin serves as well, up to the whole frame with (0, 0).
+
+    The result is u8 of shape (crop_height, crop_width), and (CeilDiv(crop_height, 2),
+    CeilDiv(crop_width, 2)) twice.
+
+    Raises ValueError when `planes` do not hold the region, when `origin` is odd or when
+    `chroma_location` is none of 0..5 and 255.
+    """
+    luma_x, luma_y, chroma_x, chroma_y = _plans(view, source_width, source_height, chroma_location)
+    x, y = origin
+    if x % 2 or y % 2:
+        raise ValueError(f"origin ({x}, {y}) is not even")
+    luma, cb, cr = planes
+    return (
+        _resample_plane(luma, x, y, luma_x, luma_y),
+        _resample_plane(cb, x // 2, y // 2, chroma_x, chroma_y),
+        _resample_plane(cr, x // 2, y // 2, chroma_x, chroma_y),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _AxisPlan:
+    """How a range of output samples of one axis is made; reads source samples low..high-1 only.
+
+    Output sample i of the range is the sum over k of
+    coefficients[i, k] * source[low + start[i] + k].
+    """
+
+    low: int
+    high: int
+    start: npt.NDArray[np.int32]
+    coefficients: npt.NDArray[np.int16]
+
+
+@lru_cache(maxsize=64)
+def _axis_plan(
+    source: int, output: int, subsampling: int, siting: int, first: int, count: int
+) -> _AxisPlan:
+    """Return the plan of output samples first..first+count-1 of a plane (clauses 6.2 to 6.4).
+
+    `source` and `output` are luma sizes, `siting` is in half luma samples.
+    """
+    numerator = 2 * subsampling * np.arange(first, first + count, dtype=np.int64) + siting + 1
+    numerator = numerator * source - (siting + 1) * output
+    denominator = 2 * subsampling * output
+    extent = 2 * subsampling * max(source, output)
+
+    taps = -(-2 * _KERNEL_RADIUS * extent // denominator)
+    lowest = (numerator - _KERNEL_RADIUS * extent) // denominator + 1
+    position = lowest[:, None] + np.arange(taps)
+    distance = np.abs(position * denominator - numerator[:, None])
+    step = (2 * _KERNEL_STEPS * distance + extent) // (2 * extent)
+    kernel = np.append(load_table("resampling_kernel.txt"), 0).astype(np.int64)
+    raw = kernel[np.minimum(step, kernel.size - 1)]
+
+    total = raw.sum(axis=1, keepdims=True)
+    coefficients = (2 * _COEFFICIENT_SUM * raw + total) // (2 * total)
+    rows = np.arange(count)
+    centre = (2 * numerator + denominator) // (2 * denominator)
+    coefficients[rows, centre - lowest] += _COEFFICIENT_SUM - coefficients.sum(axis=1)
+
+    # Taps beyond an edge read the edge sample: their coefficients are added to its own, so that
+    # the kernels need no border. Zero coefficients are trimmed, so that the region is the least.
+    position = np.clip(position, 0, -(-source // subsampling) - 1)
+    base = position[:, :1]
+    folded = np.zeros_like(coefficients)
+    np.add.at(folded, (rows[:, None], position - base), coefficients)
+    used = folded != 0
+    begin = base[:, 0] + used.argmax(axis=1)
+    end = base[:, 0] + taps - used[:, ::-1].argmax(axis=1)
+    low, high = int(begin.min()), int(end.max())
+    width = int((end - begin).max())
+    start = np.minimum(begin, high - width)
+    column = start[:, None] + np.arange(width) - base
+    inside = (column >= 0) & (column < taps)
+    trimmed = np.where(inside, folded[rows[:, None], np.clip(column, 0, taps - 1)], 0)
+    return _AxisPlan(low, high, (start - low).astype(np.int32), trimmed.astype(np.int16))
+
+
+def _plans(
+    view: View, source_width: int, source_height: int, chroma_location: int
+) -> tuple[_AxisPlan, _AxisPlan, _AxisPlan, _AxisPlan]:
+    """Return the plans of luma x, luma y, chroma x and chroma y."""
+    if chroma_location not in _SITING:
+        raise ValueError(f"chroma location {chroma_location} is not defined")
+    across, down = _SITING[chroma_location]
+    chroma_width, chroma_height = (view.crop_width + 1) // 2, (view.crop_height + 1) // 2
+    return (
+        _axis_plan(source_width, view.width, 1, 0, view.x, view.crop_width),
+        _axis_plan(source_height, view.height, 1, 0, view.y, view.crop_height),
+        _axis_plan(source_width, view.width, 2, across, view.x // 2, chroma_width),
+        _axis_plan(source_height, view.height, 2, down, view.y // 2, chroma_height),
+    )
+
+
+def _span(luma: _AxisPlan, chroma: _AxisPlan) -> tuple[int, int]:
+    """Return the luma range with an even start that holds what both plans read."""
+    low = min(luma.low, 2 * chroma.low)
+    return low - low % 2, max(luma.high, 2 * chroma.high - 1)
+
+
+def _resample_plane(plane: Plane, x: int, y: int, across: _AxisPlan, down: _AxisPlan) -> Plane:
+    """Return a resampled plane; sample (0, 0) of `plane` is (x, y) of the source plane."""
+    height, width = plane.shape
+    if across.low < x or across.high > x + width or down.low < y or down.high > y + height:
+        raise ValueError(
+            f"plane of {width}x{height} at ({x}, {y}) lacks samples of "
+            f"columns {across.low}..{across.high - 1}, rows {down.low}..{down.high - 1}"
+        )
+    needed = plane[down.low - y : down.high - y, across.low - x : across.high - x]
+    filtered = np.empty((needed.shape[0], across.start.size), np.int16)
+    _horizontal(np.ascontiguousarray(needed), across.start, across.coefficients, filtered)
+    result = np.empty((down.start.size, across.start.size), np.uint8)
+    _vertical(filtered, down.start, down.coefficients, result)
+    return result
+
+
+def _check_size(name: str, source: int, output: int) -> None:
+    """Raise ViewError unless an axis of `source` luma samples can be shown with `output`."""
+    if output == source:
+        return
+    if not 1 <= output <= MAX_OUTPUT_SIZE:
+        raise ViewError(f"output {name} {output} is not in 1..{MAX_OUTPUT_SIZE}")
+    if output > MAX_RATIO * source or source > MAX_RATIO * output:
+        raise ViewError(
+            f"output {name} {output} is more than {MAX_RATIO} times off the source's {source}"
+        )
+
+
+# Products and sums are cast back to int32 because numba widens them to int64, which halves the
+# speed; clause 6.4 bounds them.
+
+
+@njit(nogil=True, cache=True)
+def _horizontal(
+    plane: Plane,
+    start: npt.NDArray[np.int32],
+    coefficients: npt.NDArray[np.int16],
+    out: npt.NDArray[np.int16],
+) -> None:
+    # Rows are taken 32 at a time and transposed: the taps then run over contiguous vectors.
+    block = 32
+    rows, columns = plane.shape
+    count, taps = coefficients.shape
+    turned = np.zeros((columns, block), np.int16)
+    sums = np.empty(block, np.int32)
+    for top in range(0, rows, block):
+        height = min(block, rows - top)
+        for r in range(height):
+            for c in range(columns):
+                turned[c, r] = plane[top + r, c]
+        for i in range(count):
+            for r in range(block):
+                sums[r] = 128
+            for k in range(taps):
+                coefficient = np.int32(coefficients[i, k])
+                column = start[i] + k
+                for r in range(block):
+                    product = np.int32(coefficient * np.int32(turned[column, r]))
+                    sums[r] = np.int32(sums[r] + product)
+            for r in range(height):
+                out[top + r, i] = sums[r] >> 8
+
+
+@njit(nogil=True, cache=True)
+def _vertical(
+    rows: npt.NDArray[np.int16],
+    start: npt.NDArray[np.int32],
+    coefficients: npt.NDArray[np.int16],
+    out: Plane,
+) -> None:
+    columns = rows.shape[1]
+    count, taps = coefficients.shape
+    sums = np.empty(columns, np.int32)
+    for j in range(count):
+        for c in range(columns):
+            sums[c] = 1 << 19
+        for k in range(taps):
+            coefficient = np.int32(coefficients[j, k])
+            row = start[j] + k
+            for c in range(columns):
+                product = np.int32(coefficient * np.int32(rows[row, c]))
+                sums[c] = np.int32(sums[c] + product)
+        for c in range(columns):
+            out[j, c] = min(max(sums[c] >> 20, 0), 255)

@@ -1,0 +1,25 @@
+"""The tables of the bitstream document: integers from the data files of `spec/tables`."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib.resources import files
+
+import numpy as np
+import numpy.typing as npt
+
+
+@lru_cache
+def load_table(name: str) -> npt.NDArray[np.int32]:
+    """Return the integers of the table file `name`, for example `"sine.txt"`.
+
+    A file holds integers separated by white space; lines that begin with `#` are skipped. The
+    result has shape (count,), is read-only and is shared between calls.
+
+    Raises FileNotFoundError when there is no such table, ValueError when an entry is no integer.
+    """
+    text = files(__package__).joinpath("data", name).read_text(encoding="ascii")
+    entries = [e for line in text.splitlines() if not line.startswith("#") for e in line.split()]
+    table = np.array([int(entry) for entry in entries], dtype=np.int32)
+    table.flags.writeable = False
+    return table

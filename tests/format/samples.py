@@ -1,0 +1,148 @@
+"""Bitstreams for the tests, packed by hand from the tables of clause 2, not by the package."""
+
+import hashlib
+import io
+import struct
+import zlib
+from typing import Any
+
+import zstandard
+
+from nvcodec.format import Event, Limits, NrvError, UnitReader
+
+SIGNATURE = b"\x89NRV\r\n\x1a\n"
+
+Unit = tuple[bytes, bytes]
+
+HEAD_FIELDS: dict[str, tuple[str, Any]] = {
+    "format_version": ("H", 0),
+    "min_reader_version": ("H", 0),
+    "level": ("B", 1),
+    "model": ("B", 1),
+    "chroma_format": ("B", 1),
+    "bit_depth": ("B", 8),
+    "tools": ("I", 0),
+    "width": ("H", 17),
+    "height": ("H", 9),
+    "frame_rate_num": ("I", 25),
+    "frame_rate_den": ("I", 1),
+    "time_base_num": ("I", 1),
+    "time_base_den": ("I", 25),
+    "sar_num": ("H", 0),
+    "sar_den": ("H", 0),
+    "colour_primaries": ("B", 2),
+    "transfer": ("B", 2),
+    "matrix": ("B", 2),
+    "full_range": ("B", 2),
+    "chroma_location": ("B", 255),
+    "reserved": ("3s", bytes(3)),
+    "frame_count": ("I", 0xFFFFFFFF),
+}
+
+
+def head(**changes: Any) -> Unit:
+    values = {name: value for name, (_, value) in HEAD_FIELDS.items()} | changes
+    layout = "<" + "".join(code for code, _ in HEAD_FIELDS.values())
+    return b"HEAD", struct.pack(layout, *(values[name] for name in HEAD_FIELDS))
+
+
+def grup(
+    first_frame: int = 0,
+    frame_count: int = 2,
+    flags: int = 3,
+    reserved: int = 0,
+    crc: int = 0x01020304,
+    first_pts: int = 0,
+    durations: tuple[int, ...] = (1,),
+    lengths: tuple[int, int, int, int] | None = None,
+    substreams: tuple[bytes, bytes, bytes, bytes] = (b"t", b"", b"", b"net"),
+) -> Unit:
+    if lengths is None:
+        a, b, c, d = substreams
+        lengths = (len(a), len(b), len(c), len(d))
+    fixed = struct.pack("<IHBBIq", first_frame, frame_count, flags, reserved, crc, first_pts)
+    times = struct.pack(f"<{len(durations)}I", *durations)
+    return b"GRUP", fixed + times + struct.pack("<4I", *lengths) + b"".join(substreams)
+
+
+def meta(text: bytes = b'{"encoder":"x"}') -> Unit:
+    return b"mETa", zstandard.ZstdCompressor().compress(text)
+
+
+SIRN: Unit = (b"SIRN", b"network")
+KEY = grup()
+NEXT = grup(first_frame=2, frame_count=3, flags=0, crc=5, first_pts=2, durations=(4, 5, 6))
+
+
+def unit(kind: bytes, payload: bytes) -> bytes:
+    crc = zlib.crc32(kind + payload)
+    return kind + struct.pack("<I", len(payload)) + payload + struct.pack("<I", crc)
+
+
+def join(*units: Unit, signature: bytes = SIGNATURE) -> bytes:
+    return signature + b"".join(unit(*u) for u in units)
+
+
+def entry(offset: int, payload: bytes) -> bytes:
+    first_frame, _, flags, _, _, first_pts = struct.unpack_from("<IHBBIq", payload)
+    return struct.pack("<QIqB", offset, first_frame, first_pts, flags & 1)
+
+
+def index_of(*units: Unit) -> Unit:
+    """The iNDX unit of the GRUP units of a file that begins with ``units``."""
+    entries, offset = [], len(SIGNATURE)
+    for kind, payload in units:
+        if kind == b"GRUP":
+            entries.append(entry(offset, payload))
+        offset += len(payload) + 12
+    return b"iNDX", struct.pack("<I", len(entries)) + b"".join(entries)
+
+
+def fend_of(
+    *units: Unit,
+    frame_count: int | None = None,
+    md5: bytes | None = None,
+    index_offset: int | None = None,
+) -> Unit:
+    groups = [payload for kind, payload in units if kind == b"GRUP"]
+    offset, found = len(SIGNATURE), 0
+    for kind, payload in units:
+        found = offset if kind == b"iNDX" else found
+        offset += len(payload) + 12
+    if frame_count is None:
+        frame_count = sum(struct.unpack_from("<H", payload, 4)[0] for payload in groups)
+    if md5 is None:
+        md5 = hashlib.md5(b"".join(payload[8:12] for payload in groups)).digest()
+    at = found if index_offset is None else index_offset
+    return b"FEND", struct.pack("<I16sQ", frame_count, md5, at)
+
+
+def complete(*units: Unit) -> bytes:
+    """A file of the units, then a right iNDX and a right FEND."""
+    with_index = (*units, index_of(*units))
+    return join(*with_index, fend_of(*with_index))
+
+
+SMALL = complete(head(), SIRN, meta(), KEY, NEXT)
+"""A small valid file with every kind of unit."""
+
+
+def read_all(
+    data: bytes, limits: Limits | None = None, group_length: int | None = None
+) -> tuple[list[Event], NrvError | None]:
+    """The events of a bitstream and the error that ended it; another exception escapes."""
+    return read_from(io.BytesIO(data), limits, group_length)
+
+
+def read_from(
+    file: Any, limits: Limits | None = None, group_length: int | None = None
+) -> tuple[list[Event], NrvError | None]:
+    reader = UnitReader(file, limits or Limits())
+    reader.group_length = group_length
+    events: list[Event] = []
+    try:
+        for event in reader:
+            events.append(event)  # noqa: PERF402 - extend may drop what came before an error
+    except NrvError as error:
+        return events, error
+    return events, None

@@ -1,0 +1,282 @@
+"""Every rule of clause 2, broken one at a time, gives the class and the clause that it should."""
+
+import json
+import struct
+from typing import Any
+
+import pytest
+import zstandard
+
+from nvcodec.format import (
+    CorruptError,
+    End,
+    GroupUnit,
+    Limits,
+    NrvError,
+    OverLimitError,
+    TruncatedError,
+    UnsupportedError,
+)
+
+from .samples import (
+    KEY,
+    NEXT,
+    SIGNATURE,
+    SIRN,
+    SMALL,
+    Unit,
+    complete,
+    fend_of,
+    grup,
+    head,
+    index_of,
+    join,
+    meta,
+    read_all,
+)
+
+ALL = (head(), SIRN, KEY, NEXT)
+INDEX = index_of(*ALL)
+
+
+def with_group(*units: Unit) -> bytes:
+    return complete(head(), SIRN, *units)
+
+
+def with_meta(payload: bytes) -> bytes:
+    return complete(head(), SIRN, (b"mETa", payload), KEY)
+
+
+def with_index(payload: bytes) -> bytes:
+    units = (*ALL, (b"iNDX", payload))
+    return join(*units, fend_of(*units))
+
+
+def with_fend(**changes: Any) -> bytes:
+    units = (*ALL, INDEX)
+    return join(*units, fend_of(*units, **changes))
+
+
+def lying(kind: bytes, length: int, *before: Unit) -> bytes:
+    return join(*before) + kind + struct.pack("<I", length)
+
+
+def zstd(text: bytes, **options: Any) -> bytes:
+    return zstandard.ZstdCompressor(**options).compress(text)
+
+
+FLIPPED = bytearray(SMALL)
+FLIPPED[20] ^= 1
+
+INDEX_2 = bytearray(INDEX[1])
+INDEX_2[4] ^= 1
+
+RULES: dict[str, tuple[bytes, type[NrvError], str]] = {
+    "2.1 empty": (b"", TruncatedError, "2.1"),
+    "2.1 cut": (SIGNATURE[:5], TruncatedError, "2.1"),
+    "2.1 other file": (b"RIFF1234WAVE", CorruptError, "2.1"),
+    "2.1 text mode": (SIGNATURE.replace(b"\r\n", b"\n") + SMALL[8:], CorruptError, "2.1"),
+    "2.2 not letters": (join(head(), SIRN, (b"GR1P", b"")), CorruptError, "2.2"),
+    "2.2 crc": (bytes(FLIPPED), CorruptError, "2.2"),
+    "2.2 unknown critical": (complete(head(), SIRN, (b"ZZZZ", b""), KEY), UnsupportedError, "2.2"),
+    "2.2 private critical": (complete(head(), SIRN, (b"ZzZZ", b""), KEY), UnsupportedError, "2.2"),
+    "2.2 reserved bit": (complete(head(), SIRN, (b"zzzz", b""), KEY), UnsupportedError, "2.2"),
+    "2.2 before HEAD": (lying(b"HEAD", 4097), OverLimitError, "2.2"),
+    "2.2 above level": (lying(b"GRUP", (1 << 22) + 1, head(), SIRN), OverLimitError, "2.11"),
+    "2.2 ancillary above level": (lying(b"zzZz", 1 << 31, head(), SIRN), OverLimitError, "2.11"),
+    "2.2 cut header": (join(head(), SIRN) + b"GRU", TruncatedError, "2.2"),
+    "2.3 not HEAD": (join(SIRN, KEY), CorruptError, "2.3"),
+    "2.3 ancillary before HEAD": (join((b"zzZz", b""), head()), CorruptError, "2.3"),
+    "2.3 second HEAD": (complete(head(), head(), SIRN, KEY), CorruptError, "2.3"),
+    "2.3 late HEAD": (complete(head(), SIRN, head(), KEY), CorruptError, "2.3"),
+    "2.3 second SIRN": (complete(head(), SIRN, SIRN, KEY), CorruptError, "2.3"),
+    "2.3 late SIRN": (complete(head(), SIRN, KEY, SIRN), CorruptError, "2.3"),
+    "2.3 no SIRN": (complete(head(), KEY), CorruptError, "2.3"),
+    "2.3 mETa before SIRN": (complete(head(), meta(), SIRN, KEY), CorruptError, "2.3"),
+    "2.3 mETa after GRUP": (complete(head(), SIRN, KEY, meta()), CorruptError, "2.3"),
+    "2.3 no GRUP": (complete(head(), SIRN), CorruptError, "2.3"),
+    "2.3 no GRUP before FEND": (join(head(), SIRN, fend_of()), CorruptError, "2.3"),
+    "2.3 second iNDX": (complete(*ALL, INDEX), CorruptError, "2.3"),
+    "2.3 GRUP after iNDX": (join(*ALL, INDEX, grup(first_frame=5)), CorruptError, "2.3"),
+    "2.3 bytes after FEND": (SMALL + b"\0", CorruptError, "2.3"),
+    "2.3 two files": (SMALL + SMALL, CorruptError, "2.3"),
+    "2.3 no FEND": (join(*ALL), TruncatedError, "2.3"),
+    "2.4 length": (join((b"HEAD", head()[1][:-1])), CorruptError, "2.4"),
+    "2.6 not zstd": (with_meta(b"nothing"), CorruptError, "2.6"),
+    "2.6 empty": (with_meta(b""), CorruptError, "2.6"),
+    "2.6 no size": (with_meta(zstd(b"{}", write_content_size=False)), CorruptError, "2.6"),
+    "2.6 above 65536": (with_meta(zstd(b"{}" + b" " * 65535)), CorruptError, "2.6"),
+    "2.6 cut": (with_meta(zstd(b'{"encoder":"x"}')[:-1]), CorruptError, "2.6"),
+    "2.6 two frames": (with_meta(zstd(b"{}") * 2), CorruptError, "2.6"),
+    "2.6 skippable": (with_meta(b"\x50\x2a\x4d\x18\x02\0\0\0{}"), CorruptError, "2.6"),
+    "2.6 no content": (with_meta(zstd(b"")), CorruptError, "2.6"),
+    "2.6 not UTF-8": (with_meta(zstd(b'{"a":"\xff"}')), CorruptError, "2.6"),
+    "2.6 not JSON": (with_meta(zstd(b"{")), CorruptError, "2.6"),
+    "2.6 NaN": (with_meta(zstd(b'{"a":NaN}')), CorruptError, "2.6"),
+    "2.6 infinity": (with_meta(zstd(b'{"a":1e999}')), CorruptError, "2.6"),
+    "2.6 long number": (with_meta(zstd(b'{"a":' + b"1" * 5000 + b"}")), CorruptError, "2.6"),
+    "2.6 surrogate": (with_meta(zstd(b'{"a":"\\ud800"}')), CorruptError, "2.6"),
+    "2.6 deep": (with_meta(zstd(b"[" * 60000)), CorruptError, "2.6"),
+    "2.6 deep object": (with_meta(zstd(b'{"a":' * 9000 + b"1" + b"}" * 9000)), CorruptError, "2.6"),
+    "2.6 array": (with_meta(zstd(b"[]")), CorruptError, "2.6"),
+    "2.6 encoder": (with_meta(zstd(b'{"encoder":1}')), CorruptError, "2.6"),
+    "2.6 settings": (with_meta(zstd(b'{"settings":[]}')), CorruptError, "2.6"),
+    "2.6 tags": (with_meta(zstd(b'{"tags":{"a":1}}')), CorruptError, "2.6"),
+    "2.7 first_frame of first": (with_group(grup(first_frame=1)), CorruptError, "2.7"),
+    "2.7 first_frame gap": (with_group(KEY, grup(first_frame=3, first_pts=9)), CorruptError, "2.7"),
+    "2.7 frame_count 0": (with_group(grup(frame_count=0)), CorruptError, "2.7"),
+    "2.7 frame_count above length": (
+        with_group(grup(frame_count=9)),
+        CorruptError,
+        "2.7",
+    ),
+    "2.7 flags": (with_group(grup(flags=7)), CorruptError, "2.7"),
+    "2.7 reserved": (with_group(grup(reserved=1)), CorruptError, "2.7"),
+    "2.7 first not key": (with_group(grup(flags=2)), CorruptError, "2.7"),
+    "2.7 duration 0": (with_group(grup(durations=(0,))), CorruptError, "2.7"),
+    "2.7 one duration 0": (with_group(grup(flags=1, durations=(1, 0))), CorruptError, "2.7"),
+    "2.7 not canonical": (with_group(grup(flags=1, durations=(1, 1))), CorruptError, "2.7"),
+    "2.7 one frame not canonical": (
+        with_group(grup(flags=1, frame_count=1, durations=(1,))),
+        CorruptError,
+        "2.7",
+    ),
+    "2.7 end above i64": (with_group(grup(first_pts=(1 << 63) - 2)), CorruptError, "2.7"),
+    "2.7 pts not after": (with_group(KEY, grup(first_frame=2, first_pts=1)), CorruptError, "2.7"),
+    "2.7 content": (with_group(grup(substreams=(b"", b"c", b"", b""))), CorruptError, "2.7"),
+    "2.7 motion": (with_group(grup(substreams=(b"", b"", b"m", b""))), CorruptError, "2.7"),
+    "2.7 substreams short": (with_group(grup(lengths=(1, 0, 0, 4))), CorruptError, "2.7"),
+    "2.7 substreams long": (with_group(grup(lengths=(1, 0, 0, 2))), CorruptError, "2.7"),
+    "2.7 lengths wrap": (with_group(grup(lengths=(0xFFFFFFFF, 0, 0, 5))), CorruptError, "2.7"),
+    "2.7 fixed part cut": (join(head(), SIRN, (b"GRUP", KEY[1][:19])), CorruptError, "2.7"),
+    "2.7 fields cut": (with_group((b"GRUP", KEY[1][:39])), CorruptError, "2.7"),
+    "2.8 count": (with_index(b"\x03" + INDEX[1][1:]), CorruptError, "2.8"),
+    "2.8 length": (with_index(INDEX[1] + b"\0"), CorruptError, "2.8"),
+    "2.8 empty": (with_index(b""), CorruptError, "2.8"),
+    "2.8 offset": (with_index(bytes(INDEX_2)), CorruptError, "2.8"),
+    "2.8 flags": (with_index(INDEX[1][:-1] + b"\x02"), CorruptError, "2.8"),
+    "2.9 length": (join(*ALL, (b"FEND", bytes(27))), CorruptError, "2.9"),
+    "2.9 frame_count": (with_fend(frame_count=4), CorruptError, "2.9"),
+    "2.9 frame_count of HEAD": (complete(head(frame_count=6), *ALL[1:]), CorruptError, "2.9"),
+    "2.9 above HEAD": (complete(head(frame_count=4), *ALL[1:]), CorruptError, "2.9"),
+    "2.9 md5": (with_fend(md5=bytes(16)), CorruptError, "2.9"),
+    "2.9 index_offset": (with_fend(index_offset=1), CorruptError, "2.9"),
+    "2.9 index_offset 0": (with_fend(index_offset=0), CorruptError, "2.9"),
+    "2.9 no index": (join(*ALL, fend_of(*ALL, index_offset=8)), CorruptError, "2.9"),
+    "2.11 luma": (complete(head(width=513, height=512), *ALL[1:]), OverLimitError, "2.11"),
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_broken_rule(name: str) -> None:
+    data, kind, rule = RULES[name]
+    events, error = read_all(data, group_length=8)
+    assert type(error) is kind
+    assert error.rule == rule
+    assert error.offset is not None
+    assert "\n" not in str(error)
+    assert str(error).endswith(f"(clause {rule})")
+    assert not any(isinstance(event, End) for event in events)
+
+
+HEAD_RULES: list[tuple[dict[str, Any], type[NrvError]]] = [
+    ({"min_reader_version": 1}, CorruptError),
+    ({"format_version": 1, "min_reader_version": 1}, UnsupportedError),
+    ({"level": 0}, UnsupportedError),
+    ({"level": 6}, UnsupportedError),
+    ({"model": 0}, UnsupportedError),
+    ({"model": 2}, UnsupportedError),
+    ({"chroma_format": 0}, UnsupportedError),
+    ({"chroma_format": 3}, UnsupportedError),
+    ({"chroma_format": 4}, CorruptError),
+    ({"bit_depth": 9}, CorruptError),
+    ({"bit_depth": 10}, UnsupportedError),
+    ({"tools": 1 << 31}, UnsupportedError),
+    ({"width": 0}, CorruptError),
+    ({"height": 0}, CorruptError),
+    ({"frame_rate_num": 0}, CorruptError),
+    ({"frame_rate_den": 0}, CorruptError),
+    ({"time_base_num": 0}, CorruptError),
+    ({"time_base_den": 0}, CorruptError),
+    ({"sar_num": 1}, CorruptError),
+    ({"sar_den": 1}, CorruptError),
+    ({"full_range": 3}, CorruptError),
+    ({"chroma_location": 6}, CorruptError),
+    ({"chroma_location": 254}, CorruptError),
+    ({"reserved": b"\0\0\1"}, CorruptError),
+    ({"frame_count": 0}, CorruptError),
+]
+
+
+@pytest.mark.parametrize(("changes", "kind"), HEAD_RULES, ids=str)
+def test_broken_header_rule(changes: dict[str, Any], kind: type[NrvError]) -> None:
+    events, error = read_all(complete(head(**changes), SIRN, KEY))
+    assert events == []
+    assert type(error) is kind
+    assert (error.unit, error.offset, error.rule) == ("HEAD", 8, "2.4")
+
+
+def test_first_broken_header_rule_decides() -> None:
+    _, error = read_all(join(head(level=9, width=0)))
+    assert type(error) is UnsupportedError
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        complete(head(), (b"zzZz", b"1"), SIRN, (b"zZZz", b"2"), meta(), KEY, (b"zzZZ", b""), NEXT),
+        complete(*ALL, (b"zzZz", b"before iNDX")),
+        join(*ALL, fend_of(*ALL)),
+        join(*ALL, INDEX, (b"zzZz", b"1"), fend_of(*ALL, INDEX)),
+        complete(head(), SIRN, meta(), meta(), KEY),
+        complete(head(format_version=7), *ALL[1:]),
+        complete(head(frame_count=5, sar_num=1, sar_den=1, chroma_location=5), *ALL[1:]),
+        complete(head(frame_rate_num=0, frame_rate_den=0), *ALL[1:]),
+        with_group(grup(first_pts=-(1 << 63)), grup(first_frame=2, first_pts=(1 << 63) - 3)),
+        with_group(grup(frame_count=8)),
+    ],
+)
+def test_valid(data: bytes) -> None:
+    events, error = read_all(data, group_length=8)
+    assert error is None
+    assert isinstance(events[-1], End)
+
+
+def test_groups_before_the_damage_are_given() -> None:
+    events, error = read_all(with_group(KEY, grup(first_frame=2, first_pts=1)))
+    assert [type(event) for event in events[1:]] == [GroupUnit]
+    offset = len(join(head(), SIRN, KEY))
+    assert str(error) == (
+        f"GRUP 1 at byte {offset}: first_pts 1 is not after 1,"
+        " the time of the last frame before it (clause 2.7)"
+    )
+
+
+def test_limits_of_the_reader() -> None:
+    _, error = read_all(SMALL, Limits(max_unit_bytes=47))
+    assert isinstance(error, OverLimitError)
+    assert "raise it with --max-unit-bytes or Limits(max_unit_bytes=...)" in str(error)
+    _, error = read_all(SMALL, Limits(max_luma_samples=17 * 9 - 1))
+    assert isinstance(error, OverLimitError)
+    assert error.unit == "HEAD"
+
+
+def test_metadata_is_what_json_says() -> None:
+    members = {"encoder": "ü", "settings": {"crf": 3, "x": [1.5, None]}, "tags": {"a": "b"}}
+    events, error = read_all(with_meta(zstd(json.dumps(members).encode())))
+    assert error is None
+    assert getattr(events[1], "members", None) == members
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("2.1 text mode", "damaged, as by a transfer in text mode"),
+        ("2.1 other file", "this is not an .nrv bitstream"),
+        ("2.6 no size", "does not declare its content size"),
+        ("2.6 above 65536", "65537 bytes of metadata, at most 65536"),
+    ],
+)
+def test_text_of_errors(name: str, text: str) -> None:
+    _, error = read_all(RULES[name][0])
+    assert text in str(error)

@@ -1,0 +1,102 @@
+"""Small clips made with PyAV for the tests of this folder."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+
+def noise(count, width, height, seed=0):
+    """`count` pictures of three u8 planes of random samples, 4:2:0."""
+    rng = np.random.default_rng(seed)
+    chroma = ((height + 1) // 2, (width + 1) // 2)
+    return [
+        tuple(rng.integers(0, 256, shape, np.uint8) for shape in ((height, width), chroma, chroma))
+        for _ in range(count)
+    ]
+
+
+def fill_frame(frame, planes):
+    """Copy 2-D arrays (samples, or packed bytes per row) into the planes of a frame."""
+    for target, values in zip(frame.planes, planes, strict=False):
+        rows = np.ndarray((target.height, target.line_size), np.uint8, buffer=target)
+        data = values.view(np.uint8).reshape(target.height, -1)
+        rows[:, : data.shape[1]] = data
+
+
+def encode(
+    path,
+    pictures,
+    width,
+    height,
+    *,
+    codec="ffv1",
+    pixel_format="yuv420p",
+    rate=30,
+    pts=None,
+    time_base=None,
+    options=None,
+    colour=None,
+    rotation=0,
+    audio=False,
+    sar=None,
+):
+    """Write pictures (planes per frame) to a file; pts are in ticks of `time_base`."""
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream(codec, rate=rate)
+        context = stream.codec_context
+        stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
+        stream.options = options or {}
+        time_base = time_base or 1 / Fraction(rate)
+        context.time_base = time_base
+        if sar:
+            context.sample_aspect_ratio = sar
+        for name, value in (colour or {}).items():
+            setattr(context, name, value)
+        if rotation:
+            stream.set_display_rotation(rotation)
+        if audio:
+            add_tone(output)
+        for index, planes in enumerate(pictures):
+            frame = av.VideoFrame(width, height, pixel_format)
+            fill_frame(frame, planes)
+            for name, value in (colour or {}).items():
+                setattr(frame, name, value)
+            frame.pts = index if pts is None else pts[index]
+            frame.time_base = time_base
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return Path(path)
+
+
+def add_tone(output):
+    """Add a track of 0.1 s of silence."""
+    stream = output.add_stream("pcm_s16le", rate=8000, layout="mono")
+    frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), "s16", "mono")
+    frame.sample_rate = 8000
+    frame.pts = 0
+    output.mux(stream.encode(frame))
+    output.mux(stream.encode(None))
+
+
+def write_png(path, pixels, pixel_format="rgb24"):
+    """Write one picture of packed bytes (height, width * bytes per pixel) as PNG."""
+    context = av.CodecContext.create("png", "w")
+    height = pixels.shape[0]
+    frame = av.VideoFrame(1, 1, pixel_format)
+    bytes_per_pixel = len(frame.format.components) or 1
+    context.width, context.height = pixels.shape[1] // bytes_per_pixel, height
+    context.pix_fmt, context.time_base = pixel_format, Fraction(1, 25)
+    frame = av.VideoFrame(context.width, height, pixel_format)
+    fill_frame(frame, [pixels])
+    frame.pts = 0
+    packets = [*context.encode(frame), *context.encode(None)]
+    Path(path).write_bytes(b"".join(bytes(packet) for packet in packets))
+
+
+def assert_same(picture, planes):
+    for got, expected in zip(picture.planes, planes, strict=True):
+        assert got.flags.c_contiguous
+        assert got.dtype == np.uint8
+        np.testing.assert_array_equal(got, expected)
