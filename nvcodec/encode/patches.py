@@ -15,8 +15,8 @@ from nvcodec.picture import Planes
 class GroupPatches:
     """Patch volumes of a group, u8 until they are used.
 
-    `inputs` is float32 (patches, 2), the coordinates in -1..1. `batch` gives float32 targets
-    (patches, frames, 6, G, G) in 8-bit levels minus 128: four luma phases (spec 5.3), Cb, Cr.
+    `inputs` is float32 (2, patches), the coordinates in -1..1. `batch` gives float32 targets
+    (frames, 6, G, G, patches) in 8-bit levels minus 128: four luma phases (spec 5.3), Cb, Cr.
     """
 
     def __init__(
@@ -25,7 +25,7 @@ class GroupPatches:
         height, width = frames[0][0].shape
         rows, columns = shape.patches(height), shape.patches(width)
         ys, xs = np.meshgrid(coordinates(rows), coordinates(columns), indexing="ij")
-        inputs = np.stack([xs.ravel(), ys.ravel()], axis=1) / 32768.0
+        inputs = np.stack([xs.ravel(), ys.ravel()]) / 32768.0
         volumes = np.empty(
             (rows, columns, len(frames), 6, shape.half, shape.half), dtype=np.uint8
         )
@@ -59,4 +59,5 @@ class GroupPatches:
 
     def batch(self, index: torch.Tensor | slice) -> tuple[torch.Tensor, torch.Tensor]:
         """Inputs and targets of the patches of `index`."""
-        return self.inputs[index], self._volumes[index].float() - 128.0
+        targets = self._volumes[index].permute(1, 2, 3, 4, 0)
+        return self.inputs[:, index], targets.float() - 128.0

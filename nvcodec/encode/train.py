@@ -154,7 +154,7 @@ def train_group(
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         if iteration % 10 == 9 or iteration == iterations - 1:
-            report(Progress(iteration + 1, iterations, float(error), float(bits)))
+            report(Progress(iteration + 1, iterations, error.item(), bits.item()))
     if network.parameters is None:
         fit_lattice(network, patches, weight, generator)
     return network.integers()
