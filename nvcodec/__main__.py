@@ -11,7 +11,7 @@ from nvcodec.cli.outcome import NOT_NVIDIA, print_version
 @click.group(help=NOT_NVIDIA, context_settings={"help_option_names": ["-h", "--help"]})
 @print_version("nvcodec")
 def main() -> None:
-    pass
+    """Choose a command."""
 
 
 main.add_command(nvenc.main)

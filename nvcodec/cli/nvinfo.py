@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import json
-import sys
+from contextlib import nullcontext
 from dataclasses import asdict
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 
-from nvcodec.cli.outcome import EXIT_CODES_HELP, NOT_NVIDIA, ending, print_version, require_input
+from nvcodec.cli.outcome import (
+    EXIT_CODES_HELP,
+    NOT_NVIDIA,
+    Console,
+    ending,
+    print_version,
+    require_input,
+    standard_input,
+)
 
 COMMAND = "nvinfo"
+
+_SUBSTREAMS = ("tables", "content", "motion", "network")
 
 
 @click.command(
@@ -19,8 +29,9 @@ COMMAND = "nvinfo"
     help=f"""{NOT_NVIDIA}
 
     List header, units, groups and bytes by kind of FILE, a .nrv file or "-" for standard input.
-    Nothing is decoded.
+    Nothing is decoded. What stands before damage is listed too.
     """,
+    short_help="List what a .nrv file holds.",
     epilog=EXIT_CODES_HELP,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -28,24 +39,53 @@ COMMAND = "nvinfo"
 @print_version(COMMAND)
 @click.argument("source", metavar="FILE")
 def main(source: str, as_json: bool) -> None:
-    with ending(COMMAND):
+    """List as the arguments say."""
+    with ending(Console(COMMAND), source):
         require_input(source)
-        from contextlib import nullcontext
-
-        opened = nullcontext(sys.stdin.buffer) if source == "-" else open(source, "rb")  # noqa: SIM115
+        opened = nullcontext(standard_input()) if source == "-" else open(source, "rb")  # noqa: SIM115
         with opened as file:
             report: dict[str, Any] = {}
             try:
                 _read(file, report)
             finally:
-                # What stands before damage is listed too.
                 if report:
                     click.echo(json.dumps(report) if as_json else _text(report))
 
 
-def _read(file: Any, report: dict[str, Any]) -> None:
+class _UnitTap:
+    """Passes on what is read from a file and lists the units that pass."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._units: list[dict[str, Any]] = []
+        self._seen = b""
+        self._offset = 0
+        self._next = 8
+
+    def read(self, size: int, /) -> bytes:
+        data = self._file.read(size)
+        self._seen += data
+        while True:
+            passed = min(len(self._seen), self._next - self._offset)
+            self._seen = self._seen[passed:]
+            self._offset += passed
+            if len(self._seen) < 8:
+                return data
+            length = int.from_bytes(self._seen[4:8], "little") + 12
+            unit = {"type": self._seen[:4].decode("latin-1"), "offset": self._next, "bytes": length}
+            self._units.append(unit)
+            self._next += length
+
+    def units(self) -> list[dict[str, Any]]:
+        """The units that have passed completely."""
+        end = self._offset + len(self._seen)
+        return [unit for unit in self._units if unit["offset"] + unit["bytes"] <= end]
+
+
+def _read(file: BinaryIO, report: dict[str, Any]) -> None:
     from nvcodec.format import (
         LEVELS,
+        UNKNOWN_FRAME_COUNT,
         GroupUnit,
         Limits,
         Metadata,
@@ -56,8 +96,9 @@ def _read(file: Any, report: dict[str, Any]) -> None:
     from nvcodec.model.shape import NetworkShape
 
     top = LEVELS[max(LEVELS)]
+    tap = _UnitTap(file)
     reader = UnitReader(
-        file,
+        tap,
         # Listing allocates one unit at a time: the highest level will do.
         Limits(
             max_luma_samples=top.luma_samples,
@@ -66,9 +107,12 @@ def _read(file: Any, report: dict[str, Any]) -> None:
             max_multiplications=top.multiplications,
         ),
     )
-    report["header"] = asdict(reader.open())
+    header = asdict(reader.open())
+    if header["frame_count"] == UNKNOWN_FRAME_COUNT:
+        header["frame_count"] = None
     groups: list[dict[str, Any]] = []
-    report |= {"network": None, "metadata": {}, "groups": groups, "complete": False}
+    report |= {"header": header, "network": None, "metadata": {}}
+    complete = False
     try:
         for event in reader:
             if isinstance(event, NetworkDescription):
@@ -82,55 +126,64 @@ def _read(file: Any, report: dict[str, Any]) -> None:
             elif isinstance(event, Metadata):
                 report["metadata"] |= event.members
             elif isinstance(event, GroupUnit):
-                group = event.group
-                groups.append(
-                    {
-                        "offset": event.offset,
-                        "first_frame": group.first_frame,
-                        "frames": group.frame_count,
-                        "key": group.key,
-                        "pts": group.first_pts,
-                        "bytes": len(group.build()) + 12,
-                        "tables": len(group.tables),
-                        "content": len(group.content),
-                        "motion": len(group.motion),
-                        "network": len(group.network),
-                        "crc": f"{group.crc:08x}",
-                    }
-                )
+                groups.append(_group(event, reader.offset))
             else:
-                report["complete"] = True
+                complete = True
     finally:
-        kinds = ("tables", "content", "motion", "network")
-        report["frames"] = sum(group["frames"] for group in groups)
-        report["bytes"] = reader.offset
-        substreams = {kind: sum(group[kind] for group in groups) for kind in kinds}
-        other = reader.offset - sum(substreams.values())
-        report["bytes_by_kind"] = substreams | {"container": other}
-        report["network_share"] = (substreams["tables"] + substreams["network"]) / max(
-            1, reader.offset
-        )
+        total = reader.offset
+        by_kind = {kind: sum(group[kind] for group in groups) for kind in _SUBSTREAMS}
+        report |= {
+            "complete": complete,
+            "frames": sum(group["frames"] for group in groups),
+            "bytes": total,
+            "bytes_by_kind": by_kind | {"container": total - sum(by_kind.values())},
+            "network_share": (by_kind["tables"] + by_kind["network"]) / max(1, total),
+            "units": tap.units(),
+            "groups": groups,
+        }
+
+
+def _group(unit: Any, end: int) -> dict[str, Any]:
+    group = unit.group
+    return {
+        "offset": unit.offset,
+        "first_frame": group.first_frame,
+        "frames": group.frame_count,
+        "key": group.key,
+        "pts": group.first_pts,
+        "duration": sum(group.durations),
+        "bytes": end - unit.offset,
+        **{kind: len(getattr(group, kind)) for kind in _SUBSTREAMS},
+        "crc": f"{group.crc:08x}",
+    }
 
 
 def _text(report: dict[str, Any]) -> str:
     header, network = report["header"], report["network"]
+    total = max(1, report["bytes"])
     lines = ["header"]
-    lines += [f"  {name:20} {value}" for name, value in header.items()]
+    lines += [f"  {name:20} {'unknown' if v is None else v}" for name, v in header.items()]
     if network:
         lines.append("network")
         lines += [f"  {name:20} {value}" for name, value in network.items()]
     if report["metadata"]:
         lines += ["metadata", f"  {json.dumps(report['metadata'])}"]
-    lines.append("groups")
-    lines.append("      number     offset  first frame  frames  key      bytes    network     tables")
+    lines += ["units", "  type     number      bytes"]
+    sizes: dict[str, list[int]] = {}
+    for unit in report["units"]:
+        sizes.setdefault(unit["type"], []).append(unit["bytes"])
+    lines += [f"  {kind:4} {len(part):10} {sum(part):10}" for kind, part in sizes.items()]
+    lines += [
+        "groups",
+        "  number     offset first frame  frames  key      bytes    network  tables",
+    ]
     for number, group in enumerate(report["groups"]):
         lines.append(
-            f"  {number:10} {group['offset']:10} {group['first_frame']:12} {group['frames']:7}"
+            f"  {number:6} {group['offset']:10} {group['first_frame']:11} {group['frames']:7}"
             f"  {'key' if group['key'] else '   '} {group['bytes']:10} {group['network']:10}"
-            f" {group['tables']:10}"
+            f" {group['tables']:7}"
         )
     lines.append("bytes")
-    total = max(1, report["bytes"])
     for kind, count in report["bytes_by_kind"].items():
         lines.append(f"  {kind:20} {count:10} {count / total:7.2%}")
     pixels = header["width"] * header["height"] * max(1, report["frames"])

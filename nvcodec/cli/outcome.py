@@ -1,17 +1,31 @@
-"""How a command ends: exceptions to one line on standard error and an exit code."""
+"""What commands say and how they end: errors to one line on standard error and an exit code."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import json
 import os
+import signal
 import sys
-from collections.abc import Iterator
+import time
+import traceback
+from collections.abc import Callable, Iterator
 from enum import IntEnum
-from typing import Any
+from types import FrameType
+from typing import Any, BinaryIO, TypeVar
 
 import click
 
 NOT_NVIDIA = "A neural video codec; not NVIDIA's NVENC or NVDEC."
+
+# Shows the traceback of what the commands do not expect.
+_DEBUG = "NVCODEC_DEBUG"
+
+# A signal that follows another this soon is the same wish to stop.
+_SAME_SIGNAL_SECONDS = 1.0
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 class ExitCode(IntEnum):
@@ -32,12 +46,16 @@ EXIT_CODES_HELP = (
 )
 
 
-class ReportedExit(Exception):
-    """Ends a command with `code` after it has reported what happened."""
+class RequestError(Exception):
+    """The arguments ask for something that this input or output does not allow."""
 
-    def __init__(self, code: ExitCode) -> None:
-        super().__init__(code)
-        self.code = code
+
+# Named by module where importing the class would load PyAV, numba or torch for every error.
+_CODES_BY_NAME = {
+    "nvcodec.media.source.SourceError": ExitCode.CORRUPT,
+    "nvcodec.model.resample.ViewError": ExitCode.USAGE,
+    "torch.OutOfMemoryError": ExitCode.OTHER,
+}
 
 
 def exit_code(error: BaseException) -> ExitCode | None:
@@ -50,72 +68,193 @@ def exit_code(error: BaseException) -> ExitCode | None:
         VerificationError,
     )
 
-    kinds: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], ExitCode], ...] = (
-        (KeyboardInterrupt, ExitCode.INTERRUPTED),
-        (VerificationError, ExitCode.VERIFICATION),
+    kinds: tuple[tuple[tuple[type[BaseException], ...], ExitCode], ...] = (
+        ((KeyboardInterrupt,), ExitCode.INTERRUPTED),
+        ((VerificationError,), ExitCode.VERIFICATION),
         ((CorruptError, TruncatedError), ExitCode.CORRUPT),
         ((UnsupportedError, OverLimitError), ExitCode.UNSUPPORTED),
-        (OSError, ExitCode.OTHER),
-        (MemoryError, ExitCode.OTHER),
+        ((RequestError,), ExitCode.USAGE),
+        ((OSError, MemoryError), ExitCode.OTHER),
     )
-    for kind, code in kinds:
-        if isinstance(error, kind):
+    for classes, code in kinds:
+        if isinstance(error, classes):
             return code
-    # Named by module: importing the classes would load PyAV and numba for every error.
-    names = {
-        "nvcodec.media.source.SourceError": ExitCode.CORRUPT,
-        "nvcodec.model.resample.ViewError": ExitCode.USAGE,
-    }
-    kind_name = f"{type(error).__module__}.{type(error).__qualname__}"
-    return names.get(kind_name)
+    return _CODES_BY_NAME.get(f"{type(error).__module__}.{type(error).__qualname__}")
 
 
-def message(error: BaseException) -> str:
-    """The error as one line."""
+def message(error: BaseException, source: str) -> str:
+    """The error as one line: what was wrong, where (in `source`, the input), and what to do."""
+    from nvcodec.format import NrvError
+
+    text = " ".join(str(error).split())
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     if isinstance(error, MemoryError):
-        return "out of memory"
+        return f"out of memory: {text}" if text else "out of memory"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return " ".join(str(error).split())
+    if isinstance(error, NrvError) and (error.rule or error.offset is not None):
+        name = "standard input" if source == "-" else source
+        return f"{name}: {text}{_advice(error)}"
+    if exit_code(error) is None:
+        return (
+            f"internal error, please report it: {type(error).__name__}: {text}"
+            f" ({_DEBUG}=1 in the environment shows where)"
+        )
+    return text
+
+
+def _advice(error: Exception) -> str:
+    from nvcodec.format import CorruptError, TruncatedError, UnsupportedError, VerificationError
+
+    if isinstance(error, VerificationError):
+        return "; the file's encoder or this machine computes wrongly"
+    if isinstance(error, TruncatedError):
+        return "; the file is incomplete: get or encode it again"
+    if isinstance(error, CorruptError) and error.unit is not None:
+        return "; the file is damaged: get or encode it again"
+    if isinstance(error, UnsupportedError) and error.rule is not None:
+        return "; a newer nvcodec may read it"
+    return ""
+
+
+class Console:
+    """What one run of a command says: lines on standard error, JSON lines on standard output.
+
+    `kept` is what an error line adds about output that is kept, `members` what the error's JSON
+    line has besides the error.
+    """
+
+    def __init__(self, command: str, *, quiet: bool = False, as_json: bool = False) -> None:
+        self.kept = ""
+        self.members: Callable[[], dict[str, Any]] = dict
+        self.as_json = as_json
+        self.on_terminal = not quiet and sys.stderr is not None and sys.stderr.isatty()
+        self._command = command
+        self._quiet = quiet
+
+    def say(self, text: str) -> None:
+        """Write a line, unless the command is to be quiet."""
+        if not self._quiet:
+            click.echo(f"{self._command}: {text}", err=True)
+
+    def line(self, kind: str, **members: Any) -> None:
+        """Write a JSON line, if JSON is wanted."""
+        if self.as_json:
+            click.echo(json.dumps({"type": kind, **members}))
+
+    def bar(self, total: int | None, **options: Any) -> Any:
+        """A tqdm progress bar, which shows on terminals only."""
+        from tqdm import tqdm
+
+        if self.on_terminal and not os.get_terminal_size(sys.stderr.fileno()).columns:
+            # A terminal that does not know its size.
+            options |= {"ncols": 80, "nrows": 24}
+        return tqdm(total=total, unit="frame", disable=not self.on_terminal, **options)
+
+    def failed(self, error: BaseException, source: str) -> ExitCode:
+        """Report an error; returns the exit code."""
+        code = exit_code(error)
+        if code is None and os.environ.get(_DEBUG):
+            traceback.print_exception(error)
+        code = ExitCode.OTHER if code is None else code
+        text = message(error, source)
+        kept = f"; {self.kept}" if self.kept else ""
+        # Whoever read either may be gone.
+        with contextlib.suppress(OSError):
+            click.echo(f"{self._command}: {text}{kept}", err=True)
+        with contextlib.suppress(OSError):
+            self.line("error", message=text, exit_code=code, **self.members())
+        return code
 
 
 @contextlib.contextmanager
-def ending(command: str) -> Iterator[None]:
-    """Turn what the block raises into a line on standard error and an exit."""
+def ending(console: Console, source: str) -> Iterator[None]:
+    """Turn what the block raises into a line on standard error and an exit.
+
+    SIGTERM and SIGHUP end the block as Ctrl-C does.
+    """
     try:
-        yield
-    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        with _stopped_by_signals():
+            yield
+    except (click.ClickException, click.exceptions.Exit):
         raise
-    except ReportedExit as end:
-        sys.exit(end.code)
     except BrokenPipeError:
-        # The reader of our output has gone; python would complain again when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        # Python would complain when it flushes at its end.
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(ExitCode.OTHER)
     except BaseException as error:
-        code = exit_code(error)
-        if code is None:
-            raise
-        click.echo(f"{command}: {message(error)}", err=True)
-        sys.exit(code)
+        sys.exit(console.failed(error, source))
+
+
+@contextlib.contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    last = -1e9
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal last
+        before, last = last, time.monotonic()
+        # Pressed twice, or sent to a process and its group, it must not break the finishing.
+        if last - before > _SAME_SIGNAL_SECONDS:
+            raise KeyboardInterrupt
+
+    replaced = {}
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        # What is ignored stays so, as nohup wants it; only the main thread may change it.
+        if number is not None and signal.getsignal(number) in (
+            signal.SIG_DFL,
+            signal.default_int_handler,
+        ):
+            with contextlib.suppress(ValueError):
+                replaced[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        # After a signal the process ends, and must do so in peace.
+        if last < 0:
+            for number, handler in replaced.items():
+                signal.signal(number, handler)
 
 
 def require_input(path: str) -> None:
     """Raise OSError when `path` is no readable file or pipe ("-" is standard input)."""
     if path == "-":
+        standard_input()
         return
     if os.path.isdir(path):
-        raise IsADirectoryError(21, "is a directory", path)
-    with contextlib.suppress(OSError):
-        if not os.path.isfile(path) and os.path.exists(path):
-            return
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if os.path.exists(path) and not os.path.isfile(path):
+        # Opening a named pipe would take its writer away.
+        return
     with open(path, "rb"):
         pass
 
 
-def print_version(command: str) -> Any:
+def standard_input() -> BinaryIO:
+    """The binary standard input."""
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, "it is closed", "standard input")
+    if sys.stdin.isatty():
+        raise RequestError("IN '-' is a terminal; name a file or pipe one in")
+    return sys.stdin.buffer
+
+
+def require_output(source: str, path: str, suffix: str, others: str) -> None:
+    """Refuse an output path of another ending, of the input itself, or "-" on a terminal."""
+    if path == "-":
+        if sys.stdout is not None and sys.stdout.isatty():
+            raise RequestError("OUT '-' is a terminal; name a file or redirect it")
+    elif not path.lower().endswith(suffix):
+        raise RequestError(f"OUT {path!r} is neither a {suffix} path nor {others}")
+    else:
+        with contextlib.suppress(OSError):
+            if os.path.samefile(source, path):
+                raise RequestError(f"IN and OUT are the same file: {path}")
+
+
+def print_version(command: str) -> Callable[[_Command], _Command]:
     """An eager --version option that says what this is not."""
 
     def show(context: click.Context, _: click.Parameter, value: bool) -> None:

@@ -17,7 +17,10 @@ Contexts = npt.NDArray[np.int32]
 
 
 class RangeEncoder:
-    """Writes one range-coded substream of at most `capacity` bytes; `contexts` are adapted in place."""
+    """Writes one range-coded substream of at most `capacity` bytes.
+
+    `contexts` are adapted in place.
+    """
 
     def __init__(self, contexts: Contexts, capacity: int) -> None:
         self.contexts = contexts
@@ -45,9 +48,14 @@ class RangeEncoder:
 
 
 class RangeDecoder:
-    """Reads one range-coded substream; `contexts` are adapted in place."""
+    """Reads one range-coded substream; `contexts` are adapted in place.
+
+    Raises CorruptError when it begins with FFFFFFFF (spec 3.2). Bytes after its end read as 0.
+    """
 
     def __init__(self, data: bytes, contexts: Contexts) -> None:
+        if data.startswith(b"\xff\xff\xff\xff"):
+            raise CorruptError("a substream begins with FFFFFFFF", rule="3.2")
         self.contexts = contexts
         self._data = np.frombuffer(data, np.uint8)
         self._state = np.zeros(STATE_SIZE, np.int64)

@@ -117,18 +117,23 @@ _position += 1
 _BYPASS = {
     Direction.ENCODE: f"""
 NAME = VALUE
-_range >>= 1
+_bound = _range >> 1
 if NAME != 0:
-    _low += _range
+    _low += _bound
+    _range -= _bound
+else:
+    _range = _bound
 {_ENCODE_NORMALISE}
 """,
     Direction.DECODE: f"""
-_range >>= 1
-if _low >= _range:
-    _low -= _range
+_bound = _range >> 1
+if _low >= _bound:
     NAME = 1
+    _low -= _bound
+    _range -= _bound
 else:
     NAME = 0
+    _range = _bound
 {_DECODE_NORMALISE}
 """,
     Direction.TRACE: """

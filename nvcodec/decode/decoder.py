@@ -10,6 +10,7 @@ from typing import BinaryIO
 from nvcodec.decode.executor import Executor
 from nvcodec.decode.frame import Frame, samples_crc
 from nvcodec.format import (
+    UNKNOWN_FRAME_COUNT,
     CorruptError,
     End,
     Group,
@@ -36,6 +37,10 @@ from nvcodec.model.weights import GroupWeights, rebuild_weights
 from nvcodec.picture import Planes
 
 
+class _NoLengthError(UnsupportedError, TypeError):
+    """The length of an input that is not seekable; `list(decoder)` shall do without."""
+
+
 class Decoder:
     """Decodes one bitstream.
 
@@ -45,11 +50,12 @@ class Decoder:
             still = decoder.render(100, size=(1280, 720), crop=(200, 100, 0, 0))
 
     Iterating renders forward from the position that `seek` sets (0 at first) and works on pipes;
-    `len`, indexing, `render` and seeking back need a seekable file.
+    `len`, indexing, `render` and seeking back need a seekable file. Iterators and random access may
+    be mixed, but one object is for one thread.
 
     Args:
-        source: path, or binary file object that stands at the start of the bitstream; an object
-            is not closed.
+        source: path, or binary file object that holds the bitstream and nothing else and stands at
+            its start; an object is not closed.
         device: "cpu" or "cuda"; the samples are the same.
         threads: worker threads, None for one for each core; the samples are the same.
         batch: patches evaluated at once, None for the device's default; the samples are the same.
@@ -64,6 +70,7 @@ class Decoder:
         NrvError: of the class that spec 2.10 gives, here and while decoding. Frames of groups
             before the damage are delivered first.
         OSError: the file cannot be opened or read.
+
     """
 
     def __init__(
@@ -117,9 +124,15 @@ class Decoder:
         self.close()
 
     def __len__(self) -> int:
-        """Frames in the file: from HEAD, or from the last group. Needs a seekable file."""
-        if self.header.frame_count != 0xFFFFFFFF:
+        """Frames in the file: from HEAD, or from the last group.
+
+        Raises UnsupportedError (also a TypeError) when HEAD does not say and the file is not
+        seekable, NrvError when the last group cannot be found.
+        """
+        if self.header.frame_count != UNKNOWN_FRAME_COUNT:
             return self.header.frame_count
+        if not self._file.seekable():
+            raise _NoLengthError("this input has no known length: it is not seekable")
         index = self._load_index()
         if self._index_error is not None:
             raise self._index_error
@@ -188,8 +201,13 @@ class Decoder:
 
         Whole groups that are rendered whole are checked against their CRC before any of their
         frames is delivered (VerificationError); with `verify` that holds for all groups, which
-        costs their full rendering. Reading to the end checks FEND too.
+        costs their full rendering. Reading from frame 0 to the end checks FEND too.
+
+        Raises, when the first frame is asked for, ValueError for a negative `start` or `count` and
+        ViewError when spec 6.1 does not allow the view; NrvError as the class says.
         """
+        if start < 0 or (count is not None and count < 0):
+            raise ValueError(f"start {start} or count {count} is negative")
         view = self.view(size, crop)
         stop = None if count is None else start + count
         for group, weights, name, offset in self._groups(start):
@@ -247,11 +265,12 @@ class Decoder:
             if self._index_error is not None:
                 raise self._index_error
             return
-        weights: GroupWeights | None = None
+        previous: GroupWeights | None = None
         for unit in self._forward():
-            with located(f"GRUP {unit.ordinal}", unit.offset):
-                weights = self._rebuild(unit.group, weights)
-            yield unit.group, weights, f"GRUP {unit.ordinal}", unit.offset
+            name = f"GRUP {unit.ordinal}"
+            with located(name, unit.offset):
+                previous = self._rebuild(unit.group, previous)
+            yield unit.group, previous, name, unit.offset
 
     def _forward(self) -> Iterator[GroupUnit]:
         if not self._fresh:
@@ -261,15 +280,12 @@ class Decoder:
             self._reader = UnitReader(self._file, self._limits)
             self._read_description()
         self._fresh = False
-        # Other methods may move the file between two units of this pass.
+        # Other methods may move the file between two units of this pass, and before the first.
         seekable, reader = self._file.seekable(), self._reader
-        place = self._file.tell() if seekable else 0
         while True:
             if seekable:
-                self._file.seek(place)
+                self._file.seek(reader.offset)
             event = next(reader, None)
-            if seekable:
-                place = self._file.tell()
             if isinstance(event, Metadata):
                 self.metadata |= event.members
             elif isinstance(event, GroupUnit):

@@ -16,7 +16,7 @@ class Executor:
 
     `threads` (None: one for each core) and `batch` (patches evaluated at once, None: a good size
     for the device) change speed and memory, never samples. Raises ValueError for an unknown
-    device, UnsupportedError for one that this machine does not have.
+    device and for numbers below 1, UnsupportedError for a device that this machine does not have.
     """
 
     def __init__(
@@ -24,6 +24,9 @@ class Executor:
     ) -> None:
         if device not in DEVICES:
             raise ValueError(f"device {device!r} is not one of {', '.join(DEVICES)}")
+        for name, number in (("threads", threads), ("batch", batch)):
+            if number is not None and number < 1:
+                raise ValueError(f"{name} {number} is not at least 1")
         self._device = device
         self._threads = threads or os.cpu_count() or 1
         self._batch = batch
@@ -41,4 +44,4 @@ class Executor:
             return TorchSirenRenderer(weights, self._device, self._batch or 4096)
         from nvcodec.model.siren import SirenRenderer
 
-        return SirenRenderer(weights, self._threads, self._batch or 128)
+        return SirenRenderer(weights, self._threads, self._batch or 64)

@@ -22,6 +22,7 @@ class Frame:
         duration: ticks until the next frame.
         time_base: seconds per tick.
         planes: u8 arrays Y (height, width), Cb and Cr (half of both, rounded up).
+
     """
 
     index: int
@@ -51,5 +52,5 @@ def samples_crc(pictures: Iterable[Planes]) -> int:
     crc = 0
     for planes in pictures:
         for plane in planes:
-            crc = zlib.crc32(np.ascontiguousarray(plane), crc)
+            crc = zlib.crc32(np.ascontiguousarray(plane).data, crc)
     return crc

@@ -1,10 +1,10 @@
-"""Source to bitstream: groups, training, coding, verification with the decoder's code, container."""
+"""Source to bitstream: groups, training, coding, verification, container."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, BinaryIO
@@ -25,7 +25,7 @@ from nvcodec.encode.settings import (
     rate_weight,
 )
 from nvcodec.encode.train import Progress, train_group
-from nvcodec.format import Group, Header, NrvWriter, smallest_level
+from nvcodec.format import Group, Header, NrvError, NrvWriter, smallest_level
 from nvcodec.media.output import OutputFile
 from nvcodec.media.quality import PsnrMeter
 from nvcodec.media.source import Source, open_source
@@ -55,7 +55,7 @@ class EncodedGroup:
 
 @dataclass
 class EncodeResult:
-    """What an encode has written so far; complete when `encode` returns.
+    """What an encode has written so far.
 
     PSNR values are in dB over all groups, from the samples that a decoder renders.
     """
@@ -67,6 +67,8 @@ class EncodeResult:
     notes: list[str] = field(default_factory=list)
     bytes: int = 0
     seconds: float = 0.0
+    complete: bool = False
+    """Whether the output has it all, with the end that makes it valid."""
     meter: PsnrMeter = field(default_factory=lambda: PsnrMeter(255))
 
     @property
@@ -138,6 +140,7 @@ def encode(
         SourceError: the source cannot be read; groups before the damage are kept as above.
         FileExistsError, OSError: the output cannot be written.
         ValueError: an argument is out of range.
+
     """
     if model not in MODELS:
         raise ValueError(f"model {model!r} is not one of {', '.join(MODELS)}")
@@ -162,10 +165,14 @@ def encode(
                 try:
                     run.write(file.file, settings, interval)
                 finally:
-                    if run.result.groups:
+                    if run.finished:
                         file.commit()
+                        run.result.complete = True
         else:
-            run.write(output, settings, interval)
+            try:
+                run.write(output, settings, interval)
+            finally:
+                run.result.complete = run.finished
         return run.result
 
 
@@ -181,10 +188,13 @@ class _Run:
         observer: Observer,
     ) -> None:
         self.result = EncodeResult(source.width, source.height, shape, notes=source.notes)
+        self.finished = False
         self._source = source
         self._shape = shape
         self._weight = rate_weight(crf)
-        self._preset = preset
+        grid = shape.patches(source.height), shape.patches(source.width)
+        self._grid = grid
+        self._preset = preset.scaled(grid[0] * grid[1])
         self._threads = threads or os.cpu_count() or 1
         self._device = torch.device(device)
         self._observer = observer
@@ -207,11 +217,19 @@ class _Run:
                 self._write_group(writer, group)
                 self.result.bytes = writer.offset
                 self.result.seconds = time.perf_counter() - started
-        finally:
+        except BaseException:
+            # The groups so far make a valid file, unless writing is what failed.
             if self.result.groups:
-                writer.finish()
-                self.result.bytes = writer.offset
-            self.result.seconds = time.perf_counter() - started
+                with contextlib.suppress(NrvError):
+                    self._finish(writer, started)
+            raise
+        self._finish(writer, started)
+
+    def _finish(self, writer: NrvWriter, started: float) -> None:
+        writer.finish()
+        self.finished = True
+        self.result.bytes = writer.offset
+        self.result.seconds = time.perf_counter() - started
 
     def _header(self) -> Header:
         source, shape = self._source, self._shape
@@ -243,8 +261,7 @@ class _Run:
         frames = [picture.planes for picture in group.pictures]
         patches = GroupPatches(shape, frames, self._device)
         if group.cut or self._network is None:
-            grid = (shape.patches(self.result.height), shape.patches(self.result.width))
-            self._network = TrainedNetwork(shape, grid, self._device)
+            self._network = TrainedNetwork(shape, self._grid, self._device)
             iterations = self._preset.key_iterations
         else:
             iterations = self._preset.iterations
@@ -263,7 +280,7 @@ class _Run:
         weights = rebuild_weights(shape, previous, group.key, tables, network)
         for sent, got in zip(trained.tensors, weights.tensors, strict=True):
             if not np.array_equal(sent, got):
-                raise AssertionError(f"group {ordinal} does not decode to what was encoded")
+                raise RuntimeError(f"group {ordinal} does not decode to what was encoded")
         renderer = SirenRenderer(weights, self._threads)
         rendered = render_region(
             renderer, self.result.width, self.result.height, range(len(frames))

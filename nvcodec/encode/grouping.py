@@ -14,7 +14,7 @@ from nvcodec.picture import Picture, Plane
 _BLOCK = 8
 # A cut changes the 8 x 8 block means by at least this many levels on average, and by this many
 # times what the pictures before it changed by.
-_LEAST_CHANGE = 12.0
+_LEAST_CHANGE = 16.0
 _CHANGE_RATIO = 4.0
 _MEMORY = 0.8
 

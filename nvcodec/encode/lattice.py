@@ -1,4 +1,4 @@
-"""The lattice that weights are quantised on: real units of a tensor to and from spec 4.3 records."""
+"""The lattice that weights are quantised on: real units to and from the records of spec 4.3."""
 
 from __future__ import annotations
 

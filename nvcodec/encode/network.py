@@ -19,11 +19,11 @@ class _Round(torch.autograd.Function):
     """Rounding whose gradient is that of the identity (straight-through)."""
 
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:  # noqa: ARG004
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
         return x.round()
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
         return gradient
 
 
@@ -42,7 +42,7 @@ def _window(shift: int, size: int) -> tuple[slice, slice]:
 
 
 def _spread(x: torch.Tensor) -> torch.Tensor:
-    """(..., G, G, n) to (9, ..., G, G, n): entry k at (y, x) is the input at (y, x) + shift k, or 0."""
+    """(..., G, G, n) to (9, ..., G, G, n): entry k at (y, x) is x at (y, x) + shift k, or 0."""
     size = x.shape[-2]
     result = x.new_zeros((9, *x.shape))
     for k, (dy, dx) in enumerate(_SHIFTS):
@@ -64,22 +64,22 @@ def _gather(x: torch.Tensor) -> torch.Tensor:
 
 class _Spread(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:  # noqa: ARG004
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
         return _spread(x)
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:  # type: ignore[override]  # noqa: ARG004
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
         # The sum of opposite shifts undoes the spread.
         return _gather(gradient.flip(0))
 
 
 class _Gather(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:  # noqa: ARG004
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
         return _gather(x)
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:  # type: ignore[override]  # noqa: ARG004
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
         return _spread(gradient).flip(0)
 
 
@@ -106,13 +106,11 @@ def _fold() -> torch.Tensor:
     return fold
 
 
-def start_spread(
-    shape: NetworkShape, patches: tuple[int, int]
-) -> tuple[list[float], list[float]]:
+def start_spread(shape: NetworkShape, patches: tuple[int, int]) -> tuple[list[float], list[float]]:
     """Half-widths of the uniform start of each layer's weights and biases, in real units.
 
     Sine layers follow SIREN (arXiv 2006.09661) with the phase in turns; the first layer's
-    frequencies go up to a turn in four patches of the longer axis.
+    frequencies go up to a turn in two patches of the longer axis.
     """
     weights = [0.25 * max(patches)]
     biases = [0.5]
@@ -137,9 +135,7 @@ class TrainedNetwork:
     pass, as are the outputs of sine layers; otherwise the network runs in floats.
     """
 
-    def __init__(
-        self, shape: NetworkShape, patches: tuple[int, int], device: torch.device
-    ) -> None:
+    def __init__(self, shape: NetworkShape, patches: tuple[int, int], device: torch.device) -> None:
         self.shape = shape
         self.parameters: tuple[LayerParameters, ...] | None = None
         self.quantised = False

@@ -19,16 +19,12 @@ class GroupPatches:
     (frames, 6, G, G, patches) in 8-bit levels minus 128: four luma phases (spec 5.3), Cb, Cr.
     """
 
-    def __init__(
-        self, shape: NetworkShape, frames: Sequence[Planes], device: torch.device
-    ) -> None:
+    def __init__(self, shape: NetworkShape, frames: Sequence[Planes], device: torch.device) -> None:
         height, width = frames[0][0].shape
         rows, columns = shape.patches(height), shape.patches(width)
         ys, xs = np.meshgrid(coordinates(rows), coordinates(columns), indexing="ij")
         inputs = np.stack([xs.ravel(), ys.ravel()]) / 32768.0
-        volumes = np.empty(
-            (rows, columns, len(frames), 6, shape.half, shape.half), dtype=np.uint8
-        )
+        volumes = np.empty((rows, columns, len(frames), 6, shape.half, shape.half), dtype=np.uint8)
         for t, planes in enumerate(frames):
             for number, plane in enumerate(planes):
                 size = shape.patch if number == 0 else shape.half
@@ -53,9 +49,7 @@ class GroupPatches:
         self.samples = width * height * len(frames)
         self.frames = len(frames)
         self.inputs = torch.from_numpy(inputs.astype(np.float32)).to(device)
-        self._volumes = torch.from_numpy(volumes.reshape(self.count, *volumes.shape[2:])).to(
-            device
-        )
+        self._volumes = torch.from_numpy(volumes.reshape(self.count, *volumes.shape[2:])).to(device)
 
     def batch(self, index: torch.Tensor | slice) -> tuple[torch.Tensor, torch.Tensor]:
         """Inputs and targets of the patches of `index`."""

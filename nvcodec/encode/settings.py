@@ -21,19 +21,37 @@ PAPER_SHAPE = NetworkShape(
 """The network of arXiv 2212.14593 in the fields of spec 4.1."""
 
 
+_REFERENCE_PATCHES = 400
+
+
 @dataclass(frozen=True)
 class Preset:
-    """Training effort: optimiser iterations and patches per step (0: all patches)."""
+    """Training effort: optimiser iterations and patches per step (0: all patches).
+
+    Iterations are those of frames of 400 patches; with patches subsampled they grow with the
+    square root of the number of patches, because each is then seen less often.
+    """
 
     key_iterations: int
     iterations: int
     batch: int
 
+    def scaled(self, patches: int) -> Preset:
+        """The preset for frames of this many patches."""
+        if not self.batch:
+            return self
+        factor = math.sqrt(patches / _REFERENCE_PATCHES)
+        return Preset(
+            max(1, round(self.key_iterations * factor)),
+            max(1, round(self.iterations * factor)),
+            self.batch,
+        )
+
 
 PRESETS = {
-    "fast": Preset(300, 100, 192),
-    "medium": Preset(1000, 350, 256),
-    "slow": Preset(4000, 1500, 256),
+    "fast": Preset(400, 200, 192),
+    "medium": Preset(1200, 500, 256),
+    "slow": Preset(4000, 1600, 256),
     "paper": Preset(16000, 2000, 0),
 }
 
@@ -58,7 +76,7 @@ def network_shape(network: str, crf: float, width: int, height: int) -> NetworkS
     patch = 8 if min(width, height) < 64 else 16
     return NetworkShape(
         patch=patch,
-        overlap=2,
+        overlap=0,
         group_frames=4,
         depth=3,
         width=units,

@@ -15,10 +15,11 @@ from nvcodec.encode.rate import difference_bits
 from nvcodec.model.shape import MAX_BIAS, NetworkShape
 from nvcodec.model.weights import GroupWeights, default_weights
 
-# Share of a group's iterations that run in floats: straight-through gradients lead less far.
-_FLOAT_SHARE = 0.3
+# Share of a group's iterations that run in floats, as straight-through gradients lead less far: of
+# a fresh network, and of one that goes on from the group before.
+_FRESH_FLOAT_SHARE = 0.3
+_FLOAT_SHARE = 0.5
 _RAMP = 20
-_PEAK = 0.5
 _PROBES = 4
 _PROBE_PATCHES = 512
 
@@ -118,10 +119,9 @@ def train_group(
     device = patches.inputs.device
     generator = torch.Generator().manual_seed(seed)
     fresh = network.parameters is None
-    warm = round(_FLOAT_SHARE * iterations)
+    warm = round((_FRESH_FLOAT_SHARE if fresh else _FLOAT_SHARE) * iterations)
     network.quantised = False
     rates = learning_rates(network.shape, network)
-    peak = 1.0 if fresh else _PEAK
     optimiser = torch.optim.Adam(
         [{"params": [tensor], "lr": 0.0} for tensor in network.tensors], betas=(0.9, 0.99)
     )
@@ -132,14 +132,14 @@ def train_group(
                 fit_lattice(network, patches, weight, generator)
             network.quantised = True
         if not start and network.parameters is not None:
-            tensors = previous.tensors if previous else default_weights(
-                network.shape, network.parameters
+            tensors = (
+                previous.tensors if previous else default_weights(network.shape, network.parameters)
             )
             start = [torch.from_numpy(t).to(device).float() for t in tensors]
         decay = 0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * iteration / iterations))
         ramp = min(1.0, (iteration + 1) / _RAMP)
         for group, rate in zip(optimiser.param_groups, rates, strict=True):
-            group["lr"] = rate * peak * ramp * decay
+            group["lr"] = rate * ramp * decay
         index: torch.Tensor | slice = slice(None)
         if 0 < batch < patches.count:
             index = torch.randint(0, patches.count, (batch,), generator=generator).to(device)
@@ -155,6 +155,4 @@ def train_group(
         optimiser.step()
         if iteration % 10 == 9 or iteration == iterations - 1:
             report(Progress(iteration + 1, iterations, error.item(), bits.item()))
-    if network.parameters is None:
-        fit_lattice(network, patches, weight, generator)
     return network.integers()

@@ -22,6 +22,7 @@ class NrvError(Exception):
         unit: the unit it was found in, such as ``"GRUP 3"`` (groups count from 0), or None.
         offset: byte offset of that unit from the start of the file, or None.
         rule: the clause of the specification that is broken, such as ``"2.7"``, or None.
+
     """
 
     def __init__(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
 
-import construct as c  # type: ignore[import-untyped]
+import construct as c
 
 from .errors import CorruptError
 from .header import UNKNOWN_FRAME_COUNT
@@ -52,6 +52,7 @@ class GroupHeader:
 
     Raises:
         CorruptError: a value is outside its rule (clause 2.7).
+
     """
 
     first_frame: int
@@ -74,6 +75,7 @@ class GroupHeader:
 
         Raises:
             CorruptError: the payload is shorter, or a value is outside its rule.
+
         """
         return _parse_fixed(payload)[0]
 
@@ -92,6 +94,7 @@ class Group(GroupHeader):
     Raises:
         CorruptError: a value is outside its rule, or the end of the last frame outside 64 bits
             (clause 2.7).
+
     """
 
     durations: tuple[int, ...]
@@ -138,6 +141,7 @@ class Group(GroupHeader):
 
         Raises:
             CorruptError: a requirement of clause 2.7 on the payload is broken.
+
         """
         fixed, equal = _parse_fixed(payload)
         if max_frames is not None and fixed.frame_count > max_frames:
@@ -184,6 +188,7 @@ class Group(GroupHeader):
 
         Raises:
             CorruptError: a substream is longer than its length field can say.
+
         """
         equal = _all_equal(self.durations)
         coded = self.durations[:1] if equal else self.durations
@@ -218,6 +223,7 @@ class GroupSequence:
         frame_count: that of HEAD, or UNKNOWN_FRAME_COUNT.
         first_frame: index of the first frame of the group to come: 0 at the start of a file, the
             entry's after a seek to a key group.
+
     """
 
     def __init__(self, frame_count: int, first_frame: int = 0) -> None:
@@ -237,6 +243,7 @@ class GroupSequence:
         Raises:
             CorruptError: it cannot follow the groups taken so far (2.7), or the file then has
                 more frames than HEAD states (2.9).
+
         """
         if self.group_count == 0 and not group.key:
             raise CorruptError("the first group is not a key group", rule=_RULE)

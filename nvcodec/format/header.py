@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Final
 
-import construct as c  # type: ignore[import-untyped]
+import construct as c
 
 from .errors import CorruptError, UnsupportedError
 from .limits import LEVELS
@@ -58,6 +58,7 @@ class Header:
     Raises:
         CorruptError: a value is outside its rule.
         UnsupportedError: a value is one that this version does not render.
+
     """
 
     format_version: int = FORMAT_VERSION
@@ -129,6 +130,7 @@ class Header:
         Raises:
             CorruptError: the payload is not 48 bytes, or a value is outside its rule.
             UnsupportedError: a value is one that this version does not render.
+
         """
         if len(payload) != HEAD_BYTES:
             raise CorruptError(f"the payload is {len(payload)} bytes, not 48", rule=_RULE)
@@ -144,6 +146,7 @@ class Header:
 
         Raises:
             CorruptError: a value does not fit the width of its field.
+
         """
         try:
             payload: bytes = _HEAD.build({**asdict(self), "reserved": _RESERVED})

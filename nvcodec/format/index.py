@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Final
 
-import construct as c  # type: ignore[import-untyped]
+import construct as c
 
 from .errors import CorruptError
 from .units import UNIT_OVERHEAD_BYTES
@@ -33,6 +33,7 @@ class IndexEntry:
         first_frame: index of its first frame.
         first_pts: presentation time of its first frame in ticks of the time base.
         key: True for a key group.
+
     """
 
     offset: int
@@ -62,6 +63,7 @@ def parse_index(payload: bytes) -> list[IndexEntry]:
     Raises:
         CorruptError: its length is not that of ``count`` entries, an undefined flag is set, the
             first group is not a key group, or offsets, frames and times do not increase.
+
     """
     count = int.from_bytes(payload[:_COUNT_BYTES], "little")
     if len(payload) != index_bytes(count):
@@ -97,6 +99,7 @@ class End:
         frame_count: frames of the file.
         md5: 16 bytes, MD5 of the little-endian ``crc`` fields of all groups.
         index_offset: offset of the iNDX unit from the start of the file, or 0 without one.
+
     """
 
     frame_count: int
@@ -109,6 +112,7 @@ class End:
 
         Raises:
             CorruptError: it has another length.
+
         """
         if len(payload) != FEND_BYTES:
             raise CorruptError(f"the payload is {len(payload)} bytes, not {FEND_BYTES}", rule="2.9")

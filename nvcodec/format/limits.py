@@ -27,6 +27,7 @@ class Level:
         weights: weights of the network.
         unit_bytes: bytes of the payload of one unit.
         multiplications: multiplications per rendered luma sample (clause 5.8).
+
     """
 
     number: int
@@ -72,6 +73,7 @@ class Limits:
         max_weights: weights of the network.
         max_unit_bytes: bytes of the payload of one unit.
         max_multiplications: multiplications per rendered luma sample (clause 5.8).
+
     """
 
     max_luma_samples: int = LEVELS[4].luma_samples
@@ -89,6 +91,7 @@ class Limits:
 
         Raises:
             OverLimitError: above the level's bound or above this reader's limit (clause 2.11).
+
         """
         LEVELS[level].check(bound, value)
         limit: int = getattr(self, f"max_{bound}")
@@ -105,6 +108,7 @@ def smallest_level(luma_samples: int, weights: int, unit_bytes: int, multiplicat
 
     Raises:
         OverLimitError: a value is above the bound of the highest level (clause 2.11).
+
     """
     values: dict[Bound, int] = {
         "luma_samples": luma_samples,

@@ -18,6 +18,7 @@ def parse_metadata(payload: bytes) -> dict[str, Any]:
     Raises:
         CorruptError: it is not one Zstandard frame with a declared size of at most 65536 bytes,
             or those are not one UTF-8 JSON object with members of the known types (clause 2.6).
+
     """
     try:
         declared = zstandard.get_frame_parameters(payload).content_size
@@ -44,6 +45,7 @@ def build_metadata(metadata: dict[str, Any]) -> bytes:
     Raises:
         CorruptError: the object is not JSON, is above 65536 bytes, or a known member has another
             type than clause 2.6 says.
+
     """
     try:
         text = _dump(_require_members(metadata))

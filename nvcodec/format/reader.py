@@ -83,6 +83,7 @@ class UnitReader:
     Attributes:
         group_length: the group length of the network description, which bounds the frames of a
             group; set it after NetworkDescription has been given. None until then: no bound.
+
     """
 
     def __init__(self, file: Readable, limits: Limits = _DEFAULT_LIMITS) -> None:
@@ -110,6 +111,7 @@ class UnitReader:
         Raises:
             NrvError: of the class that clause 2.10 gives.
             OSError: from the file object.
+
         """
         if self._failure is not None:
             raise self._failure
@@ -222,6 +224,7 @@ def read_index(file: SeekableFile, limits: Limits = _DEFAULT_LIMITS) -> list[Ind
     Raises:
         NrvError: the signature or HEAD cannot be read.
         OSError: from the file object.
+
     """
     file.seek(0)
     header = _read_head(ByteSource(file), limits)
@@ -244,6 +247,7 @@ def scan_index(file: SeekableFile, limits: Limits = _DEFAULT_LIMITS) -> Iterator
     Raises:
         NrvError: when the walk cannot go on, after the entries before that place.
         OSError: from the file object.
+
     """
     file.seek(0)
     source = ByteSource(file)
@@ -297,6 +301,7 @@ def read_group_at(
     Raises:
         NrvError: there is no sound GRUP unit at the offset, or it is not the entry's.
         OSError: from the file object.
+
     """
     payload = _read_unit_at(file, entry.offset, GRUP, header, limits)
     with located(str(GRUP), entry.offset):

@@ -48,6 +48,7 @@ class UnitType:
 
     Raises:
         CorruptError: the code is not four ASCII letters.
+
     """
 
     code: bytes
@@ -97,6 +98,7 @@ class UnitOrder:
 
     Args:
         network: type of the network description of the model.
+
     """
 
     def __init__(self, network: UnitType) -> None:
@@ -110,6 +112,7 @@ class UnitOrder:
         Raises:
             UnsupportedError: the reserved bit is set, or the unit is critical and unknown (2.2).
             CorruptError: the unit may not stand here (2.3).
+
         """
         if unit.reserved:
             raise UnsupportedError(f"unit type {unit} has the reserved bit set", rule="2.2")
@@ -139,6 +142,7 @@ class ByteSource:
     Args:
         file: where bytes come from; it may give fewer than asked for.
         offset: position of the file object from the start of the file.
+
     """
 
     def __init__(self, file: Readable, offset: int = 0) -> None:
@@ -150,6 +154,7 @@ class ByteSource:
 
         Raises:
             OSError: from the file object; BlockingIOError when it is in non-blocking mode.
+
         """
         data = self._file.read(size)
         if data is None:
@@ -187,6 +192,7 @@ def read_signature(source: ByteSource) -> None:
     Raises:
         CorruptError: other bytes are there.
         TruncatedError: the input ends within the signature.
+
     """
     data = source.read(len(SIGNATURE))
     if data == SIGNATURE:
@@ -204,6 +210,7 @@ def read_unit_header(source: ByteSource) -> UnitHeader:
     Raises:
         CorruptError: the type is not four letters.
         TruncatedError: the input ends before the length does.
+
     """
     data = source.read(UNIT_HEADER_BYTES)
     if not data:
@@ -221,6 +228,7 @@ def read_payload(source: ByteSource, unit: UnitHeader) -> bytes:
     Raises:
         CorruptError: the CRC does not match.
         TruncatedError: the input ends first.
+
     """
     payload = bytearray()
     for chunk in _payload_chunks(source, unit):
@@ -234,6 +242,7 @@ def skip_payload(source: ByteSource, unit: UnitHeader) -> None:
     Raises:
         CorruptError: the CRC does not match.
         TruncatedError: the input ends first.
+
     """
     for _ in _payload_chunks(source, unit):
         pass

@@ -38,6 +38,7 @@ class NrvWriter:
     Args:
         file: has ``write(bytes)``, which returns how many bytes it took, and ``flush()``; the
             bitstream begins where the file object stands, which shall be its start.
+
     """
 
     def __init__(self, file: Writable) -> None:
@@ -72,6 +73,7 @@ class NrvWriter:
             CorruptError: the metadata breaks clause 2.6.
             OverLimitError: a value is above its level's bound (clause 2.11).
             OSError: from the file object.
+
         """
         self._require(_State.NEW)
         level = LEVELS[header.level]
@@ -96,6 +98,7 @@ class NrvWriter:
                 has more frames than its header states (clause 2.9).
             OverLimitError: the unit is longer than the level allows (clause 2.11).
             OSError: from the file object.
+
         """
         self._require(_State.OPEN)
         name = f"{GRUP} {self._sequence.group_count}"
@@ -116,6 +119,7 @@ class NrvWriter:
             CorruptError: there is no group (clause 2.3), or fewer frames than the header states
                 (clause 2.9).
             OSError: from the file object.
+
         """
         self._require(_State.OPEN)
         frame_count = self._sequence.next_frame

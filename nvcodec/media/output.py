@@ -3,18 +3,55 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import io
 import os
+import secrets
 import stat
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+
+class _DirectFile(io.FileIO):
+    """An unbuffered file that writes all it is given, and whose errors name it as the user did.
+
+    Nothing is left in a buffer for the end of the process, which could only complain or wait.
+    """
+
+    def __init__(self, file: str | int, mode: str, name: str, closefd: bool = True) -> None:
+        self._shown = name
+        with self._named():
+            super().__init__(file, mode, closefd)
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self._shown) from None
+
+    def write(self, data: Any, /) -> int:
+        rest = memoryview(data)
+        while rest:
+            with self._named():
+                written = super().write(rest)
+            if written is None:
+                raise BlockingIOError(errno.EAGAIN, "it is in non-blocking mode", self._shown)
+            rest = rest[written:]
+        return len(data)
+
+    def close(self) -> None:
+        with self._named():
+            super().close()
 
 
 class OutputFile:
     """A binary file for `path`, written beside it and renamed by `commit`.
 
     Without `commit` nothing is left behind. "-" is standard output, and what exists and is no
-    regular file (a named pipe, a device) is written directly.
+    regular file (a named pipe, a device) is written directly. Symbolic links are followed.
 
     Args:
         path: where the output shall appear.
@@ -23,36 +60,47 @@ class OutputFile:
     Raises:
         FileExistsError: `path` exists and `overwrite` is false, here and in `commit`.
         OSError: `path` cannot be written.
+
     """
 
     def __init__(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         self.name = os.fspath(path)
         self._overwrite = overwrite
         self._temporary: Path | None = None
-        self._path = Path(path)
+        self._whole: int | None = None
+        self._path = Path(os.path.realpath(path))
         self._standard = self.name == "-"
         if self._standard:
-            self.file: BinaryIO = sys.stdout.buffer
+            self.file = _standard_output()
             return
         try:
             mode = self._path.stat().st_mode
         except FileNotFoundError:
             mode = stat.S_IFREG
-        else:
-            if stat.S_ISREG(mode) and not overwrite:
-                raise FileExistsError(f"{self.name} exists (use -y to overwrite it)")
-        if stat.S_ISREG(mode):
-            self._temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}.part")
-        try:
-            self.file = open(self._temporary or self._path, "wb")  # noqa: SIM115
         except OSError as error:
             raise OSError(error.errno, error.strerror, self.name) from None
+        if stat.S_ISREG(mode):
+            if not overwrite and self._path.exists():
+                raise FileExistsError(f"{self.name} exists (use -y to overwrite it)")
+            # A part of the name, because all of it may be as long as names can be.
+            part = f".{self._path.name[:40]}.{secrets.token_hex(4)}.part"
+            self._temporary = self._path.with_name(part)
+            self.file = _DirectFile(str(self._temporary), "xb", self.name)
+        else:
+            self.file = _DirectFile(str(self._path), "wb", self.name)
+
+    def mark(self) -> None:
+        """Note that what has been written so far is whole: `commit` keeps nothing after it."""
+        if self._temporary is not None:
+            self._whole = self.file.tell()
 
     def commit(self) -> None:
         """Flush, close and give the output its name."""
         self.file.flush()
         if self._standard:
             return
+        if self._temporary is not None and self._whole is not None:
+            self.file.truncate(self._whole)
         self.file.close()
         if self._temporary is None:
             return
@@ -84,3 +132,15 @@ class OutputFile:
         if self._temporary is not None:
             with contextlib.suppress(OSError):
                 self._temporary.unlink()
+
+
+def _standard_output() -> BinaryIO:
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "it is closed", "standard output")
+    try:
+        descriptor = sys.stdout.fileno()
+    except OSError:
+        # A stand-in, as tests and notebooks have.
+        return sys.stdout.buffer
+    sys.stdout.flush()
+    return _DirectFile(descriptor, "wb", "standard output", closefd=False)

@@ -14,6 +14,9 @@ from nvcodec.picture import Planes
 
 Values = npt.NDArray[np.int16]
 
+_VALUE_BYTES = 1 << 27
+"""Bytes of patch values that are held at once, but for two rows of patches at least."""
+
 
 class PatchRenderer(Protocol):
     """Evaluates a group's network for any patches and frames, on some device."""
@@ -38,7 +41,7 @@ def coordinates(count: int) -> npt.NDArray[np.int64]:
 
 
 def axis_weights(patch: int, overlap: int) -> npt.NDArray[np.int32]:
-    """Blending weights of spec 5.5: int32 (2, 2, patch), by neighbour before and neighbour after."""
+    """Blending weights of spec 5.5: int32 (2, 2, patch), by neighbour before and after."""
     table = np.full((2, 2, patch), 64, np.int32)
     for k in range(overlap):
         ramp = ((2 * k + 1) * 64 + overlap) // (2 * overlap)
@@ -96,9 +99,46 @@ def render_region(
     `region` is (x0, y0, x1, y1) in luma samples with even x0, y0, None for the whole frame. Only
     the patches that reach it are evaluated. Returns u8 planes Y (y1-y0, x1-x0), Cb and Cr (half,
     rounded up) for each frame.
+
+    Raises ValueError when a frame number is not in 0..T-1.
     """
     shape = renderer.shape
+    if not all(0 <= frame < shape.group_frames for frame in frames):
+        raise ValueError(f"frames {list(frames)} are not all in 0..{shape.group_frames - 1}")
     x0, y0, x1, y1 = region or (0, 0, width, height)
+    pictures: list[Planes] = [
+        (
+            np.empty((y1 - y0, x1 - x0), np.uint8),
+            np.empty((-(-y1 // 2) - y0 // 2, -(-x1 // 2) - x0 // 2), np.uint8),
+            np.empty((-(-y1 // 2) - y0 // 2, -(-x1 // 2) - x0 // 2), np.uint8),
+        )
+        for _ in frames
+    ]
+    # Values of all patches would be many times as large as the pictures of a large video.
+    first_x, last_x = shape.patches_covering(x0, x1, width)
+    row_bytes = (last_x - first_x) * shape.patch**2 * 3 * max(1, len(frames))
+    band = max(2, _VALUE_BYTES // row_bytes) * shape.stride
+    start = y0
+    while start < y1:
+        # Bands end between patches, so that without overlap none is evaluated twice.
+        stop = min(y1, (start // shape.stride) * shape.stride + band)
+        _render_band(renderer, width, height, frames, (x0, start, x1, stop), y0, pictures)
+        start = stop
+    return pictures
+
+
+def _render_band(
+    renderer: PatchRenderer,
+    width: int,
+    height: int,
+    frames: Sequence[int],
+    band: tuple[int, int, int, int],
+    top: int,
+    pictures: list[Planes],
+) -> None:
+    """Render rows band[1]..band[3]-1 into pictures whose first luma row is `top`."""
+    shape = renderer.shape
+    x0, y0, x1, y1 = band
     total = (shape.patches(height), shape.patches(width))
     # A chroma sample at the odd edge belongs to the patch of the luma sample beside it.
     first_y, last_y = shape.patches_covering(y0, y1, height)
@@ -110,13 +150,10 @@ def render_region(
         indexing="ij",
     )
     luma, chroma = renderer.values(xs.ravel(), ys.ravel(), frames)
-    pictures = []
-    for k in range(len(frames)):
-        planes = []
-        for number in range(3):
+    for k, picture in enumerate(pictures):
+        for number, plane in enumerate(picture):
             sub = 1 if number == 0 else 2
             values = luma[k] if number == 0 else chroma[k, number - 1]
-            out = np.empty((-(-y1 // sub) - y0 // sub, -(-x1 // sub) - x0 // sub), np.uint8)
             size = shape.patch // sub
             _blend(
                 values.reshape(rows, columns, size, size),
@@ -125,8 +162,5 @@ def render_region(
                 (first_y, first_x),
                 total,
                 (y0 // sub, x0 // sub),
-                out,
+                plane[(y0 - top) // sub : -(-(y1 - top) // sub)],
             )
-            planes.append(out)
-        pictures.append((planes[0], planes[1], planes[2]))
-    return pictures

@@ -24,7 +24,6 @@ _COEFFICIENT_SUM = 1 << 14
 _SITING = {0: (0, 1), 1: (1, 1), 2: (0, 0), 3: (1, 0), 4: (0, 2), 5: (1, 2), 255: (0, 1)}
 
 
-
 class ViewError(ValueError):
     """A size or region that cannot be rendered: *unsupported* by clause 6.1."""
 

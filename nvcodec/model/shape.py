@@ -1,4 +1,4 @@
-"""The network description (spec 4.1, 4.2, 5.1, 5.8): `SIRN` payload to layers, patches and costs."""
+"""The network description (spec 4.1, 4.2, 5.1, 5.8): `SIRN` to layers, patches and costs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The weights of a group (spec 4.3 to 4.5): substreams and the group before it to integers, and back."""
+"""The weights of a group (spec 4.3 to 4.5): from substreams and the group before it, and back."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def default_weights(
 
 
 def check_weights(weights: GroupWeights) -> None:
-    """Raise CorruptError when a weight is out of range or a row breaks the bound (spec 4.4, 4.5)."""
+    """Raise CorruptError when a weight breaks its range (spec 4.4) or a row its bound (4.5)."""
     for number, layer in enumerate(weights.shape.layers):
         matrix, bias = weights.tensors[2 * number : 2 * number + 2]
         magnitude = np.abs(matrix)
@@ -108,7 +108,8 @@ def row_sums(weights: GroupWeights, number: int) -> npt.NDArray[np.int64]:
     shifted = np.abs(bias.astype(np.int64)) << weights.parameters[number].bias_shift
     if number == 0:
         return shifted
-    return np.abs(matrix).sum(axis=1, dtype=np.int64) * layer.max_input + shifted
+    sums: npt.NDArray[np.int64] = np.abs(matrix).sum(axis=1, dtype=np.int64)
+    return sums * layer.max_input + shifted
 
 
 def _start(

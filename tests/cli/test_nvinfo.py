@@ -1,0 +1,68 @@
+"""nvinfo on synthetic bitstreams."""
+
+import json
+
+import pytest
+
+from tests.cli.support import call, one_line
+from tests.synthetic import Plan, synthesize
+
+
+@pytest.fixture(scope="module")
+def data():
+    return synthesize(Plan(width=21, height=13, frames=(3, 3, 1), keys=(0, 2)))[0]
+
+
+def info(data):
+    result = call("nvinfo", "--json", "-", stdin=data)
+    assert result.exit_code == 0
+    return json.loads(result.stdout)
+
+
+def test_lists_everything(data, tmp_path):
+    report = info(data)
+    assert (report["header"]["width"], report["header"]["height"]) == (21, 13)
+    assert report["header"]["frame_count"] is None
+    assert report["network"]["patch"] == 8
+    assert report["metadata"] == {"encoder": "synthetic"}
+    assert [group["frames"] for group in report["groups"]] == [3, 3, 1]
+    assert [group["key"] for group in report["groups"]] == [True, False, True]
+    assert report["complete"]
+    assert report["bytes"] == len(data) == sum(report["bytes_by_kind"].values())
+    network = report["bytes_by_kind"]["network"] + report["bytes_by_kind"]["tables"]
+    assert report["network_share"] == network / len(data)
+
+
+def test_units_are_those_of_the_file(data):
+    place = 8
+    for unit in info(data)["units"]:
+        assert unit["offset"] == place
+        assert data[place : place + 4].decode() == unit["type"]
+        place += unit["bytes"]
+    assert place == len(data)
+
+
+def test_text(data, tmp_path):
+    path = tmp_path / "x.nrv"
+    path.write_bytes(data)
+    text = call("nvinfo", path).stdout
+    for part in ("width                21", "GRUP          3", "network", "container", "bpp"):
+        assert part in text
+
+
+def test_damage(data, tmp_path):
+    for cut in (0, 20, 60, 100, len(data) // 2, len(data) - 1):
+        result = call("nvinfo", "--json", "-", stdin=data[:cut])
+        one_line(result, 3)
+        if cut > 68:
+            report = json.loads(result.stdout)
+            assert not report["complete"]
+            assert all(unit["offset"] + unit["bytes"] <= cut for unit in report["units"])
+        else:
+            assert result.stdout == ""
+
+
+def test_missing(tmp_path):
+    one_line(call("nvinfo", tmp_path / "none"), 1)
+    one_line(call("nvinfo", tmp_path), 1)
+    assert call("nvinfo").exit_code == 2

@@ -1,0 +1,262 @@
+"""The commands as processes: start-up, pipes, signals, terminals. Nothing here waits for a time."""
+
+import contextlib
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.cli.support import (
+    FOREVER,
+    ROOT,
+    argv,
+    assert_same_pictures,
+    call,
+    ended,
+    leftovers,
+    moving,
+    parse_y4m,
+    start,
+    y4m,
+)
+from tests.synthetic import Plan, synthesize
+
+PLAN = Plan(width=21, height=13, frames=(3, 3, 1), keys=(0, 2))
+
+
+def run(command, *arguments, **options):
+    with ended(start(command, *arguments, **options)) as process:
+        out, err = process.communicate()
+    return process.returncode, out, err.decode()
+
+
+@pytest.mark.parametrize("command", ["nvenc", "nvdec", "nvinfo"])
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_help_and_version_say_what_they_are_not_and_import_little(command, option):
+    program = f"""
+import sys
+from nvcodec.cli.{command} import main
+try:
+    main(["{option}"], prog_name="{command}")
+except SystemExit as end:
+    assert end.code == 0
+heavy = {{"torch", "numba", "numpy", "av", "construct", "tqdm"}} & set(sys.modules)
+assert not heavy, heavy
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert "not NVIDIA" in " ".join(result.stdout.split())
+
+
+def test_python_m_nvcodec_has_all_commands():
+    command = [sys.executable, "-m", "nvcodec"]
+    result = subprocess.run([*command, "--help"], capture_output=True, text=True, cwd=ROOT)
+    assert result.returncode == 0
+    assert "not NVIDIA" in result.stdout
+    assert all(name in result.stdout for name in ("nvenc", "nvdec", "nvinfo"))
+    assert subprocess.run([*command, "nvdec"], capture_output=True, cwd=ROOT).returncode == 2
+
+
+def test_a_pipeline(tmp_path):
+    pictures = moving(3, 24, 16)
+    (tmp_path / "x.y4m").write_bytes(y4m(pictures))
+    with (
+        open(tmp_path / "x.y4m", "rb") as file,
+        ended(start("nvenc", "-", "-", stdin=file)) as encoder,
+        ended(start("nvdec", "--verify", "-", "-", stdin=encoder.stdout)) as decoder,
+    ):
+        encoder.stdout.close()
+        out, err = decoder.communicate()
+        assert decoder.returncode == 0, err
+        assert encoder.wait() == 0
+        encoder.stdout = None
+    header, decoded = parse_y4m(out)
+    assert b"W24 H16 F25:1" in header
+    assert len(decoded) == 3
+
+
+def test_frames_arrive_while_the_encoder_waits_for_its_input():
+    pictures = moving(30, 24, 16)
+    data = y4m(pictures)
+    with (
+        ended(start("nvenc", "--group-size", 2, "-", "-")) as encoder,
+        ended(start("nvdec", "-", "-", stdin=encoder.stdout)) as decoder,
+    ):
+        encoder.stdout.close()
+        encoder.stdin.write(data[: len(data) * 2 // 3])
+        encoder.stdin.flush()
+        frame = 6 + 24 * 16 * 3 // 2
+        header = decoder.stdout.readline()
+        first = decoder.stdout.read(2 * frame)
+        assert first.startswith(b"FRAME\n")
+        assert encoder.poll() is None
+        encoder.stdin.write(data[len(data) * 2 // 3 :])
+        encoder.stdin.close()
+        rest = decoder.stdout.read()
+        assert (encoder.wait(), decoder.wait()) == (0, 0)
+        encoder.stdin = encoder.stdout = None
+    assert len(parse_y4m(header + first + rest)[1]) == 30
+
+
+def interrupt(process, number=signal.SIGINT):
+    os.kill(process.pid, number)
+    out, err = process.communicate()
+    assert process.returncode == 130, err
+    assert err.decode().count("\n") == 1, err
+    return out, err.decode()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_keeps_the_groups_before(tmp_path, number):
+    source, out = tmp_path / "in.y4m", tmp_path / "out.nrv"
+    source.write_bytes(y4m(moving(4, 24, 16)))
+    arguments = ("--json", "--group-size", 2, source, out)
+    with ended(start("nvenc", *arguments, others=FOREVER)) as process:
+        while json.loads(process.stdout.readline())["type"] != "group":
+            pass
+        assert not out.exists()
+        last, err = interrupt(process, number)
+    assert "interrupted" in err
+    assert "has the 2 frames before" in err
+    assert json.loads(last)["exit_code"] == 130
+    assert leftovers(tmp_path) == []
+    result = call("nvdec", "--verify", out, tmp_path / "out.y4m")
+    assert result.exit_code == 0
+    assert len(parse_y4m((tmp_path / "out.y4m").read_bytes())[1]) == 2
+
+
+def test_an_interrupt_while_waiting_for_input(tmp_path):
+    out = tmp_path / "out.nrv"
+    with ended(start("nvenc", "--json", "--group-size", 2, "-", out)) as process:
+        process.stdin.write(y4m(moving(20, 24, 16)))
+        process.stdin.flush()
+        while json.loads(process.stdout.readline())["type"] != "group":
+            pass
+        _, err = interrupt(process)
+    assert "interrupted" in err
+    assert call("nvdec", "--verify", out, "null").exit_code == 0
+    assert leftovers(tmp_path) == []
+
+
+def test_an_interrupt_before_the_first_group_leaves_nothing(tmp_path):
+    source, out = tmp_path / "in.y4m", tmp_path / "out.nrv"
+    source.write_bytes(y4m(moving(2, 24, 16)))
+    with ended(start("nvenc", "--json", source, out, fresh=FOREVER)) as process:
+        assert json.loads(process.stdout.readline())["type"] == "start"
+        interrupt(process)
+    assert os.listdir(tmp_path) == ["in.y4m"]
+
+
+def test_an_interrupted_decode_keeps_its_frames(tmp_path):
+    data, pictures = synthesize(PLAN)
+    out = tmp_path / "out.y4m"
+    first_group = 3 * 21 * 13 * 3 // 2
+    with ended(start("nvdec", "-", out)) as process:
+        # FEND does not come, so the decoder waits for it.
+        process.stdin.write(data[:-30])
+        process.stdin.flush()
+        while not any(part.stat().st_size > first_group for part in tmp_path.glob("*.part")):
+            assert process.poll() is None
+            time.sleep(0.01)
+        _, err = interrupt(process)
+    decoded = parse_y4m(out.read_bytes())[1]
+    assert_same_pictures(decoded, pictures[: len(decoded)])
+    assert len(decoded) >= 2
+    assert f"interrupted; {out} has the {len(decoded)} frames before" in err
+    assert leftovers(tmp_path) == []
+
+
+def test_a_named_pipe_is_written_directly(tmp_path):
+    data, pictures = synthesize(PLAN)
+    path, fifo = tmp_path / "x.nrv", tmp_path / "fifo.y4m"
+    path.write_bytes(data)
+    os.mkfifo(fifo)
+    with ended(start("nvdec", path, fifo)) as process:
+        with open(fifo, "rb") as reader:
+            assert_same_pictures(parse_y4m(reader.read())[1], pictures)
+        assert process.wait() == 0
+    assert fifo.is_fifo()
+
+
+def test_a_reader_that_leaves(tmp_path):
+    path = tmp_path / "x.nrv"
+    path.write_bytes(synthesize(Plan(width=301, height=200, frames=(3, 3, 3), keys=(0,)))[0])
+    with ended(start("nvdec", path, "-")) as process:
+        assert len(process.stdout.read(100)) == 100
+        process.stdout.close()
+        err = process.stderr.read()
+        assert process.wait() == 1
+        process.stdout = None
+    assert err == b""
+    with ended(start("nvinfo", path)) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 1
+        process.stdout = None
+
+
+def test_full_and_closed_standard_streams(tmp_path):
+    path = tmp_path / "x.nrv"
+    path.write_bytes(synthesize(PLAN)[0])
+    with open("/dev/full", "wb") as full:
+        code, _, err = run("nvdec", path, "-", stdout=full)
+    assert (code, err) == (1, "nvdec: standard output: No space left on device\n")
+    for redirect, name in (("<&-", "standard input"), (">&-", "standard output")):
+        arguments = ("-", "null") if "<" in redirect else (path, "-")
+        line = " ".join(argv("nvdec", *arguments)) + " " + redirect
+        result = subprocess.run(["sh", "-c", line], capture_output=True, text=True, cwd=ROOT)
+        assert (result.returncode, result.stderr) == (1, f"nvdec: {name}: it is closed\n")
+
+
+def on_terminal(command, *arguments):
+    """Run a command whose standard error (and input, output) is a terminal; what it shows."""
+    master, slave = pty.openpty()
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), slave)
+    with ended(start(command, *arguments, **streams)) as process:
+        os.close(slave)
+        shown = b""
+        # Linux ends a terminal that nobody has open any more with an error.
+        with contextlib.suppress(OSError):
+            while data := os.read(master, 1000):
+                shown += data
+        code = process.wait()
+    os.close(master)
+    return code, shown.decode()
+
+
+def test_progress_on_a_terminal_only(tmp_path):
+    source, out = tmp_path / "in.y4m", tmp_path / "out.nrv"
+    source.write_bytes(y4m(moving(3, 24, 16)))
+    code, shown = on_terminal("nvenc", source, out)
+    assert code == 0
+    assert "group 0" in shown
+    assert "iteration" in shown
+    code, shown = on_terminal("nvdec", out, "null")
+    assert code == 0
+    assert "3/3" in shown
+    code, shown = on_terminal("nvdec", "-q", out, "null")
+    assert (code, shown) == (0, "")
+    code, _, err = run("nvdec", out, "null")
+    assert code == 0
+    assert err.count("\n") == 1
+    assert "\r" not in err
+
+
+def test_binary_data_stays_off_the_terminal(tmp_path):
+    path = tmp_path / "x.nrv"
+    path.write_bytes(synthesize(PLAN)[0])
+    for command, source, output in [
+        ("nvdec", path, "-"),
+        ("nvdec", "-", "null"),
+        ("nvenc", "-", "out.nrv"),
+    ]:
+        code, shown = on_terminal(command, source, output)
+        assert code == 2
+        assert "is a terminal" in shown
+        assert shown.count("\n") == 1

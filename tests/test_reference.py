@@ -1,0 +1,72 @@
+"""The reference decoder, written from the text of the spec alone, gives the same samples."""
+
+import hashlib
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import nvcodec
+import nvcodec.format
+from nvcodec.model.shape import NetworkShape
+from tests.synthetic import DIRECT, Plan, synthesize
+
+REFERENCE = Path(__file__).parent.parent / "spec" / "reference" / "nrvdec.py"
+WIDE = NetworkShape(
+    patch=16, overlap=4, group_frames=4, depth=3, width=48, stem_channels=4, head_channels=4
+)
+PLANS = {
+    "upsampling": Plan(),
+    "direct": Plan(shape=DIRECT, frames=(2, 2, 1, 2), durations=(1, 2)),
+    "one sample": Plan(width=1, height=1, frames=(1,), keys=(0,)),
+    "dense changes": Plan(shape=WIDE, width=60, height=50, frames=(4, 4), change=0.9, seed=3),
+    "few changes": Plan(width=64, height=33, frames=(3,) * 5, keys=(0,), change=0.002, seed=4),
+    "bottom siting": Plan(width=33, height=17, frames=(2,), chroma_location=5, seed=5),
+}
+
+
+def reference(path, *options):
+    command = [sys.executable, str(REFERENCE), str(path), "--md5", *options]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def digest(frames):
+    md5 = hashlib.md5()
+    for frame in frames:
+        for plane in frame.planes:
+            md5.update(plane.tobytes())
+    return md5.hexdigest()
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_frames_are_equal(name, tmp_path):
+    path = tmp_path / "a.nrv"
+    path.write_bytes(synthesize(PLANS[name])[0])
+    with nvcodec.Decoder(path) as decoder:
+        assert reference(path).stdout.split()[0] == digest(decoder)
+
+
+@pytest.mark.parametrize(
+    ("size", "crop"), [((61, 31), None), ((19, 40), (7, 9, 4, 2)), (None, (11, 5, 8, 6))]
+)
+@pytest.mark.parametrize("location", [0, 2, 5])
+def test_sizes_and_regions_are_equal(size, crop, location, tmp_path):
+    path = tmp_path / "a.nrv"
+    path.write_bytes(synthesize(replace(Plan(frames=(2,)), chroma_location=location))[0])
+    options = [] if size is None else ["--size", "{}x{}".format(*size)]
+    options += [] if crop is None else ["--crop", "{}:{}:{}:{}".format(*crop)]
+    with nvcodec.Decoder(path) as decoder:
+        ours = digest(decoder.frames(size=size, crop=crop))
+    assert reference(path, *options).stdout.split()[0] == ours
+
+
+def test_it_refuses_what_we_refuse(tmp_path):
+    data, _ = synthesize(Plan(frames=(1,), keys=(0,)))
+    path = tmp_path / "a.nrv"
+    for damaged in (data[:-1], data[:300], data + b"x", data[:150] + b"?" + data[151:]):
+        path.write_bytes(damaged)
+        with nvcodec.Decoder(path) as decoder, pytest.raises(nvcodec.format.NrvError):
+            list(decoder)
+        assert reference(path).returncode == 3
