@@ -189,7 +189,7 @@ class RangeDecoder:
         return value
 
     def difference(self, contexts: list[list[int]], kind: int, klass: int) -> int:
-        """difference(kind, class) of 3.3, with the context numbers of 3.5."""
+        """The integer `difference(kind, class)` of 3.3, with the context numbers of 3.5."""
         zero = 54 * kind + 7 * klass
         if not self.bit(contexts[zero]):
             return 0
@@ -237,7 +237,7 @@ class Layer:
     bias: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def acc(self, inputs: Ints, rows: slice) -> Ints:
-        """acc of 5.2: inputs (..., columns) to sums (..., rows); float64 is exact by 4.5."""
+        """Acc of 5.2: inputs (..., columns) to sums (..., rows); float64 is exact by 4.5."""
         sums = inputs.astype(np.float64) @ self.weight[rows].T.astype(np.float64)
         return sums.astype(np.int64) + (self.bias[rows] << self.bias_shift)
 
@@ -314,7 +314,8 @@ class Siren:
             previous = 1
             for row in layer.weight:
                 previous, above = self._read_row(
-                    decoder, contexts, layer.kind, previous, above, row, layer.max_weight)  # fmt: skip
+                    decoder, contexts, layer.kind, previous, above, row, layer.max_weight
+                )
             empty = [0] * layer.rows, [0] * layer.rows
             self._read_row(decoder, contexts, 0, 1, empty, layer.bias, 32767)
         decoder.finish()

@@ -1,0 +1,94 @@
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from nvcodec.encode.grouping import SceneCuts, group_pictures
+from nvcodec.picture import Picture
+from tests.cli.support import moving
+
+
+def pictures(scenes, durations=(1,), width=48, height=32):
+    """Pictures of one pattern per entry of `scenes`, which counts its pictures."""
+    planes = [p for seed, count in enumerate(scenes) for p in moving(count, width, height, seed)]
+    result, pts = [], 0
+    for number, frame in enumerate(planes):
+        duration = durations[number % len(durations)]
+        result.append(Picture(frame, pts, duration))
+        pts += duration
+    return result
+
+
+def grouped(source, size=3, interval=1000, time_base=Fraction(1, 25)):
+    groups = list(group_pictures(source, size, Fraction(interval), time_base))
+    assert [p.pts for g in groups for p in g.pictures] == [p.pts for p in source]
+    return [(len(g.pictures), g.key, g.cut) for g in groups]
+
+
+def test_groups_fill_up_and_the_last_may_be_short():
+    assert grouped(pictures([7])) == [
+        (3, True, True),
+        (3, False, False),
+        (1, False, False),
+    ]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_short_videos_are_one_group(count):
+    assert grouped(pictures([count])) == [(count, True, True)]
+
+
+def test_a_scene_cut_begins_a_key_group():
+    assert grouped(pictures([4, 5])) == [
+        (3, True, True),
+        (1, False, False),
+        (3, True, True),
+        (2, False, False),
+    ]
+
+
+def test_key_interval_counts_from_the_last_key_group():
+    # Groups begin at 0, 3, 6, ... of 25 frames per second.
+    keys = [key for _, key, _ in grouped(pictures([18]), interval=Fraction(6, 25))]
+    assert keys == [True, False, True, False, True, False]
+    cut_between = [key for _, key, _ in grouped(pictures([4, 14]), interval=Fraction(6, 25))]
+    assert cut_between == [True, False, True, False, True, False, True]
+
+
+def test_key_interval_is_in_seconds_whatever_the_frame_rate():
+    source = pictures([9], durations=(1, 1, 98))
+    keys = [key for _, key, _ in grouped(source, 3, interval=1, time_base=Fraction(1, 100))]
+    assert keys == [True, True, True]
+
+
+def test_groups_are_given_on_as_soon_as_they_are_full():
+    taken = []
+
+    def source():
+        for picture in pictures([5]):
+            taken.append(picture)
+            yield picture
+
+    groups = group_pictures(source(), 2, Fraction(10), Fraction(1, 25))
+    next(groups)
+    assert len(taken) == 2
+
+
+def cuts(planes):
+    detector = SceneCuts()
+    return [detector.starts_scene(plane) for plane in planes]
+
+
+def test_cuts_ignore_motion_noise_and_fades():
+    rng = np.random.default_rng(0)
+    noise = [rng.integers(100, 156, (40, 56), np.uint8) for _ in range(6)]
+    assert cuts(noise) == [True] + [False] * 5
+    fade = [np.full((40, 56), 16 + 10 * t, np.uint8) for t in range(12)]
+    assert cuts(fade) == [True] + [False] * 11
+    assert cuts([p[0] for p in moving(8)]) == [True] + [False] * 7
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 3), (8, 8), (9, 17)])
+def test_cuts_of_small_frames(shape):
+    dark, light = np.zeros(shape, np.uint8), np.full(shape, 200, np.uint8)
+    assert cuts([dark, dark, light, light, dark]) == [True, False, True, False, True]
