@@ -6,10 +6,12 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import nvcodec
 import nvcodec.format
+from nvcodec.coding import weights
 from nvcodec.model.shape import NetworkShape
 from tests.synthetic import DIRECT, Plan, synthesize
 
@@ -70,3 +72,21 @@ def test_it_refuses_what_we_refuse(tmp_path):
         with nvcodec.Decoder(path) as decoder, pytest.raises(nvcodec.format.NrvError):
             list(decoder)
         assert reference(path).returncode == 3
+
+
+def test_tables_substreams_are_read_alike(tmp_path, monkeypatch):
+    def with_tables(matrices):
+        entries = np.full(weights.CONTEXTS, -1, np.int32)
+        entries[::3] = np.arange(0, 256)[: len(entries[::3])]
+        contexts = weights.default_contexts()
+        weights._apply_entries(contexts, entries)
+        return weights._encode_tables(entries), weights._encode_network(matrices, contexts)
+
+    monkeypatch.setattr("nvcodec.model.weights.encode_differences", with_tables)
+    path = tmp_path / "a.nrv"
+    path.write_bytes(synthesize(Plan(change=0.8))[0])
+    with path.open("rb") as file:
+        groups = [e.group for e in nvcodec.format.UnitReader(file) if hasattr(e, "group")]
+    assert all(len(group.tables) > 50 for group in groups)
+    with nvcodec.Decoder(path) as decoder:
+        assert reference(path).stdout.split()[0] == digest(decoder)

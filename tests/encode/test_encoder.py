@@ -59,7 +59,14 @@ def test_header_is_that_of_the_source(tmp_path):
     pictures = moving(2, 24, 16)
     colour = {"color_primaries": 1, "color_trc": 1, "colorspace": 1, "color_range": 1}
     path = clips.encode(
-        tmp_path / "in.mkv", pictures, 24, 16, rate=30, sar=Fraction(4, 3), colour=colour
+        tmp_path / "in.mp4",
+        pictures,
+        24,
+        16,
+        codec="libx264",
+        rate=30,
+        sar=Fraction(4, 3),
+        colour=colour,
     )
     out = tmp_path / "out.nrv"
     encode(path, out)
