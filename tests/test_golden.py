@@ -1,7 +1,8 @@
 """Bytes that shall never change unnoticed: of GRUP units, and of the frames they decode to.
 
 The units change whenever the coder, the default tables of `spec/tables/contexts.txt` or the syntax
-of GRUP do; their frames only when rendering does. Metadata is left out: its bytes are zstandard's. After a change that is meant, run
+of GRUP do; their frames only when rendering does. Metadata is left out: its bytes are zstandard's.
+After a change that is meant, run
 
     python -m tests.test_golden
 
