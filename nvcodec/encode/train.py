@@ -20,6 +20,9 @@ from nvcodec.model.weights import GroupWeights, default_weights
 _FRESH_FLOAT_SHARE = 0.3
 _FLOAT_SHARE = 0.5
 _RAMP = 20
+_LEAST_RATE = 0.3
+# Weight of the newest batch in the running mean of the error.
+_ERROR_MEMORY = 0.05
 _PROBES = 4
 _PROBE_PATCHES = 512
 
@@ -38,14 +41,17 @@ Report = Callable[[Progress], None]
 
 
 def learning_rates(shape: NetworkShape, network: TrainedNetwork) -> list[float]:
-    """Peak rates of Adam for each tensor, in its real units."""
-    hidden = 0.002 * math.sqrt(128 / shape.width)
-    rates = [0.01 * network.spread[0][0], 0.02]
-    rates += [hidden, 0.002] * (shape.depth - 1)
+    """Peak rates of Adam for each tensor, in its real units.
+
+    Those of matrices whose columns are sine units fall with the width, because a step moves an
+    output by the sum over all columns.
+    """
+    rates = [0.001 * network.spread[0][0], 0.002]
+    rates += [0.17 / shape.width, 0.002] * (shape.depth - 1)
     if shape.head_channels:
-        rates += [0.02, 0.02, 0.01, 0.01, 0.3, 0.3]
+        rates += [1.1 / shape.width, 0.02, 0.01, 0.01, 0.3, 0.3]
     else:
-        rates += [2.0, 2.0]
+        rates += [110.0 / shape.width, 2.0]
     return rates
 
 
@@ -100,6 +106,23 @@ def fit_lattice(
     )
 
 
+def _peak_share(
+    network: TrainedNetwork, patches: GroupPatches, generator: torch.Generator
+) -> float:
+    """Share of the peak rates that a network needs which goes on from the group before.
+
+    Where the picture has not changed, full rates would first undo what was learned, and the way
+    back would cost bits; where it has, small ones do not get there.
+    """
+    index = torch.randperm(patches.count, generator=generator)[:_PROBE_PATCHES]
+    inputs, targets = patches.batch(index.to(patches.inputs.device))
+    network.quantised = True
+    with torch.no_grad():
+        error = (network.forward(inputs, patches.frames) - targets).square().mean().item()
+    growth = math.sqrt(error / max(network.error.item(), 1e-3))
+    return min(1.0, _LEAST_RATE * max(1.0, growth))
+
+
 def train_group(
     network: TrainedNetwork,
     patches: GroupPatches,
@@ -120,6 +143,7 @@ def train_group(
     generator = torch.Generator().manual_seed(seed)
     fresh = network.parameters is None
     warm = round((_FRESH_FLOAT_SHARE if fresh else _FLOAT_SHARE) * iterations)
+    peak = 1.0 if fresh else _peak_share(network, patches, generator)
     network.quantised = False
     rates = learning_rates(network.shape, network)
     optimiser = torch.optim.Adam(
@@ -139,7 +163,7 @@ def train_group(
         decay = 0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * iteration / iterations))
         ramp = min(1.0, (iteration + 1) / _RAMP)
         for group, rate in zip(optimiser.param_groups, rates, strict=True):
-            group["lr"] = rate * ramp * decay
+            group["lr"] = rate * peak * ramp * decay
         index: torch.Tensor | slice = slice(None)
         if 0 < batch < patches.count:
             index = torch.randint(0, patches.count, (batch,), generator=generator).to(device)
@@ -153,6 +177,7 @@ def train_group(
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
+        network.error.lerp_(error.detach(), _ERROR_MEMORY)
         if iteration % 10 == 9 or iteration == iterations - 1:
             report(Progress(iteration + 1, iterations, error.item(), bits.item()))
     return network.integers()
