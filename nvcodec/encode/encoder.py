@@ -119,7 +119,7 @@ def encode(
         output: path ("-" for standard output), or a binary file object, which is flushed after
             each group and not closed.
         model: "nirvana".
-        crf: quality, lower is better; about the quality that the number means in x264.
+        crf: quality, lower is better; the price of a bit doubles every 3 steps (rate_weight).
         preset: effort, one of settings.PRESETS.
         network: "auto" for a network that fits crf and the frame size, "paper" for the one of
             arXiv 2212.14593.

@@ -28,8 +28,8 @@ _REFERENCE_PATCHES = 400
 class Preset:
     """Training effort: optimiser iterations and patches per step (0: all patches).
 
-    Iterations are those of frames of 400 patches; with patches subsampled they grow with the
-    square root of the number of patches, because each is then seen less often.
+    Iterations are those of frames of up to 400 patches; beyond, with patches subsampled, they grow
+    with the square root of the number of patches, because each is then seen less often.
     """
 
     key_iterations: int
@@ -40,11 +40,9 @@ class Preset:
         """The preset for frames of this many patches."""
         if not self.batch:
             return self
-        factor = math.sqrt(patches / _REFERENCE_PATCHES)
+        factor = math.sqrt(max(1.0, patches / _REFERENCE_PATCHES))
         return Preset(
-            max(1, round(self.key_iterations * factor)),
-            max(1, round(self.iterations * factor)),
-            self.batch,
+            round(self.key_iterations * factor), round(self.iterations * factor), self.batch
         )
 
 
