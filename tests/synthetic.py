@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nvcodec.decode.frame import samples_crc
 from nvcodec.encode.lattice import conform
 from nvcodec.format import Group, Header, NrvWriter, smallest_level
-from nvcodec.model.render import render_region
+from nvcodec.model.render import render_region, samples_crc
 from nvcodec.model.shape import NetworkShape
 from nvcodec.model.siren import SirenRenderer
 from nvcodec.model.weights import GroupWeights, LayerParameters, code_weights, default_weights

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 from nvcodec.decode.executor import Executor
-from nvcodec.decode.frame import Frame, samples_crc
+from nvcodec.decode.frame import Frame
 from nvcodec.format import (
     UNKNOWN_FRAME_COUNT,
     CorruptError,
@@ -30,7 +30,7 @@ from nvcodec.format import (
     read_index,
     scan_index,
 )
-from nvcodec.model.render import render_region
+from nvcodec.model.render import render_region, samples_crc
 from nvcodec.model.resample import View, resample, source_region
 from nvcodec.model.shape import NetworkShape
 from nvcodec.model.weights import GroupWeights, rebuild_weights

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-
-import numpy as np
 
 from nvcodec.picture import Planes
 
@@ -45,12 +41,3 @@ class Frame:
     def height(self) -> int:
         """Luma rows."""
         return int(self.planes[0].shape[0])
-
-
-def samples_crc(pictures: Iterable[Planes]) -> int:
-    """The `crc` of a group (spec 2.7) of its rendered frames in display order."""
-    crc = 0
-    for planes in pictures:
-        for plane in planes:
-            crc = zlib.crc32(np.ascontiguousarray(plane).data, crc)
-    return crc

@@ -12,7 +12,6 @@ from typing import Any, BinaryIO
 import numpy as np
 import torch
 
-from nvcodec.decode.frame import samples_crc
 from nvcodec.encode.grouping import PictureGroup, group_pictures
 from nvcodec.encode.network import TrainedNetwork
 from nvcodec.encode.patches import GroupPatches
@@ -29,7 +28,7 @@ from nvcodec.format import Group, Header, NrvError, NrvWriter, smallest_level
 from nvcodec.media.output import OutputFile
 from nvcodec.media.quality import PsnrMeter
 from nvcodec.media.source import Source, open_source
-from nvcodec.model.render import render_region
+from nvcodec.model.render import render_region, samples_crc
 from nvcodec.model.shape import NetworkShape
 from nvcodec.model.siren import SirenRenderer
 from nvcodec.model.weights import GroupWeights, code_weights, rebuild_weights

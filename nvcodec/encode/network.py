@@ -33,6 +33,9 @@ def straight_through_round(x: torch.Tensor) -> torch.Tensor:
     return rounded
 
 
+# Features and hidden values are 12-bit integers in units of 1/256 (spec 5.3, 5.4).
+_RANGE = 2047 / 256
+
 _SHIFTS = [(ky, kx) for ky in (-1, 0, 1) for kx in (-1, 0, 1)]
 
 
@@ -132,7 +135,7 @@ class TrainedNetwork:
     """Weights in training: `tensors` (weights and bias of each layer in turn) in real units.
 
     While `quantised` is set, every tensor is rounded to the lattice of `parameters` in the forward
-    pass, as are the outputs of sine layers; otherwise the network runs in floats. `error` is a
+    pass, as are the phases and outputs of sine layers; otherwise the network runs in floats. `error` is a
     running mean of the squared error of the training so far (a scalar tensor).
     """
 
@@ -200,6 +203,9 @@ class TrainedNetwork:
                 )
             x = torch.addmm(bias[:, None], weight, x)
             if number < shape.depth:
+                if self.quantised:
+                    # The table of spec 5.2: 1024 phases, 127 steps.
+                    x = straight_through_round(x * 1024.0) / 1024.0
                 x = torch.sin((2 * math.pi) * x)
                 if self.quantised:
                     x = straight_through_round(x * 127.0) / 127.0
@@ -221,11 +227,12 @@ class TrainedNetwork:
         weights2 = self._tensor(first + 2).reshape(t, 3, h, 9)[:frames]
         bias2 = self._tensor(first + 3).reshape(t, 3)[:frames]
 
-        shifted = _Spread.apply(feature).reshape(9 * c, -1)  # type: ignore[no-untyped-call]
+        shifted = _Spread.apply(feature.clamp(-_RANGE, _RANGE)).reshape(9 * c, -1)  # type: ignore[no-untyped-call]
         matrix = weights1.permute(0, 1, 3, 2).reshape(frames * 4 * h, 9 * c)
         codes = torch.einsum("tock,tc,kyx->toyx", weights1, self._codes[:frames], self._inside)
         hidden = (matrix @ shifted).reshape(frames, 4 * h, half, half, -1)
-        hidden = functional.gelu(hidden + (codes + bias1)[..., None])
+        hidden = (hidden + (codes + bias1)[..., None]).clamp(-_RANGE, _RANGE)
+        hidden = functional.gelu(hidden)
 
         taps = torch.einsum("soqpk,tphk->tsohq", self._fold, weights2)
         products = taps.reshape(frames, 9 * 6, 4 * h) @ hidden.reshape(frames, 4 * h, -1)

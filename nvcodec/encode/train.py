@@ -20,7 +20,7 @@ from nvcodec.model.weights import GroupWeights, default_weights
 _FRESH_FLOAT_SHARE = 0.3
 _FLOAT_SHARE = 0.5
 _RAMP = 20
-_LEAST_RATE = 0.3
+_LEAST_RATE = 0.15
 # Weight of the newest batch in the running mean of the error.
 _ERROR_MEMORY = 0.05
 _PROBES = 4
@@ -47,11 +47,11 @@ def learning_rates(shape: NetworkShape, network: TrainedNetwork) -> list[float]:
     output by the sum over all columns.
     """
     rates = [0.001 * network.spread[0][0], 0.002]
-    rates += [0.17 / shape.width, 0.002] * (shape.depth - 1)
+    rates += [0.34 / shape.width, 0.002] * (shape.depth - 1)
     if shape.head_channels:
-        rates += [1.1 / shape.width, 0.02, 0.01, 0.01, 0.3, 0.3]
+        rates += [2.2 / shape.width, 0.02, 0.01, 0.01, 0.3, 0.3]
     else:
-        rates += [110.0 / shape.width, 2.0]
+        rates += [220.0 / shape.width, 2.0]
     return rates
 
 

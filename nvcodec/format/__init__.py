@@ -3,7 +3,7 @@
 UnitReader and NrvWriter are the two ends; everything else is what they hand over or raise.
 """
 
-from .errors import (
+from nvcodec.format.errors import (
     CorruptError,
     NrvError,
     OverLimitError,
@@ -12,11 +12,11 @@ from .errors import (
     VerificationError,
     located,
 )
-from .group import Group, GroupHeader, GroupSequence
-from .header import FORMAT_VERSION, UNKNOWN_FRAME_COUNT, Header
-from .index import End, IndexEntry
-from .limits import LEVELS, Level, Limits, smallest_level
-from .reader import (
+from nvcodec.format.group import Group, GroupHeader, GroupSequence
+from nvcodec.format.header import FORMAT_VERSION, UNKNOWN_FRAME_COUNT, Header
+from nvcodec.format.index import End, IndexEntry
+from nvcodec.format.limits import LEVELS, Level, Limits, smallest_level
+from nvcodec.format.reader import (
     Event,
     GroupUnit,
     Metadata,
@@ -26,8 +26,8 @@ from .reader import (
     read_index,
     scan_index,
 )
-from .units import SIGNATURE, UnitType
-from .writer import NrvWriter
+from nvcodec.format.units import SIGNATURE, UnitType
+from nvcodec.format.writer import NrvWriter
 
 __all__ = [
     "FORMAT_VERSION",

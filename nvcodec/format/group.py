@@ -7,8 +7,8 @@ from typing import Final
 
 import construct as c
 
-from .errors import CorruptError
-from .header import UNKNOWN_FRAME_COUNT
+from nvcodec.format.errors import CorruptError
+from nvcodec.format.header import UNKNOWN_FRAME_COUNT
 
 _RULE: Final = "2.7"
 

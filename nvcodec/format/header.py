@@ -6,9 +6,9 @@ from typing import Final
 
 import construct as c
 
-from .errors import CorruptError, UnsupportedError
-from .limits import LEVELS
-from .units import SIRN, UnitType
+from nvcodec.format.errors import CorruptError, UnsupportedError
+from nvcodec.format.limits import LEVELS
+from nvcodec.format.units import SIRN, UnitType
 
 FORMAT_VERSION: Final = 0
 """Version of the specification that this package writes and the highest that it reads."""

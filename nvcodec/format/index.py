@@ -7,8 +7,8 @@ from typing import Final
 
 import construct as c
 
-from .errors import CorruptError
-from .units import UNIT_OVERHEAD_BYTES
+from nvcodec.format.errors import CorruptError
+from nvcodec.format.units import UNIT_OVERHEAD_BYTES
 
 _COUNT_BYTES: Final = 4
 _ENTRY: Final = struct.Struct("<QIqB")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
 
-from .errors import OverLimitError
+from nvcodec.format.errors import OverLimitError
 
 Bound = Literal["luma_samples", "weights", "unit_bytes", "multiplications"]
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import zstandard
 
-from .errors import CorruptError
+from nvcodec.format.errors import CorruptError
 
 MAX_METADATA_BYTES: Final = 65536
 

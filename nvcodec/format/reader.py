@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .errors import CorruptError, NrvError, OverLimitError, TruncatedError, located
-from .group import GROUP_FIXED_BYTES, Group, GroupHeader, GroupSequence
-from .header import UNKNOWN_FRAME_COUNT, Header
-from .index import FEND_UNIT_BYTES, End, IndexEntry, index_bytes, parse_index
-from .limits import Limits
-from .metadata import parse_metadata
-from .units import (
+from nvcodec.format.errors import CorruptError, NrvError, OverLimitError, TruncatedError, located
+from nvcodec.format.group import GROUP_FIXED_BYTES, Group, GroupHeader, GroupSequence
+from nvcodec.format.header import UNKNOWN_FRAME_COUNT, Header
+from nvcodec.format.index import FEND_UNIT_BYTES, End, IndexEntry, index_bytes, parse_index
+from nvcodec.format.limits import Limits
+from nvcodec.format.metadata import parse_metadata
+from nvcodec.format.units import (
     FEND,
     GRUP,
     HEAD,

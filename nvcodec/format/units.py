@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from .errors import CorruptError, TruncatedError, UnsupportedError
+from nvcodec.format.errors import CorruptError, TruncatedError, UnsupportedError
 
 SIGNATURE: Final = bytes.fromhex("894E52560D0A1A0A")
 

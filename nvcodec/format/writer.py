@@ -4,13 +4,23 @@ import hashlib
 from enum import Enum, auto
 from typing import Any, Final
 
-from .errors import CorruptError, NrvError, located
-from .group import Group, GroupSequence
-from .header import UNKNOWN_FRAME_COUNT, Header
-from .index import End, IndexEntry, build_index, index_bytes
-from .limits import LEVELS, Level
-from .metadata import build_metadata
-from .units import FEND, GRUP, HEAD, INDX, META, SIGNATURE, UnitType, Writable, build_unit
+from nvcodec.format.errors import CorruptError, NrvError, located
+from nvcodec.format.group import Group, GroupSequence
+from nvcodec.format.header import UNKNOWN_FRAME_COUNT, Header
+from nvcodec.format.index import End, IndexEntry, build_index, index_bytes
+from nvcodec.format.limits import LEVELS, Level
+from nvcodec.format.metadata import build_metadata
+from nvcodec.format.units import (
+    FEND,
+    GRUP,
+    HEAD,
+    INDX,
+    META,
+    SIGNATURE,
+    UnitType,
+    Writable,
+    build_unit,
+)
 
 
 class _State(Enum):

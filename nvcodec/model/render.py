@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import numba
@@ -164,3 +165,12 @@ def _render_band(
                 (y0 // sub, x0 // sub),
                 plane[(y0 - top) // sub : -(-(y1 - top) // sub)],
             )
+
+
+def samples_crc(pictures: Iterable[Planes]) -> int:
+    """The `crc` of a group (spec 2.7) of its rendered frames in display order."""
+    crc = 0
+    for planes in pictures:
+        for plane in planes:
+            crc = zlib.crc32(np.ascontiguousarray(plane).data, crc)
+    return crc
