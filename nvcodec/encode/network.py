@@ -135,8 +135,8 @@ class TrainedNetwork:
     """Weights in training: `tensors` (weights and bias of each layer in turn) in real units.
 
     While `quantised` is set, every tensor is rounded to the lattice of `parameters` in the forward
-    pass, as are the phases and outputs of sine layers; otherwise the network runs in floats. `error` is a
-    running mean of the squared error of the training so far (a scalar tensor).
+    pass, as are the phases and outputs of sine layers; otherwise the network runs in floats.
+    `error` is a running mean of the squared error of the training so far (a scalar tensor).
     """
 
     def __init__(self, shape: NetworkShape, patches: tuple[int, int], device: torch.device) -> None:
