@@ -31,7 +31,7 @@ def main(file: str, source: str, shares: str) -> None:
         width, height, patch = decoder.header.width, decoder.header.height, shape.patch
         columns, rows = shape.patches(width), shape.patches(height)
         pictures = iter(opened)
-        for group, weights, _, _ in decoder._groups(0):
+        for group, weights, _, _ in decoder.groups(0):
             renderer = SirenRenderer(weights)
             luma = [next(pictures).planes[0] for _ in range(group.frame_count)]
             for share in wanted:

@@ -33,7 +33,7 @@ def records(path: str) -> list[np.ndarray]:
     result = []
     with Decoder(path) as decoder:
         previous = None
-        for group, weights, _, _ in decoder._groups(0):
+        for group, weights, _, _ in decoder.groups(0):
             start = (
                 default_weights(weights.shape, weights.parameters)
                 if group.key

@@ -210,7 +210,7 @@ class Decoder:
             raise ValueError(f"start {start} or count {count} is negative")
         view = self.view(size, crop)
         stop = None if count is None else start + count
-        for group, weights, name, offset in self._groups(start):
+        for group, weights, name, offset in self.groups(start):
             first = max(0, start - group.first_frame)
             last = group.frame_count
             if stop is not None:
@@ -254,8 +254,13 @@ class Decoder:
                 resample(planes, region[:2], width, height, view, location),
             )
 
-    def _groups(self, start: int) -> Iterator[tuple[Group, GroupWeights, str, int]]:
-        """Groups in order from the one that holds frame `start` (or an earlier one)."""
+    def groups(self, start: int = 0) -> Iterator[tuple[Group, GroupWeights, str, int]]:
+        """Groups with their rebuilt weights, nothing rendered.
+
+        Begins at the group that holds frame `start`, or at an earlier one where the file is not
+        seekable. Gives the GRUP unit, its weights, its name in errors and its byte offset.
+        Raises NrvError as iteration does.
+        """
         if start > 0 and self._file.seekable():
             index = self._load_index()
             ordinal = bisect_right(index, start, key=lambda entry: entry.first_frame) - 1
