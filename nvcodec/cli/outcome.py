@@ -52,6 +52,7 @@ class RequestError(Exception):
 
 # Named by module where importing the class would load PyAV, numba or torch for every error.
 _CODES_BY_NAME = {
+    "nvcodec.media.source.NothingLeftError": ExitCode.USAGE,
     "nvcodec.media.source.SourceError": ExitCode.CORRUPT,
     "nvcodec.model.resample.ViewError": ExitCode.USAGE,
     "torch.OutOfMemoryError": ExitCode.OTHER,

@@ -70,6 +70,10 @@ class SourceError(Exception):
     """The input cannot be read (further). The message is one line that names the input."""
 
 
+class NothingLeftError(SourceError):
+    """The input can be read, but has no frame after those to skip."""
+
+
 def _reason(error: BaseException) -> str:
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(text.split())
@@ -359,7 +363,7 @@ class Source:
             if self._decoded > skip:
                 return frame
         if self._decoded:
-            raise SourceError(
+            raise NothingLeftError(
                 f"cannot read {self._name}: it has {self._decoded} frames, "
                 f"none is left after skipping {skip}"
             )

@@ -76,6 +76,13 @@ def test_skip_and_frames(source, tmp_path):
     assert (report["frames"], report["groups"][0]["pts"]) == (2, 2)
 
 
+def test_nothing_left_to_encode_is_a_usage_error(source, tmp_path):
+    result = call("nvenc", "--skip", 5, source, tmp_path / "out.nrv")
+    assert result.exit_code == 2
+    assert "5 frames, none is left after skipping 5" in one_line(result.stderr)
+    assert leftovers(tmp_path) == []
+
+
 def test_conversion_and_dropped_audio_are_announced(tmp_path):
     pictures = [
         tuple(plane.repeat(2 if k else 1, 0).repeat(2 if k else 1, 1) for k, plane in enumerate(p))
