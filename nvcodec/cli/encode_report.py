@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from nvcodec.cli.outcome import Console
+from nvcodec.cli.outcome import Console, counted
 from nvcodec.encode.encoder import EncodedGroup, EncodeResult, Observer
 from nvcodec.encode.grouping import PictureGroup
 from nvcodec.encode.train import Progress
@@ -72,8 +72,7 @@ class EncodeReport(Observer):
             self._console.say(f"encoded: {self._summary(result)}")
             self._console.line("done", **self._members())
         elif result.complete:
-            name = "OUT" if self._output == "-" else self._output
-            self._console.kept = f"{name} has the {result.frames} frames before"
+            self._console.keeps(self._output, result.frames)
 
     def _say_notes(self) -> None:
         if self._result is not None:
@@ -103,7 +102,7 @@ class EncodeReport(Observer):
         meter = result.meter
         network = sum(group.network_bytes for group in result.groups) / max(1, result.bytes)
         text = (
-            f"{_count(result.frames, 'frame')} in {_count(len(result.groups), 'group')},"
+            f"{counted(result.frames, 'frame')} in {counted(len(result.groups), 'group')},"
             f" {result.bytes} bytes ({result.bits_per_pixel:.4f} bpp, {network:.1%} network),"
             f" PSNR {meter.all:.2f} dB, {result.seconds:.1f} s"
             f" ({result.frames / max(result.seconds, 1e-9):.2f} fps)"
@@ -111,10 +110,6 @@ class EncodeReport(Observer):
         if self._psnr:
             text += f"; Y {meter.y:.2f} dB, Cb {meter.u:.2f} dB, Cr {meter.v:.2f} dB"
         return text
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _finite(value: float) -> float | None:

@@ -18,6 +18,7 @@ from nvcodec.cli.outcome import (
     NOT_NVIDIA,
     Console,
     RequestError,
+    counted,
     ending,
     print_version,
     require_input,
@@ -151,7 +152,7 @@ class _Delivered:
     def __str__(self) -> str:
         speed = self.frames / self.seconds if self.seconds else 0.0
         return (
-            f"{self.frames} frame{'s' * (self.frames != 1)} of {self.width}x{self.height}"
+            f"{counted(self.frames, 'frame')} of {self.width}x{self.height}"
             f" in {self.seconds:.2f} s ({speed:.1f} fps)"
         )
 
@@ -172,8 +173,7 @@ def _opened(
         finally:
             if delivered.frames:
                 out.commit()
-                name = "OUT" if output == "-" else output
-                console.kept = f"{name} has the {delivered.frames} frames before"
+                console.keeps(output, delivered.frames)
 
 
 def _deliver(

@@ -103,7 +103,6 @@ def main(
     with ending(console, source):
         require_output(source, output, ".nrv", "'-'")
         require_input(source)
-        _require_device(device)
         from nvcodec.cli.encode_report import EncodeReport
         from nvcodec.encode.encoder import encode
 
@@ -121,13 +120,3 @@ def main(
             complete = True
         finally:
             report.close(complete)
-
-
-def _require_device(device: str) -> None:
-    if device == "cuda":
-        import torch
-
-        from nvcodec.format import UnsupportedError
-
-        if not torch.cuda.is_available():
-            raise UnsupportedError("device cuda: no CUDA device is available; use cpu")

@@ -119,6 +119,11 @@ def _advice(error: Exception) -> str:
     return ""
 
 
+def counted(number: int, what: str) -> str:
+    """A number with its noun, in the plural unless it is one."""
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
 class Console:
     """What one run of a command says: lines on standard error, JSON lines on standard output.
 
@@ -152,6 +157,10 @@ class Console:
             # A terminal that does not know its size.
             options |= {"ncols": 80, "nrows": 24}
         return tqdm(total=total, unit="frame", disable=not self.on_terminal, **options)
+
+    def keeps(self, output: str, frames: int) -> None:
+        """Make an error line add that `output` keeps the frames before the error."""
+        self.kept = f"{'OUT' if output == '-' else output} has the {frames} frames before"
 
     def failed(self, error: BaseException, source: str) -> ExitCode:
         """Report an error; returns the exit code."""

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 
-from nvcodec.format import UnsupportedError
+from nvcodec.device import require_device
 from nvcodec.model.render import PatchRenderer
 from nvcodec.model.weights import GroupWeights
-
-DEVICES = ("cpu", "cuda")
 
 
 class Executor:
@@ -22,19 +20,13 @@ class Executor:
     def __init__(
         self, device: str = "cpu", threads: int | None = None, batch: int | None = None
     ) -> None:
-        if device not in DEVICES:
-            raise ValueError(f"device {device!r} is not one of {', '.join(DEVICES)}")
+        require_device(device)
         for name, number in (("threads", threads), ("batch", batch)):
             if number is not None and number < 1:
                 raise ValueError(f"{name} {number} is not at least 1")
         self._device = device
         self._threads = threads or os.cpu_count() or 1
         self._batch = batch
-        if device == "cuda":
-            import torch
-
-            if not torch.cuda.is_available():
-                raise UnsupportedError("device cuda: no CUDA device is available; use cpu")
 
     def renderer(self, weights: GroupWeights) -> PatchRenderer:
         """A renderer of one group's patches."""

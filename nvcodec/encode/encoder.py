@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import torch
 
+from nvcodec.device import require_device
 from nvcodec.encode.grouping import PictureGroup, group_pictures
 from nvcodec.encode.network import TrainedNetwork
 from nvcodec.encode.patches import GroupPatches
@@ -139,6 +140,7 @@ def encode(
         SourceError: the source cannot be read; groups before the damage are kept as above.
         FileExistsError, OSError: the output cannot be written.
         ValueError: an argument is out of range.
+        UnsupportedError: this machine does not have the device.
 
     """
     if model not in MODELS:
@@ -151,7 +153,9 @@ def encode(
         raise ValueError(f"group size {group_size} is not in 1..32")
     if not key_interval > 0:
         raise ValueError(f"key interval {key_interval} is not positive")
-    torch.set_num_threads(threads or os.cpu_count() or 1)
+    require_device(device)
+    threads = threads or os.cpu_count() or 1
+    torch.set_num_threads(threads)
     with open_source(source, skip=skip, frames=frames) as opened:
         shape = network_shape(network, crf, opened.width, opened.height)
         if group_size is not None:
@@ -182,7 +186,7 @@ class _Run:
         shape: NetworkShape,
         crf: float,
         preset: Preset,
-        threads: int | None,
+        threads: int,
         device: str,
         observer: Observer,
     ) -> None:
@@ -191,10 +195,9 @@ class _Run:
         self._source = source
         self._shape = shape
         self._weight = rate_weight(crf)
-        grid = shape.patches(source.height), shape.patches(source.width)
-        self._grid = grid
-        self._preset = preset.scaled(grid[0] * grid[1])
-        self._threads = threads or os.cpu_count() or 1
+        self._grid = shape.patches(source.height), shape.patches(source.width)
+        self._preset = preset.scaled(self._grid[0] * self._grid[1])
+        self._threads = threads
         self._device = torch.device(device)
         self._observer = observer
         self._network: TrainedNetwork | None = None

@@ -44,24 +44,30 @@ def _window(shift: int, size: int) -> tuple[slice, slice]:
     return slice(max(0, -shift), size - max(0, shift)), slice(max(0, shift), size + min(0, shift))
 
 
-def _spread(x: torch.Tensor) -> torch.Tensor:
-    """(..., G, G, n) to (9, ..., G, G, n): entry k at (y, x) is x at (y, x) + shift k, or 0."""
+def _spread(x: torch.Tensor, mirrored: bool = False) -> torch.Tensor:
+    """(..., G, G, n) to (9, ..., G, G, n): entry k at (y, x) is x at (y, x) + shift k, or 0.
+
+    Mirrored, shifts go the other way: shift 8 - k is the opposite of shift k.
+    """
     size = x.shape[-2]
     result = x.new_zeros((9, *x.shape))
     for k, (dy, dx) in enumerate(_SHIFTS):
         (ys, yt), (xs, xt) = _window(dy, size), _window(dx, size)
-        result[k][..., ys, xs, :] = x[..., yt, xt, :]
+        result[8 - k if mirrored else k][..., ys, xs, :] = x[..., yt, xt, :]
     return result
 
 
-def _gather(x: torch.Tensor) -> torch.Tensor:
-    """(9, ..., G, G, n) to (..., G, G, n): the sum over k of entry k at (y, x) + shift k."""
+def _gather(x: torch.Tensor, mirrored: bool = False) -> torch.Tensor:
+    """(9, ..., G, G, n) to (..., G, G, n): the sum over k of entry k at (y, x) + shift k.
+
+    `mirrored` as in `_spread`.
+    """
     size = x.shape[-2]
     result = x[4].clone()
     for k, (dy, dx) in enumerate(_SHIFTS):
         if k != 4:
             (ys, yt), (xs, xt) = _window(dy, size), _window(dx, size)
-            result[..., ys, xs, :] += x[k][..., yt, xt, :]
+            result[..., ys, xs, :] += x[8 - k if mirrored else k][..., yt, xt, :]
     return result
 
 
@@ -72,8 +78,7 @@ class _Spread(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
-        # The sum of opposite shifts undoes the spread.
-        return _gather(gradient.flip(0))
+        return _gather(gradient, mirrored=True)
 
 
 class _Gather(torch.autograd.Function):
@@ -83,7 +88,7 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
-        return _spread(gradient).flip(0)
+        return _spread(gradient, mirrored=True)
 
 
 def _inside(half: int) -> torch.Tensor:

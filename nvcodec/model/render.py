@@ -11,9 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nvcodec.model.shape import NetworkShape
+from nvcodec.model.siren import Values
 from nvcodec.picture import Planes
-
-Values = npt.NDArray[np.int16]
 
 _VALUE_BYTES = 1 << 27
 """Bytes of patch values that are held at once, but for two rows of patches at least."""

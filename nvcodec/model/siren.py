@@ -203,16 +203,11 @@ class _Upsampling:
         t, c, h = shape.group_frames, shape.stem_channels, shape.head_channels
         self._scales = [record.scale for record in weights.parameters[depth + 1 :]]
         self._code = np.array([time_code(frame, i) for i in range(c)], np.int32)
-        biases = [
-            weights.tensors[2 * number + 1].astype(np.int64)
-            << weights.parameters[number].bias_shift
-            for number in (depth + 1, depth + 2)
-        ]
         # (h, dy, dx, c, ky, kx) to rows (dy, dx, h) and columns (kx, ky, c).
         first = weights.tensors[2 * depth + 2].reshape(t, h, 2, 2, c, 3, 3)[frame]
         first = first.transpose(1, 2, 0, 5, 4, 3).reshape(4 * h, 9 * c)
         self._first = np.ascontiguousarray(first, np.float32)
-        first_bias = biases[0].reshape(t, h, 2, 2)[frame].transpose(1, 2, 0)
+        first_bias = weights.shifted_bias(depth + 1).reshape(t, h, 2, 2)[frame].transpose(1, 2, 0)
         self._first_bias = np.ascontiguousarray(first_bias)
         # Rows (plane, dy, dx) and columns (column, row, h) of the 4 x 4 around 2 x 2 samples.
         second = weights.tensors[2 * depth + 4].reshape(t, 3, h, 3, 3)[frame]
@@ -221,7 +216,7 @@ class _Upsampling:
             for dx in range(2):
                 spread[:, dy, dx, dx : dx + 3, dy : dy + 3] = second.transpose(0, 3, 2, 1)
         self._second = spread.reshape(12, 16 * h)
-        self._second_bias = biases[1].reshape(t, 3)[frame]
+        self._second_bias = weights.shifted_bias(depth + 2).reshape(t, 3)[frame]
 
     def evaluate(
         self,
@@ -267,10 +262,7 @@ class SirenRenderer:
         self._threads = threads
         self._batch = batch
         self._scales = [record.scale for record in weights.parameters]
-        self._biases = [
-            bias.astype(np.int64) << record.bias_shift
-            for bias, record in zip(weights.tensors[1::2], weights.parameters, strict=True)
-        ]
+        self._biases = [weights.shifted_bias(number) for number in range(shape.depth + 1)]
         matrices = weights.tensors[::2]
         self._first = matrices[0]
         self._matrices = [np.ascontiguousarray(m, np.float32) for m in matrices[: shape.depth + 1]]

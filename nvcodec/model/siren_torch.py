@@ -40,8 +40,8 @@ class TorchSirenRenderer:
         ]
         self._first = torch.from_numpy(weights.tensors[0].astype(np.int64)).to(self._device)
         self._biases = [
-            torch.from_numpy(bias.astype(np.int64) << record.bias_shift).to(self._device)
-            for bias, record in zip(weights.tensors[1::2], weights.parameters, strict=True)
+            torch.from_numpy(weights.shifted_bias(number)).to(self._device)
+            for number in range(len(weights.parameters))
         ]
 
     def values(

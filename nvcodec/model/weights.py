@@ -64,6 +64,11 @@ class GroupWeights:
     parameters: tuple[LayerParameters, ...]
     tensors: tuple[Tensor, ...]
 
+    def shifted_bias(self, number: int) -> npt.NDArray[np.int64]:
+        """`bias << bias_shift` of layer `number` (spec 5.2 to 5.4): int64 (rows,)."""
+        bias: npt.NDArray[np.int64] = self.tensors[2 * number + 1].astype(np.int64)
+        return bias << self.parameters[number].bias_shift
+
 
 def default_tensor(index: int, shape: tuple[int, ...], bound: int) -> Tensor:
     """The default of tensor number `index` (spec 4.3): int32 values in -bound..bound."""
@@ -104,11 +109,10 @@ def check_weights(weights: GroupWeights) -> None:
 def row_sums(weights: GroupWeights, number: int) -> npt.NDArray[np.int64]:
     """What spec 4.5 bounds, for each row of layer `number`."""
     layer = weights.shape.layers[number]
-    matrix, bias = weights.tensors[2 * number : 2 * number + 2]
-    shifted = np.abs(bias.astype(np.int64)) << weights.parameters[number].bias_shift
+    shifted = np.abs(weights.shifted_bias(number))
     if number == 0:
         return shifted
-    sums: npt.NDArray[np.int64] = np.abs(matrix).sum(axis=1, dtype=np.int64)
+    sums: npt.NDArray[np.int64] = np.abs(weights.tensors[2 * number]).sum(axis=1, dtype=np.int64)
     return sums * layer.max_input + shifted
 
 

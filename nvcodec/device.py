@@ -1,0 +1,21 @@
+"""The devices that networks can be trained and evaluated on."""
+
+from __future__ import annotations
+
+from nvcodec.format import UnsupportedError
+
+DEVICES = ("cpu", "cuda")
+
+
+def require_device(device: str) -> None:
+    """Check that a device is known and that this machine has it; loads PyTorch for "cuda" only.
+
+    Raises ValueError for an unknown device, UnsupportedError for one that is not here.
+    """
+    if device not in DEVICES:
+        raise ValueError(f"device {device!r} is not one of {', '.join(DEVICES)}")
+    if device == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise UnsupportedError("device cuda: no CUDA device is available; use cpu")
