@@ -29,4 +29,6 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_HOMES[name]), name)
+    # Kept, because the package of the same name takes its place when it is imported.
+    globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return globals()[name]

@@ -17,19 +17,22 @@ import io
 import pytest
 
 from nvcodec.format import GroupUnit, UnitReader
-from tests.synthetic import DIRECT, Plan, synthesize
+from tests.synthetic import DIRECT, PLAIN, Plan, synthesize
 
 GROUPS = {
-    "upsampling": "c2205d4424a54dbce63422cec5751afeb0f8cf268060836ea7c5ccd7bd5fe7b9",
-    "direct": "a43d4d3c1d57f358a371eb2a8df638276c24de277761f6d1f806569aa5236159",
+    "upsampling": "2a6364da2dec614ccbb4c35a4f0d5a65d60d6f071165bca80afbd6b31ffa7caf",
+    "plain": "4f96ed5658c9a6cfdf1f3a44e26c9f490e18e242fbc335b3a3b79d0c084f38c7",
+    "direct": "2bf662882623e0e01956e7f3b0a2701bf1fc12a45a9d60714ec37c377bcb45d8",
 }
 FRAMES = {
-    "upsampling": "5e03614740aadb2203c673f2e79e1e6d098aa321dc5b6504755f1058a5697a97",
-    "direct": "773667121ef75a230c29fdd9167d08fe3d3c3d92ffddd04b4e11051d0ce3994c",
+    "upsampling": "8b8d425ffbbc90dae2eb8fe01acdf938ae8b4d20416ad35940feb6a31c4731b2",
+    "plain": "5e03614740aadb2203c673f2e79e1e6d098aa321dc5b6504755f1058a5697a97",
+    "direct": "f99673806bc8bc9a80d787e21953fde1870954419f61ee370bcc290f189d7b2b",
 }
 
 PLANS = {
     "upsampling": Plan(seed=11),
+    "plain": Plan(seed=11, shape=PLAIN),
     "direct": Plan(seed=12, shape=DIRECT, frames=(2, 2, 1, 2), durations=(3, 4)),
 }
 

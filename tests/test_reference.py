@@ -13,14 +13,22 @@ import nvcodec
 import nvcodec.format
 from nvcodec.coding import weights
 from nvcodec.model.shape import NetworkShape
-from tests.synthetic import DIRECT, Plan, synthesize
+from tests.synthetic import DIRECT, PLAIN, Plan, synthesize
 
 REFERENCE = Path(__file__).parent.parent / "spec" / "reference" / "nrvdec.py"
 WIDE = NetworkShape(
-    patch=16, overlap=4, group_frames=4, depth=3, width=48, stem_channels=4, head_channels=4
+    patch=16,
+    overlap=4,
+    group_frames=4,
+    depth=3,
+    width=48,
+    stem_channels=4,
+    head_channels=4,
+    features=40,
 )
 PLANS = {
     "upsampling": Plan(),
+    "plain": Plan(shape=PLAIN),
     "direct": Plan(shape=DIRECT, frames=(2, 2, 1, 2), durations=(1, 2)),
     "one sample": Plan(width=1, height=1, frames=(1,), keys=(0,)),
     "dense changes": Plan(shape=WIDE, width=60, height=50, frames=(4, 4), change=0.9, seed=3),
@@ -75,12 +83,12 @@ def test_it_refuses_what_we_refuse(tmp_path):
 
 
 def test_tables_substreams_are_read_alike(tmp_path, monkeypatch):
-    def with_tables(matrices):
+    def with_tables(differences):
         entries = np.full(weights.CONTEXTS, -1, np.int32)
         entries[::3] = np.arange(0, 256)[: len(entries[::3])]
         contexts = weights.default_contexts()
         weights._apply_entries(contexts, entries)
-        return weights._encode_tables(entries), weights._encode_network(matrices, contexts)
+        return weights._encode_tables(entries), weights._encode_network(differences, contexts)
 
     monkeypatch.setattr("nvcodec.model.weights.encode_differences", with_tables)
     path = tmp_path / "a.nrv"

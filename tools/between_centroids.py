@@ -3,7 +3,8 @@
 
     python tools/between_centroids.py FILE.nrv SOURCE
 
-Renders every group of FILE with all patch centres moved by a share of the patch distance and
+Renders every group of FILE with all patch centres moved by a share of the patch distance, their
+features left as they are, and
 compares the values with the samples of SOURCE that those patches would cover. If the network were
 a continuous field of patches, any share would give about the PSNR of share 0; then a picture of
 another size could be evaluated directly in place of being resampled.
@@ -43,7 +44,10 @@ def main(file: str, source: str, shares: str) -> None:
                 ys, xs = np.meshgrid(
                     centres(rows, shift)[:last_y], centres(columns, shift)[:last_x], indexing="ij"
                 )
-                values, _ = renderer.values(xs.ravel(), ys.ravel(), range(group.frame_count))
+                numbers = np.arange(rows * columns).reshape(rows, columns)[:last_y, :last_x]
+                values, _ = renderer.values(
+                    xs.ravel(), ys.ravel(), numbers.ravel(), range(group.frame_count)
+                )
                 samples = np.clip((values.astype(np.int64) + 2048 + 8) >> 4, 0, 255)
                 for k, plane in enumerate(luma):
                     for n in range(last_y * last_x):

@@ -119,8 +119,9 @@ def _read(file: BinaryIO, report: dict[str, Any]) -> None:
                 with located("SIRN", event.offset):
                     shape = NetworkShape.from_payload(event.payload)
                 reader.group_length = shape.group_frames
+                grid = shape.grid(header["width"], header["height"])
                 report["network"] = asdict(shape) | {
-                    "weights": shape.weights,
+                    "weights": shape.weights(grid),
                     "multiplications": shape.multiplications,
                 }
             elif isinstance(event, Metadata):

@@ -6,6 +6,10 @@ body holds statements of two forms beside ordinary numba-compatible Python:
     name = bit(context_number, value)      # a bit with a context (spec 3.1)
     name = bypass(value)                   # a bypass bit
 
+and, for a syntax that is part of several others, a function decorated with `part`:
+
+    name = part_name(arguments)            # its statements in place, its last one `return value`
+
 `value` is what an encoder codes; a decoder ignores it and sets `name` to what it reads. Blocks
 under `if ENCODING:` exist in the encoder and the tracer only. `compile_syntax` replaces each such
 statement by the range coder of spec 3.2 with its state in local variables, which numba keeps in
@@ -155,9 +159,27 @@ class _Substitute(ast.NodeTransformer):
         return replacement
 
 
+class _Rename(ast.NodeTransformer):
+    def __init__(self, names: set[str]) -> None:
+        self.names = names
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return ast.Name(f"_part_{node.id}", node.ctx) if node.id in self.names else node
+
+
+def _definition(function: Callable[..., Any]) -> tuple[ast.Module, ast.FunctionDef, int]:
+    """The parsed source of a function: its module, itself, and its first line in the file."""
+    lines, first_line = inspect.getsourcelines(function)
+    tree = ast.parse(textwrap.dedent("".join(lines)))
+    definition = tree.body[0]
+    assert isinstance(definition, ast.FunctionDef)
+    return tree, definition, first_line
+
+
 class _Expand(ast.NodeTransformer):
-    def __init__(self, direction: Direction) -> None:
+    def __init__(self, direction: Direction, names: dict[str, Any]) -> None:
         self.direction = direction
+        self.names = names
 
     def visit_If(self, node: ast.If) -> Any:
         self.generic_visit(node)
@@ -179,6 +201,8 @@ class _Expand(ast.NodeTransformer):
         elif call.func.id == "bypass":
             template, (value,) = _BYPASS[self.direction], call.args
             names = {"NAME": target, "VALUE": value}
+        elif getattr(self.names.get(call.func.id), "is_syntax_part", False):
+            return self._expand_part(node, call, self.names[call.func.id])
         else:
             return node
         expanded = _Substitute(names).visit(ast.parse(template))
@@ -186,6 +210,37 @@ class _Expand(ast.NodeTransformer):
             for child in ast.walk(statement):
                 ast.copy_location(child, node)
         return expanded.body
+
+    def _expand_part(
+        self, node: ast.Assign, call: ast.Call, function: Callable[..., Any]
+    ) -> list[ast.stmt]:
+        """The statements of a part in place of `target = part(arguments)`; its locals get names
+        of their own.
+        """
+        _, definition, _ = _definition(function)
+        *body, last = definition.body[1:]
+        if not isinstance(last, ast.Return) or last.value is None:
+            raise SyntaxError("a part of a syntax has a docstring first and a return last")
+        parameters = [argument.arg for argument in definition.args.args]
+        assigned = {
+            child.id
+            for child in ast.walk(definition)
+            if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store)
+        }
+        rename = _Rename(assigned | set(parameters))
+        statements: list[ast.stmt] = [
+            ast.Assign([ast.Name(f"_part_{name}", ast.Store())], argument)
+            for name, argument in zip(parameters, call.args, strict=True)
+        ]
+        statements += [rename.visit(statement) for statement in body]
+        statements.append(ast.Assign(node.targets, rename.visit(last.value)))
+        expanded = []
+        for statement in statements:
+            for child in ast.walk(statement):
+                ast.copy_location(child, node)
+            result = self.visit(statement)
+            expanded += result if isinstance(result, list) else [result]
+        return expanded
 
 
 def compile_syntax(function: Callable[..., None], direction: Direction) -> Callable[..., None]:
@@ -196,11 +251,8 @@ def compile_syntax(function: Callable[..., None], direction: Direction) -> Calla
     arguments. It is named after the function and the direction, and numba caches it beside the
     module that defines the function.
     """
-    source_lines, first_line = inspect.getsourcelines(function)
-    tree = ast.parse(textwrap.dedent("".join(source_lines)))
-    definition = tree.body[0]
-    assert isinstance(definition, ast.FunctionDef)
-    definition = _Expand(direction).visit(definition)
+    tree, definition, first_line = _definition(function)
+    definition = _Expand(direction, function.__globals__).visit(definition)
     definition.name = f"{direction.value}_{function.__name__}"
     definition.decorator_list = []
     definition.returns = None
@@ -221,6 +273,12 @@ def compile_syntax(function: Callable[..., None], direction: Direction) -> Calla
     exec(compile(tree, inspect.getsourcefile(function) or "<syntax>", "exec"), namespace)
     compiled: Callable[..., None] = numba.njit(nogil=True, cache=True)(namespace[definition.name])
     return compiled
+
+
+def part(function: Callable[..., int]) -> Callable[..., int]:
+    """Mark a function as part of syntaxes, which have its statements in place of a call."""
+    function.is_syntax_part = True  # type: ignore[attr-defined]
+    return function
 
 
 def bit(context: int, value: int) -> int:

@@ -1,12 +1,14 @@
-"""Weight differences to bytes and back (spec 3.3, 3.4, 3.5, 4.4).
+"""Weight differences to bytes and back (spec 3.3, 3.4, 3.5, 4.4, 4.6).
 
-Takes and gives lists of (kind, matrix) with int32 matrices of differences: one row of a matrix is
-one row of spec 4.4; a bias vector is a matrix of one row. Also chooses the tables substream.
+Takes and gives the differences of a group: int32 matrices with their kinds, of which one row is one
+row of spec 4.4, a bias vector a matrix of one row; then those of features. Also chooses the tables
+substream.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numba
 import numpy as np
@@ -14,14 +16,17 @@ import numpy.typing as npt
 
 from nvcodec.coding.adaptation import FAST_SHIFT, NEXT_COUNT, SLOW_SHIFT
 from nvcodec.coding.rangecoder import Contexts, RangeDecoder, RangeEncoder
-from nvcodec.coding.syntax import ENCODING, Direction, bit, bypass, compile_syntax
+from nvcodec.coding.syntax import ENCODING, Direction, bit, bypass, compile_syntax, part
 from nvcodec.tables import load_table
 
 KINDS = 4
 CLASSES = 6
 PER_KIND = 54
 ROW = KINDS * PER_KIND
-CONTEXTS = ROW + 2 * KINDS
+FEATURE = ROW + 2 * KINDS
+FEATURE_PREFIX = FEATURE + 7 * 12
+PATCH = FEATURE_PREFIX + 10
+CONTEXTS = PATCH + 2
 MAX_DIFFERENCE = (1 << 16) + 5
 
 # Cost of a context in the tables substream beyond its flag, in bits (spec 3.4).
@@ -34,6 +39,44 @@ CLASS = np.array(
     [0, 1, 1, 2, 2, 2, *[3] * 6, *[4] * 12, *[5] * (6 * 15 - 23)],
     np.int64,
 )
+# Class of an activity in eighths, up to 15: half octaves.
+ACTIVITY = np.array(
+    [2 * (t.bit_length() - 2) + (t >> (t.bit_length() - 2) & 1) for t in range(2, 15 * 8 + 3)],
+    np.int64,
+)
+
+
+@part
+def difference(value: int, context: int, prefix: int) -> int:
+    """Syntax of spec 3.3 with the contexts ZERO and MORE from `context`, PREFIX from `prefix`."""
+    magnitude = 0
+    if ENCODING:
+        magnitude = abs(value)
+    nonzero = bit(context, 1 if magnitude > 0 else 0)
+    d = 0
+    if nonzero != 0:
+        m = 1
+        while m < 7:
+            more = bit(context + m, 1 if magnitude > m else 0)
+            if more == 0:
+                break
+            m += 1
+        if m == 7:
+            rest = magnitude - 6
+            g = 0
+            while g < 15:
+                more = bit(prefix + min(g, 9), 1 if (rest >> (g + 1)) > 0 else 0)
+                if more == 0:
+                    break
+                g += 1
+            remainder = 1
+            for j in range(g):
+                low_bit = bypass((rest >> (g - 1 - j)) & 1)
+                remainder = 2 * remainder + low_bit
+            m = 6 + remainder
+        negative = bypass(1 if value < 0 else 0)
+        d = -m if negative != 0 else m
+    return d
 
 
 def weight_rows(
@@ -60,38 +103,56 @@ def weight_rows(
                     e += 2 * min(abs(d[r - 1, i]), 15)
                 if r > 1:
                     e += min(abs(d[r - 2, i]), 15)
-                context = base + 7 * CLASS[e]
-                x = 0
-                magnitude = 0
-                if ENCODING:
-                    x = d[r, i]
-                    magnitude = abs(x)
-                nonzero = bit(context, 1 if magnitude > 0 else 0)
-                m = 0
-                if nonzero != 0:
-                    m = 1
-                    while m < 7:
-                        more = bit(context + m, 1 if magnitude > m else 0)
-                        if more == 0:
-                            break
-                        m += 1
-                    if m == 7:
-                        rest = magnitude - 6
-                        g = 0
-                        while g < 15:
-                            more = bit(base + 42 + min(g, 9), 1 if (rest >> (g + 1)) > 0 else 0)
-                            if more == 0:
-                                break
-                            g += 1
-                        remainder = 1
-                        for j in range(g):
-                            low_bit = bypass((rest >> (g - 1 - j)) & 1)
-                            remainder = 2 * remainder + low_bit
-                        m = 6 + remainder
-                    negative = bypass(1 if x < 0 else 0)
-                    d[r, i] = -m if negative != 0 else m
+                x = difference(d[r, i], base + 7 * CLASS[e], base + 42)
+                d[r, i] = x
                 left2 = left
-                left = min(m, 15)
+                left = min(abs(x), 15)
+
+
+def feature_rows(
+    coder: np.ndarray,
+    contexts: np.ndarray,
+    buffer: np.ndarray,
+    d: np.ndarray,
+    activity: np.ndarray,
+    columns: int,
+    share: int,
+) -> None:
+    """Syntax of spec 4.6: `d` is int32 (patches, F), zeros on entry of the decoder.
+
+    `activity` is int32 (patches,), zeros; patches are in rows of `columns`, and `share` eighths of
+    the sum of two neighbours predict a difference.
+    """
+    patches, features = d.shape
+    for r in range(patches if features > 0 else 0):
+        inside = 1 if r % columns > 0 else 0
+        below = 1 if r >= columns else 0
+        mean = 0
+        if inside != 0:
+            mean += activity[r - 1]
+        if below != 0:
+            mean += activity[r - columns]
+        mean = (mean + 1) >> 1
+        coded = 0
+        if ENCODING:
+            for i in range(features):
+                if d[r, i] != 0:
+                    coded = 1
+        coded = bit(PATCH + (1 if mean > 0 else 0), coded)
+        if coded != 0:
+            for i in range(features):
+                neighbours = 0
+                if inside != 0:
+                    neighbours += d[r - 1, i]
+                if below != 0:
+                    neighbours += d[r - columns, i]
+                predicted = (share * neighbours + 4) >> 3
+                x = difference(
+                    d[r, i] - predicted, FEATURE + 7 * ACTIVITY[mean >> 5], FEATURE_PREFIX
+                )
+                d[r, i] = predicted + x
+                mean += (256 * min(abs(x), 15) - mean) >> 4
+            activity[r] = mean
 
 
 def table_entries(
@@ -116,8 +177,42 @@ def table_entries(
 _encode_rows = compile_syntax(weight_rows, Direction.ENCODE)
 _decode_rows = compile_syntax(weight_rows, Direction.DECODE)
 _trace_rows = compile_syntax(weight_rows, Direction.TRACE)
+_encode_features = compile_syntax(feature_rows, Direction.ENCODE)
+_decode_features = compile_syntax(feature_rows, Direction.DECODE)
+_trace_features = compile_syntax(feature_rows, Direction.TRACE)
 _encode_entries = compile_syntax(table_entries, Direction.ENCODE)
 _decode_entries = compile_syntax(table_entries, Direction.DECODE)
+
+
+def neighbour_share(key: bool) -> int:
+    """Eighths of the sum of two neighbours that predict a feature's difference (spec 4.6)."""
+    return 3 if key else 2
+
+
+@dataclass(frozen=True)
+class Differences:
+    """What a network substream codes (spec 4.4).
+
+    `matrices` are pairs of kind and int32 (rows, columns). `features` are int32 (patches, F) with
+    patches in rows of `grid_columns`; F is 0 where there are none. `key` says that they belong to a
+    key group.
+    """
+
+    matrices: Sequence[tuple[int, Matrix]]
+    features: Matrix
+    grid_columns: int
+    key: bool
+
+    @property
+    def most_bits(self) -> int:
+        """Bits that coding them cannot exceed: 38 a number (spec 3.3) and a flag a row."""
+        parts = [*(matrix for _, matrix in self.matrices), self.features]
+        return sum(38 * part.size + len(part) for part in parts)
+
+    def feature_arguments(self) -> tuple[Matrix, npt.NDArray[np.int32], int, int]:
+        """The arguments of `feature_rows`."""
+        activity = np.zeros(len(self.features), np.int32)
+        return self.features, activity, self.grid_columns, neighbour_share(self.key)
 
 
 def default_contexts() -> Contexts:
@@ -136,14 +231,14 @@ def _apply_entries(contexts: Contexts, entries: npt.NDArray[np.int32]) -> None:
     contexts[changed, 2] = _ENTRY_COUNT
 
 
-def trace(matrices: Sequence[tuple[int, Matrix]]) -> npt.NDArray[np.int32]:
+def trace(differences: Differences) -> npt.NDArray[np.int32]:
     """The bits with contexts that coding these differences takes, in order: 2 * context + bit."""
     state = np.zeros(5, np.int64)
-    # Most bits a difference can take: nonzero, 6 `more`, 15 of the prefix; a row: 1.
-    record = np.empty(sum(22 * m.size + len(m) for _, m in matrices), np.int32)
+    record = np.empty(differences.most_bits, np.int32)
     contexts = default_contexts()
-    for kind, matrix in matrices:
+    for kind, matrix in differences.matrices:
         _trace_rows(state, contexts, record, matrix, kind)
+    _trace_features(state, contexts, record, *differences.feature_arguments())
     return record[: int(state[4])]
 
 
@@ -199,41 +294,43 @@ def _encode_tables(entries: npt.NDArray[np.int32]) -> bytes:
     return encoder.finish()
 
 
-def _encode_network(matrices: Sequence[tuple[int, Matrix]], contexts: Contexts) -> bytes:
-    # No bit costs more than two bytes; the most bits of a difference are 38 (spec 3.3).
-    encoder = RangeEncoder(contexts, sum(2 * (38 * m.size + len(m)) for _, m in matrices))
-    for kind, matrix in matrices:
+def _encode_network(differences: Differences, contexts: Contexts) -> bytes:
+    # No bit costs more than two bytes.
+    encoder = RangeEncoder(contexts, 2 * differences.most_bits)
+    for kind, matrix in differences.matrices:
         encoder.run(_encode_rows, matrix, kind)
+    encoder.run(_encode_features, *differences.feature_arguments())
     return encoder.finish()
 
 
-def encode_differences(matrices: Sequence[tuple[int, Matrix]]) -> tuple[bytes, bytes]:
-    """Code (kind, int32 matrix) pairs; returns the tables substream and the range-coded run.
+def encode_differences(differences: Differences) -> tuple[bytes, bytes]:
+    """Code differences; returns the tables substream and the range-coded run.
 
     The tables substream is empty unless it makes the sum of both smaller. Magnitudes are at most
-    MAX_DIFFERENCE (ValueError).
+    MAX_DIFFERENCE, of features MAX_DIFFERENCE / 4 (ValueError).
     """
-    for _, matrix in matrices:
-        if matrix.size and int(np.abs(matrix.astype(np.int64)).max()) > MAX_DIFFERENCE:
-            raise ValueError(f"a difference exceeds {MAX_DIFFERENCE}")
-    plain = _encode_network(matrices, default_contexts())
-    entries = _choose_entries(trace(matrices))
+    for most, matrix in (
+        *((MAX_DIFFERENCE, matrix) for _, matrix in differences.matrices),
+        (MAX_DIFFERENCE // 4, differences.features),
+    ):
+        if matrix.size and int(np.abs(matrix.astype(np.int64)).max()) > most:
+            raise ValueError(f"a difference exceeds {most}")
+    plain = _encode_network(differences, default_contexts())
+    entries = _choose_entries(trace(differences))
     tables = _encode_tables(entries)
     if not tables:
         return b"", plain
     contexts = default_contexts()
     _apply_entries(contexts, entries)
-    tuned = _encode_network(matrices, contexts)
+    tuned = _encode_network(differences, contexts)
     return (tables, tuned) if len(tables) + len(tuned) < len(plain) else (b"", plain)
 
 
-def decode_differences(
-    tables: bytes, network: bytes, shapes: Iterable[tuple[int, tuple[int, int]]]
-) -> list[Matrix]:
-    """Decode the matrices of `shapes`, pairs of kind and (rows, columns), from their substreams.
+def decode_differences(tables: bytes, network: bytes, differences: Differences) -> None:
+    """Decode into `differences`, all zeros, from their substreams.
 
     Raises CorruptError when a substream does not end where its data ends. Whatever the bytes are,
-    the work is bounded by the shapes.
+    the work is bounded by the sizes of the arrays.
     """
     contexts = default_contexts()
     if tables:
@@ -243,10 +340,7 @@ def decode_differences(
         table_decoder.close()
         _apply_entries(contexts, entries)
     decoder = RangeDecoder(network, contexts)
-    matrices = []
-    for kind, shape in shapes:
-        matrix = np.zeros(shape, np.int32)
+    for kind, matrix in differences.matrices:
         decoder.run(_decode_rows, matrix, kind)
-        matrices.append(matrix)
+    decoder.run(_decode_features, *differences.feature_arguments())
     decoder.close()
-    return matrices

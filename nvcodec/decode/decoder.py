@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
-from nvcodec.decode.executor import Executor
+from nvcodec.decode.executor import make_executor
 from nvcodec.decode.frame import Frame
 from nvcodec.format import (
     UNKNOWN_FRAME_COUNT,
@@ -30,8 +30,8 @@ from nvcodec.format import (
     read_index,
     scan_index,
 )
-from nvcodec.model.render import render_region, samples_crc
-from nvcodec.model.resample import View, resample, source_region
+from nvcodec.model.render import samples_crc
+from nvcodec.model.resample import View, source_region
 from nvcodec.model.shape import NetworkShape
 from nvcodec.model.weights import GroupWeights, rebuild_weights
 from nvcodec.picture import Planes
@@ -59,6 +59,9 @@ class Decoder:
         device: "cpu" or "cuda"; the samples are the same.
         threads: worker threads, None for one for each core; the samples are the same.
         batch: patches evaluated at once, None for the device's default; the samples are the same.
+        tensors: with device "cuda", leave frames on the device: `Frame.planes` are then u8
+            `torch.Tensor`s there, computed on the current stream, and CRCs are checked only with
+            `verify`, which copies the samples to the host. Resizing is done on the device too.
         limits: what to accept (spec 2.11).
 
     Attributes:
@@ -69,6 +72,7 @@ class Decoder:
     Raises:
         NrvError: of the class that spec 2.10 gives, here and while decoding. Frames of groups
             before the damage are delivered first.
+        UnsupportedError: also when the device, or Triton for it, is not here or fails its test.
         OSError: the file cannot be opened or read.
 
     """
@@ -80,9 +84,11 @@ class Decoder:
         device: str = "cpu",
         threads: int | None = None,
         batch: int | None = None,
+        tensors: bool = False,
         limits: Limits | None = None,
     ) -> None:
-        self._executor = Executor(device, threads, batch)
+        self._executor = make_executor(device, threads, batch, tensors)
+        self._tensors = tensors
         self._limits = limits or Limits()
         self._owned = isinstance(source, str | os.PathLike)
         self._file: BinaryIO = open(source, "rb") if self._owned else source  # type: ignore[assignment, arg-type]  # noqa: SIM115
@@ -95,6 +101,7 @@ class Decoder:
             self._reader = UnitReader(self._file, self._limits)
             self.header: Header = self._reader.open()
             self.shape: NetworkShape = self._read_description()
+            self._executor.prepare(self.shape)
         except BaseException:
             self.close()
             raise
@@ -106,7 +113,8 @@ class Decoder:
                 with located("SIRN", event.offset):
                     shape = NetworkShape.from_payload(event.payload)
                     level = self.header.level
-                    self._limits.check("weights", shape.weights, level)
+                    grid = shape.grid(self.header.width, self.header.height)
+                    self._limits.check("weights", shape.weights(grid), level)
                     self._limits.check("multiplications", shape.multiplications, level)
                 self._reader.group_length = shape.group_frames
                 return shape
@@ -200,8 +208,9 @@ class Decoder:
         """Frames start..start+count-1 (None: to the end) at an output size and region.
 
         Whole groups that are rendered whole are checked against their CRC before any of their
-        frames is delivered (VerificationError); with `verify` that holds for all groups, which
-        costs their full rendering. Reading from frame 0 to the end checks FEND too.
+        frames is delivered (VerificationError), unless they stay on the device (`tensors`); with
+        `verify` that holds for all groups, which costs their full rendering. Reading from frame 0
+        to the end checks FEND too.
 
         Raises, when the first frame is asked for, ValueError for a negative `start` or `count` and
         ViewError when spec 6.1 does not allow the view; NrvError as the class says.
@@ -230,20 +239,20 @@ class Decoder:
         verify: bool = False,
     ) -> Iterator[Frame]:
         width, height = self.header.width, self.header.height
-        renderer = self._executor.renderer(weights)
+        executor = self._executor
         location = self.header.chroma_location
         region = source_region(view, width, height, location)
         everything = region == (0, 0, width, height) and len(frames) == group.frame_count
-        if verify or everything:
-            pictures = render_region(renderer, width, height, range(group.frame_count))
-            crc = samples_crc(pictures)
+        if verify or (everything and not self._tensors):
+            pictures = executor.render(weights, width, height, range(group.frame_count))
+            crc = samples_crc(executor.on_host(pictures))
             if crc != group.crc:
                 raise VerificationError(
                     f"rendered samples have CRC {crc:08x}, not {group.crc:08x}", rule="2.7"
                 )
             pictures = [_cut(pictures[k], region) for k in frames]
         else:
-            pictures = render_region(renderer, width, height, frames, region)
+            pictures = executor.render(weights, width, height, frames, region)
         pts = group.pts
         for k, planes in zip(frames, pictures, strict=True):
             yield Frame(
@@ -251,7 +260,7 @@ class Decoder:
                 pts[k],
                 group.durations[k],
                 self.header.time_base,
-                resample(planes, region[:2], width, height, view, location),
+                executor.resample(planes, region[:2], width, height, view, location),
             )
 
     def groups(self, start: int = 0) -> Iterator[tuple[Group, GroupWeights, str, int]]:
@@ -299,7 +308,8 @@ class Decoder:
                 return
 
     def _rebuild(self, group: Group, previous: GroupWeights | None) -> GroupWeights:
-        return rebuild_weights(self.shape, previous, group.key, group.tables, group.network)
+        grid = self.shape.grid(self.header.width, self.header.height)
+        return rebuild_weights(self.shape, grid, previous, group.key, group.tables, group.network)
 
     def _load_index(self) -> list[IndexEntry]:
         if self._index is None:

@@ -1,39 +1,85 @@
-"""The device that evaluates networks: weights to a renderer of patch values."""
+"""The device that evaluates networks: weights to planes, and planes to views of them."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from nvcodec.device import require_device
-from nvcodec.model.render import PatchRenderer
+from nvcodec.format import UnsupportedError
+from nvcodec.model.render import render_region
+from nvcodec.model.resample import View, resample
+from nvcodec.model.shape import NetworkShape
+from nvcodec.model.siren import SirenRenderer
 from nvcodec.model.weights import GroupWeights
+from nvcodec.picture import Planes
 
 
 class Executor:
-    """Makes renderers for one device.
+    """Renders and resamples on the CPU; subclasses do so on other devices.
 
-    `threads` (None: one for each core) and `batch` (patches evaluated at once, None: a good size
-    for the device) change speed and memory, never samples. Raises ValueError for an unknown
-    device and for numbers below 1, UnsupportedError for a device that this machine does not have.
+    `threads` and `batch` (patches evaluated at once) change speed and memory, never samples.
     """
 
-    def __init__(
-        self, device: str = "cpu", threads: int | None = None, batch: int | None = None
-    ) -> None:
-        require_device(device)
-        for name, number in (("threads", threads), ("batch", batch)):
-            if number is not None and number < 1:
-                raise ValueError(f"{name} {number} is not at least 1")
-        self._device = device
-        self._threads = threads or os.cpu_count() or 1
+    def __init__(self, threads: int, batch: int) -> None:
+        self._threads = threads
         self._batch = batch
 
-    def renderer(self, weights: GroupWeights) -> PatchRenderer:
-        """A renderer of one group's patches."""
-        if self._device == "cuda":
-            from nvcodec.model.siren_torch import TorchSirenRenderer
+    def prepare(self, shape: NetworkShape) -> None:
+        """Get ready for networks of a shape; raises UnsupportedError for a device that errs."""
 
-            return TorchSirenRenderer(weights, self._device, self._batch or 4096)
-        from nvcodec.model.siren import SirenRenderer
+    def render(
+        self,
+        weights: GroupWeights,
+        width: int,
+        height: int,
+        frames: Sequence[int],
+        region: tuple[int, int, int, int] | None = None,
+    ) -> list[Planes]:
+        """Render frames of a group, as `render_region` does."""
+        renderer = SirenRenderer(weights, self._threads, self._batch)
+        return render_region(renderer, width, height, frames, region)
 
-        return SirenRenderer(weights, self._threads, self._batch or 64)
+    def resample(
+        self,
+        planes: Planes,
+        origin: tuple[int, int],
+        source_width: int,
+        source_height: int,
+        view: View,
+        chroma_location: int,
+    ) -> Planes:
+        """Planes of a view from rendered ones, as `nvcodec.model.resample.resample` does."""
+        return resample(planes, origin, source_width, source_height, view, chroma_location)
+
+    def on_host(self, pictures: list[Planes]) -> list[Planes]:
+        """Rendered planes in the host's memory."""
+        return pictures
+
+
+def make_executor(device: str, threads: int | None, batch: int | None, tensors: bool) -> Executor:
+    """The executor of a device.
+
+    `threads` and `batch` None are one for each core and a good number for the device. `tensors`
+    leaves planes on the device.
+
+    Raises ValueError for an unknown device, for numbers below 1 and for `tensors` on the CPU,
+    UnsupportedError for a device that this machine does not have or has no software for.
+    """
+    require_device(device)
+    for name, number in (("threads", threads), ("batch", batch)):
+        if number is not None and number < 1:
+            raise ValueError(f"{name} {number} is not at least 1")
+    if device == "cpu":
+        if tensors:
+            raise ValueError("tensors are for device cuda: planes are arrays on the CPU")
+        return Executor(threads or os.cpu_count() or 1, batch or 64)
+    try:
+        from nvcodec.decode.cuda import CudaExecutor
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "triton":
+            raise
+        raise UnsupportedError(
+            "device cuda: Triton is not installed: pip install 'nvcodec[cuda]', or use cpu"
+        ) from error
+    return CudaExecutor(batch, tensors)

@@ -17,7 +17,8 @@ class Frame:
         pts: presentation time in ticks of `time_base`.
         duration: ticks until the next frame.
         time_base: seconds per tick.
-        planes: u8 arrays Y (height, width), Cb and Cr (half of both, rounded up).
+        planes: u8 arrays Y (height, width), Cb and Cr (half of both, rounded up). Of a decoder
+            with `tensors` they are `torch.Tensor`s on the device.
 
     """
 

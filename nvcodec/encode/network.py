@@ -36,6 +36,9 @@ def straight_through_round(x: torch.Tensor) -> torch.Tensor:
 # Features and hidden values are 12-bit integers in units of 1/256 (spec 5.3, 5.4).
 _RANGE = 2047 / 256
 
+# Half-width of the uniform start of features.
+_FEATURE_SPREAD = 0.5
+
 _SHIFTS = [(ky, kx) for ky in (-1, 0, 1) for kx in (-1, 0, 1)]
 
 
@@ -125,13 +128,17 @@ def start_spread(shape: NetworkShape, patches: tuple[int, int]) -> tuple[list[fl
     for _ in range(shape.depth - 1):
         weights.append(math.sqrt(6.0 / shape.width) / (2 * math.pi))
         biases.append(0.1)
+    expanding = math.sqrt(6.0 / (shape.width + shape.features))
     if shape.head_channels:
-        weights.append(0.3 * math.sqrt(6.0 / shape.width))
+        weights.append(0.3 * expanding)
         weights.append(math.sqrt(3.0 / (9 * shape.stem_channels)))
         weights.append(20 * math.sqrt(3.0 / (9 * shape.head_channels)))
         biases += [0.0, 0.0, 0.0]
     else:
         weights.append(0.0)
+        biases.append(0.0)
+    if shape.features:
+        weights.append((0.3 if shape.head_channels else 3.0) * expanding)
         biases.append(0.0)
     return weights, biases
 
@@ -141,11 +148,13 @@ class TrainedNetwork:
 
     While `quantised` is set, every tensor is rounded to the lattice of `parameters` in the forward
     pass, as are the phases and outputs of sine layers; otherwise the network runs in floats.
+    `features` (F, patches) are the last tensor, of which a step moves those of its batch only.
     `error` is a running mean of the squared error of the training so far (a scalar tensor).
     """
 
     def __init__(self, shape: NetworkShape, patches: tuple[int, int], device: torch.device) -> None:
         self.shape = shape
+        self.grid = patches
         self.parameters: tuple[LayerParameters, ...] | None = None
         self.quantised = False
         self.error = torch.zeros((), device=device)
@@ -155,10 +164,13 @@ class TrainedNetwork:
         # The fine grid stands for the continuum: spec 4.3's defaults of any bound follow it.
         grid = 32767
         for number, layer in enumerate(shape.layers):
-            for part, size in enumerate(((layer.rows, layer.columns), (layer.rows,))):
+            second = (layer.columns, patches[0] * patches[1]) if layer.featured else (layer.rows,)
+            for part, size in enumerate(((layer.rows, layer.columns), second)):
                 unit = default_tensor(2 * number + part, size, grid).astype(np.float32) / grid
-                self.tensors.append(torch.from_numpy(unit * self.spread[part][number]).to(device))
+                spread = _FEATURE_SPREAD if layer.featured and part else self.spread[part][number]
+                self.tensors.append(torch.from_numpy(unit * spread).to(device))
         self.steps: list[float] = []
+        self._feature_step = 1.0
         codes = [
             [time_code(t, c) / 256.0 for c in range(shape.stem_channels)]
             for t in range(shape.group_frames)
@@ -169,38 +181,67 @@ class TrainedNetwork:
         for tensor in self.tensors:
             tensor.requires_grad_()
 
-    def fix_lattice(self, parameters: tuple[LayerParameters, ...]) -> None:
-        """Make the lattice of these parameters the one to quantise on."""
+    def fix_lattice(
+        self, parameters: tuple[LayerParameters, ...], feature_step: float = 1.0
+    ) -> None:
+        """Make the lattice of these parameters and this step of features the one to quantise on."""
         self.parameters = parameters
-        self.steps = [s for pair in real_steps(self.shape, parameters) for s in pair]
+        self._feature_step = feature_step
+        steps = real_steps(self.shape, parameters, feature_step)
+        self.steps = [s for pair in steps for s in pair]
 
     def load(self, weights: GroupWeights) -> None:
         """Continue from integer weights."""
-        self.fix_lattice(weights.parameters)
+        self.fix_lattice(weights.parameters, self._feature_step)
         for tensor, integers, step in zip(self.tensors, weights.tensors, self.steps, strict=True):
-            tensor.data.copy_(torch.from_numpy(integers).to(self._device) * step)
+            real = torch.from_numpy(integers).to(self._device) * step
+            tensor.data.copy_(real.reshape(tensor.shape))
 
     def integers(self) -> GroupWeights:
         """The quantised weights, moved where needed to what spec 4.4 and 4.5 allow."""
         assert self.parameters is not None
-        tensors = tuple(
+        tensors = [
             (tensor.detach() / step).round().to(torch.int32).cpu().numpy()
             for tensor, step in zip(self.tensors, self.steps, strict=True)
-        )
-        return conform(GroupWeights(self.shape, self.parameters, tensors))
+        ]
+        if self.shape.features:
+            tensors[-1] = tensors[-1].reshape(-1, *self.grid)
+        return conform(GroupWeights(self.shape, self.grid, self.parameters, tuple(tensors)))
+
+    @property
+    def dense(self) -> list[torch.Tensor]:
+        """The tensors but the features: all that every batch trains."""
+        return self.tensors[:-1] if self.shape.features else self.tensors
+
+    def features(self, index: torch.Tensor | slice) -> torch.Tensor | None:
+        """A copy (F, n) of the features of these patches, to differentiate by; None for F = 0."""
+        if not self.shape.features:
+            return None
+        return self.tensors[-1].detach()[:, index].clone().requires_grad_()
+
+    def _quantise(self, tensor: torch.Tensor, index: int) -> torch.Tensor:
+        if not self.quantised:
+            return tensor
+        step = self.steps[index]
+        return straight_through_round(tensor / step) * step
 
     def _tensor(self, index: int) -> torch.Tensor:
-        if not self.quantised:
-            return self.tensors[index]
-        step = self.steps[index]
-        return straight_through_round(self.tensors[index] / step) * step
+        return self._quantise(self.tensors[index], index)
 
-    def forward(self, inputs: torch.Tensor, frames: int) -> torch.Tensor:
-        """Samples minus 128 of patches: (2, n) inputs to (frames, 6, G, G, n), as GroupPatches."""
+    def forward(
+        self, inputs: torch.Tensor, frames: int, features: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Samples minus 128 of patches: (2, n) inputs to (frames, 6, G, G, n), as GroupPatches.
+
+        `features` (F, n) are those of the patches, None for F = 0.
+        """
         shape, half = self.shape, self.shape.half
         x = inputs
         for number in range(shape.depth + 1):
             weight, bias = self._tensor(2 * number), self._tensor(2 * number + 1)
+            if number == shape.depth and features is not None:
+                weight = torch.cat([weight, self._tensor(len(self.tensors) - 2)], dim=1)
+                x = torch.cat([x, self._quantise(features, -1)])
             if number == shape.depth and not shape.head_channels:
                 rows = frames * 6 * half * half
                 return torch.addmm(bias[:rows, None], weight[:rows], x).reshape(

@@ -64,20 +64,22 @@ def rate_weight(crf: float) -> float:
 def network_shape(network: str, crf: float, width: int, height: int) -> NetworkShape:
     """The paper's shape, or one that fits a frame size and quality.
 
-    Bits go as the weights, and what a weight may cost goes as the samples that share it: width
-    grows with the square root of the frame area and falls with `crf`.
+    Bits go as the features of all patches and the weights behind each feature, which all patches
+    share: the number of features grows with the square root of the frame area and falls with
+    `crf`. The sine layers are for what is smooth over the frame.
     """
     if network == "paper":
         return PAPER_SHAPE
-    scale = math.sqrt(width * height / (640 * 360)) * math.pow(2.0, (30.0 - crf) / 12.0)
-    units = max(16, min(512, round(112 * scale / 8) * 8))
+    scale = math.sqrt(width * height / (640 * 360)) * math.pow(2.0, (36.0 - crf) / 8.0)
+    features = max(8, min(252, round(60 * scale / 4) * 4))
     patch = 8 if min(width, height) < 64 else 16
     return NetworkShape(
         patch=patch,
         overlap=0,
         group_frames=4,
         depth=3,
-        width=units,
+        width=16,
         stem_channels=8,
         head_channels=8,
+        features=features,
     )

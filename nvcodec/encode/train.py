@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 import torch
 
+from nvcodec.coding.weights import neighbour_share
 from nvcodec.encode.lattice import choose_parameters
 from nvcodec.encode.network import TrainedNetwork
 from nvcodec.encode.patches import GroupPatches
-from nvcodec.encode.rate import difference_bits
-from nvcodec.model.shape import MAX_BIAS, NetworkShape
+from nvcodec.encode.rate import difference_bits, predicted_features
+from nvcodec.encode.sparse_adam import SparseAdam
+from nvcodec.model.shape import MAX_BIAS, MAX_FEATURE, NetworkShape
 from nvcodec.model.weights import GroupWeights, default_weights
 
 # Share of a group's iterations that run in floats, as straight-through gradients lead less far: of
@@ -20,6 +22,7 @@ from nvcodec.model.weights import GroupWeights, default_weights
 _FRESH_FLOAT_SHARE = 0.3
 _FLOAT_SHARE = 0.5
 _RAMP = 20
+_FEATURE_RATE = 1.0
 _LEAST_RATE = 0.15
 # Weight of the newest batch in the running mean of the error.
 _ERROR_MEMORY = 0.05
@@ -41,17 +44,20 @@ Report = Callable[[Progress], None]
 
 
 def learning_rates(shape: NetworkShape, network: TrainedNetwork) -> list[float]:
-    """Peak rates of Adam for each tensor, in its real units.
+    """Peak rates of Adam for each dense tensor, in its real units.
 
-    Those of matrices whose columns are sine units fall with the width, because a step moves an
-    output by the sum over all columns.
+    Those of matrices whose columns are sine units or features fall with their number, because a
+    step moves an output by the sum over all columns.
     """
+    columns = shape.width + shape.features
     rates = [0.001 * network.spread[0][0], 0.002]
     rates += [0.34 / shape.width, 0.002] * (shape.depth - 1)
     if shape.head_channels:
-        rates += [2.2 / shape.width, 0.02, 0.01, 0.01, 0.3, 0.3]
+        rates += [2.2 / columns, 0.02, 0.01, 0.01, 0.3, 0.3]
     else:
-        rates += [220.0 / shape.width, 2.0]
+        rates += [220.0 / columns, 2.0]
+    if shape.features:
+        rates.append(rates[2 * shape.depth])
     return rates
 
 
@@ -66,14 +72,17 @@ def curvature(
     totals = [0.0] * len(network.tensors)
     for _ in range(_PROBES):
         index = torch.randperm(patches.count, generator=generator)[:_PROBE_PATCHES]
-        inputs, _ = patches.batch(index.to(patches.inputs.device))
-        outputs = network.forward(inputs, patches.frames)
+        index = index.to(patches.inputs.device)
+        inputs, _ = patches.batch(index)
+        features = network.features(index)
+        outputs = network.forward(inputs, patches.frames, features)
         signs = torch.randint(0, 2, outputs.shape, generator=generator) * 2.0 - 1.0
         probe = (outputs * signs.to(outputs.device)).sum()
-        gradients = torch.autograd.grad(probe, network.tensors)
-        share = patches.count / len(index) / _PROBES
-        for k, gradient in enumerate(gradients):
-            totals[k] += float(gradient.square().mean()) * share
+        trained = network.dense if features is None else [*network.dense, features]
+        for k, gradient in enumerate(torch.autograd.grad(probe, trained)):
+            # Every patch moves a dense tensor, one patch its features.
+            share = 1.0 if k == len(network.dense) else patches.count / len(index)
+            totals[k] += float(gradient.square().mean()) * share / _PROBES
     return totals
 
 
@@ -99,10 +108,12 @@ def fit_lattice(
             sums = float(matrix.detach().abs().sum(dim=1).max()) * layer.max_input
             least = max(least, sums / (0.75 * layer.bound))
         steps[2 * number] = max(steps[2 * number], least)
-        largest = float(bias.detach().abs().max()) / (0.5 * MAX_BIAS)
+        room = 0.75 * MAX_FEATURE if layer.featured else 0.5 * MAX_BIAS
+        largest = float(bias.detach().abs().max()) / room
         steps[2 * number + 1] = max(steps[2 * number + 1], largest)
     network.fix_lattice(
-        choose_parameters(shape, steps[::2], steps[1::2], network.spread[0], network.spread[1])
+        choose_parameters(shape, steps[::2], steps[1::2], network.spread[0], network.spread[1]),
+        steps[-1] if shape.features else 1.0,
     )
 
 
@@ -115,10 +126,12 @@ def _peak_share(
     back would cost bits; where it has, small ones do not get there.
     """
     index = torch.randperm(patches.count, generator=generator)[:_PROBE_PATCHES]
-    inputs, targets = patches.batch(index.to(patches.inputs.device))
+    index = index.to(patches.inputs.device)
+    inputs, targets = patches.batch(index)
     network.quantised = True
     with torch.no_grad():
-        error = (network.forward(inputs, patches.frames) - targets).square().mean().item()
+        outputs = network.forward(inputs, patches.frames, network.features(index))
+        error = (outputs - targets).square().mean().item()
     growth = math.sqrt(error / max(network.error.item(), 1e-3))
     return min(1.0, _LEAST_RATE * max(1.0, growth))
 
@@ -147,8 +160,9 @@ def train_group(
     network.quantised = False
     rates = learning_rates(network.shape, network)
     optimiser = torch.optim.Adam(
-        [{"params": [tensor], "lr": 0.0} for tensor in network.tensors], betas=(0.9, 0.99)
+        [{"params": [tensor], "lr": 0.0} for tensor in network.dense], betas=(0.9, 0.99)
     )
+    feature_optimiser = SparseAdam(network.tensors[-1].data) if network.shape.features else None
     start: list[torch.Tensor] = []
     for iteration in range(iterations):
         if iteration == warm:
@@ -157,26 +171,50 @@ def train_group(
             network.quantised = True
         if not start and network.parameters is not None:
             tensors = (
-                previous.tensors if previous else default_weights(network.shape, network.parameters)
+                previous.tensors
+                if previous
+                else default_weights(network.shape, network.grid, network.parameters)
             )
-            start = [torch.from_numpy(t).to(device).float() for t in tensors]
+            start = [
+                torch.from_numpy(t).to(device).float().reshape(tensor.shape)
+                for t, tensor in zip(tensors, network.tensors, strict=True)
+            ]
         decay = 0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * iteration / iterations))
         ramp = min(1.0, (iteration + 1) / _RAMP)
         for group, rate in zip(optimiser.param_groups, rates, strict=True):
             group["lr"] = rate * peak * ramp * decay
         index: torch.Tensor | slice = slice(None)
         if 0 < batch < patches.count:
-            index = torch.randint(0, patches.count, (batch,), generator=generator).to(device)
+            index = torch.randint(0, patches.count, (batch,), generator=generator)
+            index = torch.unique(index).to(device)
         inputs, targets = patches.batch(index)
-        error = (network.forward(inputs, patches.frames) - targets).square().mean()
+        features = network.features(index)
+        outputs = network.forward(inputs, patches.frames, features)
+        error = (outputs - targets).square().mean()
         loss = 1.5 * error
         bits = torch.zeros(())
         if start:
-            bits = difference_bits(network.tensors, network.steps, start)
+            dense = len(network.dense)
+            bits = difference_bits(network.dense, network.steps[:dense], start[:dense])
+            if features is not None:
+                base = predicted_features(
+                    network.tensors[-1].detach(),
+                    network.steps[-1],
+                    start[-1],
+                    index,
+                    network.grid[1],
+                    neighbour_share(previous is None),
+                )
+                seen = difference_bits([features], network.steps[-1:], [base])
+                bits = bits + seen * (patches.count / features.shape[1])
             loss = loss + (weight / patches.samples) * bits
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
+        if feature_optimiser is not None and features is not None:
+            assert features.grad is not None
+            rate = _FEATURE_RATE * peak * ramp * decay
+            feature_optimiser.step(index, features.grad, rate)
         network.error.lerp_(error.detach(), _ERROR_MEMORY)
         if iteration % 10 == 9 or iteration == iterations - 1:
             report(Progress(iteration + 1, iterations, error.item(), bits.item()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 import numba
@@ -26,11 +26,16 @@ class PatchRenderer(Protocol):
         """The network description."""
 
     def values(
-        self, xs: npt.NDArray[np.int64], ys: npt.NDArray[np.int64], frames: Sequence[int]
+        self,
+        xs: npt.NDArray[np.int64],
+        ys: npt.NDArray[np.int64],
+        numbers: npt.NDArray[np.int64],
+        frames: Sequence[int],
     ) -> tuple[Values, Values]:
         """Values (1/16 sample) of patches whose centre inputs (spec 5.2) are xs[n], ys[n].
 
-        Returns luma (frames, n, P, P) and chroma (frames, 2, n, G, G), int16.
+        `numbers` are theirs in the frame, row by row. Returns luma (frames, n, P, P) and chroma
+        (frames, 2, n, G, G), int16.
         """
 
 
@@ -117,14 +122,21 @@ def render_region(
     # Values of all patches would be many times as large as the pictures of a large video.
     first_x, last_x = shape.patches_covering(x0, x1, width)
     row_bytes = (last_x - first_x) * shape.patch**2 * 3 * max(1, len(frames))
-    band = max(2, _VALUE_BYTES // row_bytes) * shape.stride
+    for start, stop in bands(shape, y0, y1, _VALUE_BYTES // row_bytes):
+        _render_band(renderer, width, height, frames, (x0, start, x1, stop), y0, pictures)
+    return pictures
+
+
+def bands(shape: NetworkShape, y0: int, y1: int, rows: int) -> Iterator[tuple[int, int]]:
+    """Luma rows y0..y1-1 in bands (start, stop) of about `rows` rows of patches, two at least.
+
+    Bands end between patches, so that without overlap none is evaluated twice.
+    """
     start = y0
     while start < y1:
-        # Bands end between patches, so that without overlap none is evaluated twice.
-        stop = min(y1, (start // shape.stride) * shape.stride + band)
-        _render_band(renderer, width, height, frames, (x0, start, x1, stop), y0, pictures)
+        stop = min(y1, (start // shape.stride + max(2, rows)) * shape.stride)
+        yield start, stop
         start = stop
-    return pictures
 
 
 def _render_band(
@@ -149,7 +161,8 @@ def _render_band(
         coordinates(total[1])[first_x:last_x],
         indexing="ij",
     )
-    luma, chroma = renderer.values(xs.ravel(), ys.ravel(), frames)
+    numbers = np.arange(total[0] * total[1]).reshape(total)[first_y:last_y, first_x:last_x]
+    luma, chroma = renderer.values(xs.ravel(), ys.ravel(), numbers.ravel(), frames)
     for k, picture in enumerate(pictures):
         for number, plane in enumerate(picture):
             sub = 1 if number == 0 else 2

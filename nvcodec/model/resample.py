@@ -87,7 +87,9 @@ def source_region(
 
     Raises ValueError when `chroma_location` is none of 0..5 and 255.
     """
-    luma_x, luma_y, chroma_x, chroma_y = _plans(view, source_width, source_height, chroma_location)
+    luma_x, luma_y, chroma_x, chroma_y = axis_plans(
+        view, source_width, source_height, chroma_location
+    )
     x0, x1 = _span(luma_x, chroma_x)
     y0, y1 = _span(luma_y, chroma_y)
     return x0, y0, x1, y1
@@ -113,7 +115,9 @@ def resample(
     Raises ValueError when `planes` do not hold the region, when `origin` is odd or when
     `chroma_location` is none of 0..5 and 255.
     """
-    luma_x, luma_y, chroma_x, chroma_y = _plans(view, source_width, source_height, chroma_location)
+    luma_x, luma_y, chroma_x, chroma_y = axis_plans(
+        view, source_width, source_height, chroma_location
+    )
     x, y = origin
     if x % 2 or y % 2:
         raise ValueError(f"origin ({x}, {y}) is not even")
@@ -126,7 +130,7 @@ def resample(
 
 
 @dataclass(frozen=True, eq=False)
-class _AxisPlan:
+class AxisPlan:
     """How a range of output samples of one axis is made; reads source samples low..high-1 only.
 
     Output sample i of the range is the sum over k of
@@ -142,7 +146,7 @@ class _AxisPlan:
 @lru_cache(maxsize=64)
 def _axis_plan(
     source: int, output: int, subsampling: int, siting: int, first: int, count: int
-) -> _AxisPlan:
+) -> AxisPlan:
     """Return the plan of output samples first..first+count-1 of a plane (clauses 6.2 to 6.4).
 
     `source` and `output` are luma sizes, `siting` is in half luma samples.
@@ -181,13 +185,16 @@ def _axis_plan(
     column = start[:, None] + np.arange(width) - base
     inside = (column >= 0) & (column < taps)
     trimmed = np.where(inside, folded[rows[:, None], np.clip(column, 0, taps - 1)], 0)
-    return _AxisPlan(low, high, (start - low).astype(np.int32), trimmed.astype(np.int16))
+    return AxisPlan(low, high, (start - low).astype(np.int32), trimmed.astype(np.int16))
 
 
-def _plans(
+def axis_plans(
     view: View, source_width: int, source_height: int, chroma_location: int
-) -> tuple[_AxisPlan, _AxisPlan, _AxisPlan, _AxisPlan]:
-    """Return the plans of luma x, luma y, chroma x and chroma y."""
+) -> tuple[AxisPlan, AxisPlan, AxisPlan, AxisPlan]:
+    """Return the plans of luma x, luma y, chroma x and chroma y.
+
+    Raises ValueError when `chroma_location` is none of 0..5 and 255.
+    """
     if chroma_location not in _SITING:
         raise ValueError(f"chroma location {chroma_location} is not defined")
     across, down = _SITING[chroma_location]
@@ -200,13 +207,13 @@ def _plans(
     )
 
 
-def _span(luma: _AxisPlan, chroma: _AxisPlan) -> tuple[int, int]:
+def _span(luma: AxisPlan, chroma: AxisPlan) -> tuple[int, int]:
     """Return the luma range with an even start that holds what both plans read."""
     low = min(luma.low, 2 * chroma.low)
     return low - low % 2, max(luma.high, 2 * chroma.high - 1)
 
 
-def _resample_plane(plane: Plane, x: int, y: int, across: _AxisPlan, down: _AxisPlan) -> Plane:
+def _resample_plane(plane: Plane, x: int, y: int, across: AxisPlan, down: AxisPlan) -> Plane:
     """Return a resampled plane; sample (0, 0) of `plane` is (x, y) of the source plane."""
     height, width = plane.shape
     if across.low < x or across.high > x + width or down.low < y or down.high > y + height:

@@ -9,6 +9,7 @@ from construct import Bytes, ConstructError, Int8ul, Int16ul, Struct, Terminated
 from nvcodec.format.errors import CorruptError
 
 MAX_BIAS = 32767
+MAX_FEATURE = 127
 BOUND = 1 << 24
 BOUND_FIRST = 1 << 36
 
@@ -20,7 +21,8 @@ _PAYLOAD = Struct(
     "width" / Int16ul,
     "stem_channels" / Int8ul,
     "head_channels" / Int8ul,
-    "reserved" / Bytes(8),
+    "features" / Int8ul,
+    "reserved" / Bytes(7),
     Terminated,
 )
 
@@ -31,7 +33,10 @@ def _ceil_div(a: int, b: int) -> int:
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer of spec 4.2: a (rows, columns) weight matrix and a bias of `rows` entries."""
+    """One layer of spec 4.2: a (rows, columns) weight matrix, and a bias of `rows` entries.
+
+    The feature layer has the features of all patches, its inputs, in place of the bias.
+    """
 
     rows: int
     columns: int
@@ -39,6 +44,7 @@ class Layer:
     max_weight: int
     max_input: int
     bound: int
+    featured: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,7 @@ class NetworkShape:
     width: int
     stem_channels: int
     head_channels: int
+    features: int = 0
 
     def __post_init__(self) -> None:
         half = self.patch // 2
@@ -67,6 +74,7 @@ class NetworkShape:
                 and (self.stem_channels == 0) == (self.head_channels == 0),
             ),
             "head_channels": (self.head_channels, 0 <= self.head_channels <= 64),
+            "features": (self.features, 0 <= self.features <= 255),
         }
         for name, (value, holds) in rules.items():
             if not holds:
@@ -88,7 +96,7 @@ class NetworkShape:
     def to_payload(self) -> bytes:
         """Build the `SIRN` payload."""
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        payload: bytes = _PAYLOAD.build({**fields, "reserved": bytes(8)})
+        payload: bytes = _PAYLOAD.build({**fields, "reserved": bytes(7)})
         return payload
 
     @property
@@ -107,16 +115,23 @@ class NetworkShape:
         area, t, c, h = self.half**2, self.group_frames, self.stem_channels, self.head_channels
         layers = [Layer(self.width, 2, 0, 2047, 32768, BOUND_FIRST)]
         layers += [Layer(self.width, self.width, 1, 127, 127, BOUND)] * (self.depth - 1)
-        layers.append(Layer(c * area if h else t * 6 * area, self.width, 2, 127, 127, BOUND))
+        rows = c * area if h else t * 6 * area
+        layers.append(Layer(rows, self.width, 2, 127, 127, BOUND))
         if h:
             layers.append(Layer(t * 4 * h, c * 9, 3, 2047, 2047, BOUND))
             layers.append(Layer(t * 3, h * 9, 3, 2047, 2047, BOUND))
+        if self.features:
+            layers.append(Layer(rows, self.features, 2, 127, MAX_FEATURE, BOUND, featured=True))
         return tuple(layers)
 
-    @property
-    def weights(self) -> int:
-        """Weights and biases of all layers."""
-        return sum(layer.rows * (layer.columns + 1) for layer in self.layers)
+    def grid(self, width: int, height: int) -> tuple[int, int]:
+        """(PatchesY, PatchesX) of pictures of width x height luma samples (spec 5.1)."""
+        return self.patches(height), self.patches(width)
+
+    def weights(self, grid: tuple[int, int]) -> int:
+        """Weights, biases and features for a grid of (PatchesY, PatchesX)."""
+        weights = sum(layer.rows * (layer.columns + (not layer.featured)) for layer in self.layers)
+        return weights + self.features * grid[0] * grid[1]
 
     @property
     def multiplications(self) -> int:
@@ -124,6 +139,7 @@ class NetworkShape:
         t, g, p = self.group_frames, self.half, self.patch
         c, h = self.stem_channels, self.head_channels
         stem = sum(layer.rows * layer.columns for layer in self.layers[: self.depth + 1])
+        stem += self.layers[self.depth].rows * self.features
         head = t * (g * g * 36 * h * c + p * p * 27 * h)
         return _ceil_div(stem + head, t * self.stride**2)
 

@@ -1,4 +1,7 @@
-"""The weights of a group (spec 4.3 to 4.5): from substreams and the group before it, and back."""
+"""The weights of a group (spec 4.3 to 4.5): from substreams and the group before it, and back.
+
+A grid is (PatchesY, PatchesX) of spec 5.1, on which the features of patches are.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from construct import ConstructError, Int8ul, Int16ul, Struct
 
-from nvcodec.coding.weights import decode_differences, encode_differences
+from nvcodec.coding.weights import Differences, decode_differences, encode_differences
 from nvcodec.format.errors import CorruptError
-from nvcodec.model.shape import MAX_BIAS, Layer, NetworkShape
+from nvcodec.model.shape import MAX_BIAS, MAX_FEATURE, Layer, NetworkShape
 
 T6 = (16384, 18390, 20643, 23170, 26008, 29193)
 MAX_STEP = 143
@@ -45,9 +48,9 @@ class LayerParameters:
         """Raise CorruptError when a field breaks its rule for this layer."""
         for name, value, most in (
             ("step", self.step, MAX_STEP),
-            ("bias_shift", self.bias_shift, MAX_BIAS_SHIFT),
+            ("bias_shift", self.bias_shift, 0 if layer.featured else MAX_BIAS_SHIFT),
             ("weight_bound", self.weight_bound, layer.max_weight),
-            ("bias_bound", self.bias_bound, MAX_BIAS),
+            ("bias_bound", self.bias_bound, 0 if layer.featured else MAX_BIAS),
         ):
             if not 0 <= value <= most:
                 raise CorruptError(f"{name} {value} is outside 0..{most}", rule="4.3")
@@ -57,15 +60,23 @@ class LayerParameters:
 class GroupWeights:
     """Integer weights of one group: `tensors` holds weights and bias of each layer in turn.
 
-    Weight tensors are int32 (rows, columns), biases int32 (rows,).
+    Weight tensors are int32 (rows, columns), biases int32 (rows,). The feature layer has features
+    in place of the bias: int32 (F, PatchesY, PatchesX).
     """
 
     shape: NetworkShape
+    grid: tuple[int, int]
     parameters: tuple[LayerParameters, ...]
     tensors: tuple[Tensor, ...]
 
     def shifted_bias(self, number: int) -> npt.NDArray[np.int64]:
-        """`bias << bias_shift` of layer `number` (spec 5.2 to 5.4): int64 (rows,)."""
+        """`bias << bias_shift` of layer `number` (spec 5.2 to 5.4): int64 (rows,).
+
+        0 for the feature layer.
+        """
+        layer = self.shape.layers[number]
+        if layer.featured:
+            return np.zeros(layer.rows, np.int64)
         bias: npt.NDArray[np.int64] = self.tensors[2 * number + 1].astype(np.int64)
         return bias << self.parameters[number].bias_shift
 
@@ -84,14 +95,15 @@ def default_tensor(index: int, shape: tuple[int, ...], bound: int) -> Tensor:
 
 
 def default_weights(
-    shape: NetworkShape, parameters: tuple[LayerParameters, ...]
+    shape: NetworkShape, grid: tuple[int, int], parameters: tuple[LayerParameters, ...]
 ) -> tuple[Tensor, ...]:
     """The tensors that a key group of these parameters starts from (spec 4.3)."""
     tensors = []
     for number, (layer, record) in enumerate(zip(shape.layers, parameters, strict=True)):
         size = (layer.rows, layer.columns)
         tensors.append(default_tensor(2 * number, size, record.weight_bound))
-        tensors.append(default_tensor(2 * number + 1, size[:1], record.bias_bound))
+        second = (layer.columns, *grid) if layer.featured else size[:1]
+        tensors.append(default_tensor(2 * number + 1, second, record.bias_bound))
     return tuple(tensors)
 
 
@@ -99,8 +111,8 @@ def check_weights(weights: GroupWeights) -> None:
     """Raise CorruptError when a weight breaks its range (spec 4.4) or a row its bound (4.5)."""
     for number, layer in enumerate(weights.shape.layers):
         matrix, bias = weights.tensors[2 * number : 2 * number + 2]
-        magnitude = np.abs(matrix)
-        if int(magnitude.max()) > layer.max_weight or int(np.abs(bias).max()) > MAX_BIAS:
+        most = MAX_FEATURE if layer.featured else MAX_BIAS
+        if int(np.abs(matrix).max()) > layer.max_weight or int(np.abs(bias).max()) > most:
             raise CorruptError(f"a weight of layer {number} is out of range", rule="4.4")
         if row_sums(weights, number).max() >= layer.bound:
             raise CorruptError(f"layer {number} exceeds its bound", rule="4.5")
@@ -118,18 +130,24 @@ def row_sums(weights: GroupWeights, number: int) -> npt.NDArray[np.int64]:
 
 def _start(
     shape: NetworkShape,
+    grid: tuple[int, int],
     previous: GroupWeights | None,
     parameters: tuple[LayerParameters, ...] | None,
 ) -> tuple[tuple[LayerParameters, ...], tuple[Tensor, ...]]:
     if parameters is not None:
-        return parameters, default_weights(shape, parameters)
+        return parameters, default_weights(shape, grid, parameters)
     if previous is None:
         raise CorruptError("a group that is not a key group has no group before it", rule="2.7")
     return previous.parameters, previous.tensors
 
 
 def rebuild_weights(
-    shape: NetworkShape, previous: GroupWeights | None, key: bool, tables: bytes, network: bytes
+    shape: NetworkShape,
+    grid: tuple[int, int],
+    previous: GroupWeights | None,
+    key: bool,
+    tables: bytes,
+    network: bytes,
 ) -> GroupWeights:
     """Decode a group's weights (spec 4.4) from its substreams and the group before it.
 
@@ -151,13 +169,17 @@ def rebuild_weights(
             records.append(record)
         parameters = tuple(records)
         network = network[length * len(records) :]
-    parameters, start = _start(shape, previous, parameters)
-    differences = decode_differences(tables, network, _matrix_shapes(shape))
+    parameters, start = _start(shape, grid, previous, parameters)
+    zeros = tuple(np.zeros_like(tensor) for tensor in start)
+    arrays = _differences(shape, grid, key, zeros)
+    decode_differences(tables, network, arrays)
+    matrices = [matrix for _, matrix in arrays.matrices]
+    if shape.features:
+        matrices.append(arrays.features.T)
     tensors = tuple(
-        base + difference.reshape(base.shape)
-        for base, difference in zip(start, differences, strict=True)
+        base + matrix.reshape(base.shape) for base, matrix in zip(start, matrices, strict=True)
     )
-    weights = GroupWeights(shape, parameters, tensors)
+    weights = GroupWeights(shape, grid, parameters, tensors)
     check_weights(weights)
     return weights
 
@@ -176,25 +198,29 @@ def code_weights(weights: GroupWeights, previous: GroupWeights | None) -> tuple[
             head += _RECORD.build(vars(record))
     elif previous.parameters != weights.parameters:
         raise ValueError("layer parameters change in key groups only")
-    _, start = _start(shape, previous, weights.parameters if previous is None else None)
-    tables, coded = encode_differences(differences(weights.tensors, start, shape))
+    parameters = weights.parameters if previous is None else None
+    _, start = _start(shape, weights.grid, previous, parameters)
+    tables, coded = encode_differences(differences(weights, start, previous is None))
     return tables, head + coded
 
 
-def differences(
-    tensors: tuple[Tensor, ...], start: tuple[Tensor, ...], shape: NetworkShape
-) -> list[tuple[int, Tensor]]:
-    """(kind, int32 matrix) of `tensors` - `start` in coding order, biases as one row."""
-    kinds = (kind for kind, _ in _matrix_shapes(shape))
-    return [
-        (kind, np.ascontiguousarray(np.atleast_2d(new - old)))
-        for kind, new, old in zip(kinds, tensors, start, strict=True)
+def differences(weights: GroupWeights, start: tuple[Tensor, ...], key: bool) -> Differences:
+    """`weights` - `start` as they are coded."""
+    tensors = tuple(new - old for new, old in zip(weights.tensors, start, strict=True))
+    return _differences(weights.shape, weights.grid, key, tensors)
+
+
+def _differences(
+    shape: NetworkShape, grid: tuple[int, int], key: bool, tensors: tuple[Tensor, ...]
+) -> Differences:
+    """Tensors of differences, of which only the features are copied, in coding order."""
+    features = np.zeros((grid[0] * grid[1], shape.features), np.int32)
+    if shape.features:
+        features = np.ascontiguousarray(tensors[-1].reshape(shape.features, -1).T)
+        tensors = tensors[:-1]
+    kinds = (kind for layer in shape.layers for kind in (layer.kind, BIAS_KIND))
+    matrices = [
+        (kind, np.ascontiguousarray(np.atleast_2d(tensor)))
+        for kind, tensor in zip(kinds, tensors, strict=False)
     ]
-
-
-def _matrix_shapes(shape: NetworkShape) -> list[tuple[int, tuple[int, int]]]:
-    shapes = []
-    for layer in shape.layers:
-        shapes.append((layer.kind, (layer.rows, layer.columns)))
-        shapes.append((BIAS_KIND, (1, layer.rows)))
-    return shapes
+    return Differences(matrices, features, grid[1], key)

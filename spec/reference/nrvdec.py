@@ -28,7 +28,10 @@ SIGNATURE = bytes.fromhex("894E52560D0A1A0A")
 READER_VERSION = 0
 UNKNOWN = 0xFFFFFFFF
 T6 = (16384, 18390, 20643, 23170, 26008, 29193)
-CONTEXTS = 224
+CONTEXTS = 320
+F = 4  # the kind F of 3.3
+FIRST = (0, 54, 108, 162, 224)  # 3.5, of each kind: its ZERO(kind, 0)
+PREFIX = (42, 96, 150, 204, 308)  # 3.5, of each kind: its PREFIX(kind, 0)
 SHIFT = [1 + (count >> 1).bit_length() for count in range(129)]  # 3.1
 CLASS = [0, 1, 1, 2, 2, 2] + [3] * 6 + [4] * 12 + [5] * 67  # 4.4, for e = 0..90
 SITING = {0: (0, 1), 1: (1, 1), 2: (0, 0), 3: (1, 0), 4: (0, 2), 5: (1, 2), 255: (0, 1)}  # 6.2
@@ -190,7 +193,7 @@ class RangeDecoder:
 
     def difference(self, contexts: list[list[int]], kind: int, klass: int) -> int:
         """The integer `difference(kind, class)` of 3.3, with the context numbers of 3.5."""
-        zero = 54 * kind + 7 * klass
+        zero = FIRST[kind] + 7 * klass
         if not self.bit(contexts[zero]):
             return 0
         m = 1
@@ -198,7 +201,7 @@ class RangeDecoder:
             m += 1
         if m == 7:
             g = 0
-            while g < 15 and self.bit(contexts[54 * kind + 42 + min(g, 9)]):
+            while g < 15 and self.bit(contexts[PREFIX[kind] + min(g, 9)]):
                 g += 1
             m = 6 + (1 << g) + self.bypass(g)
         return -m if self.bypass() else m
@@ -231,6 +234,7 @@ class Layer:
     kind: int
     max_weight: int
     max_input: int
+    biased: bool = True  # not so the feature layer
     scale: int = 0
     bias_shift: int = 0
     weight: Ints = field(default_factory=lambda: np.zeros((0, 0), np.int64))
@@ -263,8 +267,8 @@ class Siren:
     def __init__(self, payload: bytes, head: Head, tables: Tables) -> None:
         """Parse `SIRN`, 4.1, and hold the network to the level, 2.11."""
         require(len(payload) == 16, "4.1", "SIRN is not 16 bytes")
-        patch, overlap, frames, depth, width, stem_channels, head_channels, reserved = (
-            struct.unpack("<BBBBHBB8s", payload))  # fmt: skip
+        (patch, overlap, frames, depth, width, stem_channels, head_channels, features,
+         reserved) = struct.unpack("<BBBBHBBB7s", payload)  # fmt: skip
         rules = (
             (patch % 2 == 0 and 4 <= patch <= 64, "patch"),
             (overlap % 2 == 0 and overlap <= patch // 2, "overlap"),
@@ -274,7 +278,7 @@ class Siren:
             (stem_channels <= 64 and (stem_channels == 0) == (head_channels == 0),
              "stem_channels"),
             (head_channels <= 64, "head_channels"),
-            (reserved == bytes(8), "reserved"),
+            (reserved == bytes(7), "reserved"),
         )  # fmt: skip
         for condition, name in rules:
             require(condition, "4.1", f"{name} is outside its rule")
@@ -292,22 +296,28 @@ class Siren:
         if head_channels:
             self.layers.append(Layer(frames * 4 * head_channels, stem_channels * 9, 3, 2047, 2047))
             self.layers.append(Layer(frames * 3, head_channels * 9, 3, 2047, 2047))
-        weights = sum(layer.rows * (layer.columns + 1) for layer in self.layers)
+        if features:
+            self.layers.append(Layer(expanded, features, 2, 127, 127, biased=False))
+        shape = self.patches_y, self.patches_x, features
+        weights = sum(layer.rows * (layer.columns + layer.biased) for layer in self.layers)
+        weights += shape[0] * shape[1] * shape[2]
         require(weights <= head.level.weights, "2.11", "weights above the level", "over limit")
-        stem = 2 * width + (depth - 1) * width**2 + width * expanded  # 5.8
+        stem = 2 * width + (depth - 1) * width**2 + (width + features) * expanded  # 5.8
         upsampling = frames * (area * 36 * stem_channels + patch**2 * 27) * head_channels
         cost = ceil_div(stem + upsampling, frames * self.stride**2)
         require(cost <= head.level.multiplications, "2.11",
                 "multiplications above the level", "over limit")  # fmt: skip
+        self.features = np.zeros(shape, np.int64)
 
     def read_group(self, data: bytes, key: bool, contexts: list[list[int]]) -> None:
-        """Update the weights by the network substream of a group, 4.3 to 4.5."""
+        """Update the weights by the network substream of a group, 4.3 to 4.6."""
         if key:
             size = 6 * len(self.layers)
             require(len(data) >= size, "4.3", "the layer records are cut short")
             for index, layer in enumerate(self.layers):
                 self._reset(index, layer, *struct.unpack_from("<BBHH", data, 6 * index))
             data = data[size:]
+            self.features[:] = 0
         decoder = RangeDecoder(data)
         for layer in self.layers:
             above = [0] * layer.columns, [0] * layer.columns  # u and v of 4.4, Min(| |, 15)
@@ -316,8 +326,11 @@ class Siren:
                 previous, above = self._read_row(
                     decoder, contexts, layer.kind, previous, above, row, layer.max_weight
                 )
-            empty = [0] * layer.rows, [0] * layer.rows
-            self._read_row(decoder, contexts, 0, 1, empty, layer.bias, 32767)
+            if layer.biased:
+                empty = [0] * layer.rows, [0] * layer.rows
+                self._read_row(decoder, contexts, 0, 1, empty, layer.bias, 32767)
+        if self.features.size:
+            self._read_features(decoder, contexts, 3 if key else 2)
         decoder.finish()
         for index, layer in enumerate(self.layers):
             bias = np.abs(layer.bias) << layer.bias_shift
@@ -327,13 +340,36 @@ class Siren:
             else:
                 require(bool((bias < 1 << 36).all()), "4.5", "bound of layer 0 broken")
 
+    def _read_features(self, decoder: RangeDecoder, contexts: list[list[int]], share: int) -> None:
+        """Add the differences of the features of every patch, 4.6."""
+        zeros = [0] * self.features.shape[2]
+        above = [(zeros, 0)] * self.patches_x  # D and Activity of the patches of the row above
+        for row in self.features:
+            left, last = zeros, 0
+            for px, feature in enumerate(row):
+                up, activity = above[px]
+                activity = (last + activity + 1) >> 1
+                d, last = zeros, 0
+                if decoder.bit(contexts[318 + (activity > 0)]):
+                    d = zeros[:]
+                    for f in range(len(d)):
+                        t = (activity >> 5) + 2
+                        b = t.bit_length() - 2
+                        r = decoder.difference(contexts, F, 2 * b + ((t >> b) & 1))
+                        d[f] = ((share * (left[f] + up[f]) + 4) >> 3) + r
+                        activity += (256 * min(abs(r), 15) - activity) >> 4
+                    last = activity
+                feature += np.array(d, np.int64)
+                require(int(np.abs(feature).max()) <= 127, "4.4", "a feature exceeds its maximum")
+                left, above[px] = d, (d, last)
+
     @staticmethod
     def _reset(index: int, layer: Layer, step: int, shift: int, weight: int, bias: int) -> None:
         """Take a record of 4.3 and set a layer to its defaults."""
         require(step <= 143, "4.3", f"step of layer {index}")
-        require(shift <= 20, "4.3", f"bias_shift of layer {index}")
+        require(shift <= (20 if layer.biased else 0), "4.3", f"bias_shift of layer {index}")
         require(weight <= layer.max_weight, "4.3", f"weight_bound of layer {index}")
-        require(bias <= 32767, "4.3", f"bias_bound of layer {index}")
+        require(bias <= (32767 if layer.biased else 0), "4.3", f"bias_bound of layer {index}")
         layer.scale, layer.bias_shift = T6[step % 6] << (step // 6), shift
         layer.weight = defaults(2 * index, layer.rows * layer.columns, weight)
         layer.weight = layer.weight.reshape(layer.rows, layer.columns)
@@ -389,24 +425,32 @@ class Siren:
         for layer in self.layers[: self.depth]:  # 5.2; int64 wraps modulo 2^64, which is enough
             phase = rshift(layer.acc(x, slice(None)) * layer.scale, 24) & 0xFFFF
             x = self.tables.sine[((phase + 32) >> 6) & 1023]
-        layer = self.layers[self.depth]
+        features = self.features[py, columns.start : columns.stop]
         if not h:  # 5.3
             rows = slice(t * 6 * g * g, (t + 1) * 6 * g * g)
-            value = np.clip(rshift(layer.acc(x, rows) * layer.scale, 32), -32768, 32767)
+            value = np.clip(self._expand(x, features, rows), -32768, 32767)
             value = value.reshape(n, 6, g, g)
             luma = value[:, :4].reshape(n, 2, 2, g, g).transpose(0, 3, 1, 4, 2).reshape(n, p, p)
             return luma, value[:, 4], value[:, 5]
-        feature = np.clip(rshift(layer.acc(x, slice(None)) * layer.scale, 32), -2047, 2047)
+        maps = np.clip(self._expand(x, features, slice(None)), -2047, 2047)
         code = [(t * (256 >> min(8, k // 2)) + 256 * (k % 2)) % 1024 for k in range(c)]  # 5.4
         time_code = self.tables.sine[code][:, None, None]
-        x = np.clip(feature.reshape(n, c, g, g) + time_code, -2047, 2047)
-        acc = convolve(self.layers[-2], x, slice(t * 4 * h, (t + 1) * 4 * h))
+        x = np.clip(maps.reshape(n, c, g, g) + time_code, -2047, 2047)
+        acc = convolve(self.layers[self.depth + 1], x, slice(t * 4 * h, (t + 1) * 4 * h))
         hidden = self.tables.gelu[np.clip(acc, -2048, 2047) + 2048]
         hidden = hidden.reshape(n, h, 2, 2, g, g).transpose(0, 1, 4, 2, 5, 3).reshape(n, h, p, p)
-        acc = convolve(self.layers[-1], hidden, slice(t * 3, (t + 1) * 3))
+        acc = convolve(self.layers[self.depth + 2], hidden, slice(t * 3, (t + 1) * 3))
         value = np.clip(acc, -32768, 32767)
         chroma = rshift(value[:, 1:].reshape(n, 2, g, 2, g, 2).sum(axis=(3, 5)), 2)
         return value[:, 0], chroma[:, 0], chroma[:, 1]
+
+    def _expand(self, x: Ints, features: Ints, rows: slice) -> Ints:
+        """RShift(sum, 32) of 5.3 for some rows; 64 bits hold every sum."""
+        layer, more = self.layers[self.depth], self.layers[-1]
+        total = layer.acc(x, rows) * layer.scale
+        if features.size:
+            total += more.acc(features, rows) * more.scale
+        return rshift(total, 32)
 
 
 def coord(i: int, n: int) -> int:

@@ -320,7 +320,8 @@ def test_defects_are_one_line_too(clip, monkeypatch):
         raise ZeroDivisionError("of all things")
 
     # In a worker thread.
-    monkeypatch.setattr("nvcodec.model.siren.SirenRenderer._evaluate", fail)
+    monkeypatch.setattr("nvcodec.model.siren_integer.IntegerNetwork.evaluate", fail)
+    monkeypatch.setattr("nvcodec.model.siren_float.FloatNetwork.evaluate", fail)
     line = one_line(call("nvdec", "--threads", 2, "--batch", 1, clip, "null"), 1)
     assert "internal error" in line
     assert "of all things" in line

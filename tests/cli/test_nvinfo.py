@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.cli.support import call, one_line
-from tests.synthetic import Plan, synthesize
+from tests.synthetic import UPSAMPLING, Plan, synthesize
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +24,8 @@ def test_lists_everything(data, tmp_path):
     assert (report["header"]["width"], report["header"]["height"]) == (21, 13)
     assert report["header"]["frame_count"] is None
     assert report["network"]["patch"] == 8
+    assert report["network"]["features"] == UPSAMPLING.features == 5
+    assert report["network"]["weights"] == UPSAMPLING.weights(UPSAMPLING.grid(21, 13))
     assert report["metadata"] == {"encoder": "synthetic"}
     assert [group["frames"] for group in report["groups"]] == [3, 3, 1]
     assert [group["key"] for group in report["groups"]] == [True, False, True]

@@ -1,4 +1,4 @@
-"""A slow decoder of clause 3 and of the rows of 4.4, written from the text with unbounded integers.
+"""A slow decoder of clauses 3, 4.4 and 4.6, written from the text with unbounded integers.
 
 It shares nothing with the package but the file of default tables.
 """
@@ -84,18 +84,31 @@ class Decoder:
         return self.bytes_read >= len(self.data) and not self.data.endswith(b"\0")
 
 
+F = -1
+"""The kind of features."""
+
+
+def zero_number(kind: int, cls: int) -> int:
+    return 224 + 7 * cls if kind == F else 54 * kind + 7 * cls
+
+
+def prefix_number(kind: int, i: int) -> int:
+    return 308 + i if kind == F else 54 * kind + 42 + i
+
+
 def difference(decoder: Decoder, contexts: list[Context], kind: int, cls: int) -> int:
-    if not decoder.bit(contexts[54 * kind + 7 * cls]):
+    zero = zero_number(kind, cls)
+    if not decoder.bit(contexts[zero]):
         return 0
     m = 1
     while m < 7:
-        if not decoder.bit(contexts[54 * kind + 7 * cls + 1 + m - 1]):
+        if not decoder.bit(contexts[zero + 1 + m - 1]):
             break
         m += 1
     if m == 7:
         g = 0
         while g < 15:
-            if not decoder.bit(contexts[54 * kind + 42 + min(g, 9)]):
+            if not decoder.bit(contexts[prefix_number(kind, min(g, 9))]):
                 break
             g += 1
         r = 1
@@ -108,6 +121,34 @@ def difference(decoder: Decoder, contexts: list[Context], kind: int, cls: int) -
 def class_of(d1: int, d2: int, u: int, v: int) -> int:
     e = 2 * min(abs(d1), 15) + min(abs(d2), 15) + 2 * min(abs(u), 15) + min(abs(v), 15)
     return sum(e >= least for least in (1, 3, 6, 12, 24))
+
+
+def features(
+    decoder: Decoder, contexts: list[Context], grid: tuple[int, int], count: int, key: bool
+) -> list[list[list[int]]]:
+    """D[py][px][f] of clause 4.6."""
+    down, across = grid
+    share = 3 if key else 2
+    differences: dict[tuple[int, int], list[int]] = {}
+    activities: dict[tuple[int, int], int] = {}
+    outside = [0] * count
+    for py in range(down if count else 0):
+        for px in range(across):
+            left, above = (py, px - 1), (py - 1, px)
+            activity = (activities.get(left, 0) + activities.get(above, 0) + 1) >> 1
+            d = [0] * count
+            if decoder.bit(contexts[318 + int(activity > 0)]):
+                for f in range(count):
+                    sides = differences.get(left, outside)[f] + differences.get(above, outside)[f]
+                    predicted = (share * sides + 4) >> 3
+                    t = (activity >> 5) + 2
+                    b = t.bit_length() - 2
+                    r = difference(decoder, contexts, F, 2 * b + ((t >> b) & 1))
+                    d[f] = predicted + r
+                    activity += (256 * min(abs(r), 15) - activity) >> 4
+                activities[py, px] = activity
+            differences[py, px] = d
+    return [[differences.get((py, px), []) for px in range(across)] for py in range(down)]
 
 
 def start_contexts(tables: bytes) -> tuple[list[Context], Decoder | None]:
@@ -126,9 +167,17 @@ def start_contexts(tables: bytes) -> tuple[list[Context], Decoder | None]:
 
 
 def decode(
-    tables: bytes, network: bytes, shapes: list[tuple[int, tuple[int, int]]]
+    tables: bytes,
+    network: bytes,
+    shapes: list[tuple[int, tuple[int, int]]],
+    grid: tuple[int, int] = (0, 0),
+    count: int = 0,
+    key: bool = True,
 ) -> tuple[list[list[list[int]]], Decoder | None, Decoder]:
-    """Matrices, the decoder of the tables (None for an empty substream), that of the network."""
+    """Matrices, the decoder of the tables (None for an empty substream), that of the network.
+
+    With `count` features of patches of a grid, D of 4.6 is one more matrix, a row for a patch.
+    """
     contexts, table_decoder = start_contexts(tables)
     decoder = Decoder(network)
     matrices = []
@@ -148,4 +197,7 @@ def decode(
                     d[i] = difference(decoder, contexts, kind, class_of(d1, d2, u[i], v[i]))
             matrix.append(d)
         matrices.append(matrix)
+    if count:
+        planes = features(decoder, contexts, grid, count, key)
+        matrices.append([d for row in planes for d in row])
     return matrices, table_decoder, decoder

@@ -70,6 +70,8 @@ class Network:
     stem_channels: int
     head_channels: int
     layers: list[LayerWeights]
+    features: list[list[list[int]]]
+    """By f, py, px; empty for F = 0, else the last of `layers` is the feature layer."""
 
     def sines(self, px: int, py: int, patches_x: int, patches_y: int) -> list[int]:
         out = [
@@ -82,18 +84,27 @@ class Network:
             out = [SINE[((p + 32) >> 6) % 1024] for p in phases]
         return out
 
-    def patch_values(self, inputs: list[int], t: int) -> list[dict[tuple[int, int], int]]:
+    def expand(self, row: int, inputs: list[int], features: list[int]) -> int:
+        layer = self.layers[self.depth]
+        total = layer.acc(row, inputs) * layer.scale
+        if features:
+            learned = self.layers[-1]
+            weights = learned.matrix[row]
+            total += learned.scale * sum(w * x for w, x in zip(weights, features, strict=True))
+        return rshift(total, 32)
+
+    def patch_values(
+        self, inputs: list[int], features: list[int], t: int
+    ) -> list[dict[tuple[int, int], int]]:
         """Values of Y, Cb, Cr by (y, x) within the patch."""
         g, p = self.patch // 2, self.patch
-        layer = self.layers[self.depth]
         planes: list[dict[tuple[int, int], int]] = [{}, {}, {}]
         if not self.head_channels:
             for phase in range(6):
                 for gy in range(g):
                     for gx in range(g):
                         r = ((t * 6 + phase) * g + gy) * g + gx
-                        value = rshift(layer.acc(r, inputs) * layer.scale, 32)
-                        value = clip(-32768, 32767, value)
+                        value = clip(-32768, 32767, self.expand(r, inputs, features))
                         if phase < 4:
                             planes[0][2 * gy + phase // 2, 2 * gx + phase % 2] = value
                         else:
@@ -104,9 +115,9 @@ class Network:
             code = SINE[(t * (256 >> min(8, c // 2)) + 256 * (c % 2)) % 1024]
             for gy in range(g):
                 for gx in range(g):
-                    acc = layer.acc((c * g + gy) * g + gx, inputs)
-                    feature = clip(-2047, 2047, rshift(acc * layer.scale, 32))
-                    source[c, gy, gx] = clip(-2047, 2047, feature + code)
+                    row = (c * g + gy) * g + gx
+                    value = clip(-2047, 2047, self.expand(row, inputs, features))
+                    source[c, gy, gx] = clip(-2047, 2047, value + code)
         taps = [(ky, kx) for ky in range(3) for kx in range(3)]
         hidden: dict[tuple[int, int, int], int] = {}
         first = self.layers[self.depth + 1]
@@ -159,7 +170,8 @@ class Network:
         ]
         for py in range(down):
             for px in range(across):
-                planes = self.patch_values(self.sines(px, py, across, down), t)
+                features = [plane[py][px] for plane in self.features]
+                planes = self.patch_values(self.sines(px, py, across, down), features, t)
                 for plane, sub in enumerate((1, 2, 2)):
                     o, p = self.overlap // sub, self.patch // sub
                     for (y, x), value in planes[plane].items():

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nvcodec.model import render
+from nvcodec.model import dot_product, render
 from nvcodec.model.render import axis_weights, coordinates, render_region
 from nvcodec.model.shape import NetworkShape
 from nvcodec.model.siren import SirenRenderer
@@ -17,17 +20,33 @@ from tests.synthetic import DIRECT, UPSAMPLING, random_weights
 from . import reference
 
 
+@pytest.fixture(params=["integer", "float"], autouse=True, scope="module")
+def products(request: pytest.FixtureRequest) -> Iterator[None]:
+    """All tests here run with both kinds of products, where there are both."""
+    if request.param == "integer":
+        if not dot_product.usable():
+            pytest.skip("no integer products on this processor")
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dot_product, "usable", lambda: False)
+        yield
+
+
 def slow(weights: GroupWeights) -> reference.Network:
     layers = [
         reference.LayerWeights(
             weights.tensors[2 * n].tolist(),
-            weights.tensors[2 * n + 1].tolist(),
+            [] if layer.featured else weights.tensors[2 * n + 1].tolist(),
             record.step,
             record.bias_shift,
         )
-        for n, record in enumerate(weights.parameters)
+        for n, (layer, record) in enumerate(
+            zip(weights.shape.layers, weights.parameters, strict=True)
+        )
     ]
-    return reference.Network(**vars(weights.shape), layers=layers)
+    features = weights.tensors[-1].tolist() if weights.shape.features else []
+    return reference.Network(**vars(weights.shape) | {"features": features}, layers=layers)
 
 
 def check(weights: GroupWeights, width: int, height: int, frames: list[int]) -> None:
@@ -39,36 +58,46 @@ def check(weights: GroupWeights, width: int, height: int, frames: list[int]) -> 
             np.testing.assert_array_equal(plane, np.array(rows))
 
 
-HEADS = {"upsampling": (3, 2), "direct": (0, 0)}
+HEADS = {
+    "upsampling": (3, 2, 0),
+    "direct": (0, 0, 0),
+    "upsampling with features": (3, 2, 4),
+    "direct with features": (0, 0, 3),
+}
 
 
 @pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
 @pytest.mark.parametrize("overlap", [0, 2, 4])
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (8, 8), (9, 7), (17, 22)])
-def test_sizes_and_overlaps(head: tuple[int, int], overlap: int, size: tuple[int, int]) -> None:
+def test_sizes_and_overlaps(
+    head: tuple[int, int, int], overlap: int, size: tuple[int, int]
+) -> None:
     shape = NetworkShape(8, overlap, 2, 2, 6, *head)
-    weights = random_weights(shape, None, np.random.default_rng(overlap), 0.5)
+    weights = random_weights(shape, shape.grid(*size), None, np.random.default_rng(overlap), 0.5)
     check(weights, *size, [0, 1] if size[0] < 17 else [1])
 
 
 @pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
 @pytest.mark.parametrize("patch", [4, 6, 10])
 @pytest.mark.parametrize("depth", [1, 3])
-def test_patches_and_depths(head: tuple[int, int], patch: int, depth: int) -> None:
+def test_patches_and_depths(head: tuple[int, int, int], patch: int, depth: int) -> None:
     shape = NetworkShape(patch, patch // 4 * 2, 3, depth, 5, *head)
-    weights = random_weights(shape, None, np.random.default_rng(patch), 0.5)
+    weights = random_weights(shape, shape.grid(13, 11), None, np.random.default_rng(patch), 0.5)
     check(weights, 13, 11, [2])
 
 
 def test_many_frames_and_channels() -> None:
     """The time codes of the last frame and of channels beyond the 18th, whose rate is 1."""
     shape = NetworkShape(4, 0, 32, 1, 4, 20, 3)
-    weights = random_weights(shape, None, np.random.default_rng(4), 0.5)
+    weights = random_weights(shape, shape.grid(5, 4), None, np.random.default_rng(4), 0.5)
     check(weights, 5, 4, [0, 7, 31])
 
 
-def extreme(shape: NetworkShape, seed: int, step: int) -> GroupWeights:
-    """Weights at their greatest magnitude, with sums just below the bound of 4.5."""
+def extreme(shape: NetworkShape, grid: tuple[int, int], seed: int, step: int) -> GroupWeights:
+    """Weights at their greatest magnitude, with sums just below the bound of 4.5.
+
+    Those of the feature layer are too few to come near it.
+    """
     rng = np.random.default_rng(seed)
     records, tensors = [], []
     for number, layer in enumerate(shape.layers):
@@ -79,6 +108,13 @@ def extreme(shape: NetworkShape, seed: int, step: int) -> GroupWeights:
         room = layer.columns
         if number:
             room = ((1 << 24) - 1) // (layer.max_weight * layer.max_input)
+        records.append(LayerParameters(step if number >= shape.depth else 80 + step, 0, 0, 0))
+        if layer.featured:
+            tensors += [
+                matrix.astype(np.int32),
+                (rng.choice([-1, 1], (layer.columns, *grid)) * 127).astype(np.int32),
+            ]
+            continue
         for row in matrix:
             row[rng.permutation(layer.columns)[room:]] = 0
         shift = 20
@@ -88,38 +124,44 @@ def extreme(shape: NetworkShape, seed: int, step: int) -> GroupWeights:
             bias = np.full(layer.rows, rest >> shift)
         else:
             bias = np.full(layer.rows, 32767)
-        records.append(LayerParameters(step if number >= shape.depth else 80 + step, shift, 0, 0))
+        records[-1] = replace(records[-1], bias_shift=shift)
         tensors += [
             matrix.astype(np.int32),
             (bias * rng.choice([-1, 1], layer.rows)).astype(np.int32),
         ]
-    weights = GroupWeights(shape, tuple(records), tuple(tensors))
+    weights = GroupWeights(shape, grid, tuple(records), tuple(tensors))
     check_weights(weights)
-    for number in range(1, len(shape.layers)):
+    for number in range(1, len(shape.layers) - (shape.features > 0)):
         assert row_sums(weights, number).max() > (1 << 24) - 1024
     return weights
 
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("step", [0, 30, 63, 140])
-def test_extreme_weights_of_the_block(seed: int, step: int) -> None:
-    shape = NetworkShape(4, 2, 1, 2, 9, 2, 3)
-    weights = extreme(shape, seed, min(step, 63))
+@pytest.mark.parametrize("features", [0, 255])
+def test_extreme_weights_of_the_block(seed: int, step: int, features: int) -> None:
+    shape = NetworkShape(4, 2, 1, 2, 9, 2, 3, features)
+    weights = extreme(shape, shape.grid(7, 6), seed, min(step, 63))
     if step == 140:
         records = tuple(LayerParameters(143, r.bias_shift, 0, 0) for r in weights.parameters)
-        weights = GroupWeights(shape, records, weights.tensors)
+        weights = replace(weights, parameters=records)
     check(weights, 7, 6, [0])
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_extreme_weights_of_wide_layers(seed: int) -> None:
+@pytest.mark.parametrize("step", [63, 143])
+@pytest.mark.parametrize("features", [0, 255])
+def test_extreme_weights_of_wide_layers(seed: int, step: int, features: int) -> None:
     """1024 weights of 127 on inputs of 127: float32 products are exact to the last unit."""
-    shape = NetworkShape(4, 0, 1, 2, 1024, 0, 0)
-    weights = extreme(shape, seed, 63)
-    xs, ys = coordinates(4), coordinates(4)
-    luma, chroma = SirenRenderer(weights, batch=3).values(xs, ys, [0])
+    shape = NetworkShape(4, 0, 1, 2, 1024, 0, 0, features)
+    weights = extreme(shape, (2, 3), seed, 63)
+    if step == 143:
+        records = tuple(replace(record, step=143) for record in weights.parameters)
+        weights = replace(weights, parameters=records)
+    xs, ys, numbers = coordinates(4), coordinates(4), np.array([5, 0, 3, 3])
+    luma, chroma = SirenRenderer(weights, batch=3).values(xs, ys, numbers, [0])
     inputs = np.stack([xs, ys])
-    for number, record in enumerate(weights.parameters):
+    for number, record in enumerate(weights.parameters[:3]):
         matrix, bias = weights.tensors[2 * number : 2 * number + 2]
         acc = matrix.astype(np.int64) @ inputs
         acc += (bias.astype(np.int64) << record.bias_shift)[:, None]
@@ -128,6 +170,10 @@ def test_extreme_weights_of_wide_layers(seed: int) -> None:
         if number < shape.depth:
             phase = [[reference.rshift(v, 24) % 65536 for v in row] for row in scaled]
             inputs = np.array([[reference.SINE[(v + 32 >> 6) % 1024] for v in r] for r in phase])
+    if features:
+        learned = weights.tensors[-1].reshape(features, -1)[:, numbers].astype(np.int64)
+        more = weights.tensors[-2].astype(np.int64) @ learned
+        scaled = scaled + more.astype(object) * weights.parameters[-1].scale
     values = [[reference.clip(-32768, 32767, reference.rshift(v, 32)) for v in r] for r in scaled]
     by_phase = np.array(values).reshape(6, 2, 2, 4)
     for n in range(4):
@@ -140,8 +186,12 @@ def test_extreme_weights_of_wide_layers(seed: int) -> None:
 
 WIDTH, HEIGHT = 75, 46
 SUBJECTS = {
-    "upsampling": random_weights(UPSAMPLING, None, np.random.default_rng(5), 0.5),
-    "direct": random_weights(DIRECT, None, np.random.default_rng(6), 0.5),
+    "upsampling": random_weights(
+        UPSAMPLING, UPSAMPLING.grid(WIDTH, HEIGHT), None, np.random.default_rng(5), 0.5
+    ),
+    "direct": random_weights(
+        DIRECT, DIRECT.grid(WIDTH, HEIGHT), None, np.random.default_rng(6), 0.5
+    ),
 }
 WHOLE = {
     name: render_region(
@@ -171,12 +221,13 @@ def test_batch_and_threads(name: str, batch: int, threads: int) -> None:
 def test_order_of_patches(name: str) -> None:
     renderer = SirenRenderer(SUBJECTS[name], batch=8)
     ys, xs = (a.ravel() for a in np.meshgrid(coordinates(5), coordinates(9), indexing="ij"))
-    luma, chroma = renderer.values(xs, ys, [1, 0])
+    numbers = np.random.default_rng(6).permutation(xs.size)
+    luma, chroma = renderer.values(xs, ys, numbers, [1, 0])
     order = np.random.default_rng(7).permutation(xs.size)
-    shuffled = renderer.values(xs[order], ys[order], [1, 0])
+    shuffled = renderer.values(xs[order], ys[order], numbers[order], [1, 0])
     np.testing.assert_array_equal(shuffled[0], luma[:, order])
     np.testing.assert_array_equal(shuffled[1], chroma[:, :, order])
-    alone = renderer.values(xs[:1], ys[:1], [1])
+    alone = renderer.values(xs[:1], ys[:1], numbers[:1], [1])
     np.testing.assert_array_equal(alone[0], luma[:1, :1])
     np.testing.assert_array_equal(alone[1], chroma[:1, :, :1])
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from nvcodec.format import CorruptError
 from nvcodec.model.shape import NetworkShape
 
-GOOD = NetworkShape(8, 2, 3, 2, 12, 3, 2)
+GOOD = NetworkShape(8, 2, 3, 2, 12, 3, 2, 5)
 
 
 @st.composite
@@ -26,6 +26,7 @@ def shapes(draw: st.DrawFn) -> NetworkShape:
         width=draw(st.integers(1, 1024)),
         stem_channels=draw(st.integers(1, 64)) if head else 0,
         head_channels=head,
+        features=draw(st.one_of(st.just(0), st.integers(0, 255))),
     )
 
 
@@ -46,7 +47,7 @@ def test_each_rule(field: str, value: int) -> None:
     payload = bytes(
         [fields["patch"], fields["overlap"], fields["group_frames"], fields["depth"]]
         + [fields["width"] & 255, fields["width"] >> 8]
-        + [fields["stem_channels"], fields["head_channels"], *bytes(8)]
+        + [fields["stem_channels"], fields["head_channels"], fields["features"], *bytes(7)]
     )
     with pytest.raises(CorruptError) as error:
         NetworkShape.from_payload(payload)
@@ -57,12 +58,12 @@ def test_each_rule(field: str, value: int) -> None:
 
 def test_payload_size_and_reserved() -> None:
     payload = GOOD.to_payload()
-    assert payload == bytes([8, 2, 3, 2, 12, 0, 3, 2]) + bytes(8)
+    assert payload == bytes([8, 2, 3, 2, 12, 0, 3, 2, 5]) + bytes(7)
     for size in (0, 1, 15, 17, 100):
         with pytest.raises(CorruptError) as error:
             NetworkShape.from_payload((payload + bytes(100))[:size])
         assert error.value.rule == "4.1"
-    for place in range(8, 16):
+    for place in range(9, 16):
         changed = bytearray(payload)
         changed[place] = 1
         with pytest.raises(CorruptError):
@@ -75,9 +76,9 @@ def test_payload_round_trip(shape: NetworkShape) -> None:
     assert NetworkShape.from_payload(shape.to_payload()) == shape
 
 
-@given(shapes())
+@given(shapes(), st.integers(1, 500), st.integers(1, 500))
 @settings(max_examples=100, derandomize=True, deadline=None)
-def test_counts(shape: NetworkShape) -> None:
+def test_counts(shape: NetworkShape, width: int, height: int) -> None:
     """The table of 4.2 and the formulas of 5.8, added up one by one."""
     p, t, c, h = shape.patch, shape.group_frames, shape.stem_channels, shape.head_channels
     g, w = p // 2, shape.width
@@ -85,11 +86,22 @@ def test_counts(shape: NetworkShape) -> None:
     sizes = [(w, 2), *[(w, w)] * (shape.depth - 1), (rows_out, w)]
     if h:
         sizes += [(t * 4 * h, c * 9), (t * 3, h * 9)]
+    weights = sum(rows * columns + rows for rows, columns in sizes)
+    grid = shape.grid(width, height)
+    assert grid == (shape.patches(height), shape.patches(width))
+    f = shape.features
+    if f:
+        sizes.append((rows_out, f))
+        weights += rows_out * f + f * grid[0] * grid[1]
     assert [(layer.rows, layer.columns) for layer in shape.layers] == sizes
-    assert shape.weights == sum(rows * columns + rows for rows, columns in sizes)
+    assert [layer.featured for layer in shape.layers] == [False] * (len(sizes) - (f > 0)) + [
+        True
+    ] * (f > 0)
+    assert shape.weights(grid) == weights
     # Each output of the expanding layer and before is one product per column; the block has,
     # for each frame, 4 H values of C * 9 products at each of G * G places, 3 of H * 9 at P * P.
     products = sum(rows * columns for rows, columns in sizes[: shape.depth + 1])
+    products += rows_out * f
     if h:
         products += t * (g * g * 4 * h * c * 9 + p * p * 3 * h * 9)
     assert shape.multiplications == -(-products // (t * (p - shape.overlap) ** 2))
@@ -104,8 +116,10 @@ def test_kinds_and_bounds() -> None:
         (2, 127, 127, 2**24),
         (3, 2047, 2047, 2**24),
         (3, 2047, 2047, 2**24),
+        (2, 127, 127, 2**24),
     ]
-    assert len(replace(shape, stem_channels=0, head_channels=0).layers) == 4
+    assert len(replace(shape, stem_channels=0, head_channels=0).layers) == 5
+    assert len(replace(shape, features=0).layers) == 6
 
 
 @given(shapes(), st.integers(1, 700), st.data())

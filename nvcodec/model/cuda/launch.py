@@ -1,0 +1,461 @@
+"""Launches of the kernels on tensors of one device: what each takes and gives, and its tiles.
+
+Tensors are contiguous unless said. `count` patches of a batch are rows 0..count-1 of a matrix of
+activations, which has room for whole tiles of patches. All frames of a group and all patches of a
+batch are one launch, and nothing here waits for the device.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from nvcodec.model.cuda import kernels
+
+ROWS, COLUMNS, DEPTH = 128, 64, 64
+"""Tile of a dense layer: patches, rows of weights, and the columns taken at a time."""
+
+CELLS = 128
+"""Tile of a windowed layer: cells."""
+
+OUTPUTS = 16
+"""Rows of the output layer's weights for a frame: 2 x 2 of four planes, three of them used."""
+
+
+def padded(number: int, multiple: int) -> int:
+    """The least multiple that is not below."""
+    return -(-number // multiple) * multiple
+
+
+@dataclass(frozen=True)
+class Patches:
+    """A rectangle of patches, numbered row by row, of a frame of `down` x `across` patches."""
+
+    top: int
+    left: int
+    rows: int
+    columns: int
+    down: int
+    across: int
+
+    @property
+    def count(self) -> int:
+        """Patches of the rectangle."""
+        return self.rows * self.columns
+
+
+@dataclass(frozen=True, eq=False)
+class Dense:
+    """A layer of 8-bit products: int8 weights (rows, pitch) and int32 biases (rows,), both padded.
+
+    `rows` and `columns` are without padding. `scale` is int64 (1,), and so it is everywhere.
+    """
+
+    weights: torch.Tensor
+    biases: torch.Tensor
+    scale: torch.Tensor
+    rows: int
+    columns: int
+
+    @classmethod
+    def of(
+        cls,
+        matrix: npt.NDArray[np.int32],
+        biases: npt.NDArray[np.int64],
+        scale: int,
+        device: torch.device,
+    ) -> Dense:
+        """The layer of a matrix (rows, columns) and its shifted biases."""
+        rows, columns = matrix.shape
+        # A launch may begin at any row: its last tile then ends up to a tile later.
+        room = padded(rows, COLUMNS) + COLUMNS
+        weights = np.zeros((room, padded(columns, DEPTH)), np.int8)
+        weights[:rows, :columns] = matrix
+        shifts = np.zeros(room, np.int32)
+        shifts[:rows] = biases
+        return cls(
+            torch.from_numpy(weights).to(device),
+            torch.from_numpy(shifts).to(device),
+            torch.tensor([scale], device=device),
+            rows,
+            columns,
+        )
+
+    def inputs(self, count: int) -> torch.Tensor:
+        """Room for the inputs of `count` patches: int8 (patches, pitch), patches padded.
+
+        Columns of the padding may hold anything, as their weights are 0.
+        """
+        pitch = self.weights.shape[1]
+        return self.weights.new_empty((padded(count, ROWS), pitch))
+
+
+@dataclass(frozen=True, eq=False)
+class Windowed:
+    """A layer over windows of samples: float16 weights and int32 biases for all frames.
+
+    `weights` is (frames, rows, window, pitch) where pitch >= window * channels: a row of the window
+    is (column, channel). `biases` is (frames, rows). Rows and pitch are padded with zeros.
+    """
+
+    weights: torch.Tensor
+    biases: torch.Tensor
+    scale: torch.Tensor
+    channels: int
+
+    @classmethod
+    def of(
+        cls,
+        windows: npt.NDArray[np.int32],
+        biases: npt.NDArray[np.int64],
+        scale: int,
+        device: torch.device,
+    ) -> Windowed:
+        """The layer of weights (frames, rows, window, window, channels), biases (frames, rows)."""
+        frames, rows, window, _, channels = windows.shape
+        room = padded(rows, max(OUTPUTS, min(64, _power(rows))))
+        weights = np.zeros((frames, room, window, padded(window * channels, 16)), np.float16)
+        weights[:, :rows, :, : window * channels] = windows.reshape(frames, rows, window, -1)
+        shifts = np.zeros((frames, room), np.int32)
+        shifts[:, :rows] = biases
+        return cls(
+            torch.from_numpy(weights).to(device),
+            torch.from_numpy(shifts).to(device),
+            torch.tensor([scale], device=device),
+            channels,
+        )
+
+    @property
+    def tile(self) -> int:
+        """Rows of a tile: the greatest power of two in 16..64 that divides them."""
+        return math.gcd(self.weights.shape[1], 64)
+
+    @property
+    def step(self) -> int:
+        """Columns of a window row that are taken at a time."""
+        return math.gcd(self.weights.shape[3], 64)
+
+
+def _launch(kernel: Any, grid: tuple[int, ...], *arguments: Any, **constants: int) -> None:
+    # Nothing to fuse in integers, but without a choice some versions of Triton warn.
+    kernel[grid](*arguments, **constants, enable_fp_fusion=False)
+
+
+def _power(number: int) -> int:
+    return 1 << (number - 1).bit_length()
+
+
+def _tiles(number: int, tile: int) -> int:
+    return -(-number // tile)
+
+
+def first_layer(
+    weights: torch.Tensor,
+    biases: torch.Tensor,
+    scale: torch.Tensor,
+    sine: torch.Tensor,
+    patches: Patches,
+    first: int,
+    count: int,
+    out: torch.Tensor,
+) -> None:
+    """Sine layer 0 (spec 5.2) of `count` patches of a rectangle from number `first` on.
+
+    Takes int32 weights (width, 2), int64 biases (width,) and SINE as int8. Gives columns
+    0..width-1 of int8 `out` (patches, pitch).
+    """
+    width = weights.shape[0]
+    _launch(
+        kernels.first_layer,
+        (_tiles(count, 16), _tiles(width, 128)),
+        weights,
+        biases,
+        scale,
+        sine,
+        out,
+        first,
+        count,
+        patches.left,
+        patches.top,
+        patches.columns,
+        patches.across,
+        patches.down,
+        WIDTH=width,
+        PITCH=out.shape[1],
+        BLOCK_M=16,
+        BLOCK_N=128,
+    )
+
+
+def sine_layer(
+    layer: Dense, sine: torch.Tensor, inputs: torch.Tensor, count: int, out: torch.Tensor
+) -> None:
+    """A sine layer (spec 5.2): int8 `inputs` to columns 0..rows-1 of int8 `out`."""
+    _launch(
+        kernels.sine_layer,
+        (_tiles(count, ROWS), _tiles(layer.rows, COLUMNS)),
+        inputs,
+        layer.weights,
+        layer.biases,
+        layer.scale,
+        sine,
+        out,
+        count,
+        WIDTH=layer.rows,
+        PITCH=inputs.shape[1],
+        OUT_PITCH=out.shape[1],
+        BLOCK_M=ROWS,
+        BLOCK_N=COLUMNS,
+        BLOCK_K=DEPTH,
+        num_stages=3,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """The feature layer, whose biases are 0, and its inputs: features of the patches at hand."""
+
+    layer: Dense
+    inputs: torch.Tensor
+
+
+def _operands(
+    layer: Dense, inputs: torch.Tensor, learned: Learned | None
+) -> tuple[torch.Tensor, ...]:
+    """What both kernels of the expanding layer take first."""
+    # Without features their place is taken by tensors that nothing reads.
+    more, features = (learned.layer, learned.inputs) if learned else (layer, inputs)
+    return (
+        inputs,
+        layer.weights,
+        layer.biases,
+        layer.scale,
+        features,
+        more.weights,
+        more.scale,
+    )
+
+
+def _pitch(learned: Learned | None) -> int:
+    return learned.inputs.shape[1] if learned else 0
+
+
+def expand_values(
+    layer: Dense,
+    learned: Learned | None,
+    inputs: torch.Tensor,
+    count: int,
+    skip: int,
+    first: int,
+    values: torch.Tensor,
+) -> None:
+    """The expanding layer without upsampling block (spec 5.3): int8 `inputs` to int16 values.
+
+    Gives rows skip.. of the layer, as many as `values` (patches, frames, 6 * G * G) takes, for
+    patches first..first+count-1.
+    """
+    rows = values.shape[1] * values.shape[2]
+    _launch(
+        kernels.expand_values,
+        (_tiles(count, ROWS), _tiles(rows, COLUMNS)),
+        *_operands(layer, inputs, learned),
+        values,
+        first,
+        count,
+        skip,
+        rows,
+        PITCH=inputs.shape[1],
+        LEARNED_PITCH=_pitch(learned),
+        BLOCK_M=ROWS,
+        BLOCK_N=COLUMNS,
+        BLOCK_K=DEPTH,
+        num_stages=3,
+    )
+
+
+def expand_sources(
+    layer: Dense,
+    learned: Learned | None,
+    codes: torch.Tensor,
+    inputs: torch.Tensor,
+    count: int,
+    first_frame: int,
+    sources: torch.Tensor,
+) -> None:
+    """The expanding layer and time codes (spec 5.3, 5.4) for frames first_frame.. of the group.
+
+    Rows of the layer are (gy, gx, c), `codes` is int32 (T, C). Gives `input` of spec 5.4 as float16
+    `sources` (patches, frames, G, G, C) of patches 0..count-1.
+    """
+    _launch(
+        kernels.expand_sources,
+        (_tiles(count, ROWS), _tiles(layer.rows, COLUMNS)),
+        *_operands(layer, inputs, learned),
+        codes,
+        sources,
+        count,
+        first_frame,
+        sources.shape[1],
+        ROWS=layer.rows,
+        CHANNELS=codes.shape[1],
+        PITCH=inputs.shape[1],
+        LEARNED_PITCH=_pitch(learned),
+        BLOCK_M=ROWS,
+        BLOCK_N=COLUMNS,
+        BLOCK_K=DEPTH,
+        num_stages=3,
+    )
+
+
+def hidden_layer(
+    layer: Windowed,
+    gelu: torch.Tensor,
+    sources: torch.Tensor,
+    count: int,
+    first_frame: int,
+    hidden: torch.Tensor,
+) -> None:
+    """The hidden values of spec 5.4, for frames first_frame.. of the group.
+
+    Rows of the layer are (dy, dx, h), windows 3 x 3, `gelu` is GELU as float16. Takes `sources` of
+    `expand_sources`, gives float16 `hidden` (patches, frames, P, P, H).
+    """
+    frames, half = sources.shape[1:3]
+    rows = layer.weights.shape[1]
+    _launch(
+        kernels.hidden_layer,
+        (_tiles(count * half**2, CELLS), rows // layer.tile, frames),
+        sources,
+        layer.weights,
+        layer.biases,
+        layer.scale,
+        gelu,
+        hidden,
+        count,
+        first_frame,
+        frames,
+        HALF=half,
+        CHANNELS=layer.channels,
+        HEADS=hidden.shape[4],
+        ROWS=rows,
+        PITCH=layer.weights.shape[3],
+        BLOCK_M=CELLS,
+        BLOCK_N=layer.tile,
+        BLOCK_K=layer.step,
+    )
+
+
+def output_layer(
+    layer: Windowed,
+    hidden: torch.Tensor,
+    count: int,
+    first_frame: int,
+    first: int,
+    values: torch.Tensor,
+) -> None:
+    """The values of spec 5.4, for frames first_frame.. of the group.
+
+    Rows of the layer are (plane, dy, dx), OUTPUTS of them, windows 4 x 4. Takes `hidden` of
+    `hidden_layer`, gives patches first..first+count-1 of int16 `values` (patches, frames,
+    6 * G * G): luma (P, P), then Cb and Cr (G, G).
+    """
+    frames, half = hidden.shape[1], hidden.shape[2] // 2
+    _launch(
+        kernels.output_layer,
+        (_tiles(count * half**2, CELLS), frames),
+        hidden,
+        layer.weights,
+        layer.biases,
+        layer.scale,
+        values,
+        first,
+        count,
+        first_frame,
+        frames,
+        HALF=half,
+        HEADS=layer.channels,
+        PITCH=layer.weights.shape[3],
+        BLOCK_M=CELLS,
+        BLOCK_K=layer.step,
+    )
+
+
+def blend(
+    values: torch.Tensor,
+    patches: Patches,
+    overlap: int,
+    corner: tuple[int, int],
+    row: int,
+    rows: int,
+    planes: torch.Tensor,
+) -> None:
+    """Blending and rounding (spec 5.5) to rows row..row+rows-1 of planes.
+
+    `planes` is u8 (frames, 1, height, width) for luma or (frames, 2, height, width) for chroma;
+    `corner` is the (row, column) in the plane of the frame of the first sample. `values`
+    (patches, frames, 6 * G * G) are those of `patches`, in order. `overlap` is of luma.
+    """
+    frames, count, height, width = planes.shape
+    size = values.shape[2]
+    half = math.isqrt(size // 6)
+    sub = count
+    _launch(
+        kernels.blend,
+        (_tiles(width, 128), _tiles(rows, 8), frames * count),
+        values,
+        planes,
+        frames,
+        corner[0],
+        corner[1],
+        row,
+        rows,
+        height,
+        width,
+        patches.top,
+        patches.left,
+        patches.columns,
+        patches.down,
+        patches.across,
+        SIDE=2 * half // sub,
+        OVERLAP=overlap // sub,
+        PLANES=count,
+        SKIP=0 if count == 1 else 4 * half**2,
+        SIZE=size,
+        BLOCK_Y=8,
+        BLOCK_X=128,
+    )
+
+
+def filter_axis(
+    source: torch.Tensor, start: torch.Tensor, coefficients: torch.Tensor, vertical: bool
+) -> torch.Tensor:
+    """One pass of spec 6.4 over a plane (rows, columns), whose rows need not be adjacent.
+
+    `start` is int32 (count,), `coefficients` int16 (count, taps): output sample i is made of source
+    samples start[i].. . Gives int16 (rows, count) from u8 along the rows, u8 (count, columns) from
+    int16 along the columns (`vertical`).
+    """
+    count, taps = coefficients.shape
+    rows, columns = (count, source.shape[1]) if vertical else (source.shape[0], count)
+    out = source.new_empty((rows, columns), dtype=torch.uint8 if vertical else torch.int16)
+    _launch(
+        kernels.filter_axis,
+        (_tiles(columns, 128), _tiles(rows, 8)),
+        source,
+        start,
+        coefficients,
+        out,
+        rows,
+        columns,
+        taps,
+        source.stride(0),
+        VERTICAL=vertical,
+        BLOCK_Y=8,
+        BLOCK_X=128,
+    )
+    return out

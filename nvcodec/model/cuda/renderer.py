@@ -1,0 +1,249 @@
+"""Frames and regions of frames from a group's network on one device: weights to planes (spec 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from nvcodec.model.cuda import launch
+from nvcodec.model.cuda.launch import Dense, Learned, Patches, Windowed
+from nvcodec.model.render import bands
+from nvcodec.model.shape import NetworkShape
+from nvcodec.model.siren import GELU, SINE, time_code
+from nvcodec.model.weights import GroupWeights
+from nvcodec.picture import Planes
+
+TensorPlanes = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""u8 tensors of the shapes of `Planes`, on the device that rendered them."""
+
+_VALUE_BYTES = 1 << 29
+"""Bytes of patch values that are held at once, but for two rows of patches at least."""
+
+_SCRATCH_BYTES = 1 << 28
+"""Bytes of activations that are held at once, but for one patch at least."""
+
+
+class CudaRenderer:
+    """Renders one group's network; the same samples as `render_region`.
+
+    `weights` shall keep spec 4.3 to 4.5. `batch` (patches evaluated at once, None for as many as
+    fit) changes speed and memory only.
+    """
+
+    def __init__(
+        self, weights: GroupWeights, device: torch.device, batch: int | None = None
+    ) -> None:
+        shape, depth = weights.shape, weights.shape.depth
+        self.shape = shape
+        self._device = device
+        self._batch = batch
+        self._sine, self._gelu = tables(device)
+        scales = [record.scale for record in weights.parameters]
+        biases = [weights.shifted_bias(number) for number in range(len(scales))]
+        matrices = weights.tensors[::2]
+        self._first = (
+            torch.from_numpy(matrices[0].astype(np.int32)).to(device),
+            torch.from_numpy(biases[0]).to(device),
+            torch.tensor([scales[0]], device=device),
+        )
+        self._layers = [
+            Dense.of(matrices[number], biases[number], scales[number], device)
+            for number in range(1, depth)
+        ]
+        order = _row_order(shape)
+        self._expand = Dense.of(matrices[depth][order], biases[depth][order], scales[depth], device)
+        if shape.features:
+            self._learned = Dense.of(matrices[-1][order], biases[-1], scales[-1], device)
+            features = weights.tensors[-1].transpose(1, 2, 0).astype(np.int8)
+            self._features = torch.from_numpy(features).to(device)
+        if shape.head_channels:
+            self._codes = time_codes(shape, device)
+            self._hidden = hidden_layer(
+                shape, matrices[depth + 1], biases[depth + 1], scales[depth + 1], device
+            )
+            self._output = output_layer(
+                shape, matrices[depth + 2], biases[depth + 2], scales[depth + 2], device
+            )
+
+    def pictures(
+        self,
+        width: int,
+        height: int,
+        frames: Sequence[int],
+        region: tuple[int, int, int, int] | None = None,
+    ) -> list[TensorPlanes]:
+        """Render frames (numbers within the group) of a video of width x height luma samples.
+
+        `region` is (x0, y0, x1, y1) in luma samples with even x0, y0, None for the whole frame.
+        Returns u8 planes as `render_region` does. All frames between the first and the last of
+        `frames` are computed. Does not wait for the device.
+
+        Raises ValueError when a frame number is not in 0..T-1.
+        """
+        shape = self.shape
+        if not all(0 <= frame < shape.group_frames for frame in frames):
+            raise ValueError(f"frames {list(frames)} are not all in 0..{shape.group_frames - 1}")
+        if not frames:
+            return []
+        first, count = min(frames), max(frames) - min(frames) + 1
+        x0, y0, x1, y1 = region or (0, 0, width, height)
+        half = -(-y1 // 2) - y0 // 2, -(-x1 // 2) - x0 // 2
+        luma = self._empty(torch.uint8, count, 1, y1 - y0, x1 - x0)
+        chroma = self._empty(torch.uint8, count, 2, *half)
+        left, right = shape.patches_covering(x0, x1, width)
+        row_bytes = (right - left) * count * 3 * shape.patch**2
+        for start, stop in bands(shape, y0, y1, _VALUE_BYTES // row_bytes):
+            top, bottom = shape.patches_covering(start, stop, height)
+            patches = Patches(
+                top, left, bottom - top, right - left, shape.patches(height), shape.patches(width)
+            )
+            values = self._values(patches, first, count)
+            for sub, planes in ((1, luma), (2, chroma)):
+                launch.blend(
+                    values,
+                    patches,
+                    shape.overlap,
+                    (start // sub, x0 // sub),
+                    (start - y0) // sub,
+                    -(-(stop - start) // sub),
+                    planes,
+                )
+        return [
+            (luma[frame - first, 0], chroma[frame - first, 0], chroma[frame - first, 1])
+            for frame in frames
+        ]
+
+    def _empty(self, dtype: torch.dtype, *size: int) -> torch.Tensor:
+        return torch.empty(size, dtype=dtype, device=self._device)
+
+    def _values(self, patches: Patches, first_frame: int, frames: int) -> torch.Tensor:
+        """Values of patches in 1/16 sample: int16 (patches, frames, 6 * G * G)."""
+        shape, half = self.shape, self.shape.half
+        area, channels, heads = half**2, shape.stem_channels, shape.head_channels
+        layers = [*self._layers, self._expand]
+        pitches = [layer.weights.shape[1] for layer in layers]
+        each = sum(pitches) + shape.features + 2 * frames * area * (channels + 4 * heads)
+        batch = min(patches.count, max(1, _SCRATCH_BYTES // each), self._batch or patches.count)
+
+        values = self._empty(torch.int16, patches.count, frames, 6 * area)
+        activations = [layer.inputs(batch) for layer in layers]
+        if heads:
+            sources = self._empty(torch.float16, batch, frames, half, half, channels)
+            hidden = self._empty(torch.float16, batch, frames, 2 * half, 2 * half, heads)
+        learned = None
+        if shape.features:
+            learned = Learned(self._learned, self._learned.inputs(batch))
+            rows = slice(patches.top, patches.top + patches.rows)
+            columns = slice(patches.left, patches.left + patches.columns)
+            features = self._features[rows, columns].reshape(patches.count, shape.features)
+        for first in range(0, patches.count, batch):
+            count = min(batch, patches.count - first)
+            launch.first_layer(*self._first, self._sine, patches, first, count, activations[0])
+            for layer, inputs, outputs in zip(
+                self._layers, activations[:-1], activations[1:], strict=True
+            ):
+                launch.sine_layer(layer, self._sine, inputs, count, outputs)
+            inputs = activations[-1]
+            if learned is not None:
+                part = features[first : first + count]
+                learned.inputs[:count, : shape.features] = part
+            if heads:
+                launch.expand_sources(
+                    self._expand, learned, self._codes, inputs, count, first_frame, sources
+                )
+                launch.hidden_layer(self._hidden, self._gelu, sources, count, first_frame, hidden)
+                launch.output_layer(self._output, hidden, count, first_frame, first, values)
+            else:
+                skip = first_frame * 6 * area
+                launch.expand_values(self._expand, learned, inputs, count, skip, first, values)
+        return values
+
+
+@lru_cache
+def tables(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """SINE as int8 and GELU as float16, both exact."""
+    return (
+        torch.from_numpy(SINE.astype(np.int8)).to(device),
+        torch.from_numpy(GELU.astype(np.float16)).to(device),
+    )
+
+
+@lru_cache
+def time_codes(shape: NetworkShape, device: torch.device) -> torch.Tensor:
+    """TimeCode of spec 5.4: int32 (T, C)."""
+    frames, channels = range(shape.group_frames), range(shape.stem_channels)
+    codes = [[time_code(t, c) for c in channels] for t in frames]
+    return torch.tensor(codes, dtype=torch.int32, device=device)
+
+
+@lru_cache
+def _row_order(shape: NetworkShape) -> npt.NDArray[np.int64]:
+    """Rows of the expanding layer in the order of what the kernels make of them.
+
+    That is (gy, gx, c) where there is an upsampling block, else the values of each frame: luma
+    (y, x), Cb and Cr (gy, gx).
+    """
+    half, frames = shape.half, shape.group_frames
+    rows = np.arange(shape.layers[shape.depth].rows)
+    if shape.head_channels:
+        return rows.reshape(-1, half, half).transpose(1, 2, 0).ravel()
+    phases = rows.reshape(frames, 6, half, half)
+    luma = phases[:, :4].reshape(frames, 2, 2, half, half).transpose(0, 3, 1, 4, 2)
+    return np.hstack([luma.reshape(frames, -1), phases[:, 4:].reshape(frames, -1)]).ravel()
+
+
+def hidden_layer(
+    shape: NetworkShape,
+    matrix: npt.NDArray[np.int32],
+    biases: npt.NDArray[np.int64],
+    scale: int,
+    device: torch.device,
+) -> Windowed:
+    """Layer depth+1 of spec 4.2 with rows (dy, dx, h) and windows (ky, kx, c) of each frame."""
+    t, c, h = shape.group_frames, shape.stem_channels, shape.head_channels
+    windows = matrix.reshape(t, h, 2, 2, c, 3, 3).transpose(0, 2, 3, 1, 5, 6, 4)
+    shifts = biases.reshape(t, h, 4).transpose(0, 2, 1)
+    return Windowed.of(windows.reshape(t, 4 * h, 3, 3, c), shifts.reshape(t, 4 * h), scale, device)
+
+
+def output_layer(
+    shape: NetworkShape,
+    matrix: npt.NDArray[np.int32],
+    biases: npt.NDArray[np.int64],
+    scale: int,
+    device: torch.device,
+) -> Windowed:
+    """Layer depth+2 of spec 4.2 with rows (plane, dy, dx), whose 3 x 3 taps lie in 4 x 4 windows.
+
+    The fourth plane has weights of 0.
+    """
+    t, h = shape.group_frames, shape.head_channels
+    taps = matrix.reshape(t, 3, h, 3, 3).transpose(0, 1, 3, 4, 2)
+    windows = np.zeros((t, 4, 2, 2, 4, 4, h), np.int32)
+    for dy in range(2):
+        for dx in range(2):
+            windows[:, :3, dy, dx, dy : dy + 3, dx : dx + 3] = taps
+    shifts = np.zeros((t, 4, 4), np.int64)
+    shifts[:, :3] = biases.reshape(t, 3, 1)
+    return Windowed.of(windows.reshape(t, 16, 4, 4, h), shifts.reshape(t, 16), scale, device)
+
+
+def to_host(pictures: Sequence[TensorPlanes]) -> list[Planes]:
+    """Copies in the host's memory, through pinned memory; waits for the device once."""
+    staged = [
+        tuple(
+            torch.empty(plane.shape, dtype=plane.dtype, pin_memory=plane.is_cuda).copy_(
+                plane, non_blocking=True
+            )
+            for plane in planes
+        )
+        for planes in pictures
+    ]
+    if any(plane.is_cuda for planes in pictures for plane in planes):
+        torch.cuda.current_stream(pictures[0][0].device).synchronize()
+    # Frames may be kept for long: pinned memory, which the system cannot move, is not for that.
+    return [(y.numpy().copy(), b.numpy().copy(), r.numpy().copy()) for y, b, r in staged]

@@ -1,0 +1,56 @@
+"""Rendered frames at other sizes and regions, on the device that rendered them (spec 6)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+
+from nvcodec.model.cuda import launch
+from nvcodec.model.cuda.renderer import TensorPlanes
+from nvcodec.model.resample import AxisPlan, View, axis_plans
+
+
+def resample(
+    planes: TensorPlanes,
+    origin: tuple[int, int],
+    source_width: int,
+    source_height: int,
+    view: View,
+    chroma_location: int,
+) -> TensorPlanes:
+    """Return the planes Y, Cb, Cr of `view` from those of its `source_region`.
+
+    As `nvcodec.model.resample.resample`, with u8 tensors. Planes at the source's size are slices,
+    which share memory with `planes`.
+    """
+    x, y = origin
+    across, down, chroma_across, chroma_down = axis_plans(
+        view, source_width, source_height, chroma_location
+    )
+    native = view.is_native(source_width, source_height)
+    luma, cb, cr = planes
+    return (
+        _plane(luma, x, y, across, down, native),
+        _plane(cb, x // 2, y // 2, chroma_across, chroma_down, native),
+        _plane(cr, x // 2, y // 2, chroma_across, chroma_down, native),
+    )
+
+
+def _plane(
+    plane: torch.Tensor, x: int, y: int, across: AxisPlan, down: AxisPlan, native: bool
+) -> torch.Tensor:
+    needed = plane[down.low - y : down.high - y, across.low - x : across.high - x]
+    if native:
+        return needed
+    mid = launch.filter_axis(needed, *_uploaded(across, plane.device), vertical=False)
+    return launch.filter_axis(mid, *_uploaded(down, plane.device), vertical=True)
+
+
+@lru_cache(maxsize=64)
+def _uploaded(plan: AxisPlan, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """The tables of a plan on the device; plans are kept and compared by identity."""
+    return (
+        torch.from_numpy(plan.start).to(device),
+        torch.from_numpy(plan.coefficients).to(device),
+    )

@@ -1,0 +1,137 @@
+"""Decoding on a CUDA device: what it says without one, and its frames in Triton's interpreter."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from nvcodec.cli.outcome import ExitCode
+from nvcodec.decode import decoder as decoding
+from nvcodec.decode.decoder import Decoder
+from nvcodec.decode.executor import make_executor
+from nvcodec.format import UnsupportedError, VerificationError
+from nvcodec.picture import Planes
+from tests.decode.samples import cut, rebuild, same, sample
+
+Opened = Callable[..., Decoder]
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
+    """Makes decoders whose device is the interpreter: a `CudaExecutor` with tensors on the host."""
+    pytest.importorskip("triton", reason="Triton is not installed")
+    from nvcodec.decode.cuda import CudaExecutor
+
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "device", lambda _: contextlib.nullcontext())
+
+    def make(_: str, __: int | None, batch: int | None, tensors: bool) -> CudaExecutor:
+        executor = CudaExecutor(batch, tensors)
+        executor._device = torch.device("cpu")
+        return executor
+
+    monkeypatch.setattr(decoding, "make_executor", make)
+
+    def decoder(data: bytes, **options: bool) -> Decoder:
+        return Decoder(io.BytesIO(data), device="cuda", **options)
+
+    return decoder
+
+
+def arrays(planes: Planes) -> Planes:
+    assert all(isinstance(plane, torch.Tensor) and plane.dtype == torch.uint8 for plane in planes)
+    return tuple(plane.numpy() for plane in planes)
+
+
+@pytest.mark.parametrize("name", ["upsampling", "direct"])
+def test_frames(name: str, opened: Opened) -> None:
+    data, pictures = sample(name)
+    frames = list(opened(data).frames(count=4))
+    for frame, planes in zip(frames, pictures[:4], strict=True):
+        assert all(isinstance(plane, np.ndarray) for plane in frame.planes)
+        assert same(frame.planes, planes)
+
+
+@pytest.mark.parametrize("verify", [False, True])
+def test_tensors(verify: bool, opened: Opened) -> None:
+    data, pictures = sample("upsampling")
+    frames = list(opened(data, tensors=True).frames(start=1, count=4, verify=verify))
+    for frame, planes in zip(frames, pictures[1:5], strict=True):
+        assert (frame.height, frame.width) == planes[0].shape
+        assert same(arrays(frame.planes), planes)
+
+
+def test_tensors_of_a_view(opened: Opened) -> None:
+    data, pictures = sample("direct")
+    crop = (5, 9, 4, 2)
+    decoder, reference = opened(data, tensors=True), Decoder(io.BytesIO(data))
+    assert same(arrays(decoder.render(3, crop=crop).planes), cut(pictures[3], crop))
+    for size in [(40, 21), (7, 62)]:
+        expected = reference.render(3, size=size, crop=(7, 6, 0, 2))
+        assert same(arrays(decoder.render(3, size=size, crop=(7, 6, 0, 2)).planes), expected.planes)
+
+
+def test_checksums_of_tensors_are_checked_on_demand(opened: Opened) -> None:
+    from dataclasses import replace
+
+    data, pictures = sample("direct")
+    wrong = rebuild(data, lambda k, group: replace(group, crc=group.crc ^ 1) if k == 0 else group)
+    decoder = opened(wrong, tensors=True)
+    assert same(arrays(next(decoder.frames()).planes), pictures[0])
+    with pytest.raises(VerificationError):
+        next(decoder.frames(verify=True))
+    with pytest.raises(VerificationError):
+        next(opened(wrong).frames())
+
+
+def test_tensors_are_for_cuda() -> None:
+    with pytest.raises(ValueError, match="cuda"):
+        Decoder(io.BytesIO(sample("direct")[0]), tensors=True)
+
+
+def test_no_triton(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setitem(sys.modules, "triton", None)
+    for name in [name for name in sys.modules if name.startswith("nvcodec.model.cuda")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delitem(sys.modules, "nvcodec.decode.cuda", raising=False)
+    with pytest.raises(UnsupportedError, match="pip install"):
+        make_executor("cuda", None, None, tensors=False)
+
+
+WITHOUT = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+
+
+@WITHOUT
+def test_the_check_of_a_device_says_that_there_is_none() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "tools.gpu_check"],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.returncode == ExitCode.UNSUPPORTED
+    assert "no CUDA device" in result.stderr
+    assert "nothing was checked" in result.stderr
+
+
+@WITHOUT
+def test_no_device(tmp_path: Path) -> None:
+    data = sample("direct")[0]
+    with pytest.raises(UnsupportedError, match="no CUDA device"):
+        Decoder(io.BytesIO(data), device="cuda")
+    path = tmp_path / "a.nrv"
+    path.write_bytes(data)
+    command = [sys.executable, "-m", "nvcodec", "nvdec", "--device", "cuda", str(path), "null"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert result.returncode == ExitCode.UNSUPPORTED
+    assert result.stderr == "nvdec: device cuda: no CUDA device is available; use cpu\n"

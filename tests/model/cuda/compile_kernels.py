@@ -1,0 +1,113 @@
+"""Compiles every kernel as a rendering of given networks launches it, without a device.
+
+    python -m tests.model.cuda.compile_kernels 80 90
+
+Prints a line for each kernel and compute capability. Nothing is computed: a launch only leaves its
+arguments, from which the kernel is compiled as Triton would at its first launch.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import Any
+
+import torch
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+from nvcodec.encode.settings import PAPER_SHAPE, network_shape
+from nvcodec.model.cuda import kernels
+from nvcodec.model.cuda.renderer import CudaRenderer
+from nvcodec.model.cuda.resample import resample
+from nvcodec.model.resample import View
+from nvcodec.model.shape import NetworkShape
+from nvcodec.model.weights import GroupWeights, LayerParameters, default_weights
+from tests.synthetic import DIRECT
+
+SHAPES = [
+    PAPER_SHAPE,
+    replace(PAPER_SHAPE, features=8),
+    network_shape("auto", 30.0, 640, 360),
+    DIRECT,
+]
+KERNELS = {
+    name: kernel
+    for name, kernel in vars(kernels).items()
+    if isinstance(kernel, triton.JITFunction) and not name.startswith("_")
+}
+OPTIONS = ("num_warps", "num_stages", "enable_fp_fusion")
+TYPES = {
+    torch.int8: "*i8",
+    torch.uint8: "*u8",
+    torch.int16: "*i16",
+    torch.int32: "*i32",
+    torch.int64: "*i64",
+    torch.float16: "*fp16",
+}
+
+
+class Recorder:
+    """Stands for a kernel and keeps what it is launched with."""
+
+    def __init__(self, kernel: Any) -> None:
+        self.kernel = kernel
+        self.launches: dict[str, tuple[ASTSource, dict[str, int]]] = {}
+
+    def __getitem__(self, grid: tuple[int, ...]) -> Any:
+        assert all(0 < size < (1 << 31 if axis == 0 else 1 << 16) for axis, size in enumerate(grid))
+        return self.record
+
+    def record(self, *args: Any, **named: Any) -> None:
+        params = self.kernel.params
+        values = dict(zip((param.name for param in params), args, strict=False))
+        options = {name: named.pop(name) for name in OPTIONS if name in named}
+        values |= named
+        signature, constants, attributes = {}, {}, {}
+        for param in params:
+            value = values.pop(param.name)
+            tensor = isinstance(value, torch.Tensor)
+            one = not tensor and not param.do_not_specialize and value == 1
+            if param.is_constexpr or one:
+                signature[param.name], constants[param.name] = "constexpr", value
+                continue
+            signature[param.name] = TYPES[value.dtype] if tensor else "i32"
+            # Devices' allocations are aligned, the host's need not be.
+            if tensor or (value % 16 == 0 and not param.do_not_specialize):
+                attributes[param.num,] = [["tt.divisibility", 16]]
+        assert not values, f"{self.kernel.__name__}: unknown arguments {list(values)}"
+        source = ASTSource(self.kernel, signature, constants, attributes)
+        self.launches[source.hash()] = source, options
+
+
+def record(shape: NetworkShape) -> dict[str, Recorder]:
+    """The launches of a rendering and of a resampling."""
+    recorders = {name: Recorder(kernel) for name, kernel in KERNELS.items()}
+    for name, recorder in recorders.items():
+        setattr(kernels, name, recorder)
+    width, height = 5 * shape.patch, 3 * shape.patch
+    grid = shape.grid(width, height)
+    parameters = (LayerParameters(60, 0, 100, 100),) * len(shape.layers)
+    weights = GroupWeights(shape, grid, parameters, default_weights(shape, grid, parameters))
+    renderer = CudaRenderer(weights, torch.device("cpu"))
+    (planes,) = renderer.pictures(width, height, [1])
+    view = View.of(width, height, (2 * width, 2 * height), None)
+    resample(planes, (0, 0), width, height, view, 0)
+    return recorders
+
+
+def main() -> None:
+    """Compile for the capabilities of the command line."""
+    for shape in SHAPES:
+        for name, recorder in record(shape).items():
+            for source, options in recorder.launches.values():
+                for capability in map(int, sys.argv[1:]):
+                    target = GPUTarget("cuda", capability, 32)
+                    built = triton.compile(source, target=target, options=options)
+                    cubin, ptx = built.asm["cubin"], built.asm["ptx"]
+                    print(name, capability, len(cubin), len(ptx), flush=True)
+
+
+if __name__ == "__main__":
+    main()

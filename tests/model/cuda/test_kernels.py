@@ -1,0 +1,108 @@
+"""Each kernel, in Triton's interpreter, against NumPy; the test of a device finds errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nvcodec.format import UnsupportedError
+from nvcodec.model.shape import NetworkShape
+from tests.synthetic import DIRECT, UPSAMPLING
+
+pytest.importorskip("triton", reason="Triton is not installed")
+
+from nvcodec.model.cuda import check, launch
+from nvcodec.model.cuda.check import CHECKS, require_equal, used_by
+
+CPU = torch.device("cpu")
+
+
+@st.composite
+def shapes(draw: st.DrawFn) -> NetworkShape:
+    half = draw(st.integers(2, 5))
+    head = draw(st.one_of(st.just((0, 0)), st.tuples(st.integers(1, 20), st.integers(1, 17))))
+    return NetworkShape(
+        2 * half,
+        2 * draw(st.integers(0, half // 2)),
+        draw(st.integers(1, 32)),
+        draw(st.integers(1, 3)),
+        draw(st.one_of(st.integers(1, 150), st.just(1024))),
+        *head,
+        draw(st.one_of(st.just(0), st.integers(1, 255))),
+    )
+
+
+def compare(name: str, shape: NetworkShape, seed: int, exact: bool) -> None:
+    got, expected = CHECKS[name](shape, CPU, np.random.default_rng(seed), exact)
+    np.testing.assert_array_equal(got, expected)
+
+
+@given(shapes(), st.data(), st.integers(0, 2**32), st.booleans())
+@settings(max_examples=50, derandomize=True, deadline=None)
+def test_random_shapes(shape: NetworkShape, data: st.DataObject, seed: int, exact: bool) -> None:
+    compare(data.draw(st.sampled_from(used_by(shape))), shape, seed, exact)
+
+
+LARGEST = {
+    "upsampling": NetworkShape(8, 4, 2, 2, 1024, 64, 64),
+    "direct": NetworkShape(16, 2, 1, 2, 1024, 0, 0),
+    "patch": NetworkShape(64, 32, 1, 1, 3, 2, 1, 255),
+}
+
+
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("shape", LARGEST.values(), ids=LARGEST)
+def test_great_shapes(shape: NetworkShape, exact: bool) -> None:
+    for name in used_by(shape):
+        compare(name, shape, 1, exact)
+
+
+@pytest.mark.parametrize("columns", [1, 63, 64, 65, 200, 1030])
+def test_any_number_of_inputs_of_the_expanding_layer(columns: int) -> None:
+    rng = np.random.default_rng(columns)
+    layer, inputs, acc = check.dense(rng, (54, columns), 130, CPU, 1 << 32)
+    values = torch.zeros((130, 1, 54), dtype=torch.int16)
+    launch.expand_values(layer, None, inputs, 130, 0, 0, values)
+    np.testing.assert_array_equal(values[:, 0].numpy(), np.clip(acc, -32768, 32767))
+    assert (np.abs(acc) < 32768).sum() > 40
+
+
+@pytest.mark.parametrize("shape", [UPSAMPLING, DIRECT])
+def test_a_device_that_computes_exactly_passes(shape: NetworkShape) -> None:
+    require_equal.__wrapped__(shape, CPU)
+
+
+WRONG = {
+    "a sum rounded to 23 bits": lambda sums: np.where(
+        np.abs(sums) >= 1 << 23, np.trunc(sums / 2) * 2, sums
+    ),
+    "a sum off by one above 2^22": lambda sums: sums + (np.abs(sums) > 1 << 22),
+    "a bias of rounding": lambda sums: sums + 1,
+}
+
+
+@pytest.mark.parametrize("kind", ["float32", "int32"])
+@pytest.mark.parametrize("error", WRONG.values(), ids=WRONG)
+def test_a_device_that_does_not_fails(
+    error: Any, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from triton.runtime.interpreter import InterpreterBuilder, TensorHandle
+
+    right = InterpreterBuilder.create_dot
+
+    def wrong(self: Any, a: Any, b: Any, acc: Any, *options: Any) -> Any:
+        result = right(self, a, b, acc, *options)
+        if result.data.dtype != kind:
+            return result
+        return TensorHandle(error(result.data).astype(kind), result.dtype.scalar)
+
+    monkeypatch.setattr(InterpreterBuilder, "create_dot", wrong)
+    # The paper's layers, whose sums come near the bound in many ways.
+    shape = NetworkShape(8, 0, 3, 2, 1024, 16, 8)
+    with pytest.raises(UnsupportedError, match="does not compute exactly"):
+        require_equal.__wrapped__(shape, CPU)

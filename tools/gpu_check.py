@@ -1,0 +1,209 @@
+"""Checks and times rendering on the CUDA device of this machine.
+
+    python -m tools.gpu_check [--size WIDTHxHEIGHT]... [--peak TOPS] [--seeds N]
+
+Every kernel is compared with NumPy, groups of random weights with the CPU, byte for byte, and a
+tiny clip is encoded and decoded on the device. Times are of whole groups, with frames left on the
+device and with frames copied to the host; `load` is the upload of a group's weights. The share is
+of the device's dense 8-bit peak, counting the multiplications of spec 5.8 as two operations each.
+
+Exit codes: 0 all equal, 4 no CUDA device or no Triton here, 5 something differs.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import time
+from dataclasses import replace
+from fractions import Fraction
+
+import click
+import numpy as np
+import torch
+
+import nvcodec
+from nvcodec.cli.outcome import ExitCode
+from nvcodec.encode.settings import PAPER_SHAPE, network_shape
+from nvcodec.format import UnsupportedError
+from nvcodec.media.y4m import Y4mWriter
+from nvcodec.model.render import render_region
+from nvcodec.model.shape import NetworkShape
+from nvcodec.model.siren import SirenRenderer
+from nvcodec.picture import Planes
+from tools.decode_bench import random_weights
+
+PEAKS = {
+    "H200": 1979.0,
+    "H100 PCIe": 1513.0,
+    "H100 NVL": 1671.0,
+    "H100": 1979.0,
+    "A100": 624.0,
+}
+"""Dense 8-bit peaks in 10^12 operations a second, from the vendor's data sheets."""
+
+SECONDS = 1.0
+
+
+def peak_of(device: str) -> float | None:
+    """The peak of a device's name, if it is known."""
+    return next((peak for name, peak in PEAKS.items() if name in device), None)
+
+
+def same(a: list[Planes], b: list[Planes]) -> bool:
+    return all(
+        np.array_equal(x, y)
+        for left, right in zip(a, b, strict=True)
+        for x, y in zip(left, right, strict=True)
+    )
+
+
+def check_kernels(device: torch.device, seeds: int) -> bool:
+    """Compare every kernel with NumPy; prints one line for each."""
+    from nvcodec.model.cuda.check import CHECKS, used_by
+
+    shapes = [
+        PAPER_SHAPE,
+        network_shape("auto", 30.0, 1920, 1080),
+        replace(PAPER_SHAPE, patch=18, overlap=8, width=1024, stem_channels=5, head_channels=9),
+        NetworkShape(64, 32, 2, 1, 33, 64, 64, 16),
+        NetworkShape(16, 4, 3, 3, 200, 0, 0, 3),
+    ]
+    equal = True
+    for name, check in CHECKS.items():
+        wrong = []
+        cases = [
+            (shape, seed, exact)
+            for shape in shapes
+            if name in used_by(shape)
+            for seed in range(seeds)
+            for exact in (True, False)
+        ]
+        for shape, seed, exact in cases:
+            got, expected = check(shape, device, np.random.default_rng(seed), exact)
+            if not np.array_equal(got, expected):
+                wrong.append(f"{shape} seed {seed} exact {exact}: {np.sum(got != expected)} differ")
+        click.echo(f"kernel {name:15} {len(cases):3} cases  {'DIFFERS' if wrong else 'equal'}")
+        for line in wrong[:3]:
+            click.echo(f"  {line}")
+        equal = equal and not wrong
+    return equal
+
+
+def check_network(
+    name: str, shape: NetworkShape, size: tuple[int, int], device: torch.device, peak: float | None
+) -> bool:
+    """Compare a group with the CPU and time it; prints one line."""
+    from nvcodec.model.cuda.renderer import CudaRenderer, to_host
+
+    width, height = size
+    weights = random_weights(shape, shape.grid(width, height))
+    frames = range(shape.group_frames)
+    on_cpu = SirenRenderer(weights, os.cpu_count() or 1)
+    renderer = CudaRenderer(weights, device)
+    expected = render_region(on_cpu, width, height, frames)
+    equal = same(to_host(renderer.pictures(width, height, frames)), expected)
+
+    def per_second(copied: bool) -> float:
+        torch.cuda.synchronize(device)
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        groups, limit = 0, time.perf_counter() + SECONDS
+        start.record()
+        while time.perf_counter() < limit:
+            pictures = renderer.pictures(width, height, frames)
+            if copied:
+                to_host(pictures)
+            groups += 1
+            # Not more than some groups ahead: what is queued would hold memory.
+            if groups % 8 == 0:
+                torch.cuda.synchronize(device)
+        end.record()
+        torch.cuda.synchronize(device)
+        return groups * len(frames) * 1000 / start.elapsed_time(end)
+
+    per_second(False)
+    left, copied = per_second(False), per_second(True)
+    torch.cuda.synchronize(device)
+    begin = time.perf_counter()
+    for _ in range(5):
+        CudaRenderer(weights, device)
+    torch.cuda.synchronize(device)
+    load = (time.perf_counter() - begin) * 1000 / 5
+    share = "?"
+    if peak is not None:
+        operations = 2 * shape.multiplications * width * height * left
+        share = f"{100 * operations / (peak * 1e12):.2f} %"
+    click.echo(
+        f"{name:8} {width}x{height:<5} {left:9.1f} {copied:9.1f} {load:8.2f}  {share:>8}"
+        f"  {'equal' if equal else 'DIFFERS'}"
+    )
+    return equal
+
+
+def check_training() -> bool:
+    """Encode and decode three frames on the device; prints one line."""
+    rng = np.random.default_rng(0)
+    source, file = io.BytesIO(), io.BytesIO()
+    writer = Y4mWriter(source, 64, 64, Fraction(25), Fraction(1), 0, 0)
+    y, x = np.mgrid[:64, :64]
+    for k in range(3):
+        luma = np.clip(128 + 90 * np.sin((x + 2 * k) / 9) * np.cos(y / 7), 0, 255)
+        chroma = rng.integers(120, 136, (2, 32, 32))
+        writer.write((luma.astype(np.uint8), *chroma.astype(np.uint8)))
+    source.seek(0)
+    result = nvcodec.encode(source, file, preset="fast", group_size=3, device="cuda")
+    decoded = []
+    for device, tensors in (("cpu", False), ("cuda", False), ("cuda", True)):
+        file.seek(0)
+        with nvcodec.Decoder(file, device=device, tensors=tensors) as decoder:
+            frames = [frame.planes for frame in decoder.frames(verify=True)]
+        if tensors:
+            frames = [tuple(plane.cpu().numpy() for plane in planes) for planes in frames]
+        decoded.append(frames)
+    equal = same(decoded[0], decoded[1]) and same(decoded[0], decoded[2])
+    click.echo(
+        f"training  3 frames of 64x64, {result.bytes} bytes, {result.seconds:.1f} s,"
+        f" decoded {'equal' if equal else 'DIFFERENT'}"
+    )
+    return equal
+
+
+@click.command(help=__doc__)
+@click.option(
+    "--size",
+    "sizes",
+    multiple=True,
+    default=["1280x720", "1920x1080", "3840x2160"],
+    show_default=True,
+)
+@click.option("--peak", type=float, help="Dense 8-bit peak in TOPS.  [default: by device name]")
+@click.option("--seeds", type=click.IntRange(min=1), default=5, show_default=True)
+def main(sizes: tuple[str, ...], peak: float | None, seeds: int) -> None:
+    try:
+        from nvcodec.decode.executor import make_executor
+
+        make_executor("cuda", None, None, tensors=False)
+    except UnsupportedError as error:
+        click.echo(f"gpu_check: {error}; nothing was checked", err=True)
+        sys.exit(ExitCode.UNSUPPORTED)
+    import triton
+
+    device = torch.device("cuda", torch.cuda.current_device())
+    name = torch.cuda.get_device_name(device)
+    peak = peak or peak_of(name)
+    click.echo(f"{name}, torch {torch.__version__}, triton {triton.__version__}, peak {peak} TOPS")
+    equal = check_kernels(device, seeds)
+    click.echo("network  size      fps device  fps host  load ms     share  bytes")
+    for size in sizes:
+        width, height = map(int, size.split("x"))
+        networks = {"paper": PAPER_SHAPE, "default": network_shape("auto", 30.0, width, height)}
+        for label, shape in networks.items():
+            equal = check_network(label, shape, (width, height), device, peak) and equal
+    equal = check_training() and equal
+    click.echo("all equal" if equal else "something DIFFERS")
+    sys.exit(ExitCode.OK if equal else ExitCode.VERIFICATION)
+
+
+if __name__ == "__main__":
+    main()
