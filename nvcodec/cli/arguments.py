@@ -40,3 +40,14 @@ def crop(
     if not match:
         raise click.BadParameter(f"{value!r} is not WIDTH:HEIGHT:X:Y")
     return int(match[1]), int(match[2]), int(match[3]), int(match[4])
+
+
+def metrics(_context: click.Context, _option: click.Parameter, value: str) -> tuple[str, ...]:
+    """Names of metrics with commas between them."""
+    from nvcodec.media.quality import METRICS
+
+    names = tuple(dict.fromkeys(value.split(",")))
+    for name in names:
+        if name not in METRICS:
+            raise click.BadParameter(f"{name!r} is not one of {', '.join(METRICS)}")
+    return names

@@ -7,20 +7,21 @@ from typing import Any
 
 from nvcodec.cli.outcome import Console, counted
 from nvcodec.encode.encoder import EncodedGroup, EncodeResult, Observer
-from nvcodec.encode.grouping import PictureGroup
-from nvcodec.encode.train import Progress
+from nvcodec.encode.jobs import GroupProgress
+from nvcodec.media.quality import QualityMeter
 
 
 class EncodeReport(Observer):
     """Shows an encode's progress on a terminal and writes its lines to the console."""
 
-    def __init__(self, console: Console, output: str, psnr: bool) -> None:
+    def __init__(self, console: Console, output: str) -> None:
         self._console = console
         self._output = output
-        self._psnr = psnr
         self._result: EncodeResult | None = None
         self._bar: Any = None
         self._noted = 0
+        # Frames' worth of training done of each group: jobs train groups in any order.
+        self._done: dict[int, float] = {}
         console.members = self._members
 
     def started(self, result: EncodeResult, frame_count_hint: int | None) -> None:
@@ -42,23 +43,26 @@ class EncodeReport(Observer):
             network=vars(result.shape),
         )
 
-    def training(self, group: PictureGroup, ordinal: int, progress: Progress) -> None:
+    def training(self, progress: GroupProgress) -> None:
         """Move the bar."""
-        assert self._result is not None
-        share = progress.iteration / progress.iterations
-        decibels = 10 * math.log10(255**2 / max(progress.error, 1e-9))
-        self._bar.set_description_str(f"group {ordinal}", refresh=False)
+        training = progress.training
+        decibels = 10 * math.log10(255**2 / max(training.error, 1e-9))
+        self._bar.set_description_str(f"group {progress.ordinal}", refresh=False)
         self._bar.set_postfix_str(
-            f"iteration {progress.iteration}/{progress.iterations}"
-            f" {decibels:.2f} dB {progress.bits / 1000:.0f} kbit",
+            f"iteration {training.iteration}/{training.iterations}"
+            f" {decibels:.2f} dB {training.bits / 1000:.0f} kbit",
             refresh=False,
         )
-        self._bar.n = self._result.frames + share * len(group.pictures)
+        share = training.iteration / training.iterations
+        self._done[progress.ordinal] = share * progress.frames
+        self._bar.n = sum(self._done.values())
         self._bar.refresh()
 
     def encoded(self, group: EncodedGroup) -> None:
         """Write the group's JSON line."""
-        self._console.line("group", **vars(group) | {"psnr": _finite(group.psnr)})
+        self._done[group.ordinal] = group.frames
+        members = {name: value for name, value in vars(group).items() if name != "meter"}
+        self._console.line("group", **members, **_finite(group.meter.values()))
 
     def close(self, complete: bool) -> None:
         """Take the bar away and write what has been encoded, of an encode that ended."""
@@ -66,13 +70,18 @@ class EncodeReport(Observer):
             self._bar.close()
         self._say_notes()
         result = self._result
-        if result is None or not result.groups:
+        if result is None:
             return
         if complete:
             self._console.say(f"encoded: {self._summary(result)}")
             self._console.line("done", **self._members())
         elif result.complete:
             self._console.keeps(self._output, result.frames)
+        if result.resumable:
+            # What the output has by now needs to be overwritten.
+            option = "--resume -y" if result.complete else "--resume"
+            kept = f"{option} goes on with the finished segments"
+            self._console.kept = "; ".join(filter(None, (self._console.kept, kept)))
 
     def _say_notes(self) -> None:
         if self._result is not None:
@@ -84,8 +93,6 @@ class EncodeReport(Observer):
         result = self._result
         if result is None:
             return {}
-        meter = result.meter
-        planes = ("all", "y", "u", "v") if result.groups else ()
         return {
             "frames": result.frames,
             "groups": len(result.groups),
@@ -94,24 +101,35 @@ class EncodeReport(Observer):
             "network_bytes": sum(group.network_bytes for group in result.groups),
             "bits_per_pixel": result.bits_per_pixel,
             "seconds": result.seconds,
-            "psnr": {name: _finite(getattr(meter, name)) for name in planes},
+            **_finite(result.meter.values()),
             "notes": result.notes,
         }
 
     def _summary(self, result: EncodeResult) -> str:
-        meter = result.meter
         network = sum(group.network_bytes for group in result.groups) / max(1, result.bytes)
-        text = (
+        return (
             f"{counted(result.frames, 'frame')} in {counted(len(result.groups), 'group')},"
             f" {result.bytes} bytes ({result.bits_per_pixel:.4f} bpp, {network:.1%} network),"
-            f" PSNR {meter.all:.2f} dB, {result.seconds:.1f} s"
+            f" {_qualities(result.meter)}, {result.seconds:.1f} s"
             f" ({result.frames / max(result.seconds, 1e-9):.2f} fps)"
         )
-        if self._psnr:
-            text += f"; Y {meter.y:.2f} dB, Cb {meter.u:.2f} dB, Cr {meter.v:.2f} dB"
-        return text
 
 
-def _finite(value: float) -> float | None:
+def _qualities(meter: QualityMeter) -> str:
+    texts = []
+    for name, value in meter.values().items():
+        if name == "psnr":
+            planes = ", ".join(
+                f"{plane} {value[key]:.2f}" for plane, key in (("Y", "y"), ("Cb", "u"), ("Cr", "v"))
+            )
+            texts.append(f"PSNR {value['all']:.2f} dB ({planes})")
+        else:
+            texts.append(f"{name.upper()} {'n/a' if value is None else f'{value:.4f}'}")
+    return ", ".join(texts)
+
+
+def _finite(value: Any) -> Any:
     """JSON has no infinity: identical planes are null."""
-    return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    return value if value is None or math.isfinite(value) else None

@@ -70,7 +70,18 @@ COMMAND = "nvenc"
 @click.option("--skip", type=click.IntRange(min=0), default=0, help="Frames to leave out first.")
 @click.option("--frames", type=click.IntRange(min=1), help="Frames to encode.  [default: all]")
 @click.option(
-    "--threads", type=click.IntRange(min=1), help="Threads.  [default: one for each core]"
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Processes that train side by side, from key group to key group; the same bytes.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Threads that train in each job; another number may give other bytes.",
 )
 @click.option(
     "--device",
@@ -79,9 +90,21 @@ COMMAND = "nvenc"
     show_default=True,
     help="Where networks are trained.",
 )
-@click.option("--psnr", is_flag=True, help="Report PSNR of each plane.")
+@click.option(
+    "--metrics",
+    metavar="M[,M...]",
+    callback=arguments.metrics,
+    default="psnr",
+    show_default=True,
+    help="Qualities to report: psnr, ssim, ms-ssim.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON lines on standard output.")
-@click.option("-y", "--yes", is_flag=True, help="Overwrite OUT.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with the segments that a stopped encode finished, and keep them if this one stops.",
+)
+@click.option("-y", "--yes", is_flag=True, help="Overwrite OUT; without --resume, start over.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 @print_version(COMMAND)
 @click.argument("source", metavar="IN")
@@ -89,7 +112,6 @@ COMMAND = "nvenc"
 def main(
     source: str,
     output: str,
-    psnr: bool,
     as_json: bool,
     yes: bool,
     quiet: bool,
@@ -106,7 +128,7 @@ def main(
         from nvcodec.cli.encode_report import EncodeReport
         from nvcodec.encode.encoder import encode
 
-        report = EncodeReport(console, output, psnr)
+        report = EncodeReport(console, output)
         complete = False
         try:
             encode(

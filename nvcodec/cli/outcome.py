@@ -52,6 +52,9 @@ class RequestError(Exception):
 
 # Named by module where importing the class would load PyAV, numba or torch for every error.
 _CODES_BY_NAME = {
+    "nvcodec.encode.jobs.JobsError": ExitCode.USAGE,
+    "nvcodec.encode.jobs.SegmentError": ExitCode.OTHER,
+    "nvcodec.encode.store.SettingsError": ExitCode.USAGE,
     "nvcodec.media.source.NothingLeftError": ExitCode.USAGE,
     "nvcodec.media.source.SourceError": ExitCode.CORRUPT,
     "nvcodec.model.resample.ViewError": ExitCode.USAGE,

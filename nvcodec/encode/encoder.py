@@ -1,38 +1,47 @@
-"""Source to bitstream: groups, training, coding, verification, container."""
+"""Source to bitstream: the way through groups, segments or jobs, and the container."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 import time
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
+from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
 import torch
 
 from nvcodec.device import require_device
 from nvcodec.encode.grouping import PictureGroup, group_pictures
-from nvcodec.encode.network import TrainedNetwork
-from nvcodec.encode.patches import GroupPatches
+from nvcodec.encode.jobs import (
+    Engine,
+    GroupProgress,
+    Job,
+    JobsError,
+    ThisProcess,
+    identity,
+    require_path,
+    run_jobs,
+)
+from nvcodec.encode.segment import CodedGroup, Segment, SegmentEncoder, Training, segments
 from nvcodec.encode.settings import (
     MODELS,
     NETWORKS,
     PRESETS,
-    Preset,
     network_shape,
     rate_weight,
 )
-from nvcodec.encode.train import Progress, train_group
-from nvcodec.format import Group, Header, NrvError, NrvWriter, smallest_level
+from nvcodec.encode.store import SegmentStore
+from nvcodec.encode.train import Progress
+from nvcodec.format import Header, NrvError, NrvWriter, smallest_level
 from nvcodec.media.output import OutputFile
-from nvcodec.media.quality import PsnrMeter
+from nvcodec.media.quality import QualityMeter
 from nvcodec.media.source import Source, open_source
-from nvcodec.model.render import render_region, samples_crc
 from nvcodec.model.shape import NetworkShape
-from nvcodec.model.siren import SirenRenderer
-from nvcodec.model.weights import GroupWeights, code_weights, rebuild_weights
 from nvcodec.version import __version__
 
 DEFAULT_CRF = 30.0
@@ -41,7 +50,10 @@ DEFAULT_KEY_INTERVAL = 10.0
 
 @dataclass(frozen=True)
 class EncodedGroup:
-    """A group that has been written: its GRUP unit's size, and the training that made it."""
+    """A group that has been written: its GRUP unit's size, and the training that made it.
+
+    `meter` has its qualities, from the samples that a decoder renders.
+    """
 
     ordinal: int
     first_frame: int
@@ -50,14 +62,14 @@ class EncodedGroup:
     bytes: int
     network_bytes: int
     seconds: float
-    psnr: float
+    meter: QualityMeter
 
 
 @dataclass
 class EncodeResult:
     """What an encode has written so far.
 
-    PSNR values are in dB over all groups, from the samples that a decoder renders.
+    `meter` has the qualities of all groups, from the samples that a decoder renders.
     """
 
     width: int
@@ -69,7 +81,9 @@ class EncodeResult:
     seconds: float = 0.0
     complete: bool = False
     """Whether the output has it all, with the end that makes it valid."""
-    meter: PsnrMeter = field(default_factory=lambda: PsnrMeter(255))
+    resumable: bool = False
+    """Whether finished segments are kept on disk for an encode that resumes."""
+    meter: QualityMeter = field(default_factory=QualityMeter)
 
     @property
     def frames(self) -> int:
@@ -88,11 +102,11 @@ class Observer:
     def started(self, result: EncodeResult, frame_count_hint: int | None) -> None:
         """The source is open and the header is about to be written."""
 
-    def training(self, group: PictureGroup, ordinal: int, progress: Progress) -> None:
-        """A group's training has come this far."""
+    def training(self, progress: GroupProgress) -> None:
+        """A group's training has come this far; with several jobs, groups come in any order."""
 
     def encoded(self, group: EncodedGroup) -> None:
-        """A group has been written."""
+        """A group has been written; they come in file order."""
 
 
 def encode(
@@ -107,8 +121,11 @@ def encode(
     key_interval: float = DEFAULT_KEY_INTERVAL,
     skip: int = 0,
     frames: int | None = None,
-    threads: int | None = None,
+    threads: int = 1,
     device: str = "cpu",
+    jobs: int = 1,
+    resume: bool = False,
+    metrics: Sequence[str] = ("psnr",),
     overwrite: bool = False,
     observer: Observer | None = None,
 ) -> EncodeResult:
@@ -127,18 +144,32 @@ def encode(
         key_interval: seconds from key group to key group at most (plus the rest of a group).
         skip: frames of the source to leave out at its start.
         frames: frames to encode, None for all.
-        threads: threads of training, None for one for each core.
+        threads: threads of training of each job. Another number sums floats in another order and
+            may give other bytes.
         device: torch device that trains, "cpu" or "cuda".
-        overwrite: whether a path may replace a file.
+        jobs: processes that train segments, the groups from a key group up to the next, side by
+            side; on "cuda", one GPU after the other gets a job. Bytes do not depend on it. More
+            than one needs a source with a path, and a calling script that guards its start
+            with `if __name__ == "__main__":`.
+        resume: go on with the segments that an encode of the same settings finished before it
+            was stopped, and leave them when this one is. They lie in a folder named as the output
+            with ".segments" added, which jobs over 1 use too; it goes when the encode is complete.
+        metrics: what to measure, of quality.METRICS.
+        overwrite: whether a path may replace a file, and without `resume` the segments too.
         observer: told about progress.
 
     Returns:
         Sizes and qualities. After KeyboardInterrupt, which passes on to the caller, the output
-        is a valid file of the groups that were finished, if there is one.
+        is a valid file of the groups that were finished, if there is one; with segments, of those
+        before the first segment that was not.
 
     Raises:
         SourceError: the source cannot be read; groups before the damage are kept as above.
-        FileExistsError, OSError: the output cannot be written.
+        FileExistsError, OSError: the output cannot be written, or has segments of an encode that
+            was stopped, and neither `resume` nor `overwrite` says what to do.
+        SettingsError: those segments have other settings.
+        JobsError: the source or output is none for jobs or resuming.
+        SegmentError: a segment failed again and again.
         ValueError: an argument is out of range.
         UnsupportedError: this machine does not have the device.
 
@@ -153,69 +184,156 @@ def encode(
         raise ValueError(f"group size {group_size} is not in 1..32")
     if not key_interval > 0:
         raise ValueError(f"key interval {key_interval} is not positive")
+    if threads < 1 or jobs < 1:
+        raise ValueError(f"threads {threads} and jobs {jobs} are not both at least 1")
+    meter = QualityMeter(metrics)
     require_device(device)
-    threads = threads or os.cpu_count() or 1
-    torch.set_num_threads(threads)
+    store = _store(output, resume, overwrite)
+    path = require_path(source) if jobs > 1 or resume else None
     with open_source(source, skip=skip, frames=frames) as opened:
         shape = network_shape(network, crf, opened.width, opened.height)
         if group_size is not None:
             shape = replace(shape, group_frames=group_size)
-        run = _Run(opened, shape, crf, PRESETS[preset], threads, device, observer or Observer())
         settings = {"model": model, "crf": crf, "preset": preset, "network": network}
-        interval = Fraction(key_interval)
-        if isinstance(output, str | os.PathLike):
-            with OutputFile(output, overwrite=overwrite) as file:
-                try:
-                    run.write(file.file, settings, interval)
-                finally:
-                    if run.finished:
-                        file.commit()
-                        run.result.complete = True
+        result = EncodeResult(opened.width, opened.height, shape, notes=opened.notes, meter=meter)
+        run = _Run(opened, result, settings, observer or Observer())
+        patches = shape.patches(opened.height) * shape.patches(opened.width)
+        training = Training(
+            width=opened.width,
+            height=opened.height,
+            shape=shape,
+            weight=rate_weight(crf),
+            preset=PRESETS[preset].scaled(patches),
+            metrics=meter.metrics,
+            threads=threads,
+            render_threads=max(1, (os.cpu_count() or 1) // jobs),
+        )
+        groups = group_pictures(
+            opened, shape.group_frames, Fraction(key_interval), opened.time_base
+        )
+        if path is None:
+            coded = run.one_by_one(groups, training, torch.device(device))
         else:
+            # All that the bytes of a segment and the figures beside it follow from.
+            basis = settings | {
+                "group_size": shape.group_frames,
+                "key_interval": key_interval,
+                "skip": skip,
+                "frames": frames,
+                "threads": threads,
+                "device": device,
+                "metrics": meter.metrics,
+                "nvcodec": __version__,
+                "torch": torch.__version__,
+                **identity(path),
+            }
+            coded = run.by_jobs(
+                groups,
+                lambda store, segment: Job(
+                    path, skip, frames, segment, training, device, run.header, store
+                ),
+                jobs,
+                store,
+                basis,
+            )
+        with contextlib.closing(coded):
+            if not isinstance(output, str | os.PathLike):
+                try:
+                    run.write(output, coded)
+                finally:
+                    result.complete = run.finished
+                return result
             try:
-                run.write(output, settings, interval)
-            finally:
-                run.result.complete = run.finished
-        return run.result
+                with OutputFile(output, overwrite=overwrite) as file:
+                    if store is not None and not resume:
+                        store.remove()
+                    try:
+                        run.write(file.file, coded)
+                    finally:
+                        if run.finished:
+                            file.commit()
+                            result.complete = True
+            except BaseException:
+                result.resumable = store is not None and store.keep()
+                raise
+            if store is not None:
+                store.remove()
+        return result
+
+
+def _store(
+    output: str | os.PathLike[str] | BinaryIO, resume: bool, overwrite: bool
+) -> SegmentStore | None:
+    """Where segments of `output` are kept, if anywhere; errors when that is not what is wished."""
+    store = SegmentStore.beside(output) if isinstance(output, str | os.PathLike) else None
+    if store is None and resume:
+        raise JobsError("resuming needs an output file, beside which finished segments are kept")
+    if store is not None and store.exists and not (resume or overwrite):
+        raise FileExistsError(
+            f"{store.folder} has segments of an encode that was stopped: --resume (resume) goes on"
+            " with them, -y (overwrite) starts over"
+        )
+    return store
 
 
 class _Run:
     def __init__(
-        self,
-        source: Source,
-        shape: NetworkShape,
-        crf: float,
-        preset: Preset,
-        threads: int,
-        device: str,
-        observer: Observer,
+        self, source: Source, result: EncodeResult, settings: dict[str, Any], observer: Observer
     ) -> None:
-        self.result = EncodeResult(source.width, source.height, shape, notes=source.notes)
+        self.result = result
         self.finished = False
         self._source = source
-        self._shape = shape
-        self._weight = rate_weight(crf)
-        self._grid = shape.patches(source.height), shape.patches(source.width)
-        self._preset = preset.scaled(self._grid[0] * self._grid[1])
-        self._threads = threads
-        self._device = torch.device(device)
+        self._settings = settings
         self._observer = observer
-        self._network: TrainedNetwork | None = None
-        self._weights: GroupWeights | None = None
+        self.header = self._header()
 
-    def write(self, file: BinaryIO, settings: dict[str, Any], key_interval: Fraction) -> None:
-        source, shape = self._source, self._shape
+    def one_by_one(
+        self, groups: Iterator[PictureGroup], training: Training, device: torch.device
+    ) -> Generator[CodedGroup, None, None]:
+        """Encode groups as they come."""
+        encoder: SegmentEncoder | None = None
+        for ordinal, group in enumerate(groups):
+            if encoder is None or group.key:
+                encoder = SegmentEncoder(training, device)
+            yield encoder.encode(
+                group.pictures, partial(self._report, ordinal, len(group.pictures))
+            )
+
+    def by_jobs(
+        self,
+        groups: Iterator[PictureGroup],
+        job_of: Callable[[SegmentStore, Segment], Job],
+        jobs: int,
+        store: SegmentStore | None,
+        basis: dict[str, Any],
+    ) -> Generator[CodedGroup, None, None]:
+        """Encode segments by jobs through a store, a temporary one for None."""
+        with contextlib.ExitStack() as stack:
+            if store is None:
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="nvcodec-"))
+                store = SegmentStore(Path(folder))
+            store.begin(basis)
+            engine: Engine
+            if jobs == 1:
+                engine = ThisProcess(self._observer.training)
+            else:
+                from nvcodec.encode.workers import Workers
+
+                engine = stack.enter_context(Workers(jobs, self._observer.training))
+            for coded in run_jobs(segments(groups), partial(job_of, store), store, engine):
+                yield from coded
+
+    def write(self, file: BinaryIO, coded: Iterator[CodedGroup]) -> None:
         started = time.perf_counter()
         writer = NrvWriter(file)
-        self._observer.started(self.result, source.frame_count_hint)
+        self._observer.started(self.result, self._source.frame_count_hint)
         writer.begin(
-            self._header(),
-            shape.to_payload(),
-            {"encoder": f"nvcodec {__version__}", "settings": settings},
+            self.header,
+            self.result.shape.to_payload(),
+            {"encoder": f"nvcodec {__version__}", "settings": self._settings},
         )
-        groups = group_pictures(source, shape.group_frames, key_interval, source.time_base)
         try:
-            for group in groups:
+            for group in coded:
                 self._write_group(writer, group)
                 self.result.bytes = writer.offset
                 self.result.seconds = time.perf_counter() - started
@@ -227,20 +345,43 @@ class _Run:
             raise
         self._finish(writer, started)
 
+    def _report(self, ordinal: int, frames: int, progress: Progress) -> None:
+        self._observer.training(GroupProgress(ordinal, frames, progress))
+
     def _finish(self, writer: NrvWriter, started: float) -> None:
         writer.finish()
         self.finished = True
         self.result.bytes = writer.offset
         self.result.seconds = time.perf_counter() - started
 
+    def _write_group(self, writer: NrvWriter, coded: CodedGroup) -> None:
+        before = writer.offset
+        # A segment counts its frames from its own first.
+        group = replace(coded.group, first_frame=self.result.frames)
+        writer.add_group(group)
+        encoded = EncodedGroup(
+            ordinal=len(self.result.groups),
+            first_frame=group.first_frame,
+            frames=group.frame_count,
+            key=group.key,
+            bytes=writer.offset - before,
+            network_bytes=len(group.tables) + len(group.network),
+            seconds=coded.seconds,
+            meter=coded.meter,
+        )
+        self.result.meter.merge(coded.meter)
+        self.result.groups.append(encoded)
+        self._observer.encoded(encoded)
+
     def _header(self) -> Header:
-        source, shape = self._source, self._shape
+        source, shape = self._source, self.result.shape
         rate = source.frame_rate or Fraction(0)
         sar = source.sar or Fraction(0)
         luma = source.width * source.height
+        weights = shape.weights(shape.grid(source.width, source.height))
         return Header(
             # Differences rarely take more than a byte; the writer checks every unit.
-            level=smallest_level(luma, shape.weights, 2 * shape.weights, shape.multiplications),
+            level=smallest_level(luma, weights, 2 * weights, shape.multiplications),
             width=source.width,
             height=source.height,
             frame_rate_num=rate.numerator,
@@ -255,69 +396,3 @@ class _Run:
             full_range=source.full_range,
             chroma_location=source.chroma_location,
         )
-
-    def _write_group(self, writer: NrvWriter, group: PictureGroup) -> None:
-        started = time.perf_counter()
-        shape, ordinal = self._shape, len(self.result.groups)
-        previous = None if group.key else self._weights
-        frames = [picture.planes for picture in group.pictures]
-        patches = GroupPatches(shape, frames, self._device)
-        if group.cut or self._network is None:
-            self._network = TrainedNetwork(shape, self._grid, self._device)
-            iterations = self._preset.key_iterations
-        else:
-            iterations = self._preset.iterations
-        trained = train_group(
-            self._network,
-            patches,
-            previous,
-            self._weight,
-            iterations,
-            self._preset.batch,
-            ordinal,
-            lambda progress: self._observer.training(group, ordinal, progress),
-        )
-        tables, network = code_weights(trained, previous)
-        # From here on only what a decoder will have counts.
-        weights = rebuild_weights(shape, previous, group.key, tables, network)
-        for sent, got in zip(trained.tensors, weights.tensors, strict=True):
-            if not np.array_equal(sent, got):
-                raise RuntimeError(f"group {ordinal} does not decode to what was encoded")
-        renderer = SirenRenderer(weights, self._threads)
-        rendered = render_region(
-            renderer, self.result.width, self.result.height, range(len(frames))
-        )
-        meter = PsnrMeter(255)
-        for reference, planes in zip(frames, rendered, strict=True):
-            meter.add(reference, planes)
-            self.result.meter.add(reference, planes)
-        before = writer.offset
-        first_frame = self.result.frames
-        writer.add_group(
-            Group(
-                first_frame=first_frame,
-                frame_count=len(frames),
-                key=group.key,
-                crc=samples_crc(rendered),
-                first_pts=group.pictures[0].pts,
-                durations=tuple(picture.duration for picture in group.pictures),
-                tables=tables,
-                content=b"",
-                motion=b"",
-                network=network,
-            )
-        )
-        self._network.load(weights)
-        self._weights = weights
-        encoded = EncodedGroup(
-            ordinal=ordinal,
-            first_frame=first_frame,
-            frames=len(frames),
-            key=group.key,
-            bytes=writer.offset - before,
-            network_bytes=len(tables) + len(network),
-            seconds=time.perf_counter() - started,
-            psnr=meter.all,
-        )
-        self.result.groups.append(encoded)
-        self._observer.encoded(encoded)

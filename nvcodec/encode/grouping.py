@@ -21,14 +21,10 @@ _MEMORY = 0.8
 
 @dataclass(frozen=True)
 class PictureGroup:
-    """Consecutive pictures that one network will hold.
-
-    `cut` says that the scene changed before them: what came before is no good start.
-    """
+    """Consecutive pictures that one network will hold; a key group starts afresh."""
 
     pictures: tuple[Picture, ...]
     key: bool
-    cut: bool
 
 
 class SceneCuts:
@@ -75,7 +71,7 @@ def group_pictures(
         key = cut or key_pts is None or (first - key_pts) * time_base >= key_interval
         if key:
             key_pts = first
-        return PictureGroup(tuple(pending), key, cut)
+        return PictureGroup(tuple(pending), key)
 
     for picture in pictures:
         starts = cuts.starts_scene(picture.planes[0])

@@ -2,10 +2,11 @@
 
 import json
 import os
+import re
 
 import pytest
 
-from nvcodec.encode import encoder
+from nvcodec.encode import encoder, segment
 from tests.cli.support import (
     assert_same_pictures,
     call,
@@ -30,11 +31,11 @@ def source(tmp_path):
 
 def test_encodes_to_a_file_that_decodes(source, tmp_path):
     out = tmp_path / "out.nrv"
-    result = call("nvenc", "--psnr", source, out)
+    result = call("nvenc", source, out)
     assert result.exit_code == 0, result.stderr
     assert result.stdout == ""
     assert "encoded: 5 frames in 2 groups" in result.stderr
-    assert "Cb" in result.stderr
+    assert re.search(r"PSNR \d+\.\d\d dB \(Y .*, Cb .*, Cr .*\), ", result.stderr)
     assert leftovers(tmp_path) == []
     assert call("nvdec", "--verify", out, "null").exit_code == 0
     report = json.loads(call("nvinfo", "--json", out).stdout)
@@ -53,6 +54,18 @@ def test_json_lines(source, tmp_path):
     assert done["bytes"] == out.stat().st_size
     assert done["network_bytes"] == sum(line["network_bytes"] for line in lines[1:4])
     assert set(done["psnr"]) == {"all", "y", "u", "v"}
+
+
+def test_metrics_are_reported(source, tmp_path):
+    options = ["--metrics", "ssim,ms-ssim", "--group-size", 3]
+    said = call("nvenc", *options, source, tmp_path / "a.nrv").stderr
+    assert re.search(r", SSIM 0\.\d{4}, MS-SSIM n/a, ", said)
+    assert "PSNR" not in said
+    lines = ndjson(call("nvenc", *options, "--json", source, tmp_path / "b.nrv").stdout)
+    first, second, done = lines[1:]
+    assert done["ssim"] == pytest.approx((3 * first["ssim"] + 2 * second["ssim"]) / 5)
+    assert [line["ms-ssim"] for line in lines[1:]] == [None] * 3
+    assert all("psnr" not in line for line in lines)
 
 
 def test_quiet_says_nothing(source, tmp_path):
@@ -203,6 +216,8 @@ def test_a_disk_that_fills_up(source, tmp_path, monkeypatch):
         ["--key-interval", "inf", "a.y4m", "b.nrv"],
         ["--key-interval", "0", "a.y4m", "b.nrv"],
         ["--group-size", "33", "a.y4m", "b.nrv"],
+        ["--metrics", "vmaf", "a.y4m", "b.nrv"],
+        ["--metrics", "", "a.y4m", "b.nrv"],
         ["--preset", "warp", "a.y4m", "b.nrv"],
         ["--model", "other", "a.y4m", "b.nrv"],
         ["--json", "a.y4m", "-"],
@@ -219,7 +234,7 @@ def test_defects_are_one_line_too(source, tmp_path, monkeypatch):
     def fail(*_arguments):
         raise ZeroDivisionError("of all things")
 
-    monkeypatch.setattr(encoder, "train_group", fail)
+    monkeypatch.setattr(segment, "train_group", fail)
     result = call("nvenc", "--json", source, tmp_path / "out.nrv")
     assert "internal error" in one_line(result, 1)
     assert ndjson(result.stdout)[-1]["type"] == "error"
@@ -243,5 +258,5 @@ def test_reported_psnr_is_that_of_the_decoded_frames(source, tmp_path):
     meter = PsnrMeter(255)
     for pair in zip(originals, decoded, strict=True):
         meter.add(*pair)
-    assert done["psnr"] == {name: getattr(meter, name) for name in ("all", "y", "u", "v")}
+    assert done["psnr"] == meter.value
     assert_same_pictures(originals, moving(5, 24, 16))

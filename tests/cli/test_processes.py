@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 from tests.cli.support import (
@@ -20,6 +21,8 @@ from tests.cli.support import (
     ended,
     leftovers,
     moving,
+    ndjson,
+    one_line,
     parse_y4m,
     start,
     y4m,
@@ -45,7 +48,7 @@ try:
     main(["{option}"], prog_name="{command}")
 except SystemExit as end:
     assert end.code == 0
-heavy = {{"torch", "numba", "numpy", "av", "construct", "tqdm"}} & set(sys.modules)
+heavy = {{"torch", "numba", "numpy", "av", "construct", "tqdm", "distributed"}} & set(sys.modules)
 assert not heavy, heavy
 """
     result = subprocess.run(
@@ -260,3 +263,76 @@ def test_binary_data_stays_off_the_terminal(tmp_path):
         assert code == 2
         assert "is a terminal" in shown
         assert shown.count("\n") == 1
+
+
+# A segment of one group, then one of two, the second of which can be made to take for ever.
+TWO_SEGMENTS = y4m(moving(5, 24, 16, 0) + moving(6, 24, 16, 2))
+
+
+def first_group(process):
+    """The JSON line of the first group, once it is written."""
+    while (line := json.loads(process.stdout.readline()))["type"] != "group":
+        pass
+    return line
+
+
+def resumed(source, out, first, *options):
+    """Resume an encode: the same file as an undisturbed one, the first group not trained again."""
+    result = call("nvenc", "--json", "--group-size", 5, "--resume", *options, source, out)
+    assert result.exit_code == 0, result.stderr
+    assert ndjson(result.stdout)[1] == first
+    whole = out.with_name("whole.nrv")
+    assert call("nvenc", "--group-size", 5, source, whole).exit_code == 0
+    assert out.read_bytes() == whole.read_bytes()
+    assert not os.path.exists(f"{out}.segments")
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_interrupt_of_jobs_keeps_what_is_finished(tmp_path):
+    source, out = tmp_path / "in.y4m", tmp_path / "out.nrv"
+    source.write_bytes(TWO_SEGMENTS)
+    arguments = ("--json", "--group-size", 5, "--jobs", 2, source, out)
+    with ended(start("nvenc", *arguments, others=FOREVER, start_new_session=True)) as process:
+        first = first_group(process)
+        workers = psutil.Process(process.pid).children(recursive=True)
+        # To all processes, as a terminal does.
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate()
+    assert process.returncode == 130, err
+    err = err.decode()
+    assert err.count("\n") == 1, err
+    assert f"{out} has the 5 frames before; --resume -y goes on" in err
+    assert workers
+    assert not psutil.wait_procs(workers, timeout=10)[1]
+    assert call("nvdec", "--verify", out, "null").exit_code == 0
+    assert leftovers(tmp_path) == []
+    resumed(source, out, first, "-y")
+
+
+@pytest.mark.usefixtures("quick")
+def test_finished_segments_survive_a_kill(tmp_path):
+    source, out = tmp_path / "in.y4m", tmp_path / "out.nrv"
+    source.write_bytes(TWO_SEGMENTS)
+    arguments = ("--json", "--group-size", 5, "--resume", source, out)
+    with ended(start("nvenc", *arguments, others=FOREVER, start_new_session=True)) as process:
+        first = first_group(process)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert not out.exists()
+    result = call("nvenc", "--group-size", 5, source, out)
+    assert result.exit_code == 1
+    assert "--resume" in result.stderr
+    assert "crf" in one_line(
+        call("nvenc", "--group-size", 5, "--resume", "--crf", 1, source, out), 2
+    )
+    resumed(source, out, first)
+
+
+def test_jobs_and_resuming_need_a_file(tmp_path):
+    out = tmp_path / "out.nrv"
+    data = y4m(moving(1, 24, 16))
+    for options in (["--jobs", 2], ["--resume"]):
+        assert "write it to one" in one_line(call("nvenc", *options, "-", out, stdin=data), 2)
+    (tmp_path / "in.y4m").write_bytes(data)
+    result = call("nvenc", "--resume", tmp_path / "in.y4m", "-")
+    assert "output file" in one_line(result, 2)

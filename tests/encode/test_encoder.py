@@ -8,7 +8,7 @@ import pytest
 from nvcodec.decode.decoder import Decoder
 from nvcodec.encode.encoder import Observer, encode
 from nvcodec.format import GroupUnit, UnitReader
-from nvcodec.media.quality import PsnrMeter
+from nvcodec.media.quality import METRICS, QualityMeter
 from nvcodec.media.source import SourceError
 from tests.cli.support import moving, y4m
 from tests.media import clips
@@ -39,20 +39,15 @@ def decoded(data):
 )
 def test_any_size_and_number_of_frames(width, height, count):
     pictures = moving(count, width, height)
-    data, result = coded(pictures)
+    data, result = coded(pictures, metrics=METRICS)
     frames = decoded(data)
     assert [(f.width, f.height, f.index) for f in frames] == [
         (width, height, k) for k in range(count)
     ]
-    meter = PsnrMeter(255)
+    meter = QualityMeter(METRICS)
     for original, frame in zip(pictures, frames, strict=True):
         meter.add(original, frame.planes)
-    assert (meter.all, meter.y, meter.u, meter.v) == (
-        result.meter.all,
-        result.meter.y,
-        result.meter.u,
-        result.meter.v,
-    )
+    assert meter.state() == result.meter.state()
 
 
 def test_header_is_that_of_the_source(tmp_path):
@@ -140,8 +135,8 @@ class Stop(Observer):
     def started(self, result, frame_count_hint):
         self.result = result
 
-    def training(self, group, ordinal, progress):
-        if ordinal == self.group:
+    def training(self, progress):
+        if progress.ordinal == self.group:
             raise KeyboardInterrupt
 
 
@@ -198,6 +193,7 @@ def test_a_failing_output_raises_its_own_error():
         {"key_interval": float("nan")},
         {"skip": -1},
         {"frames": 0},
+        {"metrics": ("vmaf",)},
     ],
 )
 def test_bad_arguments(options, tmp_path):

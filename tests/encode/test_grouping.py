@@ -22,42 +22,42 @@ def pictures(scenes, durations=(1,), width=48, height=32):
 def grouped(source, size=3, interval=1000, time_base=Fraction(1, 25)):
     groups = list(group_pictures(source, size, Fraction(interval), time_base))
     assert [p.pts for g in groups for p in g.pictures] == [p.pts for p in source]
-    return [(len(g.pictures), g.key, g.cut) for g in groups]
+    return [(len(g.pictures), g.key) for g in groups]
 
 
 def test_groups_fill_up_and_the_last_may_be_short():
     assert grouped(pictures([7])) == [
-        (3, True, True),
-        (3, False, False),
-        (1, False, False),
+        (3, True),
+        (3, False),
+        (1, False),
     ]
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_short_videos_are_one_group(count):
-    assert grouped(pictures([count])) == [(count, True, True)]
+    assert grouped(pictures([count])) == [(count, True)]
 
 
 def test_a_scene_cut_begins_a_key_group():
     assert grouped(pictures([4, 5])) == [
-        (3, True, True),
-        (1, False, False),
-        (3, True, True),
-        (2, False, False),
+        (3, True),
+        (1, False),
+        (3, True),
+        (2, False),
     ]
 
 
 def test_key_interval_counts_from_the_last_key_group():
     # Groups begin at 0, 3, 6, ... of 25 frames per second.
-    keys = [key for _, key, _ in grouped(pictures([18]), interval=Fraction(6, 25))]
+    keys = [key for _, key in grouped(pictures([18]), interval=Fraction(6, 25))]
     assert keys == [True, False, True, False, True, False]
-    cut_between = [key for _, key, _ in grouped(pictures([4, 14]), interval=Fraction(6, 25))]
+    cut_between = [key for _, key in grouped(pictures([4, 14]), interval=Fraction(6, 25))]
     assert cut_between == [True, False, True, False, True, False, True]
 
 
 def test_key_interval_is_in_seconds_whatever_the_frame_rate():
     source = pictures([9], durations=(1, 1, 98))
-    keys = [key for _, key, _ in grouped(source, 3, interval=1, time_base=Fraction(1, 100))]
+    keys = [key for _, key in grouped(source, 3, interval=1, time_base=Fraction(1, 100))]
     assert keys == [True, True, True]
 
 
