@@ -1,0 +1,22 @@
+import dataclasses
+
+import pytest
+
+from nvcodec.encode import settings
+from tests.cli.support import moving, y4m
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Presets of a few iterations for encodes in this process."""
+    for name, preset in settings.PRESETS.items():
+        few = dataclasses.replace(preset, key_iterations=12, iterations=8)
+        monkeypatch.setitem(settings.PRESETS, name, few)
+
+
+@pytest.fixture
+def clip(tmp_path):
+    """A file of six frames of 48x32 that move."""
+    path = tmp_path / "clip.y4m"
+    path.write_bytes(y4m(moving(6)))
+    return path

@@ -1,0 +1,107 @@
+"""The baselines: what their bytes say is what was trained and measured."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from nvcodec.media.quality import PsnrMeter
+from tests.cli.support import moving
+from tests.tools.support import run
+from tools.baselines import coding, compare
+from tools.baselines.networks import NETWORKS, fitting
+from tools.baselines.samples import Samples
+from tools.baselines.training import train
+
+SIZE = (37, 19)
+
+each_kind = pytest.mark.parametrize("kind", NETWORKS, ids=lambda kind: kind.title)
+
+
+@each_kind
+def test_a_network_comes_back_from_its_bytes(kind):
+    torch.manual_seed(1)
+    network = kind(SIZE, 3, 6)
+    steps = [2.0 ** -(4 + k % 5) for k, _ in enumerate(network.parameters())]
+    data = coding.encode(network, steps)
+    decoded = coding.decode(data)
+    assert (decoded.size, decoded.frames, decoded.units) == (SIZE, 3, 6)
+    for step, tensor, got in zip(steps, network.parameters(), decoded.parameters(), strict=True):
+        assert torch.equal(got, (tensor / step).round() * step)
+    assert coding.encode(decoded, steps) == data
+    pictures = list(decoded.pictures())
+    assert [[plane.shape for plane in planes] for planes in pictures] == [
+        [(19, 37), (10, 19), (10, 19)]
+    ] * 3
+
+
+@each_kind
+def test_training_sees_the_samples_that_frames_have(kind):
+    torch.manual_seed(2)
+    # Even, as padding is part of what is learned.
+    network = kind((38, 20), 3, 6)
+    samples = Samples(list(network.pictures()))
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(5):
+        predicted, true = network(samples, generator)
+        assert (predicted - true).abs().max() * 255 < 0.501
+
+
+@each_kind
+def test_steps_use_the_bytes(kind):
+    network = fitting(kind, SIZE, 3, 1500)
+    curvatures = [1.0 + k for k, _ in enumerate(network.parameters())]
+    data = coding.encode(network, coding.fit(network, curvatures, 1500))
+    assert 1450 < len(data) <= 1500
+
+
+@each_kind
+def test_training_learns_and_reports_what_the_bytes_give(kind, monkeypatch):
+    coded = []
+
+    def recorded(*arguments):
+        coded.append(train(*arguments))
+        return coded[-1]
+
+    monkeypatch.setattr(compare, "train", recorded)
+    samples = Samples(moving(3, *SIZE))
+    row = compare.measure_baseline(kind, samples, 2500, 3.0)
+    (data,) = coded
+    assert row["bytes"] == len(data) == pytest.approx(2500, rel=0.1)
+    meter = PsnrMeter()
+    for reference, planes in zip(samples.pictures, coding.decode(data).pictures(), strict=True):
+        meter.add(reference, planes)
+    assert row["psnr"] == meter.all
+    flat = PsnrMeter()
+    for planes in samples.pictures:
+        flat.add(planes, [np.full_like(plane, plane.mean()) for plane in planes])
+    assert meter.all > flat.all + 3
+
+
+def test_budgets_double_up_to_the_cap():
+    assert list(compare.budgets(8.0, 1.0)) == [1.0, 2.0, 4.0, 8.0]
+
+
+def test_conclusions():
+    ours = {"seconds": 10.0, "psnr": 30.0, "fps": 50.0}
+    rows = [
+        {"seconds": 5.0, "psnr": 29.5, "fps": 20.0, "bytes": 7},
+        {"seconds": 10.0, "psnr": 29.0, "fps": 25.0, "bytes": 8},
+    ]
+    missed = compare.conclusion(rows, ours)
+    assert missed["reached"] == "not reached in 10 s: best 29.50 dB"
+    assert (missed["time_ratio"], missed["bytes"], missed["fps_ratio"]) == ("> 1.0", 7, 0.4)
+    reached = compare.conclusion([*rows, rows[0] | {"seconds": 20.0, "psnr": 30.1}], ours)
+    assert (reached["reached"], reached["time_ratio"]) == ("20.0", "2.00")
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_comparison(clip, tmp_path):
+    arguments = ["--frames", 3, "--size", "40x26", "--model", "nirvana:fast", "--cap", 0.25]
+    output, _ = run(compare.main, clip, *arguments, "--json", tmp_path / "out.json")
+    assert "python -m tools.baselines.compare" in output
+    rows = json.loads((tmp_path / "out.json").read_text())
+    assert [row["codec"] for row in rows["results"]] == ["nirvana:fast crf 30", "NeRV", "SIREN"]
+    assert all(math.isfinite(row["psnr"]) and row["fps"] > 0 for row in rows["trainings"])
