@@ -1,6 +1,10 @@
 """Settings of the whole test run."""
 
 import os
+import signal
 
 # Triton's kernels run on the host, in its interpreter, in every process that imports it after this.
 os.environ["TRITON_INTERPRET"] = "1"
+
+# Processes that tests start inherit an ignored Ctrl-C, as what runs in the background has it.
+signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a siren network gives at centres between those it was trained at.
 
-    python tools/between_centroids.py FILE.nrv SOURCE
+    python -m tools.between_centroids FILE.nrv SOURCE
 
 Renders every group of FILE with all patch centres moved by a share of the patch distance, their
 features left as they are, and

@@ -23,10 +23,11 @@ _SCALING = Interpolation.LANCZOS | Interpolation.ACCURATE_RND | Interpolation.BI
 
 @dataclass(frozen=True)
 class Clip:
-    """At most `frames` (None: all) frames of a video file, as 8-bit 4:2:0."""
+    """At most `frames` (None: all) frames of a video file after `skip`, as 8-bit 4:2:0."""
 
     path: Path
     frames: int | None = None
+    skip: int = 0
 
     @property
     def name(self) -> str:
@@ -35,7 +36,7 @@ class Clip:
 
     def open(self) -> Source:
         """The frames, to be read once."""
-        return open_source(self.path, frames=self.frames)
+        return open_source(self.path, skip=self.skip, frames=self.frames)
 
     def pictures(self) -> list[Planes]:
         """All frames, in memory."""

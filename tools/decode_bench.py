@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How fast the CPU renders a network, and libx264's pictures of the same size beside it.
 
-    python tools/decode_bench.py [--rounds N] [--size WIDTHxHEIGHT]... [--threads N]...
+    python -m tools.decode_bench [--rounds N] [--size WIDTHxHEIGHT]... [--threads N]...
 
 Networks are of random weights, whole groups are rendered to 8-bit pictures. `integer` products are
 those of nvcodec.model.dot_product where the processor has them, `float` those of BLAS; both and the

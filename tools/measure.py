@@ -153,7 +153,12 @@ def measure(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "out.nrv"
         result = encode(
-            clip.path, path, frames=clip.frames, crf=crf, **(options | dict(model.options))
+            clip.path,
+            path,
+            skip=clip.skip,
+            frames=clip.frames,
+            crf=crf,
+            **(options | dict(model.options)),
         )
         peak = peak_memory()
         with Decoder(path) as decoder, clip.open() as source:

@@ -49,6 +49,7 @@ def _sizes(_context: Any, _option: Any, value: str) -> list[tuple[int, int]]:
 @click.option("--sizes", required=True, callback=_sizes, help="WIDTHxHEIGHT[,WIDTHxHEIGHT...]")
 @click.option("--crf", type=float, default=33.0, show_default=True)
 @model_option
+@click.option("--skip", type=click.IntRange(min=0), default=0, help="Frames to leave out first.")
 @click.option("--frames", type=click.IntRange(min=1), help="Frames of the clip.  [default: all]")
 @report.json_option
 def main(
@@ -56,11 +57,12 @@ def main(
     sizes: list[tuple[int, int]],
     crf: float,
     model: Model,
+    skip: int,
     frames: int | None,
     json_path: Path | None,
 ) -> None:
     out = report.Report(json_path)
-    source = Clip(clip, frames)
+    source = Clip(clip, frames, skip)
     with open_source(clip, frames=1) as opened:
         own = opened.width, opened.height
     for size in report.progress(sizes, "{0[0]}x{0[1]}".format):

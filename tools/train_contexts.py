@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Train the default contexts of the network substream (spec 3.5) on encoded files.
 
-    python tools/train_contexts.py TRAIN.nrv... --held-out OTHER.nrv... --output TABLE.txt
+    python -m tools.train_contexts TRAIN.nrv... --held-out OTHER.nrv... --output TABLE.txt
 
 For each context it takes the start probability and count that code the context's bits of all
 groups of all training files in the fewest bits, and prints the sizes under flat contexts, under

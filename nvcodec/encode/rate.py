@@ -23,9 +23,9 @@ def difference_bits(
     for tensor, step, base in zip(tensors, steps, start, strict=True):
         difference = (tensor / step - base).abs()
         scale = difference.detach().round().mean().clamp_min(_LEAST_SCALE)
-        inside = 1 - 0.5 * (
-            torch.exp((difference - 0.5) / scale) + torch.exp((-difference - 0.5) / scale)
-        )
+        # Cut, because what overflows here would be chosen by no one and still have a gradient.
+        near = difference.clamp_max(0.5)
+        inside = 1 - 0.5 * (torch.exp((near - 0.5) / scale) + torch.exp((-near - 0.5) / scale))
         # Log of the tail's probability, written so that it never underflows.
         width = torch.log(torch.exp(0.5 / scale) - torch.exp(-0.5 / scale)) + torch.log(
             scale.new_tensor(0.5)

@@ -6,6 +6,7 @@ import torch
 
 from nvcodec.encode.network import TrainedNetwork
 from nvcodec.encode.patches import GroupPatches
+from nvcodec.encode.rate import difference_bits
 from nvcodec.encode.settings import rate_weight
 from nvcodec.encode.train import train_group
 from nvcodec.model.render import coordinates
@@ -125,3 +126,15 @@ def test_a_batch_moves_its_features_only():
     train_group(network, patches, None, rate_weight(30), 1, 3, 0, lambda _: None)
     moved = (network.tensors[-1].detach() != before).any(dim=0)
     assert 1 <= int(moved.sum()) <= 3
+
+
+def test_bits_far_from_the_mean_have_a_gradient():
+    """Groups of one colour have such differences."""
+    tensor = torch.zeros(1000)
+    tensor[0] = 500.0
+    tensor.requires_grad_()
+    bits = difference_bits([tensor], [1.0], [torch.zeros(())])
+    bits.backward()
+    assert torch.isfinite(bits)
+    assert torch.isfinite(tensor.grad).all()
+    assert tensor.grad[0] > 0
