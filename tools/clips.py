@@ -80,7 +80,7 @@ def scaled(clip: Clip, size: tuple[int, int], folder: Path) -> Clip:
     with clip.open() as source:
         path = folder / f"{clip.name}_{size[0]}x{size[1]}.y4m"
         _write(path, pictures(source), *size, source)
-    return replace(clip, path=path)
+    return replace(clip, path=path, skip=0)
 
 
 def palindrome(clip: Clip, frames: int, folder: Path) -> Clip:

@@ -38,3 +38,10 @@ def test_scaled(clip, tmp_path, size):
         for plane, original in zip(got, source, strict=True):
             expected = at_centres(original.astype(float), plane.shape)
             assert np.abs(plane - expected).mean() < 8
+
+
+def test_scaled_frames_are_those_after_the_skipped(clip, tmp_path):
+    (late,) = scaled(Clip(clip, 1, skip=1), (24, 16), tmp_path).pictures()
+    _, second = scaled(Clip(clip, 2), (24, 16), tmp_path).pictures()
+    for got, expected in zip(late, second, strict=True):
+        assert np.array_equal(got, expected)
