@@ -125,12 +125,12 @@ def feature_rows(
     """
     patches, features = d.shape
     for r in range(patches if features > 0 else 0):
-        inside = 1 if r % columns > 0 else 0
-        below = 1 if r >= columns else 0
+        beside = 1 if r % columns > 0 else 0
+        under = 1 if r >= columns else 0
         mean = 0
-        if inside != 0:
+        if beside != 0:
             mean += activity[r - 1]
-        if below != 0:
+        if under != 0:
             mean += activity[r - columns]
         mean = (mean + 1) >> 1
         coded = 0
@@ -142,9 +142,9 @@ def feature_rows(
         if coded != 0:
             for i in range(features):
                 neighbours = 0
-                if inside != 0:
+                if beside != 0:
                     neighbours += d[r - 1, i]
-                if below != 0:
+                if under != 0:
                     neighbours += d[r - columns, i]
                 predicted = (share * neighbours + 4) >> 3
                 x = difference(
