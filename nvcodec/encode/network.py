@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from nvcodec.encode.lattice import conform, real_steps
 from nvcodec.model.shape import NetworkShape
-from nvcodec.model.siren import time_code
+from nvcodec.model.siren_layers import time_code
 from nvcodec.model.weights import GroupWeights, LayerParameters, default_tensor
 
 

@@ -21,7 +21,7 @@ class GroupPatches:
 
     def __init__(self, shape: NetworkShape, frames: Sequence[Planes], device: torch.device) -> None:
         height, width = frames[0][0].shape
-        rows, columns = shape.patches(height), shape.patches(width)
+        rows, columns = shape.grid(width, height)
         ys, xs = np.meshgrid(coordinates(rows), coordinates(columns), indexing="ij")
         inputs = np.stack([xs.ravel(), ys.ravel()]) / 32768.0
         volumes = np.empty((rows, columns, len(frames), 6, shape.half, shape.half), dtype=np.uint8)

@@ -100,7 +100,7 @@ class SegmentEncoder:
         shape = training.shape
         self._training = training
         self._device = device
-        self._grid = shape.patches(training.height), shape.patches(training.width)
+        self._grid = shape.grid(training.width, training.height)
         self._network = TrainedNetwork(shape, self._grid, device)
         self._weights: GroupWeights | None = None
         self._groups = 0

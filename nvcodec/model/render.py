@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nvcodec.model.shape import NetworkShape
-from nvcodec.model.siren import Values
+from nvcodec.model.siren_layers import Values
 from nvcodec.picture import Planes
 
 _VALUE_BYTES = 1 << 27
@@ -151,7 +151,7 @@ def _render_band(
     """Render rows band[1]..band[3]-1 into pictures whose first luma row is `top`."""
     shape = renderer.shape
     x0, y0, x1, y1 = band
-    total = (shape.patches(height), shape.patches(width))
+    total = shape.grid(width, height)
     # A chroma sample at the odd edge belongs to the patch of the luma sample beside it.
     first_y, last_y = shape.patches_covering(y0, y1, height)
     first_x, last_x = shape.patches_covering(x0, x1, width)

@@ -16,10 +16,8 @@ from threadpoolctl import ThreadpoolController
 from nvcodec.model import dot_product
 from nvcodec.model.siren_float import FloatNetwork
 from nvcodec.model.siren_integer import IntegerNetwork
-from nvcodec.model.siren_layers import GELU, SINE, Features, Values, time_code
+from nvcodec.model.siren_layers import Features, Values
 from nvcodec.model.weights import GroupWeights
-
-__all__ = ["GELU", "SINE", "SirenRenderer", "Values", "time_code"]
 
 _BLAS = ThreadpoolController()
 

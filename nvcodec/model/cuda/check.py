@@ -21,7 +21,7 @@ from nvcodec.model.cuda.launch import Dense, Learned, Patches, padded
 from nvcodec.model.cuda.renderer import hidden_layer, output_layer, tables, time_codes
 from nvcodec.model.render import axis_weights
 from nvcodec.model.shape import BOUND, MAX_BIAS, NetworkShape
-from nvcodec.model.siren import GELU, SINE
+from nvcodec.model.siren_layers import GELU, SINE
 from nvcodec.model.weights import MAX_STEP, T6
 
 Sums = npt.NDArray[np.int64]

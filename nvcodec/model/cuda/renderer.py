@@ -13,7 +13,7 @@ from nvcodec.model.cuda import launch
 from nvcodec.model.cuda.launch import Dense, Learned, Patches, Windowed
 from nvcodec.model.render import bands
 from nvcodec.model.shape import NetworkShape
-from nvcodec.model.siren import GELU, SINE, time_code
+from nvcodec.model.siren_layers import GELU, SINE, time_code
 from nvcodec.model.weights import GroupWeights
 from nvcodec.picture import Planes
 
