@@ -36,7 +36,7 @@ from nvcodec.encode.rate import difference_bits
 from nvcodec.encode.settings import PRESETS, Preset
 from nvcodec.encode.train import Progress, Report
 from nvcodec.model.shape import NetworkShape
-from nvcodec.model.weights import GroupWeights, default_weights
+from nvcodec.model.weights import GroupWeights
 
 BIT_PRICE = 1e-3
 """Of a bit for each weight, in squared error of samples in 0..1."""
@@ -129,13 +129,7 @@ def train_group(
         fix_lattice(network, lattice)
     assert network.parameters is not None
     network.quantised = True
-    tensors = (
-        previous.tensors
-        if previous
-        else default_weights(network.shape, network.grid, network.parameters)
-    )
-    device = patches.inputs.device
-    start = [torch.from_numpy(tensor).to(device).float() for tensor in tensors]
+    start = network.start(previous)
     optimiser = torch.optim.Adam(
         [
             {"params": [tensor], "lr": rate}

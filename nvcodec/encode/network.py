@@ -12,7 +12,12 @@ from torch.nn import functional
 from nvcodec.encode.lattice import conform, real_steps
 from nvcodec.model.shape import NetworkShape
 from nvcodec.model.siren_layers import time_code
-from nvcodec.model.weights import GroupWeights, LayerParameters, default_tensor
+from nvcodec.model.weights import (
+    GroupWeights,
+    LayerParameters,
+    default_tensor,
+    default_weights,
+)
 
 
 class _Round(torch.autograd.Function):
@@ -196,6 +201,19 @@ class TrainedNetwork:
         for tensor, integers, step in zip(self.tensors, weights.tensors, self.steps, strict=True):
             real = torch.from_numpy(integers).to(self._device) * step
             tensor.data.copy_(real.reshape(tensor.shape))
+
+    def start(self, previous: GroupWeights | None) -> list[torch.Tensor]:
+        """The integers that differences refer to, shaped as `tensors`: the defaults for None."""
+        assert self.parameters is not None
+        integers = (
+            previous.tensors
+            if previous
+            else default_weights(self.shape, self.grid, self.parameters)
+        )
+        return [
+            torch.from_numpy(base).to(self._device).float().reshape(tensor.shape)
+            for base, tensor in zip(integers, self.tensors, strict=True)
+        ]
 
     def integers(self) -> GroupWeights:
         """The quantised weights, moved where needed to what spec 4.4 and 4.5 allow."""

@@ -15,7 +15,7 @@ from nvcodec.encode.patches import GroupPatches
 from nvcodec.encode.rate import difference_bits, predicted_features
 from nvcodec.encode.sparse_adam import SparseAdam
 from nvcodec.model.shape import MAX_BIAS, MAX_FEATURE, NetworkShape
-from nvcodec.model.weights import GroupWeights, default_weights
+from nvcodec.model.weights import GroupWeights
 
 # Share of a group's iterations that run in floats, as straight-through gradients lead less far: of
 # a fresh network, and of one that goes on from the group before.
@@ -170,15 +170,7 @@ def train_group(
                 fit_lattice(network, patches, weight, generator)
             network.quantised = True
         if not start and network.parameters is not None:
-            tensors = (
-                previous.tensors
-                if previous
-                else default_weights(network.shape, network.grid, network.parameters)
-            )
-            start = [
-                torch.from_numpy(t).to(device).float().reshape(tensor.shape)
-                for t, tensor in zip(tensors, network.tensors, strict=True)
-            ]
+            start = network.start(previous)
         decay = 0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * iteration / iterations))
         ramp = min(1.0, (iteration + 1) / _RAMP)
         for group, rate in zip(optimiser.param_groups, rates, strict=True):
