@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -185,12 +184,11 @@ def _deliver(
     console: Console,
 ) -> None:
     """Decode the frames asked for, and write and count them."""
-    if console.on_terminal and not _is_compiled():
-        console.say("compiling the renderer, which takes some seconds the first time")
     delivered.width, delivered.height = view.crop_width, view.crop_height
     writer = _writer(decoder, view, out)
     started = time.perf_counter()
-    with console.bar(_expected(decoder, asked, console), desc=COMMAND) as bar:
+    expected = _expected(decoder, asked, console)
+    with _compilation_told(console), console.bar(expected, desc=COMMAND) as bar:
         for frame in decoder.frames(**asked):
             writer.write(frame.planes)
             if out is not None:
@@ -235,9 +233,24 @@ def _writer(decoder: Decoder, view: View, out: OutputFile | None) -> Y4mWriter |
     )
 
 
-def _is_compiled() -> bool:
-    """Whether numba has compiled the renderer on this machine before."""
-    from nvcodec.model import render
+@contextlib.contextmanager
+def _compilation_told(console: Console) -> Iterator[None]:
+    """Say on a terminal, once, when numba compiles what it has not in its cache."""
+    if not console.on_terminal:
+        yield
+        return
+    from numba.core import event
 
-    cache = render._blend.stats.cache_path
-    return cache is None or any(Path(cache).glob("render._blend*.nbi"))
+    class Teller(event.Listener):
+        told = False
+
+        def on_start(self, event: Any) -> None:
+            if not self.told:
+                self.told = True
+                console.say("compiling the decoder's kernels, which takes a while the first time")
+
+        def on_end(self, event: Any) -> None:
+            pass
+
+    with event.install_listener("numba:compile", Teller()):
+        yield

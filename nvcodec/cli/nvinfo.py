@@ -22,6 +22,8 @@ from nvcodec.cli.outcome import (
 COMMAND = "nvinfo"
 
 _SUBSTREAMS = ("tables", "content", "motion", "network")
+_MODELS = {1: "nirvana", 2: "hybrid"}
+_KINDS_SHOWN = {"nirvana": ("network", "tables"), "hybrid": ("content", "motion")}
 
 
 @click.command(
@@ -86,14 +88,14 @@ def _read(file: BinaryIO, report: dict[str, Any]) -> None:
     from nvcodec.format import (
         LEVELS,
         UNKNOWN_FRAME_COUNT,
+        Description,
         GroupUnit,
         Limits,
         Metadata,
-        NetworkDescription,
         UnitReader,
         located,
     )
-    from nvcodec.model.shape import NetworkShape
+    from nvcodec.model.description import CanvasShape, parse_description
 
     top = LEVELS[max(LEVELS)]
     tap = _UnitTap(file)
@@ -111,19 +113,21 @@ def _read(file: BinaryIO, report: dict[str, Any]) -> None:
     if header["frame_count"] == UNKNOWN_FRAME_COUNT:
         header["frame_count"] = None
     groups: list[dict[str, Any]] = []
-    report |= {"header": header, "network": None, "metadata": {}}
+    report |= {"header": header, "model": {"name": _MODELS[header["model"]]}, "metadata": {}}
     complete = False
     try:
         for event in reader:
-            if isinstance(event, NetworkDescription):
-                with located("SIRN", event.offset):
-                    shape = NetworkShape.from_payload(event.payload)
+            if isinstance(event, Description):
+                with located(str(reader.header.description_type), event.offset):
+                    shape = parse_description(header["model"], event.payload)
                 reader.group_length = shape.group_frames
-                grid = shape.grid(header["width"], header["height"])
-                report["network"] = asdict(shape) | {
-                    "weights": shape.weights(grid),
-                    "multiplications": shape.multiplications,
-                }
+                report["model"] |= asdict(shape)
+                if not isinstance(shape, CanvasShape):
+                    grid = shape.grid(header["width"], header["height"])
+                    report["model"] |= {
+                        "weights": shape.weights(grid),
+                        "multiplications": shape.multiplications,
+                    }
             elif isinstance(event, Metadata):
                 report["metadata"] |= event.members
             elif isinstance(event, GroupUnit):
@@ -133,12 +137,13 @@ def _read(file: BinaryIO, report: dict[str, Any]) -> None:
     finally:
         total = reader.offset
         by_kind = {kind: sum(group[kind] for group in groups) for kind in _SUBSTREAMS}
+        by_kind["container"] = total - sum(by_kind.values())
         report |= {
             "complete": complete,
             "frames": sum(group["frames"] for group in groups),
             "bytes": total,
-            "bytes_by_kind": by_kind | {"container": total - sum(by_kind.values())},
-            "network_share": (by_kind["tables"] + by_kind["network"]) / max(1, total),
+            "bytes_by_kind": by_kind,
+            "shares": {kind: count / max(1, total) for kind, count in by_kind.items()},
             "units": tap.units(),
             "groups": groups,
         }
@@ -160,37 +165,37 @@ def _group(unit: Any, end: int) -> dict[str, Any]:
 
 
 def _text(report: dict[str, Any]) -> str:
-    header, network = report["header"], report["network"]
-    total = max(1, report["bytes"])
+    header, metadata = report["header"], report["metadata"]
     lines = ["header"]
     lines += [f"  {name:20} {'unknown' if v is None else v}" for name, v in header.items()]
-    if network:
-        lines.append("network")
-        lines += [f"  {name:20} {value}" for name, value in network.items()]
-    if report["metadata"]:
-        lines += ["metadata", f"  {json.dumps(report['metadata'])}"]
+    lines.append("model")
+    lines += [f"  {name:20} {value}" for name, value in report["model"].items()]
+    if metadata:
+        lines += ["metadata", f"  {json.dumps(metadata)}"]
     lines += ["units", "  type     number      bytes"]
     sizes: dict[str, list[int]] = {}
     for unit in report["units"]:
         sizes.setdefault(unit["type"], []).append(unit["bytes"])
     lines += [f"  {kind:4} {len(part):10} {sum(part):10}" for kind, part in sizes.items()]
+    kinds = _KINDS_SHOWN[report["model"]["name"]]
     lines += [
         "groups",
-        "  number     offset first frame  frames  key      bytes    network  tables",
+        "  number     offset first frame  frames  key      bytes"
+        + "".join(f" {kind:>10}" for kind in kinds),
     ]
     for number, group in enumerate(report["groups"]):
         lines.append(
             f"  {number:6} {group['offset']:10} {group['first_frame']:11} {group['frames']:7}"
-            f"  {'key' if group['key'] else '   '} {group['bytes']:10} {group['network']:10}"
-            f" {group['tables']:7}"
+            f"  {'key' if group['key'] else '   '} {group['bytes']:10}"
+            + "".join(f" {group[kind]:10}" for kind in kinds)
         )
     lines.append("bytes")
     for kind, count in report["bytes_by_kind"].items():
-        lines.append(f"  {kind:20} {count:10} {count / total:7.2%}")
+        lines.append(f"  {kind:20} {count:10} {report['shares'][kind]:7.2%}")
     pixels = header["width"] * header["height"] * max(1, report["frames"])
     lines.append(
         f"  {'all':20} {report['bytes']:10} {8 * report['bytes'] / pixels:.4f} bpp,"
-        f" {report['frames']} frames, network {report['network_share']:.2%}"
+        f" {report['frames']} frames"
     )
     if not report["complete"]:
         lines.append("the file is not complete")

@@ -24,6 +24,8 @@ class CudaExecutor(Executor):
     the current stream, and nothing waits for it. Else they are copied to the host once rendered.
     """
 
+    device = "cuda"
+
     def __init__(self, batch: int | None, tensors: bool) -> None:
         super().__init__(1, 1)
         self._patches = batch

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import os
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, BinaryIO
 
 from nvcodec.decode.executor import make_executor
 from nvcodec.decode.frame import Frame
+from nvcodec.decode.models import GroupModel, check_limits, make_model
 from nvcodec.format import (
     UNKNOWN_FRAME_COUNT,
     CorruptError,
+    Description,
     End,
     Group,
     GroupSequence,
@@ -20,7 +26,6 @@ from nvcodec.format import (
     IndexEntry,
     Limits,
     Metadata,
-    NetworkDescription,
     NrvError,
     UnitReader,
     UnsupportedError,
@@ -30,15 +35,31 @@ from nvcodec.format import (
     read_index,
     scan_index,
 )
+from nvcodec.model.description import Shape, parse_description
 from nvcodec.model.render import samples_crc
 from nvcodec.model.resample import View, source_region
-from nvcodec.model.shape import NetworkShape
-from nvcodec.model.weights import GroupWeights, rebuild_weights
 from nvcodec.picture import Planes
 
 
 class _NoLengthError(UnsupportedError, TypeError):
     """The length of an input that is not seekable; `list(decoder)` shall do without."""
+
+
+@dataclass(frozen=True)
+class _Rebuilt:
+    """A group, its number and place in the file, its parameters once they are begun, and the
+    sequence that it ends.
+    """
+
+    group: Group
+    ordinal: int
+    offset: int
+    sequence: GroupSequence | None = None
+    parameters: Any = None
+
+    @property
+    def name(self) -> str:
+        return f"GRUP {self.ordinal}"
 
 
 class Decoder:
@@ -66,13 +87,14 @@ class Decoder:
 
     Attributes:
         header: the HEAD unit.
-        shape: the network description.
+        shape: the description of the model.
         metadata: members of the mETa units read so far.
 
     Raises:
         NrvError: of the class that spec 2.10 gives, here and while decoding. Frames of groups
             before the damage are delivered first.
-        UnsupportedError: also when the device, or Triton for it, is not here or fails its test.
+        UnsupportedError: also when the device, or Triton for it, is not here, fails its test or
+            does not render the model: cuda does not render model 2.
         OSError: the file cannot be opened or read.
 
     """
@@ -96,32 +118,33 @@ class Decoder:
         self._position = 0
         self._index: list[IndexEntry] | None = None
         self._index_error: NrvError | None = None
-        self._kept: tuple[int, Group, GroupWeights, GroupSequence] | None = None
+        self._kept: _Rebuilt | None = None
         try:
             self._reader = UnitReader(self._file, self._limits)
             self.header: Header = self._reader.open()
-            self.shape: NetworkShape = self._read_description()
-            self._executor.prepare(self.shape)
+            self.shape: Shape = self._read_description()
+            self._model: GroupModel[Any] = make_model(self.shape, self.header, self._executor)
         except BaseException:
-            self.close()
+            self._close_file()
             raise
         self._fresh = True
 
-    def _read_description(self) -> NetworkShape:
+    def _read_description(self) -> Shape:
         for event in self._reader:
-            if isinstance(event, NetworkDescription):
-                with located("SIRN", event.offset):
-                    shape = NetworkShape.from_payload(event.payload)
-                    level = self.header.level
-                    grid = shape.grid(self.header.width, self.header.height)
-                    self._limits.check("weights", shape.weights(grid), level)
-                    self._limits.check("multiplications", shape.multiplications, level)
+            if isinstance(event, Description):
+                with located(str(self.header.description_type), event.offset):
+                    shape = parse_description(self.header.model, event.payload)
+                    check_limits(shape, self.header, self._limits)
                 self._reader.group_length = shape.group_frames
                 return shape
-        raise CorruptError("no network description", rule="2.3")
+        raise CorruptError("no description of the model", rule="2.3")
 
     def close(self) -> None:
-        """Close the file if this decoder opened it."""
+        """End the work that has begun, and close the file if this decoder opened it."""
+        self._model.close()
+        self._close_file()
+
+    def _close_file(self) -> None:
         if self._owned:
             self._file.close()
 
@@ -180,8 +203,8 @@ class Decoder:
     ) -> Frame:
         """Render one frame alone, at an output size and region (spec 6), from a seekable file.
 
-        Only the weights from the key group before it are rebuilt, and only the patches that the
-        region needs are evaluated. Raises IndexError when there is no such frame.
+        Of the groups from the key group before it only what its own needs is rebuilt, and of its
+        own only what the region needs is evaluated. Raises IndexError when there is no such frame.
         """
         view = self.view(size, crop)
         number = frame + len(self) if frame < 0 else frame
@@ -189,12 +212,14 @@ class Decoder:
         ordinal = bisect_right(index, number, key=lambda entry: entry.first_frame) - 1
         if number < 0 or ordinal < 0:
             raise IndexError(f"frame {frame} is not in the video")
-        group, weights = self._weights(ordinal)
+        rebuilt = self._rebuilt_at(ordinal)
+        group = rebuilt.group
         if number >= group.first_frame + group.frame_count:
             if self._index_error is not None:
                 raise self._index_error
             raise IndexError(f"frame {frame} is not in the video")
-        return next(self._render(group, weights, view, [number - group.first_frame]))
+        with located(rebuilt.name, rebuilt.offset):
+            return next(self._render(rebuilt, view, [number - group.first_frame]))
 
     def frames(
         self,
@@ -219,32 +244,37 @@ class Decoder:
             raise ValueError(f"start {start} or count {count} is negative")
         view = self.view(size, crop)
         stop = None if count is None else start + count
-        for group, weights, name, offset in self.groups(start):
-            first = max(0, start - group.first_frame)
-            last = group.frame_count
-            if stop is not None:
-                last = min(last, stop - group.first_frame)
-            if first < last or verify:
-                with located(name, offset):
-                    yield from self._render(group, weights, view, range(first, last), verify)
+
+        def wanted(group: Group) -> range:
+            last = group.frame_count if stop is None else stop - group.first_frame
+            return range(max(0, start - group.first_frame), min(group.frame_count, last))
+
+        def begun(group: Group) -> range:
+            return range(group.frame_count) if verify else wanted(group)
+
+        for rebuilt in self._groups(start, None if verify else stop, begun):
+            group = rebuilt.group
+            if wanted(group) or verify:
+                with located(rebuilt.name, rebuilt.offset):
+                    yield from self._render(rebuilt, view, wanted(group), verify)
             if stop is not None and stop <= group.first_frame + group.frame_count and not verify:
                 return
 
     def _render(
         self,
-        group: Group,
-        weights: GroupWeights,
+        rebuilt: _Rebuilt,
         view: View,
         frames: Sequence[int],
         verify: bool = False,
     ) -> Iterator[Frame]:
         width, height = self.header.width, self.header.height
-        executor = self._executor
+        executor, group = self._executor, rebuilt.group
+        render = functools.partial(self._model.render, rebuilt.parameters)
         location = self.header.chroma_location
         region = source_region(view, width, height, location)
         everything = region == (0, 0, width, height) and len(frames) == group.frame_count
         if verify or (everything and not self._tensors):
-            pictures = executor.render(weights, width, height, range(group.frame_count))
+            pictures = render(range(group.frame_count))
             crc = samples_crc(executor.on_host(pictures))
             if crc != group.crc:
                 raise VerificationError(
@@ -252,7 +282,7 @@ class Decoder:
                 )
             pictures = [_cut(pictures[k], region) for k in frames]
         else:
-            pictures = executor.render(weights, width, height, frames, region)
+            pictures = render(frames, region)
         pts = group.pts
         for k, planes in zip(frames, pictures, strict=True):
             yield Frame(
@@ -263,30 +293,39 @@ class Decoder:
                 executor.resample(planes, region[:2], width, height, view, location),
             )
 
-    def groups(self, start: int = 0) -> Iterator[tuple[Group, GroupWeights, str, int]]:
-        """Groups with their rebuilt weights, nothing rendered.
+    def groups(self, start: int = 0) -> Iterator[tuple[Group, Any, str, int]]:
+        """Groups with their rebuilt parameters, nothing rendered.
 
         Begins at the group that holds frame `start`, or at an earlier one where the file is not
-        seekable. Gives the GRUP unit, its weights, its name in errors and its byte offset.
-        Raises NrvError as iteration does.
+        seekable. Gives the GRUP unit, its parameters (GroupWeights for model 1), its name in
+        errors and its byte offset. Raises NrvError as iteration does.
         """
-        if start > 0 and self._file.seekable():
-            index = self._load_index()
-            ordinal = bisect_right(index, start, key=lambda entry: entry.first_frame) - 1
-            for number in range(max(0, ordinal), len(index)):
-                group, weights = self._weights(number)
-                yield group, weights, f"GRUP {number}", index[number].offset
-            if self._index_error is not None:
-                raise self._index_error
-            return
-        previous: GroupWeights | None = None
-        for unit in self._forward():
-            name = f"GRUP {unit.ordinal}"
-            with located(name, unit.offset):
-                previous = self._rebuild(unit.group, previous)
-            yield unit.group, previous, name, unit.offset
+        for rebuilt in self._groups(start, None, lambda _: range(0)):
+            yield rebuilt.group, rebuilt.parameters, rebuilt.name, rebuilt.offset
 
-    def _forward(self) -> Iterator[GroupUnit]:
+    def _groups(
+        self, start: int, stop: int | None, begun: Callable[[Group], range]
+    ) -> Iterator[_Rebuilt]:
+        """The groups from that of frame `start` on, or from an earlier one.
+
+        Those from frame `stop` on may be missing. `begun` says what frames of a group will be
+        rendered.
+        """
+        if not (start > 0 and self._file.seekable()):
+            yield from self._rebuild(self._forward(), None, stop, begun)
+            return
+        index = self._load_index()
+        ordinal = max(0, bisect_right(index, start, key=lambda entry: entry.first_frame) - 1)
+        yield self._rebuilt_at(ordinal)
+        units, previous = self._units(ordinal + 1, len(index))
+        for rebuilt in self._rebuild(units, previous, stop, begun):
+            self._kept = rebuilt
+            if rebuilt.ordinal > ordinal:
+                yield rebuilt
+        if self._index_error is not None:
+            raise self._index_error
+
+    def _forward(self) -> Iterator[_Rebuilt]:
         if not self._fresh:
             if not self._file.seekable():
                 raise UnsupportedError("this input cannot be read twice: it is not seekable")
@@ -303,13 +342,50 @@ class Decoder:
             if isinstance(event, Metadata):
                 self.metadata |= event.members
             elif isinstance(event, GroupUnit):
-                yield event
+                yield _Rebuilt(event.group, event.ordinal, event.offset)
             elif isinstance(event, End) or event is None:
                 return
 
-    def _rebuild(self, group: Group, previous: GroupWeights | None) -> GroupWeights:
-        grid = self.shape.grid(self.header.width, self.header.height)
-        return rebuild_weights(self.shape, grid, previous, group.key, group.tables, group.network)
+    def _rebuild(
+        self,
+        units: Iterable[_Rebuilt],
+        previous: Any,
+        stop: int | None,
+        begun: Callable[[Group], range],
+    ) -> Iterator[_Rebuilt]:
+        """Groups with their parameters, where the model likes that begun some groups ahead.
+
+        What is found wrong in groups ahead is raised in their turn. A pipe is not read ahead: the
+        next group may be long in coming.
+        """
+        model = self._model
+        ahead = model.ahead if self._file.seekable() else 0
+        waiting: deque[_Rebuilt] = deque()
+        units, ended = iter(units), False
+        failure: NrvError | OSError | None = None
+        while True:
+            while not ended and len(waiting) <= ahead:
+                try:
+                    unit = next(units, None)
+                    if unit is None:
+                        ended = True
+                        break
+                    group = unit.group
+                    with located(unit.name, unit.offset):
+                        previous = model.rebuild(group, previous, begun(group))
+                except (NrvError, OSError) as error:
+                    failure, ended = error, True
+                    break
+                waiting.append(replace(unit, parameters=previous))
+                ended = stop is not None and group.first_frame + group.frame_count >= stop
+            if not waiting:
+                if failure is not None:
+                    raise failure
+                return
+            rebuilt = waiting.popleft()
+            with located(rebuilt.name, rebuilt.offset):
+                model.settle(rebuilt.parameters)
+            yield rebuilt
 
     def _load_index(self) -> list[IndexEntry]:
         if self._index is None:
@@ -334,27 +410,41 @@ class Decoder:
                 self._file, entry, self.header, self._limits, self.shape.group_frames
             )
 
-    def _weights(self, ordinal: int) -> tuple[Group, GroupWeights]:
-        """A group and its weights, rebuilt from the key group before it or the ones kept."""
-        if self._kept is not None and self._kept[0] == ordinal:
-            return self._kept[1], self._kept[2]
+    def _units(self, ordinal: int, end: int) -> tuple[Iterator[_Rebuilt], Any]:
+        """Groups up to `end`: those that group `ordinal` needs and are not rebuilt, and from it on.
+
+        The parameters of the group before them come along.
+        """
         index = self._load_index()
-        first = ordinal
+        first = min(ordinal, len(index) - 1)
         while first > 0 and not index[first].key:
             first -= 1
-        weights: GroupWeights | None = None
-        if self._kept is not None and first <= self._kept[0] < ordinal:
-            first, weights, sequence = self._kept[0] + 1, self._kept[2], self._kept[3]
-        else:
-            sequence = GroupSequence(self.header.frame_count, index[first].first_frame)
-        for number in range(first, ordinal + 1):
-            group = self._read_group(number)
-            with located(f"GRUP {number}", index[number].offset):
-                sequence.accept(group, group.last_pts)
-                weights = self._rebuild(group, weights)
-        assert weights is not None
-        self._kept = (ordinal, group, weights, sequence)
-        return group, weights
+        previous: Any = None
+        sequence = GroupSequence(self.header.frame_count, index[first].first_frame)
+        if self._kept is not None and first <= self._kept.ordinal < ordinal:
+            first, previous = self._kept.ordinal + 1, self._kept.parameters
+            assert self._kept.sequence is not None
+            sequence = self._kept.sequence
+
+        def units() -> Iterator[_Rebuilt]:
+            last = sequence
+            for number in range(first, end):
+                group = self._read_group(number)
+                last = copy.copy(last)
+                with located(f"GRUP {number}", index[number].offset):
+                    last.accept(group, group.last_pts)
+                yield _Rebuilt(group, number, index[number].offset, last)
+
+        return units(), previous
+
+    def _rebuilt_at(self, ordinal: int) -> _Rebuilt:
+        """A group, rebuilt from the key group before it or the one kept."""
+        if self._kept is None or self._kept.ordinal != ordinal:
+            units, previous = self._units(ordinal, ordinal + 1)
+            for rebuilt in self._rebuild(units, previous, None, lambda _: range(0)):
+                self._kept = rebuilt
+        assert self._kept is not None
+        return self._kept
 
 
 def _cut(planes: Planes, region: tuple[int, int, int, int]) -> Planes:

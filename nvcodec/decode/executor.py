@@ -21,8 +21,10 @@ class Executor:
     `threads` and `batch` (patches evaluated at once) change speed and memory, never samples.
     """
 
+    device = "cpu"
+
     def __init__(self, threads: int, batch: int) -> None:
-        self._threads = threads
+        self.threads = threads
         self._batch = batch
 
     def prepare(self, shape: NetworkShape) -> None:
@@ -37,7 +39,7 @@ class Executor:
         region: tuple[int, int, int, int] | None = None,
     ) -> list[Planes]:
         """Render frames of a group, as `render_region` does."""
-        renderer = SirenRenderer(weights, self._threads, self._batch)
+        renderer = SirenRenderer(weights, self.threads, self._batch)
         return render_region(renderer, width, height, frames, region)
 
     def resample(

@@ -13,14 +13,14 @@ from nvcodec.format.errors import (
     located,
 )
 from nvcodec.format.group import Group, GroupHeader, GroupSequence
-from nvcodec.format.header import FORMAT_VERSION, UNKNOWN_FRAME_COUNT, Header
+from nvcodec.format.header import FORMAT_VERSION, HYBRID, SIREN, UNKNOWN_FRAME_COUNT, Header
 from nvcodec.format.index import End, IndexEntry
 from nvcodec.format.limits import LEVELS, Level, Limits, smallest_level
 from nvcodec.format.reader import (
+    Description,
     Event,
     GroupUnit,
     Metadata,
-    NetworkDescription,
     UnitReader,
     read_group_at,
     read_index,
@@ -31,10 +31,13 @@ from nvcodec.format.writer import NrvWriter
 
 __all__ = [
     "FORMAT_VERSION",
+    "HYBRID",
     "LEVELS",
     "SIGNATURE",
+    "SIREN",
     "UNKNOWN_FRAME_COUNT",
     "CorruptError",
+    "Description",
     "End",
     "Event",
     "Group",
@@ -46,7 +49,6 @@ __all__ = [
     "Level",
     "Limits",
     "Metadata",
-    "NetworkDescription",
     "NrvError",
     "NrvWriter",
     "OverLimitError",

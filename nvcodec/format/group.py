@@ -8,7 +8,7 @@ from typing import Final
 import construct as c
 
 from nvcodec.format.errors import CorruptError
-from nvcodec.format.header import UNKNOWN_FRAME_COUNT
+from nvcodec.format.header import HYBRID, SIREN, UNKNOWN_FRAME_COUNT
 
 _RULE: Final = "2.7"
 
@@ -82,13 +82,15 @@ class GroupHeader:
 
 @dataclass(frozen=True)
 class Group(GroupHeader):
-    """A group: the weights of ``frame_count`` consecutive frames, still coded.
+    """A group: the parameters of ``frame_count`` consecutive frames, still coded.
+
+    Which substreams are empty depends on the model: see ``require_model``.
 
     Attributes:
         durations: ticks of each frame, ``frame_count`` values of 1..2^32-1.
         tables: entropy tables (clause 3.4), or empty.
-        content: empty for model 1.
-        motion: empty for model 1.
+        content: the coded canvases (clause 7.5).
+        motion: how their blocks are predicted (clause 7.4).
         network: the coded weights (clause 4.4).
 
     Raises:
@@ -113,8 +115,17 @@ class Group(GroupHeader):
             raise CorruptError("a duration is outside 1..4294967295", rule=_RULE)
         if self.end_pts > _PTS_MAX:
             raise CorruptError("the last frame ends outside 64 bits", rule=_RULE)
-        if self.content or self.motion:
+
+    def require_model(self, model: int) -> None:
+        """Raise CorruptError when the group breaks a rule of its model (clause 2.7)."""
+        if model == SIREN and (self.content or self.motion):
             raise CorruptError("content and motion are not empty in model 1", rule=_RULE)
+        if model == HYBRID and (self.tables or self.network):
+            raise CorruptError("tables and network are not empty in model 2", rule=_RULE)
+        if model == HYBRID and self.key and self.frame_count != 1:
+            raise CorruptError(
+                f"frame_count {self.frame_count} is not 1 in a key group of model 2", rule=_RULE
+            )
 
     @property
     def pts(self) -> tuple[int, ...]:
@@ -137,7 +148,7 @@ class Group(GroupHeader):
 
         Args:
             payload: the payload; memory is taken for no more than its bytes.
-            max_frames: the group length of the network description, or None when not known.
+            max_frames: the group length of the description, or None when not known.
 
         Raises:
             CorruptError: a requirement of clause 2.7 on the payload is broken.

@@ -8,7 +8,7 @@ import construct as c
 
 from nvcodec.format.errors import CorruptError, UnsupportedError
 from nvcodec.format.limits import LEVELS
-from nvcodec.format.units import SIRN, UnitType
+from nvcodec.format.units import HYBR, SIRN, UnitType
 
 FORMAT_VERSION: Final = 0
 """Version of the specification that this package writes and the highest that it reads."""
@@ -18,7 +18,11 @@ UNKNOWN_FRAME_COUNT: Final = 0xFFFFFFFF
 _RULE: Final = "2.4"
 _RESERVED: Final = bytes(3)
 
-_NETWORK_TYPES: Final = {1: SIRN}
+SIREN: Final = 1
+HYBRID: Final = 2
+"""The models that this version knows."""
+
+_DESCRIPTION_TYPES: Final = {SIREN: SIRN, HYBRID: HYBR}
 
 _HEAD: Final = c.Struct(
     "format_version" / c.Int16ul,
@@ -64,7 +68,7 @@ class Header:
     format_version: int = FORMAT_VERSION
     min_reader_version: int = 0
     level: int
-    model: int = 1
+    model: int = SIREN
     chroma_format: int = 1
     bit_depth: int = 8
     tools: int = 0
@@ -96,7 +100,7 @@ class Header:
             f" this one is of version {FORMAT_VERSION}: update it",
         )
         _require_supported(self.level in LEVELS, f"level {self.level} is not defined")
-        _require_supported(self.model in _NETWORK_TYPES, f"model {self.model} is not defined")
+        _require_supported(self.model in _DESCRIPTION_TYPES, f"model {self.model} is not defined")
         _require(0 <= self.chroma_format <= 3, f"chroma_format {self.chroma_format} is above 3")
         _require_supported(
             self.chroma_format == 1,
@@ -158,9 +162,9 @@ class Header:
         return payload
 
     @property
-    def network_type(self) -> UnitType:
-        """Type of the unit that describes the network of the model."""
-        return _NETWORK_TYPES[self.model]
+    def description_type(self) -> UnitType:
+        """Type of the unit that describes the model."""
+        return _DESCRIPTION_TYPES[self.model]
 
     @property
     def luma_samples(self) -> int:

@@ -24,9 +24,9 @@ class Level:
     Attributes:
         number: 1..5, as in HEAD.
         luma_samples: luma samples per frame.
-        weights: weights of the network.
+        weights: weights of the network (model 1).
         unit_bytes: bytes of the payload of one unit.
-        multiplications: multiplications per rendered luma sample (clause 5.8).
+        multiplications: multiplications per rendered luma sample (model 1, clause 5.8).
 
     """
 
@@ -105,6 +105,8 @@ class Limits:
 
 def smallest_level(luma_samples: int, weights: int, unit_bytes: int, multiplications: int) -> int:
     """The lowest level, 1..5, whose bounds hold for all four values.
+
+    Model 2 has no weights and no multiplications: they are 0.
 
     Raises:
         OverLimitError: a value is above the bound of the highest level (clause 2.11).

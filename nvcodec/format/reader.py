@@ -42,8 +42,8 @@ _DEFAULT_LIMITS: Final = Limits()
 
 
 @dataclass(frozen=True, slots=True)
-class NetworkDescription:
-    """The payload of the unit that describes the network (SIRN, clause 4.1), not yet parsed."""
+class Description:
+    """The payload of the unit that describes the model (clauses 4.1, 7.1), not yet parsed."""
 
     payload: bytes
     offset: int
@@ -65,13 +65,13 @@ class GroupUnit:
     offset: int
 
 
-Event = NetworkDescription | Metadata | GroupUnit | End
+Event = Description | Metadata | GroupUnit | End
 
 
 class UnitReader:
     """Reads a bitstream forward from any binary file object, pipes included.
 
-    Iterating gives one NetworkDescription, any Metadata, the GroupUnits in display order, then
+    Iterating gives one Description, any Metadata, the GroupUnits in display order, then
     End; each as soon as its unit is read. The rules of clause 2 hold for what has been given, and
     for the whole file once End has been. The first error is final: it is raised again on every
     further call.
@@ -81,8 +81,8 @@ class UnitReader:
         limits: what to accept; a file also keeps within its level.
 
     Attributes:
-        group_length: the group length of the network description, which bounds the frames of a
-            group; set it after NetworkDescription has been given. None until then: no bound.
+        group_length: the group length of the description, which bounds the frames of a
+            group; set it after Description has been given. None until then: no bound.
 
     """
 
@@ -121,7 +121,7 @@ class UnitReader:
             except (NrvError, OSError) as error:
                 self._failure = error
                 raise
-            self._order = UnitOrder(self._header.network_type)
+            self._order = UnitOrder(self._header.description_type)
             self._sequence = GroupSequence(self._header.frame_count)
         return self._header
 
@@ -163,17 +163,18 @@ class UnitReader:
             if unit.type == META:
                 return Metadata(parse_metadata(payload))
             if unit.type == GRUP:
-                return GroupUnit(self._take_group(payload, offset), ordinal, offset)
+                return GroupUnit(self._take_group(payload, header, offset), ordinal, offset)
             if unit.type == INDX:
                 self._check_index(payload)
                 self._index_offset = offset
                 return None
             if unit.type == FEND:
                 return self._take_end(payload, header)
-            return NetworkDescription(payload, offset)
+            return Description(payload, offset)
 
-    def _take_group(self, payload: bytes, offset: int) -> Group:
+    def _take_group(self, payload: bytes, header: Header, offset: int) -> Group:
         group = Group.parse(payload, self.group_length)
+        group.require_model(header.model)
         self._sequence.accept(group, group.last_pts)
         self._crcs.update(group.crc.to_bytes(4, "little"))
         self._entries.update(
@@ -252,7 +253,7 @@ def scan_index(file: SeekableFile, limits: Limits = _DEFAULT_LIMITS) -> Iterator
     file.seek(0)
     source = ByteSource(file)
     header = _read_head(source, limits)
-    order = UnitOrder(header.network_type)
+    order = UnitOrder(header.description_type)
     sequence = GroupSequence(header.frame_count)
     size = file.seek(0, os.SEEK_END)
     offset = source.offset
@@ -296,7 +297,7 @@ def read_group_at(
         entry: from read_index or scan_index.
         header: the header of the file.
         limits: what to accept.
-        group_length: that of the network description, or None for no bound.
+        group_length: that of the description, or None for no bound.
 
     Raises:
         NrvError: there is no sound GRUP unit at the offset, or it is not the entry's.
@@ -306,6 +307,7 @@ def read_group_at(
     payload = _read_unit_at(file, entry.offset, GRUP, header, limits)
     with located(str(GRUP), entry.offset):
         group = Group.parse(payload, group_length)
+        group.require_model(header.model)
         found = IndexEntry(entry.offset, group.first_frame, group.first_pts, group.key)
         if found != entry:
             raise CorruptError("the group is not the one of the index entry", rule="2.8")

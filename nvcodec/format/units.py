@@ -85,25 +85,27 @@ class UnitType:
 
 HEAD: Final = UnitType(b"HEAD")
 SIRN: Final = UnitType(b"SIRN")
+HYBR: Final = UnitType(b"HYBR")
 META: Final = UnitType(b"mETa")
 GRUP: Final = UnitType(b"GRUP")
 INDX: Final = UnitType(b"iNDX")
 FEND: Final = UnitType(b"FEND")
 
-KNOWN_TYPES: Final = frozenset({HEAD, SIRN, META, GRUP, INDX, FEND})
+KNOWN_TYPES: Final = frozenset({HEAD, SIRN, HYBR, META, GRUP, INDX, FEND})
 
 
 class UnitOrder:
     """The order of the units after HEAD (clause 2.3).
 
     Args:
-        network: type of the network description of the model.
+        description: type of the description of the model.
 
     """
 
-    def __init__(self, network: UnitType) -> None:
-        self._ranks = {unit: n for n, unit in enumerate((HEAD, network, META, GRUP, INDX, FEND))}
-        self._network = network
+    def __init__(self, description: UnitType) -> None:
+        order = (HEAD, description, META, GRUP, INDX, FEND)
+        self._ranks = {unit: n for n, unit in enumerate(order)}
+        self._description = description
         self._last = HEAD
 
     def admit(self, unit: UnitType) -> bool:
@@ -118,6 +120,8 @@ class UnitOrder:
             raise UnsupportedError(f"unit type {unit} has the reserved bit set", rule="2.2")
         rank = self._ranks.get(unit)
         if rank is None:
+            if unit in KNOWN_TYPES:
+                raise CorruptError(f"{unit} describes another model", rule="2.3")
             if not unit.ancillary:
                 raise UnsupportedError(
                     f"critical unit {unit} is not known to this version", rule="2.2"
@@ -128,8 +132,8 @@ class UnitOrder:
             raise CorruptError(f"a second {unit}", rule="2.3")
         if rank < last:
             raise CorruptError(f"{unit} after {self._last}", rule="2.3")
-        if self._last == HEAD and unit != self._network:
-            raise CorruptError(f"{unit} before {self._network}", rule="2.3")
+        if self._last == HEAD and unit != self._description:
+            raise CorruptError(f"{unit} before {self._description}", rule="2.3")
         if rank > self._ranks[GRUP] and last < self._ranks[GRUP]:
             raise CorruptError(f"{unit} before any GRUP", rule="2.3")
         self._last = unit

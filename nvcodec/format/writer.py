@@ -69,14 +69,14 @@ class NrvWriter:
     def begin(
         self,
         header: Header,
-        network_description: bytes,
+        description: bytes,
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        """Write the signature, HEAD, the network description and, if given, mETa.
+        """Write the signature, HEAD, the description of the model and, if given, mETa.
 
         Args:
             header: of the file; its level bounds everything that follows.
-            network_description: payload of the unit that describes the network (clause 4.1).
+            description: payload of the unit that describes the model (clauses 4.1, 7.1).
             metadata: the JSON object of mETa (clause 2.6).
 
         Raises:
@@ -89,7 +89,7 @@ class NrvWriter:
         level = LEVELS[header.level]
         with located(str(HEAD), len(SIGNATURE)):
             level.check("luma_samples", header.luma_samples)
-        units = [(HEAD, header.build()), (header.network_type, network_description)]
+        units = [(HEAD, header.build()), (header.description_type, description)]
         if metadata is not None:
             units.append((META, build_metadata(metadata)))
         data = SIGNATURE
@@ -104,8 +104,8 @@ class NrvWriter:
         """Write the next group.
 
         Raises:
-            CorruptError: the group cannot follow those before it (clause 2.7), or the file then
-                has more frames than its header states (clause 2.9).
+            CorruptError: the group is not one of the model or cannot follow those before it
+                (clause 2.7), or the file then has more frames than its header states (clause 2.9).
             OverLimitError: the unit is longer than the level allows (clause 2.11).
             OSError: from the file object.
 
@@ -113,6 +113,7 @@ class NrvWriter:
         self._require(_State.OPEN)
         name = f"{GRUP} {self._sequence.group_count}"
         with located(name, self._offset):
+            group.require_model(self._header.model)
             data = _build_checked(GRUP, group.build(), self._level, self._offset)
             self._sequence.accept(group, group.last_pts)
         self._crcs.update(group.crc.to_bytes(4, "little"))

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from nvcodec.model.description import CanvasShape
 from tests.cli.support import call, one_line
+from tests.format.samples import complete, grup, head
 from tests.synthetic import UPSAMPLING, Plan, synthesize
 
 
@@ -23,16 +25,16 @@ def test_lists_everything(data, tmp_path):
     report = info(data)
     assert (report["header"]["width"], report["header"]["height"]) == (21, 13)
     assert report["header"]["frame_count"] is None
-    assert report["network"]["patch"] == 8
-    assert report["network"]["features"] == UPSAMPLING.features == 5
-    assert report["network"]["weights"] == UPSAMPLING.weights(UPSAMPLING.grid(21, 13))
+    assert report["model"]["name"] == "nirvana"
+    assert report["model"]["patch"] == 8
+    assert report["model"]["features"] == UPSAMPLING.features == 5
+    assert report["model"]["weights"] == UPSAMPLING.weights(UPSAMPLING.grid(21, 13))
     assert report["metadata"] == {"encoder": "synthetic"}
     assert [group["frames"] for group in report["groups"]] == [3, 3, 1]
     assert [group["key"] for group in report["groups"]] == [True, False, True]
     assert report["complete"]
     assert report["bytes"] == len(data) == sum(report["bytes_by_kind"].values())
-    network = report["bytes_by_kind"]["network"] + report["bytes_by_kind"]["tables"]
-    assert report["network_share"] == network / len(data)
+    assert report["shares"] == {k: n / len(data) for k, n in report["bytes_by_kind"].items()}
 
 
 def test_units_are_those_of_the_file(data):
@@ -50,6 +52,28 @@ def test_text(data, tmp_path):
     text = call("nvinfo", path).stdout
     for part in ("width                21", "GRUP          3", "network", "container", "bpp"):
         assert part in text
+
+
+def test_model_2(tmp_path):
+    key = grup(frame_count=1, substreams=(b"", b"content", b"motion", b""))
+    following = grup(first_frame=1, first_pts=1, flags=2, substreams=(b"", b"co", b"m", b""))
+    hybrid = (b"HYBR", CanvasShape(8, -3).to_payload())
+    data = complete(head(model=2), hybrid, key, following)
+    report = info(data)
+    assert report["model"] == {"name": "hybrid", "group_frames": 8, "chroma_offset": -3}
+    kinds = report["bytes_by_kind"]
+    assert (kinds["content"], kinds["motion"], kinds["tables"], kinds["network"]) == (9, 7, 0, 0)
+    assert [(group["content"], group["motion"]) for group in report["groups"]] == [(7, 6), (2, 1)]
+    assert report["complete"]
+    path = tmp_path / "x.nrv"
+    path.write_bytes(data)
+    text = call("nvinfo", path).stdout
+    for part in ("hybrid", "chroma_offset        -3", "content     motion", "HYBR          1"):
+        assert part in text
+    broken = complete(head(model=2), (b"HYBR", bytes(16)), key)
+    assert "HYBR at byte 68" in one_line(call("nvinfo", "-", stdin=broken), 3)
+    longer = complete(head(model=2), (b"HYBR", CanvasShape(1).to_payload()), key, following)
+    assert "GRUP 1" in one_line(call("nvinfo", "-", stdin=longer), 3)
 
 
 def test_damage(data, tmp_path):

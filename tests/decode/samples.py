@@ -11,10 +11,10 @@ import numpy as np
 from nvcodec.decode.decoder import Decoder
 from nvcodec.decode.frame import Frame
 from nvcodec.format import (
+    Description,
     Group,
     GroupUnit,
     Header,
-    NetworkDescription,
     NrvWriter,
     UnitReader,
 )
@@ -57,7 +57,7 @@ def rebuild(
     file, writer = io.BytesIO(), None
     reader = UnitReader(io.BytesIO(data))
     for event in reader:
-        if isinstance(event, NetworkDescription):
+        if isinstance(event, Description):
             writer = NrvWriter(file)
             writer.begin(header(reader.header), event.payload)
         elif isinstance(event, GroupUnit):

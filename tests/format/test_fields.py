@@ -46,6 +46,7 @@ def headers(draw: st.DrawFn) -> Header:
     return Header(
         format_version=draw(st.integers(0, 0xFFFF)),
         level=draw(st.integers(1, 5)),
+        model=draw(st.integers(1, 2)),
         width=draw(SIZE),
         height=draw(SIZE),
         frame_rate_num=rate[0],
@@ -178,8 +179,6 @@ def test_group_layout() -> None:
         {"first_pts": -(1 << 63) - 1},
         {"durations": (1, 1 << 32)},
         {"durations": (0, 1)},
-        {"content": b"x"},
-        {"motion": b"x"},
     ],
     ids=lambda changes: str(changes)[:40],
 )
@@ -187,6 +186,31 @@ def test_group_that_cannot_be_built(changes: dict[str, Any]) -> None:
     with pytest.raises(CorruptError) as caught:
         dataclasses.replace(Group.parse(KEY[1]), **changes)
     assert caught.value.rule == "2.7"
+
+
+@pytest.mark.parametrize(
+    ("model", "changes", "holds"),
+    [
+        (1, {}, True),
+        (1, {"content": b"x"}, False),
+        (1, {"motion": b"x"}, False),
+        (2, {}, False),
+        (2, {"tables": b""}, False),
+        (2, {"network": b""}, False),
+        (2, {"tables": b"", "network": b""}, False),
+        (2, {"tables": b"", "network": b"", "key": False, "content": b"c"}, True),
+        (2, {"tables": b"", "network": b"", "frame_count": 1, "durations": (1,)}, True),
+    ],
+    ids=str,
+)
+def test_rules_of_the_models(model: int, changes: dict[str, Any], holds: bool) -> None:
+    group = dataclasses.replace(Group.parse(KEY[1]), **changes)
+    if holds:
+        group.require_model(model)
+    else:
+        with pytest.raises(CorruptError) as caught:
+            group.require_model(model)
+        assert caught.value.rule == "2.7"
 
 
 def test_sequence_after_a_seek() -> None:

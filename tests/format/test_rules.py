@@ -19,6 +19,7 @@ from nvcodec.format import (
 )
 
 from .samples import (
+    HYBR,
     KEY,
     NEXT,
     SIGNATURE,
@@ -39,8 +40,17 @@ ALL = (head(), SIRN, KEY, NEXT)
 INDEX = index_of(*ALL)
 
 
+HYBRID = head(model=2)
+KEY_2 = grup(frame_count=1, substreams=(b"", b"c", b"m", b""))
+NEXT_2 = grup(first_frame=1, first_pts=1, flags=2, substreams=(b"", b"c", b"", b""))
+
+
 def with_group(*units: Unit) -> bytes:
     return complete(head(), SIRN, *units)
+
+
+def with_hybrid_group(*units: Unit) -> bytes:
+    return complete(HYBRID, HYBR, *units)
 
 
 def with_meta(payload: bytes) -> bytes:
@@ -101,6 +111,12 @@ RULES: dict[str, tuple[bytes, type[NrvError], str]] = {
     "2.3 bytes after FEND": (SMALL + b"\0", CorruptError, "2.3"),
     "2.3 two files": (SMALL + SMALL, CorruptError, "2.3"),
     "2.3 no FEND": (join(*ALL), TruncatedError, "2.3"),
+    "2.3 HYBR for model 1": (complete(head(), HYBR, KEY), CorruptError, "2.3"),
+    "2.3 HYBR beside SIRN": (complete(head(), SIRN, HYBR, KEY), CorruptError, "2.3"),
+    "2.3 late HYBR": (complete(head(), SIRN, KEY, HYBR), CorruptError, "2.3"),
+    "2.3 SIRN for model 2": (complete(HYBRID, SIRN, KEY_2), CorruptError, "2.3"),
+    "2.3 second HYBR": (complete(HYBRID, HYBR, HYBR, KEY_2), CorruptError, "2.3"),
+    "2.3 no HYBR": (complete(HYBRID, KEY_2), CorruptError, "2.3"),
     "2.4 length": (join((b"HEAD", head()[1][:-1])), CorruptError, "2.4"),
     "2.6 not zstd": (with_meta(b"nothing"), CorruptError, "2.6"),
     "2.6 empty": (with_meta(b""), CorruptError, "2.6"),
@@ -145,6 +161,26 @@ RULES: dict[str, tuple[bytes, type[NrvError], str]] = {
     "2.7 pts not after": (with_group(KEY, grup(first_frame=2, first_pts=1)), CorruptError, "2.7"),
     "2.7 content": (with_group(grup(substreams=(b"", b"c", b"", b""))), CorruptError, "2.7"),
     "2.7 motion": (with_group(grup(substreams=(b"", b"", b"m", b""))), CorruptError, "2.7"),
+    "2.7 tables of model 2": (
+        with_hybrid_group(grup(frame_count=1, substreams=(b"t", b"", b"", b""))),
+        CorruptError,
+        "2.7",
+    ),
+    "2.7 network of model 2": (
+        with_hybrid_group(grup(frame_count=1, substreams=(b"", b"", b"", b"n"))),
+        CorruptError,
+        "2.7",
+    ),
+    "2.7 frame_count of a key group of model 2": (
+        with_hybrid_group(grup(substreams=(b"", b"c", b"m", b""))),
+        CorruptError,
+        "2.7",
+    ),
+    "2.7 frame_count of a later key group of model 2": (
+        with_hybrid_group(KEY_2, grup(first_frame=1, first_pts=1, substreams=(b"",) * 4)),
+        CorruptError,
+        "2.7",
+    ),
     "2.7 substreams short": (with_group(grup(lengths=(1, 0, 0, 4))), CorruptError, "2.7"),
     "2.7 substreams long": (with_group(grup(lengths=(1, 0, 0, 2))), CorruptError, "2.7"),
     "2.7 lengths wrap": (with_group(grup(lengths=(0xFFFFFFFF, 0, 0, 5))), CorruptError, "2.7"),
@@ -185,7 +221,7 @@ HEAD_RULES: list[tuple[dict[str, Any], type[NrvError]]] = [
     ({"level": 0}, UnsupportedError),
     ({"level": 6}, UnsupportedError),
     ({"model": 0}, UnsupportedError),
-    ({"model": 2}, UnsupportedError),
+    ({"model": 3}, UnsupportedError),
     ({"chroma_format": 0}, UnsupportedError),
     ({"chroma_format": 3}, UnsupportedError),
     ({"chroma_format": 4}, CorruptError),
@@ -234,6 +270,11 @@ def test_first_broken_header_rule_decides() -> None:
         complete(head(frame_rate_num=0, frame_rate_den=0), *ALL[1:]),
         with_group(grup(first_pts=-(1 << 63)), grup(first_frame=2, first_pts=(1 << 63) - 3)),
         with_group(grup(frame_count=8)),
+        with_hybrid_group(KEY_2, NEXT_2),
+        with_hybrid_group(grup(frame_count=1, substreams=(b"",) * 4)),
+        with_hybrid_group(
+            KEY_2, grup(first_frame=1, first_pts=1, frame_count=1, substreams=(b"",) * 4)
+        ),
     ],
 )
 def test_valid(data: bytes) -> None:

@@ -10,14 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nvcodec.format import (
+    HYBRID,
     CorruptError,
+    Description,
     End,
     Group,
     GroupUnit,
     Header,
     Limits,
     Metadata,
-    NetworkDescription,
     NrvError,
     NrvWriter,
     OverLimitError,
@@ -29,7 +30,7 @@ from nvcodec.format import (
     scan_index,
 )
 
-from .samples import KEY, NEXT, SIRN, complete, fend_of, head, join, meta, read_all
+from .samples import HYBR, KEY, NEXT, SIRN, complete, fend_of, grup, head, join, meta, read_all
 
 HEADER = Header.parse(head()[1])
 KEY_GROUP = Group.parse(KEY[1])
@@ -123,7 +124,7 @@ def test_round_trip(groups: list[Group], metadata: dict[str, Any] | None, known:
     events, error = read_all(data, group_length=4)
     assert error is None
     network, *middle, end = events
-    assert isinstance(network, NetworkDescription)
+    assert isinstance(network, Description)
     assert network.payload == SIRN[1]
     assert [e.members for e in middle if isinstance(e, Metadata)] == ([metadata] * bool(metadata))
     units = [event for event in middle if isinstance(event, GroupUnit)]
@@ -150,7 +151,7 @@ def test_a_pipe_gives_each_group_when_it_is_added() -> None:
         reader = UnitReader(source)
         writer.begin(HEADER, SIRN[1])
         assert reader.header == HEADER
-        assert isinstance(next(reader), NetworkDescription)
+        assert isinstance(next(reader), Description)
         for group in (KEY_GROUP, NEXT_GROUP):
             writer.add_group(group)
             event = next(reader)
@@ -214,6 +215,35 @@ def test_a_refused_group_writes_nothing() -> None:
     writer.add_group(KEY_GROUP)
     writer.finish()
     assert file.getvalue() == write([KEY_GROUP])
+
+
+def test_a_file_of_model_2() -> None:
+    key = grup(frame_count=1, substreams=(b"", b"c", b"m", b""))
+    following = grup(first_frame=1, first_pts=1, flags=2, substreams=(b"", b"c", b"", b""))
+    file = io.BytesIO()
+    writer = NrvWriter(file)
+    writer.begin(dataclasses.replace(HEADER, model=HYBRID), HYBR[1])
+    with pytest.raises(CorruptError, match="model 2") as caught:
+        writer.add_group(KEY_GROUP)
+    assert (caught.value.unit, caught.value.rule) == ("GRUP 0", "2.7")
+    for _, payload in (key, following):
+        writer.add_group(Group.parse(payload))
+    writer.finish()
+    data = complete(head(model=2), HYBR, key, following)
+    assert file.getvalue() == data
+    header = UnitReader(io.BytesIO(data)).header
+    assert (header.model, header.description_type.code) == (HYBRID, b"HYBR")
+    entries = list(scan_index(io.BytesIO(data)))
+    assert entries == read_index(io.BytesIO(data))
+    assert read_group_at(io.BytesIO(data), entries[1], header) == Group.parse(following[1])
+
+
+def test_a_model_holds_at_random() -> None:
+    data = complete(head(model=2), HYBR, KEY)
+    header = UnitReader(io.BytesIO(data)).header
+    (entry,) = scan_index(io.BytesIO(data))
+    with pytest.raises(CorruptError, match="model 2"):
+        read_group_at(io.BytesIO(data), entry, header)
 
 
 def test_order_of_calls() -> None:

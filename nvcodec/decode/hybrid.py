@@ -1,0 +1,181 @@
+"""Groups of model 2: canvases, parsed and reconstructed by tasks as they are asked for.
+
+Parsing depends on nothing but the substreams, so it runs ahead of reconstruction, which follows the
+references between canvases; of a group only the chain canvas matters to the next one.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nvcodec.coding.content import decode_content, default_content_contexts
+from nvcodec.coding.leaves import Table
+from nvcodec.coding.motion import decode_motion, default_motion_contexts
+from nvcodec.coding.rangecoder import RangeDecoder
+from nvcodec.decode.executor import Executor
+from nvcodec.decode.models import Region
+from nvcodec.decode.tasks import TaskPool
+from nvcodec.format import CorruptError, Group, Header, UnsupportedError
+from nvcodec.model.canvas.reconstruct import Canvas, reconstruct
+from nvcodec.model.description import CanvasPlace, CanvasShape, canvas_order
+from nvcodec.picture import Planes
+
+_MOST_AHEAD = 2
+_AHEAD_BYTES = 1 << 29
+"""Samples of groups that are begun ahead; the group being rendered comes on top."""
+
+
+class _Substreams:
+    """Parses the canvases of a group, one after the other in coding order."""
+
+    def __init__(self, group: Group, coded_size: tuple[int, int]) -> None:
+        self._size = coded_size
+        self._motion = RangeDecoder(group.motion, default_motion_contexts())
+        self._content = RangeDecoder(group.content, default_content_contexts())
+
+    def canvas(self, canvas_set: int) -> tuple[Table, Table, Table]:
+        """Leaves, units and levels of the next canvas."""
+        leaves = decode_motion(self._motion, *self._size, canvas_set)
+        _, units, levels = decode_content(self._content, leaves, canvas_set, *self._size)
+        return leaves, units, levels
+
+    def close(self) -> None:
+        """Check the ends of both; raises CorruptError."""
+        self._motion.close()
+        self._content.close()
+
+
+@dataclass
+class CanvasGroup:
+    """The canvases of a group, as far as they have been asked for; for one thread.
+
+    `before` is the canvas that its own are predicted from, None for a key group.
+    """
+
+    group: Group
+    before: Future[Canvas] | None
+    places: list[CanvasPlace]
+    substreams: _Substreams
+    parsing: list[Future[None]] = field(default_factory=list)
+    """A task for each canvas that is parsed or will be; then one for the end of the substreams."""
+    parsed: dict[int, tuple[Table, Table, Table]] = field(default_factory=dict)
+    """What was parsed and is not yet reconstructed, by frame."""
+    canvases: dict[int, Future[Canvas]] = field(default_factory=dict)
+    """By frame."""
+
+    @property
+    def last(self) -> Future[Canvas]:
+        """The chain or key canvas."""
+        return self.canvases[self.places[0].frame]
+
+    def parse(self, place: CanvasPlace) -> None:
+        """Parse the next canvas."""
+        self.parsed[place.frame] = self.substreams.canvas(place.canvas_set)
+
+    def needed(self, frames: Iterable[int]) -> list[CanvasPlace]:
+        """In coding order, the canvases that some frames depend on, and the one that is left."""
+        wanted = {self.places[0].frame, *frames}
+        for place in reversed(self.places):
+            if place.frame in wanted:
+                wanted.update(place.references)
+        return [place for place in self.places if place.frame in wanted]
+
+
+class HybridModel:
+    """Rebuilds canvases of one bitstream on the CPU. Raises UnsupportedError for other devices."""
+
+    def __init__(self, shape: CanvasShape, header: Header, executor: Executor) -> None:
+        if executor.device != "cpu":
+            raise UnsupportedError(
+                f"device {executor.device}: this version decodes the hybrid model on the CPU only;"
+                " use cpu"
+            )
+        self._shape = shape
+        self._width, self._height = header.width, header.height
+        self._coded = -(-header.width // 8) * 8, -(-header.height // 8) * 8
+        self._tasks = TaskPool(executor.threads)
+        # A canvas has half as many chroma samples as luma samples.
+        group_bytes = self._coded[0] * self._coded[1] * 3 // 2 * shape.group_frames
+        self.ahead = min(_MOST_AHEAD, _AHEAD_BYTES // group_bytes)
+
+    def rebuild(self, group: Group, previous: CanvasGroup | None, frames: range) -> CanvasGroup:
+        """Begin to rebuild the chain or key canvas of a group and the canvases of `frames`."""
+        if group.key:
+            previous = None
+        elif previous is None:
+            raise CorruptError("a group that is not a key group has no group before it", rule="2.7")
+        canvases = CanvasGroup(
+            group,
+            None if previous is None else previous.last,
+            canvas_order(group.frame_count, group.key),
+            _Substreams(group, self._coded),
+        )
+        self._begin(canvases, frames)
+        return canvases
+
+    def settle(self, parameters: CanvasGroup) -> None:
+        """Wait for the chain or key canvas of a group."""
+        parameters.last.result()
+
+    def render(
+        self, parameters: CanvasGroup, frames: Sequence[int], region: Region | None = None
+    ) -> list[Planes]:
+        """Render frames of a group, or a region of them; raises CorruptError."""
+        self._begin(parameters, frames)
+        # The first error in coding order, whatever the order of the tasks was.
+        for task in parameters.parsing:
+            task.result()
+        x0, y0, x1, y1 = region or (0, 0, self._width, self._height)
+        half = np.s_[y0 // 2 : -(-y1 // 2), x0 // 2 : -(-x1 // 2)]
+        pictures: list[Planes] = []
+        for frame in frames:
+            luma, blue, red = parameters.canvases[frame].result().planes
+            # Copies: whoever gets them may write to them, and canvases are predicted from.
+            pictures.append((luma[y0:y1, x0:x1].copy(), blue[half].copy(), red[half].copy()))
+        return pictures
+
+    def close(self) -> None:
+        """End what has begun."""
+        self._tasks.close()
+
+    def _begin(self, canvases: CanvasGroup, frames: Iterable[int]) -> None:
+        """Begin to parse and reconstruct what `frames` and the next group need."""
+        needed = canvases.needed(frames)
+        parsing, places = canvases.parsing, canvases.places
+        for place in places[len(parsing) : places.index(needed[-1]) + 1]:
+            parse = functools.partial(canvases.parse, place)
+            parsing.append(self._tasks.submit(parse, parsing[-1:]))
+        if len(parsing) == len(places):
+            parsing.append(self._tasks.submit(canvases.substreams.close, parsing[-1:]))
+        for place in needed:
+            if place.frame not in canvases.canvases:
+                references = [self._canvas(canvases, frame) for frame in place.references]
+                work = functools.partial(self._reconstruct, canvases, place, references)
+                parsed = parsing[places.index(place)]
+                canvases.canvases[place.frame] = self._tasks.submit(work, [parsed, *references])
+
+    def _canvas(self, canvases: CanvasGroup, frame: int) -> Future[Canvas]:
+        if frame >= 0:
+            return canvases.canvases[frame]
+        assert canvases.before is not None
+        return canvases.before
+
+    def _reconstruct(
+        self, canvases: CanvasGroup, place: CanvasPlace, references: list[Future[Canvas]]
+    ) -> Canvas:
+        leaves, units, levels = canvases.parsed.pop(place.frame)
+        return reconstruct(
+            leaves,
+            units,
+            levels,
+            place.canvas_set,
+            *self._coded,
+            self._shape.chroma_offset,
+            [reference.result() for reference in references],
+            None,
+        )

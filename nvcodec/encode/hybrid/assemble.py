@@ -1,0 +1,66 @@
+"""Decisions to tables: units of leaves in coding order, and the quantiser index of each leaf."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from nvcodec.coding.leaves import (
+    CODED,
+    FIRST,
+    INTRA,
+    LEVEL_COLUMNS,
+    SIZE,
+    UNIT_COLUMNS,
+    UNITS,
+    Q,
+    Table,
+    X,
+    Y,
+)
+from nvcodec.encode.hybrid.residual import Pool
+
+
+@numba.njit(nogil=True, cache=True)
+def _assemble(leaves, pool_units, pool_levels, q, quantiser, units, levels):
+    running = quantiser
+    unit_count = 0
+    level_count = 0
+    pending = True
+    for k in range(leaves.shape[0]):
+        leaf = leaves[k]
+        if ((leaf[X] | leaf[Y]) & 31) == 0:
+            pending = True
+        if (leaf[INTRA] or leaf[CODED]) and pending:
+            pending = False
+            running = q[leaf[Y] >> 5, leaf[X] >> 5]
+        leaf[Q] = running
+        first = leaf[FIRST]
+        leaf[FIRST] = unit_count
+        for u in range(first, first + leaf[UNITS]):
+            units[unit_count] = pool_units[u]
+            start = pool_units[u, 4]
+            units[unit_count, 4] = level_count
+            for j in range(start, start + pool_units[u, 5]):
+                levels[level_count] = pool_levels[j]
+                level_count += 1
+            unit_count += 1
+
+
+def assemble(
+    leaves: Table, pool: Pool, q: np.ndarray, quantiser: int
+) -> tuple[Table, Table, Table]:
+    """Leaves, units and levels as the substreams code them (coding.leaves).
+
+    `leaves` have their units in `pool`; `q` is that of 32 x 32 blocks, of which a leaf of 64 takes
+    the first.
+    """
+    units = np.empty((int(leaves[:, UNITS].sum()), UNIT_COLUMNS), np.int32)
+    counts = [
+        int(pool.units[first : first + number, 5].sum())
+        for first, number in leaves[leaves[:, UNITS] > 0][:, [FIRST, UNITS]]
+    ]
+    levels = np.empty((sum(counts), LEVEL_COLUMNS), np.int32)
+    leaves = leaves.copy()
+    _assemble(leaves, pool.units, pool.levels, q, quantiser, units, levels)
+    return leaves, units, levels

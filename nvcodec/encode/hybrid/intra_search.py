@@ -1,0 +1,542 @@
+"""How intra leaves are predicted and what they leave over: key canvases and single leaves
+(spec 7.4, 7.5, 8.4).
+
+Decides by squared error and bits on the samples that a decoder will have around each block.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from nvcodec.coding.leaves import (
+    CHROMA,
+    CODED,
+    FIRST,
+    FOUR,
+    INTRA,
+    LEAF_COLUMNS,
+    MODE,
+    SIZE,
+    UNITS,
+    X,
+    Y,
+)
+from nvcodec.encode.hybrid.costs import Bits
+from nvcodec.encode.hybrid.residual import Pool, Residuals, Scratch, append_unit, transform_unit
+from nvcodec.encode.hybrid.tiles import satd
+from nvcodec.model.canvas.intra import (
+    intra_predict,
+    intra_references,
+    intra_smooth,
+    is_smoothed,
+)
+from nvcodec.model.canvas.transform import add_unit
+
+_MODES = 35
+
+
+class IntraCosts(NamedTuple):
+    """Bits of intra syntax of one Set; flags end in the bit.
+
+    `listed` is of each entry of the list, `rest` of the other 32 modes by number, `chroma` of the
+    luma block's mode and of each other entry.
+    """
+
+    split: Bits
+    four: Bits
+    listed: Bits
+    rest: Bits
+    chroma: Bits
+
+
+def intra_costs(costs: Bits, canvas_set: int) -> IntraCosts:
+    """The parts of the motion substream's costs (spec 7.7)."""
+    inter = min(canvas_set, 1)
+    is_listed = costs[127 + inter]
+    listed = [is_listed[1] + costs[129, 0]]
+    listed += [is_listed[1] + costs[129, 1] + costs[130, b] for b in range(2)]
+    rest = []
+    for r in range(32):
+        k, bits = 1, float(is_listed[0])
+        for i in range(4, -1, -1):
+            b = r >> i & 1
+            bits += costs[130 + k, b]
+            k = 2 * k + b
+        rest.append(bits)
+    chroma = [costs[162, 0]]
+    chroma += [
+        costs[162, 1] + costs[163, k >> 1] + costs[164 + (k >> 1), k & 1] for k in range(4)
+    ]
+    return IntraCosts(
+        costs[9 * canvas_set : 9 * canvas_set + 9].reshape(3, 3, 2).copy(),
+        costs[27].copy(),
+        np.array(listed, np.float32),
+        np.array(rest, np.float32),
+        np.array(chroma, np.float32),
+    )
+
+
+class IntraCanvas(NamedTuple):
+    """The planes of a canvas under reconstruction and what is known of its blocks.
+
+    Sources and `planes` are u8 of the coded size. `known` (u8) has 1 for each reconstructed 4 x 4
+    luma block, `modes` (u8) their intra modes, 1 where there is none; `size` (u8) that of leaves by
+    cell.
+    """
+
+    source0: npt.NDArray[np.uint8]
+    source1: npt.NDArray[np.uint8]
+    source2: npt.NDArray[np.uint8]
+    plane0: npt.NDArray[np.uint8]
+    plane1: npt.NDArray[np.uint8]
+    plane2: npt.NDArray[np.uint8]
+    known: npt.NDArray[np.uint8]
+    modes: npt.NDArray[np.uint8]
+    size: npt.NDArray[np.uint8]
+
+
+class IntraScratch(NamedTuple):
+    """Working memory: predictions, references and kept blocks."""
+
+    block: npt.NDArray[np.uint8]
+    edges: npt.NDArray[np.int32]
+    line: npt.NDArray[np.int32]
+    best_levels: npt.NDArray[np.int32]
+    levels: npt.NDArray[np.int32]
+    best_chroma: npt.NDArray[np.int32]
+    kept: npt.NDArray[np.uint8]
+    costs: npt.NDArray[np.float64]
+    coefficients: npt.NDArray[np.int32]
+    sums: npt.NDArray[np.int32]
+
+
+def make_intra_scratch() -> IntraScratch:
+    """Fresh working memory."""
+    return IntraScratch(
+        np.zeros((32, 32), np.uint8),
+        np.zeros((3, 129), np.int32),
+        np.zeros(98, np.int32),
+        np.zeros(1024, np.int32),
+        np.zeros(1024, np.int32),
+        np.zeros((2, 256), np.int32),
+        np.zeros((6, 3, 4096), np.uint8),
+        np.zeros(_MODES, np.float64),
+        np.zeros(1024, np.int32),
+        np.zeros(1024, np.int32),
+    )
+
+
+@numba.njit(nogil=True, cache=True)
+def _mode_list(modes, y, x, out):
+    """The three listed modes of the 4 x 4 block or larger at (y, x) (spec 7.4)."""
+    left = modes[y >> 2, (x >> 2) - 1] if x > 0 else 1
+    up = modes[(y >> 2) - 1, x >> 2] if y > 0 else 1
+    left = int(left)
+    up = int(up)
+    if left == up:
+        if left < 2:
+            out[0] = 0
+            out[1] = 1
+            out[2] = 26
+        else:
+            out[0] = left
+            out[1] = 2 + ((left + 29) % 32)
+            out[2] = 2 + ((left - 1) % 32)
+    else:
+        out[0] = left
+        out[1] = up
+        if left != 0 and up != 0:
+            out[2] = 0
+        elif left != 1 and up != 1:
+            out[2] = 1
+        else:
+            out[2] = 26
+
+
+@numba.njit(nogil=True, cache=True)
+def _mode_bits(costs, listed, mode):
+    number = mode
+    for k in range(3):
+        if listed[k] == mode:
+            return costs.listed[k]
+        if listed[k] < mode:
+            number -= 1
+    return costs.rest[number]
+
+
+@numba.njit(nogil=True, cache=True)
+def _satd4(source, y, x, block):
+    """SATD of a 4 x 4 block, at the scale of tiles.satd."""
+    d = np.empty((4, 4), np.int32)
+    for i in range(4):
+        a = np.int32(source[y + i, x]) - np.int32(block[i, 0])
+        b = np.int32(source[y + i, x + 1]) - np.int32(block[i, 1])
+        c = np.int32(source[y + i, x + 2]) - np.int32(block[i, 2])
+        e = np.int32(source[y + i, x + 3]) - np.int32(block[i, 3])
+        d[i, 0] = a + b + c + e
+        d[i, 1] = a - b + c - e
+        d[i, 2] = a + b - c - e
+        d[i, 3] = a - b - c + e
+    total = 0
+    for j in range(4):
+        a = d[0, j]
+        b = d[1, j]
+        c = d[2, j]
+        e = d[3, j]
+        total += abs(a + b + c + e) + abs(a - b + c - e) + abs(a + b - c - e) + abs(a - b - c + e)
+    return total >> 2
+
+
+@numba.njit(nogil=True, cache=True)
+def _load(source, y, x, n, block, out):
+    for i in range(n):
+        for j in range(n):
+            out[i, j] = np.float32(source[y + i, x + j]) - np.float32(block[i, j])
+
+
+@numba.njit(nogil=True, cache=True)
+def _store(plane, y, x, n, block):
+    for i in range(n):
+        for j in range(n):
+            plane[y + i, x + j] = block[i, j]
+
+
+@numba.njit(nogil=True, cache=True)
+def _log2(n):
+    log2n = 2
+    while (1 << log2n) < n:
+        log2n += 1
+    return log2n
+
+
+@numba.njit(nogil=True, cache=True)
+def _predict(mode, n, t):
+    """Predict a luma block from t.edges[0], or t.edges[2], smoothed."""
+    intra_predict(mode, n, False, t.edges[2 if is_smoothed(mode, n) else 0], t.line, t.block)
+
+
+@numba.njit(nogil=True, cache=True)
+def _add(pool, q, plane, t):
+    """Add the residual of the last unit of the pool to its plane."""
+    unit = pool.units[pool.counts[0] - 1]
+    log2n = _log2(unit[3])
+    add_unit(
+        pool.levels, unit[4], unit[4] + unit[5], log2n, q, t.coefficients, t.sums, plane, unit[2],
+        unit[1],
+    )
+
+
+@numba.njit(nogil=True, cache=True)
+def _luma_block(i, r, mode_costs, y, x, n, price, satd_price, step, q, luma_bits0, luma_bits1,
+                tries, s, t, pool, chosen):
+    """Choose the mode and levels of a luma block, reconstruct it and append its unit.
+
+    chosen[0] becomes the mode, chosen[1] whether there is a unit. Returns cost with the flag's
+    bits in squared samples.
+    """
+    log2n = _log2(n)
+    listed = np.empty(3, np.int64)
+    _mode_list(i.modes, y, x, listed)
+    intra_references(i.plane0, i.known, False, y, x, n, t.edges[0])
+    intra_smooth(t.edges[0], n, t.edges[2])
+    width = i.source0.shape[1]
+    source = i.source0.reshape(-1)
+    at = y * width + x
+    flat = t.block.reshape(-1)
+    for mode in range(_MODES):
+        # Odd angles are looked at beside good even ones only.
+        if mode > 2 and mode % 2 == 1 and mode != 1:
+            t.costs[mode] = 1e18
+            continue
+        _predict(mode, n, t)
+        cost = _satd4(i.source0, y, x, t.block) if n == 4 else satd(source, at, width, flat, 0, 32, n)
+        t.costs[mode] = cost + satd_price * _mode_bits(mode_costs, listed, mode)
+    order = np.argsort(t.costs)
+    for k in range(3):
+        centre = order[k]
+        for mode in (centre - 1, centre + 1):
+            if centre > 1 and 2 < mode < _MODES and t.costs[mode] > 1e17:
+                _predict(mode, n, t)
+                cost = (
+                    _satd4(i.source0, y, x, t.block) if n == 4
+                    else satd(source, at, width, flat, 0, 32, n)
+                )
+                t.costs[mode] = cost + satd_price * _mode_bits(mode_costs, listed, mode)
+    best = 1e18
+    best_mode = 0
+    best_count = 0
+    for k in range(tries):
+        mode = np.argmin(t.costs)
+        if t.costs[mode] > 1e17:
+            break
+        t.costs[mode] = 1e18
+        _predict(mode, n, t)
+        _load(i.source0, y, x, n, t.block, s.residual)
+        cost, count, energy = transform_unit(
+            s.residual, 0, 0, n, log2n, step, r.weight, r.costs.units, r.least, s, t.levels
+        )
+        bits = _mode_bits(mode_costs, listed, mode)
+        empty = energy + price * (bits + luma_bits0)
+        cost += price * (bits + luma_bits1)
+        if count == 0 or empty <= cost:
+            cost = empty
+            count = 0
+        if cost < best:
+            best = cost
+            best_mode = mode
+            best_count = count
+            for j in range(n * n):
+                t.best_levels[j] = t.levels[j]
+    _predict(best_mode, n, t)
+    _store(i.plane0, y, x, n, t.block)
+    if best_count > 0:
+        append_unit(pool, 0, x, y, n, log2n, t.best_levels)
+        _add(pool, q, i.plane0, t)
+    for row in range(y >> 2, (y + n) >> 2):
+        for column in range(x >> 2, (x + n) >> 2):
+            i.modes[row, column] = best_mode
+            i.known[row, column] = 1
+    chosen[0] = best_mode
+    chosen[1] = 1 if best_count > 0 else 0
+    return best
+
+
+@numba.njit(nogil=True, cache=True)
+def _chroma_blocks(i, r, mode_costs, y, x, n, luma_mode, price, chroma_step, chroma_q, size,
+                   s, t, pool, chosen):
+    """Choose the chroma mode and levels of a leaf; chosen[0] is the mode, chosen[1] whether there
+    is a unit of Cb or Cr. Returns the cost.
+    """
+    c = r.costs
+    log2n = _log2(n)
+    weight = price / (chroma_step * chroma_step)
+    intra_references(i.plane1, i.known, True, y, x, n, t.edges[0])
+    intra_references(i.plane2, i.known, True, y, x, n, t.edges[1])
+    best = 1e18
+    best_mode = 0
+    best_cb = 0
+    best_cr = 0
+    for k in range(5):
+        mode = luma_mode
+        if k > 0:
+            mode = (0, 26, 10, 1)[k - 1]
+            if mode == luma_mode:
+                mode = 34
+        total = price * mode_costs.chroma[k]
+        flags = np.zeros(2, np.int64)
+        for plane in range(2):
+            intra_predict(mode, n, True, t.edges[plane], t.line, t.block)
+            if plane == 0:
+                _load(i.source1, y, x, n, t.block, s.residual)
+            else:
+                _load(i.source2, y, x, n, t.block, s.residual)
+            cost, count, energy = transform_unit(
+                s.residual, 0, 0, n, log2n, chroma_step, weight, c.chroma_units, r.least, s,
+                s.chroma[plane],
+            )
+            if plane == 0:
+                zero = energy + price * c.cb[size, 0]
+                cost += price * c.cb[size, 1]
+            else:
+                zero = energy + price * c.cr[size, flags[0], 0]
+                cost += price * c.cr[size, flags[0], 1]
+            if count > 0 and cost < zero:
+                flags[plane] = 1
+                total += cost
+            else:
+                total += zero
+            if total >= best:
+                break
+        if total < best:
+            best = total
+            best_mode = mode
+            best_cb = flags[0]
+            best_cr = flags[1]
+            for j in range(n * n):
+                t.best_chroma[0, j] = s.chroma[0, j]
+                t.best_chroma[1, j] = s.chroma[1, j]
+    intra_predict(best_mode, n, True, t.edges[0], t.line, t.block)
+    _store(i.plane1, y, x, n, t.block)
+    intra_predict(best_mode, n, True, t.edges[1], t.line, t.block)
+    _store(i.plane2, y, x, n, t.block)
+    if best_cb:
+        append_unit(pool, 1, x, y, n, log2n, t.best_chroma[0])
+        _add(pool, chroma_q, i.plane1, t)
+    if best_cr:
+        append_unit(pool, 2, x, y, n, log2n, t.best_chroma[1])
+        _add(pool, chroma_q, i.plane2, t)
+    chosen[0] = best_mode
+    chosen[1] = best_cb | best_cr
+    return best
+
+
+@numba.njit(nogil=True, cache=True)
+def decide_intra_leaf(i, r, mode_costs, y, x, n, four, satd_weight, tries, s, t, pool, leaf):
+    """Choose everything of an intra leaf and reconstruct it; fills `leaf`, returns its cost.
+
+    The luma flag's bits are those without chroma units.
+    """
+    q = int(r.q[y >> 5, x >> 5])
+    chroma_q = min(max(q + r.chroma_offset, 0), 63)
+    step = r.steps[q]
+    price = r.weight * step * step
+    size = _log2(n) - 3
+    leaf[:] = 0
+    leaf[X] = x
+    leaf[Y] = y
+    leaf[SIZE] = n
+    leaf[INTRA] = 1
+    leaf[FOUR] = four
+    leaf[FIRST] = pool.counts[0]
+    chosen = np.zeros(2, np.int64)
+    total = 0.0
+    flag0 = r.costs.luma[size, 1, 0]
+    flag1 = r.costs.luma[size, 1, 1]
+    coded = 0
+    if four:
+        for k in range(4):
+            total += _luma_block(
+                i, r, mode_costs, y + 4 * (k >> 1), x + 4 * (k & 1), 4, price,
+                satd_weight * step, step, q, flag0, flag1, tries, s, t, pool, chosen,
+            )
+            leaf[MODE + k] = chosen[0]
+            coded |= chosen[1]
+    else:
+        total += _luma_block(
+            i, r, mode_costs, y, x, n, price, satd_weight * step, step, q, flag0, flag1, tries,
+            s, t, pool, chosen,
+        )
+        for k in range(4):
+            leaf[MODE + k] = chosen[0]
+        coded |= chosen[1]
+    total += _chroma_blocks(
+        i, r, mode_costs, y >> 1, x >> 1, n >> 1, leaf[MODE], price,
+        r.steps[chroma_q], chroma_q, size, s, t, pool, chosen,
+    )
+    leaf[CHROMA] = chosen[0]
+    leaf[CODED] = coded | chosen[1]
+    leaf[UNITS] = pool.counts[0] - leaf[FIRST]
+    return total
+
+
+@numba.njit(nogil=True, cache=True)
+def _keep(i, y, x, n, kept, modes):
+    for j in range(n):
+        for k in range(n):
+            kept[0, j * n + k] = i.plane0[y + j, x + k]
+    h = n >> 1
+    for j in range(h):
+        for k in range(h):
+            kept[1, j * h + k] = i.plane1[(y >> 1) + j, (x >> 1) + k]
+            kept[2, j * h + k] = i.plane2[(y >> 1) + j, (x >> 1) + k]
+    m = n >> 2
+    for j in range(m):
+        for k in range(m):
+            modes[j, k] = i.modes[(y >> 2) + j, (x >> 2) + k]
+
+
+@numba.njit(nogil=True, cache=True)
+def _restore(i, y, x, n, kept, modes):
+    for j in range(n):
+        for k in range(n):
+            i.plane0[y + j, x + k] = kept[0, j * n + k]
+    h = n >> 1
+    for j in range(h):
+        for k in range(h):
+            i.plane1[(y >> 1) + j, (x >> 1) + k] = kept[1, j * h + k]
+            i.plane2[(y >> 1) + j, (x >> 1) + k] = kept[2, j * h + k]
+    m = n >> 2
+    for j in range(m):
+        for k in range(m):
+            i.modes[(y >> 2) + j, (x >> 2) + k] = modes[j, k]
+
+
+@numba.njit(nogil=True, cache=True)
+def _forget(i, y, x, n):
+    for row in range(y >> 2, min((y + n) >> 2, i.known.shape[0])):
+        for column in range(x >> 2, min((x + n) >> 2, i.known.shape[1])):
+            i.known[row, column] = 0
+            i.modes[row, column] = 1
+
+
+@numba.njit(nogil=True, cache=True)
+def _intra_node(i, r, mode_costs, y, x, log2n, satd_weight, tries, s, t, pool, leaves, count):
+    n = 1 << log2n
+    height, width = i.source0.shape
+    if y >= height or x >= width:
+        return 0.0
+    inside = y + n <= height and x + n <= width and n < 64
+    price = r.weight * r.steps[r.q[y >> 5, x >> 5]] ** 2
+    alone = 1e18
+    split_price = 0.0
+    leaf = np.zeros(LEAF_COLUMNS, np.int32)
+    modes = np.empty((8, 8), np.uint8)
+    start = count[0]
+    kept = t.kept[log2n]
+    if inside:
+        alone = decide_intra_leaf(
+            i, r, mode_costs, y, x, n, 0, satd_weight, tries, s, t, pool, leaf
+        )
+        if log2n > 3:
+            smaller = 0
+            if x > 0 and i.size[y >> 3, (x >> 3) - 1] < n:
+                smaller += 1
+            if y > 0 and i.size[(y >> 3) - 1, x >> 3] < n:
+                smaller += 1
+            alone += price * mode_costs.split[log2n - 4, smaller, 0]
+            split_price = price * mode_costs.split[log2n - 4, smaller, 1]
+        else:
+            alone += price * mode_costs.four[0]
+        _keep(i, y, x, n, kept, modes)
+    if log2n > 3 and alone > 0.75 * price * (n * n / 64):
+        if inside:
+            _forget(i, y, x, n)
+        half = n >> 1
+        total = split_price
+        for k in range(4):
+            total += _intra_node(
+                i, r, mode_costs, y + half * (k >> 1), x + half * (k & 1), log2n - 1,
+                satd_weight, tries, s, t, pool, leaves, count,
+            )
+            if total >= alone:
+                break
+        if total < alone:
+            return total
+        count[0] = start
+        _restore(i, y, x, n, kept, modes)
+    elif log2n == 3 and alone > 6.0 * price:
+        _forget(i, y, x, n)
+        smaller_leaf = np.zeros(LEAF_COLUMNS, np.int32)
+        total = price * mode_costs.four[1] + decide_intra_leaf(
+            i, r, mode_costs, y, x, n, 1, satd_weight, tries, s, t, pool, smaller_leaf
+        )
+        if total < alone:
+            alone = total
+            leaf[:] = smaller_leaf
+        else:
+            _restore(i, y, x, n, kept, modes)
+    for row in range(y >> 2, (y + n) >> 2):
+        for column in range(x >> 2, (x + n) >> 2):
+            i.known[row, column] = 1
+    for row in range(y >> 3, (y + n) >> 3):
+        for column in range(x >> 3, (x + n) >> 3):
+            i.size[row, column] = n
+    leaves[count[0]] = leaf
+    count[0] += 1
+    return alone
+
+
+@numba.njit(nogil=True, cache=True)
+def search_intra(i, r, mode_costs, satd_weight, tries, s, t, pool, leaves, count):
+    """Decide and reconstruct a key canvas; returns its cost in squared samples."""
+    total = 0.0
+    for y in range(0, i.source0.shape[0], 64):
+        for x in range(0, i.source0.shape[1], 64):
+            total += _intra_node(
+                i, r, mode_costs, y, x, 6, satd_weight, tries, s, t, pool, leaves, count
+            )
+    return total

@@ -1,0 +1,184 @@
+"""What later canvases inherit from each block: where finer quantiser steps pay for themselves.
+
+Takes luma of pictures at half size and the references between canvases; gives for each 16 x 16
+block the weight of its error, 1 for a block that nothing is predicted from. A block hands on the
+part of its information that its successors do not code anew, as in the macroblock trees and
+temporal models of classical encoders.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from nvcodec.encode.hybrid.tiles import sad, satd, satd_mean
+
+_MARGIN = 64
+_BLOCK = 8
+
+Costs = npt.NDArray[np.float32]
+"""(rows, columns) of 16 x 16 luma blocks: SATD at half size."""
+
+
+def half_luma(luma: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Luma of the coded size at half of it, rounded up to whole blocks, with a margin."""
+    height, width = luma.shape
+    padded = np.pad(luma, ((0, -height % 16), (0, -width % 16)), mode="edge").astype(np.uint16)
+    total = padded[::2, ::2] + padded[1::2, ::2] + padded[::2, 1::2] + padded[1::2, 1::2]
+    return np.pad(((total + 2) >> 2).astype(np.uint8), _MARGIN, mode="edge")
+
+
+class Inheritance(NamedTuple):
+    """How the blocks of a canvas depend on its references.
+
+    `intra` and `inter` are Costs; `vectors` int16 (2, rows, columns, 2) of half-size samples;
+    `used` u8 has bit 0 for reference 0 and bit 1 for reference 1, 0 for blocks of their own.
+    """
+
+    intra: Costs
+    inter: Costs
+    vectors: npt.NDArray[np.int16]
+    used: npt.NDArray[np.uint8]
+
+
+@numba.njit(nogil=True, cache=True)
+def _intra_costs(plane, stride, rows, columns, out):
+    block = np.empty(64, np.uint8)
+    for r in range(rows):
+        for c in range(columns):
+            at = (_MARGIN + 8 * r) * stride + _MARGIN + 8 * c
+            best = 1 << 40
+            for mode in range(3):
+                if (mode == 1 and r == 0) or (mode == 2 and c == 0):
+                    continue
+                mean = 0
+                if mode == 0:
+                    for k in range(8):
+                        mean += plane[at - stride + k] + plane[at + k * stride - 1]
+                    mean = (mean + 8) >> 4
+                for i in range(8):
+                    for j in range(8):
+                        value = mean
+                        if mode == 1:
+                            value = plane[at - stride + j]
+                        elif mode == 2:
+                            value = plane[at + i * stride - 1]
+                        block[8 * i + j] = value
+                best = min(best, satd(plane, at, stride, block, 0, 8, 8))
+            out[r, c] = best
+
+
+@numba.njit(nogil=True, cache=True)
+def _inter_costs(plane, first, second, both, stride, rows, columns, coarse, intra, inter, vectors,
+                 used):
+    height = plane.size // stride
+    references = 2 if both else 1
+    places = np.zeros(2, np.int64)
+    for r in range(rows):
+        for c in range(columns):
+            y = _MARGIN + 8 * r
+            x = _MARGIN + 8 * c
+            at = y * stride + x
+            least = 1e18
+            for k in range(references):
+                reference = first if k == 0 else second
+                start_y = coarse[k, r, c, 0] >> 3
+                start_x = coarse[k, r, c, 1] >> 3
+                best = 1 << 40
+                by = 0
+                bx = 0
+                for candidate in range(2):
+                    vy = start_y if candidate == 0 else 0
+                    vx = start_x if candidate == 0 else 0
+                    vy = min(max(vy, 2 - y), height - 10 - y)
+                    vx = min(max(vx, 2 - x), stride - 10 - x)
+                    for dy in range(-2, 3):
+                        for dx in range(-2, 3):
+                            cost = sad(
+                                plane, at, stride, reference, at + (vy + dy) * stride + vx + dx,
+                                stride, 8, 1 << 40,
+                            )
+                            if cost < best:
+                                best = cost
+                                by = vy + dy
+                                bx = vx + dx
+                places[k] = at + by * stride + bx
+                vectors[k, r, c, 0] = by
+                vectors[k, r, c, 1] = bx
+                cost = float(satd(plane, at, stride, reference, places[k], stride, 8))
+                if cost < least:
+                    least = cost
+                    used[r, c] = k + 1
+            if both:
+                cost = float(
+                    satd_mean(plane, at, stride, first, places[0], second, places[1], stride, 8)
+                )
+                if cost < least:
+                    least = cost
+                    used[r, c] = 3
+            inter[r, c] = least
+            if least >= intra[r, c]:
+                inter[r, c] = intra[r, c]
+                used[r, c] = 0
+
+
+def inherit(
+    half: npt.NDArray[np.uint8],
+    references: list[npt.NDArray[np.uint8]],
+    coarse: npt.NDArray[np.int16],
+) -> Inheritance:
+    """How a picture depends on up to two others; all from `half_luma`, `coarse` as in Search."""
+    rows = (half.shape[0] - 2 * _MARGIN) // _BLOCK
+    columns = (half.shape[1] - 2 * _MARGIN) // _BLOCK
+    stride = half.shape[1]
+    found = Inheritance(
+        np.zeros((rows, columns), np.float32),
+        np.zeros((rows, columns), np.float32),
+        np.zeros((2, rows, columns, 2), np.int16),
+        np.zeros((rows, columns), np.uint8),
+    )
+    plane = half.reshape(-1)
+    _intra_costs(plane, stride, rows, columns, found.intra)
+    if not references:
+        found.inter[:] = found.intra
+        return found
+    flat = [reference.reshape(-1) for reference in references]
+    _inter_costs(
+        plane, flat[0], flat[-1], len(flat) == 2, stride, rows, columns, coarse, *found
+    )
+    return found
+
+
+@numba.njit(nogil=True, cache=True)
+def hand_on(intra, inter, vectors, used, own, first, second):
+    """Add to `first` and `second`, what blocks of the references hand on, from a canvas's `own`."""
+    rows, columns = intra.shape
+    for r in range(rows):
+        for c in range(columns):
+            if used[r, c] == 0:
+                continue
+            # A cost of noise and rounding that no reference takes away.
+            total = (intra[r, c] + own[r, c]) * (1 - inter[r, c] / (intra[r, c] + 1e-3))
+            if used[r, c] == 3:
+                total *= 0.5
+            for k in range(2):
+                if not used[r, c] >> k & 1:
+                    continue
+                y = 8 * r + vectors[k, r, c, 0]
+                x = 8 * c + vectors[k, r, c, 1]
+                top = y >> 3
+                left = x >> 3
+                fy = y & 7
+                fx = x & 7
+                for i in range(2):
+                    for j in range(2):
+                        yy = min(max(top + i, 0), rows - 1)
+                        xx = min(max(left + j, 0), columns - 1)
+                        share = (fy if i else 8 - fy) * (fx if j else 8 - fx) / 64.0
+                        if k == 0:
+                            first[yy, xx] += total * share
+                        else:
+                            second[yy, xx] += total * share

@@ -1,0 +1,345 @@
+"""What a predicted leaf leaves over: transform trees and levels of inter leaves (spec 7.5, 7.6).
+
+Takes source and predicted planes; gives units and levels, chosen by squared error and bits.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from nvcodec.coding.leaves import (
+    CODED,
+    FIRST,
+    INTRA,
+    LEVEL_COLUMNS,
+    MERGE,
+    SIZE,
+    UNIT_COLUMNS,
+    UNITS,
+    X,
+    Y,
+)
+from nvcodec.encode.hybrid.costs import Bits, UnitCosts
+from nvcodec.encode.hybrid.forward import forward
+from nvcodec.encode.hybrid.quantise import SCAN, STRIDE, quantise
+
+
+class ContentCosts(NamedTuple):
+    """Bits of the content substream's syntax for one Set (spec 7.7); flags end in the bit."""
+
+    coded: Bits
+    cb: Bits
+    cr: Bits
+    luma: Bits
+    tree: Bits
+    part: Bits
+    units: UnitCosts
+    chroma_units: UnitCosts
+
+
+class Residuals(NamedTuple):
+    """What deciding on units takes beside planes.
+
+    `steps` are float32 (64,) quantiser steps by index, `weight` lambda in squared steps of luma.
+    `q` is u8 (rows, columns) of 32 x 32 blocks. `depth` is how often a tree may split.
+    """
+
+    costs: ContentCosts
+    steps: npt.NDArray[np.float32]
+    weight: float
+    chroma_offset: int
+    q: npt.NDArray[np.uint8]
+    depth: int
+    least: float
+
+
+class Pool(NamedTuple):
+    """Units and levels in the order in which they were decided, and how many there are."""
+
+    units: npt.NDArray[np.int32]
+    levels: npt.NDArray[np.int32]
+    counts: npt.NDArray[np.int64]
+
+
+class Scratch(NamedTuple):
+    """Working memory of one thread.
+
+    `zeros` (int32) is zero between uses; `chosen` int32 (2, 4, 1024) has levels by size.
+    """
+
+    block: npt.NDArray[np.float32]
+    product: npt.NDArray[np.float32]
+    coefficients: npt.NDArray[np.float32]
+    positions: npt.NDArray[np.float32]
+    zeros: npt.NDArray[np.int32]
+    levels: npt.NDArray[np.int32]
+    chroma: npt.NDArray[np.int32]
+    residual: npt.NDArray[np.float32]
+    tree_cost: npt.NDArray[np.float64]
+    tree_split: npt.NDArray[np.uint8]
+    tree_count: npt.NDArray[np.int64]
+
+
+def make_scratch() -> Scratch:
+    """Fresh working memory."""
+    return Scratch(
+        np.zeros(1024, np.float32),
+        np.zeros(1024, np.float32),
+        np.zeros(1024, np.float32),
+        np.zeros((3, 1024), np.float32),
+        np.zeros(STRIDE * STRIDE, np.int32),
+        np.zeros((4, 1024), np.int32),
+        np.zeros((2, 256), np.int32),
+        np.zeros((32, 32), np.float32),
+        np.zeros((4, 64), np.float64),
+        np.zeros((4, 64), np.uint8),
+        np.zeros((4, 64), np.int64),
+    )
+
+
+def make_pool(width: int, height: int) -> Pool:
+    """Room for all units and levels of a canvas of the coded size."""
+    samples = width * height
+    return Pool(
+        np.empty((samples // 16 + samples // 32 + 16, UNIT_COLUMNS), np.int32),
+        np.empty((samples * 3 // 2 + 16, LEVEL_COLUMNS), np.int32),
+        np.zeros(2, np.int64),
+    )
+
+
+@numba.njit(nogil=True, cache=True)
+def append_unit(pool, plane, x, y, n, log2n, levels):
+    """Add a unit with its levels that are not zero, in coding order (reverse scan)."""
+    unit = pool.units[pool.counts[0]]
+    start = pool.counts[1]
+    unit[0] = plane
+    unit[1] = x
+    unit[2] = y
+    unit[3] = n
+    unit[4] = start
+    scan = SCAN[log2n - 2]
+    at = start
+    for k in range(n * n - 1, -1, -1):
+        level = levels[scan[k]]
+        if level != 0:
+            pool.levels[at, 0] = scan[k]
+            pool.levels[at, 1] = level
+            at += 1
+    unit[5] = at - start
+    pool.counts[0] += 1
+    pool.counts[1] = at
+
+
+@numba.njit(nogil=True, cache=True)
+def transform_unit(residual, y, x, n, log2n, step, weight, unit_costs, least, s, levels):
+    """Transform and quantise residual[y.., x..]; returns cost in squared samples, levels that are
+    not zero, and the cost without any.
+    """
+    energy = np.float32(0.0)
+    for i in range(n):
+        for j in range(n):
+            value = residual[y + i, x + j]
+            s.block[i * n + j] = value
+            energy += value * value
+    scale = np.float32(1.0) / step
+    # Nothing to gain by any level: the cheapest takes some 6 bits and saves less than all.
+    if energy < 3.0 * weight * step * step:
+        return energy, 0, energy
+    forward(s.block, n, log2n, scale, s.product, s.coefficients)
+    cost, count = quantise(
+        s.coefficients, n, log2n, np.float32(weight), unit_costs, np.float32(least), s.zeros,
+        s.positions, levels,
+    )
+    return cost * step * step, count, energy
+
+
+@numba.njit(nogil=True, cache=True)
+def _tree(c, r, s, step, price, y, x, log2n, depth, z):
+    """Best transform tree of luma at (y, x) of the node: cost with its TREE bits, in squared
+    samples, and the number of levels.
+
+    Block z of each size lies at z * 4^log2n of `s.levels[log2n - 2]`.
+    """
+    n = 1 << log2n
+    k = log2n - 2
+    at = z << (2 * log2n)
+    cost, count, energy = transform_unit(
+        s.residual, y, x, n, log2n, step, r.weight, c.units, r.least, s, s.levels[k, at:]
+    )
+    if log2n > 2:
+        cost += price * c.tree[log2n - 3, 0]
+    s.tree_split[k, z] = 0
+    if log2n > 2 and depth > 0 and energy > 6.0 * price:
+        total = price * c.tree[log2n - 3, 1]
+        some = 0
+        for q in range(4):
+            part, part_count = _tree(
+                c, r, s, step, price, y + (n >> 1) * (q >> 1), x + (n >> 1) * (q & 1), log2n - 1,
+                depth - 1, 4 * z + q,
+            )
+            empty = s.tree_cost[k - 1, 4 * z + q] + price * c.part[log2n - 3, 0]
+            part += price * c.part[log2n - 3, 1]
+            if part_count == 0 or empty <= part:
+                total += empty
+                s.tree_count[k - 1, 4 * z + q] = 0
+            else:
+                total += part
+                some += part_count
+            if total > cost and count > 0:
+                break
+        if some > 0 and (total < cost or count == 0):
+            cost = total
+            count = some
+            s.tree_split[k, z] = 1
+    s.tree_cost[k, z] = energy
+    s.tree_count[k, z] = count
+    return cost, count
+
+
+@numba.njit(nogil=True, cache=True)
+def _emit(pool, s, plane_y, plane_x, log2n, z):
+    n = 1 << log2n
+    k = log2n - 2
+    if s.tree_split[k, z]:
+        for q in range(4):
+            if s.tree_count[k - 1, 4 * z + q] > 0:
+                _emit(
+                    pool, s, plane_y + (n >> 1) * (q >> 1), plane_x + (n >> 1) * (q & 1),
+                    log2n - 1, 4 * z + q,
+                )
+    else:
+        append_unit(pool, 0, plane_x, plane_y, n, log2n, s.levels[k, z << (2 * log2n) :])
+
+
+@numba.njit(nogil=True, cache=True)
+def load_residual(source, predicted, y, x, n, out):
+    """out[:n, :n] = source - predicted at (y, x), in floats."""
+    for i in range(n):
+        for j in range(n):
+            out[i, j] = np.float32(source[y + i, x + j]) - np.float32(predicted[y + i, x + j])
+
+
+@numba.njit(nogil=True, cache=True)
+def _log2(n):
+    log2n = 2
+    while (1 << log2n) < n:
+        log2n += 1
+    return log2n
+
+
+@numba.njit(nogil=True, cache=True)
+def decide_inter_leaf(r, leaf, beside, source0, source1, source2, predicted0, predicted1,
+                      predicted2, s, pool):
+    """Choose an inter leaf's units and append them; sets CODED, FIRST and UNITS.
+
+    `beside` is the number of coded neighbours (spec 7.5). Returns the cost in squared samples.
+    """
+    c = r.costs
+    x = leaf[X]
+    y = leaf[Y]
+    n = leaf[SIZE]
+    q = r.q[y >> 5, x >> 5]
+    step = r.steps[q]
+    chroma_step = r.steps[min(max(q + r.chroma_offset, 0), 63)]
+    price = r.weight * step * step
+    chroma_weight = price / (chroma_step * chroma_step)
+    m = min(n, 32)
+    log2m = _log2(m)
+    size = _log2(n) - 3
+    first_unit = pool.counts[0]
+    first_level = pool.counts[1]
+    total = price * c.coded[size, leaf[MERGE], beside, 1]
+    nothing = price * c.coded[size, leaf[MERGE], beside, 0]
+    node_size = log2m - 3
+    for node in range((n // m) * (n // m)):
+        ny = y + 32 * (node >> 1)
+        nx = x + 32 * (node & 1)
+        load_residual(source0, predicted0, ny, nx, m, s.residual)
+        luma, luma_count = _tree(c, r, s, step, price, 0, 0, log2m, r.depth, 0)
+        empty_luma = s.tree_cost[log2m - 2, 0]
+        chroma_cost = np.zeros(2)
+        chroma_empty = np.zeros(2)
+        chroma_count = np.zeros(2, np.int64)
+        for plane in range(2):
+            if plane == 0:
+                load_residual(source1, predicted1, ny >> 1, nx >> 1, m >> 1, s.residual)
+            else:
+                load_residual(source2, predicted2, ny >> 1, nx >> 1, m >> 1, s.residual)
+            cost, count, energy = transform_unit(
+                s.residual, 0, 0, m >> 1, log2m - 1, chroma_step, chroma_weight, c.chroma_units,
+                r.least, s, s.chroma[plane],
+            )
+            chroma_cost[plane] = cost
+            chroma_empty[plane] = energy
+            chroma_count[plane] = count
+        cb = 1 if chroma_count[0] > 0 and (
+            chroma_cost[0] + price * c.cb[node_size, 1]
+            < chroma_empty[0] + price * c.cb[node_size, 0]
+        ) else 0
+        cr = 1 if chroma_count[1] > 0 and (
+            chroma_cost[1] + price * c.cr[node_size, cb, 1]
+            < chroma_empty[1] + price * c.cr[node_size, cb, 0]
+        ) else 0
+        chroma = cb | cr
+        must = n < 64 and chroma == 0
+        luma_zero = empty_luma
+        luma_coded = luma
+        if not must:
+            luma_zero += price * c.luma[node_size, chroma, 0]
+            luma_coded += price * c.luma[node_size, chroma, 1]
+        total += price * (c.cb[node_size, cb] + c.cr[node_size, cb, cr])
+        total += chroma_cost[0] if cb else chroma_empty[0]
+        total += chroma_cost[1] if cr else chroma_empty[1]
+        nothing += empty_luma + chroma_empty[0] + chroma_empty[1]
+        if luma_count > 0 and luma_coded < luma_zero:
+            total += luma_coded
+            _emit(pool, s, ny, nx, log2m, 0)
+        else:
+            total += luma_zero
+        if cb:
+            append_unit(pool, 1, nx >> 1, ny >> 1, m >> 1, log2m - 1, s.chroma[0])
+        if cr:
+            append_unit(pool, 2, nx >> 1, ny >> 1, m >> 1, log2m - 1, s.chroma[1])
+    leaf[FIRST] = first_unit
+    if pool.counts[0] == first_unit or nothing <= total:
+        pool.counts[0] = first_unit
+        pool.counts[1] = first_level
+        leaf[CODED] = 0
+        leaf[UNITS] = 0
+        return nothing
+    leaf[CODED] = 1
+    leaf[UNITS] = pool.counts[0] - first_unit
+    return total
+
+
+@numba.njit(nogil=True, cache=True)
+def decide_inter_leaves(r, leaves, source0, source1, source2, predicted0, predicted1, predicted2,
+                        s, pool):
+    """Choose the units of all leaves that are not intra; returns their cost."""
+    coded = np.zeros((source0.shape[0] >> 3, source0.shape[1] >> 3), np.uint8)
+    total = 0.0
+    for k in range(leaves.shape[0]):
+        leaf = leaves[k]
+        row = leaf[Y] >> 3
+        column = leaf[X] >> 3
+        mark = 1
+        if leaf[INTRA] == 0:
+            beside = 0
+            if column > 0:
+                beside += coded[row, column - 1]
+            if row > 0:
+                beside += coded[row - 1, column]
+            total += decide_inter_leaf(
+                r, leaf, beside, source0, source1, source2, predicted0, predicted1, predicted2,
+                s, pool,
+            )
+            mark = leaf[CODED]
+        cells = leaf[SIZE] >> 3
+        for i in range(row, row + cells):
+            for j in range(column, column + cells):
+                coded[i, j] = mark
+    return total

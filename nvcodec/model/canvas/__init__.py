@@ -1,0 +1,1 @@
+"""The hybrid model's canvases: their reconstruction from coded values (spec 8)."""

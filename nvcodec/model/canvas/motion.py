@@ -1,0 +1,246 @@
+"""Direction and vectors of all cells from the leaves of a canvas (spec 8.2).
+
+Takes the leaf table and the temporal candidates of all cells; gives `direction` and `vectors`. A
+candidate is seven integers: direction, V0 (y, x), V1 (y, x).
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from nvcodec.model.canvas.columns import DIRECTION, INDEX, INTRA, MERGE, SIZE, VY0, X, Y
+
+ENTRIES = 5
+"""Entries of a merge list."""
+
+LEAST, MOST = -8192, 8191
+"""Range of the components of vectors."""
+
+CANDIDATE = 5
+"""Integers of an entry of a merge list: direction, V0 (y, x), V1 (y, x)."""
+
+
+@numba.njit(nogil=True, cache=True)
+def _clip(v: int) -> int:
+    return min(MOST, max(LEAST, v))
+
+
+@numba.njit(nogil=True, cache=True)
+def scaled(v: int, num: int, den: int) -> int:
+    """Scaled(v, num, den) of one component."""
+    return _clip((2 * v * num + den) // (2 * den))
+
+
+@numba.njit(nogil=True, cache=True)
+def _candidates(
+    vectors: np.ndarray, num0: int, num1: int, den: int, opposite: bool, out: np.ndarray
+) -> None:
+    rows, columns = vectors.shape[:2]
+    for y in range(rows):
+        for x in range(columns):
+            for k in range(2):
+                f = np.int64(vectors[y, x, k])
+                out[0, y, x, k] = scaled(-f if opposite else f, num0, den)
+                out[1, y, x, k] = scaled(f if opposite else -f, num1, den)
+
+
+@numba.njit(nogil=True, cache=True)
+def interior_candidates(
+    vectors: np.ndarray, opposite: bool, before: int, after: int, out: np.ndarray
+) -> None:
+    """Temporal candidates (2, rows, columns, 2) of a canvas that is `before` frames after a.
+
+    It is `after` frames before b. `vectors` (rows, columns, 2) are V0 of the canvas of b or, if
+    `opposite`, V1 of that of a.
+    """
+    _candidates(vectors, before, after, before + after, opposite, out)
+
+
+@numba.njit(nogil=True, cache=True)
+def chain_candidates(vectors: np.ndarray, frames: int, past: int, out: np.ndarray) -> None:
+    """Temporal candidates (2, rows, columns, 2) of the chain canvas of a group of `frames` frames.
+
+    `vectors` (rows, columns, 2) are V0 of the chain canvas before, of a group of `past` frames.
+    """
+    rows, columns = vectors.shape[:2]
+    for y in range(rows):
+        for x in range(columns):
+            for k in range(2):
+                v = scaled(np.int64(vectors[y, x, k]), frames, past)
+                out[0, y, x, k] = v
+                out[1, y, x, k] = _clip(-v)
+
+
+@numba.njit(nogil=True, cache=True)
+def _append(
+    entries: np.ndarray, count: int, used: int, vectors: np.ndarray, y: int, x: int
+) -> int:
+    """Append direction `used` and the vectors of cell (y, x), unless they are there; the count."""
+    if count == ENTRIES:
+        return count
+    for k in range(count):
+        same = entries[k, 0] == used
+        for r in range(2):
+            if used >> r & 1:
+                same &= entries[k, 1 + 2 * r] == vectors[r, y, x, 0]
+                same &= entries[k, 2 + 2 * r] == vectors[r, y, x, 1]
+        if same:
+            return count
+    entries[count, 0] = used
+    for r in range(2):
+        entries[count, 1 + 2 * r] = vectors[r, y, x, 0]
+        entries[count, 2 + 2 * r] = vectors[r, y, x, 1]
+    return count + 1
+
+
+@numba.njit(nogil=True, cache=True)
+def is_available(available: np.ndarray, y: int, x: int) -> bool:
+    """Whether cell (y, x) is inside the canvas and `available` (rows, columns) says so."""
+    rows, columns = available.shape
+    return 0 <= y < rows and 0 <= x < columns and available[y, x] != 0
+
+
+@numba.njit(nogil=True, cache=True)
+def merge_list(
+    direction: np.ndarray,
+    vectors: np.ndarray,
+    available: np.ndarray,
+    temporal: np.ndarray,
+    default: int,
+    y: int,
+    x: int,
+    n: int,
+    entries: np.ndarray,
+) -> int:
+    """Fill entries (ENTRIES, CANDIDATE) with the merge list of a leaf; y, x, n are in cells.
+
+    `direction`, `vectors` and `available` are of the cells of earlier leaves, `temporal` has the
+    shape of vectors, or no rows if there are no temporal candidates. `default`, 1 in a chain canvas
+    and 3 in an interior one, is their direction and that of the rest of the list. Returns how many
+    entries there are without that rest.
+    """
+    count = 0
+    for k in range(6):
+        if k == 2:
+            if temporal.shape[1] > 0:
+                middle_y = min(y + (n >> 1), temporal.shape[1] - 1)
+                middle_x = min(x + (n >> 1), temporal.shape[2] - 1)
+                count = _append(entries, count, default, temporal, middle_y, middle_x)
+            continue
+        cy, cx = y + n - 1, x - 1
+        if k == 1:
+            cy, cx = y - 1, x + n - 1
+        elif k == 3:
+            cy, cx = y - 1, x + n
+        elif k == 4:
+            cy, cx = y + n, x - 1
+        elif k == 5:
+            cy, cx = y - 1, x - 1
+        if is_available(available, cy, cx):
+            count = _append(entries, count, np.int64(direction[cy, cx]), vectors, cy, cx)
+    for k in range(count, ENTRIES):
+        entries[k, 0] = default
+        for i in range(1, CANDIDATE):
+            entries[k, i] = 0
+    return count
+
+
+@numba.njit(nogil=True, cache=True)
+def predicted_vector(
+    r: int,
+    vectors: np.ndarray,
+    available: np.ndarray,
+    temporal: np.ndarray,
+    y: int,
+    x: int,
+    n: int,
+) -> tuple[int, int]:
+    """The predicted vector (y, x) of list r; arguments are those of `merge_list`."""
+    a = is_available(available, y, x - 1)
+    b = is_available(available, y - 1, x)
+    cx = x + n
+    if not is_available(available, y - 1, cx):
+        cx = x - 1
+    c = is_available(available, y - 1, cx)
+    number = np.int64(a) + np.int64(b) + np.int64(c)
+    if number == 0:
+        if temporal.shape[1] == 0:
+            return 0, 0
+        middle_y = min(y + (n >> 1), temporal.shape[1] - 1)
+        middle_x = min(x + (n >> 1), temporal.shape[2] - 1)
+        v = temporal[r, middle_y, middle_x]
+        return np.int64(v[0]), np.int64(v[1])
+    ay, ax, by, bx, cy, cxx = 0, 0, 0, 0, 0, 0
+    if a:
+        ay, ax = np.int64(vectors[r, y, x - 1, 0]), np.int64(vectors[r, y, x - 1, 1])
+    if b:
+        by, bx = np.int64(vectors[r, y - 1, x, 0]), np.int64(vectors[r, y - 1, x, 1])
+    if c:
+        cy, cxx = np.int64(vectors[r, y - 1, cx, 0]), np.int64(vectors[r, y - 1, cx, 1])
+    if number == 1:
+        return ay + by + cy, ax + bx + cxx
+    return _median(ay, by, cy), _median(ax, bx, cxx)
+
+
+@numba.njit(nogil=True, cache=True)
+def _median(a: int, b: int, c: int) -> int:
+    return max(min(a, b), min(max(a, b), c))
+
+
+@numba.njit(nogil=True, cache=True)
+def set_cells(
+    direction: np.ndarray,
+    vectors: np.ndarray,
+    available: np.ndarray,
+    y: int,
+    x: int,
+    n: int,
+    entry: np.ndarray,
+) -> None:
+    """Give the cells of a leaf (in cells) the direction and vectors of an entry, 0 for intra."""
+    for i in range(y, y + n):
+        for j in range(x, x + n):
+            direction[i, j] = entry[0]
+            available[i, j] = entry[0] != 0
+            for r in range(2):
+                vectors[r, i, j, 0] = entry[1 + 2 * r]
+                vectors[r, i, j, 1] = entry[2 + 2 * r]
+
+
+@numba.njit(nogil=True, cache=True)
+def motion_of_leaves(
+    leaves: np.ndarray,
+    temporal: np.ndarray,
+    default: int,
+    direction: np.ndarray,
+    vectors: np.ndarray,
+) -> None:
+    """Set direction (rows, columns) and vectors (2, rows, columns, 2) of all cells of a canvas.
+
+    `temporal` and `default` are those of `merge_list`.
+    """
+    available = np.zeros(direction.shape, np.uint8)
+    entries = np.empty((ENTRIES, CANDIDATE), np.int64)
+    entry = np.empty(CANDIDATE, np.int64)
+    for number in range(len(leaves)):
+        leaf = leaves[number]
+        y, x, n = np.int64(leaf[Y]) >> 3, np.int64(leaf[X]) >> 3, np.int64(leaf[SIZE]) >> 3
+        if leaf[INTRA]:
+            entry[:] = 0
+        elif leaf[MERGE]:
+            merge_list(direction, vectors, available, temporal, default, y, x, n, entries)
+            entry[:] = entries[leaf[INDEX]]
+        else:
+            used = np.int64(leaf[DIRECTION])
+            entry[0] = used
+            for r in range(2):
+                if used >> r & 1:
+                    py, px = predicted_vector(r, vectors, available, temporal, y, x, n)
+                    entry[1 + 2 * r] = _clip(py + leaf[VY0 + 2 * r])
+                    entry[2 + 2 * r] = _clip(px + leaf[VY0 + 2 * r + 1])
+            if used != 3:
+                one = 1 if used == 1 else 3
+                entry[4 - one] = _clip(-entry[one])
+                entry[5 - one] = _clip(-entry[one + 1])
+        set_cells(direction, vectors, available, y, x, n, entry)

@@ -1,0 +1,100 @@
+"""The descriptions of the models (spec 4.1, 7.1): a payload to what a decoder needs to know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from construct import Bytes, ConstructError, Int8sl, Int8ul, Struct, Terminated
+
+from nvcodec.format.errors import CorruptError
+from nvcodec.format.header import HYBRID
+from nvcodec.model.shape import NetworkShape
+
+MAX_CHROMA_OFFSET = 12
+
+_RESERVED = bytes(14)
+_PAYLOAD = Struct(
+    "group_frames" / Int8ul,
+    "chroma_offset" / Int8sl,
+    "reserved" / Bytes(14),
+    Terminated,
+)
+
+
+@dataclass(frozen=True)
+class CanvasShape:
+    """What `HYBR` says. Field rules are checked on construction (CorruptError, clause 7.1)."""
+
+    group_frames: int
+    chroma_offset: int = 0
+
+    def __post_init__(self) -> None:
+        for name, value, least, most in (
+            ("group_frames", self.group_frames, 1, 32),
+            ("chroma_offset", self.chroma_offset, -MAX_CHROMA_OFFSET, MAX_CHROMA_OFFSET),
+        ):
+            if not least <= value <= most:
+                raise CorruptError(
+                    f"{name} {value} is outside {least}..{most}", unit="HYBR", rule="7.1"
+                )
+
+    @classmethod
+    def from_payload(cls, payload: bytes) -> CanvasShape:
+        """Parse a `HYBR` payload; raises CorruptError."""
+        try:
+            fields = _PAYLOAD.parse(payload)
+        except ConstructError as error:
+            raise CorruptError(
+                f"payload of {len(payload)} bytes, not 16", unit="HYBR", rule="7.1"
+            ) from error
+        if fields.reserved != _RESERVED:
+            raise CorruptError("reserved bytes are not 0", unit="HYBR", rule="7.1")
+        return cls(fields.group_frames, fields.chroma_offset)
+
+    def to_payload(self) -> bytes:
+        """Build the `HYBR` payload."""
+        payload: bytes = _PAYLOAD.build({**vars(self), "reserved": _RESERVED})
+        return payload
+
+
+Shape = NetworkShape | CanvasShape
+"""The description of a model."""
+
+
+def parse_description(model: int, payload: bytes) -> Shape:
+    """The description of `model` (spec 2.4); raises CorruptError."""
+    return (CanvasShape if model == HYBRID else NetworkShape).from_payload(payload)
+
+
+@dataclass(frozen=True)
+class CanvasPlace:
+    """A canvas among those of its group (spec 7.2).
+
+    Attributes:
+        frame: its frame in the group.
+        canvas_set: 0 key, 1 chain, 2 interior.
+        references: frames of the group whose canvases it is predicted from, reference 0 first; -1
+            is the chain or key canvas of the group before.
+
+    """
+
+    frame: int
+    canvas_set: int
+    references: tuple[int, ...]
+
+
+def canvas_order(frame_count: int, key: bool) -> list[CanvasPlace]:
+    """The canvases of a group in the order of its substreams (spec 7.2)."""
+    if key:
+        return [CanvasPlace(0, 0, ())]
+    places = [CanvasPlace(frame_count - 1, 1, (-1,))]
+    intervals = [(-1, frame_count - 1)]
+    while intervals:
+        deeper = []
+        for a, b in intervals:
+            if b - a > 1:
+                middle = (a + b) >> 1
+                places.append(CanvasPlace(middle, 2, (a, b)))
+                deeper += [(a, middle), (middle, b)]
+        intervals = deeper
+    return places

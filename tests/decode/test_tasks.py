@@ -1,0 +1,78 @@
+"""Tasks that come after others."""
+
+from __future__ import annotations
+
+import gc
+import time
+import weakref
+from concurrent.futures import CancelledError, Future
+
+import pytest
+
+from nvcodec.decode.tasks import TaskPool
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_order(threads: int) -> None:
+    pool = TaskPool(threads)
+    done: list[int] = []
+    last: list[Future[None]] = []
+    for number in range(50):
+        last = [pool.submit(lambda number=number: done.append(number), last)]
+    last[0].result()
+    assert done == list(range(50))
+    pool.close()
+
+
+def test_waiting_holds_no_thread() -> None:
+    pool = TaskPool(1)
+    outside: Future[int] = Future()
+    waiting = pool.submit(lambda: outside.result() + 1, [outside])
+    assert pool.submit(lambda: 5).result() == 5
+    outside.set_result(1)
+    assert waiting.result() == 2
+    pool.close()
+
+
+def test_the_first_error_is_handed_on() -> None:
+    pool = TaskPool(2)
+
+    def fail(text: str) -> None:
+        time.sleep(0.02 if text == "a" else 0)
+        raise ValueError(text)
+
+    both = [pool.submit(lambda: fail("a")), pool.submit(lambda: fail("b"))]
+    ran: list[int] = []
+    with pytest.raises(ValueError, match="a"):
+        pool.submit(lambda: ran.append(1), both).result()
+    assert not ran
+    pool.close()
+
+
+def test_nothing_is_kept() -> None:
+    class Big:
+        pass
+
+    pool = TaskPool(1)
+    big = Big()
+    seen = weakref.ref(big)
+    first: Future[int] = Future()
+    second = pool.submit(lambda big=big: id(big), [first])
+    del big
+    assert seen() is not None
+    first.set_result(1)
+    second.result()
+    pool.submit(lambda: None).result()
+    gc.collect()
+    assert seen() is None
+    pool.close()
+
+
+def test_close() -> None:
+    pool = TaskPool(1)
+    outside: Future[int] = Future()
+    never = pool.submit(lambda: 1, [outside])
+    pool.close()
+    outside.set_result(1)
+    with pytest.raises(CancelledError):
+        never.result(1)

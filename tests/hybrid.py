@@ -1,0 +1,172 @@
+"""Bitstreams of the hybrid model whose canvases come from random bits: all of its syntax."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from nvcodec.model.canvas.reconstruct import Canvas, reconstruct
+
+from nvcodec.coding.content import (
+    content_capacity,
+    decode_content,
+    default_content_contexts,
+    encode_content,
+)
+from nvcodec.coding.leaves import INTRA, SIZE, UNITS, Q, Table, X, Y
+from nvcodec.coding.motion import (
+    decode_motion,
+    default_motion_contexts,
+    encode_motion,
+    motion_capacity,
+)
+from nvcodec.coding.rangecoder import RangeDecoder, RangeEncoder
+from nvcodec.format import HYBRID, Group, Header, NrvWriter, smallest_level
+from nvcodec.model.description import CanvasShape, canvas_order
+from nvcodec.model.render import samples_crc
+from nvcodec.picture import Planes
+
+
+@dataclass(frozen=True)
+class HybridPlan:
+    """What a synthetic bitstream holds."""
+
+    shape: CanvasShape = field(default_factory=lambda: CanvasShape(8, -3))
+    width: int = 75
+    height: int = 46
+    frames: Sequence[int] = (1, 4, 8, 1, 1, 2, 5)
+    keys: Sequence[int] = (0, 4)
+    durations: Sequence[int] = (1,)
+    seed: int = 0
+    chroma_location: int = 0
+
+    @property
+    def coded_size(self) -> tuple[int, int]:
+        """CodedWidth and CodedHeight."""
+        return -(-self.width // 8) * 8, -(-self.height // 8) * 8
+
+
+Tables = tuple[int, Table, Table, Table]
+"""Quantiser, leaves, units and levels of a canvas."""
+
+
+def random_canvases(sets: Sequence[int], size: tuple[int, int], seed: int) -> list[Tables]:
+    """Canvases such as the default contexts take for likely."""
+    rng = np.random.default_rng(seed)
+    canvases = parse(rng.bytes(1 << 18), rng.bytes(1 << 16), sets, size)
+    for quantiser, leaves, _, _ in canvases:
+        settle_quantisers(leaves, quantiser)
+    return canvases
+
+
+def parse(
+    content: bytes, motion: bytes, sets: Sequence[int], size: tuple[int, int]
+) -> list[Tables]:
+    """The canvases that substreams begin with."""
+    motions = RangeDecoder(motion, default_motion_contexts())
+    contents = RangeDecoder(content, default_content_contexts())
+    canvases = []
+    for canvas_set in sets:
+        leaves = decode_motion(motions, *size, canvas_set)
+        quantiser, units, levels = decode_content(contents, leaves, canvas_set, *size)
+        canvases.append((quantiser, leaves, units, levels))
+    return canvases
+
+
+def settle_quantisers(leaves: Table, quantiser: int) -> None:
+    """Drop what the encoder cannot code: deltas of leaves that are coded but have no unit."""
+    current, done = quantiser, set()
+    for leaf in leaves:
+        if leaf[INTRA] or leaf[UNITS]:
+            block = leaf[X] // max(32, leaf[SIZE]), leaf[Y] // max(32, leaf[SIZE]), leaf[SIZE] > 32
+            if block not in done:
+                current += int(np.clip(leaf[Q] - current, -32, 32))
+                done.add(block)
+        leaf[Q] = current
+
+
+def code(canvases: Sequence[Tables], sets: Sequence[int], size: tuple[int, int]) -> list[bytes]:
+    """The content and motion substreams of canvases."""
+    motion = RangeEncoder(
+        default_motion_contexts(), sum(motion_capacity(leaves) for _, leaves, _, _ in canvases)
+    )
+    content = RangeEncoder(
+        default_content_contexts(), sum(content_capacity(*tables) for _, *tables in canvases)
+    )
+    for canvas_set, (quantiser, leaves, units, levels) in zip(sets, canvases, strict=True):
+        varying = bool((leaves[:, Q] != quantiser).any())
+        encode_motion(motion, leaves, *size, canvas_set)
+        encode_content(content, leaves, units, levels, quantiser, varying, canvas_set)
+    return [content.finish(), motion.finish()]
+
+
+def synthesize_hybrid(plan: HybridPlan) -> tuple[bytes, list[Planes]]:
+    """A complete bitstream and the frames it decodes to."""
+    file = io.BytesIO()
+    writer = NrvWriter(file)
+    header = Header(
+        level=smallest_level(plan.width * plan.height, 0, 1 << 16, 0),
+        model=HYBRID,
+        width=plan.width,
+        height=plan.height,
+        frame_rate_num=30,
+        frame_rate_den=1,
+        time_base_num=1,
+        time_base_den=90,
+        chroma_location=plan.chroma_location,
+    )
+    writer.begin(header, plan.shape.to_payload(), {"encoder": "synthetic"})
+    size = plan.coded_size
+    pictures: list[Planes] = []
+    before: Canvas | None = None
+    before_frames = 0
+    pts = 5
+    for number, count in enumerate(plan.frames):
+        key = number in plan.keys
+        places = canvas_order(count, key)
+        sets = [place.canvas_set for place in places]
+        tables = random_canvases(sets, size, 1000 * plan.seed + number)
+        content, motion = code(tables, sets, size)
+        canvases = {} if before is None else {-1: before}
+        # Parsed again: a leaf that was coded without having a unit is not now.
+        tables = parse(content, motion, sets, size)
+        for place, (_, leaves, units, levels) in zip(places, tables, strict=True):
+            canvases[place.frame] = reconstruct(
+                leaves,
+                units,
+                levels,
+                place.canvas_set,
+                *size,
+                plan.shape.chroma_offset,
+                [canvases[frame] for frame in place.references],
+                None,
+            )
+        shown = [shown_planes(canvases[k].planes, plan.width, plan.height) for k in range(count)]
+        durations = tuple(plan.durations[k % len(plan.durations)] for k in range(count))
+        writer.add_group(
+            Group(
+                first_frame=len(pictures),
+                frame_count=count,
+                key=key,
+                crc=samples_crc(shown),
+                first_pts=pts,
+                durations=durations,
+                tables=b"",
+                content=content,
+                motion=motion,
+                network=b"",
+            )
+        )
+        pts += sum(durations)
+        pictures += shown
+        before, before_frames = canvases[count - 1], count
+    writer.finish()
+    return file.getvalue(), pictures
+
+
+def shown_planes(planes: Planes, width: int, height: int) -> Planes:
+    """The samples of a canvas that are displayed (clause 8.1)."""
+    half = np.s_[: (height + 1) // 2, : (width + 1) // 2]
+    return planes[0][:height, :width], planes[1][half], planes[2][half]
