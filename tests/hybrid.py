@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from nvcodec.model.canvas.reconstruct import Canvas, reconstruct
 
 from nvcodec.coding.content import (
     content_capacity,
@@ -24,7 +23,9 @@ from nvcodec.coding.motion import (
 )
 from nvcodec.coding.rangecoder import RangeDecoder, RangeEncoder
 from nvcodec.format import HYBRID, Group, Header, NrvWriter, smallest_level
-from nvcodec.model.description import CanvasShape, canvas_order
+from nvcodec.model.canvas.plane import Canvas, coded_size, schedule
+from nvcodec.model.canvas.reconstruct import reconstruct
+from nvcodec.model.description import CanvasShape
 from nvcodec.model.render import samples_crc
 from nvcodec.picture import Planes
 
@@ -41,11 +42,6 @@ class HybridPlan:
     durations: Sequence[int] = (1,)
     seed: int = 0
     chroma_location: int = 0
-
-    @property
-    def coded_size(self) -> tuple[int, int]:
-        """CodedWidth and CodedHeight."""
-        return -(-self.width // 8) * 8, -(-self.height // 8) * 8
 
 
 Tables = tuple[int, Table, Table, Table]
@@ -118,32 +114,25 @@ def synthesize_hybrid(plan: HybridPlan) -> tuple[bytes, list[Planes]]:
         chroma_location=plan.chroma_location,
     )
     writer.begin(header, plan.shape.to_payload(), {"encoder": "synthetic"})
-    size = plan.coded_size
+    size = coded_size(plan.width, plan.height)
     pictures: list[Planes] = []
     before: Canvas | None = None
-    before_frames = 0
     pts = 5
     for number, count in enumerate(plan.frames):
         key = number in plan.keys
-        places = canvas_order(count, key)
-        sets = [place.canvas_set for place in places]
+        steps = schedule(count, key)
+        sets = [step.set for step in steps]
         tables = random_canvases(sets, size, 1000 * plan.seed + number)
         content, motion = code(tables, sets, size)
         canvases = {} if before is None else {-1: before}
         # Parsed again: a leaf that was coded without having a unit is not now.
         tables = parse(content, motion, sets, size)
-        for place, (_, leaves, units, levels) in zip(places, tables, strict=True):
-            canvases[place.frame] = reconstruct(
-                leaves,
-                units,
-                levels,
-                place.canvas_set,
-                *size,
-                plan.shape.chroma_offset,
-                [canvases[frame] for frame in place.references],
-                None,
+        for step, (_, leaves, units, levels) in zip(steps, tables, strict=True):
+            references = [canvases[frame] for frame in (step.a, step.b) if frame is not None]
+            canvases[step.frame] = reconstruct(
+                leaves, units, levels, step, count, references, size, plan.shape.chroma_offset
             )
-        shown = [shown_planes(canvases[k].planes, plan.width, plan.height) for k in range(count)]
+        shown = [canvases[k].crop(plan.width, plan.height) for k in range(count)]
         durations = tuple(plan.durations[k % len(plan.durations)] for k in range(count))
         writer.add_group(
             Group(
@@ -161,12 +150,6 @@ def synthesize_hybrid(plan: HybridPlan) -> tuple[bytes, list[Planes]]:
         )
         pts += sum(durations)
         pictures += shown
-        before, before_frames = canvases[count - 1], count
+        before = canvases[count - 1]
     writer.finish()
     return file.getvalue(), pictures
-
-
-def shown_planes(planes: Planes, width: int, height: int) -> Planes:
-    """The samples of a canvas that are displayed (clause 8.1)."""
-    half = np.s_[: (height + 1) // 2, : (width + 1) // 2]
-    return planes[0][:height, :width], planes[1][half], planes[2][half]

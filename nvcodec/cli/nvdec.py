@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -188,7 +188,7 @@ def _deliver(
     writer = _writer(decoder, view, out)
     started = time.perf_counter()
     expected = _expected(decoder, asked, console)
-    with _compilation_told(console), console.bar(expected, desc=COMMAND) as bar:
+    with console.bar(expected, desc=COMMAND) as bar, _compilation_told(console, bar.clear):
         for frame in decoder.frames(**asked):
             writer.write(frame.planes)
             if out is not None:
@@ -234,8 +234,11 @@ def _writer(decoder: Decoder, view: View, out: OutputFile | None) -> Y4mWriter |
 
 
 @contextlib.contextmanager
-def _compilation_told(console: Console) -> Iterator[None]:
-    """Say on a terminal, once, when numba compiles what it has not in its cache."""
+def _compilation_told(console: Console, clear: Callable[[], object]) -> Iterator[None]:
+    """Say on a terminal, once, when numba compiles what it has not in its cache.
+
+    `clear` makes room for a line.
+    """
     if not console.on_terminal:
         yield
         return
@@ -247,6 +250,7 @@ def _compilation_told(console: Console) -> Iterator[None]:
         def on_start(self, event: Any) -> None:
             if not self.told:
                 self.told = True
+                clear()
                 console.say("compiling the decoder's kernels, which takes a while the first time")
 
         def on_end(self, event: Any) -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from nvcodec.device import require_device
 from nvcodec.format import UnsupportedError
-from nvcodec.model.render import render_region
 from nvcodec.model.resample import View, resample
 from nvcodec.model.shape import NetworkShape
-from nvcodec.model.siren import SirenRenderer
-from nvcodec.model.weights import GroupWeights
 from nvcodec.picture import Planes
+
+if TYPE_CHECKING:
+    from nvcodec.model.weights import GroupWeights
 
 
 class Executor:
@@ -39,6 +40,10 @@ class Executor:
         region: tuple[int, int, int, int] | None = None,
     ) -> list[Planes]:
         """Render frames of a group, as `render_region` does."""
+        # Not for other models: its kernels take a tenth of a second to load.
+        from nvcodec.model.render import render_region
+        from nvcodec.model.siren import SirenRenderer
+
         renderer = SirenRenderer(weights, self.threads, self._batch)
         return render_region(renderer, width, height, frames, region)
 

@@ -21,8 +21,9 @@ from nvcodec.decode.executor import Executor
 from nvcodec.decode.models import Region
 from nvcodec.decode.tasks import TaskPool
 from nvcodec.format import CorruptError, Group, Header, UnsupportedError
-from nvcodec.model.canvas.reconstruct import Canvas, reconstruct
-from nvcodec.model.description import CanvasPlace, CanvasShape, canvas_order
+from nvcodec.model.canvas.plane import Canvas, Step, coded_size, schedule
+from nvcodec.model.canvas.reconstruct import reconstruct
+from nvcodec.model.description import CanvasShape
 from nvcodec.picture import Planes
 
 _MOST_AHEAD = 2
@@ -33,8 +34,8 @@ _AHEAD_BYTES = 1 << 29
 class _Substreams:
     """Parses the canvases of a group, one after the other in coding order."""
 
-    def __init__(self, group: Group, coded_size: tuple[int, int]) -> None:
-        self._size = coded_size
+    def __init__(self, group: Group, size: tuple[int, int]) -> None:
+        self._size = size
         self._motion = RangeDecoder(group.motion, default_motion_contexts())
         self._content = RangeDecoder(group.content, default_content_contexts())
 
@@ -59,7 +60,7 @@ class CanvasGroup:
 
     group: Group
     before: Future[Canvas] | None
-    places: list[CanvasPlace]
+    steps: list[Step]
     substreams: _Substreams
     parsing: list[Future[None]] = field(default_factory=list)
     """A task for each canvas that is parsed or will be; then one for the end of the substreams."""
@@ -71,19 +72,19 @@ class CanvasGroup:
     @property
     def last(self) -> Future[Canvas]:
         """The chain or key canvas."""
-        return self.canvases[self.places[0].frame]
+        return self.canvases[self.steps[0].frame]
 
-    def parse(self, place: CanvasPlace) -> None:
+    def parse(self, step: Step) -> None:
         """Parse the next canvas."""
-        self.parsed[place.frame] = self.substreams.canvas(place.canvas_set)
+        self.parsed[step.frame] = self.substreams.canvas(step.set)
 
-    def needed(self, frames: Iterable[int]) -> list[CanvasPlace]:
+    def needed(self, frames: Iterable[int]) -> list[Step]:
         """In coding order, the canvases that some frames depend on, and the one that is left."""
-        wanted = {self.places[0].frame, *frames}
-        for place in reversed(self.places):
-            if place.frame in wanted:
-                wanted.update(place.references)
-        return [place for place in self.places if place.frame in wanted]
+        wanted = {self.steps[0].frame, *frames}
+        for step in reversed(self.steps):
+            if step.frame in wanted:
+                wanted.update(_references(step))
+        return [step for step in self.steps if step.frame in wanted]
 
 
 class HybridModel:
@@ -97,7 +98,7 @@ class HybridModel:
             )
         self._shape = shape
         self._width, self._height = header.width, header.height
-        self._coded = -(-header.width // 8) * 8, -(-header.height // 8) * 8
+        self._coded = coded_size(header.width, header.height)
         self._tasks = TaskPool(executor.threads)
         # A canvas has half as many chroma samples as luma samples.
         group_bytes = self._coded[0] * self._coded[1] * 3 // 2 * shape.group_frames
@@ -112,7 +113,7 @@ class HybridModel:
         canvases = CanvasGroup(
             group,
             None if previous is None else previous.last,
-            canvas_order(group.frame_count, group.key),
+            schedule(group.frame_count, group.key),
             _Substreams(group, self._coded),
         )
         self._begin(canvases, frames)
@@ -146,18 +147,18 @@ class HybridModel:
     def _begin(self, canvases: CanvasGroup, frames: Iterable[int]) -> None:
         """Begin to parse and reconstruct what `frames` and the next group need."""
         needed = canvases.needed(frames)
-        parsing, places = canvases.parsing, canvases.places
-        for place in places[len(parsing) : places.index(needed[-1]) + 1]:
-            parse = functools.partial(canvases.parse, place)
+        parsing, steps = canvases.parsing, canvases.steps
+        for step in steps[len(parsing) : steps.index(needed[-1]) + 1]:
+            parse = functools.partial(canvases.parse, step)
             parsing.append(self._tasks.submit(parse, parsing[-1:]))
-        if len(parsing) == len(places):
+        if len(parsing) == len(steps):
             parsing.append(self._tasks.submit(canvases.substreams.close, parsing[-1:]))
-        for place in needed:
-            if place.frame not in canvases.canvases:
-                references = [self._canvas(canvases, frame) for frame in place.references]
-                work = functools.partial(self._reconstruct, canvases, place, references)
-                parsed = parsing[places.index(place)]
-                canvases.canvases[place.frame] = self._tasks.submit(work, [parsed, *references])
+        for step in needed:
+            if step.frame not in canvases.canvases:
+                references = [self._canvas(canvases, frame) for frame in _references(step)]
+                work = functools.partial(self._reconstruct, canvases, step, references)
+                parsed = parsing[steps.index(step)]
+                canvases.canvases[step.frame] = self._tasks.submit(work, [parsed, *references])
 
     def _canvas(self, canvases: CanvasGroup, frame: int) -> Future[Canvas]:
         if frame >= 0:
@@ -166,16 +167,21 @@ class HybridModel:
         return canvases.before
 
     def _reconstruct(
-        self, canvases: CanvasGroup, place: CanvasPlace, references: list[Future[Canvas]]
+        self, canvases: CanvasGroup, step: Step, references: list[Future[Canvas]]
     ) -> Canvas:
-        leaves, units, levels = canvases.parsed.pop(place.frame)
+        leaves, units, levels = canvases.parsed.pop(step.frame)
         return reconstruct(
             leaves,
             units,
             levels,
-            place.canvas_set,
-            *self._coded,
-            self._shape.chroma_offset,
+            step,
+            canvases.group.frame_count,
             [reference.result() for reference in references],
-            None,
+            self._coded,
+            self._shape.chroma_offset,
         )
+
+
+def _references(step: Step) -> list[int]:
+    """Frames of the group whose canvases that of a step is predicted from."""
+    return [frame for frame in (step.a, step.b) if frame is not None]

@@ -64,37 +64,3 @@ Shape = NetworkShape | CanvasShape
 def parse_description(model: int, payload: bytes) -> Shape:
     """The description of `model` (spec 2.4); raises CorruptError."""
     return (CanvasShape if model == HYBRID else NetworkShape).from_payload(payload)
-
-
-@dataclass(frozen=True)
-class CanvasPlace:
-    """A canvas among those of its group (spec 7.2).
-
-    Attributes:
-        frame: its frame in the group.
-        canvas_set: 0 key, 1 chain, 2 interior.
-        references: frames of the group whose canvases it is predicted from, reference 0 first; -1
-            is the chain or key canvas of the group before.
-
-    """
-
-    frame: int
-    canvas_set: int
-    references: tuple[int, ...]
-
-
-def canvas_order(frame_count: int, key: bool) -> list[CanvasPlace]:
-    """The canvases of a group in the order of its substreams (spec 7.2)."""
-    if key:
-        return [CanvasPlace(0, 0, ())]
-    places = [CanvasPlace(frame_count - 1, 1, (-1,))]
-    intervals = [(-1, frame_count - 1)]
-    while intervals:
-        deeper = []
-        for a, b in intervals:
-            if b - a > 1:
-                middle = (a + b) >> 1
-                places.append(CanvasPlace(middle, 2, (a, b)))
-                deeper += [(a, middle), (middle, b)]
-        intervals = deeper
-    return places

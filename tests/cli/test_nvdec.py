@@ -4,9 +4,12 @@ import hashlib
 import io
 import itertools
 
+import numba
 import numpy as np
 import pytest
 
+from nvcodec.cli import nvdec
+from nvcodec.cli.outcome import Console
 from nvcodec.decode.decoder import Decoder
 from nvcodec.format import SIGNATURE
 from tests.cli.support import (
@@ -17,6 +20,7 @@ from tests.cli.support import (
     one_line,
     parse_y4m,
 )
+from tests.hybrid import HybridPlan, synthesize_hybrid
 from tests.synthetic import DIRECT, Plan, synthesize
 
 PLAN = Plan(width=21, height=13, frames=(3, 3, 1, 2), keys=(0, 2))
@@ -347,3 +351,44 @@ def test_an_interrupt_keeps_whole_frames(stream, clip, tmp_path, monkeypatch):
     assert ndjson(result.stdout)[-1]["exit_code"] == 130
     assert_same_pictures(parse_y4m(out.read_bytes())[1], stream[1][:4])
     assert leftovers(tmp_path) == []
+
+
+@pytest.fixture(scope="module")
+def hybrid_stream():
+    return synthesize_hybrid(HybridPlan(frames=(1, 4, 3), keys=(0,)))
+
+
+def test_the_hybrid_model(hybrid_stream, tmp_path):
+    data, pictures = hybrid_stream
+    path, out = tmp_path / "clip.nrv", tmp_path / "out.y4m"
+    path.write_bytes(data)
+    assert call("nvdec", path, out).exit_code == 0
+    assert_same_pictures(parse_y4m(out.read_bytes())[1], pictures)
+    piped = call("nvdec", "-", "-", stdin=data)
+    assert_same_pictures(parse_y4m(piped.stdout_bytes)[1], pictures)
+    digests = {
+        call("nvdec", "--md5", *arguments, path, "null").stdout
+        for arguments in ([], ["--threads", 1], ["--threads", 5, "--verify"])
+    }
+    samples = b"".join(plane.tobytes() for planes in pictures for plane in planes)
+    assert digests == {hashlib.md5(samples).hexdigest() + "\n"}
+
+
+def test_damage_in_the_hybrid_model(hybrid_stream, tmp_path):
+    data, pictures = hybrid_stream
+    out = tmp_path / "out.y4m"
+    assert "has the 5 frames before" in one_line(call("nvdec", "-", out, stdin=data[:-150]), 3)
+    assert_same_pictures(parse_y4m(out.read_bytes())[1], pictures[:5])
+
+
+@pytest.mark.parametrize("on_terminal", [True, False])
+def test_compilation_is_told_on_a_terminal(on_terminal, capsys):
+    console = Console("nvdec")
+    console.on_terminal = on_terminal
+    cleared: list[int] = []
+    with nvdec._compilation_told(console, lambda: cleared.append(1)):
+        for value in (1, 1.5):
+            numba.njit(lambda x: x + 1)(value)
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == len(cleared) == on_terminal
+    assert all("kernels" in line for line in told)

@@ -33,7 +33,7 @@ from nvcodec.format import (
     UnsupportedError,
     VerificationError,
 )
-from nvcodec.model.description import CanvasShape, canvas_order
+from nvcodec.model.description import CanvasShape
 from nvcodec.picture import Planes
 from tests.format.samples import head, join
 from tests.hybrid import HybridPlan, synthesize_hybrid
@@ -52,30 +52,6 @@ def sample(plan: HybridPlan = PLAN) -> tuple[bytes, list[Planes]]:
 
 def opened(data: bytes | None = None, **options: Any) -> Decoder:
     return Decoder(io.BytesIO(sample()[0] if data is None else data), **options)
-
-
-def test_canvas_order() -> None:
-    assert [(p.frame, p.canvas_set, p.references) for p in canvas_order(1, True)] == [(0, 0, ())]
-    assert [(p.frame, p.canvas_set, p.references) for p in canvas_order(1, False)] == [
-        (0, 1, (-1,))
-    ]
-    assert [(p.frame, p.canvas_set, p.references) for p in canvas_order(8, False)] == [
-        (7, 1, (-1,)),
-        (3, 2, (-1, 7)),
-        (1, 2, (-1, 3)),
-        (5, 2, (3, 7)),
-        (0, 2, (-1, 1)),
-        (2, 2, (1, 3)),
-        (4, 2, (3, 5)),
-        (6, 2, (5, 7)),
-    ]
-    for count in range(1, 33):
-        places = canvas_order(count, False)
-        assert sorted(place.frame for place in places) == list(range(count))
-        known = {-1}
-        for place in places:
-            assert known.issuperset(place.references)
-            known.add(place.frame)
 
 
 @pytest.mark.parametrize("threads", THREADS)
@@ -163,9 +139,9 @@ def reconstructed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     sets: list[int] = []
     original = HybridModel._reconstruct
 
-    def counting(self: HybridModel, canvases: Any, place: Any, references: Any) -> Any:
-        sets.append(place.canvas_set)
-        return original(self, canvases, place, references)
+    def counting(self: HybridModel, canvases: Any, step: Any, references: Any) -> Any:
+        sets.append(step.set)
+        return original(self, canvases, step, references)
 
     monkeypatch.setattr(HybridModel, "_reconstruct", counting)
     return sets

@@ -123,7 +123,7 @@ def make_intra_scratch() -> IntraScratch:
         np.zeros(1024, np.int32),
         np.zeros(1024, np.int32),
         np.zeros((2, 256), np.int32),
-        np.zeros((6, 3, 4096), np.uint8),
+        np.zeros((7, 3, 1024), np.uint8),
         np.zeros(_MODES, np.float64),
         np.zeros(1024, np.int32),
         np.zeros(1024, np.int32),

@@ -9,12 +9,11 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from nvcodec.model.canvas.columns import (
+from nvcodec.coding.leaves import (
     CODED,
     FIRST,
-    INTRA,
-    PLANE,
     SIZE,
+    UNIT_PLANE,
     UNIT_SIZE,
     UNIT_X,
     UNIT_Y,
@@ -23,6 +22,7 @@ from nvcodec.model.canvas.columns import (
     X,
     Y,
 )
+from nvcodec.model.canvas.plane import Integer
 from nvcodec.tables import load_table
 
 _TABLE = load_table("deblocking.txt").reshape(64, 2)
@@ -50,10 +50,10 @@ def transform_areas(
             for j in range(x, x + n):
                 areas[i, j], holds[i, j], indices[i, j] = area, 0, leaf[Q]
         for k in range(leaf[FIRST], leaf[FIRST] + leaf[UNITS]):
-            if units[k, PLANE]:
+            if units[k, UNIT_PLANE]:
                 continue
             y, x = np.int64(units[k, UNIT_Y]) >> 3, np.int64(units[k, UNIT_X]) >> 3
-            size = max(8, np.int64(units[k, UNIT_SIZE]))
+            size: Integer = max(8, np.int64(units[k, UNIT_SIZE]))
             for i in range(y, y + (size >> 3)):
                 for j in range(x, x + (size >> 3)):
                     areas[i, j], holds[i, j] = size, 1
@@ -61,7 +61,7 @@ def transform_areas(
 
 @numba.njit(nogil=True, cache=True)
 def _motion_differs(
-    direction: np.ndarray, vectors: np.ndarray, py: int, px: int, qy: int, qx: int
+    direction: np.ndarray, vectors: np.ndarray, py: Integer, px: Integer, qy: Integer, qx: Integer
 ) -> bool:
     used = direction[qy, qx]
     if direction[py, px] != used:
@@ -88,7 +88,7 @@ def edge_strengths(
         for x in range(columns):
             mask = areas[y, x] - 1
             for kind in range(2):
-                py, px = (y - 1, x) if kind else (y, x - 1)
+                py, px = y - kind, x - 1 + kind
                 strength = 0
                 if py >= 0 and px >= 0 and (8 * (y if kind else x)) & mask == 0:
                     if direction[y, x] == 0 or direction[py, px] == 0:
@@ -103,10 +103,16 @@ def edge_strengths(
 
 
 @numba.njit(nogil=True, cache=True)
-def _luma_segment(s: np.ndarray, at: int, across: int, along: int, beta: int, tc: int) -> None:
+def _luma_segment(
+    s: np.ndarray, at: Integer, across: Integer, along: Integer, beta: Integer, tc: Integer
+) -> None:
     """Filter four lines `along` apart; q0 of the first is s[at], samples of a line `across`."""
     last = at + 3 * along
-    p00, p01, p02 = np.int64(s[at - across]), np.int64(s[at - 2 * across]), np.int64(s[at - 3 * across])
+    p00, p01, p02 = (
+        np.int64(s[at - across]),
+        np.int64(s[at - 2 * across]),
+        np.int64(s[at - 3 * across]),
+    )
     q00, q01, q02 = np.int64(s[at]), np.int64(s[at + across]), np.int64(s[at + 2 * across])
     p30, p31, p32 = (
         np.int64(s[last - across]),
@@ -131,7 +137,11 @@ def _luma_segment(s: np.ndarray, at: int, across: int, along: int, beta: int, tc
     side = (beta + (beta >> 1)) >> 3
     for k in range(4):
         i = at + k * along
-        p0, p1, p2 = np.int64(s[i - across]), np.int64(s[i - 2 * across]), np.int64(s[i - 3 * across])
+        p0, p1, p2 = (
+            np.int64(s[i - across]),
+            np.int64(s[i - 2 * across]),
+            np.int64(s[i - 3 * across]),
+        )
         q0, q1, q2 = np.int64(s[i]), np.int64(s[i + across]), np.int64(s[i + 2 * across])
         if strong:
             p3, q3 = np.int64(s[i - 4 * across]), np.int64(s[i + 3 * across])
@@ -159,7 +169,7 @@ def _luma_segment(s: np.ndarray, at: int, across: int, along: int, beta: int, tc
 
 
 @numba.njit(nogil=True, cache=True)
-def _near(sample: int, most: int, value: int) -> int:
+def _near(sample: Integer, most: Integer, value: Integer) -> Integer:
     return min(sample + most, max(sample - most, value))
 
 
@@ -169,8 +179,8 @@ def filter_luma(
     strengths: np.ndarray,
     indices: np.ndarray,
     horizontal: bool,
-    row0: int,
-    row1: int,
+    row0: Integer,
+    row1: Integer,
 ) -> None:
     """Filter the left or, if `horizontal`, the upper edges of the cells in rows row0..row1-1.
 
@@ -202,10 +212,10 @@ def filter_chroma(
     plane: np.ndarray,
     strengths: np.ndarray,
     indices: np.ndarray,
-    offset: int,
+    offset: Integer,
     horizontal: bool,
-    row0: int,
-    row1: int,
+    row0: Integer,
+    row1: Integer,
 ) -> None:
     """The same for a chroma plane; `offset` is `chroma_offset`."""
     samples = plane.reshape(-1)
@@ -218,7 +228,7 @@ def filter_chroma(
             if strength == 0:
                 continue
             before = indices[y - 1, x] if horizontal else indices[y, x - 1]
-            index = (np.int64(before) + np.int64(indices[y, x]) + 1) >> 1
+            index: Integer = (np.int64(before) + np.int64(indices[y, x]) + 1) >> 1
             index = min(63, max(0, index + offset))
             tc = _TC[min(63, index + 2 * (strength - 1))]
             if tc == 0:

@@ -11,7 +11,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from nvcodec.model.canvas.columns import INTRA, SIZE, X, Y
+from nvcodec.coding.leaves import INTRA, SIZE, X, Y
+from nvcodec.model.canvas.plane import Integer
 from nvcodec.model.canvas.vectors import blend_row, filter_row, filter_row_into, sample_row
 
 _LUMA = np.array(
@@ -51,15 +52,16 @@ _WEIGHTS[1, 5, :4] = 0, 0, 2, 6
 BLOCK = 64
 """The largest block, and samples from row to row in the scratch arrays of sums."""
 
-DIRECTION_BITS = 2
 _VECTOR_BITS = 14
 _VECTOR_MASK = (1 << _VECTOR_BITS) - 1
 
 
 @numba.njit(nogil=True, cache=True)
-def pack_motion(direction: int, vy0: int, vx0: int, vy1: int, vx1: int) -> int:
+def pack_motion(
+    direction: Integer, vy0: Integer, vx0: Integer, vy1: Integer, vx1: Integer
+) -> Integer:
     """A direction and the vectors that it uses in one integer: equal if they are. 0 for intra."""
-    packed = np.int64(direction)
+    packed: Integer = np.int64(direction)
     if direction & 1:
         packed |= (vy0 & _VECTOR_MASK) << 2 | (vx0 & _VECTOR_MASK) << 16
     if direction & 2:
@@ -86,23 +88,23 @@ def packed_motion(direction: np.ndarray, vectors: np.ndarray) -> np.ndarray:
 
 
 @numba.njit(nogil=True, cache=True)
-def _component(packed: int, number: int) -> int:
+def _component(packed: Integer, number: Integer) -> Integer:
     return (packed << (48 - _VECTOR_BITS * number)) >> (64 - _VECTOR_BITS)
 
 
 @numba.njit(nogil=True, cache=True)
 def _rows_into(
     source: np.ndarray,
-    at: int,
-    stride: int,
-    step: int,
-    rows: int,
-    width: int,
-    taps: tuple[int, ...],
+    at: Integer,
+    stride: Integer,
+    step: Integer,
+    rows: Integer,
+    width: Integer,
+    taps: tuple[Integer, ...],
     out: np.ndarray,
-    to: int,
-    double: int,
-    keep: int,
+    to: Integer,
+    double: Integer,
+    keep: Integer,
 ) -> None:
     """`filter_row_into` for all rows of a block."""
     for i in range(rows):
@@ -121,18 +123,18 @@ def _rows_into(
 @numba.njit(nogil=True, cache=True)
 def _sums(
     source: np.ndarray,
-    at: int,
-    rows: int,
-    width: int,
-    fy: int,
-    fx: int,
-    taps_y: tuple[int, ...],
-    taps_x: tuple[int, ...],
+    at: Integer,
+    rows: Integer,
+    width: Integer,
+    fy: Integer,
+    fx: Integer,
+    taps_y: tuple[Integer, ...],
+    taps_x: tuple[Integer, ...],
     first: np.ndarray,
     out: np.ndarray,
-    to: int,
-    double: int,
-    keep: int,
+    to: Integer,
+    double: Integer,
+    keep: Integer,
 ) -> None:
     """S of a block whose samples begin at the place `at`; fy or fx is not 0."""
     stride = source.shape[1]
@@ -162,7 +164,12 @@ def _sums(
 
 @numba.njit(nogil=True, cache=True)
 def _fetch(
-    reference: np.ndarray, y: int, x: int, rows: int, width: int, samples: np.ndarray
+    reference: np.ndarray,
+    y: Integer,
+    x: Integer,
+    rows: Integer,
+    width: Integer,
+    samples: np.ndarray,
 ) -> None:
     """samples[i, j] = reference(x + j, y + i) with clipped coordinates."""
     height, across = reference.shape
@@ -179,7 +186,7 @@ def _fetch(
 
 
 @numba.njit(nogil=True, cache=True)
-def _luma_taps(f: int) -> tuple[int, ...]:
+def _luma_taps(f: Integer) -> tuple[Integer, ...]:
     return (
         _LUMA[f, 0],
         _LUMA[f, 1],
@@ -193,7 +200,7 @@ def _luma_taps(f: int) -> tuple[int, ...]:
 
 
 @numba.njit(nogil=True, cache=True)
-def _chroma_taps(f: int) -> tuple[int, ...]:
+def _chroma_taps(f: Integer) -> tuple[Integer, ...]:
     return _CHROMA[f, 0], _CHROMA[f, 1], _CHROMA[f, 2], _CHROMA[f, 3]
 
 
@@ -201,17 +208,17 @@ def _chroma_taps(f: int) -> tuple[int, ...]:
 def _inside(
     chroma: bool,
     source: np.ndarray,
-    at: int,
-    rows: int,
-    width: int,
-    fy: int,
-    fx: int,
+    at: Integer,
+    rows: Integer,
+    width: Integer,
+    fy: Integer,
+    fx: Integer,
     first: np.ndarray,
     out: np.ndarray,
-    double: int,
-    keep: int,
+    double: Integer,
+    keep: Integer,
 ) -> None:
-    """out = (out & keep) + (S << double) of a block all of whose samples are in `source`."""
+    """Out = (out & keep) + (S << double) of a block all of whose samples are in `source`."""
     if fy == 0 and fx == 0:
         taps, stride = (np.int32(64),), source.shape[1]
         _rows_into(source, at, stride, 0, rows, width, taps, out, 0, double, keep)
@@ -227,19 +234,19 @@ def _inside(
 def _one_reference(
     chroma: bool,
     reference: np.ndarray,
-    y: int,
-    x: int,
-    rows: int,
-    width: int,
-    vy: int,
-    vx: int,
+    y: Integer,
+    x: Integer,
+    rows: Integer,
+    width: Integer,
+    vy: Integer,
+    vx: Integer,
     first: np.ndarray,
     samples: np.ndarray,
     out: np.ndarray,
-    double: int,
-    keep: int,
+    double: Integer,
+    keep: Integer,
 ) -> None:
-    """out = (out & keep) + (S << double) of a block of one reference, anywhere."""
+    """Out = (out & keep) + (S << double) of a block of one reference, anywhere."""
     if chroma:
         bits, before, after = 3, 1, 2
     else:
@@ -264,11 +271,11 @@ def predict_block(
     chroma: bool,
     reference0: np.ndarray,
     reference1: np.ndarray,
-    y: int,
-    x: int,
-    rows: int,
-    width: int,
-    packed: int,
+    y: Integer,
+    x: Integer,
+    rows: Integer,
+    width: Integer,
+    packed: Integer,
     first: np.ndarray,
     samples: np.ndarray,
     out: np.ndarray,
@@ -279,14 +286,16 @@ def predict_block(
     of width BLOCK; divided by 128 and rounded it is a sample. `first` and `samples` are scratch
     arrays, see `scratch`. A reference that the motion does not use may be any plane.
     """
-    double, keep = 1, 0
+    # Not literals, which would compile all of this twice.
+    double: Integer = np.int64(1)
+    keep: Integer = np.int64(0)
     if packed & 1:
-        double = 0 if packed & 2 else 1
+        double -= packed >> 1 & 1
         vy, vx = _component(packed, 0), _component(packed, 1)
         _one_reference(
             chroma, reference0, y, x, rows, width, vy, vx, first, samples, out, double, keep
         )
-        keep = -1
+        keep -= 1
     if packed & 2:
         vy, vx = _component(packed, 2), _component(packed, 3)
         _one_reference(
@@ -304,7 +313,9 @@ _ABOVE, _BELOW, _LEFT, _RIGHT = range(4)
 
 
 @numba.njit(nogil=True, cache=True)
-def _strips(packed: np.ndarray, row: int, column: int, cells: int, out: np.ndarray) -> int:
+def _strips(
+    packed: np.ndarray, row: Integer, column: Integer, cells: Integer, out: np.ndarray
+) -> Integer:
     """Strips along a leaf's sides whose neighbours have another motion; returns their number.
 
     Each is (side, first cell along the side, cells, the neighbours' motion). Above and below, the
@@ -348,13 +359,13 @@ def _strips(packed: np.ndarray, row: int, column: int, cells: int, out: np.ndarr
 def _blend_rows(
     out: np.ndarray,
     own: np.ndarray,
-    at: int,
+    at: Integer,
     other: np.ndarray,
-    rows: int,
-    width: int,
+    rows: Integer,
+    width: Integer,
     weights: np.ndarray,
-    weights_at: int,
-    weights_step: int,
+    weights_at: Integer,
+    weights_step: Integer,
 ) -> None:
     """Add the weighted differences of a strip at `at` of out and own."""
     for i in range(rows):
@@ -371,7 +382,9 @@ def _blend_rows(
 
 
 @numba.njit(nogil=True, cache=True)
-def _store_rows(values: np.ndarray, size: int, shift: int, out: np.ndarray, to: int) -> None:
+def _store_rows(
+    values: np.ndarray, size: Integer, shift: Integer, out: np.ndarray, to: Integer
+) -> None:
     """Samples of size x size values, at the element `to` of the plane `out`."""
     stride = out.shape[1]
     for i in range(size):
@@ -391,8 +404,8 @@ def _store_rows(values: np.ndarray, size: int, shift: int, out: np.ndarray, to: 
 def predict_rows(
     chroma: bool,
     leaves: np.ndarray,
-    row0: int,
-    row1: int,
+    row0: Integer,
+    row1: Integer,
     packed: np.ndarray,
     reference0: np.ndarray,
     reference1: np.ndarray,
@@ -400,7 +413,7 @@ def predict_rows(
 ) -> None:
     """Predict, in one plane, the leaves in rows row0..row1-1 of root blocks that are not intra.
 
-    `leaves` is a table with the columns of `columns`, `packed` the motion of all cells
+    `leaves` is a table of leaves, `packed` the motion of all cells
     (`packed_motion`). References and `out` are u8 planes of the coded size; a chain canvas has
     reference0 twice. Samples of intra leaves stay as they are.
     """
@@ -419,17 +432,20 @@ def predict_rows(
         cells = np.int64(leaves[number, SIZE]) >> 3
         row, column = y >> 3, x >> 3
         y, x, size = y >> sub, x >> sub, cells * cell
-        motion = packed[row, column]
+        motion: Integer = packed[row, column]
         count = _strips(packed, row, column, cells, strips)
         shift = 12 if count else 7
         for k in range(count + 1):
             # The leaf itself first, then what its neighbours would have predicted.
-            dy, dx, height, width = 0, 0, size, size
+            dy: Integer = 0
+            dx: Integer = 0
+            height: Integer = size
+            width: Integer = size
             side, weight, weight_step = 0, 0, 0
             if k:
                 side, start, length = strips[k - 1, 0], strips[k - 1, 1], strips[k - 1, 2]
                 motion = strips[k - 1, 3]
-                if side == _ABOVE or side == _BELOW:
+                if side in (_ABOVE, _BELOW):
                     dx, height, width = start * cell, depth, length * cell
                     weight, weight_step = 0, _ROWS
                     if side == _BELOW:

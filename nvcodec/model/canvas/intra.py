@@ -9,6 +9,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from nvcodec.model.canvas.plane import Integer
+
 PLANAR, DC = 0, 1
 MODES = 35
 MOST = 32
@@ -28,9 +30,9 @@ def intra_references(
     plane: np.ndarray,
     available: np.ndarray,
     chroma: bool,
-    y: int,
-    x: int,
-    n: int,
+    y: Integer,
+    x: Integer,
+    n: Integer,
     edge: np.ndarray,
 ) -> None:
     """Fill edge[0..4n] for the block of n x n samples at (x, y) of a plane.
@@ -84,7 +86,7 @@ def intra_references(
 
 
 @numba.njit(nogil=True, cache=True)
-def intra_smooth(edge: np.ndarray, n: int, smoothed: np.ndarray) -> None:
+def intra_smooth(edge: np.ndarray, n: Integer, smoothed: np.ndarray) -> None:
     """Fill smoothed[0..4n] with the smoothed edge."""
     smoothed[0], smoothed[4 * n] = edge[0], edge[4 * n]
     for k in range(1, 4 * n):
@@ -92,19 +94,19 @@ def intra_smooth(edge: np.ndarray, n: int, smoothed: np.ndarray) -> None:
 
 
 @numba.njit(nogil=True, cache=True)
-def is_smoothed(mode: int, n: int) -> bool:
+def is_smoothed(mode: Integer, n: Integer) -> bool:
     """Whether a block of luma with this mode is predicted from the smoothed edge."""
     if n < 8 or mode == DC:
         return False
     if mode == PLANAR:
         return True
-    distance = min(abs(mode - 10), abs(mode - 26))
-    return distance > (7 if n == 8 else 1 if n == 16 else 0)
+    most = 7 if n == 8 else 1 if n == 16 else 0
+    return bool(min(abs(mode - 10), abs(mode - 26)) > most)
 
 
 @numba.njit(nogil=True, cache=True)
 def intra_predict(
-    mode: int, n: int, chroma: bool, edge: np.ndarray, line: np.ndarray, out: np.ndarray
+    mode: Integer, n: Integer, chroma: bool, edge: np.ndarray, line: np.ndarray, out: np.ndarray
 ) -> None:
     """Predict out[0..n-1, 0..n-1] by mode 0..34 from an edge that is smoothed if the mode asks.
 
@@ -142,7 +144,7 @@ def intra_predict(
 
 @numba.njit(nogil=True, cache=True)
 def _angular(
-    mode: int, n: int, special: bool, edge: np.ndarray, line: np.ndarray, out: np.ndarray
+    mode: Integer, n: Integer, special: bool, edge: np.ndarray, line: np.ndarray, out: np.ndarray
 ) -> None:
     corner = 2 * n
     angle = _ANGLES[mode]
@@ -176,12 +178,12 @@ def _angular(
                     out[j, i] = value
     if special and angle == 0:
         for k in range(n):
-            value = edge[corner + main] + ((edge[corner - main * (1 + k)] - edge[corner]) >> 1)
-            value = min(255, max(0, value))
+            change = (edge[corner - main * (1 + k)] - edge[corner]) >> 1
+            clipped = min(255, max(0, edge[corner + main] + change))
             if down:
-                out[k, 0] = value
+                out[k, 0] = clipped
             else:
-                out[0, k] = value
+                out[0, k] = clipped
 
 
 @numba.njit(nogil=True, cache=True)
@@ -197,13 +199,13 @@ def intra_scratch() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 
 @numba.njit(nogil=True, cache=True)
 def intra_block(
-    mode: int,
+    mode: Integer,
     plane: np.ndarray,
     available: np.ndarray,
     chroma: bool,
-    y: int,
-    x: int,
-    n: int,
+    y: Integer,
+    x: Integer,
+    n: Integer,
     edge: np.ndarray,
     smoothed: np.ndarray,
     line: np.ndarray,

@@ -1,7 +1,7 @@
 """Direction and vectors of all cells from the leaves of a canvas (spec 8.2).
 
 Takes the leaf table and the temporal candidates of all cells; gives `direction` and `vectors`. A
-candidate is seven integers: direction, V0 (y, x), V1 (y, x).
+leaf that has no motion of its own, an intra one, has direction 0 and zero vectors.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from nvcodec.model.canvas.columns import DIRECTION, INDEX, INTRA, MERGE, SIZE, VY0, X, Y
+from nvcodec.coding.leaves import DIRECTION, INDEX, INTRA, MERGE, SIZE, VY0, X, Y
+from nvcodec.model.canvas.plane import Integer
 
 ENTRIES = 5
 """Entries of a merge list."""
@@ -22,19 +23,19 @@ CANDIDATE = 5
 
 
 @numba.njit(nogil=True, cache=True)
-def _clip(v: int) -> int:
+def _clip(v: Integer) -> Integer:
     return min(MOST, max(LEAST, v))
 
 
 @numba.njit(nogil=True, cache=True)
-def scaled(v: int, num: int, den: int) -> int:
+def scaled(v: Integer, num: Integer, den: Integer) -> Integer:
     """Scaled(v, num, den) of one component."""
     return _clip((2 * v * num + den) // (2 * den))
 
 
 @numba.njit(nogil=True, cache=True)
 def _candidates(
-    vectors: np.ndarray, num0: int, num1: int, den: int, opposite: bool, out: np.ndarray
+    vectors: np.ndarray, num0: Integer, num1: Integer, den: Integer, opposite: bool, out: np.ndarray
 ) -> None:
     rows, columns = vectors.shape[:2]
     for y in range(rows):
@@ -47,7 +48,7 @@ def _candidates(
 
 @numba.njit(nogil=True, cache=True)
 def interior_candidates(
-    vectors: np.ndarray, opposite: bool, before: int, after: int, out: np.ndarray
+    vectors: np.ndarray, opposite: bool, before: Integer, after: Integer, out: np.ndarray
 ) -> None:
     """Temporal candidates (2, rows, columns, 2) of a canvas that is `before` frames after a.
 
@@ -58,7 +59,7 @@ def interior_candidates(
 
 
 @numba.njit(nogil=True, cache=True)
-def chain_candidates(vectors: np.ndarray, frames: int, past: int, out: np.ndarray) -> None:
+def chain_candidates(vectors: np.ndarray, frames: Integer, past: Integer, out: np.ndarray) -> None:
     """Temporal candidates (2, rows, columns, 2) of the chain canvas of a group of `frames` frames.
 
     `vectors` (rows, columns, 2) are V0 of the chain canvas before, of a group of `past` frames.
@@ -74,8 +75,8 @@ def chain_candidates(vectors: np.ndarray, frames: int, past: int, out: np.ndarra
 
 @numba.njit(nogil=True, cache=True)
 def _append(
-    entries: np.ndarray, count: int, used: int, vectors: np.ndarray, y: int, x: int
-) -> int:
+    entries: np.ndarray, count: Integer, used: Integer, vectors: np.ndarray, y: Integer, x: Integer
+) -> Integer:
     """Append direction `used` and the vectors of cell (y, x), unless they are there; the count."""
     if count == ENTRIES:
         return count
@@ -95,10 +96,11 @@ def _append(
 
 
 @numba.njit(nogil=True, cache=True)
-def is_available(available: np.ndarray, y: int, x: int) -> bool:
+def is_available(available: np.ndarray, y: Integer, x: Integer) -> bool:
     """Whether cell (y, x) is inside the canvas and `available` (rows, columns) says so."""
     rows, columns = available.shape
-    return 0 <= y < rows and 0 <= x < columns and available[y, x] != 0
+    inside = 0 <= y < rows and 0 <= x < columns
+    return inside and bool(available[y, x])
 
 
 @numba.njit(nogil=True, cache=True)
@@ -107,12 +109,12 @@ def merge_list(
     vectors: np.ndarray,
     available: np.ndarray,
     temporal: np.ndarray,
-    default: int,
-    y: int,
-    x: int,
-    n: int,
+    default: Integer,
+    y: Integer,
+    x: Integer,
+    n: Integer,
     entries: np.ndarray,
-) -> int:
+) -> Integer:
     """Fill entries (ENTRIES, CANDIDATE) with the merge list of a leaf; y, x, n are in cells.
 
     `direction`, `vectors` and `available` are of the cells of earlier leaves, `temporal` has the
@@ -148,14 +150,14 @@ def merge_list(
 
 @numba.njit(nogil=True, cache=True)
 def predicted_vector(
-    r: int,
+    r: Integer,
     vectors: np.ndarray,
     available: np.ndarray,
     temporal: np.ndarray,
-    y: int,
-    x: int,
-    n: int,
-) -> tuple[int, int]:
+    y: Integer,
+    x: Integer,
+    n: Integer,
+) -> tuple[Integer, Integer]:
     """The predicted vector (y, x) of list r; arguments are those of `merge_list`."""
     a = is_available(available, y, x - 1)
     b = is_available(available, y - 1, x)
@@ -171,6 +173,12 @@ def predicted_vector(
         middle_x = min(x + (n >> 1), temporal.shape[2] - 1)
         v = temporal[r, middle_y, middle_x]
         return np.int64(v[0]), np.int64(v[1])
+    ay: Integer
+    ax: Integer
+    by: Integer
+    bx: Integer
+    cy: Integer
+    cxx: Integer
     ay, ax, by, bx, cy, cxx = 0, 0, 0, 0, 0, 0
     if a:
         ay, ax = np.int64(vectors[r, y, x - 1, 0]), np.int64(vectors[r, y, x - 1, 1])
@@ -184,7 +192,7 @@ def predicted_vector(
 
 
 @numba.njit(nogil=True, cache=True)
-def _median(a: int, b: int, c: int) -> int:
+def _median(a: Integer, b: Integer, c: Integer) -> Integer:
     return max(min(a, b), min(max(a, b), c))
 
 
@@ -193,9 +201,9 @@ def set_cells(
     direction: np.ndarray,
     vectors: np.ndarray,
     available: np.ndarray,
-    y: int,
-    x: int,
-    n: int,
+    y: Integer,
+    x: Integer,
+    n: Integer,
     entry: np.ndarray,
 ) -> None:
     """Give the cells of a leaf (in cells) the direction and vectors of an entry, 0 for intra."""
@@ -212,7 +220,7 @@ def set_cells(
 def motion_of_leaves(
     leaves: np.ndarray,
     temporal: np.ndarray,
-    default: int,
+    default: Integer,
     direction: np.ndarray,
     vectors: np.ndarray,
 ) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nvcodec.picture import Planes
+
+Integer = Any
+"""int or any integer of NumPy: compiled functions take all of them."""
 
 CELL = 8
 """Luma samples across a cell."""

@@ -1,27 +1,28 @@
-"""A canvas from its coded values (spec 8.1): motion, prediction, units, intra leaves, deblocking."""
+"""A canvas from its coded values (spec 8.1): all that the other rooms do, in order."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
-from nvcodec.model.canvas.columns import (
+from nvcodec.coding.leaves import (
     CHROMA,
-    COUNT,
     FIRST,
     FOUR,
     INTRA,
     MODE,
-    PLANE,
     SIZE,
-    START,
+    UNIT_COUNT,
+    UNIT_PLANE,
     UNIT_SIZE,
+    UNIT_START,
     UNIT_X,
     UNIT_Y,
     UNITS,
@@ -38,7 +39,7 @@ from nvcodec.model.canvas.deblocking import (
 from nvcodec.model.canvas.inter import packed_motion, predict_rows
 from nvcodec.model.canvas.intra import intra_block, intra_scratch
 from nvcodec.model.canvas.motion import chain_candidates, interior_candidates, motion_of_leaves
-from nvcodec.model.canvas.plane import CELL, ROOT, Canvas, Step, empty_planes
+from nvcodec.model.canvas.plane import CELL, ROOT, Canvas, Integer, Step, empty_planes
 from nvcodec.model.canvas.transform import add_unit, transform_scratch
 
 Table = npt.NDArray[np.int32]
@@ -48,12 +49,12 @@ _BANDS = 8
 
 
 @numba.njit(nogil=True, cache=True)
-def _log2(n: int) -> int:
+def _log2(n: Integer) -> Integer:
     return 2 if n == 4 else 3 if n == 8 else 4 if n == 16 else 5
 
 
 @numba.njit(nogil=True, cache=True)
-def plane_index(q: int, plane: int, chroma_offset: int) -> int:
+def plane_index(q: Integer, plane: Integer, chroma_offset: Integer) -> Integer:
     """The quantiser index of a unit of a plane (8.6) of a leaf with index q."""
     return min(63, max(0, q + chroma_offset)) if plane else q
 
@@ -61,18 +62,18 @@ def plane_index(q: int, plane: int, chroma_offset: int) -> int:
 @numba.njit(nogil=True, cache=True)
 def _add(
     units: np.ndarray,
-    number: int,
+    number: Integer,
     levels: np.ndarray,
-    index: int,
+    index: Integer,
     coefficients: np.ndarray,
     sums: np.ndarray,
     plane: np.ndarray,
 ) -> None:
-    start = np.int64(units[number, START])
+    start = np.int64(units[number, UNIT_START])
     add_unit(
         levels,
         start,
-        start + np.int64(units[number, COUNT]),
+        start + np.int64(units[number, UNIT_COUNT]),
         _log2(units[number, UNIT_SIZE]),
         index,
         coefficients,
@@ -88,10 +89,10 @@ def add_residuals(
     leaves: np.ndarray,
     units: np.ndarray,
     levels: np.ndarray,
-    row0: int,
-    row1: int,
-    number: int,
-    chroma_offset: int,
+    row0: Integer,
+    row1: Integer,
+    number: Integer,
+    chroma_offset: Integer,
     plane: np.ndarray,
 ) -> None:
     """Add to plane `number` the units of the leaves that are not intra.
@@ -105,7 +106,7 @@ def add_residuals(
             continue
         index = plane_index(np.int64(leaves[n, Q]), number, chroma_offset)
         for k in range(leaves[n, FIRST], leaves[n, FIRST] + leaves[n, UNITS]):
-            if units[k, PLANE] == number:
+            if units[k, UNIT_PLANE] == number:
                 _add(units, k, levels, index, coefficients, sums, plane)
 
 
@@ -114,8 +115,8 @@ def reconstruct_intra(
     leaves: np.ndarray,
     units: np.ndarray,
     levels: np.ndarray,
-    number: int,
-    chroma_offset: int,
+    number: Integer,
+    chroma_offset: Integer,
     available: np.ndarray,
     plane: np.ndarray,
 ) -> None:
@@ -130,7 +131,7 @@ def reconstruct_intra(
         if not leaves[n, INTRA]:
             continue
         index = plane_index(np.int64(leaves[n, Q]), number, chroma_offset)
-        size = np.int64(leaves[n, SIZE]) >> sub
+        size: Integer = np.int64(leaves[n, SIZE]) >> sub
         left, top = np.int64(leaves[n, X]) >> sub, np.int64(leaves[n, Y]) >> sub
         blocks = 1
         if leaves[n, FOUR] and number == 0:
@@ -143,11 +144,11 @@ def reconstruct_intra(
             for i in range(size):
                 for j in range(size):
                     plane[y + i, x + j] = out[i, j]
-            while unit < end and units[unit, PLANE] < number:
+            while unit < end and units[unit, UNIT_PLANE] < number:
                 unit += 1
             if (
                 unit < end
-                and units[unit, PLANE] == number
+                and units[unit, UNIT_PLANE] == number
                 and units[unit, UNIT_X] == x
                 and units[unit, UNIT_Y] == y
             ):
@@ -193,7 +194,7 @@ def _run(pool: Executor | None, calls: Sequence[Callable[[], Any]]) -> None:
 def _bands(count: int, pool: Executor | None) -> list[tuple[int, int]]:
     parts = min(count, _BANDS) if pool else 1
     edges = [count * k // parts for k in range(parts + 1)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise(edges))
 
 
 def reconstruct(
@@ -207,7 +208,7 @@ def reconstruct(
     chroma_offset: int,
     pool: Executor | None = None,
 ) -> Canvas:
-    """The canvas of a step of a group from its tables, with the columns of `columns`.
+    """The canvas of a step of a group from its tables (`nvcodec.coding.leaves`).
 
     `references` are the canvases of frames a and b of the step, as many as there are; `size` is
     CodedWidth and CodedHeight. With a pool of threads, its parts are shared out; the result is the

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from nvcodec.model.canvas.columns import LEVEL, POSITION
+from nvcodec.coding.leaves import LEVEL_POSITION, LEVEL_VALUE
+from nvcodec.model.canvas.plane import Integer
 from nvcodec.model.canvas.vectors import combine_rows
 from nvcodec.tables import load_table
 
@@ -26,15 +27,15 @@ def transform_scratch() -> tuple[np.ndarray, np.ndarray]:
 @numba.njit(nogil=True, cache=True)
 def add_unit(
     levels: np.ndarray,
-    first: int,
-    last: int,
-    log_size: int,
-    index: int,
+    first: Integer,
+    last: Integer,
+    log_size: Integer,
+    index: Integer,
     coefficients: np.ndarray,
     sums: np.ndarray,
     plane: np.ndarray,
-    y: int,
-    x: int,
+    y: Integer,
+    x: Integer,
 ) -> None:
     """Add the residual of a unit of size 2^log_size to the samples at (x, y) of a plane.
 
@@ -49,8 +50,8 @@ def add_unit(
     half = np.int64(1) << (shift - 1)
     columns, rows = 0, 0
     for k in range(first, last):
-        position = np.int64(levels[k, POSITION])
-        level = min(32767, max(-32768, np.int64(levels[k, LEVEL])))
+        position = np.int64(levels[k, LEVEL_POSITION])
+        level = min(32767, max(-32768, np.int64(levels[k, LEVEL_VALUE])))
         value = min(32767, max(-32768, (level * scale + half) >> shift))
         # Transposed, so that a column's coefficients are neighbours.
         row, column = position >> log_size, position & (n - 1)
@@ -59,20 +60,20 @@ def add_unit(
     matrix = _MATRIX_AT[log_size]
     _stages(n, matrix, columns, rows, coefficients, sums, plane, y * plane.shape[1] + x)
     for k in range(first, last):
-        position = np.int64(levels[k, POSITION])
+        position = np.int64(levels[k, LEVEL_POSITION])
         coefficients[(position & (n - 1)) * n + (position >> log_size)] = 0
 
 
 @numba.njit(nogil=True, cache=True)
 def _stages(
-    n: int,
-    matrix: int,
-    columns: int,
-    rows: int,
+    n: Integer,
+    matrix: Integer,
+    columns: Integer,
+    rows: Integer,
     coefficients: np.ndarray,
     sums: np.ndarray,
     plane: np.ndarray,
-    place: int,
+    place: Integer,
 ) -> None:
     """Both stages of 8.5 for coefficients that are 0 but in some first columns and rows."""
     stride = plane.shape[1]

@@ -154,7 +154,7 @@ def _type_filter_into(
 
 def _blend_code(code: _Code) -> None:
     builder = code.builder
-    _, _, own, at, _, other_at, _, weights_at = code.args
+    _, _, _, at, _, other_at, _, weights_at = code.args
     other = builder.sub(code.load(4, other_at, 32), code.load(2, at, 32))
     added = builder.mul(code.load(6, weights_at, 32), other)
     code.store(builder.add(code.load(1, at, 32), added), 1, at)
@@ -250,9 +250,7 @@ def _type_combine(
     """
     places = (None, None, _PLACE, _PLACE, None, _PLACE, _PLACE, _PLACE, _NUMBER, None, _PLACE)
     typed = _operation(_combine_code, *places)
-    return typed(
-        width, matrix, at, step, factors, factors_at, factors_step, count, shift, out, to
-    )
+    return typed(width, matrix, at, step, factors, factors_at, factors_step, count, shift, out, to)
 
 
 filter_row: Any = intrinsic(prefer_literal=True)(_type_filter)

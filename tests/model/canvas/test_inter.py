@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from nvcodec.model.canvas.inter import pack_motion, packed_motion, predict_block, predict_rows, scratch
+from nvcodec.model.canvas.inter import (
+    pack_motion,
+    packed_motion,
+    predict_block,
+    predict_rows,
+    scratch,
+)
 from tests.model.canvas import reference
 from tests.model.canvas.reference import random_leaves, random_motion
 

@@ -1,0 +1,178 @@
+"""One canvas: takes source planes, references and prices; gives tables and the canvas they make."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nvcodec.coding.leaves import LEAF_COLUMNS, Table
+from nvcodec.encode.hybrid.assemble import assemble
+from nvcodec.encode.hybrid.coarse import coarse_motion
+from nvcodec.encode.hybrid.contexts import Prices
+from nvcodec.encode.hybrid.effort import Effort
+from nvcodec.encode.hybrid.intra_search import IntraCanvas, make_intra_scratch, search_intra
+from nvcodec.encode.hybrid.motion_search import Search, no_leaves, search_motion
+from nvcodec.encode.hybrid.phases import Phases, make_phases
+from nvcodec.encode.hybrid.residual import (
+    Residuals,
+    decide_inter_leaves,
+    make_pool,
+    make_scratch,
+)
+from nvcodec.model.canvas.inter import packed_motion, predict_rows
+from nvcodec.model.canvas.plane import Canvas, Step, empty_planes
+from nvcodec.model.canvas.reconstruct import reconstruct, temporal_candidates
+from nvcodec.picture import Planes
+
+STEPS = np.array([2.0 ** ((q - 4) / 6) for q in range(64)], np.float32)
+"""Quantiser steps by index (spec 8.6)."""
+
+WEIGHT = 0.12
+"""Lambda, in squared quantiser steps for a bit."""
+
+_SATD_WEIGHT = 0.35
+_LEAST = 0.55
+_COARSE_COST = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A picture to encode: planes of the coded size, and its small luma (coarse.small_luma)."""
+
+    planes: Planes
+    small: npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """A canvas that others are predicted from, its phases and the picture it came from."""
+
+    canvas: Canvas
+    phases: Phases
+    source: Source
+
+    @classmethod
+    def of(cls, canvas: Canvas, source: Source) -> Reference:
+        """Prepare a canvas for motion search."""
+        return cls(canvas, make_phases(canvas.planes[0]), source)
+
+
+@dataclass(frozen=True, eq=False)
+class CodedCanvas:
+    """A canvas with the tables that code it (coding.leaves)."""
+
+    leaves: Table
+    units: Table
+    levels: Table
+    quantiser: int
+    varying: bool
+    canvas: Canvas
+
+
+@dataclass(frozen=True)
+class CanvasSettings:
+    """What the canvases of an encode have in common."""
+
+    width: int
+    height: int
+    chroma_offset: int
+    effort: Effort
+
+
+def _residuals(
+    settings: CanvasSettings, prices: Prices, q: npt.NDArray[np.uint8]
+) -> Residuals:
+    return Residuals(
+        prices.content, STEPS, WEIGHT, settings.chroma_offset, q, settings.effort.tree_depth, _LEAST
+    )
+
+
+def code_key(
+    settings: CanvasSettings, source: Source, step: Step, q: npt.NDArray[np.uint8], prices: Prices
+) -> CodedCanvas:
+    """Code a key canvas; `q` are quantiser indices u8 of 32 x 32 blocks."""
+    width, height = settings.width, settings.height
+    blocks = height // 4, width // 4
+    canvas = IntraCanvas(
+        *source.planes,
+        *empty_planes(width, height),
+        np.zeros(blocks, np.uint8),
+        np.ones(blocks, np.uint8),
+        np.zeros((height // 8, width // 8), np.uint8),
+    )
+    # Each size of block that is tried leaves its units in the pool.
+    pool = make_pool(4 * width, 2 * height)
+    leaves = np.zeros((width * height // 64, LEAF_COLUMNS), np.int32)
+    count = np.zeros(1, np.int64)
+    search_intra(
+        canvas,
+        _residuals(settings, prices, q),
+        prices.intra,
+        _SATD_WEIGHT,
+        settings.effort.intra_tries,
+        make_scratch(),
+        make_intra_scratch(),
+        pool,
+        leaves,
+        count,
+    )
+    quantiser = int(q[0, 0])
+    tables = assemble(leaves[: count[0]], pool, q, quantiser)
+    size = settings.width, settings.height
+    made = reconstruct(*tables, step, 1, [], size, settings.chroma_offset)
+    return CodedCanvas(*tables, quantiser, bool((q != quantiser).any()), made)
+
+
+def code_inter(
+    settings: CanvasSettings,
+    source: Source,
+    step: Step,
+    group_frames: int,
+    references: Sequence[Reference],
+    q: npt.NDArray[np.uint8],
+    prices: Prices,
+) -> CodedCanvas:
+    """Code a chain or interior canvas; `q` as of `code_key`."""
+    width, height = settings.width, settings.height
+    assert prices.motion is not None
+    canvases = [reference.canvas for reference in references]
+    coarse = [
+        coarse_motion(source.small, reference.source.small, _COARSE_COST)
+        for reference in references
+    ]
+    search = Search(
+        source.planes[0].reshape(-1),
+        width,
+        height,
+        references[0].phases.reshape(-1),
+        references[-1].phases.reshape(-1),
+        np.stack(coarse),
+        temporal_candidates(step, group_frames, canvases),
+        step.b is not None,
+        prices.motion,
+        _SATD_WEIGHT * float(STEPS[int(np.median(q))]),
+        settings.effort.refinements,
+        settings.effort.smallest,
+    )
+    found = no_leaves(width, height)
+    search_motion(search, found)
+    leaves = found.leaves[: found.count[0]]
+    packed = packed_motion(found.direction, found.vectors)
+    predicted = empty_planes(width, height)
+    rows = -(-height // 64)
+    for number, plane in enumerate(predicted):
+        first, last = canvases[0].planes[number], canvases[-1].planes[number]
+        predict_rows(number > 0, leaves, 0, rows, packed, first, last, plane)
+    pool = make_pool(width, height)
+    decide_inter_leaves(
+        _residuals(settings, prices, q), leaves, *source.planes, *predicted, make_scratch(), pool
+    )
+    quantiser = int(q[0, 0])
+    tables = assemble(leaves, pool, q, quantiser)
+    made = reconstruct(
+        *tables, step, group_frames, canvases, (width, height), settings.chroma_offset
+    )
+    return CodedCanvas(*tables, quantiser, bool((q != quantiser).any()), made)

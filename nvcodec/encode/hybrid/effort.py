@@ -1,0 +1,32 @@
+"""What presets mean for the hybrid model: how much is tried before something is decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Effort:
+    """Limits of the searches.
+
+    Attributes:
+        refinements: turns in which both vectors of a bi-predicted block are moved.
+        smallest: a block of this many luma samples is not split by motion.
+        tree_depth: how often a transform tree may split.
+        intra_tries: intra modes of a block that are coded on trial.
+        key_passes: times a key canvas is decided, each with the prices that the last one led to.
+
+    """
+
+    refinements: int
+    smallest: int
+    tree_depth: int
+    intra_tries: int
+    key_passes: int
+
+
+EFFORTS = {
+    "fast": Effort(1, 8, 1, 2, 1),
+    "medium": Effort(2, 8, 2, 3, 2),
+    "slow": Effort(4, 8, 3, 6, 2),
+}
