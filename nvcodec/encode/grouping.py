@@ -53,9 +53,13 @@ class SceneCuts:
 
 
 def group_pictures(
-    pictures: Iterable[Picture], group_frames: int, key_interval: Fraction, time_base: Fraction
+    pictures: Iterable[Picture],
+    group_frames: int,
+    key_frames: int,
+    key_interval: Fraction,
+    time_base: Fraction,
 ) -> Iterator[PictureGroup]:
-    """Cut pictures into groups of at most `group_frames`.
+    """Cut pictures into groups of at most `group_frames`, key groups of at most `key_frames`.
 
     A key group begins at the first picture, at scene cuts, and at the first group boundary at
     least `key_interval` seconds after the last key group began.
@@ -63,27 +67,21 @@ def group_pictures(
     cuts = SceneCuts()
     pending: list[Picture] = []
     key_pts: int | None = None
-    cut = False
-
-    def finish() -> PictureGroup:
-        nonlocal key_pts
-        first = pending[0].pts
-        key = cut or key_pts is None or (first - key_pts) * time_base >= key_interval
-        if key:
-            key_pts = first
-        return PictureGroup(tuple(pending), key)
-
+    key = False
     for picture in pictures:
-        starts = cuts.starts_scene(picture.planes[0])
-        if pending and starts:
-            yield finish()
+        cut = cuts.starts_scene(picture.planes[0])
+        if pending and cut:
+            yield PictureGroup(tuple(pending), key)
             pending = []
         if not pending:
-            cut = starts
+            pts = picture.pts
+            key = cut or key_pts is None or (pts - key_pts) * time_base >= key_interval
+            if key:
+                key_pts = pts
         pending.append(picture)
-        if len(pending) == group_frames:
+        if len(pending) == (key_frames if key else group_frames):
             # Given on at once: a group need not wait for the picture after it.
-            yield finish()
+            yield PictureGroup(tuple(pending), key)
             pending = []
     if pending:
-        yield finish()
+        yield PictureGroup(tuple(pending), key)

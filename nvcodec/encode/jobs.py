@@ -15,7 +15,8 @@ from typing import Protocol
 
 import torch
 
-from nvcodec.encode.segment import CodedGroup, Segment, SegmentEncoder, Training
+from nvcodec.encode.coder import CodedGroup
+from nvcodec.encode.segment import Segment, SegmentEncoder, Training
 from nvcodec.encode.store import SegmentStore
 from nvcodec.encode.train import Progress
 from nvcodec.format import Header, NrvError

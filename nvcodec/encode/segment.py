@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from nvcodec.encode.coder import CodedGroup
 from nvcodec.encode.grouping import PictureGroup
 from nvcodec.encode.network import TrainedNetwork
 from nvcodec.encode.patches import GroupPatches
@@ -78,15 +79,6 @@ class Training:
     metrics: tuple[str, ...]
     threads: int
     render_threads: int
-
-
-@dataclass(frozen=True)
-class CodedGroup:
-    """A group, its qualities as a decoder renders it, and the seconds that it took."""
-
-    group: Group
-    meter: QualityMeter
-    seconds: float
 
 
 class SegmentEncoder:

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nvcodec.encode.segment import CodedGroup, Segment
+from nvcodec.encode.coder import CodedGroup
+from nvcodec.encode.segment import Segment
 from nvcodec.format import CorruptError, GroupUnit, Header, NrvError, NrvWriter, UnitReader
 from nvcodec.media.quality import QualityMeter
 from nvcodec.model.shape import NetworkShape

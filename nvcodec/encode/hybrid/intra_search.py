@@ -123,7 +123,7 @@ def make_intra_scratch() -> IntraScratch:
         np.zeros(1024, np.int32),
         np.zeros(1024, np.int32),
         np.zeros((2, 256), np.int32),
-        np.zeros((7, 3, 1024), np.uint8),
+        np.zeros((3, 3, 1024), np.uint8),
         np.zeros(_MODES, np.float64),
         np.zeros(1024, np.int32),
         np.zeros(1024, np.int32),
@@ -464,70 +464,89 @@ def _forget(i, y, x, n):
 
 
 @numba.njit(nogil=True, cache=True)
-def _intra_node(i, r, mode_costs, y, x, log2n, satd_weight, tries, s, t, pool, leaves, count):
-    n = 1 << log2n
+def _root(i, r, mode_costs, root_y, root_x, satd_weight, tries, s, t, pool, leaves, count):
+    """Decide and reconstruct a root block; returns its cost. Level k has blocks of 8 << k."""
     height, width = i.source0.shape
-    if y >= height or x >= width:
-        return 0.0
-    inside = y + n <= height and x + n <= width and n < 64
-    price = r.weight * r.steps[r.q[y >> 5, x >> 5]] ** 2
-    alone = 1e18
-    split_price = 0.0
-    leaf = np.zeros(LEAF_COLUMNS, np.int32)
-    modes = np.empty((8, 8), np.uint8)
-    start = count[0]
-    kept = t.kept[log2n]
-    if inside:
-        alone = decide_intra_leaf(
-            i, r, mode_costs, y, x, n, 0, satd_weight, tries, s, t, pool, leaf
-        )
-        if log2n > 3:
-            smaller = 0
-            if x > 0 and i.size[y >> 3, (x >> 3) - 1] < n:
-                smaller += 1
-            if y > 0 and i.size[(y >> 3) - 1, x >> 3] < n:
-                smaller += 1
-            alone += price * mode_costs.split[log2n - 4, smaller, 0]
-            split_price = price * mode_costs.split[log2n - 4, smaller, 1]
-        else:
-            alone += price * mode_costs.four[0]
-        _keep(i, y, x, n, kept, modes)
-    if log2n > 3 and alone > 0.75 * price * (n * n / 64):
-        if inside:
-            _forget(i, y, x, n)
+    y = np.zeros(4, np.int64)
+    x = np.zeros(4, np.int64)
+    child = np.full(4, -1, np.int64)
+    alone = np.zeros(4)
+    total = np.zeros(4)
+    start = np.zeros(4, np.int64)
+    chosen = np.zeros((3, LEAF_COLUMNS), np.int32)
+    four = np.zeros(LEAF_COLUMNS, np.int32)
+    modes = np.empty((3, 8, 8), np.uint8)
+    y[3] = root_y
+    x[3] = root_x
+    k = 3
+    while True:
+        n = 8 << k
+        inside = y[k] + n <= height and x[k] + n <= width and k < 3
+        if child[k] < 0:
+            price = r.weight * r.steps[r.q[y[k] >> 5, x[k] >> 5]] ** 2
+            start[k] = count[0]
+            alone[k] = 1e18
+            total[k] = 0.0
+            if inside:
+                alone[k] = decide_intra_leaf(
+                    i, r, mode_costs, y[k], x[k], n, 0, satd_weight, tries, s, t, pool, chosen[k]
+                )
+                _keep(i, y[k], x[k], n, t.kept[k], modes[k])
+                if k > 0:
+                    smaller = 0
+                    if x[k] > 0 and i.size[y[k] >> 3, (x[k] >> 3) - 1] < n:
+                        smaller += 1
+                    if y[k] > 0 and i.size[(y[k] >> 3) - 1, x[k] >> 3] < n:
+                        smaller += 1
+                    alone[k] += price * mode_costs.split[k - 1, smaller, 0]
+                    total[k] = price * mode_costs.split[k - 1, smaller, 1]
+                else:
+                    alone[k] += price * mode_costs.four[0]
+            if k > 0 and alone[k] > 0.75 * price * (n * n / 64):
+                child[k] = 0
+                if inside:
+                    _forget(i, y[k], x[k], n)
+            elif k == 0 and alone[k] > 6.0 * price:
+                _forget(i, y[k], x[k], n)
+                smaller_cost = price * mode_costs.four[1] + decide_intra_leaf(
+                    i, r, mode_costs, y[k], x[k], n, 1, satd_weight, tries, s, t, pool, four
+                )
+                if smaller_cost < alone[k]:
+                    alone[k] = smaller_cost
+                    chosen[k] = four
+                    _keep(i, y[k], x[k], n, t.kept[k], modes[k])
         half = n >> 1
-        total = split_price
-        for k in range(4):
-            total += _intra_node(
-                i, r, mode_costs, y + half * (k >> 1), x + half * (k & 1), log2n - 1,
-                satd_weight, tries, s, t, pool, leaves, count,
-            )
-            if total >= alone:
+        descended = False
+        while 0 <= child[k] < 4 and total[k] < alone[k]:
+            cy = y[k] + half * (child[k] >> 1)
+            cx = x[k] + half * (child[k] & 1)
+            child[k] += 1
+            if cy < height and cx < width:
+                y[k - 1] = cy
+                x[k - 1] = cx
+                child[k - 1] = -1
+                descended = True
                 break
-        if total < alone:
-            return total
-        count[0] = start
-        _restore(i, y, x, n, kept, modes)
-    elif log2n == 3 and alone > 6.0 * price:
-        _forget(i, y, x, n)
-        smaller_leaf = np.zeros(LEAF_COLUMNS, np.int32)
-        total = price * mode_costs.four[1] + decide_intra_leaf(
-            i, r, mode_costs, y, x, n, 1, satd_weight, tries, s, t, pool, smaller_leaf
-        )
-        if total < alone:
-            alone = total
-            leaf[:] = smaller_leaf
-        else:
-            _restore(i, y, x, n, kept, modes)
-    for row in range(y >> 2, (y + n) >> 2):
-        for column in range(x >> 2, (x + n) >> 2):
-            i.known[row, column] = 1
-    for row in range(y >> 3, (y + n) >> 3):
-        for column in range(x >> 3, (x + n) >> 3):
-            i.size[row, column] = n
-    leaves[count[0]] = leaf
-    count[0] += 1
-    return alone
+        if descended:
+            k -= 1
+            continue
+        value = total[k]
+        if child[k] < 0 or total[k] >= alone[k]:
+            value = alone[k]
+            count[0] = start[k]
+            _restore(i, y[k], x[k], n, t.kept[k], modes[k])
+            for row in range(y[k] >> 2, (y[k] + n) >> 2):
+                for column in range(x[k] >> 2, (x[k] + n) >> 2):
+                    i.known[row, column] = 1
+            for row in range(y[k] >> 3, (y[k] + n) >> 3):
+                for column in range(x[k] >> 3, (x[k] + n) >> 3):
+                    i.size[row, column] = n
+            leaves[count[0]] = chosen[k]
+            count[0] += 1
+        if k == 3:
+            return value
+        k += 1
+        total[k] += value
 
 
 @numba.njit(nogil=True, cache=True)
@@ -536,7 +555,7 @@ def search_intra(i, r, mode_costs, satd_weight, tries, s, t, pool, leaves, count
     total = 0.0
     for y in range(0, i.source0.shape[0], 64):
         for x in range(0, i.source0.shape[1], 64):
-            total += _intra_node(
-                i, r, mode_costs, y, x, 6, satd_weight, tries, s, t, pool, leaves, count
+            total += _root(
+                i, r, mode_costs, y, x, satd_weight, tries, s, t, pool, leaves, count
             )
     return total

@@ -395,7 +395,7 @@ def _evaluate(s, f, y, x, n, size, parent, choice):
 
 
 @numba.njit(nogil=True, cache=True)
-def _put(s, f, y, x, n, choice):
+def _put(f, y, x, n, choice):
     """Write a leaf into the cells and append it."""
     for row in range(y >> 3, (y + n) >> 3):
         for column in range(x >> 3, (x + n) >> 3):
@@ -421,46 +421,66 @@ def _put(s, f, y, x, n, choice):
 
 
 @numba.njit(nogil=True, cache=True)
-def _clear(f, y, x, n):
-    for row in range(y >> 3, min((y + n) >> 3, f.order.shape[0])):
-        for column in range(x >> 3, min((x + n) >> 3, f.order.shape[1])):
-            f.order[row, column] = 0
-
-
-@numba.njit(nogil=True, cache=True)
-def _node(s, f, y, x, log2n, parent):
-    n = 1 << log2n
-    if y >= s.height or x >= s.width:
-        return 0.0
-    inside = y + n <= s.height and x + n <= s.width
-    choice = np.zeros(11, np.int64)
-    alone = 1e18
-    split_bits = 0.0
-    if inside:
-        alone = _evaluate(s, f, y, x, n, log2n - 3, parent, choice)
-        if log2n > 3:
-            smaller = 0
-            if x > 0 and f.size[y >> 3, (x >> 3) - 1] < n:
-                smaller += 1
-            if y > 0 and f.size[(y >> 3) - 1, x >> 3] < n:
-                smaller += 1
-            alone += s.weight * s.costs.split[log2n - 4, smaller, 0]
-            split_bits = s.weight * s.costs.split[log2n - 4, smaller, 1]
-    start = f.count[0]
-    if log2n > 3 and (not inside or (n > s.smallest and alone > 0.6 * s.weight * n * n / 64)):
+def _root(s, f, root_y, root_x):
+    """Decide the leaves of a root block. Level k has blocks of 8 << k samples."""
+    choices = np.zeros((5, 11), np.int64)
+    y = np.zeros(4, np.int64)
+    x = np.zeros(4, np.int64)
+    child = np.full(4, -1, np.int64)
+    alone = np.zeros(4)
+    total = np.zeros(4)
+    start = np.zeros(4, np.int64)
+    # The block that is not split and around a block, by level; choices[4] for none.
+    around = np.full(5, 4, np.int64)
+    y[3] = root_y
+    x[3] = root_x
+    k = 3
+    while True:
+        n = 8 << k
+        inside = y[k] + n <= s.height and x[k] + n <= s.width
+        if child[k] < 0:
+            start[k] = f.count[0]
+            alone[k] = 1e18
+            total[k] = 0.0
+            around[k] = around[k + 1]
+            if inside:
+                alone[k] = _evaluate(s, f, y[k], x[k], n, k, choices[around[k + 1]], choices[k])
+                around[k] = k
+                if k > 0:
+                    smaller = 0
+                    if x[k] > 0 and f.size[y[k] >> 3, (x[k] >> 3) - 1] < n:
+                        smaller += 1
+                    if y[k] > 0 and f.size[(y[k] >> 3) - 1, x[k] >> 3] < n:
+                        smaller += 1
+                    alone[k] += s.weight * s.costs.split[k - 1, smaller, 0]
+                    total[k] = s.weight * s.costs.split[k - 1, smaller, 1]
+            least = 0.6 * s.weight * n * n / 64
+            if k > 0 and (not inside or (n > s.smallest and alone[k] > least)):
+                child[k] = 0
         half = n >> 1
-        total = split_bits
-        around = choice if inside else parent
-        for k in range(4):
-            total += _node(s, f, y + half * (k >> 1), x + half * (k & 1), log2n - 1, around)
-            if total >= alone:
+        descended = False
+        while 0 <= child[k] < 4 and total[k] < alone[k]:
+            cy = y[k] + half * (child[k] >> 1)
+            cx = x[k] + half * (child[k] & 1)
+            child[k] += 1
+            if cy < s.height and cx < s.width:
+                y[k - 1] = cy
+                x[k - 1] = cx
+                child[k - 1] = -1
+                descended = True
                 break
-        if total < alone:
-            return total
-        f.count[0] = start
-        _clear(f, y, x, n)
-    _put(s, f, y, x, n, choice)
-    return alone
+        if descended:
+            k -= 1
+            continue
+        value = total[k]
+        if child[k] < 0 or total[k] >= alone[k]:
+            value = alone[k]
+            f.count[0] = start[k]
+            _put(f, y[k], x[k], n, choices[k])
+        if k == 3:
+            return
+        k += 1
+        total[k] += value
 
 
 @numba.njit(nogil=True, cache=True)
@@ -468,7 +488,7 @@ def search_motion(s, f):
     """Decide all leaves of a canvas; none of them is intra."""
     for y in range(0, s.height, 64):
         for x in range(0, s.width, 64):
-            _node(s, f, y, x, 6, np.zeros(11, np.int64))
+            _root(s, f, y, x)
 
 
 def no_leaves(width: int, height: int) -> Found:

@@ -22,6 +22,9 @@ from nvcodec.coding.leaves import (
     UNITS,
     X,
     Y,
+    Z_LOG,
+    Z_X,
+    Z_Y,
 )
 from nvcodec.encode.hybrid.costs import Bits, UnitCosts
 from nvcodec.encode.hybrid.forward import forward
@@ -158,61 +161,82 @@ def transform_unit(residual, y, x, n, log2n, step, weight, unit_costs, least, s,
 
 
 @numba.njit(nogil=True, cache=True)
-def _tree(c, r, s, step, price, y, x, log2n, depth, z):
-    """Best transform tree of luma at (y, x) of the node: cost with its TREE bits, in squared
+def _tree(c, r, s, step, price, log2m):
+    """Best transform tree of the luma node in s.residual: its cost with TREE bits, in squared
     samples, and the number of levels.
 
-    Block z of each size lies at z * 4^log2n of `s.levels[log2n - 2]`.
+    Level k has blocks of 4 << k samples; block z of it, in the order of block(), lies at
+    z * 16 * 4^k of `s.levels[k]`.
     """
-    n = 1 << log2n
-    k = log2n - 2
-    at = z << (2 * log2n)
-    cost, count, energy = transform_unit(
-        s.residual, y, x, n, log2n, step, r.weight, c.units, r.least, s, s.levels[k, at:]
-    )
-    if log2n > 2:
-        cost += price * c.tree[log2n - 3, 0]
-    s.tree_split[k, z] = 0
-    if log2n > 2 and depth > 0 and energy > 6.0 * price:
-        total = price * c.tree[log2n - 3, 1]
-        some = 0
-        for q in range(4):
-            part, part_count = _tree(
-                c, r, s, step, price, y + (n >> 1) * (q >> 1), x + (n >> 1) * (q & 1), log2n - 1,
-                depth - 1, 4 * z + q,
+    top = log2m - 2
+    z = np.zeros(4, np.int64)
+    child = np.full(4, -1, np.int64)
+    total = np.zeros(4)
+    some = np.zeros(4, np.int64)
+    cost = np.zeros(4)
+    count = np.zeros(4, np.int64)
+    energy = np.zeros(4)
+    k = top
+    while True:
+        n = 4 << k
+        if child[k] < 0:
+            at = z[k] << (2 * k + 4)
+            cost[k], count[k], energy[k] = transform_unit(
+                s.residual, Z_Y[z[k]] * n, Z_X[z[k]] * n, n, k + 2, step, r.weight, c.units,
+                r.least, s, s.levels[k, at:],
             )
-            empty = s.tree_cost[k - 1, 4 * z + q] + price * c.part[log2n - 3, 0]
-            part += price * c.part[log2n - 3, 1]
-            if part_count == 0 or empty <= part:
-                total += empty
-                s.tree_count[k - 1, 4 * z + q] = 0
-            else:
-                total += part
-                some += part_count
-            if total > cost and count > 0:
-                break
-        if some > 0 and (total < cost or count == 0):
-            cost = total
-            count = some
-            s.tree_split[k, z] = 1
-    s.tree_cost[k, z] = energy
-    s.tree_count[k, z] = count
-    return cost, count
+            s.tree_split[k, z[k]] = 0
+            if k > 0:
+                cost[k] += price * c.tree[k - 1, 0]
+                if top - k < r.depth and energy[k] > 6.0 * price:
+                    child[k] = 0
+                    total[k] = price * c.tree[k - 1, 1]
+                    some[k] = 0
+        if 0 <= child[k] < 4 and (count[k] == 0 or total[k] <= cost[k]):
+            z[k - 1] = 4 * z[k] + child[k]
+            child[k] += 1
+            k -= 1
+            child[k] = -1
+            continue
+        if child[k] == 4 and some[k] > 0 and (total[k] < cost[k] or count[k] == 0):
+            cost[k] = total[k]
+            count[k] = some[k]
+            s.tree_split[k, z[k]] = 1
+        s.tree_cost[k, z[k]] = energy[k]
+        s.tree_count[k, z[k]] = count[k]
+        if k == top:
+            return cost[k], count[k]
+        part = cost[k] + price * c.part[k, 1]
+        empty = energy[k] + price * c.part[k, 0]
+        if count[k] == 0 or empty <= part:
+            total[k + 1] += empty
+            s.tree_count[k, z[k]] = 0
+        else:
+            total[k + 1] += part
+            some[k + 1] += count[k]
+        k += 1
 
 
 @numba.njit(nogil=True, cache=True)
-def _emit(pool, s, plane_y, plane_x, log2n, z):
-    n = 1 << log2n
-    k = log2n - 2
-    if s.tree_split[k, z]:
-        for q in range(4):
-            if s.tree_count[k - 1, 4 * z + q] > 0:
-                _emit(
-                    pool, s, plane_y + (n >> 1) * (q >> 1), plane_x + (n >> 1) * (q & 1),
-                    log2n - 1, 4 * z + q,
-                )
-    else:
-        append_unit(pool, 0, plane_x, plane_y, n, log2n, s.levels[k, z << (2 * log2n) :])
+def _emit(pool, s, plane_y, plane_x, log2m):
+    """Append the units of a node's chosen tree."""
+    top = log2m - 2
+    z = 0
+    while z < 1 << (2 * top):
+        # The largest block that begins here; the one around it is split.
+        k = Z_LOG[z] if z > 0 else top
+        while s.tree_split[k, z >> (2 * k)] and (
+            k == top or s.tree_count[k, z >> (2 * k)] > 0
+        ):
+            k -= 1
+        number = z >> (2 * k)
+        if k == top or s.tree_count[k, number] > 0:
+            n = 4 << k
+            append_unit(
+                pool, 0, plane_x + n * Z_X[number], plane_y + n * Z_Y[number], n, k + 2,
+                s.levels[k, number << (2 * k + 4) :],
+            )
+        z += 1 << (2 * k)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -259,7 +283,7 @@ def decide_inter_leaf(r, leaf, beside, source0, source1, source2, predicted0, pr
         ny = y + 32 * (node >> 1)
         nx = x + 32 * (node & 1)
         load_residual(source0, predicted0, ny, nx, m, s.residual)
-        luma, luma_count = _tree(c, r, s, step, price, 0, 0, log2m, r.depth, 0)
+        luma, luma_count = _tree(c, r, s, step, price, log2m)
         empty_luma = s.tree_cost[log2m - 2, 0]
         chroma_cost = np.zeros(2)
         chroma_empty = np.zeros(2)
@@ -297,7 +321,7 @@ def decide_inter_leaf(r, leaf, beside, source0, source1, source2, predicted0, pr
         nothing += empty_luma + chroma_empty[0] + chroma_empty[1]
         if luma_count > 0 and luma_coded < luma_zero:
             total += luma_coded
-            _emit(pool, s, ny, nx, log2m, 0)
+            _emit(pool, s, ny, nx, log2m)
         else:
             total += luma_zero
         if cb:

@@ -86,11 +86,14 @@ def edge_strengths(
     rows, columns = direction.shape
     for y in range(rows):
         for x in range(columns):
-            mask = areas[y, x] - 1
             for kind in range(2):
                 py, px = y - kind, x - 1 + kind
                 strength = 0
-                if py >= 0 and px >= 0 and (8 * (y if kind else x)) & mask == 0:
+                if py < 0 or px < 0:
+                    strengths[kind, y, x] = 0
+                    continue
+                mask = min(areas[y, x], areas[py, px]) - 1
+                if (8 * (y if kind else x)) & mask == 0:
                     if direction[y, x] == 0 or direction[py, px] == 0:
                         strength = 2
                     elif (

@@ -317,9 +317,11 @@ def strength(leaves, units, direction, vectors, p, q, axis):
                 return n
         return None
 
-    leaf = leaf_of(q)
-    area = unit_of(q) or (32 if leaf[SIZE] == 64 and leaf[CODED] else int(leaf[SIZE]))
-    if 8 * q[axis] % max(8, area):
+    def area_of(cell):
+        leaf = leaf_of(cell)
+        return unit_of(cell) or (32 if leaf[SIZE] == 64 and leaf[CODED] else int(leaf[SIZE]))
+
+    if 8 * q[axis] % max(8, min(area_of(p), area_of(q))):
         return 0
     if not direction[p] or not direction[q]:
         return 2

@@ -1,0 +1,307 @@
+"""Groups of pictures to coded groups by tasks: several groups are under way at a time.
+
+A canvas waits for its references and for the prices of its kind, which come from the last group
+that has such canvases; so the chain canvas of the next group is coded beside the interior canvases
+of this one. Nothing depends on the order in which tasks run: bytes are the same for any number of
+threads.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeVar
+
+from nvcodec.decode.tasks import TaskPool
+from nvcodec.encode.coder import CodedGroup
+from nvcodec.encode.grouping import PictureGroup
+from nvcodec.encode.hybrid.canvas_coder import (
+    CanvasSettings,
+    CodedCanvas,
+    Reference,
+    Source,
+    code_inter,
+)
+from nvcodec.encode.hybrid.contexts import Prices
+from nvcodec.encode.hybrid.effort import Effort
+from nvcodec.encode.hybrid.group import (
+    Substreams,
+    code_key_canvas,
+    code_substreams,
+    decode_group,
+    default_prices,
+    prepare,
+)
+from nvcodec.encode.hybrid.plan import ConstantPlan, GroupSources, Plan, QuantiserMap
+from nvcodec.format import LEVELS, Group, Header, smallest_level
+from nvcodec.media.quality import QualityMeter
+from nvcodec.media.source import SourceError
+from nvcodec.model.canvas.plane import Step, coded_size, schedule
+from nvcodec.model.description import CanvasShape
+from nvcodec.model.render import samples_crc
+
+T = TypeVar("T")
+
+_UNDER_WAY = 3
+"""Groups whose canvases are being coded, at most: more would wait for these."""
+
+_NOISE_SHARE = 2
+"""The most bits that a level is chosen for: those of noise over this."""
+
+CanvasReport = Callable[[int, int], None]
+"""Told the ordinal of a group and how many of its canvases are coded."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """A group that has been read; its pictures are being prepared."""
+
+    group: PictureGroup
+    before: Future[Source] | None
+    sources: list[Future[Source]]
+
+    @property
+    def tasks(self) -> list[Future[Source]]:
+        return self.sources if self.before is None else [self.before, *self.sources]
+
+    def prepared(self) -> GroupSources:
+        before = None if self.before is None else self.before.result()
+        return GroupSources(tuple(source.result() for source in self.sources), before)
+
+
+@dataclass(frozen=True, eq=False)
+class _Tail:
+    """What a group leaves to the one after it: its key or chain canvas, and prices."""
+
+    canvas: Future[CodedCanvas]
+    reference: Future[Reference]
+    chain: Future[Prices]
+    interior: Future[Prices]
+
+
+@dataclass(frozen=True, eq=False)
+class _Running:
+    """A group under way: its canvases in coding order, and what they become."""
+
+    canvases: list[Future[CodedCanvas]]
+    coded: Future[CodedGroup]
+
+
+class HybridCoder:
+    """Codes the groups of one video with the hybrid model."""
+
+    key_frames = 1
+    store = None
+
+    def __init__(
+        self,
+        width: int,
+        height: int,
+        *,
+        crf: float,
+        effort: Effort,
+        group_frames: int,
+        metrics: Sequence[str],
+        threads: int,
+        report: CanvasReport,
+    ) -> None:
+        self.shape = CanvasShape(group_frames)
+        self._width, self._height = width, height
+        self._settings = CanvasSettings(
+            *coded_size(width, height), self.shape.chroma_offset, effort
+        )
+        self._crf = crf
+        self._plan: Plan = ConstantPlan(crf)
+        self._metrics = tuple(metrics)
+        self._report = report
+        self._pool = TaskPool(threads)
+        self._defaults = [self._task(partial(default_prices, canvas_set)) for canvas_set in (1, 2)]
+        self._read: deque[_Read] = deque()
+        self._running: deque[_Running] = deque()
+        self._last: Future[Source] | None = None
+        self._tail: _Tail | None = None
+        self._ordinal = 0
+
+    @property
+    def level(self) -> int:
+        """The level of the file, whose writer checks every unit."""
+        luma = self._width * self._height
+        # Noise of 8 bits has a bit less for each doubling of the step, every 6 of its index.
+        bits = max(1.0, 8 - (self._crf - 4) / 6) / _NOISE_SHARE
+        unit_bytes = round(luma * 1.5 * self.shape.group_frames * bits / 8)
+        return smallest_level(luma, 0, min(unit_bytes, LEVELS[max(LEVELS)].unit_bytes), 0)
+
+    def code(
+        self, groups: Iterator[PictureGroup], header: Header
+    ) -> Generator[CodedGroup, None, None]:
+        """Code groups, as VideoCoder; after KeyboardInterrupt those that are done still come."""
+        running = self._running
+        started = time.perf_counter()
+
+        def oldest() -> CodedGroup:
+            nonlocal started
+            coded = self._oldest()
+            before, started = started, time.perf_counter()
+            return replace(coded, seconds=started - before)
+
+        failure: SourceError | None = None
+        try:
+            try:
+                for group in groups:
+                    self._take(group)
+                    if len(self._read) > self._plan.ahead:
+                        self._begin()
+                    while len(running) == _UNDER_WAY or (running and running[0].coded.done()):
+                        yield oldest()
+            except SourceError as error:
+                failure = error
+            while self._read or running:
+                while self._read and len(running) < _UNDER_WAY:
+                    self._begin()
+                yield oldest()
+        except KeyboardInterrupt:
+            while running and running[0].coded.done() and running[0].coded.exception() is None:
+                yield oldest()
+            raise
+        finally:
+            self._pool.close()
+        if failure is not None:
+            raise failure
+
+    def _task(self, work: Callable[..., T], *after: Future[Any]) -> Future[T]:
+        """The result of `work` on the results of others."""
+        return self._pool.submit(lambda: work(*(other.result() for other in after)), after)
+
+    def _take(self, group: PictureGroup) -> None:
+        """Begin to prepare the pictures of the next group."""
+        before = None if group.key else self._last
+        size = self._settings.width, self._settings.height
+        sources = [self._task(partial(prepare, p.planes, size)) for p in group.pictures]
+        self._read.append(_Read(group, before, sources))
+        self._last = sources[-1]
+
+    def _begin(self) -> None:
+        """Begin to code the oldest group that has been read."""
+        window = list(self._read)[: self._plan.ahead + 1]
+        read = self._read.popleft()
+        maps = self._pool.submit(
+            lambda: self._plan.maps([other.prepared() for other in window]),
+            [task for other in window for task in other.tasks],
+        )
+        if read.group.key:
+            running, self._tail = self._begin_key(read, maps)
+        else:
+            assert self._tail is not None
+            running, self._tail = self._begin_others(read, maps, self._tail)
+        self._running.append(running)
+
+    def _begin_key(
+        self, read: _Read, maps: Future[list[QuantiserMap]]
+    ) -> tuple[_Running, _Tail]:
+        (source,) = read.sources
+        canvas = self._task(partial(code_key_canvas, self._settings), source, maps)
+        substreams = self._task(self._code_substreams, canvas)
+        coded = self._task(partial(self._coded, read.group, None, None), substreams, canvas)
+        reference = self._task(_reference, canvas, source)
+        return _Running([canvas], coded), _Tail(canvas, reference, *self._defaults)
+
+    def _begin_others(
+        self, read: _Read, maps: Future[list[QuantiserMap]], before: _Tail
+    ) -> tuple[_Running, _Tail]:
+        sources = read.sources
+        steps = schedule(len(sources), key=False)
+        predicted_from = {frame for step in steps for frame in (step.a, step.b)}
+        references = {-1: before.reference}
+        canvases = []
+        for number, step in enumerate(steps):
+            canvas = self._task(
+                partial(self._code_canvas, number, step, len(steps)),
+                sources[step.frame],
+                maps,
+                before.chain if step.b is None else before.interior,
+                *(references[frame] for frame in (step.a, step.b) if frame is not None),
+            )
+            canvases.append(canvas)
+            if step.frame in predicted_from or step.b is None:
+                references[step.frame] = self._task(_reference, canvas, sources[step.frame])
+        chain = self._task(self._code_substreams, canvases[0])
+        substreams = self._task(self._code_substreams, *canvases)
+        coded = self._task(
+            partial(self._coded, read.group), chain, before.canvas, substreams, *canvases
+        )
+        tail = _Tail(
+            canvases[0],
+            references[steps[0].frame],
+            self._task(lambda chain: chain.prices(1), chain),
+            self._task(lambda whole: whole.prices(2), substreams)
+            if len(steps) > 1
+            else before.interior,
+        )
+        return _Running(canvases, coded), tail
+
+    def _code_canvas(
+        self,
+        number: int,
+        step: Step,
+        frames: int,
+        source: Source,
+        maps: list[QuantiserMap],
+        prices: Prices,
+        *references: Reference,
+    ) -> CodedCanvas:
+        return code_inter(self._settings, source, step, frames, references, maps[number], prices)
+
+    def _code_substreams(self, *canvases: CodedCanvas) -> Substreams:
+        return code_substreams(canvases, (self._settings.width, self._settings.height))
+
+    def _coded(
+        self,
+        group: PictureGroup,
+        chain: Substreams | None,
+        before: CodedCanvas | None,
+        substreams: Substreams,
+        *canvases: CodedCanvas,
+    ) -> CodedGroup:
+        """The group, decoded for its CRC and its qualities."""
+        decoded = decode_group(
+            self._settings,
+            substreams,
+            [coded.canvas for coded in canvases],
+            None if before is None else before.canvas,
+        )
+        pictures = [canvas.crop(self._width, self._height) for canvas in decoded]
+        meter = QualityMeter(self._metrics)
+        for picture, planes in zip(group.pictures, pictures, strict=True):
+            meter.add(picture.planes, planes)
+        unit = Group(
+            first_frame=0,
+            frame_count=len(pictures),
+            key=group.key,
+            crc=samples_crc(pictures),
+            first_pts=group.pictures[0].pts,
+            durations=tuple(picture.duration for picture in group.pictures),
+            tables=b"",
+            content=substreams.content,
+            motion=substreams.motion,
+            network=b"",
+        )
+        return CodedGroup(unit, meter, 0.0, 0 if chain is None else chain.bytes)
+
+    def _oldest(self) -> CodedGroup:
+        """The oldest group under way, when it is done."""
+        running = self._running[0]
+        for done, canvas in enumerate(running.canvases, 1):
+            canvas.result()
+            self._report(self._ordinal, done)
+        coded = running.coded.result()
+        self._running.popleft()
+        self._ordinal += 1
+        return coded
+
+
+def _reference(coded: CodedCanvas, source: Source) -> Reference:
+    return Reference.of(coded.canvas, source)

@@ -1,0 +1,136 @@
+"""The canvases of a group to its substreams and, as every decoder does, back to its frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nvcodec.coding.content import (
+    content_capacity,
+    decode_content,
+    default_content_contexts,
+    encode_content,
+)
+from nvcodec.coding.motion import (
+    decode_motion,
+    default_motion_contexts,
+    encode_motion,
+    motion_capacity,
+)
+from nvcodec.coding.rangecoder import Contexts, RangeDecoder, RangeEncoder
+from nvcodec.encode.hybrid.canvas_coder import (
+    CanvasSettings,
+    CodedCanvas,
+    Source,
+    code_key,
+)
+from nvcodec.encode.hybrid.coarse import small_luma
+from nvcodec.encode.hybrid.contexts import Prices, make_prices
+from nvcodec.encode.hybrid.plan import QuantiserMap
+from nvcodec.model.canvas.plane import Canvas, schedule
+from nvcodec.model.canvas.reconstruct import reconstruct
+from nvcodec.picture import Plane, Planes
+
+
+@dataclass(frozen=True, eq=False)
+class Substreams:
+    """Both substreams of a group, and their contexts as they stand at the end."""
+
+    motion: bytes
+    content: bytes
+    motion_contexts: Contexts
+    content_contexts: Contexts
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of both."""
+        return len(self.motion) + len(self.content)
+
+    def prices(self, canvas_set: int) -> Prices:
+        """What a canvas of a set costs after those that were coded."""
+        return make_prices(self.motion_contexts, self.content_contexts, canvas_set)
+
+
+def default_prices(canvas_set: int) -> Prices:
+    """What a canvas of a set costs at the beginning of a group."""
+    return make_prices(default_motion_contexts(), default_content_contexts(), canvas_set)
+
+
+def prepare(planes: Planes, size: tuple[int, int]) -> Source:
+    """A picture for coding: its planes at the coded size, where edges are repeated."""
+    width, height = size
+
+    def padded(plane: Plane, rows: int, columns: int) -> Plane:
+        missing = (0, rows - plane.shape[0]), (0, columns - plane.shape[1])
+        return np.pad(plane, missing, mode="edge") if any(map(any, missing)) else plane
+
+    luma, cb, cr = planes
+    luma = padded(luma, height, width)
+    chroma = height // 2, width // 2
+    return Source((luma, padded(cb, *chroma), padded(cr, *chroma)), small_luma(luma))
+
+
+def code_substreams(canvases: Sequence[CodedCanvas], size: tuple[int, int]) -> Substreams:
+    """Code canvases of a group, the first ones in coding order."""
+    motion = RangeEncoder(
+        default_motion_contexts(), sum(motion_capacity(c.leaves) for c in canvases)
+    )
+    content = RangeEncoder(
+        default_content_contexts(),
+        sum(content_capacity(c.leaves, c.units, c.levels) for c in canvases),
+    )
+    for c in canvases:
+        canvas_set = c.canvas.step.set
+        encode_motion(motion, c.leaves, *size, canvas_set)
+        encode_content(content, c.leaves, c.units, c.levels, c.quantiser, c.varying, canvas_set)
+    return Substreams(motion.finish(), content.finish(), motion.contexts, content.contexts)
+
+
+def code_key_canvas(
+    settings: CanvasSettings, source: Source, quantisers: QuantiserMap
+) -> CodedCanvas:
+    """Code a key canvas in several passes, each with the prices that the last one led to."""
+    (step,) = schedule(1, key=True)
+    prices = default_prices(step.set)
+    canvas = code_key(settings, source, step, quantisers, prices)
+    for _ in range(settings.effort.key_passes - 1):
+        prices = code_substreams([canvas], (settings.width, settings.height)).prices(step.set)
+        canvas = code_key(settings, source, step, quantisers, prices)
+    return canvas
+
+
+def decode_group(
+    settings: CanvasSettings,
+    substreams: Substreams,
+    canvases: Sequence[Canvas],
+    before: Canvas | None,
+) -> list[Canvas]:
+    """Decode the substreams of a group: its canvases in display order.
+
+    `canvases` are those of the encoder in coding order; `before` is that of the group before, None
+    for a key group. Raises RuntimeError when the decoded ones are others.
+    """
+    size = settings.width, settings.height
+    motion = RangeDecoder(substreams.motion, default_motion_contexts())
+    content = RangeDecoder(substreams.content, default_content_contexts())
+    decoded: dict[int, Canvas] = {} if before is None else {-1: before}
+    count = len(canvases)
+    for step, canvas in zip(schedule(count, before is None), canvases, strict=True):
+        leaves = decode_motion(motion, *size, step.set)
+        _, units, levels = decode_content(content, leaves, step.set, *size)
+        references = [decoded[frame] for frame in (step.a, step.b) if frame is not None]
+        decoded[step.frame] = reconstruct(
+            leaves, units, levels, step, count, references, size, settings.chroma_offset
+        )
+        if not _same(decoded[step.frame], canvas):
+            raise RuntimeError("a group does not decode to what was encoded")
+    motion.close()
+    content.close()
+    return [decoded[frame] for frame in range(count)]
+
+
+def _same(canvas: Canvas, other: Canvas) -> bool:
+    arrays = [(*c.planes, c.direction, c.vectors) for c in (canvas, other)]
+    return all(np.array_equal(a, b) for a, b in zip(*arrays, strict=True))
