@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from unittest.mock import patch
 
-from nvcodec.encode import encoder, train
+from nvcodec.encode import nirvana, train
 from nvcodec.encode.settings import PRESETS, Preset
 from nvcodec.model.shape import NetworkShape
 
@@ -53,9 +53,9 @@ def changed(change: Change) -> Iterator[None]:
             stack.enter_context(patch.object(module, name, value))
 
         if change.shape:
-            put(encoder, "network_shape", shape(encoder.network_shape))
+            put(nirvana, "network_shape", shape(nirvana.network_shape))
         if change.rate_factor != 1:
-            put(encoder, "rate_weight", scaled(encoder.rate_weight, change.rate_factor))
+            put(nirvana, "rate_weight", scaled(nirvana.rate_weight, change.rate_factor))
         if change.entropy_factor != 1:
             put(train, "difference_bits", scaled(train.difference_bits, change.entropy_factor))
         if change.float_shares is not None:

@@ -18,7 +18,7 @@ import click
 from nvcodec.decode.decoder import Decoder
 from nvcodec.encode.encoder import encode
 from nvcodec.media.quality import METRICS, QualityMeter
-from nvcodec.model.shape import NetworkShape
+from nvcodec.model.description import Shape
 from nvcodec.picture import Planes
 from tools.apart import peak_memory
 from tools.clips import Clip
@@ -27,12 +27,21 @@ ONE_KEY = 1e6
 """Seconds of a key interval that no clip reaches: key groups at the start and at cuts only."""
 
 
+_CURVE = (24.0, 30.0, 36.0, 42.0)
+_HYBRID_CURVE = (22.0, 27.0, 32.0, 37.0)
+
+
 @dataclass(frozen=True)
 class Model:
     """A model of ours and how it is asked to encode: options of `nvcodec.encode`."""
 
     label: str
     options: Mapping[str, Any]
+
+    @property
+    def qualities(self) -> tuple[float, ...]:
+        """Values of crf of a curve, unless others are asked for."""
+        return _HYBRID_CURVE if self.options["model"] == "hybrid" else _CURVE
 
     @classmethod
     def parse(cls, label: str) -> Model:
@@ -97,7 +106,7 @@ class Figures:
     keys: places where decoding can begin.
     groups: first_frame, frames, key, bytes, seconds (of encoding) and psnr of each group; nothing
         for the classical codecs.
-    shape: of the networks of ours.
+    shape: the description of a model of ours.
     peak_memory: bytes at the end of the encode; says something in a process of its own.
     """
 
@@ -117,7 +126,7 @@ class Figures:
     decode_seconds: float
     keys: int = 1
     groups: list[dict[str, Any]] = field(default_factory=list)
-    shape: NetworkShape | None = None
+    shape: Shape | None = None
     peak_memory: int = 0
 
     @property

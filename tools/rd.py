@@ -1,6 +1,6 @@
 """Rate and quality of nvcodec against x264, x265 and SVT-AV1.
 
-    python -m tools.rd CLIP... --model nirvana:fast --frames 24 --plot rd.png
+    python -m tools.rd CLIP... --model hybrid:medium --model nirvana:fast --frames 24 --plot rd.png
 
 Encodes every clip with every codec at every quality to real files and decodes them. Prints a table
 of the points and how many bits each model of ours takes against each other codec at equal PSNR:
@@ -21,8 +21,6 @@ from tools.bd_rate import compare
 from tools.clips import Clip
 from tools.measure import ONE_KEY, Figures, Model, ModelType, measure
 from tools.peers import PEERS, measure_peer
-
-DEFAULT_CRF = (24.0, 30.0, 36.0, 42.0)
 
 POINTS = {
     "clip": "{clip}",
@@ -129,7 +127,7 @@ def main(
         (Clip(path, frames), label, crf)
         for path in clips
         for label, codec in chosen.items()
-        for crf in qualities.get(label, getattr(codec, "qualities", DEFAULT_CRF))
+        for crf in qualities.get(label, codec.qualities)
     ]
     for clip, label, crf in report.progress(cases, lambda c: f"{c[0].name} {c[1]} crf {c[2]:g}"):
         figures = _measure(clip, chosen[label], crf, metrics)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nvcodec.cli.outcome import Console, counted
 from nvcodec.encode.encoder import EncodedGroup, EncodeResult, Observer
-from nvcodec.encode.jobs import GroupProgress
 from nvcodec.media.quality import QualityMeter
+from nvcodec.model.description import CanvasShape
+
+if TYPE_CHECKING:
+    from nvcodec.encode.jobs import GroupProgress
 
 
 class EncodeReport(Observer):
@@ -20,7 +23,7 @@ class EncodeReport(Observer):
         self._result: EncodeResult | None = None
         self._bar: Any = None
         self._noted = 0
-        # Frames' worth of training done of each group: jobs train groups in any order.
+        # Frames done of each group, or as much of their training: jobs train in any order.
         self._done: dict[int, float] = {}
         console.members = self._members
 
@@ -40,7 +43,7 @@ class EncodeReport(Observer):
             width=result.width,
             height=result.height,
             frame_count_hint=frame_count_hint,
-            network=vars(result.shape),
+            shape=vars(result.shape),
         )
 
     def training(self, progress: GroupProgress) -> None:
@@ -54,9 +57,21 @@ class EncodeReport(Observer):
             refresh=False,
         )
         share = training.iteration / training.iterations
-        self._done[progress.ordinal] = share * progress.frames
-        self._bar.n = sum(self._done.values())
-        self._bar.refresh()
+        self._move(progress.ordinal, share * progress.frames)
+
+    def coding(self, ordinal: int, frames: int) -> None:
+        """Move the bar."""
+        assert self._result is not None
+        self._bar.set_description_str(f"group {ordinal}", refresh=False)
+        speed = self._bar.n / max(self._bar.format_dict["elapsed"], 1e-9)
+        bits = f", {self._result.bits_per_pixel:.4f} bpp" if self._result.groups else ""
+        self._bar.set_postfix_str(f"{speed:.2f} fps{bits}", refresh=False)
+        self._move(ordinal, frames)
+
+    def clear(self) -> None:
+        """Make room for a line."""
+        if self._bar is not None:
+            self._bar.clear()
 
     def encoded(self, group: EncodedGroup) -> None:
         """Write the group's JSON line."""
@@ -83,6 +98,11 @@ class EncodeReport(Observer):
             kept = f"{option} goes on with the finished segments"
             self._console.kept = "; ".join(filter(None, (self._console.kept, kept)))
 
+    def _move(self, ordinal: int, frames: float) -> None:
+        self._done[ordinal] = frames
+        self._bar.n = sum(self._done.values())
+        self._bar.refresh()
+
     def _say_notes(self) -> None:
         if self._result is not None:
             for note in self._result.notes[self._noted :]:
@@ -98,7 +118,7 @@ class EncodeReport(Observer):
             "groups": len(result.groups),
             "key_groups": sum(group.key for group in result.groups),
             "bytes": result.bytes,
-            "network_bytes": sum(group.network_bytes for group in result.groups),
+            **_parts(result),
             "bits_per_pixel": result.bits_per_pixel,
             "seconds": result.seconds,
             **_finite(result.meter.values()),
@@ -106,13 +126,32 @@ class EncodeReport(Observer):
         }
 
     def _summary(self, result: EncodeResult) -> str:
-        network = sum(group.network_bytes for group in result.groups) / max(1, result.bytes)
+        parts = _parts(result)
+        names = ["network"]
+        if isinstance(result.shape, CanvasShape):
+            parts["interior_bytes"] = parts["content_bytes"] + parts["motion_bytes"]
+            parts["interior_bytes"] -= parts["key_bytes"] + parts["chain_bytes"]
+            names = ["key", "chain", "interior", "motion"]
+        total = max(1, result.bytes)
+        shares = ", ".join(f"{parts[f'{name}_bytes'] / total:.1%} {name}" for name in names)
         return (
             f"{counted(result.frames, 'frame')} in {counted(len(result.groups), 'group')},"
-            f" {result.bytes} bytes ({result.bits_per_pixel:.4f} bpp, {network:.1%} network),"
+            f" {result.bytes} bytes ({result.bits_per_pixel:.4f} bpp, {shares}),"
             f" {_qualities(result.meter)}, {result.seconds:.1f} s"
             f" ({result.frames / max(result.seconds, 1e-9):.2f} fps)"
         )
+
+
+def _parts(result: EncodeResult) -> dict[str, int]:
+    """Bytes of each substream, and of the canvases that are not interior ones."""
+    groups = result.groups
+    return {
+        "network_bytes": sum(group.network_bytes for group in groups),
+        "content_bytes": sum(group.content_bytes for group in groups),
+        "motion_bytes": sum(group.motion_bytes for group in groups),
+        "key_bytes": sum(group.content_bytes + group.motion_bytes for group in groups if group.key),
+        "chain_bytes": sum(group.chain_bytes for group in groups),
+    }
 
 
 def _qualities(meter: QualityMeter) -> str:

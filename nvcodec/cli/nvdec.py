@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from nvcodec.cli.outcome import (
     NOT_NVIDIA,
     Console,
     RequestError,
+    compilation_told,
     counted,
     ending,
     print_version,
@@ -188,7 +189,10 @@ def _deliver(
     writer = _writer(decoder, view, out)
     started = time.perf_counter()
     expected = _expected(decoder, asked, console)
-    with console.bar(expected, desc=COMMAND) as bar, _compilation_told(console, bar.clear):
+    with (
+        console.bar(expected, desc=COMMAND) as bar,
+        compilation_told(console, "decoder", bar.clear),
+    ):
         for frame in decoder.frames(**asked):
             writer.write(frame.planes)
             if out is not None:
@@ -231,30 +235,3 @@ def _writer(decoder: Decoder, view: View, out: OutputFile | None) -> Y4mWriter |
         header.full_range,
         header.chroma_location,
     )
-
-
-@contextlib.contextmanager
-def _compilation_told(console: Console, clear: Callable[[], object]) -> Iterator[None]:
-    """Say on a terminal, once, when numba compiles what it has not in its cache.
-
-    `clear` makes room for a line.
-    """
-    if not console.on_terminal:
-        yield
-        return
-    from numba.core import event
-
-    class Teller(event.Listener):
-        told = False
-
-        def on_start(self, event: Any) -> None:
-            if not self.told:
-                self.told = True
-                clear()
-                console.say("compiling the decoder's kernels, which takes a while the first time")
-
-        def on_end(self, event: Any) -> None:
-            pass
-
-    with event.install_listener("numba:compile", Teller()):
-        yield

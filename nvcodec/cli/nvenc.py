@@ -11,6 +11,7 @@ from nvcodec.cli.outcome import (
     EXIT_CODES_HELP,
     NOT_NVIDIA,
     Console,
+    compilation_told,
     ending,
     print_version,
     require_input,
@@ -33,7 +34,9 @@ COMMAND = "nvenc"
     epilog=EXIT_CODES_HELP,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.option("--model", type=click.Choice(["nirvana"]), default="nirvana", show_default=True)
+@click.option(
+    "--model", type=click.Choice(["nirvana", "hybrid"]), default="nirvana", show_default=True
+)
 @click.option(
     "--crf",
     type=click.FloatRange(0, 60),
@@ -47,17 +50,19 @@ COMMAND = "nvenc"
     type=click.Choice(["fast", "medium", "slow", "paper"]),
     default="medium",
     show_default=True,
-    help="Training effort; paper is the recipe of arXiv 2212.14593.",
+    help="Effort; paper is the recipe of arXiv 2212.14593, for nirvana.",
 )
 @click.option(
     "--network",
     type=click.Choice(["auto", "paper"]),
     default="auto",
     show_default=True,
-    help="Network shape: by --crf and frame size, or the paper's.",
+    help="Network shape of nirvana: by --crf and frame size, or the paper's.",
 )
 @click.option(
-    "--group-size", type=click.IntRange(1, 32), help="Frames of a group.  [default: the network's]"
+    "--group-size",
+    type=click.IntRange(1, 32),
+    help="Frames of a group.  [default: the network's; hybrid: 8]",
 )
 @click.option(
     "--key-interval",
@@ -74,14 +79,13 @@ COMMAND = "nvenc"
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Processes that train side by side, from key group to key group; the same bytes.",
+    help="Processes that train nirvana side by side, from key group to key group; the same bytes.",
 )
 @click.option(
     "--threads",
     type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Threads that train in each job; another number may give other bytes.",
+    help="Threads: of hybrid, whose bytes do not depend on them, or that train nirvana in each job,"
+    " where another number may give other bytes.  [default: one for each core; nirvana: 1]",
 )
 @click.option(
     "--device",
@@ -102,7 +106,8 @@ COMMAND = "nvenc"
 @click.option(
     "--resume",
     is_flag=True,
-    help="Go on with the segments that a stopped encode finished, and keep them if this one stops.",
+    help="Go on with the segments that a stopped encode of nirvana finished, and keep them if this"
+    " one stops.",
 )
 @click.option("-y", "--yes", is_flag=True, help="Overwrite OUT; without --resume, start over.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
@@ -131,14 +136,15 @@ def main(
         report = EncodeReport(console, output)
         complete = False
         try:
-            encode(
-                standard_input() if source == "-" else source,
-                output,
-                device=device,
-                overwrite=yes,
-                observer=report,
-                **options,
-            )
+            with compilation_told(console, "encoder", report.clear):
+                encode(
+                    standard_input() if source == "-" else source,
+                    output,
+                    device=device,
+                    overwrite=yes,
+                    observer=report,
+                    **options,
+                )
             complete = True
         finally:
             report.close(complete)

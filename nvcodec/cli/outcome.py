@@ -54,6 +54,7 @@ class RequestError(Exception):
 _CODES_BY_NAME = {
     "nvcodec.encode.jobs.JobsError": ExitCode.USAGE,
     "nvcodec.encode.jobs.SegmentError": ExitCode.OTHER,
+    "nvcodec.encode.settings.OptionError": ExitCode.USAGE,
     "nvcodec.encode.store.SettingsError": ExitCode.USAGE,
     "nvcodec.media.source.NothingLeftError": ExitCode.USAGE,
     "nvcodec.media.source.SourceError": ExitCode.CORRUPT,
@@ -179,6 +180,33 @@ class Console:
         with contextlib.suppress(OSError):
             self.line("error", message=text, exit_code=code, **self.members())
         return code
+
+
+@contextlib.contextmanager
+def compilation_told(console: Console, whose: str, clear: Callable[[], object]) -> Iterator[None]:
+    """Say on a terminal, once, when numba compiles what it has not in its cache.
+
+    `clear` makes room for a line.
+    """
+    if not console.on_terminal:
+        yield
+        return
+    from numba.core import event
+
+    class Teller(event.Listener):
+        told = False
+
+        def on_start(self, event: Any) -> None:
+            if not self.told:
+                self.told = True
+                clear()
+                console.say(f"compiling the {whose}'s kernels, which takes a while the first time")
+
+        def on_end(self, event: Any) -> None:
+            pass
+
+    with event.install_listener("numba:compile", Teller()):
+        yield
 
 
 @contextlib.contextmanager

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from nvcodec.encode.grouping import PictureGroup
 from nvcodec.format import Group, Header
 from nvcodec.media.quality import QualityMeter
 from nvcodec.model.description import Shape
-
-if TYPE_CHECKING:
-    from nvcodec.encode.store import SegmentStore
 
 
 @dataclass(frozen=True)
@@ -42,10 +39,6 @@ class VideoCoder(Protocol):
     @property
     def level(self) -> int:
         """The level that the file is going to keep within."""
-
-    @property
-    def store(self) -> SegmentStore | None:
-        """Where finished segments outlast an encode that is stopped."""
 
     def code(
         self, groups: Iterator[PictureGroup], header: Header

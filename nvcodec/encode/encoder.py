@@ -1,58 +1,43 @@
-"""Source to bitstream: the way through groups, segments or jobs, and the container."""
+"""Source to bitstream: the way through groups, a model's coder, and the container."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import partial
-from pathlib import Path
-from typing import Any, BinaryIO
-
-import torch
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from nvcodec.device import require_device
-from nvcodec.encode.grouping import PictureGroup, group_pictures
-from nvcodec.encode.jobs import (
-    Engine,
-    GroupProgress,
-    Job,
-    JobsError,
-    ThisProcess,
-    identity,
-    require_path,
-    run_jobs,
-)
-from nvcodec.encode.segment import CodedGroup, Segment, SegmentEncoder, Training, segments
-from nvcodec.encode.settings import (
-    MODELS,
-    NETWORKS,
-    PRESETS,
-    network_shape,
-    rate_weight,
-)
-from nvcodec.encode.store import SegmentStore
-from nvcodec.encode.train import Progress
-from nvcodec.format import Header, NrvError, NrvWriter, smallest_level
+from nvcodec.encode.coder import CodedGroup, VideoCoder
+from nvcodec.encode.grouping import group_pictures
+from nvcodec.encode.settings import HYBRID_GROUP, MODELS, NETWORKS, PRESETS, OptionError
+from nvcodec.format import HYBRID, SIREN, Header, NrvError, NrvWriter
 from nvcodec.media.output import OutputFile
 from nvcodec.media.quality import QualityMeter
 from nvcodec.media.source import Source, open_source
-from nvcodec.model.shape import NetworkShape
+from nvcodec.model.description import Shape
 from nvcodec.version import __version__
+
+if TYPE_CHECKING:
+    from nvcodec.encode.jobs import GroupProgress
+    from nvcodec.encode.store import SegmentStore
 
 DEFAULT_CRF = 30.0
 DEFAULT_KEY_INTERVAL = 10.0
 
+_MODEL_NUMBERS = {"nirvana": SIREN, "hybrid": HYBRID}
+
 
 @dataclass(frozen=True)
 class EncodedGroup:
-    """A group that has been written: its GRUP unit's size, and the training that made it.
+    """A group that has been written: the sizes of its GRUP unit and of what is in it.
 
-    `meter` has its qualities, from the samples that a decoder renders.
+    `network_bytes` are tables and network; `chain_bytes` are those of content and motion that its
+    chain canvas takes, 0 where it has none. `meter` has its qualities, from the samples that a
+    decoder renders.
     """
 
     ordinal: int
@@ -61,6 +46,9 @@ class EncodedGroup:
     key: bool
     bytes: int
     network_bytes: int
+    content_bytes: int
+    motion_bytes: int
+    chain_bytes: int
     seconds: float
     meter: QualityMeter
 
@@ -74,7 +62,7 @@ class EncodeResult:
 
     width: int
     height: int
-    shape: NetworkShape
+    shape: Shape
     groups: list[EncodedGroup] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     bytes: int = 0
@@ -105,6 +93,9 @@ class Observer:
     def training(self, progress: GroupProgress) -> None:
         """A group's training has come this far; with several jobs, groups come in any order."""
 
+    def coding(self, ordinal: int, frames: int) -> None:
+        """So many frames of a group of the hybrid model are coded; groups come in order."""
+
     def encoded(self, group: EncodedGroup) -> None:
         """A group has been written; they come in file order."""
 
@@ -121,7 +112,7 @@ def encode(
     key_interval: float = DEFAULT_KEY_INTERVAL,
     skip: int = 0,
     frames: int | None = None,
-    threads: int = 1,
+    threads: int | None = None,
     device: str = "cpu",
     jobs: int = 1,
     resume: bool = False,
@@ -135,25 +126,29 @@ def encode(
         source: path of anything PyAV opens, or a binary file object.
         output: path ("-" for standard output), or a binary file object, which is flushed after
             each group and not closed.
-        model: "nirvana".
-        crf: quality, lower is better; the price of a bit doubles every 3 steps (rate_weight).
-        preset: effort, one of settings.PRESETS.
+        model: "nirvana" or "hybrid".
+        crf: quality, lower is better; the price of a bit doubles every 3 steps, and in the hybrid
+            model the quantiser's step every 6.
+        preset: effort, one of settings.PRESETS; "paper" is one of the nirvana model.
         network: "auto" for a network that fits crf and the frame size, "paper" for the one of
-            arXiv 2212.14593.
-        group_size: frames of a group, 1..32; None for the network's own.
+            arXiv 2212.14593; of the nirvana model.
+        group_size: frames of a group, 1..32; None for the network's own, and 8 in the hybrid model,
+            whose key groups have one frame.
         key_interval: seconds from key group to key group at most (plus the rest of a group).
         skip: frames of the source to leave out at its start.
         frames: frames to encode, None for all.
-        threads: threads of training of each job. Another number sums floats in another order and
-            may give other bytes.
-        device: torch device that trains, "cpu" or "cuda".
-        jobs: processes that train segments, the groups from a key group up to the next, side by
-            side; on "cuda", one GPU after the other gets a job. Bytes do not depend on it. More
-            than one needs a source with a path, and a calling script that guards its start
-            with `if __name__ == "__main__":`.
-        resume: go on with the segments that an encode of the same settings finished before it
-            was stopped, and leave them when this one is. They lie in a folder named as the output
-            with ".segments" added, which jobs over 1 use too; it goes when the encode is complete.
+        threads: of the hybrid model, one for each core for None; bytes do not depend on it. Of
+            training in each job of the nirvana model, 1 for None; another number sums floats in
+            another order and may give other bytes.
+        device: torch device that trains, "cpu" or "cuda"; the hybrid model has "cpu" only.
+        jobs: of the nirvana model, processes that train segments, the groups from a key group up
+            to the next, side by side; on "cuda", one GPU after the other gets a job. Bytes do not
+            depend on it. More than one needs a source with a path, and a calling script that
+            guards its start with `if __name__ == "__main__":`.
+        resume: of the nirvana model: go on with the segments that an encode of the same settings
+            finished before it was stopped, and leave them when this one is. They lie in a folder
+            named as the output with ".segments" added, which jobs over 1 use too; it goes when the
+            encode is complete.
         metrics: what to measure, of quality.METRICS.
         overwrite: whether a path may replace a file, and without `resume` the segments too.
         observer: told about progress.
@@ -170,6 +165,7 @@ def encode(
         SettingsError: those segments have other settings.
         JobsError: the source or output is none for jobs or resuming.
         SegmentError: a segment failed again and again.
+        OptionError: an option is none of the model.
         ValueError: an argument is out of range.
         UnsupportedError: this machine does not have the device.
 
@@ -184,58 +180,67 @@ def encode(
         raise ValueError(f"group size {group_size} is not in 1..32")
     if not key_interval > 0:
         raise ValueError(f"key interval {key_interval} is not positive")
-    if threads < 1 or jobs < 1:
+    if (threads is not None and threads < 1) or jobs < 1:
         raise ValueError(f"threads {threads} and jobs {jobs} are not both at least 1")
     meter = QualityMeter(metrics)
     require_device(device)
-    store = _store(output, resume, overwrite)
-    path = require_path(source) if jobs > 1 or resume else None
+    observer = observer or Observer()
+    settings: dict[str, Any] = {"model": model, "crf": crf, "preset": preset}
+    store: SegmentStore | None = None
+    path: str | None = None
+    if model == "hybrid":
+        _require_hybrid(preset, network, device, jobs, resume)
+    else:
+        from nvcodec.encode import nirvana
+        from nvcodec.encode.jobs import require_path
+
+        settings["network"] = network
+        store = nirvana.segment_store(output, resume, overwrite)
+        path = require_path(source) if jobs > 1 or resume else None
     with open_source(source, skip=skip, frames=frames) as opened:
-        shape = network_shape(network, crf, opened.width, opened.height)
-        if group_size is not None:
-            shape = replace(shape, group_frames=group_size)
-        settings = {"model": model, "crf": crf, "preset": preset, "network": network}
-        result = EncodeResult(opened.width, opened.height, shape, notes=opened.notes, meter=meter)
-        run = _Run(opened, result, settings, observer or Observer())
-        patches = shape.patches(opened.height) * shape.patches(opened.width)
-        training = Training(
-            width=opened.width,
-            height=opened.height,
-            shape=shape,
-            weight=rate_weight(crf),
-            preset=PRESETS[preset].scaled(patches),
-            metrics=meter.metrics,
-            threads=threads,
-            render_threads=max(1, (os.cpu_count() or 1) // jobs),
-        )
-        groups = group_pictures(
-            opened, shape.group_frames, Fraction(key_interval), opened.time_base
-        )
-        if path is None:
-            coded = run.one_by_one(groups, training, torch.device(device))
-        else:
-            # All that the bytes of a segment and the figures beside it follow from.
-            basis = settings | {
-                "group_size": shape.group_frames,
-                "key_interval": key_interval,
-                "skip": skip,
-                "frames": frames,
-                "threads": threads,
-                "device": device,
-                "metrics": meter.metrics,
-                "nvcodec": __version__,
-                "torch": torch.__version__,
-                **identity(path),
-            }
-            coded = run.by_jobs(
-                groups,
-                lambda store, segment: Job(
-                    path, skip, frames, segment, training, device, run.header, store
-                ),
-                jobs,
-                store,
-                basis,
+        coder: VideoCoder
+        if model == "hybrid":
+            from nvcodec.encode.hybrid.coder import HybridCoder
+            from nvcodec.encode.hybrid.effort import EFFORTS
+
+            coder = HybridCoder(
+                opened.width,
+                opened.height,
+                crf=crf,
+                effort=EFFORTS[preset],
+                group_frames=group_size or HYBRID_GROUP,
+                metrics=meter.metrics,
+                threads=threads or os.cpu_count() or 1,
+                report=observer.coding,
             )
+        else:
+            basis = settings | {"key_interval": key_interval, "nvcodec": __version__}
+            coder = nirvana.NirvanaCoder(
+                opened.width,
+                opened.height,
+                crf=crf,
+                preset=preset,
+                network=network,
+                group_size=group_size,
+                metrics=meter.metrics,
+                threads=threads or 1,
+                device=device,
+                jobs=nirvana.Jobs(jobs, path, skip, frames, basis, store) if path else None,
+                report=observer.training,
+            )
+        result = EncodeResult(
+            opened.width, opened.height, coder.shape, notes=opened.notes, meter=meter
+        )
+        header = _header(opened, _MODEL_NUMBERS[model], coder.level)
+        run = _Run(opened, header, result, settings, observer)
+        groups = group_pictures(
+            opened,
+            coder.shape.group_frames,
+            coder.key_frames,
+            Fraction(key_interval),
+            opened.time_base,
+        )
+        coded = coder.code(groups, header)
         with contextlib.closing(coded):
             if not isinstance(output, str | os.PathLike):
                 try:
@@ -261,74 +266,63 @@ def encode(
         return result
 
 
-def _store(
-    output: str | os.PathLike[str] | BinaryIO, resume: bool, overwrite: bool
-) -> SegmentStore | None:
-    """Where segments of `output` are kept, if anywhere; errors when that is not what is wished."""
-    store = SegmentStore.beside(output) if isinstance(output, str | os.PathLike) else None
-    if store is None and resume:
-        raise JobsError("resuming needs an output file, beside which finished segments are kept")
-    if store is not None and store.exists and not (resume or overwrite):
-        raise FileExistsError(
-            f"{store.folder} has segments of an encode that was stopped: --resume (resume) goes on"
-            " with them, -y (overwrite) starts over"
-        )
-    return store
+def _require_hybrid(preset: str, network: str, device: str, jobs: int, resume: bool) -> None:
+    """Raise OptionError for options that the hybrid model does not have."""
+    for wrong, text in (
+        (preset == "paper", "preset paper: use fast, medium or slow"),
+        (network != "auto", f"network {network}"),
+        (device != "cpu", f"device {device}: it is encoded on the CPU only"),
+        (jobs > 1, "several jobs: threads share the work"),
+        (resume, "resuming"),
+    ):
+        if wrong:
+            raise OptionError(f"the hybrid model does not have {text}")
+
+
+def _header(source: Source, model: int, level: int) -> Header:
+    rate = source.frame_rate or Fraction(0)
+    sar = source.sar or Fraction(0)
+    return Header(
+        level=level,
+        model=model,
+        width=source.width,
+        height=source.height,
+        frame_rate_num=rate.numerator,
+        frame_rate_den=rate.denominator if rate else 0,
+        time_base_num=source.time_base.numerator,
+        time_base_den=source.time_base.denominator,
+        sar_num=sar.numerator,
+        sar_den=sar.denominator if sar else 0,
+        colour_primaries=source.colour_primaries,
+        transfer=source.transfer,
+        matrix=source.matrix,
+        full_range=source.full_range,
+        chroma_location=source.chroma_location,
+    )
 
 
 class _Run:
     def __init__(
-        self, source: Source, result: EncodeResult, settings: dict[str, Any], observer: Observer
+        self,
+        source: Source,
+        header: Header,
+        result: EncodeResult,
+        settings: dict[str, Any],
+        observer: Observer,
     ) -> None:
         self.result = result
         self.finished = False
         self._source = source
+        self._header = header
         self._settings = settings
         self._observer = observer
-        self.header = self._header()
-
-    def one_by_one(
-        self, groups: Iterator[PictureGroup], training: Training, device: torch.device
-    ) -> Generator[CodedGroup, None, None]:
-        """Encode groups as they come."""
-        encoder: SegmentEncoder | None = None
-        for ordinal, group in enumerate(groups):
-            if encoder is None or group.key:
-                encoder = SegmentEncoder(training, device)
-            yield encoder.encode(
-                group.pictures, partial(self._report, ordinal, len(group.pictures))
-            )
-
-    def by_jobs(
-        self,
-        groups: Iterator[PictureGroup],
-        job_of: Callable[[SegmentStore, Segment], Job],
-        jobs: int,
-        store: SegmentStore | None,
-        basis: dict[str, Any],
-    ) -> Generator[CodedGroup, None, None]:
-        """Encode segments by jobs through a store, a temporary one for None."""
-        with contextlib.ExitStack() as stack:
-            if store is None:
-                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="nvcodec-"))
-                store = SegmentStore(Path(folder))
-            store.begin(basis)
-            engine: Engine
-            if jobs == 1:
-                engine = ThisProcess(self._observer.training)
-            else:
-                from nvcodec.encode.workers import Workers
-
-                engine = stack.enter_context(Workers(jobs, self._observer.training))
-            for coded in run_jobs(segments(groups), partial(job_of, store), store, engine):
-                yield from coded
 
     def write(self, file: BinaryIO, coded: Iterator[CodedGroup]) -> None:
         started = time.perf_counter()
         writer = NrvWriter(file)
         self._observer.started(self.result, self._source.frame_count_hint)
         writer.begin(
-            self.header,
+            self._header,
             self.result.shape.to_payload(),
             {"encoder": f"nvcodec {__version__}", "settings": self._settings},
         )
@@ -344,9 +338,6 @@ class _Run:
                     self._finish(writer, started)
             raise
         self._finish(writer, started)
-
-    def _report(self, ordinal: int, frames: int, progress: Progress) -> None:
-        self._observer.training(GroupProgress(ordinal, frames, progress))
 
     def _finish(self, writer: NrvWriter, started: float) -> None:
         writer.finish()
@@ -366,33 +357,12 @@ class _Run:
             key=group.key,
             bytes=writer.offset - before,
             network_bytes=len(group.tables) + len(group.network),
+            content_bytes=len(group.content),
+            motion_bytes=len(group.motion),
+            chain_bytes=coded.chain_bytes,
             seconds=coded.seconds,
             meter=coded.meter,
         )
         self.result.meter.merge(coded.meter)
         self.result.groups.append(encoded)
         self._observer.encoded(encoded)
-
-    def _header(self) -> Header:
-        source, shape = self._source, self.result.shape
-        rate = source.frame_rate or Fraction(0)
-        sar = source.sar or Fraction(0)
-        luma = source.width * source.height
-        weights = shape.weights(shape.grid(source.width, source.height))
-        return Header(
-            # Differences rarely take more than a byte; the writer checks every unit.
-            level=smallest_level(luma, weights, 2 * weights, shape.multiplications),
-            width=source.width,
-            height=source.height,
-            frame_rate_num=rate.numerator,
-            frame_rate_den=rate.denominator if rate else 0,
-            time_base_num=source.time_base.numerator,
-            time_base_den=source.time_base.denominator,
-            sar_num=sar.numerator,
-            sar_den=sar.denominator if sar else 0,
-            colour_primaries=source.colour_primaries,
-            transfer=source.transfer,
-            matrix=source.matrix,
-            full_range=source.full_range,
-            chroma_location=source.chroma_location,
-        )

@@ -21,7 +21,7 @@ _MEMORY = 0.8
 
 @dataclass(frozen=True)
 class PictureGroup:
-    """Consecutive pictures that one network will hold; a key group starts afresh."""
+    """Consecutive pictures that are coded together; a key group starts afresh."""
 
     pictures: tuple[Picture, ...]
     key: bool

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 from nvcodec.model.shape import NetworkShape
 
-MODELS = ("nirvana",)
+MODELS = ("nirvana", "hybrid")
 NETWORKS = ("auto", "paper")
+HYBRID_GROUP = 8
+"""Frames of a group of the hybrid model, unless another number is asked for."""
+
 PAPER_SHAPE = NetworkShape(
     patch=32,
     overlap=0,
@@ -22,6 +25,10 @@ PAPER_SHAPE = NetworkShape(
 
 
 _REFERENCE_PATCHES = 400
+
+
+class OptionError(ValueError):
+    """An option that the model does not have."""
 
 
 @dataclass(frozen=True)

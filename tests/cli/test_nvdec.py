@@ -8,8 +8,7 @@ import numba
 import numpy as np
 import pytest
 
-from nvcodec.cli import nvdec
-from nvcodec.cli.outcome import Console
+from nvcodec.cli.outcome import Console, compilation_told
 from nvcodec.decode.decoder import Decoder
 from nvcodec.format import SIGNATURE
 from tests.cli.support import (
@@ -386,7 +385,7 @@ def test_compilation_is_told_on_a_terminal(on_terminal, capsys):
     console = Console("nvdec")
     console.on_terminal = on_terminal
     cleared: list[int] = []
-    with nvdec._compilation_told(console, lambda: cleared.append(1)):
+    with compilation_told(console, "decoder", lambda: cleared.append(1)):
         for value in (1, 1.5):
             numba.njit(lambda x: x + 1)(value)
     told = capsys.readouterr().err.splitlines()

@@ -47,7 +47,7 @@ def test_json_lines(source, tmp_path):
     out = tmp_path / "out.nrv"
     lines = ndjson(call("nvenc", "--json", "--group-size", 2, source, out).stdout)
     assert [line["type"] for line in lines] == ["start", "group", "group", "group", "done"]
-    assert lines[0]["network"]["group_frames"] == 2
+    assert lines[0]["shape"]["group_frames"] == 2
     assert [line["frames"] for line in lines[1:4]] == [2, 2, 1]
     done = lines[-1]
     assert (done["frames"], done["groups"], done["key_groups"]) == (5, 3, 1)

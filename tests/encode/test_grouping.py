@@ -19,8 +19,8 @@ def pictures(scenes, durations=(1,), width=48, height=32):
     return result
 
 
-def grouped(source, size=3, interval=1000, time_base=Fraction(1, 25)):
-    groups = list(group_pictures(source, size, Fraction(interval), time_base))
+def grouped(source, size=3, interval=1000, time_base=Fraction(1, 25), key_size=None):
+    groups = list(group_pictures(source, size, key_size or size, Fraction(interval), time_base))
     assert [p.pts for g in groups for p in g.pictures] == [p.pts for p in source]
     return [(len(g.pictures), g.key) for g in groups]
 
@@ -55,6 +55,20 @@ def test_key_interval_counts_from_the_last_key_group():
     assert cut_between == [True, False, True, False, True, False, True]
 
 
+def test_key_groups_of_one_picture():
+    assert grouped(pictures([5, 3, 1]), key_size=1) == [
+        (1, True),
+        (3, False),
+        (1, False),
+        (1, True),
+        (2, False),
+        (1, True),
+    ]
+    # Groups begin at 0, 1, 4, 7 and, after another key group, at 8.
+    keyed = grouped(pictures([12]), interval=Fraction(6, 25), key_size=1)
+    assert keyed == [(1, True), (3, False), (3, False), (1, True), (3, False), (1, False)]
+
+
 def test_key_interval_is_in_seconds_whatever_the_frame_rate():
     source = pictures([9], durations=(1, 1, 98))
     keys = [key for _, key in grouped(source, 3, interval=1, time_base=Fraction(1, 100))]
@@ -69,7 +83,7 @@ def test_groups_are_given_on_as_soon_as_they_are_full():
             taken.append(picture)
             yield picture
 
-    groups = group_pictures(source(), 2, Fraction(10), Fraction(1, 25))
+    groups = group_pictures(source(), 2, 2, Fraction(10), Fraction(1, 25))
     next(groups)
     assert len(taken) == 2
 

@@ -40,9 +40,16 @@ def test_models():
         "group_size": 8,
         "key_interval": 0.5,
     }
+    assert Model.parse("hybrid:fast").qualities[0] < Model.parse("nirvana").qualities[0]
     for wrong in ("m:a:b", "m,", "m,x", "m,x=", "m,=1"):
         with pytest.raises(ValueError):  # noqa: PT011
             Model.parse(wrong)
+
+
+def test_the_hybrid_model(clip):
+    figures = measure(Clip(clip, 5), Model.parse("hybrid:fast,group_size=2,threads=1"), 27)
+    assert (figures.frames, figures.keys, len(figures.groups)) == (5, 1, 3)
+    assert figures.row()["shape"] == {"group_frames": 2, "chroma_offset": 0}
 
 
 def test_frames_that_are_missing_are_no_figures():

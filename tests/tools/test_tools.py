@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from nvcodec.encode import encoder, settings, train
+from nvcodec.encode import nirvana, settings, train
 from tests.cli.support import call, moving, y4m
 from tests.tools.support import loaded, run
 from tools import ablation, adaptive, jobs_scaling, long_video, rd, report, resolution
@@ -223,8 +223,8 @@ def test_ablation(tmp_path, monkeypatch):
 
 def test_changes_end_with_the_block():
     places = (
-        (encoder, "network_shape"),
-        (encoder, "rate_weight"),
+        (nirvana, "network_shape"),
+        (nirvana, "rate_weight"),
         (train, "difference_bits"),
         (train, "_FRESH_FLOAT_SHARE"),
         (train, "_FLOAT_SHARE"),
@@ -236,7 +236,7 @@ def test_changes_end_with_the_block():
         assert not any(
             now == then for now, then in zip([getattr(*p) for p in places], before, strict=True)
         )
-        assert encoder.rate_weight(30) == 2 * settings.rate_weight(30)
+        assert nirvana.rate_weight(30) == 2 * settings.rate_weight(30)
         assert settings.PRESETS["fast"].key_iterations == 2 * presets["fast"].key_iterations
     assert [getattr(*place) for place in places] == before
     assert presets == settings.PRESETS

@@ -1,9 +1,9 @@
 """Groups of pictures to coded groups by tasks: several groups are under way at a time.
 
-A canvas waits for its references and for the prices of its kind, which come from the last group
-that has such canvases; so the chain canvas of the next group is coded beside the interior canvases
-of this one. Nothing depends on the order in which tasks run: bytes are the same for any number of
-threads.
+A canvas waits for its references and for its prices: those of the chain canvas from the chain
+canvas before it, those of interior canvases from a group some way back. So chain canvases run
+ahead, and the interior canvases of several groups are coded side by side. Nothing depends on the
+order in which tasks run: bytes are the same for any number of threads.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from nvcodec.encode.hybrid.group import (
     Substreams,
     code_key_canvas,
     code_substreams,
+    compile_kernels,
     decode_group,
     default_prices,
     prepare,
@@ -46,11 +47,17 @@ from nvcodec.model.render import samples_crc
 
 T = TypeVar("T")
 
-_UNDER_WAY = 3
-"""Groups whose canvases are being coded, at most: more would wait for these."""
+_MOST_UNDER_WAY = 4
+"""Groups whose canvases are being coded: more would wait for these."""
+_UNDER_WAY_BYTES = 1 << 30
+"""What those take about, unless they are two."""
+
+_PRICES_BACK = 3
+"""Prices of interior canvases are from as many groups before as there are, up to this one: so the
+interior canvases of groups need not wait for one another, for no measurable share of the bits."""
 
 _NOISE_SHARE = 2
-"""The most bits that a level is chosen for: those of noise over this."""
+"""A level is chosen for the bits of noise over this, which pictures hardly reach."""
 
 CanvasReport = Callable[[int, int], None]
 """Told the ordinal of a group and how many of its canvases are coded."""
@@ -80,7 +87,8 @@ class _Tail:
     canvas: Future[CodedCanvas]
     reference: Future[Reference]
     chain: Future[Prices]
-    interior: Future[Prices]
+    interior: tuple[Future[Prices], ...]
+    """Of interior canvases, by the groups that they follow from; the first is the one to use."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +103,6 @@ class HybridCoder:
     """Codes the groups of one video with the hybrid model."""
 
     key_frames = 1
-    store = None
 
     def __init__(
         self,
@@ -119,7 +126,11 @@ class HybridCoder:
         self._metrics = tuple(metrics)
         self._report = report
         self._pool = TaskPool(threads)
-        self._defaults = [self._task(partial(default_prices, canvas_set)) for canvas_set in (1, 2)]
+        # Phases of references are 16 planes each, of those that a group needs at a time.
+        group_bytes = width * height * (4 * 16 + 4 * group_frames)
+        most = min(threads + 1, _MOST_UNDER_WAY, _UNDER_WAY_BYTES // group_bytes)
+        self._most_under_way = max(2, most)
+        self._defaults: tuple[Future[Prices], ...] = ()
         self._read: deque[_Read] = deque()
         self._running: deque[_Running] = deque()
         self._last: Future[Source] | None = None
@@ -139,7 +150,11 @@ class HybridCoder:
         self, groups: Iterator[PictureGroup], header: Header
     ) -> Generator[CodedGroup, None, None]:
         """Code groups, as VideoCoder; after KeyboardInterrupt those that are done still come."""
-        running = self._running
+        compile_kernels(self._settings)
+        running, most = self._running, self._most_under_way
+        self._defaults = tuple(
+            self._task(partial(default_prices, canvas_set)) for canvas_set in (1, 2)
+        )
         started = time.perf_counter()
 
         def oldest() -> CodedGroup:
@@ -155,12 +170,12 @@ class HybridCoder:
                     self._take(group)
                     if len(self._read) > self._plan.ahead:
                         self._begin()
-                    while len(running) == _UNDER_WAY or (running and running[0].coded.done()):
+                    while len(running) == most or (running and running[0].coded.done()):
                         yield oldest()
             except SourceError as error:
                 failure = error
             while self._read or running:
-                while self._read and len(running) < _UNDER_WAY:
+                while self._read and len(running) < most:
                     self._begin()
                 yield oldest()
         except KeyboardInterrupt:
@@ -199,15 +214,15 @@ class HybridCoder:
             running, self._tail = self._begin_others(read, maps, self._tail)
         self._running.append(running)
 
-    def _begin_key(
-        self, read: _Read, maps: Future[list[QuantiserMap]]
-    ) -> tuple[_Running, _Tail]:
+    def _begin_key(self, read: _Read, maps: Future[list[QuantiserMap]]) -> tuple[_Running, _Tail]:
         (source,) = read.sources
-        canvas = self._task(partial(code_key_canvas, self._settings), source, maps)
+        canvas = self._task(self._code_key, source, maps)
         substreams = self._task(self._code_substreams, canvas)
         coded = self._task(partial(self._coded, read.group, None, None), substreams, canvas)
         reference = self._task(_reference, canvas, source)
-        return _Running([canvas], coded), _Tail(canvas, reference, *self._defaults)
+        return _Running([canvas], coded), _Tail(
+            canvas, reference, self._defaults[0], self._defaults[1:]
+        )
 
     def _begin_others(
         self, read: _Read, maps: Future[list[QuantiserMap]], before: _Tail
@@ -222,7 +237,7 @@ class HybridCoder:
                 partial(self._code_canvas, number, step, len(steps)),
                 sources[step.frame],
                 maps,
-                before.chain if step.b is None else before.interior,
+                before.chain if step.b is None else before.interior[0],
                 *(references[frame] for frame in (step.a, step.b) if frame is not None),
             )
             canvases.append(canvas)
@@ -233,15 +248,22 @@ class HybridCoder:
         coded = self._task(
             partial(self._coded, read.group), chain, before.canvas, substreams, *canvases
         )
+        interior = before.interior
+        if len(steps) > 1:
+            # What the first group of a segment took is not worth keeping.
+            kept = () if interior == self._defaults[1:] else interior
+            newest = self._task(lambda whole: whole.prices(2), substreams)
+            interior = (*kept, newest)[-_PRICES_BACK:]
         tail = _Tail(
             canvases[0],
             references[steps[0].frame],
             self._task(lambda chain: chain.prices(1), chain),
-            self._task(lambda whole: whole.prices(2), substreams)
-            if len(steps) > 1
-            else before.interior,
+            interior,
         )
         return _Running(canvases, coded), tail
+
+    def _code_key(self, source: Source, maps: list[QuantiserMap]) -> CodedCanvas:
+        return code_key_canvas(self._settings, source, maps[0])
 
     def _code_canvas(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,13 +23,15 @@ from nvcodec.coding.rangecoder import Contexts, RangeDecoder, RangeEncoder
 from nvcodec.encode.hybrid.canvas_coder import (
     CanvasSettings,
     CodedCanvas,
+    Reference,
     Source,
+    code_inter,
     code_key,
 )
 from nvcodec.encode.hybrid.coarse import small_luma
 from nvcodec.encode.hybrid.contexts import Prices, make_prices
-from nvcodec.encode.hybrid.plan import QuantiserMap
-from nvcodec.model.canvas.plane import Canvas, schedule
+from nvcodec.encode.hybrid.plan import MAP_BLOCK, QuantiserMap
+from nvcodec.model.canvas.plane import ROOT, Canvas, schedule
 from nvcodec.model.canvas.reconstruct import reconstruct
 from nvcodec.picture import Plane, Planes
 
@@ -129,6 +131,33 @@ def decode_group(
     motion.close()
     content.close()
     return [decoded[frame] for frame in range(count)]
+
+
+def compile_kernels(settings: CanvasSettings) -> None:
+    """Code and decode a few tiny canvases, which compiles what is not in numba's cache.
+
+    In the main thread, where Ctrl-C ends it: a task would have to be waited for.
+    """
+    tiny = replace(settings, width=ROOT, height=ROOT)
+    size = ROOT, ROOT
+    noise = np.random.default_rng(0).integers(0, 256, size, np.uint8)
+    source = prepare((noise, noise[::2, ::2].copy(), noise[1::2, 1::2].copy()), size)
+    quantisers = np.full((ROOT // MAP_BLOCK, ROOT // MAP_BLOCK), 30, np.uint8)
+    key = code_key_canvas(tiny, source, quantisers)
+    decode_group(tiny, code_substreams([key], size), [key.canvas], None)
+    before = Reference.of(key.canvas, source)
+    for frames in (2, 1):
+        references = {-1: before}
+        canvases = []
+        for step in schedule(frames, key=False):
+            used = [references[frame] for frame in (step.a, step.b) if frame is not None]
+            prices = default_prices(step.set)
+            canvas = code_inter(tiny, source, step, frames, used, quantisers, prices)
+            references[step.frame] = Reference.of(canvas.canvas, source)
+            canvases.append(canvas)
+        coded = code_substreams(canvases, size)
+        decode_group(tiny, coded, [canvas.canvas for canvas in canvases], before.canvas)
+        before = references[frames - 1]
 
 
 def _same(canvas: Canvas, other: Canvas) -> bool:

@@ -19,8 +19,6 @@ MAP_BLOCK = 32
 QuantiserMap = npt.NDArray[np.uint8]
 """Quantiser indices of blocks of 32 x 32 luma samples, row by row."""
 
-MOST_AHEAD = 4
-
 
 @dataclass(frozen=True, eq=False)
 class GroupSources:
@@ -48,7 +46,7 @@ class Plan(Protocol):
 
     @property
     def ahead(self) -> int:
-        """How many groups after one it looks at, at most MOST_AHEAD."""
+        """How many groups after one it looks at: all of these are kept in memory."""
 
     def maps(self, window: Sequence[GroupSources]) -> list[QuantiserMap]:
         """The maps of the canvases of `window[0]` in coding order.
