@@ -8,14 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nvcodec.coding.leaves import LEAF_COLUMNS, Table
+from nvcodec.coding.leaves import INTRA, LEAF_COLUMNS, Q, Table, X, Y
 from nvcodec.encode.hybrid.assemble import assemble
-from nvcodec.encode.hybrid.coarse import coarse_motion
 from nvcodec.encode.hybrid.contexts import Prices
 from nvcodec.encode.hybrid.effort import Effort
-from nvcodec.encode.hybrid.intra_search import IntraCanvas, make_intra_scratch, search_intra
+from nvcodec.encode.hybrid.intra_search import (
+    IntraCanvas,
+    decide_intra_leaves,
+    make_intra_scratch,
+    search_intra,
+)
 from nvcodec.encode.hybrid.motion_search import Search, no_leaves, search_motion
 from nvcodec.encode.hybrid.phases import Phases, make_phases
+from nvcodec.encode.hybrid.pictures import Source
 from nvcodec.encode.hybrid.residual import (
     Residuals,
     decide_inter_leaves,
@@ -24,7 +29,7 @@ from nvcodec.encode.hybrid.residual import (
 )
 from nvcodec.model.canvas.inter import packed_motion, predict_rows
 from nvcodec.model.canvas.plane import Canvas, Step, empty_planes
-from nvcodec.model.canvas.reconstruct import reconstruct, temporal_candidates
+from nvcodec.model.canvas.reconstruct import add_residuals, reconstruct, temporal_candidates
 from nvcodec.picture import Planes
 
 STEPS = np.array([2.0 ** ((q - 4) / 6) for q in range(64)], np.float32)
@@ -35,29 +40,19 @@ WEIGHT = 0.12
 
 _SATD_WEIGHT = 0.35
 _LEAST = 0.55
-_COARSE_COST = 8
-
-
-@dataclass(frozen=True, eq=False)
-class Source:
-    """A picture to encode: planes of the coded size, and its small luma (coarse.small_luma)."""
-
-    planes: Planes
-    small: npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """A canvas that others are predicted from, its phases and the picture it came from."""
+    """A canvas that others are predicted from, and its phases."""
 
     canvas: Canvas
     phases: Phases
-    source: Source
 
     @classmethod
-    def of(cls, canvas: Canvas, source: Source) -> Reference:
+    def of(cls, canvas: Canvas) -> Reference:
         """Prepare a canvas for motion search."""
-        return cls(canvas, make_phases(canvas.planes[0]), source)
+        return cls(canvas, make_phases(canvas.planes[0]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,9 +77,7 @@ class CanvasSettings:
     effort: Effort
 
 
-def _residuals(
-    settings: CanvasSettings, prices: Prices, q: npt.NDArray[np.uint8]
-) -> Residuals:
+def _residuals(settings: CanvasSettings, prices: Prices, q: npt.NDArray[np.uint8]) -> Residuals:
     return Residuals(
         prices.content, STEPS, WEIGHT, settings.chroma_offset, q, settings.effort.tree_depth, _LEAST
     )
@@ -132,30 +125,38 @@ def code_inter(
     step: Step,
     group_frames: int,
     references: Sequence[Reference],
+    coarse: npt.NDArray[np.int16],
     q: npt.NDArray[np.uint8],
     prices: Prices,
 ) -> CodedCanvas:
-    """Code a chain or interior canvas; `q` as of `code_key`."""
+    """Code a chain or interior canvas; `coarse` as in Search, `q` as of `code_key`."""
     width, height = settings.width, settings.height
     assert prices.motion is not None
     canvases = [reference.canvas for reference in references]
-    coarse = [
-        coarse_motion(source.small, reference.source.small, _COARSE_COST)
-        for reference in references
-    ]
+    residuals = _residuals(settings, prices, q)
+    scratch, intra_scratch = make_scratch(), make_intra_scratch()
+    blocks = height // 4, width // 4
     search = Search(
         source.planes[0].reshape(-1),
         width,
         height,
         references[0].phases.reshape(-1),
         references[-1].phases.reshape(-1),
-        np.stack(coarse),
+        coarse,
         temporal_candidates(step, group_frames, canvases),
         step.b is not None,
         prices.motion,
-        _SATD_WEIGHT * float(STEPS[int(np.median(q))]),
+        residuals._replace(depth=min(residuals.depth, 1)),
+        scratch,
+        intra_scratch.edges,
+        intra_scratch.line,
+        intra_scratch.block,
+        np.ones(blocks, np.uint8),
+        _SATD_WEIGHT,
         settings.effort.refinements,
         settings.effort.smallest,
+        settings.effort.trial,
+        settings.effort.trial,
     )
     found = no_leaves(width, height)
     search_motion(search, found)
@@ -167,9 +168,25 @@ def code_inter(
         first, last = canvases[0].planes[number], canvases[-1].planes[number]
         predict_rows(number > 0, leaves, 0, rows, packed, first, last, plane)
     pool = make_pool(width, height)
-    decide_inter_leaves(
-        _residuals(settings, prices, q), leaves, *source.planes, *predicted, make_scratch(), pool
-    )
+    decide_inter_leaves(residuals, leaves, *source.planes, *predicted, scratch, pool)
+    if leaves[:, INTRA].any():
+        leaves[:, Q] = q[leaves[:, Y] >> 5, leaves[:, X] >> 5]
+        for number, plane in enumerate(predicted):
+            add_residuals(
+                leaves, pool.units, pool.levels, 0, rows, number, settings.chroma_offset, plane
+            )
+        known = np.repeat(np.repeat((found.direction > 0).astype(np.uint8), 2, 0), 2, 1)
+        decide_intra_leaves(
+            IntraCanvas(*source.planes, *predicted, known, np.ones(blocks, np.uint8), found.size),
+            residuals,
+            prices.intra,
+            _SATD_WEIGHT,
+            settings.effort.intra_tries,
+            scratch,
+            intra_scratch,
+            pool,
+            leaves,
+        )
     quantiser = int(q[0, 0])
     tables = assemble(leaves, pool, q, quantiser)
     made = reconstruct(

@@ -6,28 +6,11 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from nvcodec.encode.hybrid.pictures import COARSE_MARGIN, COARSE_RANGE
 from nvcodec.encode.hybrid.tiles import sad
-
-SCALE = 4
-"""Luma samples per sample of the small plane, along each axis."""
-STEP = 16
-"""Luma samples between the centres of coarse vectors."""
 
 Field = npt.NDArray[np.int16]
 """(rows, columns, 2): y and x in quarter luma samples of each 16 x 16 block."""
-
-_RANGE = 24
-_MARGIN = _RANGE + 8
-
-
-def small_luma(luma: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Luma of the coded size at a quarter of it, rounded up to whole blocks, with a margin."""
-    height, width = luma.shape
-    padded = np.pad(luma, ((0, -height % STEP), (0, -width % STEP)), mode="edge")
-    rows, columns = padded.shape[0] // SCALE, padded.shape[1] // SCALE
-    means = padded.reshape(rows, SCALE, columns, SCALE).mean(axis=(1, 3), dtype=np.float32)
-    small = np.round(means).astype(np.uint8)
-    return np.pad(small, _MARGIN, mode="edge")
 
 
 @numba.njit(nogil=True, cache=True)
@@ -36,8 +19,8 @@ def _search(current, reference, stride, rows, columns, cost, field):
     for r in range(rows):
         for c in range(columns):
             # An 8 x 8 window with the 4 x 4 block in its middle.
-            y = _MARGIN + 4 * r - 2
-            x = _MARGIN + 4 * c - 2
+            y = COARSE_MARGIN + 4 * r - 2
+            x = COARSE_MARGIN + 4 * c - 2
             at = y * stride + x
             py = 0
             px = 0
@@ -51,11 +34,11 @@ def _search(current, reference, stride, rows, columns, cost, field):
             best += cost * (abs(py) + abs(px))
             by = 0
             bx = 0
-            for dy in range(-_RANGE, _RANGE + 1):
+            for dy in range(-COARSE_RANGE, COARSE_RANGE + 1):
                 row_cost = cost * abs(dy - py)
                 if row_cost >= best:
                     continue
-                for dx in range(-_RANGE, _RANGE + 1):
+                for dx in range(-COARSE_RANGE, COARSE_RANGE + 1):
                     total = row_cost + cost * abs(dx - px)
                     if total >= best:
                         continue
@@ -76,8 +59,8 @@ def coarse_motion(
     current: npt.NDArray[np.uint8], reference: npt.NDArray[np.uint8], cost: int
 ) -> Field:
     """Vectors from one `small_luma` to another; `cost` is SAD per small sample of difference."""
-    rows = (current.shape[0] - 2 * _MARGIN) // 4
-    columns = (current.shape[1] - 2 * _MARGIN) // 4
+    rows = (current.shape[0] - 2 * COARSE_MARGIN) // 4
+    columns = (current.shape[1] - 2 * COARSE_MARGIN) // 4
     field = np.zeros((rows, columns, 2), np.int16)
     _search(current.ravel(), reference.ravel(), current.shape[1], rows, columns, cost, field)
     return field

@@ -23,7 +23,6 @@ from nvcodec.encode.hybrid.canvas_coder import (
     CanvasSettings,
     CodedCanvas,
     Reference,
-    Source,
     code_inter,
 )
 from nvcodec.encode.hybrid.contexts import Prices
@@ -35,9 +34,10 @@ from nvcodec.encode.hybrid.group import (
     compile_kernels,
     decode_group,
     default_prices,
-    prepare,
 )
-from nvcodec.encode.hybrid.plan import ConstantPlan, GroupSources, Plan, QuantiserMap
+from nvcodec.encode.hybrid.lookahead import GroupAnalysis, analyse
+from nvcodec.encode.hybrid.pictures import Source
+from nvcodec.encode.hybrid.quantisers import AHEAD, QuantiserMap, quantiser_maps
 from nvcodec.format import LEVELS, Group, Header, smallest_level
 from nvcodec.media.quality import QualityMeter
 from nvcodec.media.source import SourceError
@@ -65,19 +65,11 @@ CanvasReport = Callable[[int, int], None]
 
 @dataclass(frozen=True, eq=False)
 class _Read:
-    """A group that has been read; its pictures are being prepared."""
+    """A group that has been read; its pictures are being prepared and analysed."""
 
     group: PictureGroup
-    before: Future[Source] | None
     sources: list[Future[Source]]
-
-    @property
-    def tasks(self) -> list[Future[Source]]:
-        return self.sources if self.before is None else [self.before, *self.sources]
-
-    def prepared(self) -> GroupSources:
-        before = None if self.before is None else self.before.result()
-        return GroupSources(tuple(source.result() for source in self.sources), before)
+    analysis: Future[GroupAnalysis]
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +114,6 @@ class HybridCoder:
             *coded_size(width, height), self.shape.chroma_offset, effort
         )
         self._crf = crf
-        self._plan: Plan = ConstantPlan(crf)
         self._metrics = tuple(metrics)
         self._report = report
         self._pool = TaskPool(threads)
@@ -168,7 +159,7 @@ class HybridCoder:
             try:
                 for group in groups:
                     self._take(group)
-                    if len(self._read) > self._plan.ahead:
+                    if len(self._read) > AHEAD:
                         self._begin()
                     while len(running) == most or (running and running[0].coded.done()):
                         yield oldest()
@@ -192,21 +183,21 @@ class HybridCoder:
         return self._pool.submit(lambda: work(*(other.result() for other in after)), after)
 
     def _take(self, group: PictureGroup) -> None:
-        """Begin to prepare the pictures of the next group."""
-        before = None if group.key else self._last
+        """Begin to prepare and analyse the pictures of the next group."""
         size = self._settings.width, self._settings.height
-        sources = [self._task(partial(prepare, p.planes, size)) for p in group.pictures]
-        self._read.append(_Read(group, before, sources))
+        sources = [self._task(partial(Source.of, p.planes, *size)) for p in group.pictures]
+        if group.key or self._last is None:
+            analysis = self._task(lambda *own: analyse(own, None), *sources)
+        else:
+            analysis = self._task(lambda last, *own: analyse(own, last), self._last, *sources)
+        self._read.append(_Read(group, sources, analysis))
         self._last = sources[-1]
 
     def _begin(self) -> None:
         """Begin to code the oldest group that has been read."""
-        window = list(self._read)[: self._plan.ahead + 1]
+        window = [other.analysis for other in list(self._read)[: AHEAD + 1]]
         read = self._read.popleft()
-        maps = self._pool.submit(
-            lambda: self._plan.maps([other.prepared() for other in window]),
-            [task for other in window for task in other.tasks],
-        )
+        maps = self._task(lambda *analyses: quantiser_maps(self._crf, analyses), *window)
         if read.group.key:
             running, self._tail = self._begin_key(read, maps)
         else:
@@ -219,7 +210,7 @@ class HybridCoder:
         canvas = self._task(self._code_key, source, maps)
         substreams = self._task(self._code_substreams, canvas)
         coded = self._task(partial(self._coded, read.group, None, None), substreams, canvas)
-        reference = self._task(_reference, canvas, source)
+        reference = self._task(_reference, canvas)
         return _Running([canvas], coded), _Tail(
             canvas, reference, self._defaults[0], self._defaults[1:]
         )
@@ -236,13 +227,14 @@ class HybridCoder:
             canvas = self._task(
                 partial(self._code_canvas, number, step, len(steps)),
                 sources[step.frame],
+                read.analysis,
                 maps,
                 before.chain if step.b is None else before.interior[0],
                 *(references[frame] for frame in (step.a, step.b) if frame is not None),
             )
             canvases.append(canvas)
             if step.frame in predicted_from or step.b is None:
-                references[step.frame] = self._task(_reference, canvas, sources[step.frame])
+                references[step.frame] = self._task(_reference, canvas)
         chain = self._task(self._code_substreams, canvases[0])
         substreams = self._task(self._code_substreams, *canvases)
         coded = self._task(
@@ -271,11 +263,15 @@ class HybridCoder:
         step: Step,
         frames: int,
         source: Source,
+        analysis: GroupAnalysis,
         maps: list[QuantiserMap],
         prices: Prices,
         *references: Reference,
     ) -> CodedCanvas:
-        return code_inter(self._settings, source, step, frames, references, maps[number], prices)
+        coarse = analysis.coarse[number]
+        return code_inter(
+            self._settings, source, step, frames, references, coarse, maps[number], prices
+        )
 
     def _code_substreams(self, *canvases: CodedCanvas) -> Substreams:
         return code_substreams(canvases, (self._settings.width, self._settings.height))
@@ -325,5 +321,5 @@ class HybridCoder:
         return coded
 
 
-def _reference(coded: CodedCanvas, source: Source) -> Reference:
-    return Reference.of(coded.canvas, source)
+def _reference(coded: CodedCanvas) -> Reference:
+    return Reference.of(coded.canvas)

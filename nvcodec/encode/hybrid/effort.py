@@ -14,6 +14,8 @@ class Effort:
         smallest: a block of this many luma samples is not split by motion.
         tree_depth: how often a transform tree may split.
         intra_tries: intra modes of a block that are coded on trial.
+        trial: whether predictions are compared by what they leave over when it is coded, and intra
+            ones are among them; by SATD otherwise.
         key_passes: times a key canvas is decided, each with the prices that the last one led to.
 
     """
@@ -22,11 +24,12 @@ class Effort:
     smallest: int
     tree_depth: int
     intra_tries: int
+    trial: bool
     key_passes: int
 
 
 EFFORTS = {
-    "fast": Effort(1, 8, 1, 2, 1),
-    "medium": Effort(2, 8, 2, 3, 2),
-    "slow": Effort(4, 8, 3, 6, 2),
+    "fast": Effort(1, 8, 1, 2, False, 1),
+    "medium": Effort(2, 8, 2, 3, True, 2),
+    "slow": Effort(4, 8, 3, 6, True, 2),
 }

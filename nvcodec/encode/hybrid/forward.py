@@ -37,8 +37,9 @@ FIRST = np.array([0, 0, 0, 16, 80, 336], np.int64)
 def _make_combine(n: int) -> Any:
     """`out[o..o+n] = scale * sum of factors[f + i] * rows[r + i * n ..]` over i = 0..n-1."""
 
-    def combine(typingctx: Any, factors: Any, f: Any, rows: Any, r: Any, scale: Any, out: Any,
-                o: Any) -> Any:
+    def combine(
+        typingctx: Any, factors: Any, f: Any, rows: Any, r: Any, scale: Any, out: Any, o: Any
+    ) -> Any:
         size = types.int64
         signature = types.void(factors, size, rows, size, types.float32, out, size)
         return signature, generate

@@ -24,13 +24,13 @@ from nvcodec.encode.hybrid.canvas_coder import (
     CanvasSettings,
     CodedCanvas,
     Reference,
-    Source,
     code_inter,
     code_key,
 )
-from nvcodec.encode.hybrid.coarse import small_luma
 from nvcodec.encode.hybrid.contexts import Prices, make_prices
-from nvcodec.encode.hybrid.plan import MAP_BLOCK, QuantiserMap
+from nvcodec.encode.hybrid.lookahead import analyse
+from nvcodec.encode.hybrid.pictures import Source
+from nvcodec.encode.hybrid.quantisers import QuantiserMap, quantiser_maps
 from nvcodec.model.canvas.plane import ROOT, Canvas, schedule
 from nvcodec.model.canvas.reconstruct import reconstruct
 from nvcodec.picture import Plane, Planes
@@ -58,20 +58,6 @@ class Substreams:
 def default_prices(canvas_set: int) -> Prices:
     """What a canvas of a set costs at the beginning of a group."""
     return make_prices(default_motion_contexts(), default_content_contexts(), canvas_set)
-
-
-def prepare(planes: Planes, size: tuple[int, int]) -> Source:
-    """A picture for coding: its planes at the coded size, where edges are repeated."""
-    width, height = size
-
-    def padded(plane: Plane, rows: int, columns: int) -> Plane:
-        missing = (0, rows - plane.shape[0]), (0, columns - plane.shape[1])
-        return np.pad(plane, missing, mode="edge") if any(map(any, missing)) else plane
-
-    luma, cb, cr = planes
-    luma = padded(luma, height, width)
-    chroma = height // 2, width // 2
-    return Source((luma, padded(cb, *chroma), padded(cr, *chroma)), small_luma(luma))
 
 
 def code_substreams(canvases: Sequence[CodedCanvas], size: tuple[int, int]) -> Substreams:
@@ -141,19 +127,20 @@ def compile_kernels(settings: CanvasSettings) -> None:
     tiny = replace(settings, width=ROOT, height=ROOT)
     size = ROOT, ROOT
     noise = np.random.default_rng(0).integers(0, 256, size, np.uint8)
-    source = prepare((noise, noise[::2, ::2].copy(), noise[1::2, 1::2].copy()), size)
-    quantisers = np.full((ROOT // MAP_BLOCK, ROOT // MAP_BLOCK), 30, np.uint8)
+    source = Source.of((noise, noise[::2, ::2].copy(), noise[1::2, 1::2].copy()), *size)
+    (quantisers,) = quantiser_maps(30, [analyse([source], None)])
     key = code_key_canvas(tiny, source, quantisers)
     decode_group(tiny, code_substreams([key], size), [key.canvas], None)
-    before = Reference.of(key.canvas, source)
+    before = Reference.of(key.canvas)
     for frames in (2, 1):
+        analysis = analyse([source] * frames, source)
         references = {-1: before}
         canvases = []
-        for step in schedule(frames, key=False):
+        for step, coarse in zip(schedule(frames, key=False), analysis.coarse, strict=True):
             used = [references[frame] for frame in (step.a, step.b) if frame is not None]
             prices = default_prices(step.set)
-            canvas = code_inter(tiny, source, step, frames, used, quantisers, prices)
-            references[step.frame] = Reference.of(canvas.canvas, source)
+            canvas = code_inter(tiny, source, step, frames, used, coarse, quantisers, prices)
+            references[step.frame] = Reference.of(canvas.canvas)
             canvases.append(canvas)
         coded = code_substreams(canvases, size)
         decode_group(tiny, coded, [canvas.canvas for canvas in canvases], before.canvas)

@@ -68,9 +68,7 @@ def intra_costs(costs: Bits, canvas_set: int) -> IntraCosts:
             k = 2 * k + b
         rest.append(bits)
     chroma = [costs[162, 0]]
-    chroma += [
-        costs[162, 1] + costs[163, k >> 1] + costs[164 + (k >> 1), k & 1] for k in range(4)
-    ]
+    chroma += [costs[162, 1] + costs[163, k >> 1] + costs[164 + (k >> 1), k & 1] for k in range(4)]
     return IntraCosts(
         costs[9 * canvas_set : 9 * canvas_set + 9].reshape(3, 3, 2).copy(),
         costs[27].copy(),
@@ -225,14 +223,39 @@ def _add(pool, q, plane, t):
     unit = pool.units[pool.counts[0] - 1]
     log2n = _log2(unit[3])
     add_unit(
-        pool.levels, unit[4], unit[4] + unit[5], log2n, q, t.coefficients, t.sums, plane, unit[2],
+        pool.levels,
+        unit[4],
+        unit[4] + unit[5],
+        log2n,
+        q,
+        t.coefficients,
+        t.sums,
+        plane,
+        unit[2],
         unit[1],
     )
 
 
 @numba.njit(nogil=True, cache=True)
-def _luma_block(i, r, mode_costs, y, x, n, price, satd_price, step, q, luma_bits0, luma_bits1,
-                tries, s, t, pool, chosen):
+def _luma_block(
+    i,
+    r,
+    mode_costs,
+    y,
+    x,
+    n,
+    price,
+    satd_price,
+    step,
+    q,
+    luma_bits0,
+    luma_bits1,
+    tries,
+    s,
+    t,
+    pool,
+    chosen,
+):
     """Choose the mode and levels of a luma block, reconstruct it and append its unit.
 
     chosen[0] becomes the mode, chosen[1] whether there is a unit. Returns cost with the flag's
@@ -253,7 +276,9 @@ def _luma_block(i, r, mode_costs, y, x, n, price, satd_price, step, q, luma_bits
             t.costs[mode] = 1e18
             continue
         _predict(mode, n, t)
-        cost = _satd4(i.source0, y, x, t.block) if n == 4 else satd(source, at, width, flat, 0, 32, n)
+        cost = (
+            _satd4(i.source0, y, x, t.block) if n == 4 else satd(source, at, width, flat, 0, 32, n)
+        )
         t.costs[mode] = cost + satd_price * _mode_bits(mode_costs, listed, mode)
     order = np.argsort(t.costs)
     for k in range(3):
@@ -262,7 +287,8 @@ def _luma_block(i, r, mode_costs, y, x, n, price, satd_price, step, q, luma_bits
             if centre > 1 and 2 < mode < _MODES and t.costs[mode] > 1e17:
                 _predict(mode, n, t)
                 cost = (
-                    _satd4(i.source0, y, x, t.block) if n == 4
+                    _satd4(i.source0, y, x, t.block)
+                    if n == 4
                     else satd(source, at, width, flat, 0, 32, n)
                 )
                 t.costs[mode] = cost + satd_price * _mode_bits(mode_costs, listed, mode)
@@ -306,8 +332,9 @@ def _luma_block(i, r, mode_costs, y, x, n, price, satd_price, step, q, luma_bits
 
 
 @numba.njit(nogil=True, cache=True)
-def _chroma_blocks(i, r, mode_costs, y, x, n, luma_mode, price, chroma_step, chroma_q, size,
-                   s, t, pool, chosen):
+def _chroma_blocks(
+    i, r, mode_costs, y, x, n, luma_mode, price, chroma_step, chroma_q, size, s, t, pool, chosen
+):
     """Choose the chroma mode and levels of a leaf; chosen[0] is the mode, chosen[1] whether there
     is a unit of Cb or Cr. Returns the cost.
     """
@@ -335,7 +362,16 @@ def _chroma_blocks(i, r, mode_costs, y, x, n, luma_mode, price, chroma_step, chr
             else:
                 _load(i.source2, y, x, n, t.block, s.residual)
             cost, count, energy = transform_unit(
-                s.residual, 0, 0, n, log2n, chroma_step, weight, c.chroma_units, r.least, s,
+                s.residual,
+                0,
+                0,
+                n,
+                log2n,
+                chroma_step,
+                weight,
+                c.chroma_units,
+                r.least,
+                s,
                 s.chroma[plane],
             )
             if plane == 0:
@@ -385,6 +421,9 @@ def decide_intra_leaf(i, r, mode_costs, y, x, n, four, satd_weight, tries, s, t,
     step = r.steps[q]
     price = r.weight * step * step
     size = _log2(n) - 3
+    y = int(y)
+    x = int(x)
+    n = int(n)
     leaf[:] = 0
     leaf[X] = x
     leaf[Y] = y
@@ -400,22 +439,65 @@ def decide_intra_leaf(i, r, mode_costs, y, x, n, four, satd_weight, tries, s, t,
     if four:
         for k in range(4):
             total += _luma_block(
-                i, r, mode_costs, y + 4 * (k >> 1), x + 4 * (k & 1), 4, price,
-                satd_weight * step, step, q, flag0, flag1, tries, s, t, pool, chosen,
+                i,
+                r,
+                mode_costs,
+                y + 4 * (k >> 1),
+                x + 4 * (k & 1),
+                4,
+                price,
+                satd_weight * step,
+                step,
+                q,
+                flag0,
+                flag1,
+                tries,
+                s,
+                t,
+                pool,
+                chosen,
             )
             leaf[MODE + k] = chosen[0]
             coded |= chosen[1]
     else:
         total += _luma_block(
-            i, r, mode_costs, y, x, n, price, satd_weight * step, step, q, flag0, flag1, tries,
-            s, t, pool, chosen,
+            i,
+            r,
+            mode_costs,
+            y,
+            x,
+            n,
+            price,
+            satd_weight * step,
+            step,
+            q,
+            flag0,
+            flag1,
+            tries,
+            s,
+            t,
+            pool,
+            chosen,
         )
         for k in range(4):
             leaf[MODE + k] = chosen[0]
         coded |= chosen[1]
     total += _chroma_blocks(
-        i, r, mode_costs, y >> 1, x >> 1, n >> 1, leaf[MODE], price,
-        r.steps[chroma_q], chroma_q, size, s, t, pool, chosen,
+        i,
+        r,
+        mode_costs,
+        y >> 1,
+        x >> 1,
+        n >> 1,
+        leaf[MODE],
+        price,
+        r.steps[chroma_q],
+        chroma_q,
+        size,
+        s,
+        t,
+        pool,
+        chosen,
     )
     leaf[CHROMA] = chosen[0]
     leaf[CODED] = coded | chosen[1]
@@ -555,7 +637,29 @@ def search_intra(i, r, mode_costs, satd_weight, tries, s, t, pool, leaves, count
     total = 0.0
     for y in range(0, i.source0.shape[0], 64):
         for x in range(0, i.source0.shape[1], 64):
-            total += _root(
-                i, r, mode_costs, y, x, satd_weight, tries, s, t, pool, leaves, count
+            total += _root(i, r, mode_costs, y, x, satd_weight, tries, s, t, pool, leaves, count)
+    return total
+
+
+@numba.njit(nogil=True, cache=True)
+def decide_intra_leaves(i, r, mode_costs, satd_weight, tries, s, t, pool, leaves):
+    """Decide and reconstruct the intra leaves of an inter canvas, whose others are."""
+    total = 0.0
+    for k in range(leaves.shape[0]):
+        if leaves[k, INTRA]:
+            total += decide_intra_leaf(
+                i,
+                r,
+                mode_costs,
+                leaves[k, Y],
+                leaves[k, X],
+                leaves[k, SIZE],
+                0,
+                satd_weight,
+                tries,
+                s,
+                t,
+                pool,
+                leaves[k],
             )
     return total

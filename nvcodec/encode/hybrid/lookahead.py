@@ -8,27 +8,25 @@ temporal models of classical encoders.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
+from nvcodec.encode.hybrid.coarse import coarse_motion
+from nvcodec.encode.hybrid.pictures import LOOKAHEAD_MARGIN, Source
 from nvcodec.encode.hybrid.tiles import sad, satd, satd_mean
+from nvcodec.model.canvas.plane import Step, schedule
 
-_MARGIN = 64
+_MARGIN = LOOKAHEAD_MARGIN
 _BLOCK = 8
+_COARSE_COST = 8
 
 Costs = npt.NDArray[np.float32]
 """(rows, columns) of 16 x 16 luma blocks: SATD at half size."""
-
-
-def half_luma(luma: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Luma of the coded size at half of it, rounded up to whole blocks, with a margin."""
-    height, width = luma.shape
-    padded = np.pad(luma, ((0, -height % 16), (0, -width % 16)), mode="edge").astype(np.uint16)
-    total = padded[::2, ::2] + padded[1::2, ::2] + padded[::2, 1::2] + padded[1::2, 1::2]
-    return np.pad(((total + 2) >> 2).astype(np.uint8), _MARGIN, mode="edge")
 
 
 class Inheritance(NamedTuple):
@@ -72,8 +70,9 @@ def _intra_costs(plane, stride, rows, columns, out):
 
 
 @numba.njit(nogil=True, cache=True)
-def _inter_costs(plane, first, second, both, stride, rows, columns, coarse, intra, inter, vectors,
-                 used):
+def _inter_costs(
+    plane, first, second, both, stride, rows, columns, coarse, intra, inter, vectors, used
+):
     height = plane.size // stride
     references = 2 if both else 1
     places = np.zeros(2, np.int64)
@@ -98,8 +97,14 @@ def _inter_costs(plane, first, second, both, stride, rows, columns, coarse, intr
                     for dy in range(-2, 3):
                         for dx in range(-2, 3):
                             cost = sad(
-                                plane, at, stride, reference, at + (vy + dy) * stride + vx + dx,
-                                stride, 8, 1 << 40,
+                                plane,
+                                at,
+                                stride,
+                                reference,
+                                at + (vy + dy) * stride + vx + dx,
+                                stride,
+                                8,
+                                1 << 40,
                             )
                             if cost < best:
                                 best = cost
@@ -130,7 +135,7 @@ def inherit(
     references: list[npt.NDArray[np.uint8]],
     coarse: npt.NDArray[np.int16],
 ) -> Inheritance:
-    """How a picture depends on up to two others; all from `half_luma`, `coarse` as in Search."""
+    """How a picture depends on up to two others; all half luma, `coarse` as in Search."""
     rows = (half.shape[0] - 2 * _MARGIN) // _BLOCK
     columns = (half.shape[1] - 2 * _MARGIN) // _BLOCK
     stride = half.shape[1]
@@ -146,9 +151,7 @@ def inherit(
         found.inter[:] = found.intra
         return found
     flat = [reference.reshape(-1) for reference in references]
-    _inter_costs(
-        plane, flat[0], flat[-1], len(flat) == 2, stride, rows, columns, coarse, *found
-    )
+    _inter_costs(plane, flat[0], flat[-1], len(flat) == 2, stride, rows, columns, coarse, *found)
     return found
 
 
@@ -182,3 +185,78 @@ def hand_on(intra, inter, vectors, used, own, first, second):
                             first[yy, xx] += total * share
                         else:
                             second[yy, xx] += total * share
+
+
+@dataclass(frozen=True, eq=False)
+class GroupAnalysis:
+    """How the pictures of a group depend on each other, by canvases in coding order.
+
+    `coarse` are the coarse fields of each canvas's references, as Search takes them.
+    """
+
+    steps: list[Step]
+    inheritance: list[Inheritance]
+    coarse: list[npt.NDArray[np.int16]]
+
+    @property
+    def key(self) -> bool:
+        """Whether it is a key group."""
+        return self.steps[0].set == 0
+
+
+def analyse(sources: Sequence[Source], before: Source | None) -> GroupAnalysis:
+    """Analyse the pictures of a group; `before` is the last one of the group before, or None for
+    a key group.
+    """
+    pictures = {-1: before, **dict(enumerate(sources))}
+    steps = schedule(len(sources), before is None)
+    inheritance, fields = [], []
+    for step in steps:
+        source = sources[step.frame]
+        references = []
+        for frame in (step.a, step.b):
+            if frame is not None:
+                reference = pictures[frame]
+                assert reference is not None
+                references.append(reference)
+        coarse = [coarse_motion(source.small, r.small, _COARSE_COST) for r in references]
+        field = np.stack(coarse) if coarse else np.zeros((0, 0, 0, 2), np.int16)
+        inheritance.append(inherit(source.half, [r.half for r in references], field))
+        fields.append(field)
+    return GroupAnalysis(steps, inheritance, fields)
+
+
+def error_weights(window: Sequence[GroupAnalysis]) -> list[Costs]:
+    """How much an error in each 32 x 32 block of the canvases of `window[0]` matters, at least 1.
+
+    The window holds the groups that follow too; those from the next key group on do not count.
+    """
+    count = 1
+    while count < len(window) and not window[count].key:
+        count += 1
+    shape = window[0].inheritance[0].intra.shape
+    later = np.zeros(shape, np.float32)
+    own: dict[int, Costs] = {}
+    for group in reversed(window[:count]):
+        frames = len(group.steps)
+        own = {frame: np.zeros(shape, np.float32) for frame in range(-1, frames)}
+        own[frames - 1] += later
+        for step, found in zip(reversed(group.steps), reversed(group.inheritance), strict=True):
+            if step.a is None:
+                continue
+            first = own[step.a]
+            second = first if step.b is None else own[step.b]
+            hand_on(*found, own[step.frame], first, second)
+        later = own[-1]
+    weights = []
+    for step, found in zip(window[0].steps, window[0].inheritance, strict=True):
+        inherited, intra = (_by_map(costs) for costs in (own[step.frame], found.intra))
+        weights.append(1 + inherited / (intra + 1))
+    return weights
+
+
+def _by_map(costs: Costs) -> Costs:
+    """Sums over blocks of 32 x 32 luma samples."""
+    rows, columns = costs.shape
+    padded = np.pad(costs, ((0, rows % 2), (0, columns % 2)))
+    return padded[::2, ::2] + padded[1::2, ::2] + padded[::2, 1::2] + padded[1::2, 1::2]

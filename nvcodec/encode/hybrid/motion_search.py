@@ -28,7 +28,9 @@ from nvcodec.coding.leaves import (
 )
 from nvcodec.encode.hybrid.costs import Bits
 from nvcodec.encode.hybrid.phases import MARGIN
+from nvcodec.encode.hybrid.residual import Residuals, Scratch, best_tree
 from nvcodec.encode.hybrid.tiles import sad, sad_mean, satd, satd_mean
+from nvcodec.model.canvas.intra import intra_predict, intra_references, intra_smooth, is_smoothed
 from nvcodec.model.canvas.motion import merge_list, predicted_vector
 
 _FAR = 1 << 40
@@ -82,7 +84,9 @@ class Search(NamedTuple):
 
     `current` is flat u8 of the coded luma; `phases0` and `phases1` are flat (phases.Phases), the
     same for a chain canvas; `coarse` is (2, rows, columns, 2) int16; `temporal` the temporal
-    candidates (spec 8.2), int16 (2, rows, columns, 2), or none. `weight` is SATD per bit.
+    candidates (spec 8.2), int16 (2, rows, columns, 2), or none. `satd_weight` is SATD per bit in
+    quantiser steps. `residuals` and `scratch` are for trials of what predictions leave over; with
+    `trial` they decide, without it SATD does.
     """
 
     current: npt.NDArray[np.uint8]
@@ -94,9 +98,17 @@ class Search(NamedTuple):
     temporal: npt.NDArray[np.int16]
     interior: bool
     costs: MotionCosts
-    weight: float
+    residuals: Residuals
+    scratch: Scratch
+    edges: npt.NDArray[np.int32]
+    line: npt.NDArray[np.int32]
+    block: npt.NDArray[np.uint8]
+    known: npt.NDArray[np.uint8]
+    satd_weight: float
     refinements: int
     smallest: int
+    trial: bool
+    intra: bool
 
 
 class Found(NamedTuple):
@@ -164,7 +176,7 @@ def block_satd(s, direction, v0y, v0x, v1y, v1x, y, x, n):
 
 
 @numba.njit(nogil=True, cache=True)
-def _refine(s, r, starts, count, py, px, y, x, n, first_step):
+def _refine(s, weight, r, starts, count, py, px, y, x, n, first_step):
     """The best vector to reference r near one of the starts, by SAD and rate."""
     phases = s.phases0 if r == 0 else s.phases1
     at = y * s.width + x
@@ -178,7 +190,7 @@ def _refine(s, r, starts, count, py, px, y, x, n, first_step):
         place = _place(s, vy, vx, y, x, n)
         if place < 0:
             continue
-        price = s.weight * _vector_bits(s, vy - py, vx - px)
+        price = weight * _vector_bits(s, vy - py, vx - px)
         cost = price + sad(s.current, at, s.width, phases, place, row, n, best - price)
         if cost < best:
             best = cost
@@ -199,7 +211,7 @@ def _refine(s, r, starts, count, py, px, y, x, n, first_step):
                 place = _place(s, vy, vx, y, x, n)
                 if place < 0:
                     continue
-                price = s.weight * _vector_bits(s, vy - py, vx - px)
+                price = weight * _vector_bits(s, vy - py, vx - px)
                 if price >= best:
                     continue
                 cost = price + sad(s.current, at, s.width, phases, place, row, n, best - price)
@@ -213,7 +225,7 @@ def _refine(s, r, starts, count, py, px, y, x, n, first_step):
 
 
 @numba.njit(nogil=True, cache=True)
-def _refine_both(s, v, p, y, x, n):
+def _refine_both(s, weight, v, p, y, x, n):
     """Move both vectors of v (2, 2) in turn, by SAD of the mean and rate."""
     at = y * s.width + x
     row = s.width + 2 * MARGIN
@@ -223,7 +235,7 @@ def _refine_both(s, v, p, y, x, n):
         return
     bits0 = _vector_bits(s, v[0, 0] - p[0, 0], v[0, 1] - p[0, 1])
     bits1 = _vector_bits(s, v[1, 0] - p[1, 0], v[1, 1] - p[1, 1])
-    best = s.weight * (bits0 + bits1) + sad_mean(
+    best = weight * (bits0 + bits1) + sad_mean(
         s.current, at, s.width, s.phases0, a, s.phases1, b, row, n, _FAR
     )
     for turn in range(s.refinements):
@@ -240,17 +252,33 @@ def _refine_both(s, v, p, y, x, n):
                 if place < 0:
                     continue
                 bits = _vector_bits(s, vy - p[r, 0], vx - p[r, 1])
-                price = s.weight * (bits + other_bits)
+                price = weight * (bits + other_bits)
                 if price >= best:
                     continue
                 if r == 0:
                     cost = price + sad_mean(
-                        s.current, at, s.width, s.phases0, place, s.phases1, b, row, n,
+                        s.current,
+                        at,
+                        s.width,
+                        s.phases0,
+                        place,
+                        s.phases1,
+                        b,
+                        row,
+                        n,
                         best - price,
                     )
                 else:
                     cost = price + sad_mean(
-                        s.current, at, s.width, s.phases0, a, s.phases1, place, row, n,
+                        s.current,
+                        at,
+                        s.width,
+                        s.phases0,
+                        a,
+                        s.phases1,
+                        place,
+                        row,
+                        n,
                         best - price,
                     )
                 if cost < best:
@@ -271,12 +299,107 @@ def _refine_both(s, v, p, y, x, n):
 
 
 @numba.njit(nogil=True, cache=True)
+def _set_choice(choice, merge, index, direction, v0y, v0x, v1y, v1x):
+    choice[0] = merge
+    choice[1] = index
+    choice[2] = direction
+    choice[3] = v0y
+    choice[4] = v0x
+    choice[5] = v1y
+    choice[6] = v1x
+    for c in range(7, 11):
+        choice[c] = 0
+
+
+@numba.njit(nogil=True, cache=True)
+def _load_prediction(s, choice, y, x, n):
+    """s.scratch.residual[:n, :n] = luma minus its prediction by a choice."""
+    row = s.width + 2 * MARGIN
+    residual = s.scratch.residual
+    direction = choice[2]
+    a = _place(s, choice[3], choice[4], y, x, n) if direction & 1 else 0
+    b = _place(s, choice[5], choice[6], y, x, n) if direction & 2 else 0
+    at = y * s.width + x
+    for i in range(n):
+        for j in range(n):
+            if direction == 3:
+                p = (np.int32(s.phases0[a + j]) + np.int32(s.phases1[b + j]) + 1) >> 1
+            elif direction == 1:
+                p = np.int32(s.phases0[a + j])
+            else:
+                p = np.int32(s.phases1[b + j])
+            residual[i, j] = np.float32(np.int32(s.current[at + j]) - p)
+        a += row
+        b += row
+        at += s.width
+
+
+@numba.njit(nogil=True, cache=True)
+def _trial(s, choice, bits, y, x, n, size):
+    """Squared error and price of a choice, with the luma units that are best for it."""
+    r = s.residuals
+    c = r.costs
+    step = r.steps[r.q[y >> 5, x >> 5]]
+    price = r.weight * step * step
+    m = min(n, 32)
+    log2m = 3 + min(size, 2)
+    coded = price * c.coded[size, choice[0], 1, 1]
+    nothing = price * c.coded[size, choice[0], 1, 0]
+    for node in range((n // m) * (n // m)):
+        _load_prediction(s, choice, y + 32 * (node >> 1), x + 32 * (node & 1), m)
+        luma, count = best_tree(c, r, s.scratch, step, price, log2m)
+        energy = s.scratch.tree_cost[log2m - 2, 0]
+        nothing += energy
+        coded += min(luma, energy) if count > 0 else energy
+    return price * bits + min(coded, nothing)
+
+
+@numba.njit(nogil=True, cache=True)
+def _trial_intra(s, y, x, n, size, best_satd):
+    """Squared error and price of the best intra prediction, from source samples around the block;
+    a huge number when its SATD is no better than `best_satd`.
+    """
+    r = s.residuals
+    c = r.costs
+    step = r.steps[r.q[y >> 5, x >> 5]]
+    price = r.weight * step * step
+    plane = s.current.reshape(s.height, s.width)
+    intra_references(plane, s.known, False, y, x, n, s.edges[0])
+    intra_smooth(s.edges[0], n, s.edges[1])
+    flat = s.block.reshape(-1)
+    at = y * s.width + x
+    least = 1 << 40
+    mode = 0
+    for k in range(11):
+        candidate = (0, 1, 10, 26, 2, 6, 14, 18, 22, 30, 34)[k]
+        edge = s.edges[1 if is_smoothed(candidate, n) else 0]
+        intra_predict(candidate, n, False, edge, s.line, s.block)
+        cost = satd(s.current, at, s.width, flat, 0, 32, n)
+        if cost < least:
+            least = cost
+            mode = candidate
+    if least >= best_satd:
+        return 1e18
+    intra_predict(mode, n, False, s.edges[1 if is_smoothed(mode, n) else 0], s.line, s.block)
+    for i in range(n):
+        for j in range(n):
+            s.scratch.residual[i, j] = np.float32(plane[y + i, x + j]) - np.float32(s.block[i, j])
+    luma, count = best_tree(c, r, s.scratch, step, price, 3 + size)
+    energy = s.scratch.tree_cost[1 + size, 0]
+    cost = min(luma, energy) if count > 0 else energy
+    # What the decoder has around the block is not as good as the source, and modes take bits.
+    return 1.05 * cost + price * (s.costs.intra[0, 1] + 10.0)
+
+
+@numba.njit(nogil=True, cache=True)
 def _evaluate(s, f, y, x, n, size, parent, choice):
     """The best way to predict a leaf: its cost, and in `choice` its columns.
 
-    `choice` is int64 (11,): merge, index, direction, v0y, v0x, v1y, v1x, and the four coded
-    differences. `parent` is that of the block around it.
+    `choice` is int64 (11,): merge, index, direction (0 for intra), v0y, v0x, v1y, v1x, and the four
+    coded differences. `parent` is that of the block around it. The cost is in squared samples with
+    s.trial, else in SATD.
     """
+    weight = s.satd_weight * s.residuals.steps[s.residuals.q[y >> 5, x >> 5]]
     merges = np.empty((5, 5), np.int64)
     row = y >> 3
     column = x >> 3
@@ -290,107 +413,153 @@ def _evaluate(s, f, y, x, n, size, parent, choice):
         beside += f.merged[row, column - 1]
     if row > 0:
         beside += f.merged[row - 1, column]
-    price = s.weight
-    merge_bits = s.costs.merge[size, beside, 1]
-    best = 1e18
+    merge_bits = s.costs.merge[size, beside, 1] + s.costs.intra[0, 0]
+    # The two best merges and the best choice with vectors of its own, by SATD.
+    merged = np.full(2, 1e18)
+    merged_index = np.zeros(2, np.int64)
     # What comes after the listed ones is the same zero motion.
     for k in range(min(5, listed + 1)):
         cost = block_satd(
             s, merges[k, 0], merges[k, 1], merges[k, 2], merges[k, 3], merges[k, 4], y, x, n
-        ) + price * (merge_bits + s.costs.index[k])
-        if cost < best:
-            best = cost
-            choice[0] = 1
-            choice[1] = k
-            choice[2] = merges[k, 0]
-            for c in range(4):
-                choice[3 + c] = merges[k, 1 + c]
-                choice[7 + c] = 0
+        ) + weight * (merge_bits + s.costs.index[k])
+        if cost < merged[0]:
+            merged[1] = merged[0]
+            merged_index[1] = merged_index[0]
+            merged[0] = cost
+            merged_index[0] = k
+        elif cost < merged[1]:
+            merged[1] = cost
+            merged_index[1] = k
+    k = merged_index[0]
+    _set_choice(choice, 1, k, merges[k, 0], merges[k, 1], merges[k, 2], merges[k, 3], merges[k, 4])
+    best = merged[0]
+    own = np.zeros(11, np.int64)
+    own_bits = 0.0
+    own_best = 1e18
     # A prediction that leaves next to nothing needs no vectors of its own.
-    if best < 0.25 * price * n * n / 64:
-        return best
-    explicit_bits = s.costs.merge[size, beside, 0]
-    predicted = np.empty((2, 2), np.int64)
-    starts = np.empty((12, 2), np.int64)
-    single = np.zeros((2, 2), np.int64)
-    references = 2 if s.interior else 1
-    middle_row = min(y + (n >> 1), s.height - 1)
-    middle_column = min(x + (n >> 1), s.width - 1)
-    for r in range(references):
-        py, px = predicted_vector(r, f.vectors, f.order, s.temporal, row, column, cells)
-        predicted[r, 0] = py
-        predicted[r, 1] = px
-        count = 0
-        for k in range(5):
-            starts[count, 0] = merges[k, 1 + 2 * r]
-            starts[count, 1] = merges[k, 2 + 2 * r]
+    if best >= 0.25 * weight * n * n / 64:
+        explicit_bits = s.costs.merge[size, beside, 0] + s.costs.intra[0, 0]
+        predicted = np.empty((2, 2), np.int64)
+        starts = np.empty((12, 2), np.int64)
+        single = np.zeros((2, 2), np.int64)
+        references = 2 if s.interior else 1
+        middle_row = min(y + (n >> 1), s.height - 1)
+        middle_column = min(x + (n >> 1), s.width - 1)
+        for r in range(references):
+            py, px = predicted_vector(r, f.vectors, f.order, s.temporal, row, column, cells)
+            predicted[r, 0] = py
+            predicted[r, 1] = px
+            count = 0
+            for k in range(5):
+                starts[count, 0] = merges[k, 1 + 2 * r]
+                starts[count, 1] = merges[k, 2 + 2 * r]
+                count += 1
+            starts[count, 0] = py
+            starts[count, 1] = px
             count += 1
-        starts[count, 0] = py
-        starts[count, 1] = px
-        count += 1
-        starts[count, 0] = parent[3 + 2 * r]
-        starts[count, 1] = parent[4 + 2 * r]
-        count += 1
-        starts[count, 0] = s.coarse[r, middle_row >> 4, middle_column >> 4, 0]
-        starts[count, 1] = s.coarse[r, middle_row >> 4, middle_column >> 4, 1]
-        count += 1
-        starts[count, 0] = 0
-        starts[count, 1] = 0
-        count += 1
-        vy, vx = _refine(s, r, starts, count, py, px, y, x, n, 8)
-        single[r, 0] = vy
-        single[r, 1] = vx
-        bits = explicit_bits + _vector_bits(s, vy - py, vx - px)
+            starts[count, 0] = parent[3 + 2 * r]
+            starts[count, 1] = parent[4 + 2 * r]
+            count += 1
+            starts[count, 0] = s.coarse[r, middle_row >> 4, middle_column >> 4, 0]
+            starts[count, 1] = s.coarse[r, middle_row >> 4, middle_column >> 4, 1]
+            count += 1
+            starts[count, 0] = 0
+            starts[count, 1] = 0
+            count += 1
+            vy, vx = _refine(s, weight, r, starts, count, py, px, y, x, n, 8)
+            single[r, 0] = vy
+            single[r, 1] = vx
+            bits = explicit_bits + _vector_bits(s, vy - py, vx - px)
+            if s.interior:
+                bits += s.costs.both[size, 0] + s.costs.second[r]
+            cost = block_satd(s, r + 1, vy, vx, vy, vx, y, x, n) + weight * bits
+            if cost < own_best:
+                own_best = cost
+                own_bits = bits
+                if r == 0:
+                    _set_choice(own, 0, 0, 1, vy, vx, -vy, -vx)
+                else:
+                    _set_choice(own, 0, 0, 2, -vy, -vx, vy, vx)
+                own[7 + 2 * r] = vy - py
+                own[8 + 2 * r] = vx - px
         if s.interior:
-            bits += s.costs.both[size, 0] + s.costs.second[r]
-        cost = block_satd(s, r + 1, vy, vx, vy, vx, y, x, n) + price * bits
-        if cost < best:
-            best = cost
-            choice[0] = 0
-            choice[1] = 0
-            choice[2] = r + 1
-            choice[3 + 2 * r] = vy
-            choice[4 + 2 * r] = vx
-            choice[5 - 2 * r] = -vy
-            choice[6 - 2 * r] = -vx
-            for c in range(4):
-                choice[7 + c] = 0
-            choice[7 + 2 * r] = vy - py
-            choice[8 + 2 * r] = vx - px
-    if s.interior:
-        v = np.empty((2, 2), np.int64)
-        # From both single vectors, and from the best merge that has both.
-        for start in range(2):
-            if start == 0:
-                v[:] = single
-            else:
-                chosen = -1
-                least = 1e18
-                for k in range(5):
-                    if merges[k, 0] == 3:
-                        cost = float(block_satd(
-                            s, 3, merges[k, 1], merges[k, 2], merges[k, 3], merges[k, 4], y, x, n
-                        ))
-                        if cost < least:
-                            least = cost
-                            chosen = k
-                if chosen < 0:
-                    break
-                for c in range(4):
-                    v[c >> 1, c & 1] = merges[chosen, 1 + c]
-            _refine_both(s, v, predicted, y, x, n)
-            bits = explicit_bits + s.costs.both[size, 1]
-            bits += _vector_bits(s, v[0, 0] - predicted[0, 0], v[0, 1] - predicted[0, 1])
-            bits += _vector_bits(s, v[1, 0] - predicted[1, 0], v[1, 1] - predicted[1, 1])
-            cost = block_satd(s, 3, v[0, 0], v[0, 1], v[1, 0], v[1, 1], y, x, n) + price * bits
+            v = np.empty((2, 2), np.int64)
+            # From both single vectors, and from the best merge that has both.
+            for start in range(2):
+                if start == 0:
+                    v[:] = single
+                else:
+                    chosen = -1
+                    least = 1e18
+                    for k in range(5):
+                        if merges[k, 0] == 3:
+                            cost = float(
+                                block_satd(
+                                    s,
+                                    3,
+                                    merges[k, 1],
+                                    merges[k, 2],
+                                    merges[k, 3],
+                                    merges[k, 4],
+                                    y,
+                                    x,
+                                    n,
+                                )
+                            )
+                            if cost < least:
+                                least = cost
+                                chosen = k
+                    if chosen < 0:
+                        break
+                    for c in range(4):
+                        v[c >> 1, c & 1] = merges[chosen, 1 + c]
+                _refine_both(s, weight, v, predicted, y, x, n)
+                bits = explicit_bits + s.costs.both[size, 1]
+                bits += _vector_bits(s, v[0, 0] - predicted[0, 0], v[0, 1] - predicted[0, 1])
+                bits += _vector_bits(s, v[1, 0] - predicted[1, 0], v[1, 1] - predicted[1, 1])
+                cost = block_satd(s, 3, v[0, 0], v[0, 1], v[1, 0], v[1, 1], y, x, n) + weight * bits
+                if cost < own_best:
+                    own_best = cost
+                    own_bits = bits
+                    _set_choice(own, 0, 0, 3, v[0, 0], v[0, 1], v[1, 0], v[1, 1])
+                    for c in range(4):
+                        own[7 + c] = v[c >> 1, c & 1] - predicted[c >> 1, c & 1]
+    if not s.trial:
+        if own_best < best:
+            choice[:] = own
+            best = own_best
+        return best
+    near = 1.25 * min(best, own_best) + weight * 4
+    best_satd = min(best, own_best)
+    best = 1e18
+    for k in range(2):
+        if merged[k] < near:
+            index = merged_index[k]
+            trial = np.zeros(11, np.int64)
+            _set_choice(
+                trial,
+                1,
+                index,
+                merges[index, 0],
+                merges[index, 1],
+                merges[index, 2],
+                merges[index, 3],
+                merges[index, 4],
+            )
+            cost = _trial(s, trial, merge_bits + s.costs.index[index], y, x, n, size)
             if cost < best:
                 best = cost
-                choice[0] = 0
-                choice[1] = 0
-                choice[2] = 3
-                for c in range(4):
-                    choice[3 + c] = v[c >> 1, c & 1]
-                    choice[7 + c] = v[c >> 1, c & 1] - predicted[c >> 1, c & 1]
+                choice[:] = trial
+    if own_best < near:
+        cost = _trial(s, own, own_bits, y, x, n, size)
+        if cost < best:
+            best = cost
+            choice[:] = own
+    if s.intra and n < 64 and best_satd > 8 * weight * n * n / 64:
+        cost = _trial_intra(s, y, x, n, size, best_satd)
+        if cost < best:
+            best = cost
+            _set_choice(choice, 0, 0, 0, 0, 0, 0, 0)
     return best
 
 
@@ -400,7 +569,7 @@ def _put(f, y, x, n, choice):
     for row in range(y >> 3, (y + n) >> 3):
         for column in range(x >> 3, (x + n) >> 3):
             f.direction[row, column] = choice[2]
-            f.order[row, column] = 1
+            f.order[row, column] = 1 if choice[2] else 0
             f.size[row, column] = n
             f.merged[row, column] = choice[0]
             for c in range(4):
@@ -410,6 +579,7 @@ def _put(f, y, x, n, choice):
     leaf[X] = x
     leaf[Y] = y
     leaf[SIZE] = n
+    leaf[INTRA] = 0 if choice[2] else 1
     leaf[MERGE] = choice[0]
     leaf[INDEX] = choice[1]
     leaf[DIRECTION] = 0 if choice[0] else choice[2]
@@ -439,6 +609,10 @@ def _root(s, f, root_y, root_x):
         n = 8 << k
         inside = y[k] + n <= s.height and x[k] + n <= s.width
         if child[k] < 0:
+            step = s.residuals.steps[s.residuals.q[y[k] >> 5, x[k] >> 5]]
+            price = s.satd_weight * step
+            if s.trial:
+                price = s.residuals.weight * step * step
             start[k] = f.count[0]
             alone[k] = 1e18
             total[k] = 0.0
@@ -452,9 +626,9 @@ def _root(s, f, root_y, root_x):
                         smaller += 1
                     if y[k] > 0 and f.size[(y[k] >> 3) - 1, x[k] >> 3] < n:
                         smaller += 1
-                    alone[k] += s.weight * s.costs.split[k - 1, smaller, 0]
-                    total[k] = s.weight * s.costs.split[k - 1, smaller, 1]
-            least = 0.6 * s.weight * n * n / 64
+                    alone[k] += price * s.costs.split[k - 1, smaller, 0]
+                    total[k] = price * s.costs.split[k - 1, smaller, 1]
+            least = (0.15 if s.trial else 0.6) * price * n * n / 64
             if k > 0 and (not inside or (n > s.smallest and alone[k] > least)):
                 child[k] = 0
         half = n >> 1
@@ -485,7 +659,7 @@ def _root(s, f, root_y, root_x):
 
 @numba.njit(nogil=True, cache=True)
 def search_motion(s, f):
-    """Decide all leaves of a canvas; none of them is intra."""
+    """Decide all leaves of a canvas, of intra ones only that they are."""
     for y in range(0, s.height, 64):
         for x in range(0, s.width, 64):
             _root(s, f, y, x)

@@ -34,9 +34,13 @@ def _across(padded, fx, out):
         line = padded[y]
         for x in range(columns):
             out[y, x] = np.int32(
-                t0 * np.int32(line[x]) + t1 * np.int32(line[x + 1]) + t2 * np.int32(line[x + 2])
-                + t3 * np.int32(line[x + 3]) + t4 * np.int32(line[x + 4])
-                + t5 * np.int32(line[x + 5]) + t6 * np.int32(line[x + 6])
+                t0 * np.int32(line[x])
+                + t1 * np.int32(line[x + 1])
+                + t2 * np.int32(line[x + 2])
+                + t3 * np.int32(line[x + 3])
+                + t4 * np.int32(line[x + 4])
+                + t5 * np.int32(line[x + 5])
+                + t6 * np.int32(line[x + 6])
                 + t7 * np.int32(line[x + 7])
             )
 
@@ -47,13 +51,20 @@ def _down(first, fy, out):
     t0, t1, t2, t3, t4, t5, t6, t7 = _TAPS[fy]
     for y in range(rows):
         for x in range(columns):
-            total = np.int32(
-                t0 * np.int32(first[y, x]) + t1 * np.int32(first[y + 1, x])
-                + t2 * np.int32(first[y + 2, x]) + t3 * np.int32(first[y + 3, x])
-                + t4 * np.int32(first[y + 4, x]) + t5 * np.int32(first[y + 5, x])
-                + t6 * np.int32(first[y + 6, x]) + t7 * np.int32(first[y + 7, x])
-                + 2048
-            ) >> 12
+            total = (
+                np.int32(
+                    t0 * np.int32(first[y, x])
+                    + t1 * np.int32(first[y + 1, x])
+                    + t2 * np.int32(first[y + 2, x])
+                    + t3 * np.int32(first[y + 3, x])
+                    + t4 * np.int32(first[y + 4, x])
+                    + t5 * np.int32(first[y + 5, x])
+                    + t6 * np.int32(first[y + 6, x])
+                    + t7 * np.int32(first[y + 7, x])
+                    + 2048
+                )
+                >> 12
+            )
             out[y, x] = min(max(total, 0), 255)
 
 

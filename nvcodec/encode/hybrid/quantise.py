@@ -87,8 +87,11 @@ def quantise(coefficients, n, log2n, weight, costs, least, magnitudes, scratch, 
             x = position & (n - 1)
             at = y * STRIDE + x
             t = (
-                magnitudes[at + 1] + magnitudes[at + 2] + magnitudes[at + STRIDE]
-                + magnitudes[at + 2 * STRIDE] + magnitudes[at + STRIDE + 1]
+                magnitudes[at + 1]
+                + magnitudes[at + 2]
+                + magnitudes[at + STRIDE]
+                + magnitudes[at + 2 * STRIDE]
+                + magnitudes[at + STRIDE + 1]
             )
             place = PLACE[x + y]
             value = abs(coefficients[position])

@@ -1,19 +1,39 @@
-"""Quality to quantiser indices: how coarse each kind of canvas is."""
+"""Quality to quantiser indices: how coarse each block of a canvas is.
+
+A block whose error nothing inherits gets crf + BASE. Where later canvases inherit it, an error
+weighs more (lookahead.error_weights), and the index falls with the logarithm of its weight.
+"""
 
 from __future__ import annotations
 
-from nvcodec.model.canvas.plane import Step
+from collections.abc import Sequence
 
-KEY = -2
-CHAIN = 0
-INTERIOR = (3, 4, 5, 6)
-"""What is added to crf for an interior canvas by depth, from 1 on; the last one is for the rest."""
+import numpy as np
+import numpy.typing as npt
+
+from nvcodec.encode.hybrid.lookahead import GroupAnalysis, error_weights
+
+AHEAD = 4
+"""Groups after one that its maps look at."""
+
+BASE = 6.0
+"""What is added to crf where nothing depends on a block."""
+
+STRENGTH = 2.0
+"""What each doubling of an error's weight takes off; 3 would suit errors inherited in full."""
 
 LAST = 63
 
+QuantiserMap = npt.NDArray[np.uint8]
+"""Quantiser indices (spec 8.6) of blocks of 32 x 32 luma samples, row by row."""
 
-def quantiser(crf: float, step: Step) -> int:
-    """The quantiser index (spec 8.6) of the canvas of a step."""
-    offset = (KEY, CHAIN, INTERIOR[min(max(step.depth, 1), len(INTERIOR)) - 1])[step.set]
-    # Half is rounded up, not to even: equal steps of crf are equal steps of the index.
-    return min(LAST, max(0, int(crf + offset + 0.5)))
+
+def quantiser_maps(crf: float, window: Sequence[GroupAnalysis]) -> list[QuantiserMap]:
+    """The maps of the canvases of `window[0]` in coding order.
+
+    Up to AHEAD groups that follow come after it.
+    """
+    return [
+        np.clip(np.floor(crf + BASE - STRENGTH * np.log2(weights) + 0.5), 0, LAST).astype(np.uint8)
+        for weights in error_weights(window)
+    ]

@@ -154,14 +154,21 @@ def transform_unit(residual, y, x, n, log2n, step, weight, unit_costs, least, s,
         return energy, 0, energy
     forward(s.block, n, log2n, scale, s.product, s.coefficients)
     cost, count = quantise(
-        s.coefficients, n, log2n, np.float32(weight), unit_costs, np.float32(least), s.zeros,
-        s.positions, levels,
+        s.coefficients,
+        n,
+        log2n,
+        np.float32(weight),
+        unit_costs,
+        np.float32(least),
+        s.zeros,
+        s.positions,
+        levels,
     )
     return cost * step * step, count, energy
 
 
 @numba.njit(nogil=True, cache=True)
-def _tree(c, r, s, step, price, log2m):
+def best_tree(c, r, s, step, price, log2m):
     """Best transform tree of the luma node in s.residual: its cost with TREE bits, in squared
     samples, and the number of levels.
 
@@ -182,8 +189,17 @@ def _tree(c, r, s, step, price, log2m):
         if child[k] < 0:
             at = z[k] << (2 * k + 4)
             cost[k], count[k], energy[k] = transform_unit(
-                s.residual, Z_Y[z[k]] * n, Z_X[z[k]] * n, n, k + 2, step, r.weight, c.units,
-                r.least, s, s.levels[k, at:],
+                s.residual,
+                Z_Y[z[k]] * n,
+                Z_X[z[k]] * n,
+                n,
+                k + 2,
+                step,
+                r.weight,
+                c.units,
+                r.least,
+                s,
+                s.levels[k, at:],
             )
             s.tree_split[k, z[k]] = 0
             if k > 0:
@@ -225,15 +241,18 @@ def _emit(pool, s, plane_y, plane_x, log2m):
     while z < 1 << (2 * top):
         # The largest block that begins here; the one around it is split.
         k = Z_LOG[z] if z > 0 else top
-        while s.tree_split[k, z >> (2 * k)] and (
-            k == top or s.tree_count[k, z >> (2 * k)] > 0
-        ):
+        while s.tree_split[k, z >> (2 * k)] and (k == top or s.tree_count[k, z >> (2 * k)] > 0):
             k -= 1
         number = z >> (2 * k)
         if k == top or s.tree_count[k, number] > 0:
             n = 4 << k
             append_unit(
-                pool, 0, plane_x + n * Z_X[number], plane_y + n * Z_Y[number], n, k + 2,
+                pool,
+                0,
+                plane_x + n * Z_X[number],
+                plane_y + n * Z_Y[number],
+                n,
+                k + 2,
                 s.levels[k, number << (2 * k + 4) :],
             )
         z += 1 << (2 * k)
@@ -256,8 +275,9 @@ def _log2(n):
 
 
 @numba.njit(nogil=True, cache=True)
-def decide_inter_leaf(r, leaf, beside, source0, source1, source2, predicted0, predicted1,
-                      predicted2, s, pool):
+def decide_inter_leaf(
+    r, leaf, beside, source0, source1, source2, predicted0, predicted1, predicted2, s, pool
+):
     """Choose an inter leaf's units and append them; sets CODED, FIRST and UNITS.
 
     `beside` is the number of coded neighbours (spec 7.5). Returns the cost in squared samples.
@@ -283,7 +303,7 @@ def decide_inter_leaf(r, leaf, beside, source0, source1, source2, predicted0, pr
         ny = y + 32 * (node >> 1)
         nx = x + 32 * (node & 1)
         load_residual(source0, predicted0, ny, nx, m, s.residual)
-        luma, luma_count = _tree(c, r, s, step, price, log2m)
+        luma, luma_count = best_tree(c, r, s, step, price, log2m)
         empty_luma = s.tree_cost[log2m - 2, 0]
         chroma_cost = np.zeros(2)
         chroma_empty = np.zeros(2)
@@ -294,20 +314,39 @@ def decide_inter_leaf(r, leaf, beside, source0, source1, source2, predicted0, pr
             else:
                 load_residual(source2, predicted2, ny >> 1, nx >> 1, m >> 1, s.residual)
             cost, count, energy = transform_unit(
-                s.residual, 0, 0, m >> 1, log2m - 1, chroma_step, chroma_weight, c.chroma_units,
-                r.least, s, s.chroma[plane],
+                s.residual,
+                0,
+                0,
+                m >> 1,
+                log2m - 1,
+                chroma_step,
+                chroma_weight,
+                c.chroma_units,
+                r.least,
+                s,
+                s.chroma[plane],
             )
             chroma_cost[plane] = cost
             chroma_empty[plane] = energy
             chroma_count[plane] = count
-        cb = 1 if chroma_count[0] > 0 and (
-            chroma_cost[0] + price * c.cb[node_size, 1]
-            < chroma_empty[0] + price * c.cb[node_size, 0]
-        ) else 0
-        cr = 1 if chroma_count[1] > 0 and (
-            chroma_cost[1] + price * c.cr[node_size, cb, 1]
-            < chroma_empty[1] + price * c.cr[node_size, cb, 0]
-        ) else 0
+        cb = (
+            1
+            if chroma_count[0] > 0
+            and (
+                chroma_cost[0] + price * c.cb[node_size, 1]
+                < chroma_empty[0] + price * c.cb[node_size, 0]
+            )
+            else 0
+        )
+        cr = (
+            1
+            if chroma_count[1] > 0
+            and (
+                chroma_cost[1] + price * c.cr[node_size, cb, 1]
+                < chroma_empty[1] + price * c.cr[node_size, cb, 0]
+            )
+            else 0
+        )
         chroma = cb | cr
         must = n < 64 and chroma == 0
         luma_zero = empty_luma
@@ -341,8 +380,9 @@ def decide_inter_leaf(r, leaf, beside, source0, source1, source2, predicted0, pr
 
 
 @numba.njit(nogil=True, cache=True)
-def decide_inter_leaves(r, leaves, source0, source1, source2, predicted0, predicted1, predicted2,
-                        s, pool):
+def decide_inter_leaves(
+    r, leaves, source0, source1, source2, predicted0, predicted1, predicted2, s, pool
+):
     """Choose the units of all leaves that are not intra; returns their cost."""
     coded = np.zeros((source0.shape[0] >> 3, source0.shape[1] >> 3), np.uint8)
     total = 0.0
@@ -358,8 +398,17 @@ def decide_inter_leaves(r, leaves, source0, source1, source2, predicted0, predic
             if row > 0:
                 beside += coded[row - 1, column]
             total += decide_inter_leaf(
-                r, leaf, beside, source0, source1, source2, predicted0, predicted1, predicted2,
-                s, pool,
+                r,
+                leaf,
+                beside,
+                source0,
+                source1,
+                source2,
+                predicted0,
+                predicted1,
+                predicted2,
+                s,
+                pool,
             )
             mark = leaf[CODED]
         cells = leaf[SIZE] >> 3

@@ -115,14 +115,26 @@ def _make_tile(width: int, hadamard: bool, mean: bool) -> Callable[..., int]:
     if mean:
 
         def tile(
-            typingctx: Any, current: Any, at: Any, stride: Any, a: Any, a_at: Any, b: Any,
-            b_at: Any, reference_stride: Any,
+            typingctx: Any,
+            current: Any,
+            at: Any,
+            stride: Any,
+            a: Any,
+            a_at: Any,
+            b: Any,
+            b_at: Any,
+            reference_stride: Any,
         ) -> Any:
             return type_tile(typingctx, current, at, stride, a, a_at, b, b_at, reference_stride)
     else:
 
         def tile(
-            typingctx: Any, current: Any, at: Any, stride: Any, a: Any, a_at: Any,
+            typingctx: Any,
+            current: Any,
+            at: Any,
+            stride: Any,
+            a: Any,
+            a_at: Any,
             reference_stride: Any,
         ) -> Any:
             return type_tile(typingctx, current, at, stride, a, a_at, reference_stride)
@@ -145,8 +157,12 @@ def sad(current, at, stride, reference, reference_at, reference_stride, n, most)
     for y in range(0, n, 8):
         for x in range(0, n, 16):
             total += _sad16(
-                current, at + y * stride + x, stride,
-                reference, reference_at + y * reference_stride + x, reference_stride,
+                current,
+                at + y * stride + x,
+                stride,
+                reference,
+                reference_at + y * reference_stride + x,
+                reference_stride,
             )
         if total > most:
             break
@@ -163,7 +179,13 @@ def sad_mean(current, at, stride, a, a_at, b, b_at, reference_stride, n, most):
         for x in range(0, n, 16):
             step = y * reference_stride + x
             total += _sad16_mean(
-                current, at + y * stride + x, stride, a, a_at + step, b, b_at + step,
+                current,
+                at + y * stride + x,
+                stride,
+                a,
+                a_at + step,
+                b,
+                b_at + step,
                 reference_stride,
             )
         if total > most:
@@ -180,8 +202,12 @@ def satd(current, at, stride, reference, reference_at, reference_stride, n):
     for y in range(0, n, 8):
         for x in range(0, n, 16):
             total += _satd16(
-                current, at + y * stride + x, stride,
-                reference, reference_at + y * reference_stride + x, reference_stride,
+                current,
+                at + y * stride + x,
+                stride,
+                reference,
+                reference_at + y * reference_stride + x,
+                reference_stride,
             )
     return total
 
@@ -196,7 +222,13 @@ def satd_mean(current, at, stride, a, a_at, b, b_at, reference_stride, n):
         for x in range(0, n, 16):
             step = y * reference_stride + x
             total += _satd16_mean(
-                current, at + y * stride + x, stride, a, a_at + step, b, b_at + step,
+                current,
+                at + y * stride + x,
+                stride,
+                a,
+                a_at + step,
+                b,
+                b_at + step,
                 reference_stride,
             )
     return total
