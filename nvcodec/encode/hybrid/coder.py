@@ -37,7 +37,7 @@ from nvcodec.encode.hybrid.group import (
 )
 from nvcodec.encode.hybrid.lookahead import GroupAnalysis, analyse
 from nvcodec.encode.hybrid.pictures import Source
-from nvcodec.encode.hybrid.quantisers import AHEAD, QuantiserMap, quantiser_maps
+from nvcodec.encode.hybrid.quantisers import AHEAD_FRAMES, QuantiserMap, quantiser_maps
 from nvcodec.format import LEVELS, Group, Header, smallest_level
 from nvcodec.media.quality import QualityMeter
 from nvcodec.media.source import SourceError
@@ -114,6 +114,7 @@ class HybridCoder:
             *coded_size(width, height), self.shape.chroma_offset, effort
         )
         self._crf = crf
+        self._ahead = -(-AHEAD_FRAMES // group_frames)
         self._metrics = tuple(metrics)
         self._report = report
         self._pool = TaskPool(threads)
@@ -159,7 +160,7 @@ class HybridCoder:
             try:
                 for group in groups:
                     self._take(group)
-                    if len(self._read) > AHEAD:
+                    if len(self._read) > self._ahead:
                         self._begin()
                     while len(running) == most or (running and running[0].coded.done()):
                         yield oldest()
@@ -195,7 +196,7 @@ class HybridCoder:
 
     def _begin(self) -> None:
         """Begin to code the oldest group that has been read."""
-        window = [other.analysis for other in list(self._read)[: AHEAD + 1]]
+        window = [other.analysis for other in list(self._read)[: self._ahead + 1]]
         read = self._read.popleft()
         maps = self._task(lambda *analyses: quantiser_maps(self._crf, analyses), *window)
         if read.group.key:

@@ -13,11 +13,9 @@ import numpy.typing as npt
 
 from nvcodec.encode.hybrid.lookahead import GroupAnalysis, error_weights
 
-AHEAD = 4
-"""Groups after one that its maps look at."""
-
-BASE = 6.0
-"""What is added to crf where nothing depends on a block."""
+AHEAD_FRAMES = 32
+"""Frames after a group that its maps look at, in whole groups."""What is added to crf where nothing depends on a block: so crf gives about the PSNR that the same
+one of x264 does."""
 
 STRENGTH = 2.0
 """What each doubling of an error's weight takes off; 3 would suit errors inherited in full."""
@@ -31,7 +29,7 @@ QuantiserMap = npt.NDArray[np.uint8]
 def quantiser_maps(crf: float, window: Sequence[GroupAnalysis]) -> list[QuantiserMap]:
     """The maps of the canvases of `window[0]` in coding order.
 
-    Up to AHEAD groups that follow come after it.
+    The groups that follow come after it, about AHEAD_FRAMES of them.
     """
     return [
         np.clip(np.floor(crf + BASE - STRENGTH * np.log2(weights) + 0.5), 0, LAST).astype(np.uint8)
