@@ -14,7 +14,10 @@ import numpy.typing as npt
 from nvcodec.encode.hybrid.lookahead import GroupAnalysis, error_weights
 
 AHEAD_FRAMES = 32
-"""Frames after a group that its maps look at, in whole groups."""What is added to crf where nothing depends on a block: so crf gives about the PSNR that the same
+"""Frames after a group that its maps look at, in whole groups."""
+
+BASE = 8.5
+"""What is added to crf where nothing depends on a block: so crf gives about the PSNR that the same
 one of x264 does."""
 
 STRENGTH = 2.0
