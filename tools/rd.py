@@ -46,6 +46,14 @@ COMPARISONS = {
     "bits": "{bits}",
 }
 
+MEANS = {
+    "codec": "{codec}",
+    "against": "{against}",
+    "clips": "{clips}",
+    "mean BD-rate": "{mean:+.1f} %",
+    "greatest": "{greatest:+.1f} %",
+}
+
 
 def _qualities(_context: Any, _option: Any, values: tuple[str, ...]) -> dict[str, tuple[float]]:
     result = {}
@@ -136,12 +144,16 @@ def main(
         for label in labels:
             for peer in peers:
                 _compare(out, Clip(path).name, label, peer)
+    for label in labels:
+        for peer in peers:
+            _mean(out, label, peer)
     similarity = [columns for name, columns in SIMILARITY.items() if name in metrics]
     columns = POINTS | {k: v for part in similarity for k, v in part.items()} | COST
     out.show(
         "\n".join(f"PyAV has no {PEERS[name].codec}: {name} is left out." for name in missing),
         report.table(columns, out.rows("points")),
         report.table(COMPARISONS, out.rows("comparisons")) if peers else "",
+        report.table(MEANS, out.rows("means")) if peers else "",
     )
     if plot_path is not None:
         _plot(out.rows("points"), plot_path)
@@ -173,6 +185,17 @@ def _compare(out: report.Report, clip: str, label: str, peer: str) -> None:
         bits = f"x{found.ratio:.2f} at {found.high:.2f} dB"
     row = {"clip": clip, "codec": label, "against": peer, "common": common, "bits": bits}
     out.add("comparisons", row | vars(found))
+
+
+def _mean(out: report.Report, label: str, peer: str) -> None:
+    """Add the mean over the clips whose comparison has a BD-rate."""
+    rates = [
+        row["bd_rate"]
+        for row in out.rows("comparisons")
+        if (row["codec"], row["against"]) == (label, peer) and row["bd_rate"] is not None
+    ]
+    figures = {"mean": sum(rates) / len(rates), "greatest": max(rates)} if rates else {}
+    out.add("means", {"codec": label, "against": peer, "clips": len(rates)} | figures)
 
 
 def _plot(points: list[dict[str, Any]], path: Path) -> None:

@@ -81,7 +81,7 @@ def context_costs(
 def train(
     files: Sequence[Records], weights: Sequence[float], contexts: int
 ) -> npt.NDArray[np.int64]:
-    """The table (contexts, 2) of probabilities and counts; one half and 0 where nothing is known."""
+    """The table (contexts, 2) of probabilities and counts; one half and 0 where nothing codes it."""
     table = np.tile(np.array([[32768, 0]], np.int64), (contexts, 1))
     for c in range(contexts):
         costs = sum(
