@@ -2,7 +2,7 @@
 """A small reference decoder of the `.nrv` bitstream, version 0, written from `nrv.md` alone.
 
 The clause numbers in the docstrings and in the error messages are those of that document. The
-decoder is meant to be read beside it: it prefers plain formulas to speed, holds one frame at a
+decoder is meant to be read beside it: it prefers plain formulas to speed, holds one group at a
 time and reads its input from start to end. It skips `mETa` units unread, as 2.6 allows.
 """
 
@@ -13,16 +13,17 @@ import hashlib
 import struct
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 Frame = tuple[NDArray[np.uint8], ...]  # the planes Y, Cb, Cr
+Vector = tuple[int, int]  # y, x in quarter luma samples, 8.2
 
 SIGNATURE = bytes.fromhex("894E52560D0A1A0A")
 READER_VERSION = 0
@@ -34,6 +35,21 @@ FIRST = (0, 54, 108, 162, 224)  # 3.5, of each kind: its ZERO(kind, 0)
 PREFIX = (42, 96, 150, 204, 308)  # 3.5, of each kind: its PREFIX(kind, 0)
 SHIFT = [1 + (count >> 1).bit_length() for count in range(129)]  # 3.1
 CLASS = [0, 1, 1, 2, 2, 2] + [3] * 6 + [4] * 12 + [5] * 67  # 4.4, for e = 0..90
+PLACE = (0, 1, 1, 2, 2, 2, 3)  # 7.6, up to x + y = 6
+SIGCLASS = (0, 1, 2, 3, 4, 4, 5)  # 7.6, up to t = 6
+GTCLASS = (0, 1, 2, 3, 3, 4, 4, 5, 5, 5, 6, 6, 6, 6, 6, 7)  # 7.6, up to t = 15
+S6 = (40, 45, 51, 57, 64, 72)  # 8.6
+ANGLE = (32, 26, 21, 17, 13, 9, 5, 2, 0, -2, -5, -9, -13, -17, -21, -26,
+         -32, -26, -21, -17, -13, -9, -5, -2, 0, 2, 5, 9, 13, 17, 21, 26, 32)  # fmt: skip
+INVERSE = {2: -4096, 5: -1638, 9: -910, 13: -630, 17: -482, 21: -390, 26: -315, 32: -256}
+LUMA_TAPS = np.array([
+    (0, 0, 0, 64, 0, 0, 0, 0), (-1, 4, -10, 58, 17, -5, 1, 0),
+    (-1, 4, -11, 40, 40, -11, 4, -1), (0, 1, -5, 17, 58, -10, 4, -1),
+])  # fmt: skip
+CHROMA_TAPS = np.array([
+    (0, 64, 0, 0), (-2, 58, 10, -2), (-4, 54, 16, -2), (-6, 46, 28, -4), (-4, 36, 36, -4),
+    (-4, 28, 46, -6), (-2, 16, 54, -4), (-2, 10, 58, -2),
+])  # fmt: skip
 SITING = {0: (0, 1), 1: (1, 1), 2: (0, 0), 3: (1, 0), 4: (0, 2), 5: (1, 2), 255: (0, 1)}  # 6.2
 
 
@@ -94,6 +110,10 @@ class Tables:
         self.gelu = load("gelu", 4096)
         self.kernel = load("resampling_kernel", 768)
         self.contexts = load("contexts", 2 * CONTEXTS).reshape(CONTEXTS, 2).tolist()
+        self.motion_contexts = load("motion_contexts", 2 * 166).reshape(166, 2).tolist()
+        self.content_contexts = load("content_contexts", 2 * 1733).reshape(1733, 2).tolist()
+        self.transform = load("transform", 1024).reshape(32, 32)
+        self.deblocking = load("deblocking", 128).reshape(64, 2)
 
 
 @dataclass
@@ -101,6 +121,7 @@ class Head:
     """The fields of `HEAD` that decoding needs, 2.4."""
 
     level: Level
+    model: int
     width: int
     height: int
     chroma_location: int
@@ -118,7 +139,7 @@ class Head:
             (min_reader <= READER_VERSION, "min_reader_version", "unsupported"),
             (min_reader <= version, "min_reader_version", "corrupt"),
             (level in LEVELS, "level", "unsupported"),
-            (model == 1, "model", "unsupported"),
+            (model in (1, 2), "model", "unsupported"),
             (chroma_format <= 3, "chroma_format", "corrupt"),
             (chroma_format == 1, "chroma_format", "unsupported"),
             (bit_depth in (8, 10, 12), "bit_depth", "corrupt"),
@@ -138,7 +159,7 @@ class Head:
             require(condition, "2.4", f"{name} is outside its rule", kind)
         bounds = LEVELS[level]
         require(width * height <= bounds.samples, "2.11", "frame above the level", "over limit")
-        return cls(bounds, width, height, location, frames)
+        return cls(bounds, model, width, height, location, frames)
 
 
 class RangeDecoder:
@@ -264,6 +285,9 @@ def defaults(n: int, count: int, bound: int) -> Ints:
 class Siren:
     """The siren network: its description, its weights and their rendering, clauses 4 and 5."""
 
+    substreams = ("tables", "network")
+    frames: int
+
     def __init__(self, payload: bytes, head: Head, tables: Tables) -> None:
         """Parse `SIRN`, 4.1, and hold the network to the level, 2.11."""
         require(len(payload) == 16, "4.1", "SIRN is not 16 bytes")
@@ -308,6 +332,15 @@ class Siren:
         require(cost <= head.level.multiplications, "2.11",
                 "multiplications above the level", "over limit")  # fmt: skip
         self.features = np.zeros(shape, np.int64)
+
+    def max_frames(self, key: bool) -> int:
+        """The bound of `frame_count` of a group, 2.7."""
+        return self.frames
+
+    def decode_group(self, key: bool, count: int, data: dict[str, bytes]) -> Iterator[Frame]:
+        """Update the weights and yield the frames of a group."""
+        self.read_group(data["network"], key, read_tables(data["tables"], self.tables.contexts))
+        yield from map(self.render, range(count))
 
     def read_group(self, data: bytes, key: bool, contexts: list[list[int]]) -> None:
         """Update the weights by the network substream of a group, 4.3 to 4.6."""
@@ -479,6 +512,734 @@ def convolve(layer: Layer, x: Ints, rows: slice) -> Ints:
     return rshift(layer.acc(inputs, rows) * layer.scale, 32).transpose(0, 3, 1, 2)
 
 
+def quarters(x: int, y: int, n: int) -> list[tuple[int, int]]:
+    """The four quarters of a block of size n in the order of block(), 7.4."""
+    h = n // 2
+    return [(x, y), (x + h, y), (x, y + h), (x + h, y + h)]
+
+
+def diagonal(k: int) -> list[tuple[int, int]]:
+    """DIAG(k) of 7.6."""
+    return sorted(((x, y) for y in range(k) for x in range(k)), key=lambda at: (sum(at), at[0]))
+
+
+def clip_vector(y: int, x: int) -> Vector:
+    """A vector with its components clipped to their range, 8.2."""
+    return max(-8192, min(8191, y)), max(-8192, min(8191, x))
+
+
+def scaled(v: Vector, num: int, den: int) -> Vector:
+    """Scaled of 8.2."""
+    return clip_vector(*((2 * c * num + den) // (2 * den) for c in v))
+
+
+def opposite(v: Vector) -> Vector:
+    """-v, not clipped."""
+    return -v[0], -v[1]
+
+
+class Motion(NamedTuple):
+    """What 8.2 gives each cell: a direction and two vectors of y and x."""
+
+    direction: int
+    vectors: tuple[Vector, Vector]
+
+    def used(self) -> tuple[int, list[Vector]]:
+        """What two entries of the merge list differ in, 8.2."""
+        return self.direction, [v for r, v in enumerate(self.vectors) if self.direction >> r & 1]
+
+
+STILL = Motion(0, ((0, 0), (0, 0)))
+
+
+@dataclass
+class Leaf:
+    """A block that is not split: its syntax, 7.4 and 7.5, and its motion, 8.2."""
+
+    number: int  # in coding order
+    x: int
+    y: int
+    n: int
+    intra: bool = False
+    modes: list[int] = field(default_factory=list)  # of its one or four luma blocks
+    chroma_mode: int = 0
+    merge: bool = False
+    index: int = 0
+    coded_motion: Motion = STILL  # of a leaf with merge = 0: direction and differences
+    motion: Motion = STILL
+    coded: bool = False
+    q: int = 0
+    units: dict[tuple[int, int, int], Ints] = field(default_factory=dict)  # of plane, x, y there
+
+
+class Canvas:
+    """A canvas of 7.2: its leaves, what its cells hold, and its planes when reconstructed."""
+
+    def __init__(
+        self, kind: int, frame: int, references: list[Canvas], rows: int, columns: int
+    ) -> None:
+        self.kind, self.frame, self.references = kind, frame, references  # kind is Set
+        self.rows, self.columns = rows, columns
+        self.width, self.height = 8 * columns, 8 * rows
+        self.leaves: list[Leaf] = []
+        self.grid: list[list[Leaf | None]] = [[None] * columns for _ in range(rows)]
+        self.modes = np.ones((2 * rows, 2 * columns), np.int64)  # of 4 x 4 luma blocks, 7.4
+        self.area = np.zeros((rows, columns), np.int64)  # size of the transform area, 8.7
+        self.luma = np.zeros((rows, columns), np.bool_)  # the cell has a sample of a luma unit
+        self.planes: list[Ints] = []
+
+    def leaf(self, x: int, y: int) -> Leaf | None:
+        """The leaf that the cell of luma sample (x, y) belongs to, None outside."""
+        inside = 0 <= x < self.width and 0 <= y < self.height
+        return self.grid[y // 8][x // 8] if inside else None
+
+    def neighbours(self, x: int, y: int) -> list[Leaf]:
+        """The leaves of the left and of the upper cell, those inside the canvas."""
+        return [leaf for leaf in (self.leaf(x - 1, y), self.leaf(x, y - 1)) if leaf]
+
+    def mode(self, x: int, y: int) -> int:
+        """The intra mode at the luma sample (x, y), for the list of 7.4."""
+        return int(self.modes[y // 4, x // 4]) if x >= 0 and y >= 0 else 1
+
+    def cells(self, value: Callable[[Leaf], object]) -> Ints:
+        """An array of `value` of the leaf of each cell."""
+        return np.array([[value(leaf) for leaf in row if leaf] for row in self.grid], np.int64)
+
+
+class Substream:
+    """A range-coded substream of clause 7 with its contexts."""
+
+    def __init__(self, data: bytes, defaults: list[list[int]]) -> None:
+        self.decoder = RangeDecoder(data)
+        self.contexts = [[p, p, count] for p, count in defaults]
+        self.bypass, self.finish = self.decoder.bypass, self.decoder.finish
+
+    def bit(self, context: int) -> int:
+        """A bit with a context, by its number of 7.7."""
+        return self.decoder.bit(self.contexts[context])
+
+
+class MotionStream(Substream):
+    """The motion substream, 7.4."""
+
+    def read(self, canvas: Canvas) -> None:
+        """Read the leaves of a canvas."""
+        for y in range(0, canvas.height, 64):
+            for x in range(0, canvas.width, 64):
+                self.block(canvas, x, y, 64)
+
+    def block(self, canvas: Canvas, x: int, y: int, n: int) -> None:
+        """Read a block of size n, cut into leaves."""
+        if x >= canvas.width or y >= canvas.height:
+            return
+        if n > 8:
+            outside = x + n > canvas.width or y + n > canvas.height
+            split = outside or (canvas.kind == 0 and n == 64)
+            if not split:
+                c = sum(leaf.n < n for leaf in canvas.neighbours(x, y))
+                split = bool(self.bit(9 * canvas.kind + 3 * (n.bit_length() - 5) + c))
+            if split:
+                for quarter in quarters(x, y, n):
+                    self.block(canvas, *quarter, n // 2)
+                return
+        leaf = Leaf(len(canvas.leaves), x, y, n)
+        self.leaf(canvas, leaf)
+        canvas.leaves.append(leaf)
+        for row in canvas.grid[y // 8 : (y + n) // 8]:
+            row[x // 8 : (x + n) // 8] = [leaf] * (n // 8)
+
+    def leaf(self, canvas: Canvas, leaf: Leaf) -> None:
+        """Read what is coded of a leaf."""
+        kind, inter, size = canvas.kind, canvas.kind - 1, leaf.n.bit_length() - 4
+        around = canvas.neighbours(leaf.x, leaf.y)
+        if kind == 0:
+            leaf.intra = True
+        elif leaf.n < 64:
+            c = sum(other.intra for other in around)
+            leaf.intra = bool(self.bit(28 + 3 * inter + c))
+        if leaf.intra:
+            self.intra(canvas, leaf)
+            return
+        d = sum(other.merge for other in around)
+        leaf.merge = bool(self.bit(34 + 12 * inter + 3 * size + d))
+        if leaf.merge:
+            while leaf.index < 4 and self.bit(58 + 4 * inter + leaf.index):
+                leaf.index += 1
+            return
+        direction = 1
+        if kind == 2:
+            direction = 3 if self.bit(66 + size) else 1 + self.bit(70)
+        differences = [(0, 0), (0, 0)]
+        for r in (0, 1):
+            if direction >> r & 1:
+                vy = self.component(inter, 0)
+                differences[r] = vy, self.component(inter, 1)
+        leaf.coded_motion = Motion(direction, (differences[0], differences[1]))
+
+    def component(self, inter: int, axis: int) -> int:
+        """Read a component of a vector."""
+        if not self.bit(71 + 2 * inter + axis):
+            return 0
+        g = 0
+        while g < 13 and self.bit(75 + 26 * inter + 13 * axis + g):
+            g += 1
+        r = (1 << g) + self.bypass(g)
+        return -r if self.bypass() else r
+
+    def intra(self, canvas: Canvas, leaf: Leaf) -> None:
+        """The modes of an intra leaf."""
+        four = canvas.kind == 0 and leaf.n == 8 and self.bit(27)
+        size = 4 if four else leaf.n
+        for x, y in quarters(leaf.x, leaf.y, 8) if four else [(leaf.x, leaf.y)]:
+            mode = self.luma_mode(canvas, x, y)
+            leaf.modes.append(mode)
+            canvas.modes[y // 4 : (y + size) // 4, x // 4 : (x + size) // 4] = mode
+        leaf.chroma_mode = leaf.modes[0]
+        if self.bit(162):
+            b1 = self.bit(163)
+            entry = (0, 26, 10, 1)[2 * b1 + self.bit(164 + b1)]
+            leaf.chroma_mode = 34 if entry == leaf.modes[0] else entry
+
+    def luma_mode(self, canvas: Canvas, x: int, y: int) -> int:
+        """Read the mode of the luma block at (x, y)."""
+        left, up = canvas.mode(x - 1, y), canvas.mode(x, y - 1)
+        if left != up:
+            modes = [left, up, next(m for m in (0, 1, 26) if m not in (left, up))]
+        elif left < 2:
+            modes = [0, 1, 26]
+        else:
+            modes = [left, 2 + (left + 29) % 32, 2 + (left - 1) % 32]
+        if self.bit(127 if canvas.kind == 0 else 128):
+            return modes[1 + self.bit(130)] if self.bit(129) else modes[0]
+        k = 1
+        for _ in range(5):
+            k = 2 * k + self.bit(130 + k)
+        return [m for m in range(35) if m not in modes][k - 32]
+
+
+class ContentStream(Substream):
+    """The content substream, 7.5 and 7.6."""
+
+    def read(self, canvas: Canvas) -> None:
+        """Read the units of the leaves of a canvas, with their quantiser indices."""
+        quantiser, varying = self.bypass(6), self.bypass()
+        offset = 0
+        done: set[tuple[int, int]] = set()  # the quantiser blocks that had their delta()
+        for leaf in canvas.leaves:
+            row, column, size = leaf.y // 8, leaf.x // 8, leaf.n // 8
+            cells = slice(row, row + size), slice(column, column + size)
+            around = canvas.neighbours(leaf.x, leaf.y)
+            if not leaf.intra:
+                c = sum(other.intra or other.coded for other in around)
+                context = 7 + 24 * (canvas.kind - 1) + 6 * (leaf.n.bit_length() - 4)
+                context += 3 * leaf.merge + c
+                leaf.coded = bool(self.bit(context))
+            canvas.area[cells] = min(leaf.n, 32) if leaf.coded else leaf.n
+            if leaf.intra or leaf.coded:
+                block = leaf.x // 32, leaf.y // 32
+                if varying and block not in done:
+                    offset = max(-quantiser, min(63 - quantiser, offset + self.delta()))
+                    done.add(block)
+                nodes = [(leaf.x, leaf.y)] if leaf.n < 64 else quarters(leaf.x, leaf.y, 64)
+                for x, y in nodes:
+                    self.node(canvas, leaf, x, y, min(leaf.n, 32))
+            leaf.q = quantiser + offset
+
+    def delta(self) -> int:
+        """Read a change of Offset."""
+        if not self.bit(0):
+            return 0
+        m = 1
+        while m < 32 and self.bit(min(m, 5)):
+            m += 1
+        return -m if self.bit(6) else m
+
+    def node(self, canvas: Canvas, leaf: Leaf, x: int, y: int, m: int) -> None:
+        """A node of size m of a leaf."""
+        kind, size = canvas.kind, m.bit_length() - 4
+        cb = self.bit(55 + 3 * kind + size)
+        cr = self.bit(64 + 6 * kind + 2 * size + cb)
+        context = 82 + 6 * kind + 2 * size + (cb | cr)
+        if leaf.intra:
+            four = len(leaf.modes) == 4
+            for at in quarters(x, y, 8) if four else [(x, y)]:
+                if self.bit(context):
+                    self.luma_unit(canvas, leaf, *at, 4 if four else m)
+        elif (leaf.n < 64 and not cb and not cr) or self.bit(context):
+            self.tree(canvas, leaf, x, y, m)
+        for plane, present in ((1, cb), (2, cr)):
+            if present:
+                leaf.units[plane, x // 2, y // 2] = self.unit(kind, 1, m // 2)
+
+    def tree(self, canvas: Canvas, leaf: Leaf, x: int, y: int, s: int) -> None:
+        """Read the units of luma of a block of size s."""
+        inter = canvas.kind - 1
+        if s > 4 and self.bit(100 + 3 * inter + s.bit_length() - 4):
+            for quarter in quarters(x, y, s):
+                if self.bit(106 + 3 * inter + (s // 2).bit_length() - 3):
+                    self.tree(canvas, leaf, *quarter, s // 2)
+        else:
+            self.luma_unit(canvas, leaf, x, y, s)
+
+    def luma_unit(self, canvas: Canvas, leaf: Leaf, x: int, y: int, n: int) -> None:
+        """Read a unit of luma and note what deblocking has to know of it."""
+        leaf.units[0, x, y] = self.unit(canvas.kind, 0, n)
+        cells = slice(y // 8, (y + n + 7) // 8), slice(x // 8, (x + n + 7) // 8)
+        canvas.area[cells] = max(n, 8)
+        canvas.luma[cells] = True
+
+    def last(self, context: int, n: int) -> int:
+        """Read lastx or lasty, 7.6, from the context of i = 0."""
+        p = 0
+        while p < 2 * n.bit_length() - 3 and self.bit(context + p):
+            p += 1
+        if p < 4:
+            return p
+        s = (p >> 1) - 1
+        return ((2 + (p & 1)) << s) + self.bypass(s)
+
+    def unit(self, kind: int, p: int, n: int) -> Ints:
+        """The levels of a unit of n x n coefficients, 7.6; p is P, rows are y."""
+        size = n.bit_length() - 3
+        context = 113 + 144 * kind + 72 * p + 9 * size
+        lastx = self.last(context, n)
+        lasty = self.last(context + 36, n)
+        levels = np.zeros((n, n), np.int64)
+        a = [[0] * (n + 2) for _ in range(n + 2)]  # A(x, y) is a[y][x]
+        full: set[tuple[int, int]] = set()
+        blocks, positions = diagonal(n // 4), diagonal(4)
+        for bx, by in blocks[blocks.index((lastx // 4, lasty // 4)) :: -1]:
+            begin, coded = 15, False
+            if (bx, by) == (lastx // 4, lasty // 4):
+                begin = positions.index((lastx % 4, lasty % 4))
+            elif (bx, by) != (0, 0):
+                coded = True
+                beside = (bx + 1, by) in full or (bx, by + 1) in full
+                if not self.bit(545 + 12 * kind + 6 * p + 2 * (size - 1) + beside):
+                    continue
+            full.add((bx, by))
+            for i in range(begin, -1, -1):
+                x, y = 4 * bx + positions[i][0], 4 * by + positions[i][1]
+                t = a[y][x + 1] + a[y][x + 2] + a[y + 1][x] + a[y + 2][x] + a[y + 1][x + 1]
+                place = PLACE[min(x + y, 6)]
+                inner = levels[4 * by : 4 * by + 4, 4 * bx : 4 * bx + 4]
+                inferred = coded and i == 0 and not inner.any()
+                if (x, y) != (lastx, lasty) and not inferred:
+                    context = 581 + 192 * kind + 96 * p + 24 * size + 6 * place
+                    if not self.bit(context + SIGCLASS[min(t, 6)]):
+                        continue
+                context = 1157 + 192 * kind + 96 * p + 24 * place + 3 * GTCLASS[min(t, 15)]
+                a[y][x] = self.magnitude(context)
+                levels[y, x] = -a[y][x] if self.bypass() else a[y][x]
+        return levels
+
+    def magnitude(self, context: int) -> int:
+        """The magnitude of a level that is not 0, 7.6, from the context of i = 0."""
+        a = 1
+        while a < 15 and self.bit(context + min(a - 1, 2)):
+            a += 1
+        if a < 15:
+            return a
+        g = 0
+        while g < 15 and self.bypass():
+            g += 1
+        return 14 + (1 << g) + self.bypass(g)
+
+
+def displaced(plane: Ints, vectors: Ints, size: int) -> Ints:
+    """S(r) of 8.3 of a whole plane; `vectors` has y, x of each cell of `size` samples."""
+    taps, bits, before = (LUMA_TAPS, 2, 3) if size == 8 else (CHROMA_TAPS, 3, 1)
+    rows, columns = vectors.shape[:2]
+    window = np.arange(size + taps.shape[1] - 1) - before
+    y = size * np.arange(rows)[:, None] + (vectors[..., 0] >> bits)
+    x = size * np.arange(columns) + (vectors[..., 1] >> bits)
+    ys = np.clip(y[..., None] + window, 0, plane.shape[0] - 1)
+    xs = np.clip(x[..., None] + window, 0, plane.shape[1] - 1)
+    samples = plane[ys[..., :, None], xs[..., None, :]]
+    tap_y, tap_x = (taps[vectors[..., i] & ((1 << bits) - 1)] for i in (0, 1))
+    # as TAPS[0] is 64 at c = 0, the lines for fractions hold without them
+    first = np.zeros((rows, columns, len(window), size), np.int64)
+    s = np.zeros((rows, columns, size, size), np.int64)
+    for c in range(taps.shape[1]):
+        first += tap_x[:, :, c, None, None] * samples[..., c : c + size]
+    for c in range(taps.shape[1]):
+        s += tap_y[:, :, c, None, None] * first[..., c : c + size, :]
+    return (s >> 6).transpose(0, 2, 1, 3).reshape(rows * size, columns * size)
+
+
+def enlarge(cells: Ints, size: int) -> Ints:
+    """Each value of an array of cells, for the size x size samples of its cell."""
+    return cells.repeat(size, 0).repeat(size, 1)
+
+
+def inter_prediction(canvas: Canvas, index: int) -> Ints:
+    """The predicted samples of a plane, 8.3; those of intra cells mean nothing."""
+    size = 4 if index else 8
+    planes = [reference.planes[index] for reference in canvas.references]
+    directions = np.pad(canvas.cells(lambda leaf: leaf.motion.direction), 1)  # 0 outside
+    vectors = canvas.cells(lambda leaf: leaf.motion.vectors)  # of row, column, r, axis
+    vectors = np.pad(vectors, ((1, 1), (1, 1), (0, 0), (0, 0)))
+
+    def pred(dy: int, dx: int) -> tuple[Ints, NDArray[np.bool_]]:
+        """PRED of all cells with the motion of the cells (dy, dx) away, and where it counts."""
+        at = slice(1 + dy, 1 + dy + canvas.rows), slice(1 + dx, 1 + dx + canvas.columns)
+        s = [displaced(plane, vectors[at][:, :, r], size) for r, plane in enumerate(planes)]
+        direction = enlarge(directions[at], size)
+        both = np.where(direction == 3, s[0] + s[-1], 2 * np.where(direction == 1, s[0], s[-1]))
+        return both, direction > 0
+
+    weight = np.array((7, 5, 3, 1, 0, 0, 0, 0) if size == 8 else (6, 2, 0, 0))
+    own, _ = pred(0, 0)
+    total = 32 * own + 2048
+    for step, ramp in ((-1, weight), (1, weight[::-1])):
+        other, counts = pred(step, 0)
+        total += np.tile(ramp, canvas.rows)[:, None] * counts * (other - own)
+        other, counts = pred(0, step)
+        total += np.tile(ramp, canvas.columns) * counts * (other - own)
+    predicted: Ints = np.clip(total >> 12, 0, 255)
+    return predicted
+
+
+def intra_border(plane: Ints, known: NDArray[np.bool_], x: int, y: int, n: int) -> Ints:
+    """The sequence left[2n], ..., left[1], left[0], top[1], ..., top[2n] of 8.4."""
+    k = np.arange(2 * n)
+    xs = np.concatenate([np.full(2 * n + 1, x - 1), x + k])
+    ys = np.concatenate([y + k[::-1], np.full(2 * n + 1, y - 1)])
+    inside = (xs >= 0) & (ys >= 0) & (xs < plane.shape[1]) & (ys < plane.shape[0])
+    available = np.zeros(4 * n + 1, np.bool_)
+    available[inside] = known[ys[inside], xs[inside]]
+    if not available.any():
+        return np.full(4 * n + 1, 128)
+    source = np.where(available, np.arange(4 * n + 1), available.argmax())
+    source = np.maximum.accumulate(source)
+    sequence: Ints = plane[ys[source], xs[source]]
+    return sequence
+
+
+def intra_prediction(sequence: Ints, n: int, mode: int, luma: bool) -> Ints:
+    """A block of n x n samples predicted from its border, 8.4."""
+    if luma and n >= 8:
+        far = mode == 0 or (
+            mode >= 2 and min(abs(mode - 10), abs(mode - 26)) > {8: 7, 16: 1, 32: 0}[n]
+        )
+        if far:
+            middle = (sequence[:-2] + 2 * sequence[1:-1] + sequence[2:] + 2) >> 2
+            sequence = np.concatenate([sequence[:1], middle, sequence[-1:]])
+    left, top = sequence[2 * n :: -1], sequence[2 * n :]
+    block: Ints
+    i, j = np.arange(n)[:, None], np.arange(n)
+    edges = luma and n < 32
+    if mode == 0:
+        rows = (n - 1 - j) * left[1 + i] + (j + 1) * top[n + 1]
+        block = rows + (n - 1 - i) * top[1 + j] + (i + 1) * left[n + 1]
+        return (block + n) >> n.bit_length()
+    if mode == 1:
+        d = (int(left[1 : n + 1].sum() + top[1 : n + 1].sum()) + n) >> n.bit_length()
+        block = np.full((n, n), d)
+        if edges:
+            block[0] = (top[1 : n + 1] + 3 * d + 2) >> 2
+            block[:, 0] = (left[1 : n + 1] + 3 * d + 2) >> 2
+            block[0, 0] = (left[1] + 2 * d + top[1] + 2) >> 2
+        return block
+    angle = ANGLE[mode - 2]
+    main, side = (top, left) if mode >= 18 else (left, top)
+    p, f = ((i + 1) * angle) >> 5, ((i + 1) * angle) & 31
+    # ref(k) for k = -n..2n+1; the last is only used with f = 0
+    below = np.zeros(n, np.int64)
+    if angle < 0:
+        k = np.arange(-n, 0)
+        below = side[np.minimum((k * INVERSE[-angle] + 128) >> 8, 2 * n)]
+    ref = np.concatenate([below, main, main[-1:]])
+    block = ((32 - f) * ref[n + j + p + 1] + f * ref[n + j + p + 2] + 16) >> 5
+    if edges and angle == 0:
+        block[:, 0] = np.clip(main[1] + ((side[1 : n + 1] - side[0]) >> 1), 0, 255)
+    return block if mode >= 18 else block.T
+
+
+def residual(levels: Ints, q: int, transform: Ints) -> Ints:
+    """The residual of a unit with quantiser index q, 8.6 and 8.5."""
+    n = len(levels)
+    log = n.bit_length() - 1
+    step = S6[q % 6] << (q // 6)
+    d = (np.clip(levels, -32768, 32767) * step + (1 << (log - 2))) >> (log - 1)
+    m = transform[:: 32 // n, :n]
+    g = np.clip((m.T @ np.clip(d, -32768, 32767) + 64) >> 7, -32768, 32767)  # of i, x
+    result: Ints = (g @ m + 2048) >> 12
+    return result
+
+
+class Edges(NamedTuple):
+    """The vertical edges between the cells of a canvas, or of its transpose: rows, columns - 1."""
+
+    strength: Ints
+    q: Ints  # Qe
+
+
+def find_edges(canvas: Canvas, transposed: bool) -> Edges:
+    """The strengths of the edges, 8.7, 0 where one is not filtered."""
+
+    def sides(cells: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        cells = cells.swapaxes(0, 1) if transposed else cells
+        return cells[:, :-1], cells[:, 1:]
+
+    direction_p, direction_q = sides(canvas.cells(lambda leaf: leaf.motion.direction))
+    vector_p, vector_q = sides(canvas.cells(lambda leaf: leaf.motion.vectors))
+    differs = direction_p != direction_q
+    for r in (0, 1):
+        far = (abs(vector_p[:, :, r] - vector_q[:, :, r]) >= 4).any(axis=2)
+        differs |= (direction_p >> r & 1 == 1) & far
+    luma_p, luma_q = sides(canvas.luma)
+    strength = np.where(luma_p | luma_q | differs, 1, 0)
+    strength = np.where((direction_p == 0) | (direction_q == 0), 2, strength)
+    coordinate = 8 * np.arange(1, strength.shape[1] + 1)
+    on_border = coordinate % np.minimum(*sides(canvas.area)) == 0
+    q_p, q_q = sides(canvas.cells(lambda leaf: leaf.q))
+    return Edges(np.where(on_border, strength, 0), (q_p + q_q + 1) >> 1)
+
+
+def deblock_luma(plane: Ints, edges: Edges, table: Ints) -> None:
+    """Filter the vertical edges of a luma plane in place, 8.7."""
+    rows, columns = edges.strength.shape
+    strength, q = edges.strength.repeat(2, 0), edges.q.repeat(2, 0)
+    beta = table[q, 0]
+    tc = table[np.clip(q + 2 * (strength - 1), 0, 63), 1]
+    # groups of four lines, line, edge, sample: p3..p0, q0..q3; those of two edges are disjoint
+    samples = plane[:, 4:-4].reshape(2 * rows, 4, columns, 8)
+    p3, p2, p1, p0, q0, q1, q2, q3 = np.moveaxis(samples, 3, 0)
+    dp, dq = abs(p2 - 2 * p1 + p0), abs(q2 - 2 * q1 + q0)
+    d = dp + dq
+    on = (strength > 0) & (d[:, 0] + d[:, 3] < beta)
+    strong = np.ones_like(on)
+    for k in (0, 3):
+        strong &= 2 * d[:, k] < beta >> 2
+        strong &= abs(p3 - p0)[:, k] + abs(q0 - q3)[:, k] < beta >> 3
+        strong &= abs(p0 - q0)[:, k] < (5 * tc + 1) >> 1
+    side = (beta + (beta >> 1)) >> 3
+    side_p, side_q = ((x[:, 0] + x[:, 3] < side)[:, None] for x in (dp, dq))
+    on, strong, tc = on[:, None], strong[:, None], tc[:, None]
+
+    def strongly(a3: Ints, a2: Ints, a1: Ints, a0: Ints, b0: Ints, b1: Ints) -> list[Ints]:
+        """The strong filter of the side a: its samples 0, 1, 2."""
+        new = (
+            (a0, (a2 + 2 * a1 + 2 * a0 + 2 * b0 + b1 + 4) >> 3),
+            (a1, (a2 + a1 + a0 + b0 + 2) >> 2),
+            (a2, (2 * a3 + 3 * a2 + a1 + a0 + b0 + 4) >> 3),
+        )
+        return [np.clip(value, a - 2 * tc, a + 2 * tc) for a, value in new]
+
+    def weakly(a2: Ints, a1: Ints, a0: Ints, e: Ints, flat: Ints) -> list[Ints]:
+        """The other filter of the side a."""
+        change = np.clip((((a2 + a0 + 1) >> 1) - a1 + e) >> 1, -(tc >> 1), tc >> 1)
+        first, second = np.clip(a0 + e, 0, 255), np.clip(a1 + change, 0, 255)
+        return [np.where(small, first, a0), np.where(small & flat, second, a1), a2]
+
+    e = (9 * (q0 - p0) - 3 * (q1 - p1) + 8) >> 4
+    small = abs(e) < 10 * tc
+    e = np.clip(e, -tc, tc)
+    new_p = zip(strongly(p3, p2, p1, p0, q0, q1), weakly(p2, p1, p0, e, side_p), strict=True)
+    new_q = zip(strongly(q3, q2, q1, q0, p0, p1), weakly(q2, q1, q0, -e, side_q), strict=True)
+    result = samples.copy()
+    for k, (new, weak) in enumerate(new_p):
+        result[..., 3 - k] = np.where(on, np.where(strong, new, weak), samples[..., 3 - k])
+    for k, (new, weak) in enumerate(new_q):
+        result[..., 4 + k] = np.where(on, np.where(strong, new, weak), samples[..., 4 + k])
+    plane[:, 4:-4] = result.reshape(8 * rows, 8 * columns)
+
+
+def deblock_chroma(plane: Ints, edges: Edges, table: Ints, chroma_offset: int) -> None:
+    """Filter the vertical edges of a chroma plane in place, 8.7."""
+    strength, qe = (x[:, 1::2].repeat(4, 0) for x in edges)  # luma coordinates 16, 32, ...
+    at = 8 * np.arange(1, strength.shape[1] + 1)
+    q = np.clip(qe + chroma_offset, 0, 63)
+    tc = table[np.clip(q + 2 * (strength - 1), 0, 63), 1]
+    p1, p0, q0, q1 = (plane[:, at + k] for k in (-2, -1, 0, 1))
+    e = np.clip((4 * (q0 - p0) + p1 - q1 + 4) >> 3, -tc, tc) * (strength > 0)
+    plane[:, at - 1], plane[:, at] = np.clip(p0 + e, 0, 255), np.clip(q0 - e, 0, 255)
+
+
+class Hybrid:
+    """The hybrid model: its description, its canvases and their frames, clauses 7 and 8."""
+
+    substreams = ("content", "motion")
+    frames: int
+
+    def __init__(self, payload: bytes, head: Head, tables: Tables) -> None:
+        """Parse `HYBR`, 7.1."""
+        require(len(payload) == 16, "7.1", "HYBR is not 16 bytes")
+        frames, chroma_offset, reserved = struct.unpack("<Bb14s", payload)
+        rules = (
+            (1 <= frames <= 32, "group_frames"),
+            (-12 <= chroma_offset <= 12, "chroma_offset"),
+            (reserved == bytes(14), "reserved"),
+        )
+        for condition, name in rules:
+            require(condition, "7.1", f"{name} is outside its rule")
+        self.frames, self.chroma_offset, self.tables = frames, chroma_offset, tables
+        self.size = head.width, head.height
+        self.cells = ceil_div(head.height, 8), ceil_div(head.width, 8)
+        self.chain: Canvas | None = None  # the key or chain canvas of the group before
+        self.chain_frames = 0  # the frames of that group
+
+    def max_frames(self, key: bool) -> int:
+        """The bound of `frame_count` of a group, 2.7."""
+        return 1 if key else self.frames
+
+    def decode_group(self, key: bool, count: int, data: dict[str, bytes]) -> Iterator[Frame]:
+        """Parse and reconstruct the canvases of a group, 7.2 and 8.1, and yield its frames."""
+        canvases = self.plan(key, count)
+        motion = MotionStream(data["motion"], self.tables.motion_contexts)
+        content = ContentStream(data["content"], self.tables.content_contexts)
+        for canvas in canvases:
+            motion.read(canvas)
+        motion.finish()
+        for canvas in canvases:
+            content.read(canvas)
+        content.finish()
+        for canvas in canvases:
+            self.reconstruct(canvas, count)
+        self.chain, self.chain_frames = canvases[0], count
+        width, height = self.size
+        for canvas in sorted(canvases, key=lambda canvas: canvas.frame):
+            canvas.references = []
+            sizes = ((height, width),) + 2 * ((ceil_div(height, 2), ceil_div(width, 2)),)
+            yield tuple(
+                plane[:h, :w].astype(np.uint8)
+                for plane, (h, w) in zip(canvas.planes, sizes, strict=True)
+            )
+
+    def plan(self, key: bool, count: int) -> list[Canvas]:
+        """The canvases of a group in the order of 7.2."""
+        if key or self.chain is None:
+            return [Canvas(0, 0, [], *self.cells)]
+        self.chain.frame = -1
+        chain = Canvas(1, count - 1, [self.chain], *self.cells)
+        canvases, intervals = [chain], [(self.chain, chain)]
+        for a, b in intervals:  # grows as it is walked, depth by depth
+            if b.frame - a.frame > 1:
+                canvases.append(Canvas(2, (a.frame + b.frame) >> 1, [a, b], *self.cells))
+                intervals += [(a, canvases[-1]), (canvases[-1], b)]
+        return canvases
+
+    def reconstruct(self, canvas: Canvas, count: int) -> None:
+        """Reconstruct a canvas, 8.1."""
+        for leaf in canvas.leaves:
+            if not leaf.intra:
+                leaf.motion = self.motion(canvas, leaf, count)
+        intra = canvas.cells(lambda leaf: leaf.intra)
+        for index, size in enumerate((8, 4, 4)):
+            if canvas.kind:
+                canvas.planes.append(inter_prediction(canvas, index))
+            else:
+                shape = size * canvas.rows, size * canvas.columns
+                canvas.planes.append(np.zeros(shape, np.int64))
+            known = enlarge(intra, size) == 0
+            for leaf in canvas.leaves:
+                if not leaf.intra:
+                    for (plane, x, y), levels in leaf.units.items():
+                        if plane == index:
+                            self.add(canvas, leaf, index, x, y, levels)
+            for leaf in canvas.leaves:
+                if leaf.intra:
+                    self.intra(canvas, leaf, index, known)
+        self.deblock(canvas)
+
+    def temporal(self, canvas: Canvas, x: int, y: int, count: int) -> Motion | None:
+        """The temporal candidate of the cell of the luma sample (x, y), 8.2, if there is one."""
+        if canvas.kind == 1:
+            before = canvas.references[0]
+            leaf = before.leaf(x, y)
+            if leaf is None or before.kind == 0:
+                return None
+            v = scaled(leaf.motion.vectors[0], count, self.chain_frames)
+            return Motion(1, (v, clip_vector(*opposite(v))))
+        a, b = canvas.references
+        whole, first, second = (
+            b.frame - a.frame, canvas.frame - a.frame, b.frame - canvas.frame
+        )  # fmt: skip
+        forward = bool(b.references) and b.references[0] is a
+        leaf = (b if forward else a).leaf(x, y)
+        f = leaf.motion.vectors[0 if forward else 1] if leaf else (0, 0)
+        minus = opposite(f)
+        to_a, to_b = (f, minus) if forward else (minus, f)
+        return Motion(3, (scaled(to_a, first, whole), scaled(to_b, second, whole)))
+
+    def motion(self, canvas: Canvas, leaf: Leaf, count: int) -> Motion:
+        """The motion of a leaf that is not intra, 8.2."""
+        x, y, n = leaf.x, leaf.y, leaf.n
+
+        def available(x: int, y: int) -> Motion | None:
+            other = canvas.leaf(x, y)
+            usable = other and other.number < leaf.number and not other.intra
+            return other.motion if other and usable else None
+
+        middle = min(x + n // 2, canvas.width - 1), min(y + n // 2, canvas.height - 1)
+        temporal = self.temporal(canvas, *middle, count)
+        if leaf.merge:
+            candidates = (
+                available(x - 1, y + n - 1), available(x + n - 1, y - 1), temporal,
+                available(x + n, y - 1), available(x - 1, y + n), available(x - 1, y - 1),
+            )  # fmt: skip
+            entries: list[Motion] = []
+            for entry in candidates:
+                if entry and all(entry.used() != before.used() for before in entries):
+                    entries.append(entry)
+            rest = Motion(1 if canvas.kind == 1 else 3, STILL.vectors)
+            return (entries + 5 * [rest])[leaf.index]
+        c = available(x + n, y - 1) or available(x - 1, y - 1)
+        near = available(x - 1, y), available(x, y - 1), c
+        found = [motion for motion in near if motion]
+        direction, differences = leaf.coded_motion
+        vectors = [(0, 0), (0, 0)]
+        for r in (0, 1):
+            if not direction >> r & 1:
+                continue
+            if len(found) == 1:
+                py, px = found[0].vectors[r]
+            elif found:
+                three = [motion.vectors[r] if motion else (0, 0) for motion in near]
+                py, px = (sorted(v[axis] for v in three)[1] for axis in (0, 1))
+            else:
+                py, px = temporal.vectors[r] if temporal else (0, 0)
+            vectors[r] = clip_vector(py + differences[r][0], px + differences[r][1])
+        if direction < 3:
+            r = direction - 1
+            vectors[1 - r] = clip_vector(*opposite(vectors[r]))
+        return Motion(direction, (vectors[0], vectors[1]))
+
+    def add(self, canvas: Canvas, leaf: Leaf, plane: int, x: int, y: int, levels: Ints) -> None:
+        """Add the residual of a unit to its predicted samples, 8.6."""
+        n = len(levels)
+        q = max(0, min(63, leaf.q + self.chroma_offset)) if plane else leaf.q
+        block = canvas.planes[plane][y : y + n, x : x + n]
+        block[:] = np.clip(block + residual(levels, q, self.tables.transform), 0, 255)
+
+    def intra(self, canvas: Canvas, leaf: Leaf, index: int, known: NDArray[np.bool_]) -> None:
+        """Predict and complete the blocks of an intra leaf in a plane, 8.4."""
+        sub, modes = (2, [leaf.chroma_mode]) if index else (1, leaf.modes)
+        at, n = [(leaf.x // sub, leaf.y // sub)], leaf.n // sub
+        if len(modes) == 4:
+            at, n = quarters(leaf.x, leaf.y, 8), 4
+        plane = canvas.planes[index]
+        for (x, y), mode in zip(at, modes, strict=True):
+            border = intra_border(plane, known, x, y, n)
+            plane[y : y + n, x : x + n] = intra_prediction(border, n, mode, index == 0)
+            if (index, x, y) in leaf.units:
+                self.add(canvas, leaf, index, x, y, leaf.units[index, x, y])
+            known[y : y + n, x : x + n] = True
+
+    def deblock(self, canvas: Canvas) -> None:
+        """Filter the edges of a canvas, vertical ones first, 8.7."""
+        table = self.tables.deblocking
+        for transposed in (False, True):
+            edges = find_edges(canvas, transposed)
+            for index, plane in enumerate(canvas.planes):
+                view = plane.T if transposed else plane
+                if index:
+                    deblock_chroma(view, edges, table, self.chroma_offset)
+                else:
+                    deblock_luma(view, edges, table)
+
+
 class Output:
     """The output frame or a region of it, clause 6."""
 
@@ -577,7 +1338,7 @@ class Decoder:
         crc = int.from_bytes(self.read(4, "2.2"), "little")
         require(crc == zlib.crc32(name + payload), "2.2", "CRC of the unit")
         require(name[2:3].isupper(), "2.2", "the third letter is reserved", "unsupported")
-        known = self.unit in ("HEAD", "SIRN", "mETa", "GRUP", "iNDX", "FEND")
+        known = self.unit in ("HEAD", "SIRN", "HYBR", "mETa", "GRUP", "iNDX", "FEND")
         require(known or name[:1].islower(), "2.2", "unknown critical unit", "unsupported")
         return self.unit, payload
 
@@ -586,10 +1347,12 @@ class Decoder:
         self.read_signature()
         head = Head.parse(self.read_unit(None)[1])
         output = Output(head, size, crop, self.tables.kernel)
-        network: Siren | None = None
+        model: Siren | Hybrid | None = None
+        description = "SIRN" if head.model == 1 else "HYBR"
         name = "HEAD"
         allowed = {  # 2.3: what may follow each unit, ancillary units aside
-            "HEAD": ("SIRN",), "SIRN": ("mETa", "GRUP"), "mETa": ("mETa", "GRUP"),
+            "HEAD": (description,), "SIRN": ("mETa", "GRUP"), "HYBR": ("mETa", "GRUP"),
+            "mETa": ("mETa", "GRUP"),
             "GRUP": ("GRUP", "iNDX", "FEND"), "iNDX": ("FEND",),
         }  # fmt: skip
         while name != "FEND":
@@ -599,9 +1362,11 @@ class Decoder:
                 continue
             require(name in allowed[after], "2.3", f"{name} after {after}")
             if name == "SIRN":
-                network = Siren(payload, head, self.tables)
-            elif name == "GRUP" and network:
-                yield from map(output, self.read_group(payload, head, network))
+                model = Siren(payload, head, self.tables)
+            elif name == "HYBR":
+                model = Hybrid(payload, head, self.tables)
+            elif name == "GRUP" and model:
+                yield from map(output, self.read_group(payload, head, model))
             elif name == "iNDX":
                 self.check_index(payload)
             elif name == "FEND":
@@ -609,8 +1374,8 @@ class Decoder:
         self.unit, self.offset = "end of file", self.position
         require(not self.stream.read(1), "2.3", "bytes after FEND")
 
-    def read_group(self, payload: bytes, head: Head, network: Siren) -> list[Frame]:
-        """A `GRUP` unit, 2.7: judge its fields, decode its weights, render its frames."""
+    def read_group(self, payload: bytes, head: Head, model: Siren | Hybrid) -> list[Frame]:
+        """A `GRUP` unit, 2.7: judge its fields, decode its substreams, render its frames."""
         position = 0
 
         def take(form: str) -> tuple[int, ...]:
@@ -622,7 +1387,7 @@ class Decoder:
         first_frame, count, flags, reserved, crc, first_pts = take("IHBBIq")
         key = bool(flags & 1)
         require(first_frame == self.frames, "2.7", "first_frame")
-        require(1 <= count <= network.frames, "2.7", "frame_count")
+        require(1 <= count <= model.max_frames(key), "2.7", "frame_count")
         require(flags <= 3, "2.7", "flags")
         require(key or bool(self.groups), "2.7", "the first group is not a key group")
         require(reserved == 0, "2.7", "reserved")
@@ -637,15 +1402,19 @@ class Decoder:
         self.frames += count
         limit = UNKNOWN - 1 if head.frame_count == UNKNOWN else head.frame_count
         require(self.frames <= limit, "2.7", "more frames than HEAD has or any file may have")
-        tables, content, motion, length = take("4I")
-        require(content == motion == 0, "2.7", "content_length or motion_length")
-        require(position + tables + length == len(payload), "2.7", "lengths of the substreams")
-        contexts = read_tables(payload[position : position + tables], self.tables.contexts)
-        network.read_group(payload[position + tables :], key, contexts)
+        names = ("tables", "content", "motion", "network")
+        substreams = {}
+        lengths = dict(zip(names, take("4I"), strict=True))
+        for name, length in lengths.items():
+            require(name in model.substreams or length == 0, "2.7", f"{name}_length")
+        require(position + sum(lengths.values()) == len(payload), "2.7", "substream lengths")
+        for name, length in lengths.items():
+            substreams[name] = payload[position : position + length]
+            position += length
         frames, rendered = [], 0
-        for t in range(count):
-            frames.append(network.render(t))
-            for plane in frames[-1]:
+        for frame in model.decode_group(key, count, substreams):
+            frames.append(frame)
+            for plane in frame:
                 rendered = zlib.crc32(plane.tobytes(), rendered)
         require(rendered == crc, "2.7", "CRC of the rendered samples")
         self.groups.append((self.offset, first_frame, first_pts, flags & 1))
