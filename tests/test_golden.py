@@ -1,6 +1,6 @@
 """Bytes that shall never change unnoticed: of GRUP units, and of the frames they decode to.
 
-The units change whenever the coder, the default tables of `spec/tables/contexts.txt` or the syntax
+The units change whenever the coder, the default tables of `spec/tables/*contexts.txt` or the syntax
 of GRUP do; their frames only when rendering does. Metadata is left out: its bytes are zstandard's.
 After a change that is meant, run
 
@@ -17,29 +17,35 @@ import io
 import pytest
 
 from nvcodec.format import GroupUnit, UnitReader
+from tests.hybrid import HybridPlan, synthesize_hybrid
 from tests.synthetic import DIRECT, PLAIN, Plan, synthesize
 
 GROUPS = {
     "upsampling": "2a6364da2dec614ccbb4c35a4f0d5a65d60d6f071165bca80afbd6b31ffa7caf",
     "plain": "4f96ed5658c9a6cfdf1f3a44e26c9f490e18e242fbc335b3a3b79d0c084f38c7",
     "direct": "2bf662882623e0e01956e7f3b0a2701bf1fc12a45a9d60714ec37c377bcb45d8",
+    "hybrid": "d7e9696db02dd8f3789e92154cdf20839f7917175b30090071e879ad0ff3ae40",
 }
 FRAMES = {
     "upsampling": "8b8d425ffbbc90dae2eb8fe01acdf938ae8b4d20416ad35940feb6a31c4731b2",
     "plain": "5e03614740aadb2203c673f2e79e1e6d098aa321dc5b6504755f1058a5697a97",
     "direct": "f99673806bc8bc9a80d787e21953fde1870954419f61ee370bcc290f189d7b2b",
+    "hybrid": "6622f753908cb8e92145f255512b2041c53d2d4d563c5052038f246a69e268d9",
 }
 
 PLANS = {
     "upsampling": Plan(seed=11),
     "plain": Plan(seed=11, shape=PLAIN),
     "direct": Plan(seed=12, shape=DIRECT, frames=(2, 2, 1, 2), durations=(3, 4)),
+    "hybrid": HybridPlan(seed=13),
 }
 
 
 def digests(name: str) -> tuple[str, str]:
     """SHA-256 of all GRUP payloads, and of all planes of all frames."""
-    data, pictures = synthesize(PLANS[name])
+    plan = PLANS[name]
+    hybrid = isinstance(plan, HybridPlan)
+    data, pictures = synthesize_hybrid(plan) if hybrid else synthesize(plan)
     frames = hashlib.sha256()
     for planes in pictures:
         for plane in planes:

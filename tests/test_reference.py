@@ -12,7 +12,9 @@ import pytest
 import nvcodec
 import nvcodec.format
 from nvcodec.coding import weights
+from nvcodec.model.description import CanvasShape
 from nvcodec.model.shape import NetworkShape
+from tests.hybrid import HybridPlan, synthesize_hybrid
 from tests.synthetic import DIRECT, PLAIN, Plan, synthesize
 
 REFERENCE = Path(__file__).parent.parent / "spec" / "reference" / "nrvdec.py"
@@ -36,6 +38,14 @@ PLANS = {
     "bottom siting": Plan(width=33, height=17, frames=(2,), chroma_location=5, seed=5),
 }
 
+HYBRID_PLANS = {
+    "random canvases": HybridPlan(),
+    "fine chroma": HybridPlan(CanvasShape(16, -12), 70, 50, frames=(1, 11), keys=(0,), seed=1),
+    "coarse chroma": HybridPlan(CanvasShape(3, 12), 130, 66, frames=(1, 3, 2), keys=(0,), seed=2),
+    "one cell": HybridPlan(CanvasShape(2), 1, 1, frames=(1, 2), keys=(0,), seed=3),
+    "keys only": HybridPlan(CanvasShape(1, 3), 97, 40, frames=(1, 1), keys=(0, 1), seed=4),
+}
+
 
 def reference(path, *options):
     command = [sys.executable, str(REFERENCE), str(path), "--md5", *options]
@@ -48,6 +58,14 @@ def digest(frames):
         for plane in frame.planes:
             md5.update(plane.tobytes())
     return md5.hexdigest()
+
+
+@pytest.mark.parametrize("name", HYBRID_PLANS)
+def test_hybrid_frames_are_equal(name, tmp_path):
+    path = tmp_path / "a.nrv"
+    path.write_bytes(synthesize_hybrid(HYBRID_PLANS[name])[0])
+    with nvcodec.Decoder(path) as decoder:
+        assert reference(path).stdout.split()[0] == digest(decoder)
 
 
 @pytest.mark.parametrize("name", PLANS)
