@@ -2,6 +2,10 @@
 """How fast the CPU renders a network, and libx264's pictures of the same size beside it.
 
     python -m tools.decode_bench [--rounds N] [--size WIDTHxHEIGHT]... [--threads N]...
+    python -m tools.decode_bench --stream HYBRID.nrv... [--rounds N] [--threads N]...
+
+Streams are those of the hybrid model, decoded beside their own pictures by libx264 at its defaults;
+then come the time to the first frame in a new process, and CPU time by stage.
 
 Networks are of random weights, whole groups are rendered to 8-bit pictures. `integer` products are
 those of nvcodec.model.dot_product where the processor has them, `float` those of BLAS; both and the
@@ -10,18 +14,27 @@ decoder of H.264 take turns, and the best of the rounds counts. The ratio is flo
 
 from __future__ import annotations
 
+import contextlib
 import io
+import resource
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 from unittest import mock
 
 import av
 import click
 import numpy as np
 
+from nvcodec.decode import decoder, executor, hybrid
+from nvcodec.decode.decoder import Decoder
 from nvcodec.encode.lattice import conform
 from nvcodec.encode.settings import PAPER_SHAPE, network_shape
 from nvcodec.model import dot_product
+from nvcodec.model.canvas import reconstruct
 from nvcodec.model.render import render_region
 from nvcodec.model.shape import NetworkShape
 from nvcodec.model.siren import SirenRenderer
@@ -40,54 +53,168 @@ def random_weights(shape: NetworkShape, grid: tuple[int, int]) -> GroupWeights:
     return conform(GroupWeights(shape, grid, parameters, tensors))
 
 
-def x264_clip(width: int, height: int) -> bytes:
-    """Moving gradients with noise, by libx264 at its defaults."""
+def gradients(width: int, height: int) -> Iterator[av.VideoFrame]:
+    """Moving gradients with noise."""
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:height, :width]
+    for k in range(X264_FRAMES):
+        picture = np.stack([x + 3 * k, y + 2 * k, x + y - 4 * k], axis=-1) // 3 % 256
+        picture = np.clip(picture + rng.normal(0, 3, picture.shape), 0, 255)
+        yield av.VideoFrame.from_ndarray(picture.astype(np.uint8), format="rgb24")
+
+
+def x264_clip(width: int, height: int, pictures: Iterable[av.VideoFrame]) -> bytes:
+    """Pictures by libx264 at its defaults."""
     file = io.BytesIO()
     with av.open(file, "w", format="matroska") as container:
         stream = container.add_stream("libx264", rate=30)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for k in range(X264_FRAMES):
-            picture = np.stack([x + 3 * k, y + 2 * k, x + y - 4 * k], axis=-1) // 3 % 256
-            picture = np.clip(picture + rng.normal(0, 3, picture.shape), 0, 255)
-            frame = av.VideoFrame.from_ndarray(picture.astype(np.uint8), format="rgb24")
-            container.mux(stream.encode(frame))
+        for picture in pictures:
+            container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
     return file.getvalue()
 
 
-def x264_decode(clip: bytes, threads: int) -> None:
+def x264_decode(clip: bytes, threads: int) -> int:
+    """How many frames were decoded."""
     with av.open(io.BytesIO(clip)) as container:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = threads
         stream.codec_context.thread_type = "AUTO"
-        assert sum(1 for _ in container.decode(stream)) == X264_FRAMES
+        return sum(1 for _ in container.decode(stream))
 
 
 def best(works: dict[str, tuple[Callable[[], object], int]], rounds: int) -> dict[str, float]:
     """Milliseconds per frame of each (work, frames), which take turns."""
-    taken: dict[str, list[float]] = {name: [] for name in works}
+    return {name: wall for name, (wall, _) in best_times(works, rounds).items()}
+
+
+def best_times(
+    works: dict[str, tuple[Callable[[], object], int]], rounds: int
+) -> dict[str, tuple[float, float]]:
+    """The same with milliseconds of CPU time: the least of each."""
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in works}
     for _ in range(rounds):
         for name, (work, frames) in works.items():
-            start = time.perf_counter()
+            start, start_cpu = time.perf_counter(), time.process_time()
             work()
-            taken[name].append((time.perf_counter() - start) * 1000 / frames)
-    return {name: min(times) for name, times in taken.items()}
+            wall, cpu = time.perf_counter() - start, time.process_time() - start_cpu
+            taken[name].append((wall * 1000 / frames, cpu * 1000 / frames))
+    return {
+        name: (min(t[0] for t in times), min(t[1] for t in times)) for name, times in taken.items()
+    }
+
+
+def decode(path: str, threads: int) -> Iterator[av.VideoFrame]:
+    """The pictures of a stream of even width and height."""
+    with Decoder(path, threads=threads) as frames:
+        for frame in frames:
+            samples = np.concatenate([plane.ravel() for plane in frame.planes])
+            yield av.VideoFrame.from_ndarray(samples.reshape(-1, frame.width), format="yuv420p")
+
+
+def count_frames(path: str, threads: int) -> int:
+    with Decoder(path, threads=threads) as frames:
+        return sum(1 for _ in frames)
+
+
+STAGES: tuple[tuple[str, Any, str], ...] = (
+    ("motion parse", hybrid, "decode_motion"),
+    ("content parse", hybrid, "decode_content"),
+    ("vectors", reconstruct, "temporal_candidates"),
+    ("vectors", reconstruct, "motion_of_leaves"),
+    ("vectors", reconstruct, "packed_motion"),
+    ("inter", reconstruct, "predict_rows"),
+    ("residuals", reconstruct, "add_residuals"),
+    ("intra", reconstruct, "reconstruct_intra"),
+    ("deblocking", reconstruct, "deblock"),
+    ("crc", decoder, "samples_crc"),
+    ("resampling", executor, "resample"),
+)
+
+
+def stage_times(path: str, rounds: int) -> dict[str, float]:
+    """Least CPU milliseconds per frame of each stage."""
+    least: dict[str, float] = {}
+    for _ in range(rounds):
+        spent: dict[str, float] = defaultdict(float)
+
+        def timed(stage: str, work: Callable[..., Any]) -> Callable[..., Any]:
+            def call(*arguments: Any) -> Any:
+                start = time.thread_time()
+                result = work(*arguments)
+                spent[stage] += time.thread_time() - start  # noqa: B023
+                return result
+
+            return call
+
+        with contextlib.ExitStack() as stack:
+            for stage, module, name in STAGES:
+                work = timed(stage, getattr(module, name))
+                stack.enter_context(mock.patch.object(module, name, work))
+            frames = count_frames(path, 1)
+        for stage, seconds in spent.items():
+            taken = seconds * 1000 / frames
+            least[stage] = min(least.get(stage, taken), taken)
+    return least
+
+
+def start_up(path: str, rounds: int) -> tuple[float, float]:
+    """Least seconds, of time and of the CPU, that nvdec takes for the first frame."""
+    program = "from nvcodec.cli.nvdec import main; main()"
+    command = [sys.executable, "-c", program, "--quiet", "--frames", "1", path, "null"]
+    walls, cpus = [], []
+    for _ in range(rounds):
+        before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+        subprocess.run(command, check=True)
+        walls.append(time.perf_counter() - start)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpus.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return min(walls), min(cpus)
+
+
+def compare_streams(paths: tuple[str, ...], threads: tuple[int, ...], rounds: int) -> None:
+    click.echo("threads  hybrid ms (fps)   CPU ms   x264 ms   CPU ms  stream")
+    for path in paths:
+        with Decoder(path) as opened:
+            size = opened.header.width, opened.header.height
+        frames = count_frames(path, 1)
+        clip = x264_clip(*size, decode(path, 1))
+        for count in threads:
+            works: dict[str, tuple[Callable[[], object], int]] = {
+                "hybrid": (lambda: count_frames(path, count), frames),  # noqa: B023
+                "x264": (lambda: x264_decode(clip, count), frames),  # noqa: B023
+            }
+            took = best_times(works, rounds)
+            (wall, cpu), (x264_wall, x264_cpu) = took["hybrid"], took["x264"]
+            click.echo(
+                f"{count:7}  {wall:6.2f} ({1000 / wall:6.1f})  {cpu:7.2f}"
+                f"  {x264_wall:8.2f}  {x264_cpu:7.2f}  {path}"
+            )
+        stages = stage_times(path, rounds)
+        click.echo("  CPU ms: " + ", ".join(f"{name} {took:.2f}" for name, took in stages.items()))
+    wall, cpu = start_up(paths[0], rounds)
+    click.echo(f"first frame after {wall:.2f} s, {cpu:.2f} s of CPU time")
 
 
 @click.command(help=__doc__)
 @click.option("--rounds", default=15, show_default=True)
 @click.option("--size", "sizes", multiple=True, default=["640x360", "1280x720"], show_default=True)
 @click.option("--threads", multiple=True, default=[1, 2], show_default=True, type=int)
-def main(rounds: int, sizes: tuple[str, ...], threads: tuple[int, ...]) -> None:
+@click.option("--stream", "streams", multiple=True, type=click.Path(exists=True))
+def main(
+    rounds: int, sizes: tuple[str, ...], threads: tuple[int, ...], streams: tuple[str, ...]
+) -> None:
+    if streams:
+        compare_streams(streams, threads, rounds)
+        return
     integer = dot_product.usable()
     if not integer:
         click.echo("no integer products on this processor")
     click.echo("size       network  threads  integer ms (fps)     float ms (fps)  ratio  x264 ms")
     for size in sizes:
         width, height = map(int, size.split("x"))
-        clip = x264_clip(width, height)
+        clip = x264_clip(width, height, gradients(width, height))
         networks = {"paper": PAPER_SHAPE, "default": network_shape("auto", 30.0, width, height)}
         for name, shape in networks.items():
             weights = random_weights(shape, shape.grid(width, height))

@@ -435,9 +435,8 @@ def content_units(
     counts[1] = level
 
 
-_encode = compile_syntax(content_units, Direction.ENCODE)
+# The other directions are compiled when they are needed: that would delay every decoder.
 _decode = compile_syntax(content_units, Direction.DECODE)
-_trace = compile_syntax(content_units, Direction.TRACE)
 
 
 def default_content_contexts() -> Contexts:
@@ -535,7 +534,8 @@ def encode_content(
     width = _check(leaves, units, levels, quantiser, varying, canvas_set)
     head = np.array([quantiser, varying], np.int64)
     counts = np.zeros(3, np.int64)
-    encoder.run(_encode, leaves, units, levels, head, counts, canvas_set, width)
+    encode = compile_syntax(content_units, Direction.ENCODE)
+    encoder.run(encode, leaves, units, levels, head, counts, canvas_set, width)
     _check_counts(units, counts)
 
 
@@ -582,6 +582,7 @@ def trace_content(
     state = np.zeros(STATE_SIZE, np.int64)
     record = np.empty(_most_bits(leaves, units, levels), np.int32)
     contexts = np.zeros((0, 3), np.int32)
-    _trace(state, contexts, record, leaves, units, levels, head, counts, canvas_set, width)
+    trace = compile_syntax(content_units, Direction.TRACE)
+    trace(state, contexts, record, leaves, units, levels, head, counts, canvas_set, width)
     _check_counts(units, counts)
     return record[: int(state[4])]

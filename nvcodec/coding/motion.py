@@ -286,9 +286,8 @@ def motion_blocks(
     found[0] = leaf
 
 
-_encode = compile_syntax(motion_blocks, Direction.ENCODE)
+# The other directions are compiled when they are needed: that would delay every decoder.
 _decode = compile_syntax(motion_blocks, Direction.DECODE)
-_trace = compile_syntax(motion_blocks, Direction.TRACE)
 
 
 def default_motion_contexts() -> Contexts:
@@ -332,7 +331,8 @@ def encode_motion(
     """
     _check(leaves, coded_width, coded_height, canvas_set)
     found = np.zeros(3, np.int64)
-    encoder.run(_encode, leaves, found, coded_width, coded_height, canvas_set)
+    encode = compile_syntax(motion_blocks, Direction.ENCODE)
+    encoder.run(encode, leaves, found, coded_width, coded_height, canvas_set)
     _check_found(leaves, found)
 
 
@@ -363,6 +363,7 @@ def trace_motion(
     state = np.zeros(STATE_SIZE, np.int64)
     record = np.empty(_LEAF_BITS * len(leaves), np.int32)
     contexts = np.zeros((0, 3), np.int32)
-    _trace(state, contexts, record, leaves, found, coded_width, coded_height, canvas_set)
+    trace = compile_syntax(motion_blocks, Direction.TRACE)
+    trace(state, contexts, record, leaves, found, coded_width, coded_height, canvas_set)
     _check_found(leaves, found)
     return record[: int(state[4])]

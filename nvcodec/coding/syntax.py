@@ -19,6 +19,7 @@ registers: calling a function for each bit is an order of magnitude slower.
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import textwrap
 from collections.abc import Callable
@@ -167,13 +168,16 @@ class _Rename(ast.NodeTransformer):
         return ast.Name(f"_part_{node.id}", node.ctx) if node.id in self.names else node
 
 
-def _definition(function: Callable[..., Any]) -> tuple[ast.Module, ast.FunctionDef, int]:
-    """The parsed source of a function: its module, itself, and its first line in the file."""
-    lines, first_line = inspect.getsourcelines(function)
-    tree = ast.parse(textwrap.dedent("".join(lines)))
-    definition = tree.body[0]
-    assert isinstance(definition, ast.FunctionDef)
-    return tree, definition, first_line
+def _definition(function: Callable[..., Any]) -> ast.FunctionDef:
+    """The parsed source of a function at the top of its file, with the lines of the file."""
+    # Not inspect.getsource, which takes tens of milliseconds to find the end of a long function.
+    lines, _ = inspect.findsource(function)
+    body = ast.parse("".join(lines)).body
+    return next(
+        node
+        for node in body
+        if isinstance(node, ast.FunctionDef) and node.name == function.__name__
+    )
 
 
 class _Expand(ast.NodeTransformer):
@@ -217,7 +221,7 @@ class _Expand(ast.NodeTransformer):
         """The statements of a part in place of `target = part(arguments)`; its locals get names
         of their own.
         """
-        _, definition, _ = _definition(function)
+        definition = _definition(function)
         *body, last = definition.body[1:]
         if not isinstance(last, ast.Return) or last.value is None:
             raise SyntaxError("a part of a syntax has a docstring first and a return last")
@@ -243,24 +247,23 @@ class _Expand(ast.NodeTransformer):
         return expanded
 
 
+@functools.cache
 def compile_syntax(function: Callable[..., None], direction: Direction) -> Callable[..., None]:
-    """Compile a syntax function for one direction.
+    """Compile a syntax function, which is at the top of its file, for one direction.
 
     The result takes `coder` (int64, STATE_SIZE), `contexts` (int32, n x 3: fast, slow, count),
     `buffer` (uint8 bytes; for TRACE int32, receiving 2 * context + bit) and the syntax's own
     arguments. It is named after the function and the direction, and numba caches it beside the
-    module that defines the function.
+    module that defines the function. It takes some hundredths of a second the first time.
     """
-    tree, definition, first_line = _definition(function)
-    definition = _Expand(direction, function.__globals__).visit(definition)
+    definition = _Expand(direction, function.__globals__).visit(_definition(function))
     definition.name = f"{direction.value}_{function.__name__}"
     definition.decorator_list = []
     definition.returns = None
     for argument in definition.args.args:
         argument.annotation = None
     definition.body = [*ast.parse(_LOAD).body, *definition.body, *ast.parse(_STORE).body]
-    ast.fix_missing_locations(tree)
-    ast.increment_lineno(tree, first_line - 1)
+    tree = ast.Module([definition], [])
     namespace = dict(function.__globals__)
     namespace |= {
         "np": np,

@@ -142,6 +142,12 @@ class AxisPlan:
     start: npt.NDArray[np.int32]
     coefficients: npt.NDArray[np.int16]
 
+    @property
+    def is_identity(self) -> bool:
+        """Whether the samples of the source are those of the output."""
+        count, taps = self.coefficients.shape
+        return taps == 1 and np.array_equal(self.start, np.arange(count))
+
 
 @lru_cache(maxsize=64)
 def _axis_plan(
@@ -222,6 +228,8 @@ def _resample_plane(plane: Plane, x: int, y: int, across: AxisPlan, down: AxisPl
             f"columns {across.low}..{across.high - 1}, rows {down.low}..{down.high - 1}"
         )
     needed = plane[down.low - y : down.high - y, across.low - x : across.high - x]
+    if across.is_identity and down.is_identity:
+        return np.ascontiguousarray(needed)
     filtered = np.empty((needed.shape[0], across.start.size), np.int16)
     _horizontal(np.ascontiguousarray(needed), across.start, across.coefficients, filtered)
     result = np.empty((down.start.size, across.start.size), np.uint8)

@@ -86,7 +86,7 @@ def test_an_interrupt_keeps_the_groups_before(tmp_path):
     out = tmp_path / "out.nrv"
     with ended(start("nvenc", *HYBRID, "--json", "--group-size", 2, "-", out)) as process:
         # More than it begins before it waits for the next.
-        process.stdin.write(y4m(moving(20, 24, 16)))
+        process.stdin.write(y4m(moving(60, 24, 16)))
         process.stdin.flush()
         first_group(process)
         _, err = interrupt(process)

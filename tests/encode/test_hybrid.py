@@ -3,7 +3,6 @@
 import io
 import subprocess
 import sys
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +11,11 @@ import pytest
 from nvcodec.decode.decoder import Decoder
 from nvcodec.encode.encoder import Observer, encode
 from nvcodec.encode.hybrid import coder, group
-from nvcodec.encode.hybrid.plan import ConstantPlan
-from nvcodec.encode.hybrid.quantisers import quantiser
+from nvcodec.encode.hybrid.quantisers import AHEAD_FRAMES
 from nvcodec.encode.settings import OptionError
 from nvcodec.format import HYBRID, GroupUnit, UnitReader
 from nvcodec.media.quality import QualityMeter
 from nvcodec.media.source import Source, SourceError
-from nvcodec.model.canvas.plane import schedule
 from nvcodec.model.description import CanvasShape
 from tests.cli.support import ROOT, moving, y4m
 
@@ -82,7 +79,7 @@ def test_any_size_and_number_of_frames(width, height, count):
         meter.add(original, frame.planes)
     assert meter.state() == result.meter.state()
     assert result.meter.values()["psnr"]["all"] > 30
-    assert result.shape == CanvasShape(8)
+    assert result.shape == CanvasShape(16)
     assert kinds(data)[0] == (1, True)
 
 
@@ -178,7 +175,7 @@ def test_groups_go_out_one_by_one():
 
 
 def test_a_group_does_not_wait_for_all_pictures(monkeypatch):
-    pictures, read, seen = moving(60, 24, 16), [], []
+    pictures, read, seen = moving(70, 24, 16), [], []
     true = Source.__next__
 
     def counting(self):
@@ -191,7 +188,8 @@ def test_a_group_does_not_wait_for_all_pictures(monkeypatch):
 
     monkeypatch.setattr(Source, "__next__", counting)
     coded(pictures, group_size=2, observer=Count())
-    assert all(got <= 1 + 2 * (k + 3) for k, got in enumerate(seen))
+    assert all(got <= 1 + AHEAD_FRAMES + 2 * (k + 3) for k, got in enumerate(seen))
+    assert seen[0] < len(pictures)
 
 
 @pytest.mark.parametrize(("group", "frames"), [(0, 0), (2, 3)])
@@ -288,24 +286,30 @@ assert not heavy, heavy
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
 
 
-@pytest.mark.parametrize("ahead", [0, 1, 4])
-def test_a_plan_sees_what_it_asks_for(monkeypatch, ahead):
-    windows = {}
+@pytest.mark.parametrize(("frames", "ahead"), [(0, 0), (2, 1), (12, 4)])
+def test_maps_see_the_groups_that_follow(monkeypatch, frames, ahead):
+    numbers, windows = {}, {}
+    true_analyse, true_maps = coder.analyse, coder.quantiser_maps
 
-    class Varying(ConstantPlan):
-        def maps(self, window):
-            number = int(window[0].sources[0].planes[0][0, 0])
-            windows[number] = [[int(s.planes[0][0, 0]) for s in g.sources] for g in window]
-            before = window[0].before
-            assert window[0].key == (before is None)
-            assert window[0].key or int(before.planes[0][0, 0]) == number - 1
-            assert all(a.sources[-1] is b.before for a, b in pairwise(window))
-            maps = super().maps(window)
-            for map_ in maps:
-                map_[0, 1] += 9
-            return maps
+    def analysing(sources, before):
+        analysis = true_analyse(sources, before)
+        shown = [int(source.planes[0][0, 0]) for source in sources]
+        assert analysis.key == (before is None)
+        assert analysis.key or int(before.planes[0][0, 0]) == shown[0] - 1
+        numbers[id(analysis)] = analysis, shown
+        return analysis
 
-    monkeypatch.setattr(coder, "ConstantPlan", lambda crf: Varying(crf, ahead))
+    def varying(crf, window):
+        shown = [numbers[id(analysis)][1] for analysis in window]
+        windows[shown[0][0]] = shown
+        maps = true_maps(crf, window)
+        for map_ in maps:
+            map_[0, 1] += 9
+        return maps
+
+    monkeypatch.setattr(coder, "analyse", analysing)
+    monkeypatch.setattr(coder, "quantiser_maps", varying)
+    monkeypatch.setattr(coder, "AHEAD_FRAMES", frames)
     # The first sample of a picture is its number.
     pictures = textured(10, 70, 50)
     for k, planes in enumerate(pictures):
@@ -314,17 +318,6 @@ def test_a_plan_sees_what_it_asks_for(monkeypatch, ahead):
     assert len(decoded(data)) == 10
     split = [[0], [1, 2, 3], [4, 5, 6], [7, 8, 9]]
     assert windows == {g[0]: split[k : k + 1 + ahead] for k, g in enumerate(split)}
-
-
-def test_quantisers():
-    key, inter = schedule(1, key=True), schedule(32, key=False)
-    assert [quantiser(30, step) for step in key] == [28]
-    by_depth = {step.depth: quantiser(30, step) for step in inter}
-    assert by_depth == {0: 30, 1: 33, 2: 34, 3: 35, 4: 36, 5: 36}
-    assert quantiser(29.6, inter[0]) == 30
-    assert [quantiser(crf, inter[0]) for crf in (0.5, 1.5, 2.5)] == [1, 2, 3]
-    assert quantiser(0, key[0]) == 0
-    assert quantiser(60, inter[-1]) == 63
 
 
 @pytest.mark.parametrize(

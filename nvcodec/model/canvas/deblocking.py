@@ -6,7 +6,6 @@ each other, so rows of cells may be filtered by several threads.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from nvcodec.coding.leaves import (
@@ -22,7 +21,7 @@ from nvcodec.coding.leaves import (
     X,
     Y,
 )
-from nvcodec.model.canvas.plane import Integer
+from nvcodec.model.canvas.plane import Integer, kernel
 from nvcodec.tables import load_table
 
 _TABLE = load_table("deblocking.txt").reshape(64, 2)
@@ -30,7 +29,7 @@ _BETA = np.ascontiguousarray(_TABLE[:, 0]).astype(np.int64)
 _TC = np.concatenate([_TABLE[:, 1], _TABLE[-1:, 1], _TABLE[-1:, 1]]).astype(np.int64)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def transform_areas(
     leaves: np.ndarray,
     units: np.ndarray,
@@ -59,7 +58,7 @@ def transform_areas(
                     areas[i, j], holds[i, j] = size, 1
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _motion_differs(
     direction: np.ndarray, vectors: np.ndarray, py: Integer, px: Integer, qy: Integer, qx: Integer
 ) -> bool:
@@ -74,7 +73,7 @@ def _motion_differs(
     return False
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def edge_strengths(
     areas: np.ndarray,
     holds: np.ndarray,
@@ -105,7 +104,7 @@ def edge_strengths(
                 strengths[kind, y, x] = strength
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _luma_segment(
     s: np.ndarray, at: Integer, across: Integer, along: Integer, beta: Integer, tc: Integer
 ) -> None:
@@ -171,12 +170,12 @@ def _luma_segment(
             s[i + across] = min(255, max(0, q1 + min(half, max(-half, change))))
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _near(sample: Integer, most: Integer, value: Integer) -> Integer:
     return min(sample + most, max(sample - most, value))
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def filter_luma(
     plane: np.ndarray,
     strengths: np.ndarray,
@@ -210,7 +209,7 @@ def filter_luma(
                 _luma_segment(samples, at + 4 * stride, 1, stride, beta, tc)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def filter_chroma(
     plane: np.ndarray,
     strengths: np.ndarray,

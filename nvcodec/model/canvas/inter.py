@@ -8,11 +8,10 @@ of root blocks can be predicted by several threads.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from nvcodec.coding.leaves import INTRA, SIZE, X, Y
-from nvcodec.model.canvas.plane import Integer
+from nvcodec.model.canvas.plane import Integer, allocating, kernel
 from nvcodec.model.canvas.vectors import blend_row, filter_row, filter_row_into, sample_row
 
 _LUMA = np.array(
@@ -56,7 +55,7 @@ _VECTOR_BITS = 14
 _VECTOR_MASK = (1 << _VECTOR_BITS) - 1
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def pack_motion(
     direction: Integer, vy0: Integer, vx0: Integer, vy1: Integer, vx1: Integer
 ) -> Integer:
@@ -69,7 +68,7 @@ def pack_motion(
     return packed
 
 
-@numba.njit(nogil=True, cache=True)
+@allocating
 def packed_motion(direction: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """`pack_motion` of all cells: int64 of the shape of direction; vectors are those of 8.2."""
     rows, columns = direction.shape
@@ -87,12 +86,12 @@ def packed_motion(direction: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     return packed
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _component(packed: Integer, number: Integer) -> Integer:
     return (packed << (48 - _VECTOR_BITS * number)) >> (64 - _VECTOR_BITS)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _rows_into(
     source: np.ndarray,
     at: Integer,
@@ -120,7 +119,7 @@ def _rows_into(
             filter_row_into(4, source, place, step, taps, out, target, double, keep)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _sums(
     source: np.ndarray,
     at: Integer,
@@ -162,7 +161,7 @@ def _sums(
         )
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _fetch(
     reference: np.ndarray,
     y: Integer,
@@ -185,7 +184,7 @@ def _fetch(
             samples[i, j] = reference[line, across - 1]
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _luma_taps(f: Integer) -> tuple[Integer, ...]:
     return (
         _LUMA[f, 0],
@@ -199,12 +198,12 @@ def _luma_taps(f: Integer) -> tuple[Integer, ...]:
     )
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _chroma_taps(f: Integer) -> tuple[Integer, ...]:
     return _CHROMA[f, 0], _CHROMA[f, 1], _CHROMA[f, 2], _CHROMA[f, 3]
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _inside(
     chroma: bool,
     source: np.ndarray,
@@ -230,7 +229,7 @@ def _inside(
         _sums(source, at, rows, width, fy, fx, long_y, long_x, first, out, 0, double, keep)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _one_reference(
     chroma: bool,
     reference: np.ndarray,
@@ -266,7 +265,7 @@ def _one_reference(
         _inside(chroma, reference, at, rows, width, fy, fx, first, out, double, keep)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def predict_block(
     chroma: bool,
     reference0: np.ndarray,
@@ -303,7 +302,7 @@ def predict_block(
         )
 
 
-@numba.njit(nogil=True, cache=True)
+@allocating
 def scratch() -> tuple[np.ndarray, np.ndarray]:
     """A thread's scratch arrays `first` and `samples` of `predict_block`."""
     return np.empty((BLOCK + 7, BLOCK), np.int16), np.empty((BLOCK + 7, BLOCK + 8), np.uint8)
@@ -312,7 +311,7 @@ def scratch() -> tuple[np.ndarray, np.ndarray]:
 _ABOVE, _BELOW, _LEFT, _RIGHT = range(4)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _strips(
     packed: np.ndarray, row: Integer, column: Integer, cells: Integer, out: np.ndarray
 ) -> Integer:
@@ -355,7 +354,7 @@ def _strips(
     return count
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _blend_rows(
     out: np.ndarray,
     own: np.ndarray,
@@ -381,7 +380,7 @@ def _blend_rows(
             blend_row(4, out, own, place, other, i * BLOCK, weights, weight)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _store_rows(
     values: np.ndarray, size: Integer, shift: Integer, out: np.ndarray, to: Integer
 ) -> None:
@@ -400,7 +399,7 @@ def _store_rows(
             sample_row(4, values, at, shift, out, place)
 
 
-@numba.njit(nogil=True, cache=True)
+@allocating
 def predict_rows(
     chroma: bool,
     leaves: np.ndarray,

@@ -6,10 +6,9 @@ top[1], .., top[2n]. So left[k] is edge[2n - k] and top[k] is edge[2n + k].
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
-from nvcodec.model.canvas.plane import Integer
+from nvcodec.model.canvas.plane import Integer, allocating, kernel
 
 PLANAR, DC = 0, 1
 MODES = 35
@@ -25,7 +24,7 @@ _INVERSE = np.zeros(33, np.int64)
 _INVERSE[[2, 5, 9, 13, 17, 21, 26, 32]] = -4096, -1638, -910, -630, -482, -390, -315, -256
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def intra_references(
     plane: np.ndarray,
     available: np.ndarray,
@@ -85,7 +84,7 @@ def intra_references(
             edge[k] = edge[known]
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def intra_smooth(edge: np.ndarray, n: Integer, smoothed: np.ndarray) -> None:
     """Fill smoothed[0..4n] with the smoothed edge."""
     smoothed[0], smoothed[4 * n] = edge[0], edge[4 * n]
@@ -93,7 +92,7 @@ def intra_smooth(edge: np.ndarray, n: Integer, smoothed: np.ndarray) -> None:
         smoothed[k] = (edge[k - 1] + 2 * edge[k] + edge[k + 1] + 2) >> 2
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def is_smoothed(mode: Integer, n: Integer) -> bool:
     """Whether a block of luma with this mode is predicted from the smoothed edge."""
     if n < 8 or mode == DC:
@@ -104,7 +103,7 @@ def is_smoothed(mode: Integer, n: Integer) -> bool:
     return bool(min(abs(mode - 10), abs(mode - 26)) > most)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def intra_predict(
     mode: Integer, n: Integer, chroma: bool, edge: np.ndarray, line: np.ndarray, out: np.ndarray
 ) -> None:
@@ -142,7 +141,7 @@ def intra_predict(
         _angular(mode, n, special, edge, line, out)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _angular(
     mode: Integer, n: Integer, special: bool, edge: np.ndarray, line: np.ndarray, out: np.ndarray
 ) -> None:
@@ -186,7 +185,7 @@ def _angular(
                 out[0, k] = clipped
 
 
-@numba.njit(nogil=True, cache=True)
+@allocating
 def intra_scratch() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """A thread's scratch arrays of `intra_block`."""
     return (
@@ -197,7 +196,7 @@ def intra_scratch() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     )
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def intra_block(
     mode: Integer,
     plane: np.ndarray,

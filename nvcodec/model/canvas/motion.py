@@ -6,11 +6,10 @@ leaf that has no motion of its own, an intra one, has direction 0 and zero vecto
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from nvcodec.coding.leaves import DIRECTION, INDEX, INTRA, MERGE, SIZE, VY0, X, Y
-from nvcodec.model.canvas.plane import Integer
+from nvcodec.model.canvas.plane import Integer, allocating, kernel
 
 ENTRIES = 5
 """Entries of a merge list."""
@@ -22,31 +21,39 @@ CANDIDATE = 5
 """Integers of an entry of a merge list: direction, V0 (y, x), V1 (y, x)."""
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _clip(v: Integer) -> Integer:
     return min(MOST, max(LEAST, v))
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def scaled(v: Integer, num: Integer, den: Integer) -> Integer:
     """Scaled(v, num, den) of one component."""
     return _clip((2 * v * num + den) // (2 * den))
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _candidates(
     vectors: np.ndarray, num0: Integer, num1: Integer, den: Integer, opposite: bool, out: np.ndarray
 ) -> None:
     rows, columns = vectors.shape[:2]
-    for y in range(rows):
-        for x in range(columns):
-            for k in range(2):
+    sign = -1 if opposite else 1
+    for k in range(2):
+        # Neighbours mostly have the same vector: divisions take longer than all else.
+        last: Integer = 0
+        first: Integer = 0
+        second: Integer = 0
+        for y in range(rows):
+            for x in range(columns):
                 f = np.int64(vectors[y, x, k])
-                out[0, y, x, k] = scaled(-f if opposite else f, num0, den)
-                out[1, y, x, k] = scaled(f if opposite else -f, num1, den)
+                if f != last:
+                    last = f
+                    first, second = scaled(sign * f, num0, den), scaled(-sign * f, num1, den)
+                out[0, y, x, k] = first
+                out[1, y, x, k] = second
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def interior_candidates(
     vectors: np.ndarray, opposite: bool, before: Integer, after: Integer, out: np.ndarray
 ) -> None:
@@ -58,7 +65,7 @@ def interior_candidates(
     _candidates(vectors, before, after, before + after, opposite, out)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def chain_candidates(vectors: np.ndarray, frames: Integer, past: Integer, out: np.ndarray) -> None:
     """Temporal candidates (2, rows, columns, 2) of the chain canvas of a group of `frames` frames.
 
@@ -73,7 +80,7 @@ def chain_candidates(vectors: np.ndarray, frames: Integer, past: Integer, out: n
                 out[1, y, x, k] = _clip(-v)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _append(
     entries: np.ndarray, count: Integer, used: Integer, vectors: np.ndarray, y: Integer, x: Integer
 ) -> Integer:
@@ -95,7 +102,7 @@ def _append(
     return count + 1
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def is_available(available: np.ndarray, y: Integer, x: Integer) -> bool:
     """Whether cell (y, x) is inside the canvas and `available` (rows, columns) says so."""
     rows, columns = available.shape
@@ -103,7 +110,7 @@ def is_available(available: np.ndarray, y: Integer, x: Integer) -> bool:
     return inside and bool(available[y, x])
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def merge_list(
     direction: np.ndarray,
     vectors: np.ndarray,
@@ -148,7 +155,7 @@ def merge_list(
     return count
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def predicted_vector(
     r: Integer,
     vectors: np.ndarray,
@@ -191,12 +198,12 @@ def predicted_vector(
     return _median(ay, by, cy), _median(ax, bx, cxx)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _median(a: Integer, b: Integer, c: Integer) -> Integer:
     return max(min(a, b), min(max(a, b), c))
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def set_cells(
     direction: np.ndarray,
     vectors: np.ndarray,
@@ -216,7 +223,7 @@ def set_cells(
                 vectors[r, i, j, 1] = entry[2 + 2 * r]
 
 
-@numba.njit(nogil=True, cache=True)
+@allocating
 def motion_of_leaves(
     leaves: np.ndarray,
     temporal: np.ndarray,

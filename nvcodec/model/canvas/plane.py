@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -12,6 +14,23 @@ from nvcodec.picture import Planes
 
 Integer = Any
 """int or any integer of NumPy: compiled functions take all of them."""
+
+allocating = numba.njit(nogil=True, cache=True)
+"""Compiles functions that make arrays, or call what returns some."""
+
+_UNCOUNTED: dict[str, Any] = {"_nrt": False}
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def kernel(function: _Function) -> _Function:
+    """Compile any other function, without counting references to arrays.
+
+    Counting takes two locked instructions for each array of each call, more time than many of these
+    calls need for their work.
+    """
+    compiled: _Function = numba.njit(nogil=True, cache=True, **_UNCOUNTED)(function)
+    return compiled
+
 
 CELL = 8
 """Luma samples across a cell."""

@@ -8,7 +8,6 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -39,7 +38,16 @@ from nvcodec.model.canvas.deblocking import (
 from nvcodec.model.canvas.inter import packed_motion, predict_rows
 from nvcodec.model.canvas.intra import intra_block, intra_scratch
 from nvcodec.model.canvas.motion import chain_candidates, interior_candidates, motion_of_leaves
-from nvcodec.model.canvas.plane import CELL, ROOT, Canvas, Integer, Step, empty_planes
+from nvcodec.model.canvas.plane import (
+    CELL,
+    ROOT,
+    Canvas,
+    Integer,
+    Step,
+    allocating,
+    empty_planes,
+    kernel,
+)
 from nvcodec.model.canvas.transform import add_unit, transform_scratch
 
 Table = npt.NDArray[np.int32]
@@ -48,18 +56,18 @@ _BANDS = 8
 """Parts of a plane that a pool gets, at most."""
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _log2(n: Integer) -> Integer:
     return 2 if n == 4 else 3 if n == 8 else 4 if n == 16 else 5
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def plane_index(q: Integer, plane: Integer, chroma_offset: Integer) -> Integer:
     """The quantiser index of a unit of a plane (8.6) of a leaf with index q."""
     return min(63, max(0, q + chroma_offset)) if plane else q
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _add(
     units: np.ndarray,
     number: Integer,
@@ -84,7 +92,7 @@ def _add(
     )
 
 
-@numba.njit(nogil=True, cache=True)
+@allocating
 def add_residuals(
     leaves: np.ndarray,
     units: np.ndarray,
@@ -110,7 +118,7 @@ def add_residuals(
                 _add(units, k, levels, index, coefficients, sums, plane)
 
 
-@numba.njit(nogil=True, cache=True)
+@allocating
 def reconstruct_intra(
     leaves: np.ndarray,
     units: np.ndarray,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from nvcodec.coding.leaves import LEVEL_POSITION, LEVEL_VALUE
-from nvcodec.model.canvas.plane import Integer
+from nvcodec.model.canvas.plane import Integer, allocating, kernel
 from nvcodec.model.canvas.vectors import combine_rows
 from nvcodec.tables import load_table
 
@@ -18,13 +17,13 @@ _MATRICES = np.concatenate([_TRANSFORM[:: 32 // n, :n].ravel() for n in (4, 8, 1
 _MATRIX_AT = np.array([0, 0, 0, 16, 80, 336], np.int64)
 
 
-@numba.njit(nogil=True, cache=True)
+@allocating
 def transform_scratch() -> tuple[np.ndarray, np.ndarray]:
     """A thread's scratch arrays of `add_unit`: coefficients, all 0, and the first stage's sums."""
     return np.zeros(32 * 32, np.int32), np.empty(32 * 32, np.int32)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def add_unit(
     levels: np.ndarray,
     first: Integer,
@@ -64,7 +63,7 @@ def add_unit(
         coefficients[(position & (n - 1)) * n + (position >> log_size)] = 0
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _stages(
     n: Integer,
     matrix: Integer,
