@@ -213,11 +213,13 @@ def test_what_ends_the_reading_leaves_the_groups_before(monkeypatch, error):
             raise error
         return true(self)
 
+    monkeypatch.setattr(coder, "AHEAD_FRAMES", 2)
     monkeypatch.setattr(Source, "__next__", breaking)
     out = io.BytesIO()
     with pytest.raises(type(error)):
         encode(io.BytesIO(y4m(moving(20, 24, 16))), out, model="hybrid", group_size=2)
-    frames = len(decoded(out.getvalue())) if out.getvalue() else 0
+    # Without any group there is no end that makes it a file.
+    frames = len(decoded(out.getvalue())) if b"FEND" in out.getvalue() else 0
     # After Ctrl-C nothing is waited for.
     assert frames == 7 if isinstance(error, SourceError) else frames in (0, 1, 3, 5, 7)
 

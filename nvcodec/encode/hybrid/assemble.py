@@ -10,8 +10,9 @@ from nvcodec.coding.leaves import (
     FIRST,
     INTRA,
     LEVEL_COLUMNS,
-    SIZE,
     UNIT_COLUMNS,
+    UNIT_COUNT,
+    UNIT_START,
     UNITS,
     Q,
     Table,
@@ -19,10 +20,20 @@ from nvcodec.coding.leaves import (
     Y,
 )
 from nvcodec.encode.hybrid.residual import Pool
+from nvcodec.model.canvas.plane import Integer
 
 
 @numba.njit(nogil=True, cache=True)
-def _assemble(leaves, pool_units, pool_levels, q, quantiser, units, levels):
+def _assemble(
+    leaves: np.ndarray,
+    pool_units: np.ndarray,
+    pool_levels: np.ndarray,
+    q: np.ndarray,
+    quantiser: Integer,
+    units: np.ndarray,
+    levels: np.ndarray,
+) -> None:
+    """Copy units and levels of all leaves in their order, and set Q where the syntax changes it."""
     running = quantiser
     unit_count = 0
     level_count = 0
@@ -39,9 +50,9 @@ def _assemble(leaves, pool_units, pool_levels, q, quantiser, units, levels):
         leaf[FIRST] = unit_count
         for u in range(first, first + leaf[UNITS]):
             units[unit_count] = pool_units[u]
-            start = pool_units[u, 4]
-            units[unit_count, 4] = level_count
-            for j in range(start, start + pool_units[u, 5]):
+            start = pool_units[u, UNIT_START]
+            units[unit_count, UNIT_START] = level_count
+            for j in range(start, start + pool_units[u, UNIT_COUNT]):
                 levels[level_count] = pool_levels[j]
                 level_count += 1
             unit_count += 1
@@ -57,7 +68,7 @@ def assemble(
     """
     units = np.empty((int(leaves[:, UNITS].sum()), UNIT_COLUMNS), np.int32)
     counts = [
-        int(pool.units[first : first + number, 5].sum())
+        int(pool.units[first : first + number, UNIT_COUNT].sum())
         for first, number in leaves[leaves[:, UNITS] > 0][:, [FIRST, UNITS]]
     ]
     levels = np.empty((sum(counts), LEVEL_COLUMNS), np.int32)

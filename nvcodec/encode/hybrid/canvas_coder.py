@@ -30,7 +30,6 @@ from nvcodec.encode.hybrid.residual import (
 from nvcodec.model.canvas.inter import packed_motion, predict_rows
 from nvcodec.model.canvas.plane import Canvas, Step, empty_planes
 from nvcodec.model.canvas.reconstruct import add_residuals, reconstruct, temporal_candidates
-from nvcodec.picture import Planes
 
 STEPS = np.array([2.0 ** ((q - 4) / 6) for q in range(64)], np.float32)
 """Quantiser steps by index (spec 8.6)."""
@@ -39,7 +38,13 @@ WEIGHT = 0.12
 """Lambda, in squared quantiser steps for a bit."""
 
 _SATD_WEIGHT = 0.35
+"""The same where distances are SATD or SAD, in quantiser steps for a bit."""
+
 _LEAST = 0.55
+"""Smaller coefficients, in quantiser steps, end no unit: their bits always outweigh them."""
+
+_TRIAL_DEPTH = 1
+"""How often trees split when predictions are compared: deeper ones hardly change which is best."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +83,7 @@ class CanvasSettings:
 
 
 def _residuals(settings: CanvasSettings, prices: Prices, q: npt.NDArray[np.uint8]) -> Residuals:
+    """What deciding on the units of a canvas takes."""
     return Residuals(
         prices.content, STEPS, WEIGHT, settings.chroma_offset, q, settings.effort.tree_depth, _LEAST
     )
@@ -146,7 +152,7 @@ def code_inter(
         temporal_candidates(step, group_frames, canvases),
         step.b is not None,
         prices.motion,
-        residuals._replace(depth=min(residuals.depth, 1)),
+        residuals._replace(depth=min(residuals.depth, _TRIAL_DEPTH)),
         scratch,
         intra_scratch.edges,
         intra_scratch.line,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+from nvcodec.coding.content import CB, CODED_FLAG, CR, LUMA, PART, TREE
 from nvcodec.coding.rangecoder import Contexts
-from nvcodec.encode.hybrid.costs import bit_costs, unit_costs
+from nvcodec.encode.hybrid.costs import Bits, bit_costs, unit_costs
 from nvcodec.encode.hybrid.intra_search import IntraCosts, intra_costs
 from nvcodec.encode.hybrid.motion_search import MotionCosts, motion_costs
 from nvcodec.encode.hybrid.residual import ContentCosts
@@ -24,13 +26,20 @@ def make_prices(motion: Contexts, content: Contexts, canvas_set: int) -> Prices:
     """What syntax costs with contexts as they are (spec 7.7)."""
     m, c = bit_costs(motion), bit_costs(content)
     inter = max(0, canvas_set - 1)
+
+    def part(first: int, number: int, shape: tuple[int, ...]) -> Bits:
+        """The bits of the contexts of one kind: number `number` of its arrays of this shape."""
+        size = math.prod(shape)
+        start = first + size * number
+        return c[start : start + size].reshape(*shape, 2).copy()
+
     costs = ContentCosts(
-        coded=c[7 + 24 * inter : 31 + 24 * inter].reshape(4, 2, 3, 2).copy(),
-        cb=c[55 + 3 * canvas_set : 58 + 3 * canvas_set].copy(),
-        cr=c[64 + 6 * canvas_set : 70 + 6 * canvas_set].reshape(3, 2, 2).copy(),
-        luma=c[82 + 6 * canvas_set : 88 + 6 * canvas_set].reshape(3, 2, 2).copy(),
-        tree=c[100 + 3 * inter : 103 + 3 * inter].copy(),
-        part=c[106 + 3 * inter : 109 + 3 * inter].copy(),
+        coded=part(CODED_FLAG, inter, (4, 2, 3)),
+        cb=part(CB, canvas_set, (3,)),
+        cr=part(CR, canvas_set, (3, 2)),
+        luma=part(LUMA, canvas_set, (3, 2)),
+        tree=part(TREE, inter, (3,)),
+        part=part(PART, inter, (3,)),
         units=unit_costs(c, canvas_set, 0),
         chroma_units=unit_costs(c, canvas_set, 1),
     )

@@ -8,9 +8,12 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-Bits = npt.NDArray[np.float32]
+from nvcodec.coding.content import FULL, LAST, MORE, SIG
+from nvcodec.model.canvas.plane import Integer
 
-_LAST, _FULL, _SIG, _MORE = 113, 545, 581, 1157
+Bits = npt.NDArray[np.float32]
+"""Bits of syntax; where the syntax is a flag the last axis is its value."""
+
 MOST_LISTED = 15
 """Levels from here on have an escape (spec 7.6)."""
 
@@ -41,7 +44,7 @@ def unit_costs(costs: Bits, canvas_set: int, chroma: int) -> UnitCosts:
         start = first + size * (2 * canvas_set + chroma)
         return np.ascontiguousarray(costs[start : start + size].reshape(*shape, 2))
 
-    more = part(_MORE, 96, (4, 8, 3))
+    more = part(MORE, 96, (4, 8, 3))
     level = np.zeros((4, 8, MOST_LISTED + 1), np.float32)
     for magnitude in range(1, MOST_LISTED + 1):
         bits = np.ones((4, 8), np.float32)
@@ -50,7 +53,7 @@ def unit_costs(costs: Bits, canvas_set: int, chroma: int) -> UnitCosts:
         if magnitude < MOST_LISTED:
             bits += more[:, :, min(magnitude - 1, 2), 0]
         level[:, :, magnitude] = bits
-    prefix = part(_LAST, 72, (2, 4, 9))
+    prefix = part(LAST, 72, (2, 4, 9))
     last = np.zeros((2, 4, 32), np.float32)
     for axis in range(2):
         for size in range(4):
@@ -60,19 +63,19 @@ def unit_costs(costs: Bits, canvas_set: int, chroma: int) -> UnitCosts:
                 if position >= 4:
                     suffix = position.bit_length() - 2
                     p = 2 * (suffix + 1) + (position >> suffix & 1)
-                bits = float(suffix)
+                cost = float(suffix)
                 for i in range(2 * (size + 2) - 1):
-                    bits += prefix[axis, size, i, int(i < p)]
+                    cost += prefix[axis, size, i, int(i < p)]
                     if i == p:
                         break
-                last[axis, size, position] = bits
+                last[axis, size, position] = cost
     full = np.zeros((4, 2, 2), np.float32)
-    full[1:] = part(_FULL, 6, (3, 2))
-    return UnitCosts(part(_SIG, 96, (4, 4, 6)), level, last, full)
+    full[1:] = part(FULL, 6, (3, 2))
+    return UnitCosts(part(SIG, 96, (4, 4, 6)), level, last, full)
 
 
 @numba.njit(nogil=True, cache=True)
-def escape_bits(magnitude):
+def escape_bits(magnitude: Integer) -> Integer:
     """Bits of a level of at least 15 beyond its listed ones (spec 7.6)."""
     r = magnitude - 14
     bits = 0

@@ -14,6 +14,8 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
+from nvcodec.encode.hybrid.blocks import Real
+from nvcodec.model.canvas.plane import Integer
 from nvcodec.tables import load_table
 
 _MATRIX = load_table("transform.txt").reshape(32, 32).astype(np.float64)
@@ -83,24 +85,39 @@ _combine4, _combine8, _combine16, _combine32 = (_make_combine(n) for n in (4, 8,
 
 
 @numba.njit(nogil=True, cache=True)
-def _product(left, l, right, r, n, scale, out):
-    """out = scale * left @ right of flat n x n matrices that begin at l and r."""
+def _product(
+    left: np.ndarray,
+    left_at: Integer,
+    right: np.ndarray,
+    right_at: Integer,
+    n: Integer,
+    scale: Real,
+    out: np.ndarray,
+) -> None:
+    """Set `out` to scale * left @ right of flat n x n matrices, each from its place on."""
     if n == 4:
         for k in range(0, 16, 4):
-            _combine4(left, l + k, right, r, scale, out, k)
+            _combine4(left, left_at + k, right, right_at, scale, out, k)
     elif n == 8:
         for k in range(0, 64, 8):
-            _combine8(left, l + k, right, r, scale, out, k)
+            _combine8(left, left_at + k, right, right_at, scale, out, k)
     elif n == 16:
         for k in range(0, 256, 16):
-            _combine16(left, l + k, right, r, scale, out, k)
+            _combine16(left, left_at + k, right, right_at, scale, out, k)
     else:
         for k in range(0, 1024, 32):
-            _combine32(left, l + k, right, r, scale, out, k)
+            _combine32(left, left_at + k, right, right_at, scale, out, k)
 
 
 @numba.njit(nogil=True, cache=True)
-def forward(block, n, log2n, scale, scratch, out):
+def forward(
+    block: np.ndarray,
+    n: Integer,
+    log2n: Integer,
+    scale: Real,
+    scratch: np.ndarray,
+    out: np.ndarray,
+) -> None:
     """Coefficients times `scale` of a residual; all flat float32, row-major, of at least n * n."""
     first = FIRST[log2n]
     _product(FORWARD, first, block, 0, n, np.float32(1.0), scratch)
@@ -108,7 +125,14 @@ def forward(block, n, log2n, scale, scratch, out):
 
 
 @numba.njit(nogil=True, cache=True)
-def backward(coefficients, n, log2n, scale, scratch, out):
+def backward(
+    coefficients: np.ndarray,
+    n: Integer,
+    log2n: Integer,
+    scale: Real,
+    scratch: np.ndarray,
+    out: np.ndarray,
+) -> None:
     """The residual of coefficients times `scale`."""
     first = FIRST[log2n]
     _product(BACKWARD, first, coefficients, 0, n, np.float32(1.0), scratch)

@@ -33,7 +33,6 @@ from nvcodec.encode.hybrid.pictures import Source
 from nvcodec.encode.hybrid.quantisers import QuantiserMap, quantiser_maps
 from nvcodec.model.canvas.plane import ROOT, Canvas, schedule
 from nvcodec.model.canvas.reconstruct import reconstruct
-from nvcodec.picture import Plane, Planes
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,22 +21,40 @@ from nvcodec.coding.leaves import (
     LEAF_COLUMNS,
     MODE,
     SIZE,
+    UNIT_COUNT,
+    UNIT_SIZE,
+    UNIT_START,
+    UNIT_X,
+    UNIT_Y,
     UNITS,
     X,
     Y,
 )
+from nvcodec.coding.motion import FOUR_FLAG, LATER, LISTED, MODES, OTHER, REST, SPLIT
+from nvcodec.encode.hybrid.blocks import Real, log2, smaller_beside
 from nvcodec.encode.hybrid.costs import Bits
 from nvcodec.encode.hybrid.residual import Pool, Residuals, Scratch, append_unit, transform_unit
 from nvcodec.encode.hybrid.tiles import satd
 from nvcodec.model.canvas.intra import (
+    MOST,
     intra_predict,
     intra_references,
     intra_smooth,
     is_smoothed,
 )
+from nvcodec.model.canvas.plane import CELL, ROOT, Integer
 from nvcodec.model.canvas.transform import add_unit
 
-_MODES = 35
+_NEVER = 1e18
+"""Above all costs; also of modes that are not to be looked at, or have been."""
+_ANGLES_BESIDE = 3
+"""Of so many best modes the angles beside them are compared too."""
+_CHROMA_MODES = (0, 26, 10, 1)
+"""Those beside that of luma, which takes its place as mode 34 (spec 7.4)."""
+_SPLIT_BITS = 0.75
+"""Bits for a cell: a leaf that costs less is not split."""
+_FOUR_BITS = 6.0
+"""Bits: a leaf of one cell that costs less is not predicted by quarters."""
 
 
 class IntraCosts(NamedTuple):
@@ -56,22 +74,25 @@ class IntraCosts(NamedTuple):
 def intra_costs(costs: Bits, canvas_set: int) -> IntraCosts:
     """The parts of the motion substream's costs (spec 7.7)."""
     inter = min(canvas_set, 1)
-    is_listed = costs[127 + inter]
-    listed = [is_listed[1] + costs[129, 0]]
-    listed += [is_listed[1] + costs[129, 1] + costs[130, b] for b in range(2)]
+    is_listed = costs[LISTED + inter]
+    listed = [is_listed[1] + costs[LATER, 0]]
+    listed += [is_listed[1] + costs[LATER, 1] + costs[REST, b] for b in range(2)]
     rest = []
     for r in range(32):
         k, bits = 1, float(is_listed[0])
         for i in range(4, -1, -1):
             b = r >> i & 1
-            bits += costs[130 + k, b]
+            bits += costs[REST + k, b]
             k = 2 * k + b
         rest.append(bits)
-    chroma = [costs[162, 0]]
-    chroma += [costs[162, 1] + costs[163, k >> 1] + costs[164 + (k >> 1), k & 1] for k in range(4)]
+    chroma = [costs[OTHER, 0]]
+    chroma += [
+        costs[OTHER, 1] + costs[OTHER + 1, k >> 1] + costs[OTHER + 2 + (k >> 1), k & 1]
+        for k in range(4)
+    ]
     return IntraCosts(
-        costs[9 * canvas_set : 9 * canvas_set + 9].reshape(3, 3, 2).copy(),
-        costs[27].copy(),
+        costs[SPLIT + 9 * canvas_set :][:9].reshape(3, 3, 2).copy(),
+        costs[FOUR_FLAG].copy(),
         np.array(listed, np.float32),
         np.array(rest, np.float32),
         np.array(chroma, np.float32),
@@ -122,14 +143,14 @@ def make_intra_scratch() -> IntraScratch:
         np.zeros(1024, np.int32),
         np.zeros((2, 256), np.int32),
         np.zeros((3, 3, 1024), np.uint8),
-        np.zeros(_MODES, np.float64),
+        np.zeros(MODES, np.float64),
         np.zeros(1024, np.int32),
         np.zeros(1024, np.int32),
     )
 
 
 @numba.njit(nogil=True, cache=True)
-def _mode_list(modes, y, x, out):
+def _mode_list(modes: np.ndarray, y: Integer, x: Integer, out: np.ndarray) -> None:
     """The three listed modes of the 4 x 4 block or larger at (y, x) (spec 7.4)."""
     left = modes[y >> 2, (x >> 2) - 1] if x > 0 else 1
     up = modes[(y >> 2) - 1, x >> 2] if y > 0 else 1
@@ -156,7 +177,8 @@ def _mode_list(modes, y, x, out):
 
 
 @numba.njit(nogil=True, cache=True)
-def _mode_bits(costs, listed, mode):
+def _mode_bits(costs: IntraCosts, listed: np.ndarray, mode: Integer) -> Real:
+    """Bits of a luma mode, given the listed ones."""
     number = mode
     for k in range(3):
         if listed[k] == mode:
@@ -167,7 +189,7 @@ def _mode_bits(costs, listed, mode):
 
 
 @numba.njit(nogil=True, cache=True)
-def _satd4(source, y, x, block):
+def _satd4(source: np.ndarray, y: Integer, x: Integer, block: np.ndarray) -> Integer:
     """SATD of a 4 x 4 block, at the scale of tiles.satd."""
     d = np.empty((4, 4), np.int32)
     for i in range(4):
@@ -190,118 +212,139 @@ def _satd4(source, y, x, block):
 
 
 @numba.njit(nogil=True, cache=True)
-def _load(source, y, x, n, block, out):
+def _load(
+    source: np.ndarray, y: Integer, x: Integer, n: Integer, block: np.ndarray, out: np.ndarray
+) -> None:
+    """Set out[:n, :n] to source - block, in floats."""
     for i in range(n):
         for j in range(n):
             out[i, j] = np.float32(source[y + i, x + j]) - np.float32(block[i, j])
 
 
 @numba.njit(nogil=True, cache=True)
-def _store(plane, y, x, n, block):
+def _store(plane: np.ndarray, y: Integer, x: Integer, n: Integer, block: np.ndarray) -> None:
+    """Write a prediction into a plane."""
     for i in range(n):
         for j in range(n):
             plane[y + i, x + j] = block[i, j]
 
 
 @numba.njit(nogil=True, cache=True)
-def _log2(n):
-    log2n = 2
-    while (1 << log2n) < n:
-        log2n += 1
-    return log2n
-
-
-@numba.njit(nogil=True, cache=True)
-def _predict(mode, n, t):
+def _predict(mode: Integer, n: Integer, t: IntraScratch) -> None:
     """Predict a luma block from t.edges[0], or t.edges[2], smoothed."""
     intra_predict(mode, n, False, t.edges[2 if is_smoothed(mode, n) else 0], t.line, t.block)
 
 
 @numba.njit(nogil=True, cache=True)
-def _add(pool, q, plane, t):
+def _add(pool: Pool, q: Integer, plane: np.ndarray, t: IntraScratch) -> None:
     """Add the residual of the last unit of the pool to its plane."""
     unit = pool.units[pool.counts[0] - 1]
-    log2n = _log2(unit[3])
+    log2n = log2(unit[UNIT_SIZE])
     add_unit(
         pool.levels,
-        unit[4],
-        unit[4] + unit[5],
+        unit[UNIT_START],
+        unit[UNIT_START] + unit[UNIT_COUNT],
         log2n,
         q,
         t.coefficients,
         t.sums,
         plane,
-        unit[2],
-        unit[1],
+        unit[UNIT_Y],
+        unit[UNIT_X],
     )
 
 
 @numba.njit(nogil=True, cache=True)
+def _rough_cost(
+    canvas: IntraCanvas,
+    mode_costs: IntraCosts,
+    listed: np.ndarray,
+    mode: Integer,
+    y: Integer,
+    x: Integer,
+    n: Integer,
+    satd_price: Real,
+    t: IntraScratch,
+) -> Real:
+    """SATD and rate of a luma mode, whose references are in t.edges."""
+    _predict(mode, n, t)
+    if n == 4:
+        cost = _satd4(canvas.source0, y, x, t.block)
+    else:
+        width = canvas.source0.shape[1]
+        source = canvas.source0.reshape(-1)
+        cost = satd(source, y * width + x, width, t.block.reshape(-1), 0, MOST, n)
+    return cost + satd_price * _mode_bits(mode_costs, listed, mode)
+
+
+@numba.njit(nogil=True, cache=True)
+def _rank_modes(
+    canvas: IntraCanvas,
+    mode_costs: IntraCosts,
+    listed: np.ndarray,
+    y: Integer,
+    x: Integer,
+    n: Integer,
+    satd_price: Real,
+    t: IntraScratch,
+) -> None:
+    """Rough costs of luma modes, in t.costs: of odd angles beside the best ones only."""
+    for mode in range(MODES):
+        if mode > 2 and mode % 2 == 1:
+            t.costs[mode] = _NEVER
+        else:
+            t.costs[mode] = _rough_cost(canvas, mode_costs, listed, mode, y, x, n, satd_price, t)
+    order = np.argsort(t.costs)
+    for k in range(_ANGLES_BESIDE):
+        centre = order[k]
+        for mode in (centre - 1, centre + 1):
+            if centre > 1 and 2 < mode < MODES and t.costs[mode] >= _NEVER:
+                t.costs[mode] = _rough_cost(
+                    canvas, mode_costs, listed, mode, y, x, n, satd_price, t
+                )
+
+
+@numba.njit(nogil=True, cache=True)
 def _luma_block(
-    i,
-    r,
-    mode_costs,
-    y,
-    x,
-    n,
-    price,
-    satd_price,
-    step,
-    q,
-    luma_bits0,
-    luma_bits1,
-    tries,
-    s,
-    t,
-    pool,
-    chosen,
-):
+    canvas: IntraCanvas,
+    r: Residuals,
+    mode_costs: IntraCosts,
+    y: Integer,
+    x: Integer,
+    n: Integer,
+    price: Real,
+    satd_price: Real,
+    step: Real,
+    q: Integer,
+    luma_bits0: Real,
+    luma_bits1: Real,
+    tries: Integer,
+    s: Scratch,
+    t: IntraScratch,
+    pool: Pool,
+    chosen: np.ndarray,
+) -> Real:
     """Choose the mode and levels of a luma block, reconstruct it and append its unit.
 
     chosen[0] becomes the mode, chosen[1] whether there is a unit. Returns cost with the flag's
     bits in squared samples.
     """
-    log2n = _log2(n)
+    log2n = log2(n)
     listed = np.empty(3, np.int64)
-    _mode_list(i.modes, y, x, listed)
-    intra_references(i.plane0, i.known, False, y, x, n, t.edges[0])
+    _mode_list(canvas.modes, y, x, listed)
+    intra_references(canvas.plane0, canvas.known, False, y, x, n, t.edges[0])
     intra_smooth(t.edges[0], n, t.edges[2])
-    width = i.source0.shape[1]
-    source = i.source0.reshape(-1)
-    at = y * width + x
-    flat = t.block.reshape(-1)
-    for mode in range(_MODES):
-        # Odd angles are looked at beside good even ones only.
-        if mode > 2 and mode % 2 == 1 and mode != 1:
-            t.costs[mode] = 1e18
-            continue
-        _predict(mode, n, t)
-        cost = (
-            _satd4(i.source0, y, x, t.block) if n == 4 else satd(source, at, width, flat, 0, 32, n)
-        )
-        t.costs[mode] = cost + satd_price * _mode_bits(mode_costs, listed, mode)
-    order = np.argsort(t.costs)
-    for k in range(3):
-        centre = order[k]
-        for mode in (centre - 1, centre + 1):
-            if centre > 1 and 2 < mode < _MODES and t.costs[mode] > 1e17:
-                _predict(mode, n, t)
-                cost = (
-                    _satd4(i.source0, y, x, t.block)
-                    if n == 4
-                    else satd(source, at, width, flat, 0, 32, n)
-                )
-                t.costs[mode] = cost + satd_price * _mode_bits(mode_costs, listed, mode)
-    best = 1e18
+    _rank_modes(canvas, mode_costs, listed, y, x, n, satd_price, t)
+    best = _NEVER
     best_mode = 0
     best_count = 0
-    for k in range(tries):
-        mode = np.argmin(t.costs)
-        if t.costs[mode] > 1e17:
+    for _ in range(tries):
+        mode = int(np.argmin(t.costs))
+        if t.costs[mode] >= _NEVER:
             break
-        t.costs[mode] = 1e18
+        t.costs[mode] = _NEVER
         _predict(mode, n, t)
-        _load(i.source0, y, x, n, t.block, s.residual)
+        _load(canvas.source0, y, x, n, t.block, s.residual)
         cost, count, energy = transform_unit(
             s.residual, 0, 0, n, log2n, step, r.weight, r.costs.units, r.least, s, t.levels
         )
@@ -318,14 +361,14 @@ def _luma_block(
             for j in range(n * n):
                 t.best_levels[j] = t.levels[j]
     _predict(best_mode, n, t)
-    _store(i.plane0, y, x, n, t.block)
+    _store(canvas.plane0, y, x, n, t.block)
     if best_count > 0:
         append_unit(pool, 0, x, y, n, log2n, t.best_levels)
-        _add(pool, q, i.plane0, t)
+        _add(pool, q, canvas.plane0, t)
     for row in range(y >> 2, (y + n) >> 2):
         for column in range(x >> 2, (x + n) >> 2):
-            i.modes[row, column] = best_mode
-            i.known[row, column] = 1
+            canvas.modes[row, column] = best_mode
+            canvas.known[row, column] = 1
     chosen[0] = best_mode
     chosen[1] = 1 if best_count > 0 else 0
     return best
@@ -333,24 +376,38 @@ def _luma_block(
 
 @numba.njit(nogil=True, cache=True)
 def _chroma_blocks(
-    i, r, mode_costs, y, x, n, luma_mode, price, chroma_step, chroma_q, size, s, t, pool, chosen
-):
+    canvas: IntraCanvas,
+    r: Residuals,
+    mode_costs: IntraCosts,
+    y: Integer,
+    x: Integer,
+    n: Integer,
+    luma_mode: Integer,
+    price: Real,
+    chroma_step: Real,
+    chroma_q: Integer,
+    size: Integer,
+    s: Scratch,
+    t: IntraScratch,
+    pool: Pool,
+    chosen: np.ndarray,
+) -> Real:
     """Choose the chroma mode and levels of a leaf; chosen[0] is the mode, chosen[1] whether there
     is a unit of Cb or Cr. Returns the cost.
     """
     c = r.costs
-    log2n = _log2(n)
+    log2n = log2(n)
     weight = price / (chroma_step * chroma_step)
-    intra_references(i.plane1, i.known, True, y, x, n, t.edges[0])
-    intra_references(i.plane2, i.known, True, y, x, n, t.edges[1])
-    best = 1e18
+    intra_references(canvas.plane1, canvas.known, True, y, x, n, t.edges[0])
+    intra_references(canvas.plane2, canvas.known, True, y, x, n, t.edges[1])
+    best = _NEVER
     best_mode = 0
     best_cb = 0
     best_cr = 0
     for k in range(5):
         mode = luma_mode
         if k > 0:
-            mode = (0, 26, 10, 1)[k - 1]
+            mode = _CHROMA_MODES[k - 1]
             if mode == luma_mode:
                 mode = 34
         total = price * mode_costs.chroma[k]
@@ -358,9 +415,9 @@ def _chroma_blocks(
         for plane in range(2):
             intra_predict(mode, n, True, t.edges[plane], t.line, t.block)
             if plane == 0:
-                _load(i.source1, y, x, n, t.block, s.residual)
+                _load(canvas.source1, y, x, n, t.block, s.residual)
             else:
-                _load(i.source2, y, x, n, t.block, s.residual)
+                _load(canvas.source2, y, x, n, t.block, s.residual)
             cost, count, energy = transform_unit(
                 s.residual,
                 0,
@@ -396,22 +453,36 @@ def _chroma_blocks(
                 t.best_chroma[0, j] = s.chroma[0, j]
                 t.best_chroma[1, j] = s.chroma[1, j]
     intra_predict(best_mode, n, True, t.edges[0], t.line, t.block)
-    _store(i.plane1, y, x, n, t.block)
+    _store(canvas.plane1, y, x, n, t.block)
     intra_predict(best_mode, n, True, t.edges[1], t.line, t.block)
-    _store(i.plane2, y, x, n, t.block)
+    _store(canvas.plane2, y, x, n, t.block)
     if best_cb:
         append_unit(pool, 1, x, y, n, log2n, t.best_chroma[0])
-        _add(pool, chroma_q, i.plane1, t)
+        _add(pool, chroma_q, canvas.plane1, t)
     if best_cr:
         append_unit(pool, 2, x, y, n, log2n, t.best_chroma[1])
-        _add(pool, chroma_q, i.plane2, t)
+        _add(pool, chroma_q, canvas.plane2, t)
     chosen[0] = best_mode
     chosen[1] = best_cb | best_cr
     return best
 
 
 @numba.njit(nogil=True, cache=True)
-def decide_intra_leaf(i, r, mode_costs, y, x, n, four, satd_weight, tries, s, t, pool, leaf):
+def decide_intra_leaf(
+    canvas: IntraCanvas,
+    r: Residuals,
+    mode_costs: IntraCosts,
+    y: Integer,
+    x: Integer,
+    n: Integer,
+    four: Integer,
+    satd_weight: Real,
+    tries: Integer,
+    s: Scratch,
+    t: IntraScratch,
+    pool: Pool,
+    leaf: np.ndarray,
+) -> Real:
     """Choose everything of an intra leaf and reconstruct it; fills `leaf`, returns its cost.
 
     The luma flag's bits are those without chroma units.
@@ -420,7 +491,7 @@ def decide_intra_leaf(i, r, mode_costs, y, x, n, four, satd_weight, tries, s, t,
     chroma_q = min(max(q + r.chroma_offset, 0), 63)
     step = r.steps[q]
     price = r.weight * step * step
-    size = _log2(n) - 3
+    size = log2(n) - 3
     y = int(y)
     x = int(x)
     n = int(n)
@@ -439,7 +510,7 @@ def decide_intra_leaf(i, r, mode_costs, y, x, n, four, satd_weight, tries, s, t,
     if four:
         for k in range(4):
             total += _luma_block(
-                i,
+                canvas,
                 r,
                 mode_costs,
                 y + 4 * (k >> 1),
@@ -461,7 +532,7 @@ def decide_intra_leaf(i, r, mode_costs, y, x, n, four, satd_weight, tries, s, t,
             coded |= chosen[1]
     else:
         total += _luma_block(
-            i,
+            canvas,
             r,
             mode_costs,
             y,
@@ -483,7 +554,7 @@ def decide_intra_leaf(i, r, mode_costs, y, x, n, four, satd_weight, tries, s, t,
             leaf[MODE + k] = chosen[0]
         coded |= chosen[1]
     total += _chroma_blocks(
-        i,
+        canvas,
         r,
         mode_costs,
         y >> 1,
@@ -506,49 +577,70 @@ def decide_intra_leaf(i, r, mode_costs, y, x, n, four, satd_weight, tries, s, t,
 
 
 @numba.njit(nogil=True, cache=True)
-def _keep(i, y, x, n, kept, modes):
+def _keep(
+    canvas: IntraCanvas, y: Integer, x: Integer, n: Integer, kept: np.ndarray, modes: np.ndarray
+) -> None:
+    """Copy the samples and modes of a block out of the canvas."""
     for j in range(n):
         for k in range(n):
-            kept[0, j * n + k] = i.plane0[y + j, x + k]
+            kept[0, j * n + k] = canvas.plane0[y + j, x + k]
     h = n >> 1
     for j in range(h):
         for k in range(h):
-            kept[1, j * h + k] = i.plane1[(y >> 1) + j, (x >> 1) + k]
-            kept[2, j * h + k] = i.plane2[(y >> 1) + j, (x >> 1) + k]
+            kept[1, j * h + k] = canvas.plane1[(y >> 1) + j, (x >> 1) + k]
+            kept[2, j * h + k] = canvas.plane2[(y >> 1) + j, (x >> 1) + k]
     m = n >> 2
     for j in range(m):
         for k in range(m):
-            modes[j, k] = i.modes[(y >> 2) + j, (x >> 2) + k]
+            modes[j, k] = canvas.modes[(y >> 2) + j, (x >> 2) + k]
 
 
 @numba.njit(nogil=True, cache=True)
-def _restore(i, y, x, n, kept, modes):
+def _restore(
+    canvas: IntraCanvas, y: Integer, x: Integer, n: Integer, kept: np.ndarray, modes: np.ndarray
+) -> None:
+    """Copy them back."""
     for j in range(n):
         for k in range(n):
-            i.plane0[y + j, x + k] = kept[0, j * n + k]
+            canvas.plane0[y + j, x + k] = kept[0, j * n + k]
     h = n >> 1
     for j in range(h):
         for k in range(h):
-            i.plane1[(y >> 1) + j, (x >> 1) + k] = kept[1, j * h + k]
-            i.plane2[(y >> 1) + j, (x >> 1) + k] = kept[2, j * h + k]
+            canvas.plane1[(y >> 1) + j, (x >> 1) + k] = kept[1, j * h + k]
+            canvas.plane2[(y >> 1) + j, (x >> 1) + k] = kept[2, j * h + k]
     m = n >> 2
     for j in range(m):
         for k in range(m):
-            i.modes[(y >> 2) + j, (x >> 2) + k] = modes[j, k]
+            canvas.modes[(y >> 2) + j, (x >> 2) + k] = modes[j, k]
 
 
 @numba.njit(nogil=True, cache=True)
-def _forget(i, y, x, n):
-    for row in range(y >> 2, min((y + n) >> 2, i.known.shape[0])):
-        for column in range(x >> 2, min((x + n) >> 2, i.known.shape[1])):
-            i.known[row, column] = 0
-            i.modes[row, column] = 1
+def _forget(canvas: IntraCanvas, y: Integer, x: Integer, n: Integer) -> None:
+    """Make a block one that is not reconstructed."""
+    for row in range(y >> 2, min((y + n) >> 2, canvas.known.shape[0])):
+        for column in range(x >> 2, min((x + n) >> 2, canvas.known.shape[1])):
+            canvas.known[row, column] = 0
+            canvas.modes[row, column] = 1
 
 
 @numba.njit(nogil=True, cache=True)
-def _root(i, r, mode_costs, root_y, root_x, satd_weight, tries, s, t, pool, leaves, count):
+def _root(
+    canvas: IntraCanvas,
+    r: Residuals,
+    mode_costs: IntraCosts,
+    root_y: Integer,
+    root_x: Integer,
+    satd_weight: Real,
+    tries: Integer,
+    s: Scratch,
+    t: IntraScratch,
+    pool: Pool,
+    leaves: np.ndarray,
+    count: np.ndarray,
+) -> Real:
     """Decide and reconstruct a root block; returns its cost. Level k has blocks of 8 << k."""
-    height, width = i.source0.shape
+    # Levels stand in arrays: numba's cache does not keep functions that call themselves.
+    height, width = canvas.source0.shape
     y = np.zeros(4, np.int64)
     x = np.zeros(4, np.int64)
     child = np.full(4, -1, np.int64)
@@ -562,41 +654,49 @@ def _root(i, r, mode_costs, root_y, root_x, satd_weight, tries, s, t, pool, leav
     x[3] = root_x
     k = 3
     while True:
-        n = 8 << k
+        n = CELL << k
         inside = y[k] + n <= height and x[k] + n <= width and k < 3
         if child[k] < 0:
             price = r.weight * r.steps[r.q[y[k] >> 5, x[k] >> 5]] ** 2
             start[k] = count[0]
-            alone[k] = 1e18
+            alone[k] = _NEVER
             total[k] = 0.0
             if inside:
                 alone[k] = decide_intra_leaf(
-                    i, r, mode_costs, y[k], x[k], n, 0, satd_weight, tries, s, t, pool, chosen[k]
+                    canvas,
+                    r,
+                    mode_costs,
+                    y[k],
+                    x[k],
+                    n,
+                    0,
+                    satd_weight,
+                    tries,
+                    s,
+                    t,
+                    pool,
+                    chosen[k],
                 )
-                _keep(i, y[k], x[k], n, t.kept[k], modes[k])
+                _keep(canvas, y[k], x[k], n, t.kept[k], modes[k])
                 if k > 0:
-                    smaller = 0
-                    if x[k] > 0 and i.size[y[k] >> 3, (x[k] >> 3) - 1] < n:
-                        smaller += 1
-                    if y[k] > 0 and i.size[(y[k] >> 3) - 1, x[k] >> 3] < n:
-                        smaller += 1
+                    smaller = smaller_beside(canvas.size, y[k], x[k], n)
                     alone[k] += price * mode_costs.split[k - 1, smaller, 0]
                     total[k] = price * mode_costs.split[k - 1, smaller, 1]
                 else:
                     alone[k] += price * mode_costs.four[0]
-            if k > 0 and alone[k] > 0.75 * price * (n * n / 64):
+            if k > 0 and alone[k] > _SPLIT_BITS * price * (n * n / 64):
                 child[k] = 0
                 if inside:
-                    _forget(i, y[k], x[k], n)
-            elif k == 0 and alone[k] > 6.0 * price:
-                _forget(i, y[k], x[k], n)
+                    _forget(canvas, y[k], x[k], n)
+            elif k == 0 and alone[k] > _FOUR_BITS * price:
+                _forget(canvas, y[k], x[k], n)
                 smaller_cost = price * mode_costs.four[1] + decide_intra_leaf(
-                    i, r, mode_costs, y[k], x[k], n, 1, satd_weight, tries, s, t, pool, four
+                    canvas, r, mode_costs, y[k], x[k], n, 1, satd_weight, tries, s, t, pool, four
                 )
                 if smaller_cost < alone[k]:
                     alone[k] = smaller_cost
                     chosen[k] = four
-                    _keep(i, y[k], x[k], n, t.kept[k], modes[k])
+                    _keep(canvas, y[k], x[k], n, t.kept[k], modes[k])
         half = n >> 1
         descended = False
         while 0 <= child[k] < 4 and total[k] < alone[k]:
@@ -616,13 +716,13 @@ def _root(i, r, mode_costs, root_y, root_x, satd_weight, tries, s, t, pool, leav
         if child[k] < 0 or total[k] >= alone[k]:
             value = alone[k]
             count[0] = start[k]
-            _restore(i, y[k], x[k], n, t.kept[k], modes[k])
+            _restore(canvas, y[k], x[k], n, t.kept[k], modes[k])
             for row in range(y[k] >> 2, (y[k] + n) >> 2):
                 for column in range(x[k] >> 2, (x[k] + n) >> 2):
-                    i.known[row, column] = 1
+                    canvas.known[row, column] = 1
             for row in range(y[k] >> 3, (y[k] + n) >> 3):
                 for column in range(x[k] >> 3, (x[k] + n) >> 3):
-                    i.size[row, column] = n
+                    canvas.size[row, column] = n
             leaves[count[0]] = chosen[k]
             count[0] += 1
         if k == 3:
@@ -632,23 +732,46 @@ def _root(i, r, mode_costs, root_y, root_x, satd_weight, tries, s, t, pool, leav
 
 
 @numba.njit(nogil=True, cache=True)
-def search_intra(i, r, mode_costs, satd_weight, tries, s, t, pool, leaves, count):
+def search_intra(
+    canvas: IntraCanvas,
+    r: Residuals,
+    mode_costs: IntraCosts,
+    satd_weight: Real,
+    tries: Integer,
+    s: Scratch,
+    t: IntraScratch,
+    pool: Pool,
+    leaves: np.ndarray,
+    count: np.ndarray,
+) -> Real:
     """Decide and reconstruct a key canvas; returns its cost in squared samples."""
     total = 0.0
-    for y in range(0, i.source0.shape[0], 64):
-        for x in range(0, i.source0.shape[1], 64):
-            total += _root(i, r, mode_costs, y, x, satd_weight, tries, s, t, pool, leaves, count)
+    for y in range(0, canvas.source0.shape[0], ROOT):
+        for x in range(0, canvas.source0.shape[1], ROOT):
+            total += _root(
+                canvas, r, mode_costs, y, x, satd_weight, tries, s, t, pool, leaves, count
+            )
     return total
 
 
 @numba.njit(nogil=True, cache=True)
-def decide_intra_leaves(i, r, mode_costs, satd_weight, tries, s, t, pool, leaves):
+def decide_intra_leaves(
+    canvas: IntraCanvas,
+    r: Residuals,
+    mode_costs: IntraCosts,
+    satd_weight: Real,
+    tries: Integer,
+    s: Scratch,
+    t: IntraScratch,
+    pool: Pool,
+    leaves: np.ndarray,
+) -> Real:
     """Decide and reconstruct the intra leaves of an inter canvas, whose others are."""
     total = 0.0
     for k in range(leaves.shape[0]):
         if leaves[k, INTRA]:
             total += decide_intra_leaf(
-                i,
+                canvas,
                 r,
                 mode_costs,
                 leaves[k, Y],

@@ -19,11 +19,16 @@ import numpy.typing as npt
 from nvcodec.encode.hybrid.coarse import coarse_motion
 from nvcodec.encode.hybrid.pictures import LOOKAHEAD_MARGIN, Source
 from nvcodec.encode.hybrid.tiles import sad, satd, satd_mean
-from nvcodec.model.canvas.plane import Step, schedule
+from nvcodec.model.canvas.plane import Integer, Step, schedule
 
 _MARGIN = LOOKAHEAD_MARGIN
 _BLOCK = 8
 _COARSE_COST = 8
+"""SAD for each small sample by which coarse vectors differ: fields of noise stay smooth."""
+_REACH = 2
+"""Half-size samples around coarse vectors and around no motion that are searched."""
+_FAR = 1 << 40
+"""Above all distances, and no limit for one."""
 
 Costs = npt.NDArray[np.float32]
 """(rows, columns) of 16 x 16 luma blocks: SATD at half size."""
@@ -43,12 +48,15 @@ class Inheritance(NamedTuple):
 
 
 @numba.njit(nogil=True, cache=True)
-def _intra_costs(plane, stride, rows, columns, out):
+def _intra_costs(
+    plane: np.ndarray, stride: Integer, rows: Integer, columns: Integer, out: np.ndarray
+) -> None:
+    """SATD of each block to the best of its mean, the row above it and the column before it."""
     block = np.empty(64, np.uint8)
     for r in range(rows):
         for c in range(columns):
             at = (_MARGIN + 8 * r) * stride + _MARGIN + 8 * c
-            best = 1 << 40
+            best = _FAR
             for mode in range(3):
                 if (mode == 1 and r == 0) or (mode == 2 and c == 0):
                     continue
@@ -70,10 +78,56 @@ def _intra_costs(plane, stride, rows, columns, out):
 
 
 @numba.njit(nogil=True, cache=True)
-def _inter_costs(
-    plane, first, second, both, stride, rows, columns, coarse, intra, inter, vectors, used
-):
+def _best_vector(
+    plane: np.ndarray,
+    reference: np.ndarray,
+    stride: Integer,
+    y: Integer,
+    x: Integer,
+    coarse_y: Integer,
+    coarse_x: Integer,
+) -> tuple[Integer, Integer]:
+    """The vector (y, x) of least SAD near the coarse one and near none, in half-size samples."""
     height = plane.size // stride
+    at = y * stride + x
+    # Windows with their reach lie in the plane.
+    most_y = height - _BLOCK - _REACH - y
+    most_x = stride - _BLOCK - _REACH - x
+    best = _FAR
+    by = 0
+    bx = 0
+    for candidate in range(2):
+        vy = coarse_y if candidate == 0 else 0
+        vx = coarse_x if candidate == 0 else 0
+        vy = min(max(vy, _REACH - y), most_y)
+        vx = min(max(vx, _REACH - x), most_x)
+        for dy in range(-_REACH, _REACH + 1):
+            for dx in range(-_REACH, _REACH + 1):
+                place = at + (vy + dy) * stride + vx + dx
+                cost = sad(plane, at, stride, reference, place, stride, _BLOCK, _FAR)
+                if cost < best:
+                    best = cost
+                    by = vy + dy
+                    bx = vx + dx
+    return by, bx
+
+
+@numba.njit(nogil=True, cache=True)
+def _inter_costs(
+    plane: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    both: bool,
+    stride: Integer,
+    rows: Integer,
+    columns: Integer,
+    coarse: np.ndarray,
+    intra: np.ndarray,
+    inter: np.ndarray,
+    vectors: np.ndarray,
+    used: np.ndarray,
+) -> None:
+    """Fill the other fields of Inheritance for one reference, or for two."""
     references = 2 if both else 1
     places = np.zeros(2, np.int64)
     for r in range(rows):
@@ -81,35 +135,12 @@ def _inter_costs(
             y = _MARGIN + 8 * r
             x = _MARGIN + 8 * c
             at = y * stride + x
-            least = 1e18
+            least = float(_FAR)
             for k in range(references):
                 reference = first if k == 0 else second
-                start_y = coarse[k, r, c, 0] >> 3
-                start_x = coarse[k, r, c, 1] >> 3
-                best = 1 << 40
-                by = 0
-                bx = 0
-                for candidate in range(2):
-                    vy = start_y if candidate == 0 else 0
-                    vx = start_x if candidate == 0 else 0
-                    vy = min(max(vy, 2 - y), height - 10 - y)
-                    vx = min(max(vx, 2 - x), stride - 10 - x)
-                    for dy in range(-2, 3):
-                        for dx in range(-2, 3):
-                            cost = sad(
-                                plane,
-                                at,
-                                stride,
-                                reference,
-                                at + (vy + dy) * stride + vx + dx,
-                                stride,
-                                8,
-                                1 << 40,
-                            )
-                            if cost < best:
-                                best = cost
-                                by = vy + dy
-                                bx = vx + dx
+                by, bx = _best_vector(
+                    plane, reference, stride, y, x, coarse[k, r, c, 0] >> 3, coarse[k, r, c, 1] >> 3
+                )
                 places[k] = at + by * stride + bx
                 vectors[k, r, c, 0] = by
                 vectors[k, r, c, 1] = bx
@@ -156,14 +187,22 @@ def inherit(
 
 
 @numba.njit(nogil=True, cache=True)
-def hand_on(intra, inter, vectors, used, own, first, second):
+def hand_on(
+    intra: np.ndarray,
+    inter: np.ndarray,
+    vectors: np.ndarray,
+    used: np.ndarray,
+    own: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+) -> None:
     """Add to `first` and `second`, what blocks of the references hand on, from a canvas's `own`."""
     rows, columns = intra.shape
     for r in range(rows):
         for c in range(columns):
             if used[r, c] == 0:
                 continue
-            # A cost of noise and rounding that no reference takes away.
+            # What it passes on is the part of its information that prediction takes away.
             total = (intra[r, c] + own[r, c]) * (1 - inter[r, c] / (intra[r, c] + 1e-3))
             if used[r, c] == 3:
                 total *= 0.5

@@ -9,9 +9,12 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from nvcodec.model.canvas.plane import Integer
+
 MARGIN = 80
 """Luma samples around the coded plane."""
 
+# Of spec 8.3, by phase.
 _TAPS = np.array(
     [
         [0, 0, 0, 64, 0, 0, 0, 0],
@@ -27,7 +30,8 @@ Phases = npt.NDArray[np.uint8]
 
 
 @numba.njit(nogil=True, cache=True)
-def _across(padded, fx, out):
+def _across(padded: np.ndarray, fx: Integer, out: np.ndarray) -> None:
+    """All rows through the filter of a horizontal phase, not rounded."""
     rows, columns = out.shape
     t0, t1, t2, t3, t4, t5, t6, t7 = _TAPS[fx]
     for y in range(rows):
@@ -46,7 +50,8 @@ def _across(padded, fx, out):
 
 
 @numba.njit(nogil=True, cache=True)
-def _down(first, fy, out):
+def _down(first: np.ndarray, fy: Integer, out: np.ndarray) -> None:
+    """What `_across` gave through the filter of a vertical phase."""
     rows, columns = out.shape
     t0, t1, t2, t3, t4, t5, t6, t7 = _TAPS[fy]
     for y in range(rows):
@@ -69,7 +74,8 @@ def _down(first, fy, out):
 
 
 @numba.njit(nogil=True, cache=True)
-def _straight(first, out):
+def _straight(first: np.ndarray, out: np.ndarray) -> None:
+    """What `_across` gave at vertical phase 0."""
     rows, columns = out.shape
     for y in range(rows):
         for x in range(columns):

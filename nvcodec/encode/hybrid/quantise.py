@@ -5,10 +5,13 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from nvcodec.encode.hybrid.costs import MOST_LISTED, escape_bits
+from nvcodec.encode.hybrid.blocks import Real
+from nvcodec.encode.hybrid.costs import MOST_LISTED, UnitCosts, escape_bits
+from nvcodec.model.canvas.plane import Integer
 
 
 def _diagonal(k: int) -> list[tuple[int, int]]:
+    """DIAG(k): (x, y) of all positions of a square (spec 7.6)."""
     return sorted(((x, y) for y in range(k) for x in range(k)), key=lambda p: (p[0] + p[1], p[0]))
 
 
@@ -26,7 +29,9 @@ def _scans() -> np.ndarray:
 
 
 SCAN = _scans()
-PLACE = np.array([0, 1, 1, 2, 2, 2, *[3] * 58], np.int64)
+
+# Classes of contexts (spec 7.6): by x + y, and by the sum of magnitudes in the template.
+_PLACE = np.array([0, 1, 1, 2, 2, 2, *[3] * 58], np.int64)
 _SIG_CLASS = np.array([0, 1, 2, 3, 4, 4, 5], np.int64)
 _LEVEL_CLASS = np.array([0, 1, 2, 3, 3, 4, 4, 5, 5, 5, 6, 6, 6, 6, 6, 7], np.int64)
 
@@ -35,7 +40,17 @@ STRIDE = 36
 
 
 @numba.njit(nogil=True, cache=True)
-def quantise(coefficients, n, log2n, weight, costs, least, magnitudes, scratch, levels):
+def quantise(
+    coefficients: np.ndarray,
+    n: Integer,
+    log2n: Integer,
+    weight: Real,
+    costs: UnitCosts,
+    least: Real,
+    magnitudes: np.ndarray,
+    scratch: np.ndarray,
+    levels: np.ndarray,
+) -> tuple[Real, Integer]:
     """Choose the levels of a unit.
 
     `coefficients` are flat float32 in units of the quantiser step, `weight` is lambda in units of
@@ -64,7 +79,6 @@ def quantise(coefficients, n, log2n, weight, costs, least, magnitudes, scratch, 
     level_bits = costs.level
     full_bits = costs.full[size]
     cost_of, zero_of, sig_of = scratch[0], scratch[1], scratch[2]
-    blocks = n >> 2
     # 1 where a 4 x 4 sub-block has a level, with a border.
     full = np.zeros(100, np.int8)
     total = zero_cost
@@ -93,18 +107,18 @@ def quantise(coefficients, n, log2n, weight, costs, least, magnitudes, scratch, 
                 + magnitudes[at + 2 * STRIDE]
                 + magnitudes[at + STRIDE + 1]
             )
-            place = PLACE[x + y]
+            place = _PLACE[x + y]
             value = abs(coefficients[position])
             squared = value * value
             zeros += squared
-            sig_class = _SIG_CLASS[min(t, 6)]
+            sig_class = _SIG_CLASS[min(t, _SIG_CLASS.size - 1)]
             zero_bits = weight * sig[place, sig_class, 0]
             one_bits = weight * sig[place, sig_class, 1]
             q = int(value + np.float32(0.5))
             best = squared + zero_bits
             chosen = 0
             if q > 0:
-                level_class = _LEVEL_CLASS[min(t, 15)]
+                level_class = _LEVEL_CLASS[min(t, _LEVEL_CLASS.size - 1)]
                 low = max(1, q - 1)
                 for candidate in range(q, low - 1, -1):
                     error = value - candidate
@@ -149,7 +163,6 @@ def quantise(coefficients, n, log2n, weight, costs, least, magnitudes, scratch, 
     for b in range(last_block, -1, -1):
         stop = False
         total -= block_cost[b]
-        block_total = total
         for i in range(15, -1, -1):
             k = (b << 4) + i
             if k > last:

@@ -24,6 +24,7 @@ STRENGTH = 2.0
 """What each doubling of an error's weight takes off; 3 would suit errors inherited in full."""
 
 LAST = 63
+"""The coarsest quantiser."""
 
 QuantiserMap = npt.NDArray[np.uint8]
 """Quantiser indices (spec 8.6) of blocks of 32 x 32 luma samples, row by row."""

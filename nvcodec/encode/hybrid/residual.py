@@ -16,19 +16,36 @@ from nvcodec.coding.leaves import (
     FIRST,
     INTRA,
     LEVEL_COLUMNS,
+    LEVEL_POSITION,
+    LEVEL_VALUE,
     MERGE,
     SIZE,
     UNIT_COLUMNS,
+    UNIT_COUNT,
+    UNIT_PLANE,
+    UNIT_SIZE,
+    UNIT_START,
+    UNIT_X,
+    UNIT_Y,
     UNITS,
-    X,
-    Y,
     Z_LOG,
     Z_X,
     Z_Y,
+    X,
+    Y,
 )
+from nvcodec.encode.hybrid.blocks import Real, log2
 from nvcodec.encode.hybrid.costs import Bits, UnitCosts
 from nvcodec.encode.hybrid.forward import forward
 from nvcodec.encode.hybrid.quantise import SCAN, STRIDE, quantise
+from nvcodec.model.canvas.plane import Integer
+
+_UNIT_BITS = 3.0
+"""Energy worth fewer bits is left alone: the cheapest unit takes some 6, saving a part of it."""
+_SPLIT_BITS = 6.0
+"""Energy worth fewer bits is not split: it would take two units, or one and flags around it."""
+LARGEST = 32
+"""Luma samples across the largest unit."""
 
 
 class ContentCosts(NamedTuple):
@@ -115,30 +132,50 @@ def make_pool(width: int, height: int) -> Pool:
 
 
 @numba.njit(nogil=True, cache=True)
-def append_unit(pool, plane, x, y, n, log2n, levels):
+def append_unit(
+    pool: Pool,
+    plane: Integer,
+    x: Integer,
+    y: Integer,
+    n: Integer,
+    log2n: Integer,
+    levels: np.ndarray,
+) -> None:
     """Add a unit with its levels that are not zero, in coding order (reverse scan)."""
     unit = pool.units[pool.counts[0]]
     start = pool.counts[1]
-    unit[0] = plane
-    unit[1] = x
-    unit[2] = y
-    unit[3] = n
-    unit[4] = start
+    unit[UNIT_PLANE] = plane
+    unit[UNIT_X] = x
+    unit[UNIT_Y] = y
+    unit[UNIT_SIZE] = n
+    unit[UNIT_START] = start
     scan = SCAN[log2n - 2]
     at = start
     for k in range(n * n - 1, -1, -1):
         level = levels[scan[k]]
         if level != 0:
-            pool.levels[at, 0] = scan[k]
-            pool.levels[at, 1] = level
+            pool.levels[at, LEVEL_POSITION] = scan[k]
+            pool.levels[at, LEVEL_VALUE] = level
             at += 1
-    unit[5] = at - start
+    unit[UNIT_COUNT] = at - start
     pool.counts[0] += 1
     pool.counts[1] = at
 
 
 @numba.njit(nogil=True, cache=True)
-def transform_unit(residual, y, x, n, log2n, step, weight, unit_costs, least, s, levels):
+def transform_unit(
+    residual: np.ndarray,
+    y: Integer,
+    x: Integer,
+    n: Integer,
+    log2n: Integer,
+    step: Real,
+    weight: Real,
+    unit_costs: UnitCosts,
+    least: Real,
+    s: Scratch,
+    levels: np.ndarray,
+) -> tuple[Real, Integer, Real]:
     """Transform and quantise residual[y.., x..]; returns cost in squared samples, levels that are
     not zero, and the cost without any.
     """
@@ -149,8 +186,7 @@ def transform_unit(residual, y, x, n, log2n, step, weight, unit_costs, least, s,
             s.block[i * n + j] = value
             energy += value * value
     scale = np.float32(1.0) / step
-    # Nothing to gain by any level: the cheapest takes some 6 bits and saves less than all.
-    if energy < 3.0 * weight * step * step:
+    if energy < _UNIT_BITS * weight * step * step:
         return energy, 0, energy
     forward(s.block, n, log2n, scale, s.product, s.coefficients)
     cost, count = quantise(
@@ -168,13 +204,16 @@ def transform_unit(residual, y, x, n, log2n, step, weight, unit_costs, least, s,
 
 
 @numba.njit(nogil=True, cache=True)
-def best_tree(c, r, s, step, price, log2m):
+def best_tree(
+    c: ContentCosts, r: Residuals, s: Scratch, step: Real, price: Real, log2m: Integer
+) -> tuple[Real, Integer]:
     """Best transform tree of the luma node in s.residual: its cost with TREE bits, in squared
     samples, and the number of levels.
 
     Level k has blocks of 4 << k samples; block z of it, in the order of block(), lies at
     z * 16 * 4^k of `s.levels[k]`.
     """
+    # Levels stand in arrays: numba's cache does not keep functions that call themselves.
     top = log2m - 2
     z = np.zeros(4, np.int64)
     child = np.full(4, -1, np.int64)
@@ -204,7 +243,7 @@ def best_tree(c, r, s, step, price, log2m):
             s.tree_split[k, z[k]] = 0
             if k > 0:
                 cost[k] += price * c.tree[k - 1, 0]
-                if top - k < r.depth and energy[k] > 6.0 * price:
+                if top - k < r.depth and energy[k] > _SPLIT_BITS * price:
                     child[k] = 0
                     total[k] = price * c.tree[k - 1, 1]
                     some[k] = 0
@@ -234,7 +273,7 @@ def best_tree(c, r, s, step, price, log2m):
 
 
 @numba.njit(nogil=True, cache=True)
-def _emit(pool, s, plane_y, plane_x, log2m):
+def _emit(pool: Pool, s: Scratch, plane_y: Integer, plane_x: Integer, log2m: Integer) -> None:
     """Append the units of a node's chosen tree."""
     top = log2m - 2
     z = 0
@@ -259,25 +298,92 @@ def _emit(pool, s, plane_y, plane_x, log2m):
 
 
 @numba.njit(nogil=True, cache=True)
-def load_residual(source, predicted, y, x, n, out):
-    """out[:n, :n] = source - predicted at (y, x), in floats."""
+def load_residual(
+    source: np.ndarray, predicted: np.ndarray, y: Integer, x: Integer, n: Integer, out: np.ndarray
+) -> None:
+    """Set out[:n, :n] to source - predicted at (y, x), in floats."""
     for i in range(n):
         for j in range(n):
             out[i, j] = np.float32(source[y + i, x + j]) - np.float32(predicted[y + i, x + j])
 
 
 @numba.njit(nogil=True, cache=True)
-def _log2(n):
-    log2n = 2
-    while (1 << log2n) < n:
-        log2n += 1
-    return log2n
+def _node_chroma(
+    r: Residuals,
+    source1: np.ndarray,
+    source2: np.ndarray,
+    predicted1: np.ndarray,
+    predicted2: np.ndarray,
+    y: Integer,
+    x: Integer,
+    n: Integer,
+    log2n: Integer,
+    price: Real,
+    step: Real,
+    s: Scratch,
+    chroma_cost: np.ndarray,
+    chroma_empty: np.ndarray,
+) -> tuple[Integer, Integer]:
+    """Flags of Cb and Cr of a node, whose chroma is n samples wide, with levels in s.chroma.
+
+    `chroma_cost` and `chroma_empty` become the costs of both with a unit and without, flags apart.
+    """
+    c = r.costs
+    size = log2n - 2
+    weight = price / (step * step)
+    chroma_count = np.zeros(2, np.int64)
+    for plane in range(2):
+        if plane == 0:
+            load_residual(source1, predicted1, y, x, n, s.residual)
+        else:
+            load_residual(source2, predicted2, y, x, n, s.residual)
+        cost, count, energy = transform_unit(
+            s.residual,
+            0,
+            0,
+            n,
+            log2n,
+            step,
+            weight,
+            c.chroma_units,
+            r.least,
+            s,
+            s.chroma[plane],
+        )
+        chroma_cost[plane] = cost
+        chroma_empty[plane] = energy
+        chroma_count[plane] = count
+    cb = (
+        1
+        if chroma_count[0] > 0
+        and (chroma_cost[0] + price * c.cb[size, 1] < chroma_empty[0] + price * c.cb[size, 0])
+        else 0
+    )
+    cr = (
+        1
+        if chroma_count[1] > 0
+        and (
+            chroma_cost[1] + price * c.cr[size, cb, 1] < chroma_empty[1] + price * c.cr[size, cb, 0]
+        )
+        else 0
+    )
+    return cb, cr
 
 
 @numba.njit(nogil=True, cache=True)
 def decide_inter_leaf(
-    r, leaf, beside, source0, source1, source2, predicted0, predicted1, predicted2, s, pool
-):
+    r: Residuals,
+    leaf: np.ndarray,
+    beside: Integer,
+    source0: np.ndarray,
+    source1: np.ndarray,
+    source2: np.ndarray,
+    predicted0: np.ndarray,
+    predicted1: np.ndarray,
+    predicted2: np.ndarray,
+    s: Scratch,
+    pool: Pool,
+) -> Real:
     """Choose an inter leaf's units and append them; sets CODED, FIRST and UNITS.
 
     `beside` is the number of coded neighbours (spec 7.5). Returns the cost in squared samples.
@@ -290,62 +396,37 @@ def decide_inter_leaf(
     step = r.steps[q]
     chroma_step = r.steps[min(max(q + r.chroma_offset, 0), 63)]
     price = r.weight * step * step
-    chroma_weight = price / (chroma_step * chroma_step)
-    m = min(n, 32)
-    log2m = _log2(m)
-    size = _log2(n) - 3
+    m = min(n, LARGEST)
+    log2m = log2(m)
+    size = log2(n) - 3
     first_unit = pool.counts[0]
     first_level = pool.counts[1]
     total = price * c.coded[size, leaf[MERGE], beside, 1]
     nothing = price * c.coded[size, leaf[MERGE], beside, 0]
     node_size = log2m - 3
+    chroma_cost = np.zeros(2)
+    chroma_empty = np.zeros(2)
     for node in range((n // m) * (n // m)):
-        ny = y + 32 * (node >> 1)
-        nx = x + 32 * (node & 1)
+        ny = y + LARGEST * (node >> 1)
+        nx = x + LARGEST * (node & 1)
         load_residual(source0, predicted0, ny, nx, m, s.residual)
         luma, luma_count = best_tree(c, r, s, step, price, log2m)
         empty_luma = s.tree_cost[log2m - 2, 0]
-        chroma_cost = np.zeros(2)
-        chroma_empty = np.zeros(2)
-        chroma_count = np.zeros(2, np.int64)
-        for plane in range(2):
-            if plane == 0:
-                load_residual(source1, predicted1, ny >> 1, nx >> 1, m >> 1, s.residual)
-            else:
-                load_residual(source2, predicted2, ny >> 1, nx >> 1, m >> 1, s.residual)
-            cost, count, energy = transform_unit(
-                s.residual,
-                0,
-                0,
-                m >> 1,
-                log2m - 1,
-                chroma_step,
-                chroma_weight,
-                c.chroma_units,
-                r.least,
-                s,
-                s.chroma[plane],
-            )
-            chroma_cost[plane] = cost
-            chroma_empty[plane] = energy
-            chroma_count[plane] = count
-        cb = (
-            1
-            if chroma_count[0] > 0
-            and (
-                chroma_cost[0] + price * c.cb[node_size, 1]
-                < chroma_empty[0] + price * c.cb[node_size, 0]
-            )
-            else 0
-        )
-        cr = (
-            1
-            if chroma_count[1] > 0
-            and (
-                chroma_cost[1] + price * c.cr[node_size, cb, 1]
-                < chroma_empty[1] + price * c.cr[node_size, cb, 0]
-            )
-            else 0
+        cb, cr = _node_chroma(
+            r,
+            source1,
+            source2,
+            predicted1,
+            predicted2,
+            ny >> 1,
+            nx >> 1,
+            m >> 1,
+            log2m - 1,
+            price,
+            chroma_step,
+            s,
+            chroma_cost,
+            chroma_empty,
         )
         chroma = cb | cr
         must = n < 64 and chroma == 0
@@ -381,8 +462,17 @@ def decide_inter_leaf(
 
 @numba.njit(nogil=True, cache=True)
 def decide_inter_leaves(
-    r, leaves, source0, source1, source2, predicted0, predicted1, predicted2, s, pool
-):
+    r: Residuals,
+    leaves: np.ndarray,
+    source0: np.ndarray,
+    source1: np.ndarray,
+    source2: np.ndarray,
+    predicted0: np.ndarray,
+    predicted1: np.ndarray,
+    predicted2: np.ndarray,
+    s: Scratch,
+    pool: Pool,
+) -> Real:
     """Choose the units of all leaves that are not intra; returns their cost."""
     coded = np.zeros((source0.shape[0] >> 3, source0.shape[1] >> 3), np.uint8)
     total = 0.0

@@ -11,11 +11,16 @@ from collections.abc import Callable
 from typing import Any
 
 import numba
+import numpy as np
 from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
+from nvcodec.encode.hybrid.blocks import Real
+from nvcodec.model.canvas.plane import Integer
+
 ROWS = 8
+"""Of a tile."""
 
 
 def _make_tile(width: int, hadamard: bool, mean: bool) -> Callable[..., int]:
@@ -112,34 +117,25 @@ def _make_tile(width: int, hadamard: bool, mean: bool) -> Callable[..., int]:
             result = builder.lshr(builder.add(result, ir.Constant(index, 4)), ir.Constant(index, 3))
         return result
 
-    if mean:
+    def tile(
+        typingctx: Any, current: Any, at: Any, stride: Any, a: Any, a_at: Any, reference_stride: Any
+    ) -> Any:
+        return type_tile(typingctx, current, at, stride, a, a_at, reference_stride)
 
-        def tile(
-            typingctx: Any,
-            current: Any,
-            at: Any,
-            stride: Any,
-            a: Any,
-            a_at: Any,
-            b: Any,
-            b_at: Any,
-            reference_stride: Any,
-        ) -> Any:
-            return type_tile(typingctx, current, at, stride, a, a_at, b, b_at, reference_stride)
-    else:
+    def tile_mean(
+        typingctx: Any,
+        current: Any,
+        at: Any,
+        stride: Any,
+        a: Any,
+        a_at: Any,
+        b: Any,
+        b_at: Any,
+        reference_stride: Any,
+    ) -> Any:
+        return type_tile(typingctx, current, at, stride, a, a_at, b, b_at, reference_stride)
 
-        def tile(
-            typingctx: Any,
-            current: Any,
-            at: Any,
-            stride: Any,
-            a: Any,
-            a_at: Any,
-            reference_stride: Any,
-        ) -> Any:
-            return type_tile(typingctx, current, at, stride, a, a_at, reference_stride)
-
-    return intrinsic(tile)
+    return intrinsic(tile_mean if mean else tile)
 
 
 _sad8, _sad16 = _make_tile(8, False, False), _make_tile(16, False, False)
@@ -149,7 +145,16 @@ _satd8_mean, _satd16_mean = _make_tile(8, True, True), _make_tile(16, True, True
 
 
 @numba.njit(nogil=True, cache=True)
-def sad(current, at, stride, reference, reference_at, reference_stride, n, most):
+def sad(
+    current: np.ndarray,
+    at: Integer,
+    stride: Integer,
+    reference: np.ndarray,
+    reference_at: Integer,
+    reference_stride: Integer,
+    n: Integer,
+    most: Real,
+) -> Integer:
     """SAD of an n x n block, n a multiple of 8; a sum above `most` may be partial."""
     total = 0
     if n == 8:
@@ -170,7 +175,18 @@ def sad(current, at, stride, reference, reference_at, reference_stride, n, most)
 
 
 @numba.njit(nogil=True, cache=True)
-def sad_mean(current, at, stride, a, a_at, b, b_at, reference_stride, n, most):
+def sad_mean(
+    current: np.ndarray,
+    at: Integer,
+    stride: Integer,
+    a: np.ndarray,
+    a_at: Integer,
+    b: np.ndarray,
+    b_at: Integer,
+    reference_stride: Integer,
+    n: Integer,
+    most: Real,
+) -> Integer:
     """SAD to the rounded mean of two blocks."""
     total = 0
     if n == 8:
@@ -194,7 +210,15 @@ def sad_mean(current, at, stride, a, a_at, b, b_at, reference_stride, n, most):
 
 
 @numba.njit(nogil=True, cache=True)
-def satd(current, at, stride, reference, reference_at, reference_stride, n):
+def satd(
+    current: np.ndarray,
+    at: Integer,
+    stride: Integer,
+    reference: np.ndarray,
+    reference_at: Integer,
+    reference_stride: Integer,
+    n: Integer,
+) -> Integer:
     """SATD of an n x n block, n a multiple of 8."""
     if n == 8:
         return _satd8(current, at, stride, reference, reference_at, reference_stride)
@@ -213,7 +237,17 @@ def satd(current, at, stride, reference, reference_at, reference_stride, n):
 
 
 @numba.njit(nogil=True, cache=True)
-def satd_mean(current, at, stride, a, a_at, b, b_at, reference_stride, n):
+def satd_mean(
+    current: np.ndarray,
+    at: Integer,
+    stride: Integer,
+    a: np.ndarray,
+    a_at: Integer,
+    b: np.ndarray,
+    b_at: Integer,
+    reference_stride: Integer,
+    n: Integer,
+) -> Integer:
     """SATD to the rounded mean of two blocks."""
     if n == 8:
         return _satd8_mean(current, at, stride, a, a_at, b, b_at, reference_stride)
