@@ -81,7 +81,7 @@ def context_costs(
 def train(
     files: Sequence[Records], weights: Sequence[float], contexts: int
 ) -> npt.NDArray[np.int64]:
-    """The table (contexts, 2) of probabilities and counts; one half and 0 where nothing codes it."""
+    """The table (contexts, 2): probabilities and counts; one half and 0 for one never used."""
     table = np.tile(np.array([[32768, 0]], np.int64), (contexts, 1))
     for c in range(contexts):
         costs = sum(

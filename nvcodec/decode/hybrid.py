@@ -19,12 +19,12 @@ from nvcodec.coding.motion import decode_motion, default_motion_contexts
 from nvcodec.coding.rangecoder import RangeDecoder
 from nvcodec.decode.executor import Executor
 from nvcodec.decode.models import Region
-from nvcodec.decode.tasks import TaskPool
 from nvcodec.format import CorruptError, Group, Header, UnsupportedError
 from nvcodec.model.canvas.plane import Canvas, Step, coded_size, schedule
 from nvcodec.model.canvas.reconstruct import reconstruct
 from nvcodec.model.description import CanvasShape
 from nvcodec.picture import Planes
+from nvcodec.tasks import TaskPool
 
 _MOST_AHEAD = 2
 _AHEAD_BYTES = 1 << 29

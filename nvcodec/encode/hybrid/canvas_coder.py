@@ -43,9 +43,6 @@ _SATD_WEIGHT = 0.35
 _LEAST = 0.55
 """Smaller coefficients, in quantiser steps, end no unit: their bits always outweigh them."""
 
-_TRIAL_DEPTH = 1
-"""How often trees split when predictions are compared: deeper ones hardly change which is best."""
-
 
 @dataclass(frozen=True, eq=False)
 class Reference:
@@ -152,7 +149,7 @@ def code_inter(
         temporal_candidates(step, group_frames, canvases),
         step.b is not None,
         prices.motion,
-        residuals._replace(depth=min(residuals.depth, _TRIAL_DEPTH)),
+        residuals._replace(depth=settings.effort.trial_depth),
         scratch,
         intra_scratch.edges,
         intra_scratch.line,
@@ -160,7 +157,6 @@ def code_inter(
         np.ones(blocks, np.uint8),
         _SATD_WEIGHT,
         settings.effort.refinements,
-        settings.effort.smallest,
         settings.effort.trial,
         settings.effort.trial,
     )

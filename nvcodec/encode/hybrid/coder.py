@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
-from nvcodec.decode.tasks import TaskPool
 from nvcodec.encode.coder import CodedGroup
 from nvcodec.encode.grouping import PictureGroup
 from nvcodec.encode.hybrid.canvas_coder import (
@@ -44,12 +43,13 @@ from nvcodec.media.source import SourceError
 from nvcodec.model.canvas.plane import Step, coded_size, schedule
 from nvcodec.model.description import CanvasShape
 from nvcodec.model.render import samples_crc
+from nvcodec.tasks import TaskPool
 
 T = TypeVar("T")
 
 _MOST_UNDER_WAY = 4
 """Groups whose canvases are being coded: more would wait for these."""
-_UNDER_WAY_BYTES = 1 << 30
+_UNDER_WAY_BYTES = 1 << 29
 """What those take about, unless they are two."""
 
 _PRICES_BACK = 3

@@ -11,25 +11,26 @@ class Effort:
 
     Attributes:
         refinements: turns in which both vectors of a bi-predicted block are moved.
-        smallest: a block of this many luma samples is not split by motion.
         tree_depth: how often a transform tree may split.
         intra_tries: intra modes of a block that are coded on trial.
         trial: whether predictions are compared by what they leave over when it is coded, and intra
             ones are among them; by SATD otherwise.
+        trial_depth: how often the transform tree of such a trial may split.
         key_passes: times a key canvas is decided, each with the prices that the last one led to.
 
     """
 
     refinements: int
-    smallest: int
     tree_depth: int
     intra_tries: int
     trial: bool
+    trial_depth: int
     key_passes: int
 
 
 EFFORTS = {
-    "fast": Effort(1, 8, 1, 2, False, 1),
-    "medium": Effort(2, 8, 2, 3, True, 2),
-    "slow": Effort(4, 8, 3, 6, True, 2),
+    "fast": Effort(1, 1, 2, False, 0, 1),
+    "medium": Effort(2, 2, 3, True, 1, 2),
+    "slow": Effort(4, 3, 8, True, 3, 3),
 }
+"""By preset."""

@@ -485,7 +485,7 @@ def decide_intra_leaf(
 ) -> Real:
     """Choose everything of an intra leaf and reconstruct it; fills `leaf`, returns its cost.
 
-    The luma flag's bits are those without chroma units.
+    The luma flag's bits are those beside a chroma unit, which is not known yet.
     """
     q = int(r.q[y >> 5, x >> 5])
     chroma_q = min(max(q + r.chroma_offset, 0), 63)

@@ -166,7 +166,6 @@ class Search(NamedTuple):
     known: npt.NDArray[np.uint8]
     satd_weight: float
     refinements: int
-    smallest: int
     trial: bool
     intra: bool
 
@@ -783,7 +782,7 @@ def _root(s: Search, f: Found, root_y: Integer, root_x: Integer) -> None:
                     alone[k] += price * s.costs.split[k - 1, smaller, 0]
                     total[k] = price * s.costs.split[k - 1, smaller, 1]
             least = (_SPLIT_BITS_TRIAL if s.trial else _SPLIT_BITS_SATD) * price * n * n / 64
-            if k > 0 and (not inside or (n > s.smallest and alone[k] > least)):
+            if k > 0 and (not inside or alone[k] > least):
                 child[k] = 0
         half = n >> 1
         descended = False

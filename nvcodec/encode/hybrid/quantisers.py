@@ -23,6 +23,9 @@ one of x264 does."""
 STRENGTH = 2.0
 """What each doubling of an error's weight takes off; 3 would suit errors inherited in full."""
 
+MOST = 24.0
+"""What is taken off at most: neighbours differ by less than the 32 that a delta can say."""
+
 LAST = 63
 """The coarsest quantiser."""
 
@@ -35,7 +38,8 @@ def quantiser_maps(crf: float, window: Sequence[GroupAnalysis]) -> list[Quantise
 
     The groups that follow come after it, about AHEAD_FRAMES of them.
     """
-    return [
-        np.clip(np.floor(crf + BASE - STRENGTH * np.log2(weights) + 0.5), 0, LAST).astype(np.uint8)
-        for weights in error_weights(window)
-    ]
+    maps = []
+    for weights in error_weights(window):
+        finer = np.minimum(STRENGTH * np.log2(weights), MOST)
+        maps.append(np.clip(np.floor(crf + BASE - finer + 0.5), 0, LAST).astype(np.uint8))
+    return maps

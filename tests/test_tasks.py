@@ -9,7 +9,7 @@ from concurrent.futures import CancelledError, Future
 
 import pytest
 
-from nvcodec.decode.tasks import TaskPool
+from nvcodec.tasks import TaskPool
 
 
 @pytest.mark.parametrize("threads", [1, 4])
