@@ -26,7 +26,7 @@ def test_rd(clip, tmp_path):
     arguments += ["--against", "x264:psnr", "--qualities", "x264:psnr=24,36,51"]
     arguments += ["--metrics", "psnr,ssim"]
     files = ["--json", tmp_path / "rd.json", "--plot", tmp_path / "rd.png"]
-    text, (points, comparisons) = run(rd.main, *arguments, *files)
+    text, (points, comparisons, means) = run(rd.main, *arguments, *files)
     assert text.startswith(f"    python -m tools.rd {clip} --frames 4 --model nirvana:fast")
     assert [(p["codec"], p["crf"]) for p in points] == [
         ("x264:psnr", "24"),
@@ -46,6 +46,8 @@ def test_rd(clip, tmp_path):
     ]
     # One point is no curve, and a few iterations are no match for x264.
     assert comparisons[1]["BD-rate"] == "-"
+    assert [(m["codec"], m["clips"]) for m in means][1] == ("nirvana:slow", "0")
+    assert means[0]["mean BD-rate"] == comparisons[0]["BD-rate"]
     data = loaded(tmp_path / "rd.json", "rd")
     assert [p["bytes"] for p in data["points"]] == [int(p["bytes"]) for p in points]
     assert data["comparisons"][1]["ratio"] > 1
@@ -54,7 +56,7 @@ def test_rd(clip, tmp_path):
 
 def test_rd_without_overlap(clip):
     arguments = [clip, "--frames", 1, "--model", "nirvana:fast", "--qualities", "nirvana:fast=50"]
-    _, (_, (row,)) = run(rd.main, *arguments, "--against", "x264", "--qualities", "x264=1,10")
+    _, (_, (row,), _) = run(rd.main, *arguments, "--against", "x264", "--qualities", "x264=1,10")
     assert (row["common PSNR"], row["BD-rate"]) == ("no overlap", "-")
     assert row["bits"].startswith("at least x")
 
