@@ -25,7 +25,7 @@ COLUMNS = {
 }
 
 
-@click.command(cls=report.Tool, help=__doc__)
+@click.command("presets", cls=report.Tool, help=__doc__)
 @click.argument("measured", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @report.json_option
 @report.plot_option
