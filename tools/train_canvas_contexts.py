@@ -16,10 +16,11 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from nvcodec.coding.content import decode_content, default_content_contexts, trace_content
+from nvcodec.coding.canvases import CanvasReader
+from nvcodec.coding.content import default_content_contexts, trace_content
 from nvcodec.coding.leaves import Q
-from nvcodec.coding.motion import decode_motion, default_motion_contexts, trace_motion
-from nvcodec.coding.rangecoder import Contexts, RangeDecoder
+from nvcodec.coding.motion import default_motion_contexts, trace_motion
+from nvcodec.coding.rangecoder import Contexts
 from nvcodec.format import GroupUnit, UnitReader
 from nvcodec.model.canvas.plane import coded_size, schedule
 from tools.train_contexts import COUNTS, PROBABILITIES, sequence_costs
@@ -44,12 +45,10 @@ def records(path: str) -> dict[str, Records]:
             if not isinstance(event, GroupUnit):
                 continue
             group = event.group
-            motion = RangeDecoder(group.motion, default_motion_contexts())
-            content = RangeDecoder(group.content, default_content_contexts())
+            canvases = CanvasReader(group.motion, group.content, size)
             traced: dict[str, Records] = {name: [] for name in SUBSTREAMS}
             for step in schedule(group.frame_count, group.key):
-                leaves = decode_motion(motion, *size, step.set)
-                quantiser, units, levels = decode_content(content, leaves, step.set, *size)
+                quantiser, leaves, units, levels = canvases.read(step.set)
                 varying = bool((leaves[:, Q] != quantiser).any())
                 traced["motion"].append(trace_motion(leaves, *size, step.set))
                 traced["content"].append(

@@ -63,7 +63,7 @@ _STRIDE = 34
 _SUB_STRIDE = 9
 
 
-def _diagonals(size: int) -> list[tuple[int, int]]:
+def diagonals(size: int) -> list[tuple[int, int]]:
     """DIAG(size): (x, y) of all positions of a square."""
     square = [(x, y) for y in range(size) for x in range(size)]
     return sorted(square, key=lambda position: (sum(position), position[0]))
@@ -74,19 +74,21 @@ _SUB_X = np.zeros(256, np.int64)
 _SUB_Y = np.zeros(256, np.int64)
 _SUB_NUMBER = np.zeros(256, np.int64)
 for _log in range(4):
-    for _i, (_x, _y) in enumerate(_diagonals(1 << _log)):
+    for _i, (_x, _y) in enumerate(diagonals(1 << _log)):
         _SUB_X[64 * _log + _i] = _x
         _SUB_Y[64 * _log + _i] = _y
         _SUB_NUMBER[64 * _log + 8 * _y + _x] = _i
-_DIAG_X = lookup([x for x, _ in _diagonals(4)])
-_DIAG_Y = lookup([y for _, y in _diagonals(4)])
+_DIAG_X = lookup([x for x, _ in diagonals(4)])
+_DIAG_Y = lookup([y for _, y in diagonals(4)])
 _DIAG_SUM = _DIAG_X + _DIAG_Y
 _DIAG_AT = _DIAG_Y * _STRIDE + _DIAG_X
-_DIAG_NUMBER = lookup([_diagonals(4).index((k & 3, k >> 2)) for k in range(16)])
-_PLACE = lookup([0, 1, 1, 2, 2, 2, *[3] * 57])
-_SIG_CLASS = lookup([0, 1, 2, 3, 4, 4, *[5] * 70])
+_DIAG_NUMBER = lookup([diagonals(4).index((k & 3, k >> 2)) for k in range(16)])
+# Place, SIGCLASS and GTCLASS of spec 7.6.
+PLACE = lookup([0, 1, 1, 2, 2, 2, *[3] * 57])
+SIG_CLASS = lookup([0, 1, 2, 3, 4, 4, *[5] * 70])
+GREATER_CLASS = lookup([0, 1, 2, 3, 3, 4, 4, 5, 5, 5, *[6] * 5, *[7] * 61])
 # Three contexts for each class.
-_GREATER_CLASS = 3 * lookup([0, 1, 2, 3, 3, 4, 4, 5, 5, 5, *[6] * 5, *[7] * 61])
+_GREATER_AT = 3 * GREATER_CLASS
 
 
 @numba.njit(nogil=True, cache=True)
@@ -349,7 +351,7 @@ def content_units(
                                     + near[at + _STRIDE + 1]
                                     + near[at + 2 * _STRIDE]
                                 )
-                                place = _PLACE[place_base + _DIAG_SUM[scan]]
+                                place = PLACE[place_base + _DIAG_SUM[scan]]
                                 position = (
                                     position_base + (_DIAG_Y[scan] << (log + 2)) + _DIAG_X[scan]
                                 )
@@ -360,12 +362,12 @@ def content_units(
                                 a = 1
                                 if level > start and not (scan == 0 and alone != 0):
                                     a = bit(
-                                        sig_base + 6 * place + _SIG_CLASS[t],
+                                        sig_base + 6 * place + SIG_CLASS[t],
                                         1 if value != 0 else 0,
                                     )
                                 if a != 0:
                                     alone = 0
-                                    context = more_base + 24 * place + _GREATER_CLASS[t]
+                                    context = more_base + 24 * place + _GREATER_AT[t]
                                     while a < 15:
                                         more = bit(
                                             context + min(a - 1, 2), 1 if abs(value) > a else 0

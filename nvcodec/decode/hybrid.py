@@ -13,10 +13,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nvcodec.coding.content import decode_content, default_content_contexts
+from nvcodec.coding.canvases import CanvasReader
 from nvcodec.coding.leaves import Table
-from nvcodec.coding.motion import decode_motion, default_motion_contexts
-from nvcodec.coding.rangecoder import RangeDecoder
 from nvcodec.decode.executor import Executor
 from nvcodec.decode.models import Region
 from nvcodec.format import CorruptError, Group, Header, UnsupportedError
@@ -31,26 +29,6 @@ _AHEAD_BYTES = 1 << 29
 """Samples of groups that are begun ahead; the group being rendered comes on top."""
 
 
-class _Substreams:
-    """Parses the canvases of a group, one after the other in coding order."""
-
-    def __init__(self, group: Group, size: tuple[int, int]) -> None:
-        self._size = size
-        self._motion = RangeDecoder(group.motion, default_motion_contexts())
-        self._content = RangeDecoder(group.content, default_content_contexts())
-
-    def canvas(self, canvas_set: int) -> tuple[Table, Table, Table]:
-        """Leaves, units and levels of the next canvas."""
-        leaves = decode_motion(self._motion, *self._size, canvas_set)
-        _, units, levels = decode_content(self._content, leaves, canvas_set, *self._size)
-        return leaves, units, levels
-
-    def close(self) -> None:
-        """Check the ends of both; raises CorruptError."""
-        self._motion.close()
-        self._content.close()
-
-
 @dataclass
 class CanvasGroup:
     """The canvases of a group, as far as they have been asked for; for one thread.
@@ -61,7 +39,7 @@ class CanvasGroup:
     group: Group
     before: Future[Canvas] | None
     steps: list[Step]
-    substreams: _Substreams
+    substreams: CanvasReader
     parsing: list[Future[None]] = field(default_factory=list)
     """A task for each canvas that is parsed or will be; then one for the end of the substreams."""
     parsed: dict[int, tuple[Table, Table, Table]] = field(default_factory=dict)
@@ -76,14 +54,15 @@ class CanvasGroup:
 
     def parse(self, step: Step) -> None:
         """Parse the next canvas."""
-        self.parsed[step.frame] = self.substreams.canvas(step.set)
+        _, leaves, units, levels = self.substreams.read(step.set)
+        self.parsed[step.frame] = leaves, units, levels
 
     def needed(self, frames: Iterable[int]) -> list[Step]:
         """In coding order, the canvases that some frames depend on, and the one that is left."""
         wanted = {self.steps[0].frame, *frames}
         for step in reversed(self.steps):
             if step.frame in wanted:
-                wanted.update(_references(step))
+                wanted.update(step.references)
         return [step for step in self.steps if step.frame in wanted]
 
 
@@ -114,7 +93,7 @@ class HybridModel:
             group,
             None if previous is None else previous.last,
             schedule(group.frame_count, group.key),
-            _Substreams(group, self._coded),
+            CanvasReader(group.motion, group.content, self._coded),
         )
         self._begin(canvases, frames)
         return canvases
@@ -155,7 +134,7 @@ class HybridModel:
             parsing.append(self._tasks.submit(canvases.substreams.close, parsing[-1:]))
         for step in needed:
             if step.frame not in canvases.canvases:
-                references = [self._canvas(canvases, frame) for frame in _references(step)]
+                references = [self._canvas(canvases, frame) for frame in step.references]
                 work = functools.partial(self._reconstruct, canvases, step, references)
                 parsed = parsing[steps.index(step)]
                 canvases.canvases[step.frame] = self._tasks.submit(work, [parsed, *references])
@@ -180,8 +159,3 @@ class HybridModel:
             self._coded,
             self._shape.chroma_offset,
         )
-
-
-def _references(step: Step) -> list[int]:
-    """Frames of the group whose canvases that of a step is predicted from."""
-    return [frame for frame in (step.a, step.b) if frame is not None]

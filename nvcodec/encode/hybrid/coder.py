@@ -221,7 +221,7 @@ class HybridCoder:
     ) -> tuple[_Running, _Tail]:
         sources = read.sources
         steps = schedule(len(sources), key=False)
-        predicted_from = {frame for step in steps for frame in (step.a, step.b)}
+        predicted_from = {frame for step in steps for frame in step.references}
         references = {-1: before.reference}
         canvases = []
         for number, step in enumerate(steps):
@@ -231,7 +231,7 @@ class HybridCoder:
                 read.analysis,
                 maps,
                 before.chain if step.b is None else before.interior[0],
-                *(references[frame] for frame in (step.a, step.b) if frame is not None),
+                *(references[frame] for frame in step.references),
             )
             canvases.append(canvas)
             if step.frame in predicted_from or step.b is None:

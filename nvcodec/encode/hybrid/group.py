@@ -7,19 +7,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from nvcodec.coding.canvases import CanvasReader
 from nvcodec.coding.content import (
     content_capacity,
-    decode_content,
     default_content_contexts,
     encode_content,
 )
 from nvcodec.coding.motion import (
-    decode_motion,
     default_motion_contexts,
     encode_motion,
     motion_capacity,
 )
-from nvcodec.coding.rangecoder import Contexts, RangeDecoder, RangeEncoder
+from nvcodec.coding.rangecoder import Contexts, RangeEncoder
 from nvcodec.encode.hybrid.canvas_coder import (
     CanvasSettings,
     CodedCanvas,
@@ -100,21 +99,18 @@ def decode_group(
     for a key group. Raises RuntimeError when the decoded ones are others.
     """
     size = settings.width, settings.height
-    motion = RangeDecoder(substreams.motion, default_motion_contexts())
-    content = RangeDecoder(substreams.content, default_content_contexts())
+    reader = CanvasReader(substreams.motion, substreams.content, size)
     decoded: dict[int, Canvas] = {} if before is None else {-1: before}
     count = len(canvases)
     for step, canvas in zip(schedule(count, before is None), canvases, strict=True):
-        leaves = decode_motion(motion, *size, step.set)
-        _, units, levels = decode_content(content, leaves, step.set, *size)
-        references = [decoded[frame] for frame in (step.a, step.b) if frame is not None]
+        _, leaves, units, levels = reader.read(step.set)
+        references = [decoded[frame] for frame in step.references]
         decoded[step.frame] = reconstruct(
             leaves, units, levels, step, count, references, size, settings.chroma_offset
         )
         if not _same(decoded[step.frame], canvas):
             raise RuntimeError("a group does not decode to what was encoded")
-    motion.close()
-    content.close()
+    reader.close()
     return [decoded[frame] for frame in range(count)]
 
 
@@ -136,7 +132,7 @@ def compile_kernels(settings: CanvasSettings) -> None:
         references = {-1: before}
         canvases = []
         for step, coarse in zip(schedule(frames, key=False), analysis.coarse, strict=True):
-            used = [references[frame] for frame in (step.a, step.b) if frame is not None]
+            used = [references[frame] for frame in step.references]
             prices = default_prices(step.set)
             canvas = code_inter(tiny, source, step, frames, used, coarse, quantisers, prices)
             references[step.frame] = Reference.of(canvas.canvas)

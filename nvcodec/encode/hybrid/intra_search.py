@@ -21,11 +21,6 @@ from nvcodec.coding.leaves import (
     LEAF_COLUMNS,
     MODE,
     SIZE,
-    UNIT_COUNT,
-    UNIT_SIZE,
-    UNIT_START,
-    UNIT_X,
-    UNIT_Y,
     UNITS,
     X,
     Y,
@@ -33,7 +28,14 @@ from nvcodec.coding.leaves import (
 from nvcodec.coding.motion import FOUR_FLAG, LATER, LISTED, MODES, OTHER, REST, SPLIT
 from nvcodec.encode.hybrid.blocks import Real, log2, smaller_beside
 from nvcodec.encode.hybrid.costs import Bits
-from nvcodec.encode.hybrid.residual import Pool, Residuals, Scratch, append_unit, transform_unit
+from nvcodec.encode.hybrid.residual import (
+    Pool,
+    Residuals,
+    Scratch,
+    append_unit,
+    load_residual,
+    transform_unit,
+)
 from nvcodec.encode.hybrid.tiles import satd
 from nvcodec.model.canvas.intra import (
     MOST,
@@ -43,7 +45,8 @@ from nvcodec.model.canvas.intra import (
     is_smoothed,
 )
 from nvcodec.model.canvas.plane import CELL, ROOT, Integer
-from nvcodec.model.canvas.transform import add_unit
+from nvcodec.model.canvas.reconstruct import add_numbered, plane_index
+from nvcodec.model.canvas.transform import transform_scratch
 
 _NEVER = 1e18
 """Above all costs; also of modes that are not to be looked at, or have been."""
@@ -144,8 +147,7 @@ def make_intra_scratch() -> IntraScratch:
         np.zeros((2, 256), np.int32),
         np.zeros((3, 3, 1024), np.uint8),
         np.zeros(MODES, np.float64),
-        np.zeros(1024, np.int32),
-        np.zeros(1024, np.int32),
+        *transform_scratch(),
     )
 
 
@@ -212,16 +214,6 @@ def _satd4(source: np.ndarray, y: Integer, x: Integer, block: np.ndarray) -> Int
 
 
 @numba.njit(nogil=True, cache=True)
-def _load(
-    source: np.ndarray, y: Integer, x: Integer, n: Integer, block: np.ndarray, out: np.ndarray
-) -> None:
-    """Set out[:n, :n] to source - block, in floats."""
-    for i in range(n):
-        for j in range(n):
-            out[i, j] = np.float32(source[y + i, x + j]) - np.float32(block[i, j])
-
-
-@numba.njit(nogil=True, cache=True)
 def _store(plane: np.ndarray, y: Integer, x: Integer, n: Integer, block: np.ndarray) -> None:
     """Write a prediction into a plane."""
     for i in range(n):
@@ -238,20 +230,7 @@ def _predict(mode: Integer, n: Integer, t: IntraScratch) -> None:
 @numba.njit(nogil=True, cache=True)
 def _add(pool: Pool, q: Integer, plane: np.ndarray, t: IntraScratch) -> None:
     """Add the residual of the last unit of the pool to its plane."""
-    unit = pool.units[pool.counts[0] - 1]
-    log2n = log2(unit[UNIT_SIZE])
-    add_unit(
-        pool.levels,
-        unit[UNIT_START],
-        unit[UNIT_START] + unit[UNIT_COUNT],
-        log2n,
-        q,
-        t.coefficients,
-        t.sums,
-        plane,
-        unit[UNIT_Y],
-        unit[UNIT_X],
-    )
+    add_numbered(pool.units, pool.counts[0] - 1, pool.levels, q, t.coefficients, t.sums, plane)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -344,7 +323,7 @@ def _luma_block(
             break
         t.costs[mode] = _NEVER
         _predict(mode, n, t)
-        _load(canvas.source0, y, x, n, t.block, s.residual)
+        load_residual(canvas.source0, y, x, t.block, n, s.residual)
         cost, count, energy = transform_unit(
             s.residual, 0, 0, n, log2n, step, r.weight, r.costs.units, r.least, s, t.levels
         )
@@ -415,9 +394,9 @@ def _chroma_blocks(
         for plane in range(2):
             intra_predict(mode, n, True, t.edges[plane], t.line, t.block)
             if plane == 0:
-                _load(canvas.source1, y, x, n, t.block, s.residual)
+                load_residual(canvas.source1, y, x, t.block, n, s.residual)
             else:
-                _load(canvas.source2, y, x, n, t.block, s.residual)
+                load_residual(canvas.source2, y, x, t.block, n, s.residual)
             cost, count, energy = transform_unit(
                 s.residual,
                 0,
@@ -488,7 +467,7 @@ def decide_intra_leaf(
     The luma flag's bits are those beside a chroma unit, which is not known yet.
     """
     q = int(r.q[y >> 5, x >> 5])
-    chroma_q = min(max(q + r.chroma_offset, 0), 63)
+    chroma_q = plane_index(q, 1, r.chroma_offset)
     step = r.steps[q]
     price = r.weight * step * step
     size = log2(n) - 3
@@ -507,37 +486,15 @@ def decide_intra_leaf(
     flag0 = r.costs.luma[size, 1, 0]
     flag1 = r.costs.luma[size, 1, 1]
     coded = 0
-    if four:
-        for k in range(4):
-            total += _luma_block(
-                canvas,
-                r,
-                mode_costs,
-                y + 4 * (k >> 1),
-                x + 4 * (k & 1),
-                4,
-                price,
-                satd_weight * step,
-                step,
-                q,
-                flag0,
-                flag1,
-                tries,
-                s,
-                t,
-                pool,
-                chosen,
-            )
-            leaf[MODE + k] = chosen[0]
-            coded |= chosen[1]
-    else:
+    blocks, luma_size = (4, 4) if four else (1, n)
+    for k in range(blocks):
         total += _luma_block(
             canvas,
             r,
             mode_costs,
-            y,
-            x,
-            n,
+            y + 4 * (k >> 1),
+            x + 4 * (k & 1),
+            luma_size,
             price,
             satd_weight * step,
             step,
@@ -550,8 +507,7 @@ def decide_intra_leaf(
             pool,
             chosen,
         )
-        for k in range(4):
-            leaf[MODE + k] = chosen[0]
+        leaf[MODE + k : MODE + 4] = chosen[0]
         coded |= chosen[1]
     total += _chroma_blocks(
         canvas,

@@ -253,11 +253,10 @@ def analyse(sources: Sequence[Source], before: Source | None) -> GroupAnalysis:
     for step in steps:
         source = sources[step.frame]
         references = []
-        for frame in (step.a, step.b):
-            if frame is not None:
-                reference = pictures[frame]
-                assert reference is not None
-                references.append(reference)
+        for frame in step.references:
+            reference = pictures[frame]
+            assert reference is not None
+            references.append(reference)
         coarse = [coarse_motion(source.small, r.small, _COARSE_COST) for r in references]
         field = np.stack(coarse) if coarse else np.zeros((0, 0, 0, 2), np.int16)
         inheritance.append(inherit(source.half, [r.half for r in references], field))

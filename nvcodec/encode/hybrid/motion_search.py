@@ -37,7 +37,7 @@ from nvcodec.coding.motion import (
 from nvcodec.encode.hybrid.blocks import Real, smaller_beside
 from nvcodec.encode.hybrid.costs import Bits
 from nvcodec.encode.hybrid.phases import MARGIN
-from nvcodec.encode.hybrid.residual import LARGEST, Residuals, Scratch, best_tree
+from nvcodec.encode.hybrid.residual import LARGEST, Residuals, Scratch, best_tree, load_residual
 from nvcodec.encode.hybrid.tiles import sad, sad_mean, satd, satd_mean
 from nvcodec.model.canvas.intra import (
     MOST,
@@ -485,9 +485,7 @@ def _trial_intra(
     if least >= best_satd:
         return _NEVER
     intra_predict(mode, n, False, s.edges[1 if is_smoothed(mode, n) else 0], s.line, s.block)
-    for i in range(n):
-        for j in range(n):
-            s.scratch.residual[i, j] = np.float32(plane[y + i, x + j]) - np.float32(s.block[i, j])
+    load_residual(plane, y, x, s.block, n, s.scratch.residual)
     luma, count = best_tree(c, r, s.scratch, step, price, 3 + size)
     energy = s.scratch.tree_cost[1 + size, 0]
     cost = min(luma, energy) if count > 0 else energy

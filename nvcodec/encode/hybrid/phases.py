@@ -9,21 +9,11 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from nvcodec.model.canvas.inter import LUMA_TAPS
 from nvcodec.model.canvas.plane import Integer
 
 MARGIN = 80
 """Luma samples around the coded plane."""
-
-# Of spec 8.3, by phase.
-_TAPS = np.array(
-    [
-        [0, 0, 0, 64, 0, 0, 0, 0],
-        [-1, 4, -10, 58, 17, -5, 1, 0],
-        [-1, 4, -11, 40, 40, -11, 4, -1],
-        [0, 1, -5, 17, 58, -10, 4, -1],
-    ],
-    np.int32,
-)
 
 Phases = npt.NDArray[np.uint8]
 """(16, height + 2 MARGIN, width + 2 MARGIN): phase 4 * fy + fx."""
@@ -33,7 +23,7 @@ Phases = npt.NDArray[np.uint8]
 def _across(padded: np.ndarray, fx: Integer, out: np.ndarray) -> None:
     """All rows through the filter of a horizontal phase, not rounded."""
     rows, columns = out.shape
-    t0, t1, t2, t3, t4, t5, t6, t7 = _TAPS[fx]
+    t0, t1, t2, t3, t4, t5, t6, t7 = LUMA_TAPS[fx]
     for y in range(rows):
         line = padded[y]
         for x in range(columns):
@@ -53,7 +43,7 @@ def _across(padded: np.ndarray, fx: Integer, out: np.ndarray) -> None:
 def _down(first: np.ndarray, fy: Integer, out: np.ndarray) -> None:
     """What `_across` gave through the filter of a vertical phase."""
     rows, columns = out.shape
-    t0, t1, t2, t3, t4, t5, t6, t7 = _TAPS[fy]
+    t0, t1, t2, t3, t4, t5, t6, t7 = LUMA_TAPS[fy]
     for y in range(rows):
         for x in range(columns):
             total = (

@@ -5,14 +5,10 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from nvcodec.coding.content import GREATER_CLASS, PLACE, SIG_CLASS, diagonals
 from nvcodec.encode.hybrid.blocks import Real
 from nvcodec.encode.hybrid.costs import MOST_LISTED, UnitCosts, escape_bits
 from nvcodec.model.canvas.plane import Integer
-
-
-def _diagonal(k: int) -> list[tuple[int, int]]:
-    """DIAG(k): (x, y) of all positions of a square (spec 7.6)."""
-    return sorted(((x, y) for y in range(k) for x in range(k)), key=lambda p: (p[0] + p[1], p[0]))
 
 
 def _scans() -> np.ndarray:
@@ -21,19 +17,14 @@ def _scans() -> np.ndarray:
     for size in range(4):
         n = 4 << size
         k = 0
-        for sx, sy in _diagonal(n // 4):
-            for x, y in _diagonal(4):
+        for sx, sy in diagonals(n // 4):
+            for x, y in diagonals(4):
                 scans[size, k] = (4 * sy + y) * n + 4 * sx + x
                 k += 1
     return scans
 
 
 SCAN = _scans()
-
-# Classes of contexts (spec 7.6): by x + y, and by the sum of magnitudes in the template.
-_PLACE = np.array([0, 1, 1, 2, 2, 2, *[3] * 58], np.int64)
-_SIG_CLASS = np.array([0, 1, 2, 3, 4, 4, 5], np.int64)
-_LEVEL_CLASS = np.array([0, 1, 2, 3, 3, 4, 4, 5, 5, 5, 6, 6, 6, 6, 6, 7], np.int64)
 
 STRIDE = 36
 """Of the magnitudes that templates look at, with room for their reach."""
@@ -107,18 +98,18 @@ def quantise(
                 + magnitudes[at + 2 * STRIDE]
                 + magnitudes[at + STRIDE + 1]
             )
-            place = _PLACE[x + y]
+            place = PLACE[x + y]
             value = abs(coefficients[position])
             squared = value * value
             zeros += squared
-            sig_class = _SIG_CLASS[min(t, _SIG_CLASS.size - 1)]
+            sig_class = SIG_CLASS[min(t, SIG_CLASS.size - 1)]
             zero_bits = weight * sig[place, sig_class, 0]
             one_bits = weight * sig[place, sig_class, 1]
             q = int(value + np.float32(0.5))
             best = squared + zero_bits
             chosen = 0
             if q > 0:
-                level_class = _LEVEL_CLASS[min(t, _LEVEL_CLASS.size - 1)]
+                level_class = GREATER_CLASS[min(t, GREATER_CLASS.size - 1)]
                 low = max(1, q - 1)
                 for candidate in range(q, low - 1, -1):
                     error = value - candidate

@@ -39,6 +39,7 @@ from nvcodec.encode.hybrid.costs import Bits, UnitCosts
 from nvcodec.encode.hybrid.forward import forward
 from nvcodec.encode.hybrid.quantise import SCAN, STRIDE, quantise
 from nvcodec.model.canvas.plane import Integer
+from nvcodec.model.canvas.reconstruct import plane_index
 
 _UNIT_BITS = 3.0
 """Energy worth fewer bits is left alone: the cheapest unit takes some 6, saving a part of it."""
@@ -299,12 +300,12 @@ def _emit(pool: Pool, s: Scratch, plane_y: Integer, plane_x: Integer, log2m: Int
 
 @numba.njit(nogil=True, cache=True)
 def load_residual(
-    source: np.ndarray, predicted: np.ndarray, y: Integer, x: Integer, n: Integer, out: np.ndarray
+    source: np.ndarray, y: Integer, x: Integer, predicted: np.ndarray, n: Integer, out: np.ndarray
 ) -> None:
-    """Set out[:n, :n] to source - predicted at (y, x), in floats."""
+    """Set out[:n, :n] to source[y.., x..] - predicted[:n, :n], in floats."""
     for i in range(n):
         for j in range(n):
-            out[i, j] = np.float32(source[y + i, x + j]) - np.float32(predicted[y + i, x + j])
+            out[i, j] = np.float32(source[y + i, x + j]) - np.float32(predicted[i, j])
 
 
 @numba.njit(nogil=True, cache=True)
@@ -334,9 +335,9 @@ def _node_chroma(
     chroma_count = np.zeros(2, np.int64)
     for plane in range(2):
         if plane == 0:
-            load_residual(source1, predicted1, y, x, n, s.residual)
+            load_residual(source1, y, x, predicted1[y:, x:], n, s.residual)
         else:
-            load_residual(source2, predicted2, y, x, n, s.residual)
+            load_residual(source2, y, x, predicted2[y:, x:], n, s.residual)
         cost, count, energy = transform_unit(
             s.residual,
             0,
@@ -394,7 +395,7 @@ def decide_inter_leaf(
     n = leaf[SIZE]
     q = r.q[y >> 5, x >> 5]
     step = r.steps[q]
-    chroma_step = r.steps[min(max(q + r.chroma_offset, 0), 63)]
+    chroma_step = r.steps[plane_index(q, 1, r.chroma_offset)]
     price = r.weight * step * step
     m = min(n, LARGEST)
     log2m = log2(m)
@@ -409,7 +410,7 @@ def decide_inter_leaf(
     for node in range((n // m) * (n // m)):
         ny = y + LARGEST * (node >> 1)
         nx = x + LARGEST * (node & 1)
-        load_residual(source0, predicted0, ny, nx, m, s.residual)
+        load_residual(source0, ny, nx, predicted0[ny:, nx:], m, s.residual)
         luma, luma_count = best_tree(c, r, s, step, price, log2m)
         empty_luma = s.tree_cost[log2m - 2, 0]
         cb, cr = _node_chroma(

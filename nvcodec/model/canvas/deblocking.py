@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 from nvcodec.coding.leaves import (
-    CODED,
     FIRST,
     SIZE,
     UNIT_PLANE,
@@ -44,10 +43,9 @@ def transform_areas(
     for number in range(len(leaves)):
         leaf = leaves[number]
         y, x, n = np.int64(leaf[Y]) >> 3, np.int64(leaf[X]) >> 3, np.int64(leaf[SIZE]) >> 3
-        area = 32 if n == 8 and leaf[CODED] else 8 * n
         for i in range(y, y + n):
             for j in range(x, x + n):
-                areas[i, j], holds[i, j], indices[i, j] = area, 0, leaf[Q]
+                areas[i, j], holds[i, j], indices[i, j] = 8 * n, 0, leaf[Q]
         for k in range(leaf[FIRST], leaf[FIRST] + leaf[UNITS]):
             if units[k, UNIT_PLANE]:
                 continue

@@ -14,7 +14,7 @@ from nvcodec.coding.leaves import INTRA, SIZE, X, Y
 from nvcodec.model.canvas.plane import Integer, allocating, kernel
 from nvcodec.model.canvas.vectors import blend_row, filter_row, filter_row_into, sample_row
 
-_LUMA = np.array(
+LUMA_TAPS = np.array(
     [
         [0, 0, 0, 64, 0, 0, 0, 0],
         [-1, 4, -10, 58, 17, -5, 1, 0],
@@ -187,14 +187,14 @@ def _fetch(
 @kernel
 def _luma_taps(f: Integer) -> tuple[Integer, ...]:
     return (
-        _LUMA[f, 0],
-        _LUMA[f, 1],
-        _LUMA[f, 2],
-        _LUMA[f, 3],
-        _LUMA[f, 4],
-        _LUMA[f, 5],
-        _LUMA[f, 6],
-        _LUMA[f, 7],
+        LUMA_TAPS[f, 0],
+        LUMA_TAPS[f, 1],
+        LUMA_TAPS[f, 2],
+        LUMA_TAPS[f, 3],
+        LUMA_TAPS[f, 4],
+        LUMA_TAPS[f, 5],
+        LUMA_TAPS[f, 6],
+        LUMA_TAPS[f, 7],
     )
 
 

@@ -57,6 +57,11 @@ class Step:
         """Set of 7.2: 0 for the key canvas, 1 for a chain canvas, 2 for an interior one."""
         return 0 if self.a is None else 1 if self.b is None else 2
 
+    @property
+    def references(self) -> list[int]:
+        """Frames a and b, as many as there are."""
+        return [frame for frame in (self.a, self.b) if frame is not None]
+
 
 def schedule(frames: int, key: bool) -> list[Step]:
     """The canvases of a group of so many frames in coding order (spec 7.2).

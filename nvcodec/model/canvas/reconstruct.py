@@ -68,7 +68,7 @@ def plane_index(q: Integer, plane: Integer, chroma_offset: Integer) -> Integer:
 
 
 @kernel
-def _add(
+def add_numbered(
     units: np.ndarray,
     number: Integer,
     levels: np.ndarray,
@@ -77,6 +77,7 @@ def _add(
     sums: np.ndarray,
     plane: np.ndarray,
 ) -> None:
+    """Add unit `number` of a table, with the quantiser index `index` of its plane."""
     start = np.int64(units[number, UNIT_START])
     add_unit(
         levels,
@@ -115,7 +116,7 @@ def add_residuals(
         index = plane_index(np.int64(leaves[n, Q]), number, chroma_offset)
         for k in range(leaves[n, FIRST], leaves[n, FIRST] + leaves[n, UNITS]):
             if units[k, UNIT_PLANE] == number:
-                _add(units, k, levels, index, coefficients, sums, plane)
+                add_numbered(units, k, levels, index, coefficients, sums, plane)
 
 
 @allocating
@@ -160,7 +161,7 @@ def reconstruct_intra(
                 and units[unit, UNIT_X] == x
                 and units[unit, UNIT_Y] == y
             ):
-                _add(units, unit, levels, index, coefficients, sums, plane)
+                add_numbered(units, unit, levels, index, coefficients, sums, plane)
                 unit += 1
             shift = 2 - sub
             for i in range(y >> shift, (y + size) >> shift):
