@@ -128,9 +128,9 @@ def synthesize_hybrid(plan: HybridPlan) -> tuple[bytes, list[Planes]]:
         # Parsed again: a leaf that was coded without having a unit is not now.
         tables = parse(content, motion, sets, size)
         for step, (_, leaves, units, levels) in zip(steps, tables, strict=True):
-            references = [canvases[frame] for frame in (step.a, step.b) if frame is not None]
+            references = [canvases[frame] for frame in step.references]
             canvases[step.frame] = reconstruct(
-                leaves, units, levels, step, count, references, size, plan.shape.chroma_offset
+                leaves, units, levels, step, references, size, plan.shape.chroma_offset
             )
         shown = [canvases[k].crop(plan.width, plan.height) for k in range(count)]
         durations = tuple(plan.durations[k % len(plan.durations)] for k in range(count))

@@ -29,7 +29,8 @@ import av
 import click
 import numpy as np
 
-from nvcodec.decode import decoder, executor, hybrid
+from nvcodec.coding import canvases
+from nvcodec.decode import decoder, executor
 from nvcodec.decode.decoder import Decoder
 from nvcodec.encode.lattice import conform
 from nvcodec.encode.settings import PAPER_SHAPE, network_shape
@@ -119,9 +120,8 @@ def count_frames(path: str, threads: int) -> int:
 
 
 STAGES: tuple[tuple[str, Any, str], ...] = (
-    ("motion parse", hybrid, "decode_motion"),
-    ("content parse", hybrid, "decode_content"),
-    ("vectors", reconstruct, "temporal_candidates"),
+    ("motion parse", canvases, "decode_motion"),
+    ("content parse", canvases, "decode_content"),
     ("vectors", reconstruct, "motion_of_leaves"),
     ("vectors", reconstruct, "packed_motion"),
     ("inter", reconstruct, "predict_rows"),

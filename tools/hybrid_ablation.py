@@ -28,7 +28,6 @@ from typing import Any
 from unittest.mock import patch
 
 import click
-import numba
 import numpy as np
 
 from nvcodec.coding.leaves import INTRA, SIZE, X, Y
@@ -38,7 +37,6 @@ from nvcodec.encode.hybrid.effort import EFFORTS
 from nvcodec.encode.hybrid.quantisers import BASE, LAST
 from nvcodec.encode.settings import HYBRID_GROUP
 from nvcodec.model.canvas import reconstruct
-from nvcodec.model.canvas.inter import predict_rows
 from tools import report
 from tools.bd_rate import compare
 from tools.clips import Clip
@@ -73,27 +71,6 @@ class Row:
 
 def _without_deblocking(put: Put) -> None:
     put(reconstruct, "deblock", lambda *_: None)
-
-
-@numba.njit(nogil=True)
-def _predict_alone(chroma, leaves, row0, row1, packed, reference0, reference1, out):
-    """`predict_rows` of each leaf as if all around it were intra, which is not blended with."""
-    alone = np.zeros_like(packed)
-    for k in range(len(leaves)):
-        row, column = leaves[k, Y] >> 3, leaves[k, X] >> 3
-        alone[row, column] = packed[row, column]
-        predict_rows(chroma, leaves[k : k + 1], row0, row1, alone, reference0, reference1, out)
-        alone[row, column] = 0
-
-
-def _without_blending(put: Put) -> None:
-    for module in (canvas_coder, reconstruct):
-        put(module, "predict_rows", _predict_alone)
-
-
-def _without_temporal(put: Put) -> None:
-    for module in (canvas_coder, reconstruct):
-        put(module, "temporal_candidates", lambda *_: np.empty((2, 0, 0, 2), np.int16))
 
 
 def _dear(*choices: Callable[[Any], Any]) -> Change:
@@ -205,8 +182,6 @@ _LARGE_KEY = _dear(_key(lambda p: p.intra.split[1, :, 0]))
 
 ROWS = {
     "deblocking": Row(FORMAT, _without_deblocking),
-    "overlapped blending": Row(FORMAT, _without_blending),
-    "temporal candidates": Row(FORMAT, _without_temporal),
     "merges": Row(FORMAT, _dear(_inter(lambda p: p.motion.merge[..., 1]))),
     "own vectors of two references": Row(FORMAT, _dear(_inter(lambda p: p.motion.both[:, 1]))),
     "inter blocks of 64": Row(FORMAT, _dear(_inter(lambda p: p.motion.split[2, :, 0]))),

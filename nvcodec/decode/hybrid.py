@@ -154,7 +154,6 @@ class HybridModel:
             units,
             levels,
             step,
-            canvases.group.frame_count,
             [reference.result() for reference in references],
             self._coded,
             self._shape.chroma_offset,

@@ -322,7 +322,7 @@ def code_chain(before, picture, preset="medium", q=24):
     cells = height // 8, width // 8
     (key,) = schedule(1, key=True)
     canvas = Canvas(
-        planes_of(before), np.zeros(cells, np.uint8), np.zeros((2, *cells, 2), np.int16), key, 1
+        planes_of(before), np.zeros(cells, np.uint8), np.zeros((2, *cells, 2), np.int16), key
     )
     first, second = sources([before, picture])
     (step,) = schedule(1, key=False)
@@ -332,7 +332,6 @@ def code_chain(before, picture, preset="medium", q=24):
         settings,
         second,
         step,
-        1,
         [Reference.of(canvas)],
         analysis.coarse[0],
         map_,

@@ -29,7 +29,7 @@ from nvcodec.encode.hybrid.residual import (
 )
 from nvcodec.model.canvas.inter import packed_motion, predict_rows
 from nvcodec.model.canvas.plane import Canvas, Step, empty_planes
-from nvcodec.model.canvas.reconstruct import add_residuals, reconstruct, temporal_candidates
+from nvcodec.model.canvas.reconstruct import add_residuals, reconstruct
 
 STEPS = np.array([2.0 ** ((q - 4) / 6) for q in range(64)], np.float32)
 """Quantiser steps by index (spec 8.6)."""
@@ -118,7 +118,7 @@ def code_key(
     quantiser = int(q[0, 0])
     tables = assemble(leaves[: count[0]], pool, q, quantiser)
     size = settings.width, settings.height
-    made = reconstruct(*tables, step, 1, [], size, settings.chroma_offset)
+    made = reconstruct(*tables, step, [], size, settings.chroma_offset)
     return CodedCanvas(*tables, quantiser, bool((q != quantiser).any()), made)
 
 
@@ -126,7 +126,6 @@ def code_inter(
     settings: CanvasSettings,
     source: Source,
     step: Step,
-    group_frames: int,
     references: Sequence[Reference],
     coarse: npt.NDArray[np.int16],
     q: npt.NDArray[np.uint8],
@@ -146,7 +145,6 @@ def code_inter(
         references[0].phases.reshape(-1),
         references[-1].phases.reshape(-1),
         coarse,
-        temporal_candidates(step, group_frames, canvases),
         step.b is not None,
         prices.motion,
         residuals._replace(depth=settings.effort.trial_depth),
@@ -191,7 +189,5 @@ def code_inter(
         )
     quantiser = int(q[0, 0])
     tables = assemble(leaves, pool, q, quantiser)
-    made = reconstruct(
-        *tables, step, group_frames, canvases, (width, height), settings.chroma_offset
-    )
+    made = reconstruct(*tables, step, canvases, (width, height), settings.chroma_offset)
     return CodedCanvas(*tables, quantiser, bool((q != quantiser).any()), made)

@@ -226,7 +226,7 @@ class HybridCoder:
         canvases = []
         for number, step in enumerate(steps):
             canvas = self._task(
-                partial(self._code_canvas, number, step, len(steps)),
+                partial(self._code_canvas, number, step),
                 sources[step.frame],
                 read.analysis,
                 maps,
@@ -262,7 +262,6 @@ class HybridCoder:
         self,
         number: int,
         step: Step,
-        frames: int,
         source: Source,
         analysis: GroupAnalysis,
         maps: list[QuantiserMap],
@@ -270,9 +269,7 @@ class HybridCoder:
         *references: Reference,
     ) -> CodedCanvas:
         coarse = analysis.coarse[number]
-        return code_inter(
-            self._settings, source, step, frames, references, coarse, maps[number], prices
-        )
+        return code_inter(self._settings, source, step, references, coarse, maps[number], prices)
 
     def _code_substreams(self, *canvases: CodedCanvas) -> Substreams:
         return code_substreams(canvases, (self._settings.width, self._settings.height))

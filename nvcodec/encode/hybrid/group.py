@@ -106,7 +106,7 @@ def decode_group(
         _, leaves, units, levels = reader.read(step.set)
         references = [decoded[frame] for frame in step.references]
         decoded[step.frame] = reconstruct(
-            leaves, units, levels, step, count, references, size, settings.chroma_offset
+            leaves, units, levels, step, references, size, settings.chroma_offset
         )
         if not _same(decoded[step.frame], canvas):
             raise RuntimeError("a group does not decode to what was encoded")
@@ -134,7 +134,7 @@ def compile_kernels(settings: CanvasSettings) -> None:
         for step, coarse in zip(schedule(frames, key=False), analysis.coarse, strict=True):
             used = [references[frame] for frame in step.references]
             prices = default_prices(step.set)
-            canvas = code_inter(tiny, source, step, frames, used, coarse, quantisers, prices)
+            canvas = code_inter(tiny, source, step, used, coarse, quantisers, prices)
             references[step.frame] = Reference.of(canvas.canvas)
             canvases.append(canvas)
         coded = code_substreams(canvases, size)

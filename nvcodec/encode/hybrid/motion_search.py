@@ -143,10 +143,9 @@ class Search(NamedTuple):
     """What a search takes: the canvas, its references and prices.
 
     `current` is flat u8 of the coded luma; `phases0` and `phases1` are flat (phases.Phases), the
-    same for a chain canvas; `coarse` is (2, rows, columns, 2) int16; `temporal` the temporal
-    candidates (spec 8.2), int16 (2, rows, columns, 2), or none. `satd_weight` is SATD per bit in
-    quantiser steps. `residuals` and `scratch` are for trials of what predictions leave over; with
-    `trial` they decide, without it SATD does.
+    same for a chain canvas; `coarse` is (2, rows, columns, 2) int16. `satd_weight` is SATD per bit
+    in quantiser steps. `residuals` and `scratch` are for trials of what predictions leave over;
+    with `trial` they decide, without it SATD does.
     """
 
     current: npt.NDArray[np.uint8]
@@ -155,7 +154,6 @@ class Search(NamedTuple):
     phases0: npt.NDArray[np.uint8]
     phases1: npt.NDArray[np.uint8]
     coarse: npt.NDArray[np.int16]
-    temporal: npt.NDArray[np.int16]
     interior: bool
     costs: MotionCosts
     residuals: Residuals
@@ -595,7 +593,7 @@ def _best_own(
     single = np.zeros((2, 2), np.int64)
     references = 2 if s.interior else 1
     for r in range(references):
-        py, px = predicted_vector(r, f.vectors, f.order, s.temporal, y >> 3, x >> 3, n >> 3)
+        py, px = predicted_vector(r, f.vectors, f.order, y >> 3, x >> 3, n >> 3)
         predicted[r, 0] = py
         predicted[r, 1] = px
         count = _starts(s, r, merges, py, px, parent, y, x, n, starts)
@@ -670,9 +668,7 @@ def _evaluate(
     row = y >> 3
     column = x >> 3
     default = 3 if s.interior else 1
-    listed = merge_list(
-        f.direction, f.vectors, f.order, s.temporal, default, row, column, n >> 3, merges
-    )
+    listed = merge_list(f.direction, f.vectors, f.order, default, row, column, n >> 3, merges)
     beside = 0
     if column > 0:
         beside += f.merged[row, column - 1]

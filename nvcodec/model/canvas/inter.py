@@ -1,9 +1,8 @@
 """Prediction of all cells that are not intra from the reference canvases (spec 8.3).
 
 Takes the leaves, direction and vectors of the cells and the reference planes; gives samples. It
-works leaf by leaf, as a leaf has one motion: of neighbours, only the strips of cells are predicted
-that have another one, and only where they have weight. Leaves do not depend on each other, so rows
-of root blocks can be predicted by several threads.
+works leaf by leaf, as a leaf has one motion. Leaves do not depend on each other, so rows of root
+blocks can be predicted by several threads.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import numpy as np
 
 from nvcodec.coding.leaves import INTRA, SIZE, X, Y
 from nvcodec.model.canvas.plane import Integer, allocating, kernel
-from nvcodec.model.canvas.vectors import blend_row, filter_row, filter_row_into, sample_row
+from nvcodec.model.canvas.vectors import filter_row, filter_row_into, sample_row
 
 LUMA_TAPS = np.array(
     [
@@ -37,16 +36,8 @@ _CHROMA = np.array(
     np.int32,
 )
 
-# Rows of luma weights by distance from above, the same from below, then those of a row beside the
-# left and the right neighbour; the same for chroma, whose strips are 4 wide for 2 weights.
-_ROWS = 32
-_WEIGHTS = np.zeros((2, 6, _ROWS), np.int32)
-_WEIGHTS[0, :4] = np.array([7, 5, 3, 1])[:, None]
-_WEIGHTS[0, 4, :4] = 7, 5, 3, 1
-_WEIGHTS[0, 5, :4] = 1, 3, 5, 7
-_WEIGHTS[1, :2] = np.array([6, 2])[:, None]
-_WEIGHTS[1, 4, :4] = 6, 2, 0, 0
-_WEIGHTS[1, 5, :4] = 0, 0, 2, 6
+_PRED_BITS = np.int32(7)
+"""PRED is in 1/128 sample."""
 
 BLOCK = 64
 """The largest block, and samples from row to row in the scratch arrays of sums."""
@@ -279,7 +270,7 @@ def predict_block(
     samples: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """PRED, not blended, of a block of a plane at (x, y) by a motion, wherever its vectors point.
+    """PRED of a block of a plane at (x, y) by a motion, wherever its vectors point.
 
     The width is 4, 8, 16, 32 or 64, there are up to 64 rows. Sample (i, j) goes to out[i, j], int32
     of width BLOCK; divided by 128 and rounded it is a sample. `first` and `samples` are scratch
@@ -308,95 +299,21 @@ def scratch() -> tuple[np.ndarray, np.ndarray]:
     return np.empty((BLOCK + 7, BLOCK), np.int16), np.empty((BLOCK + 7, BLOCK + 8), np.uint8)
 
 
-_ABOVE, _BELOW, _LEFT, _RIGHT = range(4)
-
-
 @kernel
-def _strips(
-    packed: np.ndarray, row: Integer, column: Integer, cells: Integer, out: np.ndarray
-) -> Integer:
-    """Strips along a leaf's sides whose neighbours have another motion; returns their number.
-
-    Each is (side, first cell along the side, cells, the neighbours' motion). Above and below, the
-    cells are a power of 2.
-    """
-    rows, columns = packed.shape
-    own = packed[row, column]
-    count = 0
-    for side in range(4):
-        y, x, dy, dx = row, column, 0, 0
-        if side == _ABOVE:
-            y, dx = row - 1, 1
-        elif side == _BELOW:
-            y, dx = row + cells, 1
-        elif side == _LEFT:
-            x, dy = column - 1, 1
-        else:
-            x, dy = column + cells, 1
-        if y < 0 or x < 0 or y >= rows or x >= columns:
-            continue
-        k = 0
-        while k < cells:
-            other = packed[y + k * dy, x + k * dx]
-            end = k + 1
-            while end < cells and packed[y + end * dy, x + end * dx] == other:
-                end += 1
-            if other == own or other == 0:
-                k = end
-            while k < end:
-                length = end - k
-                if dx:
-                    while length & (length - 1):
-                        length &= length - 1
-                out[count, 0], out[count, 1], out[count, 2], out[count, 3] = side, k, length, other
-                count += 1
-                k += length
-    return count
-
-
-@kernel
-def _blend_rows(
-    out: np.ndarray,
-    own: np.ndarray,
-    at: Integer,
-    other: np.ndarray,
-    rows: Integer,
-    width: Integer,
-    weights: np.ndarray,
-    weights_at: Integer,
-    weights_step: Integer,
-) -> None:
-    """Add the weighted differences of a strip at `at` of out and own."""
-    for i in range(rows):
-        place, weight = at + i * BLOCK, weights_at + i * weights_step
-        if width >= 32:
-            for j in range(0, width, 32):
-                blend_row(32, out, own, place + j, other, i * BLOCK + j, weights, weight)
-        elif width == 16:
-            blend_row(16, out, own, place, other, i * BLOCK, weights, weight)
-        elif width == 8:
-            blend_row(8, out, own, place, other, i * BLOCK, weights, weight)
-        else:
-            blend_row(4, out, own, place, other, i * BLOCK, weights, weight)
-
-
-@kernel
-def _store_rows(
-    values: np.ndarray, size: Integer, shift: Integer, out: np.ndarray, to: Integer
-) -> None:
+def _store_rows(values: np.ndarray, size: Integer, out: np.ndarray, to: Integer) -> None:
     """Samples of size x size values, at the element `to` of the plane `out`."""
     stride = out.shape[1]
     for i in range(size):
         at, place = i * BLOCK, to + i * stride
         if size >= 32:
             for j in range(0, size, 32):
-                sample_row(32, values, at + j, shift, out, place + j)
+                sample_row(32, values, at + j, _PRED_BITS, out, place + j)
         elif size == 16:
-            sample_row(16, values, at, shift, out, place)
+            sample_row(16, values, at, _PRED_BITS, out, place)
         elif size == 8:
-            sample_row(8, values, at, shift, out, place)
+            sample_row(8, values, at, _PRED_BITS, out, place)
         else:
-            sample_row(4, values, at, shift, out, place)
+            sample_row(4, values, at, _PRED_BITS, out, place)
 
 
 @allocating
@@ -417,60 +334,15 @@ def predict_rows(
     reference0 twice. Samples of intra leaves stay as they are.
     """
     first, samples = scratch()
-    own = np.empty((BLOCK, BLOCK), np.int32)
-    other = np.empty((BLOCK, BLOCK), np.int32)
-    blended = np.empty((BLOCK, BLOCK), np.int32)
-    strips = np.empty((32, 4), np.int64)
+    values = np.empty((BLOCK, BLOCK), np.int32)
     sub = 1 if chroma else 0
-    cell, depth = 8 >> sub, 4 >> sub
-    weights = _WEIGHTS[sub]
     for number in range(len(leaves)):
         y, x = np.int64(leaves[number, Y]), np.int64(leaves[number, X])
         if leaves[number, INTRA] or y < row0 * BLOCK or y >= row1 * BLOCK:
             continue
-        cells = np.int64(leaves[number, SIZE]) >> 3
-        row, column = y >> 3, x >> 3
-        y, x, size = y >> sub, x >> sub, cells * cell
-        motion: Integer = packed[row, column]
-        count = _strips(packed, row, column, cells, strips)
-        shift = 12 if count else 7
-        for k in range(count + 1):
-            # The leaf itself first, then what its neighbours would have predicted.
-            dy: Integer = 0
-            dx: Integer = 0
-            height: Integer = size
-            width: Integer = size
-            side, weight, weight_step = 0, 0, 0
-            if k:
-                side, start, length = strips[k - 1, 0], strips[k - 1, 1], strips[k - 1, 2]
-                motion = strips[k - 1, 3]
-                if side in (_ABOVE, _BELOW):
-                    dx, height, width = start * cell, depth, length * cell
-                    weight, weight_step = 0, _ROWS
-                    if side == _BELOW:
-                        dy, weight, weight_step = size - depth, (depth - 1) * _ROWS, -_ROWS
-                else:
-                    dy, height, width = start * cell, length * cell, 4
-                    dx = 0 if side == _LEFT else size - 4
-                    weight = (2 + side) * _ROWS
-            predict_block(
-                chroma,
-                reference0,
-                reference1,
-                y + dy,
-                x + dx,
-                height,
-                width,
-                motion,
-                first,
-                samples,
-                other if k else own,
-            )
-            if k:
-                at = dy * BLOCK + dx
-                _blend_rows(blended, own, at, other, height, width, weights, weight, weight_step)
-            elif count:
-                for i in range(size):
-                    for j in range(size):
-                        blended[i, j] = own[i, j] << np.int32(5)
-        _store_rows(blended if count else own, size, shift, out, y * out.shape[1] + x)
+        motion = packed[y >> 3, x >> 3]
+        y, x, size = y >> sub, x >> sub, np.int64(leaves[number, SIZE]) >> sub
+        predict_block(
+            chroma, reference0, reference1, y, x, size, size, motion, first, samples, values
+        )
+        _store_rows(values, size, out, y * out.shape[1] + x)

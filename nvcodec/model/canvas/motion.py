@@ -1,7 +1,7 @@
 """Direction and vectors of all cells from the leaves of a canvas (spec 8.2).
 
-Takes the leaf table and the temporal candidates of all cells; gives `direction` and `vectors`. A
-leaf that has no motion of its own, an intra one, has direction 0 and zero vectors.
+Takes the leaf table; gives `direction` and `vectors`. A leaf that has no motion of its own, an
+intra one, has direction 0 and zero vectors.
 """
 
 from __future__ import annotations
@@ -24,60 +24,6 @@ CANDIDATE = 5
 @kernel
 def _clip(v: Integer) -> Integer:
     return min(MOST, max(LEAST, v))
-
-
-@kernel
-def scaled(v: Integer, num: Integer, den: Integer) -> Integer:
-    """Scaled(v, num, den) of one component."""
-    return _clip((2 * v * num + den) // (2 * den))
-
-
-@kernel
-def _candidates(
-    vectors: np.ndarray, num0: Integer, num1: Integer, den: Integer, opposite: bool, out: np.ndarray
-) -> None:
-    rows, columns = vectors.shape[:2]
-    sign = -1 if opposite else 1
-    for k in range(2):
-        # Neighbours mostly have the same vector: divisions take longer than all else.
-        last: Integer = 0
-        first: Integer = 0
-        second: Integer = 0
-        for y in range(rows):
-            for x in range(columns):
-                f = np.int64(vectors[y, x, k])
-                if f != last:
-                    last = f
-                    first, second = scaled(sign * f, num0, den), scaled(-sign * f, num1, den)
-                out[0, y, x, k] = first
-                out[1, y, x, k] = second
-
-
-@kernel
-def interior_candidates(
-    vectors: np.ndarray, opposite: bool, before: Integer, after: Integer, out: np.ndarray
-) -> None:
-    """Temporal candidates (2, rows, columns, 2) of a canvas that is `before` frames after a.
-
-    It is `after` frames before b. `vectors` (rows, columns, 2) are V0 of the canvas of b or, if
-    `opposite`, V1 of that of a.
-    """
-    _candidates(vectors, before, after, before + after, opposite, out)
-
-
-@kernel
-def chain_candidates(vectors: np.ndarray, frames: Integer, past: Integer, out: np.ndarray) -> None:
-    """Temporal candidates (2, rows, columns, 2) of the chain canvas of a group of `frames` frames.
-
-    `vectors` (rows, columns, 2) are V0 of the chain canvas before, of a group of `past` frames.
-    """
-    rows, columns = vectors.shape[:2]
-    for y in range(rows):
-        for x in range(columns):
-            for k in range(2):
-                v = scaled(np.int64(vectors[y, x, k]), frames, past)
-                out[0, y, x, k] = v
-                out[1, y, x, k] = _clip(-v)
 
 
 @kernel
@@ -115,7 +61,6 @@ def merge_list(
     direction: np.ndarray,
     vectors: np.ndarray,
     available: np.ndarray,
-    temporal: np.ndarray,
     default: Integer,
     y: Integer,
     x: Integer,
@@ -124,27 +69,20 @@ def merge_list(
 ) -> Integer:
     """Fill entries (ENTRIES, CANDIDATE) with the merge list of a leaf; y, x, n are in cells.
 
-    `direction`, `vectors` and `available` are of the cells of earlier leaves, `temporal` has the
-    shape of vectors, or no rows if there are no temporal candidates. `default`, 1 in a chain canvas
-    and 3 in an interior one, is their direction and that of the rest of the list. Returns how many
-    entries there are without that rest.
+    `direction`, `vectors` and `available` are of the cells of earlier leaves. `default`, 1 in a
+    chain canvas and 3 in an interior one, is the direction of the rest of the list. Returns how
+    many entries there are without that rest.
     """
     count = 0
-    for k in range(6):
-        if k == 2:
-            if temporal.shape[1] > 0:
-                middle_y = min(y + (n >> 1), temporal.shape[1] - 1)
-                middle_x = min(x + (n >> 1), temporal.shape[2] - 1)
-                count = _append(entries, count, default, temporal, middle_y, middle_x)
-            continue
+    for k in range(5):
         cy, cx = y + n - 1, x - 1
         if k == 1:
             cy, cx = y - 1, x + n - 1
-        elif k == 3:
+        elif k == 2:
             cy, cx = y - 1, x + n
-        elif k == 4:
+        elif k == 3:
             cy, cx = y + n, x - 1
-        elif k == 5:
+        elif k == 4:
             cy, cx = y - 1, x - 1
         if is_available(available, cy, cx):
             count = _append(entries, count, np.int64(direction[cy, cx]), vectors, cy, cx)
@@ -160,7 +98,6 @@ def predicted_vector(
     r: Integer,
     vectors: np.ndarray,
     available: np.ndarray,
-    temporal: np.ndarray,
     y: Integer,
     x: Integer,
     n: Integer,
@@ -173,13 +110,6 @@ def predicted_vector(
         cx = x - 1
     c = is_available(available, y - 1, cx)
     number = np.int64(a) + np.int64(b) + np.int64(c)
-    if number == 0:
-        if temporal.shape[1] == 0:
-            return 0, 0
-        middle_y = min(y + (n >> 1), temporal.shape[1] - 1)
-        middle_x = min(x + (n >> 1), temporal.shape[2] - 1)
-        v = temporal[r, middle_y, middle_x]
-        return np.int64(v[0]), np.int64(v[1])
     ay: Integer
     ax: Integer
     by: Integer
@@ -226,14 +156,13 @@ def set_cells(
 @allocating
 def motion_of_leaves(
     leaves: np.ndarray,
-    temporal: np.ndarray,
     default: Integer,
     direction: np.ndarray,
     vectors: np.ndarray,
 ) -> None:
     """Set direction (rows, columns) and vectors (2, rows, columns, 2) of all cells of a canvas.
 
-    `temporal` and `default` are those of `merge_list`.
+    `default` is that of `merge_list`.
     """
     available = np.zeros(direction.shape, np.uint8)
     entries = np.empty((ENTRIES, CANDIDATE), np.int64)
@@ -244,14 +173,14 @@ def motion_of_leaves(
         if leaf[INTRA]:
             entry[:] = 0
         elif leaf[MERGE]:
-            merge_list(direction, vectors, available, temporal, default, y, x, n, entries)
+            merge_list(direction, vectors, available, default, y, x, n, entries)
             entry[:] = entries[leaf[INDEX]]
         else:
             used = np.int64(leaf[DIRECTION])
             entry[0] = used
             for r in range(2):
                 if used >> r & 1:
-                    py, px = predicted_vector(r, vectors, available, temporal, y, x, n)
+                    py, px = predicted_vector(r, vectors, available, y, x, n)
                     entry[1 + 2 * r] = _clip(py + leaf[VY0 + 2 * r])
                     entry[2 + 2 * r] = _clip(px + leaf[VY0 + 2 * r + 1])
             if used != 3:

@@ -87,14 +87,13 @@ class Canvas:
     """A reconstructed canvas.
 
     `planes` have the coded size; `direction` is u8 (cell rows, cell columns), `vectors` int16
-    (2, cell rows, cell columns, 2) of y and x. `group_frames` counts the frames of its group.
+    (2, cell rows, cell columns, 2) of y and x.
     """
 
     planes: Planes
     direction: npt.NDArray[np.uint8]
     vectors: npt.NDArray[np.int16]
     step: Step
-    group_frames: int
 
     def crop(self, width: int, height: int) -> Planes:
         """The frame of so many luma samples (views of the planes)."""

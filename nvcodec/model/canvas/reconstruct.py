@@ -37,7 +37,7 @@ from nvcodec.model.canvas.deblocking import (
 )
 from nvcodec.model.canvas.inter import packed_motion, predict_rows
 from nvcodec.model.canvas.intra import intra_block, intra_scratch
-from nvcodec.model.canvas.motion import chain_candidates, interior_candidates, motion_of_leaves
+from nvcodec.model.canvas.motion import motion_of_leaves
 from nvcodec.model.canvas.plane import (
     CELL,
     ROOT,
@@ -169,28 +169,6 @@ def reconstruct_intra(
                     available[i, j] = 1
 
 
-def temporal_candidates(
-    step: Step, group_frames: int, references: Sequence[Canvas]
-) -> npt.NDArray[np.int16]:
-    """Temporal candidates (8.2) of all cells as `merge_list` takes them, for a canvas not key.
-
-    `references` are the canvases of frames a and, in an interior canvas, b.
-    """
-    before = references[0]
-    out = np.empty_like(before.vectors)
-    if step.b is None:
-        if before.step.set == 0:
-            return np.empty((2, 0, 0, 2), np.int16)
-        chain_candidates(before.vectors[0], group_frames, before.group_frames, out)
-        return out
-    assert step.a is not None
-    after = references[1]
-    opposite = after.step.a != step.a
-    vectors = before.vectors[1] if opposite else after.vectors[0]
-    interior_candidates(vectors, opposite, step.frame - step.a, step.b - step.frame, out)
-    return out
-
-
 def _run(pool: Executor | None, calls: Sequence[Callable[[], Any]]) -> None:
     if pool is None:
         for call in calls:
@@ -211,7 +189,6 @@ def reconstruct(
     units: Table,
     levels: Table,
     step: Step,
-    group_frames: int,
     references: Sequence[Canvas],
     size: tuple[int, int],
     chroma_offset: int,
@@ -230,8 +207,7 @@ def reconstruct(
     vectors = np.zeros((2, rows, columns, 2), np.int16)
     bands = _bands(-(-height // ROOT), pool)
     if step.set > 0:
-        temporal = temporal_candidates(step, group_frames, references)
-        motion_of_leaves(leaves, temporal, 1 if step.set == 1 else 3, direction, vectors)
+        motion_of_leaves(leaves, 1 if step.set == 1 else 3, direction, vectors)
         packed = packed_motion(direction, vectors)
         sources = references[0].planes, references[-1].planes
 
@@ -250,7 +226,7 @@ def reconstruct(
 
         _run(pool, [partial(intra, number) for number in range(3)])
     deblock(leaves, units, direction, vectors, chroma_offset, planes, pool)
-    return Canvas(planes, direction, vectors, step, group_frames)
+    return Canvas(planes, direction, vectors, step)
 
 
 def deblock(

@@ -152,31 +152,6 @@ def _type_filter_into(
     return typed(width, source, at, step, taps, out, to, double, keep)
 
 
-def _blend_code(code: _Code) -> None:
-    builder = code.builder
-    _, _, _, at, _, other_at, _, weights_at = code.args
-    other = builder.sub(code.load(4, other_at, 32), code.load(2, at, 32))
-    added = builder.mul(code.load(6, weights_at, 32), other)
-    code.store(builder.add(code.load(1, at, 32), added), 1, at)
-
-
-def _type_blend(
-    context: Any,
-    width: Any,
-    out: Any,
-    own: Any,
-    at: Any,
-    other: Any,
-    other_at: Any,
-    weights: Any,
-    weights_at: Any,
-) -> Any:
-    """out[at..] += weights[weights_at..] * (other[other_at..] - own[at..]), in 32 bits."""
-    kinds = (None, None, None, _PLACE, None, _PLACE, None, _PLACE)
-    typed = _operation(_blend_code, *kinds)
-    return typed(width, out, own, at, other, other_at, weights, weights_at)
-
-
 def _samples_code(code: _Code) -> None:
     builder = code.builder
     _, _, at, shift, _, to = code.args
@@ -255,6 +230,5 @@ def _type_combine(
 
 filter_row: Any = intrinsic(prefer_literal=True)(_type_filter)
 filter_row_into: Any = intrinsic(prefer_literal=True)(_type_filter_into)
-blend_row: Any = intrinsic(prefer_literal=True)(_type_blend)
 sample_row: Any = intrinsic(prefer_literal=True)(_type_samples)
 combine_rows: Any = intrinsic(prefer_literal=True)(_type_combine)

@@ -164,28 +164,16 @@ def pred(references, y, x, rows, width, direction, vectors, chroma):
 
 def inter(references, direction, vectors, chroma):
     """A whole plane by 8.3, cell by cell; 0 in intra cells."""
-    cell, weights = (4, [6, 2, 0, 0]) if chroma else (8, [7, 5, 3, 1, 0, 0, 0, 0])
+    cell = 4 if chroma else 8
     rows, columns = direction.shape
     out = np.zeros((rows * cell, columns * cell), np.uint8)
     for r in range(rows):
         for c in range(columns):
             if not direction[r, c]:
                 continue
-
-            def own(a, b, y=r * cell, x=c * cell):
-                d = direction[a, b]
-                return pred(references, y, x, cell, cell, d, vectors[:, a, b], chroma)
-
-            p = own(r, c)
-            total = 32 * p
-            for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1)):
-                a, b = r + dy, c + dx
-                if 0 <= a < rows and 0 <= b < columns and direction[a, b]:
-                    w = np.array(weights if dy + dx < 0 else weights[::-1])
-                    w = w[:, None] if dy else w[None]
-                    total = total + w * (own(a, b) - p)
-            value = np.clip((total + 2048) >> 12, 0, 255)
-            out[r * cell : (r + 1) * cell, c * cell : (c + 1) * cell] = value
+            y, x = r * cell, c * cell
+            p = pred(references, y, x, cell, cell, direction[r, c], vectors[:, r, c], chroma)
+            out[y : y + cell, x : x + cell] = np.clip((p + 64) >> 7, 0, 255)
     return out
 
 
@@ -226,12 +214,8 @@ def random_motion(rng, leaves, height, width, most, same=0.3, chain=False):
     return direction, vectors
 
 
-def scaled(v, num, den):
-    return clip(-8192, 8191, (2 * v * num + den) // (2 * den))
-
-
-def motion(leaves, temporal, chain, height, width):
-    """Direction and vectors of all cells as dicts of (y, x); temporal[y, x] as an entry or None."""
+def motion(leaves, chain, height, width):
+    """Direction and vectors of all cells as dicts of (y, x)."""
     cells = {}
 
     def at(x, y):
@@ -247,17 +231,14 @@ def motion(leaves, temporal, chain, height, width):
 
     for leaf in leaves:
         x, y, n = int(leaf[X]), int(leaf[Y]), int(leaf[SIZE])
-        candidate = None
-        if temporal is not None:
-            candidate = temporal[min(y + n // 2, height - 1) // 8, min(x + n // 2, width - 1) // 8]
         if leaf[INTRA]:
             entry = (0, (0, 0), (0, 0))
         elif leaf[MERGE]:
-            order = [at(x - 1, y + n - 1), at(x + n - 1, y - 1), candidate]
-            order += [at(x + n, y - 1), at(x - 1, y + n), at(x - 1, y - 1)]
+            order = [at(x - 1, y + n - 1), at(x + n - 1, y - 1), at(x + n, y - 1)]
+            order += [at(x - 1, y + n), at(x - 1, y - 1)]
             entries = []
             for new in order:
-                if new and len(entries) < 5 and all(differ(new, e) for e in entries):
+                if new and all(differ(new, e) for e in entries):
                     entries.append(new)
             entries += [(1 if chain else 3, (0, 0), (0, 0))] * 5
             entry = entries[leaf[INDEX]]
@@ -274,7 +255,7 @@ def motion(leaves, temporal, chain, height, width):
                     all_three = [e[1 + r] if e else (0, 0) for e in three]
                     p = tuple(sorted(t[k] for t in all_three)[1] for k in range(2))
                 else:
-                    p = candidate[1 + r] if candidate else (0, 0)
+                    p = (0, 0)
                 d = leaf[VY0 + 2 * r : VY0 + 2 * r + 2].tolist()
                 v[r] = tuple(clip(-8192, 8191, p[k] + d[k]) for k in range(2))
             for r in range(2):

@@ -4,43 +4,16 @@ import numpy as np
 import pytest
 
 from nvcodec.model.canvas.plane import Step, coded_size, schedule
-from nvcodec.model.canvas.reconstruct import reconstruct, temporal_candidates
+from nvcodec.model.canvas.reconstruct import reconstruct
 from tests.model.canvas import reference
 from tests.model.canvas.reference import random_tables
 
 
-def candidates(step, group_frames, canvases):
-    """Temporal candidates by 8.2 as `reference.motion` takes them."""
-    a = canvases[0]
-    if step.set == 1 and a.step.set == 0:
-        return None
-    out = {}
-    for y, x in np.ndindex(a.direction.shape):
-
-        def scale(v, num, den):
-            return tuple(reference.scaled(int(c), num, den) for c in v)
-
-        if step.set == 1:
-            v = scale(a.vectors[0, y, x], group_frames, a.group_frames)
-            out[y, x] = 1, v, tuple(reference.clip(-8192, 8191, -c) for c in v)
-        else:
-            before, after, whole = step.frame - step.a, step.b - step.frame, step.b - step.a
-            if canvases[1].step.a == step.a:
-                f = canvases[1].vectors[0, y, x].astype(int)
-                out[y, x] = 3, scale(f, before, whole), scale(-f, after, whole)
-            else:
-                f = a.vectors[1, y, x].astype(int)
-                out[y, x] = 3, scale(-f, before, whole), scale(f, after, whole)
-    return out
-
-
-def check(canvas, tables, group_frames, canvases, offset):
+def check(canvas, tables, canvases, offset):
     leaves, units, levels = tables
     rows, columns = canvas.direction.shape
     if canvas.step.set:
-        step = canvas.step
-        temporal = candidates(step, group_frames, canvases)
-        cells = reference.motion(leaves, temporal, step.set == 1, rows * 8, columns * 8)
+        cells = reference.motion(leaves, canvas.step.set == 1, rows * 8, columns * 8)
         for cell, (direction, v0, v1) in cells.items():
             assert canvas.direction[cell] == direction
             assert canvas.vectors[(slice(None), *cell)].tolist() == [list(v0), list(v1)]
@@ -70,9 +43,9 @@ def test_groups(width, height, most, offset, seed):
                 q = None if seed % 2 else 36
                 tables = random_tables(rng, height, width, step.set, split, most, q)
                 used = [canvases[k] for k in (step.a, step.b) if k is not None]
-                canvas = reconstruct(*tables, step, frames, used, (width, height), offset)
-                check(canvas, tables, frames, used, offset)
-                shared = reconstruct(*tables, step, frames, used, (width, height), offset, pool)
+                canvas = reconstruct(*tables, step, used, (width, height), offset)
+                check(canvas, tables, used, offset)
+                shared = reconstruct(*tables, step, used, (width, height), offset, pool)
                 for plane, other in zip(canvas.planes, shared.planes, strict=True):
                     assert np.array_equal(plane, other)
                 canvases[step.frame] = last = canvas
@@ -96,15 +69,10 @@ def test_schedule():
     for frames in range(1, 33):
         steps = schedule(frames, False)
         assert sorted(s.frame for s in steps) == list(range(frames))
-        done = {-1: None}
+        done = {-1}
         for step in steps:
-            assert step.a in done
-            assert step.b is None or step.b in done
-            if step.b is not None:
-                # One of both was predicted from the other, as 8.2 needs it.
-                a, b = done[step.a], done[step.b]
-                assert (b.a == step.a) != (a is not None and a.b == step.b)
-            done[step.frame] = step
+            assert done.issuperset(step.references)
+            done.add(step.frame)
     with pytest.raises(ValueError, match="key group"):
         schedule(2, True)
 
@@ -113,7 +81,5 @@ def test_sizes():
     assert coded_size(1, 17) == (8, 24)
     rng = np.random.default_rng(0)
     tables = random_tables(rng, 24, 16, 0, {64: 1, 32: 1, 16: 0.5})
-    canvas = reconstruct(*tables, schedule(1, True)[0], 1, [], (16, 24), 0)
+    canvas = reconstruct(*tables, schedule(1, True)[0], [], (16, 24), 0)
     assert [p.shape for p in canvas.crop(15, 17)] == [(17, 15), (9, 8), (9, 8)]
-    chain = schedule(2, False)[0]
-    assert temporal_candidates(chain, 2, [canvas]).shape == (2, 0, 0, 2)
