@@ -132,8 +132,8 @@ def encode(
         preset: effort, one of settings.PRESETS; "paper" is one of the nirvana model.
         network: "auto" for a network that fits crf and the frame size, "paper" for the one of
             arXiv 2212.14593; of the nirvana model.
-        group_size: frames of a group, 1..32; None for the network's own, and 16 in the hybrid
-            model, whose key groups have one frame.
+        group_size: frames of a group, 1..32; None for the network's own, and up to 16 by content
+            in the hybrid model, whose key groups have one frame.
         key_interval: seconds from key group to key group at most (plus the rest of a group).
         skip: frames of the source to leave out at its start.
         frames: frames to encode, None for all.
@@ -209,6 +209,7 @@ def encode(
                 crf=crf,
                 effort=EFFORTS[preset],
                 group_frames=group_size or HYBRID_GROUP,
+                by_content=group_size is None,
                 metrics=meter.metrics,
                 threads=threads or os.cpu_count() or 1,
                 report=observer.coding,
