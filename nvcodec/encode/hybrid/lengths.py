@@ -13,7 +13,7 @@ from nvcodec.encode.hybrid.lookahead import GroupAnalysis, Stretch
 LEAST = 4
 """Frames of the shortest groups that a stretch is cut into."""
 
-_LITTLE = 0.3
+_LITTLE = 0.22
 _RATIO = 1.5
 """A group is halved when its chain canvas gains less than _LITTLE doublings, and those of its
 halves _RATIO times as much: of nine clips, on the one where halves take fewer bits."""
