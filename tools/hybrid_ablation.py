@@ -30,6 +30,7 @@ from unittest.mock import patch
 import click
 import numpy as np
 
+from nvcodec.coding import canvases
 from nvcodec.coding.leaves import INTRA, SIZE, X, Y
 from nvcodec.encode.encoder import encode
 from nvcodec.encode.hybrid import canvas_coder, coder, group
@@ -168,7 +169,8 @@ def _flat_contexts(put: Put) -> None:
             contexts[:] = 32768, 32768, 0
             return contexts
 
-        put(group, name, flat)
+        for module in (group, canvases):
+            put(module, name, flat)
 
 
 def _without_trials(put: Put) -> None:
@@ -198,8 +200,8 @@ ROWS = {
     "lookahead": Row(ENCODER, _fixed_maps),
     "trials": Row(ENCODER, _without_trials),
     **{
-        f"group size {frames} for {HYBRID_GROUP}": Row(OPTION, options={"group_size": frames})
-        for frames in (1, 4, 8, 32)
+        f"groups of {frames}, not by content": Row(OPTION, options={"group_size": frames})
+        for frames in (1, 4, 8, HYBRID_GROUP, 32)
     },
 }
 
