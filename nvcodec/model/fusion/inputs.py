@@ -1,0 +1,269 @@
+"""Inputs of the fusion network (spec 9.3): what a canvas is beside its surroundings and references.
+
+Takes the samples and the motion of a canvas and the samples of its references. Gives words of two
+neighbouring channels for rows of sites: high-pass, then the differences to both references.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nvcodec.coding.leaves import INTRA, SIZE, Q, X, Y
+from nvcodec.model.canvas.inter import BLOCK, predict_block, scratch
+from nvcodec.model.canvas.plane import Integer, allocating, kernel
+from nvcodec.model.canvas.reconstruct import plane_index
+from nvcodec.model.canvas.vectors import sample_row
+from nvcodec.model.fusion.weights import MAX_INPUT
+
+PAIRS = 9
+"""Words of a site: pairs of its input channels."""
+
+_S6 = (40, 45, 51, 57, 64, 72)
+STEP = np.array([_S6[q % 6] << (q // 6) for q in range(64)], np.int32)
+"""Quantiser steps in 1/64 (spec 8.6)."""
+
+RECIPROCAL = (((1 << 22) + STEP // 2) // STEP).astype(np.int32)
+
+_MOST = np.int32(MAX_INPUT)
+_HIGH_PASS_SHIFT = np.int32(15)
+_DIFFERENCE_SHIFT = np.int32(10)
+
+
+@allocating
+def cell_quantisers(leaves: np.ndarray, rows: Integer, columns: Integer) -> np.ndarray:
+    """Quantiser indices u8 (rows, columns) of all cells."""
+    out = np.empty((rows, columns), np.uint8)
+    for n in range(len(leaves)):
+        y, x = np.int64(leaves[n, Y]) >> 3, np.int64(leaves[n, X]) >> 3
+        size = np.int64(leaves[n, SIZE]) >> 3
+        out[y : y + size, x : x + size] = leaves[n, Q]
+    return out
+
+
+@kernel
+def _store(values: np.ndarray, rows: Integer, width: Integer, out: np.ndarray, to: Integer) -> None:
+    """Samples of `rows` x `width` values of `predict_block`, from the element `to` of out on."""
+    shift, stride = np.int32(7), out.shape[1]
+    for i in range(rows):
+        at, place = i * BLOCK, to + i * stride
+        if width >= 32:
+            for j in range(0, width, 32):
+                sample_row(32, values, at + j, shift, out, place + j)
+        elif width == 16:
+            sample_row(16, values, at, shift, out, place)
+        elif width == 8:
+            sample_row(8, values, at, shift, out, place)
+        else:
+            sample_row(4, values, at, shift, out, place)
+
+
+@kernel
+def _copy(
+    source: np.ndarray, at: Integer, out: np.ndarray, to: Integer, rows: Integer, width: Integer
+) -> None:
+    """Copy rows x width elements between places of two planes."""
+    for i in range(rows):
+        begin, end = at + i * source.shape[1], to + i * out.shape[1]
+        for j in range(width):
+            out.reshape(-1)[end + j] = source.reshape(-1)[begin + j]
+
+
+@allocating
+def warps(
+    chroma: bool,
+    leaves: np.ndarray,
+    packed: np.ndarray,
+    plane: np.ndarray,
+    reference0: np.ndarray,
+    reference1: np.ndarray,
+    row0: Integer,
+    column0: Integer,
+    out0: np.ndarray,
+    out1: np.ndarray,
+) -> None:
+    """Predictions of a part of a plane by reference 0 and by reference 1 alone, as samples.
+
+    The part begins at (row0, column0), begins and ends between root blocks across, and has the
+    shape of out0 and out1. An intra leaf is predicted by itself; where only one reference is used,
+    both predictions are its. `packed` is the motion of all cells (`packed_motion`).
+    """
+    first, samples = scratch()
+    values = np.empty((BLOCK, BLOCK), np.int32)
+    sub = 1 if chroma else 0
+    height, width = out0.shape
+    for number in range(len(leaves)):
+        top, x = np.int64(leaves[number, Y]) >> sub, np.int64(leaves[number, X]) >> sub
+        size = np.int64(leaves[number, SIZE]) >> sub
+        y, end = max(top, row0), min(top + size, row0 + height)
+        if y >= end or x < column0 or x >= column0 + width:
+            continue
+        rows, to = end - y, (y - row0) * width + x - column0
+        if leaves[number, INTRA]:
+            _copy(plane, y * plane.shape[1] + x, out0, to, rows, size)
+            _copy(out0, to, out1, to, rows, size)
+            continue
+        motion = packed[leaves[number, Y] >> 3, leaves[number, X] >> 3]
+        if motion & 1:
+            only = motion & ~np.int64(2)
+            predict_block(
+                chroma, reference0, reference1, y, x, rows, size, only, first, samples, values
+            )
+            _store(values, rows, size, out0, to)
+        if motion & 2:
+            only = motion & ~np.int64(1)
+            predict_block(
+                chroma, reference0, reference1, y, x, rows, size, only, first, samples, values
+            )
+            _store(values, rows, size, out1, to)
+        if not motion & 2:
+            _copy(out0, to, out1, to, rows, size)
+        elif not motion & 1:
+            _copy(out1, to, out0, to, rows, size)
+
+
+@kernel
+def factors_row(
+    quantisers: np.ndarray,
+    row: Integer,
+    column: Integer,
+    chroma_offset: Integer,
+    table: np.ndarray,
+    luma: np.ndarray,
+    chroma: np.ndarray,
+) -> None:
+    """Entries of a table by the indices at a row of sites from `column` on.
+
+    int32 `luma` has one for each sample of a luma row, `chroma` one for each site. Sites right of
+    the grid get 0.
+    """
+    cells = quantisers[row >> 2]
+    for j in range(chroma.shape[0]):
+        cell = (column + j) >> 2
+        of_luma: Integer = np.int32(0)
+        of_chroma: Integer = np.int32(0)
+        if cell < cells.shape[0]:
+            q = np.int64(cells[cell])
+            of_luma = table[q]
+            of_chroma = table[plane_index(q, 1, chroma_offset)]
+        luma[2 * j] = of_luma
+        luma[2 * j + 1] = of_luma
+        chroma[j] = of_chroma
+
+
+@kernel
+def _column_sums(
+    plane: np.ndarray, y: Integer, column: Integer, width: Integer, out: np.ndarray
+) -> None:
+    """out[j] = the sum of five samples at column + j - 2, from y - 2 on, coordinates clipped.
+
+    int16 out has `width` + 4 of them.
+    """
+    height, across = plane.shape
+    line0, line1 = plane[max(0, y - 2)], plane[max(0, y - 1)]
+    line2, line3, line4 = plane[y], plane[min(height - 1, y + 1)], plane[min(height - 1, y + 2)]
+    begin, end = max(0, column - 2), min(across, column + width + 2)
+    shift = begin - (column - 2)
+    for j in range(end - begin):
+        out[shift + j] = (
+            np.int16(line0[begin + j])
+            + np.int16(line1[begin + j])
+            + np.int16(line2[begin + j])
+            + np.int16(line3[begin + j])
+            + np.int16(line4[begin + j])
+        )
+    for j in range(shift):
+        out[j] = out[shift]
+    last = shift + end - begin
+    for j in range(last, width + 4):
+        out[j] = out[last - 1]
+
+
+@kernel
+def _input(value: Integer, factor: Integer, shift: Integer) -> Integer:
+    """Clip(-4095, 4095, RShift(value * factor, shift)) in 32 bits."""
+    rounded = (np.int32(value * factor) + (np.int32(1) << (shift - np.int32(1)))) >> shift
+    return min(_MOST, max(-_MOST, np.int32(rounded)))
+
+
+@kernel
+def _high_pass(sums: np.ndarray, j: Integer, sample: Integer) -> Integer:
+    box = np.int32(sums[j]) + np.int32(sums[j + 1]) + np.int32(sums[j + 2])
+    box = np.int32(box + np.int32(sums[j + 3])) + np.int32(sums[j + 4])
+    return np.int32(np.int32(25) * np.int32(sample)) - np.int32(box)
+
+
+@kernel
+def luma_high_pass(
+    plane: np.ndarray,
+    y: Integer,
+    column: Integer,
+    factors: np.ndarray,
+    width: Integer,
+    sums: np.ndarray,
+    out: np.ndarray,
+    to: Integer,
+) -> None:
+    """High-pass inputs of `width` luma samples from (column, y) on, int16 out[to..]."""
+    _column_sums(plane, y, column, width, sums)
+    line = plane[y, column : column + width]
+    for j in range(width):
+        value = _high_pass(sums, j, line[j])
+        out[to + j] = np.int16(_input(value, factors[j], _HIGH_PASS_SHIFT))
+
+
+@kernel
+def chroma_high_pass(
+    blue: np.ndarray,
+    red: np.ndarray,
+    y: Integer,
+    column: Integer,
+    factors: np.ndarray,
+    width: Integer,
+    blue_sums: np.ndarray,
+    red_sums: np.ndarray,
+    out: np.ndarray,
+    to: Integer,
+) -> None:
+    """High-pass inputs of `width` sites from (column, y) on, words out[to..] of Cb and Cr."""
+    _column_sums(blue, y, column, width, blue_sums)
+    _column_sums(red, y, column, width, red_sums)
+    b, r = blue[y, column : column + width], red[y, column : column + width]
+    for j in range(width):
+        low = _input(_high_pass(blue_sums, j, b[j]), factors[j], _HIGH_PASS_SHIFT)
+        high = _input(_high_pass(red_sums, j, r[j]), factors[j], _HIGH_PASS_SHIFT)
+        out[to + j] = np.int32(low & np.int32(0xFFFF)) | np.int32(high << np.int32(16))
+
+
+@kernel
+def luma_differences(
+    line: np.ndarray,
+    warp: np.ndarray,
+    factors: np.ndarray,
+    width: Integer,
+    out: np.ndarray,
+    to: Integer,
+) -> None:
+    """Difference inputs of `width` luma samples of a row, int16 out[to..]."""
+    for j in range(width):
+        value = np.int32(warp[j]) - np.int32(line[j])
+        out[to + j] = np.int16(_input(value, factors[j], _DIFFERENCE_SHIFT))
+
+
+@kernel
+def chroma_differences(
+    blue: np.ndarray,
+    red: np.ndarray,
+    blue_warp: np.ndarray,
+    red_warp: np.ndarray,
+    factors: np.ndarray,
+    width: Integer,
+    out: np.ndarray,
+    to: Integer,
+) -> None:
+    """Difference inputs of `width` sites of a row, words out[to..] of Cb and Cr."""
+    for j in range(width):
+        value = np.int32(blue_warp[j]) - np.int32(blue[j])
+        low = _input(value, factors[j], _DIFFERENCE_SHIFT)
+        value = np.int32(red_warp[j]) - np.int32(red[j])
+        high = _input(value, factors[j], _DIFFERENCE_SHIFT)
+        out[to + j] = np.int32(low & np.int32(0xFFFF)) | np.int32(high << np.int32(16))

@@ -1,0 +1,152 @@
+"""Frames through the fusion network (spec 9): a canvas, its references and weights to samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import numpy as np
+import numpy.typing as npt
+
+from nvcodec.coding.leaves import Table
+from nvcodec.model.canvas.inter import packed_motion
+from nvcodec.model.canvas.plane import ROOT, Canvas
+from nvcodec.model.fusion.inputs import PAIRS, cell_quantisers, warps
+from nvcodec.model.fusion.layers import PackedNetwork, band_inputs, fuse_band
+from nvcodec.picture import Planes
+
+_BAND = 32
+"""Rows of sites of a band: its neighbours' rows that it evaluates too are few beside these."""
+
+Region = tuple[int, int, int, int]
+"""(x0, y0, x1, y1) in luma samples, x0 and y0 even."""
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkSource:
+    """What the network knows of a frame.
+
+    `leaves` are those of the canvas, `references` the planes of the canvases that it was predicted
+    from, two of an interior canvas, one of a chain canvas, none of a key canvas.
+    """
+
+    canvas: Canvas
+    leaves: Table
+    references: Sequence[Planes]
+    chroma_offset: int
+
+    @cached_property
+    def quantisers(self) -> npt.NDArray[np.uint8]:
+        """Quantiser indices of all cells."""
+        made: npt.NDArray[np.uint8] = cell_quantisers(self.leaves, *self.canvas.direction.shape)
+        return made
+
+    @cached_property
+    def packed(self) -> npt.NDArray[np.int64]:
+        """Motion of all cells."""
+        made: npt.NDArray[np.int64] = packed_motion(self.canvas.direction, self.canvas.vectors)
+        return made
+
+
+def empty_region(region: Region) -> Planes:
+    """Planes, not set, of a region."""
+    x0, y0, x1, y1 = region
+    chroma = -(-y1 // 2) - y0 // 2, -(-x1 // 2) - x0 // 2
+    return (
+        np.empty((y1 - y0, x1 - x0), np.uint8),
+        np.empty(chroma, np.uint8),
+        np.empty(chroma, np.uint8),
+    )
+
+
+def _warped(
+    source: NetworkSource, y0: int, y1: int, x0: int, x1: int
+) -> tuple[npt.NDArray[np.uint8], ...]:
+    """Planes of the sites of a rectangle, predicted by reference 0, then by reference 1."""
+    planes: list[list[npt.NDArray[np.uint8]]] = [[], []]
+    for number, plane in enumerate(source.canvas.planes):
+        sub = 1 if number else 2
+        shape = sub * (y1 - y0), sub * (x1 - x0)
+        made = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
+        warps(
+            number > 0,
+            source.leaves,
+            source.packed,
+            plane,
+            source.references[0][number],
+            source.references[-1][number],
+            sub * y0,
+            sub * x0,
+            *made,
+        )
+        for planes_of, plane_of in zip(planes, made, strict=True):
+            planes_of.append(plane_of)
+    return tuple(planes[0] + planes[1])
+
+
+def _render_band(
+    source: NetworkSource, network: PackedNetwork, region: Region, y0: int, y1: int, out: Planes
+) -> None:
+    """Render rows y0..y1-1 of sites of a region."""
+    halo = network.halo
+    rows, columns = source.canvas.planes[1].shape
+    x0, x1 = region[0] // 2, -(-region[2] // 2)
+    moving = bool(source.references)
+    warp_y, warp_x = max(0, y0 - halo), max(0, x0 - halo) // (ROOT // 2) * (ROOT // 2)
+    warped: tuple[npt.NDArray[np.uint8], ...] = source.canvas.planes * 2
+    if moving:
+        right = -(-(x1 + halo) // (ROOT // 2)) * (ROOT // 2)
+        warped = _warped(source, warp_y, min(rows, y1 + halo), warp_x, min(columns, right))
+    fuse_band(
+        *source.canvas.planes,
+        moving,
+        warped,
+        warp_y,
+        warp_x,
+        source.quantisers,
+        source.chroma_offset,
+        network.layers,
+        network.weights,
+        network.biases,
+        halo,
+        y0,
+        y1,
+        x0,
+        x1,
+        *out,
+        region[1] // 2,
+    )
+
+
+def bands(
+    source: NetworkSource, network: PackedNetwork, region: Region, out: Planes
+) -> list[Callable[[], None]]:
+    """What renders a region into planes, in parts that do not depend on each other."""
+    y0, y1 = region[1] // 2, -(-region[3] // 2)
+    return [
+        partial(_render_band, source, network, region, y, min(y1, y + _BAND), out)
+        for y in range(y0, y1, _BAND)
+    ]
+
+
+def render(source: NetworkSource, network: PackedNetwork, region: Region) -> Planes:
+    """A region of a frame: u8 planes Y (y1-y0, x1-x0), Cb and Cr (half, rounded up)."""
+    out = empty_region(region)
+    for band in bands(source, network, region, out):
+        band()
+    return out
+
+
+def site_inputs(source: NetworkSource) -> npt.NDArray[np.int16]:
+    """The input channels (spec 9.3) of all sites of a canvas: int16 (INPUTS, rows, columns)."""
+    rows, columns = source.canvas.planes[1].shape
+    words = np.zeros((rows, PAIRS, columns), np.int32)
+    moving = bool(source.references)
+    warped = _warped(source, 0, rows, 0, columns) if moving else source.canvas.planes * 2
+    band_inputs(
+        *source.canvas.planes, moving, warped, source.quantisers, source.chroma_offset, 0, words
+    )
+    pairs = words.view(np.int16).reshape(rows, PAIRS, columns, 2)
+    channels: npt.NDArray[np.int16] = pairs.transpose(1, 3, 0, 2).reshape(-1, rows, columns)
+    return channels
