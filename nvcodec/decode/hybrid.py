@@ -1,7 +1,8 @@
-"""Groups of model 2: canvases, parsed and reconstructed by tasks as they are asked for.
+"""Groups of model 2: canvases and frames, parsed, reconstructed and rendered by tasks.
 
 Parsing depends on nothing but the substreams, so it runs ahead of reconstruction, which follows the
-references between canvases; of a group only the chain canvas matters to the next one.
+references between canvases; of a group only the chain canvas and the weights of the fusion network
+matter to the next one. Frames are canvases, or what the network makes of them, band by band.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ import numpy as np
 from nvcodec.coding.canvases import CanvasReader
 from nvcodec.coding.leaves import Table
 from nvcodec.decode.executor import Executor
+from nvcodec.decode.fusion import GroupNetwork, require_no_network
 from nvcodec.decode.models import Region
 from nvcodec.format import CorruptError, Group, Header, UnsupportedError
 from nvcodec.model.canvas.plane import Canvas, Step, coded_size, schedule
 from nvcodec.model.canvas.reconstruct import reconstruct
 from nvcodec.model.description import CanvasShape
+from nvcodec.model.fusion.render import NetworkSource, empty_region, region_bands, render_band
 from nvcodec.picture import Planes
 from nvcodec.tasks import TaskPool
 
@@ -33,10 +36,12 @@ _AHEAD_BYTES = 1 << 29
 class CanvasGroup:
     """The canvases of a group, as far as they have been asked for; for one thread.
 
-    `before` is the canvas that its own are predicted from, None for a key group.
+    `before` is the canvas that its own are predicted from, None for a key group. `network` is None
+    in a bitstream without.
     """
 
     group: Group
+    network: GroupNetwork | None
     before: Future[Canvas] | None
     steps: list[Step]
     substreams: CanvasReader
@@ -46,6 +51,8 @@ class CanvasGroup:
     """What was parsed and is not yet reconstructed, by frame."""
     canvases: dict[int, Future[Canvas]] = field(default_factory=dict)
     """By frame."""
+    sources: dict[int, NetworkSource] = field(default_factory=dict)
+    """What the network takes, if it is used: of each frame whose canvas is there."""
 
     @property
     def last(self) -> Future[Canvas]:
@@ -91,12 +98,19 @@ class HybridModel:
             raise CorruptError("a group that is not a key group has no group before it", rule="2.7")
         canvases = CanvasGroup(
             group,
+            self._network(group, previous),
             None if previous is None else previous.last,
             schedule(group.frame_count, group.key),
             CanvasReader(group.motion, group.content, self._coded),
         )
         self._begin(canvases, frames)
         return canvases
+
+    def _network(self, group: Group, previous: CanvasGroup | None) -> GroupNetwork | None:
+        if not self._shape.network:
+            require_no_network(group)
+            return None
+        return GroupNetwork.of(group, None if previous is None else previous.network)
 
     def settle(self, parameters: CanvasGroup) -> None:
         """Wait for the chain or key canvas of a group."""
@@ -110,13 +124,34 @@ class HybridModel:
         # The first error in coding order, whatever the order of the tasks was.
         for task in parameters.parsing:
             task.result()
-        x0, y0, x1, y1 = region or (0, 0, self._width, self._height)
+        shown = region or (0, 0, self._width, self._height)
+        if parameters.network is not None and parameters.network.used:
+            return self._through_network(parameters, parameters.network, frames, shown)
+        x0, y0, x1, y1 = shown
         half = np.s_[y0 // 2 : -(-y1 // 2), x0 // 2 : -(-x1 // 2)]
         pictures: list[Planes] = []
         for frame in frames:
             luma, blue, red = parameters.canvases[frame].result().planes
             # Copies: whoever gets them may write to them, and canvases are predicted from.
             pictures.append((luma[y0:y1, x0:x1].copy(), blue[half].copy(), red[half].copy()))
+        return pictures
+
+    def _through_network(
+        self, group: CanvasGroup, network: GroupNetwork, frames: Sequence[int], region: Region
+    ) -> list[Planes]:
+        packed = {step.frame: network.packed(step.set) for step in group.steps}
+        pictures = [empty_region(region) for _ in frames]
+
+        def render(frame: int, rows: tuple[int, int], out: Planes) -> None:
+            render_band(group.sources[frame], packed[frame], region, *rows, out)
+
+        tasks = [
+            self._tasks.submit(functools.partial(render, frame, rows, out), [group.canvases[frame]])
+            for frame, out in zip(frames, pictures, strict=True)
+            for rows in region_bands(region)
+        ]
+        for task in tasks:
+            task.result()
         return pictures
 
     def close(self) -> None:
@@ -149,12 +184,11 @@ class HybridModel:
         self, canvases: CanvasGroup, step: Step, references: list[Future[Canvas]]
     ) -> Canvas:
         leaves, units, levels = canvases.parsed.pop(step.frame)
-        return reconstruct(
-            leaves,
-            units,
-            levels,
-            step,
-            [reference.result() for reference in references],
-            self._coded,
-            self._shape.chroma_offset,
-        )
+        used = [reference.result() for reference in references]
+        offset = self._shape.chroma_offset
+        canvas = reconstruct(leaves, units, levels, step, used, self._coded, offset)
+        if canvases.network is not None and canvases.network.used:
+            canvases.sources[step.frame] = NetworkSource.of(
+                canvas, leaves, [reference.planes for reference in used], offset
+            )
+        return canvas

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
 
 import numpy as np
 import numpy.typing as npt
 
-from nvcodec.coding.leaves import Table
+from nvcodec.coding.leaves import INTRA, Table
 from nvcodec.model.canvas.inter import packed_motion
 from nvcodec.model.canvas.plane import ROOT, Canvas
 from nvcodec.model.fusion.inputs import PAIRS, cell_quantisers, warps
@@ -27,26 +26,31 @@ Region = tuple[int, int, int, int]
 class NetworkSource:
     """What the network knows of a frame.
 
-    `leaves` are those of the canvas, `references` the planes of the canvases that it was predicted
-    from, two of an interior canvas, one of a chain canvas, none of a key canvas.
+    `leaves` are those of the canvas, `motion` and `quantisers` those of its cells (`packed_motion`,
+    u8), `references` the planes of the canvases that it was predicted from: two of an interior
+    canvas, one of a chain canvas, none of a key canvas.
     """
 
     canvas: Canvas
     leaves: Table
+    motion: npt.NDArray[np.int64]
+    quantisers: npt.NDArray[np.uint8]
     references: Sequence[Planes]
     chroma_offset: int
 
-    @cached_property
-    def quantisers(self) -> npt.NDArray[np.uint8]:
-        """Quantiser indices of all cells."""
-        made: npt.NDArray[np.uint8] = cell_quantisers(self.leaves, *self.canvas.direction.shape)
-        return made
-
-    @cached_property
-    def packed(self) -> npt.NDArray[np.int64]:
-        """Motion of all cells."""
-        made: npt.NDArray[np.int64] = packed_motion(self.canvas.direction, self.canvas.vectors)
-        return made
+    @classmethod
+    def of(
+        cls, canvas: Canvas, leaves: Table, references: Sequence[Planes], chroma_offset: int
+    ) -> NetworkSource:
+        """The source of a canvas with this table of leaves."""
+        return cls(
+            canvas,
+            leaves[:, : INTRA + 1].copy(),
+            packed_motion(canvas.direction, canvas.vectors),
+            cell_quantisers(leaves, *canvas.direction.shape),
+            references,
+            chroma_offset,
+        )
 
 
 def empty_region(region: Region) -> Planes:
@@ -72,7 +76,7 @@ def _warped(
         warps(
             number > 0,
             source.leaves,
-            source.packed,
+            source.motion,
             plane,
             source.references[0][number],
             source.references[-1][number],
@@ -85,10 +89,13 @@ def _warped(
     return tuple(planes[0] + planes[1])
 
 
-def _render_band(
+def render_band(
     source: NetworkSource, network: PackedNetwork, region: Region, y0: int, y1: int, out: Planes
 ) -> None:
-    """Render rows y0..y1-1 of sites of a region."""
+    """Render rows y0..y1-1 of sites of a region, whose planes are `out`.
+
+    Rows do not depend on each other: several threads may render parts of a region.
+    """
     halo = network.halo
     rows, columns = source.canvas.planes[1].shape
     x0, x1 = region[0] // 2, -(-region[2] // 2)
@@ -119,22 +126,17 @@ def _render_band(
     )
 
 
-def bands(
-    source: NetworkSource, network: PackedNetwork, region: Region, out: Planes
-) -> list[Callable[[], None]]:
-    """What renders a region into planes, in parts that do not depend on each other."""
+def region_bands(region: Region) -> list[tuple[int, int]]:
+    """The rows of sites of a region in parts, first and end, that are best rendered together."""
     y0, y1 = region[1] // 2, -(-region[3] // 2)
-    return [
-        partial(_render_band, source, network, region, y, min(y1, y + _BAND), out)
-        for y in range(y0, y1, _BAND)
-    ]
+    return [(y, min(y1, y + _BAND)) for y in range(y0, y1, _BAND)]
 
 
 def render(source: NetworkSource, network: PackedNetwork, region: Region) -> Planes:
     """A region of a frame: u8 planes Y (y1-y0, x1-x0), Cb and Cr (half, rounded up)."""
     out = empty_region(region)
-    for band in bands(source, network, region, out):
-        band()
+    for y0, y1 in region_bands(region):
+        render_band(source, network, region, y0, y1, out)
     return out
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from nvcodec.coding.leaves import Table
 from nvcodec.model.canvas.plane import Step, empty_planes
 from nvcodec.model.canvas.reconstruct import reconstruct
 from nvcodec.model.fusion.render import NetworkSource
@@ -50,8 +51,9 @@ def random_source(
     canvas_set: int,
     noise: int = 20,
     chroma_offset: int = 0,
-) -> NetworkSource:
-    """A canvas of a Set, of a coded size, predicted from noise of an amplitude."""
+    q: int | None = None,
+) -> tuple[NetworkSource, Table]:
+    """A canvas of a Set, of a coded size, predicted from noise of an amplitude; and its leaves."""
     step = STEPS[canvas_set]
     references: list[Planes] = []
     for _ in step.references:
@@ -61,7 +63,7 @@ def random_source(
             plane[:] = rng.integers(low, low + noise + 1, plane.shape)
         references.append(planes)
     split = {64: 0.7, 32: 0.5, 16: 0.5}
-    tables = random_tables(rng, height, width, canvas_set, split)
+    tables = random_tables(rng, height, width, canvas_set, split, q=q)
     canvases = [
         reconstruct(*random_tables(rng, height, width, 0, split), STEPS[0], [], (width, height), 0)
         for _ in step.references
@@ -70,4 +72,4 @@ def random_source(
         for plane, values in zip(canvas.planes, planes, strict=True):
             plane[:] = values
     canvas = reconstruct(*tables, step, canvases, (width, height), chroma_offset)
-    return NetworkSource(canvas, tables[0], references, chroma_offset)
+    return NetworkSource.of(canvas, tables[0], references, chroma_offset), tables[0]
