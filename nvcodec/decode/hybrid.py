@@ -18,13 +18,12 @@ from nvcodec.coding.canvases import CanvasReader
 from nvcodec.coding.leaves import Table
 from nvcodec.decode.executor import Executor
 from nvcodec.decode.fusion import GroupNetwork, require_no_network
-from nvcodec.decode.models import Region
-from nvcodec.format import CorruptError, Group, Header, UnsupportedError
+from nvcodec.format import CorruptError, Group, Header
 from nvcodec.model.canvas.plane import Canvas, Step, coded_size, schedule
 from nvcodec.model.canvas.reconstruct import reconstruct
 from nvcodec.model.description import CanvasShape
 from nvcodec.model.fusion.render import NetworkSource, empty_region, region_bands, render_band
-from nvcodec.picture import Planes
+from nvcodec.picture import Planes, Region
 from nvcodec.tasks import TaskPool
 
 _MOST_AHEAD = 2
@@ -74,14 +73,13 @@ class CanvasGroup:
 
 
 class HybridModel:
-    """Rebuilds canvases of one bitstream on the CPU. Raises UnsupportedError for other devices."""
+    """Rebuilds canvases of one bitstream on the CPU, and renders them there or on a device.
+
+    Raises UnsupportedError for a device that errs.
+    """
 
     def __init__(self, shape: CanvasShape, header: Header, executor: Executor) -> None:
-        if executor.device != "cpu":
-            raise UnsupportedError(
-                f"device {executor.device}: this version decodes the hybrid model on the CPU only;"
-                " use cpu"
-            )
+        self._device = executor.fusion_device(bool(shape.network))
         self._shape = shape
         self._width, self._height = header.width, header.height
         self._coded = coded_size(header.width, header.height)
@@ -125,8 +123,14 @@ class HybridModel:
         for task in parameters.parsing:
             task.result()
         shown = region or (0, 0, self._width, self._height)
-        if parameters.network is not None and parameters.network.used:
-            return self._through_network(parameters, parameters.network, frames, shown)
+        network = parameters.network
+        if network is not None and network.used:
+            if self._device is None:
+                return self._through_network(parameters, network, frames, shown)
+            for frame in frames:
+                parameters.canvases[frame].result()
+            sources = [parameters.sources[frame] for frame in frames]
+            return self._device.fuse(sources, network.weights, shown)
         x0, y0, x1, y1 = shown
         half = np.s_[y0 // 2 : -(-y1 // 2), x0 // 2 : -(-x1 // 2)]
         pictures: list[Planes] = []
@@ -134,7 +138,7 @@ class HybridModel:
             luma, blue, red = parameters.canvases[frame].result().planes
             # Copies: whoever gets them may write to them, and canvases are predicted from.
             pictures.append((luma[y0:y1, x0:x1].copy(), blue[half].copy(), red[half].copy()))
-        return pictures
+        return pictures if self._device is None else self._device.show(pictures)
 
     def _through_network(
         self, group: CanvasGroup, network: GroupNetwork, frames: Sequence[int], region: Region

@@ -13,13 +13,10 @@ from nvcodec.model.canvas.inter import packed_motion
 from nvcodec.model.canvas.plane import ROOT, Canvas
 from nvcodec.model.fusion.inputs import PAIRS, cell_quantisers, warps
 from nvcodec.model.fusion.layers import PackedNetwork, band_inputs, fuse_band
-from nvcodec.picture import Planes
+from nvcodec.picture import Planes, Region
 
 _BAND = 32
 """Rows of sites of a band: its neighbours' rows that it evaluates too are few beside these."""
-
-Region = tuple[int, int, int, int]
-"""(x0, y0, x1, y1) in luma samples, x0 and y0 even."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +61,7 @@ def empty_region(region: Region) -> Planes:
     )
 
 
-def _warped(
+def warped_planes(
     source: NetworkSource, y0: int, y1: int, x0: int, x1: int
 ) -> tuple[npt.NDArray[np.uint8], ...]:
     """Planes of the sites of a rectangle, predicted by reference 0, then by reference 1."""
@@ -104,7 +101,7 @@ def render_band(
     warped: tuple[npt.NDArray[np.uint8], ...] = source.canvas.planes * 2
     if moving:
         right = -(-(x1 + halo) // (ROOT // 2)) * (ROOT // 2)
-        warped = _warped(source, warp_y, min(rows, y1 + halo), warp_x, min(columns, right))
+        warped = warped_planes(source, warp_y, min(rows, y1 + halo), warp_x, min(columns, right))
     fuse_band(
         *source.canvas.planes,
         moving,
@@ -145,7 +142,7 @@ def site_inputs(source: NetworkSource) -> npt.NDArray[np.int16]:
     rows, columns = source.canvas.planes[1].shape
     words = np.zeros((rows, PAIRS, columns), np.int32)
     moving = bool(source.references)
-    warped = _warped(source, 0, rows, 0, columns) if moving else source.canvas.planes * 2
+    warped = warped_planes(source, 0, rows, 0, columns) if moving else source.canvas.planes * 2
     band_inputs(
         *source.canvas.planes, moving, warped, source.quantisers, source.chroma_offset, 0, words
     )
