@@ -146,6 +146,14 @@ def decode_network(data: bytes, networks: int) -> tuple[NetworkMode, Differences
     return NetworkMode(int(mode[0])), differences
 
 
+def network_mode(data: bytes) -> NetworkMode:
+    """The mode of a network substream; nothing else of it is read. Raises CorruptError."""
+    mode = np.zeros(1, np.int64)
+    decoder = RangeDecoder(data, default_network_contexts())
+    decoder.run(_decode, mode, np.zeros((0, ROWS, COLUMNS), np.int32))
+    return NetworkMode(int(mode[0]))
+
+
 def trace_network(mode: NetworkMode, differences: Differences) -> npt.NDArray[np.int32]:
     """The bits with contexts that a substream takes, in order: 2 * context + bit."""
     _check(differences)

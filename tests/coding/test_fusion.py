@@ -14,6 +14,7 @@ from nvcodec.coding.fusion import (
     decode_network,
     default_network_contexts,
     encode_network,
+    network_mode,
     trace_network,
 )
 from nvcodec.coding.weights import MAX_DIFFERENCE
@@ -49,6 +50,11 @@ def test_modes_without_differences(mode, most):
     decoded, differences = decode_network(data, 2)
     assert decoded is mode
     assert not differences.any()
+
+
+@pytest.mark.parametrize("mode", NetworkMode)
+def test_mode_alone(mode):
+    assert network_mode(encode_network(mode, some(0, 2, 3, 1))) is mode
 
 
 def test_what_cannot_be_coded():
