@@ -13,7 +13,13 @@ from nvcodec.model.canvas.inter import BLOCK, predict_block, scratch
 from nvcodec.model.canvas.plane import Integer, allocating, kernel
 from nvcodec.model.canvas.reconstruct import plane_index
 from nvcodec.model.canvas.vectors import sample_row
-from nvcodec.model.fusion.weights import MAX_INPUT
+from nvcodec.model.fusion.rows import (
+    chroma_difference,
+    chroma_high_pass,
+    column_sums,
+    luma_difference,
+    luma_high_pass,
+)
 
 PAIRS = 9
 """Words of a site: pairs of its input channels."""
@@ -23,10 +29,6 @@ STEP = np.array([_S6[q % 6] << (q // 6) for q in range(64)], np.int32)
 """Quantiser steps in 1/64 (spec 8.6)."""
 
 RECIPROCAL = (((1 << 22) + STEP // 2) // STEP).astype(np.int32)
-
-_MOST = np.int32(MAX_INPUT)
-_HIGH_PASS_SHIFT = np.int32(15)
-_DIFFERENCE_SHIFT = np.int32(10)
 
 
 @allocating
@@ -150,6 +152,10 @@ def factors_row(
         chroma[j] = of_chroma
 
 
+WIDTH = 16
+"""Samples or sites that are worked on at once."""
+
+
 @kernel
 def _column_sums(
     plane: np.ndarray, y: Integer, column: Integer, width: Integer, out: np.ndarray
@@ -159,41 +165,35 @@ def _column_sums(
     int16 out has `width` + 4 of them.
     """
     height, across = plane.shape
-    line0, line1 = plane[max(0, y - 2)], plane[max(0, y - 1)]
-    line2, line3, line4 = plane[y], plane[min(height - 1, y + 1)], plane[min(height - 1, y + 2)]
+    line0, line1 = max(0, y - 2) * across, max(0, y - 1) * across
+    line2, line3 = y * across, min(height - 1, y + 1) * across
+    line4 = min(height - 1, y + 2) * across
     begin, end = max(0, column - 2), min(across, column + width + 2)
     shift = begin - (column - 2)
-    for j in range(end - begin):
-        out[shift + j] = (
-            np.int16(line0[begin + j])
-            + np.int16(line1[begin + j])
-            + np.int16(line2[begin + j])
-            + np.int16(line3[begin + j])
-            + np.int16(line4[begin + j])
-        )
-    for j in range(shift):
-        out[j] = out[shift]
+    j: Integer = begin
+    while j < end:
+        to = j + shift - begin
+        if j + WIDTH <= end:
+            column_sums(
+                WIDTH, plane, line0 + j, plane, line1 + j, plane, line2 + j, plane, line3 + j,
+                plane, line4 + j, out, to,
+            )  # fmt: skip
+            j += WIDTH
+        else:
+            column_sums(
+                1, plane, line0 + j, plane, line1 + j, plane, line2 + j, plane, line3 + j,
+                plane, line4 + j, out, to,
+            )  # fmt: skip
+            j += 1
+    for k in range(shift):
+        out[k] = out[shift]
     last = shift + end - begin
-    for j in range(last, width + 4):
-        out[j] = out[last - 1]
+    for k in range(last, width + 4):
+        out[k] = out[last - 1]
 
 
 @kernel
-def _input(value: Integer, factor: Integer, shift: Integer) -> Integer:
-    """Clip(-4095, 4095, RShift(value * factor, shift)) in 32 bits."""
-    rounded = (np.int32(value * factor) + (np.int32(1) << (shift - np.int32(1)))) >> shift
-    return min(_MOST, max(-_MOST, np.int32(rounded)))
-
-
-@kernel
-def _high_pass(sums: np.ndarray, j: Integer, sample: Integer) -> Integer:
-    box = np.int32(sums[j]) + np.int32(sums[j + 1]) + np.int32(sums[j + 2])
-    box = np.int32(box + np.int32(sums[j + 3])) + np.int32(sums[j + 4])
-    return np.int32(np.int32(25) * np.int32(sample)) - np.int32(box)
-
-
-@kernel
-def luma_high_pass(
+def luma_high_pass_row(
     plane: np.ndarray,
     y: Integer,
     column: Integer,
@@ -205,14 +205,19 @@ def luma_high_pass(
 ) -> None:
     """High-pass inputs of `width` luma samples from (column, y) on, int16 out[to..]."""
     _column_sums(plane, y, column, width, sums)
-    line = plane[y, column : column + width]
-    for j in range(width):
-        value = _high_pass(sums, j, line[j])
-        out[to + j] = np.int16(_input(value, factors[j], _HIGH_PASS_SHIFT))
+    at = y * plane.shape[1] + column
+    j: Integer = np.int64(0)
+    while j < width:
+        if j + WIDTH <= width:
+            luma_high_pass(WIDTH, plane, at + j, sums, j, factors, j, out, to + j)
+            j += WIDTH
+        else:
+            luma_high_pass(1, plane, at + j, sums, j, factors, j, out, to + j)
+            j += 1
 
 
 @kernel
-def chroma_high_pass(
+def chroma_high_pass_row(
     blue: np.ndarray,
     red: np.ndarray,
     y: Integer,
@@ -227,43 +232,69 @@ def chroma_high_pass(
     """High-pass inputs of `width` sites from (column, y) on, words out[to..] of Cb and Cr."""
     _column_sums(blue, y, column, width, blue_sums)
     _column_sums(red, y, column, width, red_sums)
-    b, r = blue[y, column : column + width], red[y, column : column + width]
-    for j in range(width):
-        low = _input(_high_pass(blue_sums, j, b[j]), factors[j], _HIGH_PASS_SHIFT)
-        high = _input(_high_pass(red_sums, j, r[j]), factors[j], _HIGH_PASS_SHIFT)
-        out[to + j] = np.int32(low & np.int32(0xFFFF)) | np.int32(high << np.int32(16))
+    at = y * blue.shape[1] + column
+    j: Integer = np.int64(0)
+    while j < width:
+        if j + WIDTH <= width:
+            chroma_high_pass(
+                WIDTH, blue, at + j, blue_sums, j, red, at + j, red_sums, j, factors, j, out,
+                to + j,
+            )  # fmt: skip
+            j += WIDTH
+        else:
+            chroma_high_pass(
+                1, blue, at + j, blue_sums, j, red, at + j, red_sums, j, factors, j, out, to + j
+            )
+            j += 1
 
 
 @kernel
-def luma_differences(
-    line: np.ndarray,
+def luma_difference_row(
+    plane: np.ndarray,
+    at: Integer,
     warp: np.ndarray,
+    warp_at: Integer,
     factors: np.ndarray,
     width: Integer,
     out: np.ndarray,
     to: Integer,
 ) -> None:
-    """Difference inputs of `width` luma samples of a row, int16 out[to..]."""
-    for j in range(width):
-        value = np.int32(warp[j]) - np.int32(line[j])
-        out[to + j] = np.int16(_input(value, factors[j], _DIFFERENCE_SHIFT))
+    """Difference inputs of `width` luma samples from places of two planes on, int16 out[to..]."""
+    j: Integer = np.int64(0)
+    while j < width:
+        if j + WIDTH <= width:
+            luma_difference(WIDTH, plane, at + j, warp, warp_at + j, factors, j, out, to + j)
+            j += WIDTH
+        else:
+            luma_difference(1, plane, at + j, warp, warp_at + j, factors, j, out, to + j)
+            j += 1
 
 
 @kernel
-def chroma_differences(
+def chroma_difference_row(
     blue: np.ndarray,
     red: np.ndarray,
+    at: Integer,
     blue_warp: np.ndarray,
     red_warp: np.ndarray,
+    warp_at: Integer,
     factors: np.ndarray,
     width: Integer,
     out: np.ndarray,
     to: Integer,
 ) -> None:
-    """Difference inputs of `width` sites of a row, words out[to..] of Cb and Cr."""
-    for j in range(width):
-        value = np.int32(blue_warp[j]) - np.int32(blue[j])
-        low = _input(value, factors[j], _DIFFERENCE_SHIFT)
-        value = np.int32(red_warp[j]) - np.int32(red[j])
-        high = _input(value, factors[j], _DIFFERENCE_SHIFT)
-        out[to + j] = np.int32(low & np.int32(0xFFFF)) | np.int32(high << np.int32(16))
+    """Difference inputs of `width` sites from places of planes on, words out[to..] of Cb and Cr."""
+    j: Integer = np.int64(0)
+    while j < width:
+        if j + WIDTH <= width:
+            chroma_difference(
+                WIDTH, blue, at + j, red, at + j, blue_warp, warp_at + j, red_warp, warp_at + j,
+                factors, j, out, to + j,
+            )  # fmt: skip
+            j += WIDTH
+        else:
+            chroma_difference(
+                1, blue, at + j, red, at + j, blue_warp, warp_at + j, red_warp, warp_at + j,
+                factors, j, out, to + j,
+            )  # fmt: skip
+            j += 1

@@ -17,13 +17,15 @@ from nvcodec.model.fusion.inputs import (
     PAIRS,
     RECIPROCAL,
     STEP,
-    chroma_differences,
-    chroma_high_pass,
+    WIDTH,
+    chroma_difference_row,
+    chroma_high_pass_row,
     factors_row,
-    luma_differences,
-    luma_high_pass,
+    luma_difference_row,
+    luma_high_pass_row,
 )
 from nvcodec.model.fusion.products import COLUMNS, layer_block
+from nvcodec.model.fusion.rows import correct_chroma, correct_luma
 from nvcodec.model.fusion.weights import (
     CONSTANT,
     MAX_INPUT,
@@ -36,8 +38,6 @@ MAX_CORRECTION = 16383
 """The greatest magnitude of the output layer's results, in 1/1024 of the quantiser's step."""
 
 _HALF_PLANES = PLANES // 2
-_CORRECTION_SHIFT = np.int32(16)
-_ROUNDING = np.int32(1 << 15)
 
 _MARGIN = 8
 """Words before the first site of a row, and as many after the last one: zeros."""
@@ -189,35 +189,55 @@ def _apply(
 
 
 @kernel
-def _correct(
-    line: np.ndarray, words: np.ndarray, at: Integer, steps: np.ndarray, out: np.ndarray
+def _correct_luma_row(
+    plane: np.ndarray,
+    at: Integer,
+    words: np.ndarray,
+    words_at: Integer,
+    steps: np.ndarray,
+    width: Integer,
+    out: np.ndarray,
+    to: Integer,
 ) -> None:
-    """Samples of a row of luma: those of `line` plus what is in the int16 words[at..]."""
-    for j in range(len(out)):
-        change = np.int32(np.int32(words[at + j]) * steps[j] + _ROUNDING) >> _CORRECTION_SHIFT
-        out[j] = np.uint8(min(np.int32(255), max(np.int32(0), np.int32(line[j]) + change)))
+    """Samples of a frame, from those of a canvas and int16 corrections from places on."""
+    j: Integer = np.int64(0)
+    while j < width:
+        if j + WIDTH <= width:
+            correct_luma(WIDTH, plane, at + j, words, words_at + j, steps, j, out, to + j)
+            j += WIDTH
+        else:
+            correct_luma(1, plane, at + j, words, words_at + j, steps, j, out, to + j)
+            j += 1
 
 
 @kernel
-def _correct_chroma(
+def _correct_chroma_row(
     blue: np.ndarray,
     red: np.ndarray,
-    words: np.ndarray,
     at: Integer,
+    words: np.ndarray,
+    words_at: Integer,
     steps: np.ndarray,
+    width: Integer,
     out_blue: np.ndarray,
     out_red: np.ndarray,
+    to: Integer,
 ) -> None:
-    """The same for Cb and Cr, whose corrections share the words words[at..]."""
-    for j in range(len(out_blue)):
-        word = words[at + j]
-        low = np.int32(word << np.int32(16)) >> np.int32(16)
-        change = np.int32(low * steps[j] + _ROUNDING) >> _CORRECTION_SHIFT
-        value = np.int32(blue[j]) + change
-        out_blue[j] = np.uint8(min(np.int32(255), max(np.int32(0), value)))
-        change = np.int32((word >> np.int32(16)) * steps[j] + _ROUNDING) >> _CORRECTION_SHIFT
-        value = np.int32(red[j]) + change
-        out_red[j] = np.uint8(min(np.int32(255), max(np.int32(0), value)))
+    """The same for Cb and Cr, whose corrections share words."""
+    j: Integer = np.int64(0)
+    while j < width:
+        if j + WIDTH <= width:
+            correct_chroma(
+                WIDTH, blue, at + j, red, at + j, words, words_at + j, steps, j, out_blue, to + j,
+                out_red, to + j,
+            )  # fmt: skip
+            j += WIDTH
+        else:
+            correct_chroma(
+                1, blue, at + j, red, at + j, words, words_at + j, steps, j, out_blue, to + j,
+                out_red, to + j,
+            )  # fmt: skip
+            j += 1
 
 
 @kernel
@@ -244,28 +264,26 @@ def _inputs_row(
     double = 2 * column
     for dy in range(2):
         to = 2 * (at + dy * stride)
-        luma_high_pass(luma, 2 * y + dy, double, of_luma, 2 * sites, sums[0], halves, to)
-    chroma_high_pass(
+        luma_high_pass_row(luma, 2 * y + dy, double, of_luma, 2 * sites, sums[0], halves, to)
+    chroma_high_pass_row(
         blue, red, y, column, of_chroma, sites, sums[0], sums[1], values, at + 2 * stride
     )
     if not moving:
         return
+    start = column - warp_column
     for r in range(2):
-        first, start = at + (3 + 3 * r) * stride, column - warp_column
+        first = at + (3 + 3 * r) * stride
+        warp, width = warped[3 * r], warped[3 * r].shape[1]
         for dy in range(2):
-            line = luma[2 * y + dy, double : double + 2 * sites]
-            other = warped[3 * r][2 * (y - warp_y) + dy, 2 * start : 2 * (start + sites)]
-            luma_differences(line, other, of_luma, 2 * sites, halves, 2 * (first + dy * stride))
-        chroma_differences(
-            blue[y, column : column + sites],
-            red[y, column : column + sites],
-            warped[3 * r + 1][y - warp_y, start : start + sites],
-            warped[3 * r + 2][y - warp_y, start : start + sites],
-            of_chroma,
-            sites,
-            values,
-            first + 2 * stride,
-        )
+            luma_difference_row(
+                luma, (2 * y + dy) * luma.shape[1] + double, warp,
+                (2 * (y - warp_y) + dy) * width + 2 * start, of_luma, 2 * sites, halves,
+                2 * (first + dy * stride),
+            )  # fmt: skip
+        chroma_difference_row(
+            blue, red, y * blue.shape[1] + column, warped[3 * r + 1], warped[3 * r + 2],
+            (y - warp_y) * (width >> 1) + start, of_chroma, sites, values, first + 2 * stride,
+        )  # fmt: skip
 
 
 @allocating
@@ -388,16 +406,17 @@ def fuse_band(
             known_steps = y >> 2
             factors_row(quantisers, y, x0, chroma_offset, STEP, steps, chroma_steps)
         to += x0 - first
+        width = out_luma.shape[1]
         for dy in range(2):
             target = 2 * (y - out_y) + dy
             if target < out_luma.shape[0]:
-                _correct(
-                    luma[2 * y + dy, 2 * x0 :], halves, 2 * (to + dy * stride), steps,
-                    out_luma[target],
+                _correct_luma_row(
+                    luma, (2 * y + dy) * luma.shape[1] + 2 * x0, halves, 2 * (to + dy * stride),
+                    steps, width, out_luma, target * width,
                 )  # fmt: skip
-        _correct_chroma(
-            blue[y, x0:], red[y, x0:], values, to + 2 * stride, chroma_steps,
-            out_blue[y - out_y], out_red[y - out_y],
+        _correct_chroma_row(
+            blue, red, y * columns + x0, values, to + 2 * stride, chroma_steps, x1 - x0,
+            out_blue, out_red, (y - out_y) * (x1 - x0),
         )  # fmt: skip
 
 
