@@ -61,13 +61,19 @@ def _store(values: np.ndarray, rows: Integer, width: Integer, out: np.ndarray, t
 
 @kernel
 def _copy(
-    source: np.ndarray, at: Integer, out: np.ndarray, to: Integer, rows: Integer, width: Integer
+    source: np.ndarray,
+    y: Integer,
+    x: Integer,
+    out: np.ndarray,
+    to_y: Integer,
+    to_x: Integer,
+    rows: Integer,
+    width: Integer,
 ) -> None:
-    """Copy rows x width elements between places of two planes."""
+    """Copy rows x width samples between places of two planes."""
     for i in range(rows):
-        begin, end = at + i * source.shape[1], to + i * out.shape[1]
         for j in range(width):
-            out.reshape(-1)[end + j] = source.reshape(-1)[begin + j]
+            out[to_y + i, to_x + j] = source[y + i, x + j]
 
 
 @allocating
@@ -80,6 +86,7 @@ def warps(
     reference1: np.ndarray,
     row0: Integer,
     column0: Integer,
+    two: bool,
     out0: np.ndarray,
     out1: np.ndarray,
 ) -> None:
@@ -87,7 +94,8 @@ def warps(
 
     The part begins at (row0, column0), begins and ends between root blocks across, and has the
     shape of out0 and out1. An intra leaf is predicted by itself; where only one reference is used,
-    both predictions are its. `packed` is the motion of all cells (`packed_motion`).
+    both predictions are its. Unless there are `two` references, nothing is in out1. `packed` is the
+    motion of all cells (`packed_motion`).
     """
     first, samples = scratch()
     values = np.empty((BLOCK, BLOCK), np.int32)
@@ -99,10 +107,12 @@ def warps(
         y, end = max(top, row0), min(top + size, row0 + height)
         if y >= end or x < column0 or x >= column0 + width:
             continue
-        rows, to = end - y, (y - row0) * width + x - column0
+        rows, down, right = end - y, y - row0, x - column0
+        to = down * width + right
         if leaves[number, INTRA]:
-            _copy(plane, y * plane.shape[1] + x, out0, to, rows, size)
-            _copy(out0, to, out1, to, rows, size)
+            _copy(plane, y, x, out0, down, right, rows, size)
+            if two:
+                _copy(plane, y, x, out1, down, right, rows, size)
             continue
         motion = packed[leaves[number, Y] >> 3, leaves[number, X] >> 3]
         if motion & 1:
@@ -117,10 +127,10 @@ def warps(
                 chroma, reference0, reference1, y, x, rows, size, only, first, samples, values
             )
             _store(values, rows, size, out1, to)
-        if not motion & 2:
-            _copy(out0, to, out1, to, rows, size)
-        elif not motion & 1:
-            _copy(out1, to, out0, to, rows, size)
+        if motion & 3 == 1 and two:
+            _copy(out0, down, right, out1, down, right, rows, size)
+        elif motion & 3 == 2:
+            _copy(out1, down, right, out0, down, right, rows, size)
 
 
 @kernel

@@ -66,10 +66,11 @@ def warped_planes(
 ) -> tuple[npt.NDArray[np.uint8], ...]:
     """Planes of the sites of a rectangle, predicted by reference 0, then by reference 1."""
     planes: list[list[npt.NDArray[np.uint8]]] = [[], []]
+    two = len(source.references) == 2
     for number, plane in enumerate(source.canvas.planes):
         sub = 1 if number else 2
         shape = sub * (y1 - y0), sub * (x1 - x0)
-        made = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
+        made = [np.empty(shape, np.uint8) for _ in source.references]
         warps(
             number > 0,
             source.leaves,
@@ -79,10 +80,12 @@ def warped_planes(
             source.references[-1][number],
             sub * y0,
             sub * x0,
-            *made,
+            two,
+            made[0],
+            made[-1],
         )
-        for planes_of, plane_of in zip(planes, made, strict=True):
-            planes_of.append(plane_of)
+        planes[0].append(made[0])
+        planes[1].append(made[-1])
     return tuple(planes[0] + planes[1])
 
 
