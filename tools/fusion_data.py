@@ -134,6 +134,7 @@ def collect(clip: Clip, crf: float, share: float, preset: str) -> Patches:
         model="hybrid",
         crf=crf,
         preset=preset,
+        network="off",
         skip=clip.skip,
         frames=clip.frames,
         key_interval=ONE_KEY,

@@ -28,7 +28,12 @@ def test_encodes_to_a_file_that_decodes(source, tmp_path):
     assert re.search(r" bpp, .*% key, .*% chain, .*% interior, .*% motion\), PSNR", result.stderr)
     assert call("nvdec", "--verify", out, "null").exit_code == 0
     report = json.loads(call("nvinfo", "--json", out).stdout)
-    assert report["metadata"]["settings"] == {"model": "hybrid", "crf": 30.0, "preset": "fast"}
+    assert report["metadata"]["settings"] == {
+        "model": "hybrid",
+        "crf": 30.0,
+        "preset": "fast",
+        "network": "trained",
+    }
     assert [group["frames"] for group in report["groups"]] == [1, 5]
 
 
