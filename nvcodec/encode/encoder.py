@@ -141,8 +141,8 @@ def encode(
             for the one of arXiv 2212.14593. Of the hybrid model "trained" (and "auto") where
             groups train a part of the fusion network, "fixed" where they use its default weights
             or none, "off" for a bitstream without.
-        group_size: frames of a group, 1..32; None for the network's own, and 16 in the hybrid
-            model, whose key groups have one frame.
+        group_size: frames of a group, 1..32; None for the network's own, and up to 16 by content
+            in the hybrid model, whose key groups have one frame.
         key_interval: seconds from key group to key group at most (plus the rest of a group).
         skip: frames of the source to leave out at its start.
         frames: frames to encode, None for all.
@@ -223,6 +223,7 @@ def encode(
                 effort=EFFORTS[preset],
                 group_frames=group_size or HYBRID_GROUP,
                 network=network,
+                by_content=group_size is None,
                 metrics=meter.metrics,
                 threads=threads or os.cpu_count() or 1,
                 report=observer.coding,

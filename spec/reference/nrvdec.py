@@ -528,16 +528,6 @@ def clip_vector(y: int, x: int) -> Vector:
     return max(-8192, min(8191, y)), max(-8192, min(8191, x))
 
 
-def scaled(v: Vector, num: int, den: int) -> Vector:
-    """Scaled of 8.2."""
-    return clip_vector(*((2 * c * num + den) // (2 * den) for c in v))
-
-
-def opposite(v: Vector) -> Vector:
-    """-v, not clipped."""
-    return -v[0], -v[1]
-
-
 class Motion(NamedTuple):
     """What 8.2 gives each cell: a direction and two vectors of y and x."""
 
@@ -846,6 +836,47 @@ class ContentStream(Substream):
         return 14 + (1 << g) + self.bypass(g)
 
 
+def motion_of(canvas: Canvas, leaf: Leaf) -> Motion:
+    """The motion of a leaf that is not intra, 8.2."""
+    x, y, n = leaf.x, leaf.y, leaf.n
+
+    def available(x: int, y: int) -> Motion | None:
+        other = canvas.leaf(x, y)
+        usable = other and other.number < leaf.number and not other.intra
+        return other.motion if other and usable else None
+
+    if leaf.merge:
+        candidates = (
+            available(x - 1, y + n - 1), available(x + n - 1, y - 1),
+            available(x + n, y - 1), available(x - 1, y + n), available(x - 1, y - 1),
+        )  # fmt: skip
+        entries: list[Motion] = []
+        for entry in candidates:
+            if entry and all(entry.used() != before.used() for before in entries):
+                entries.append(entry)
+        rest = Motion(1 if canvas.kind == 1 else 3, STILL.vectors)
+        return (entries + 5 * [rest])[leaf.index]
+    c = available(x + n, y - 1) or available(x - 1, y - 1)
+    near = available(x - 1, y), available(x, y - 1), c
+    found = [motion for motion in near if motion]
+    direction, differences = leaf.coded_motion
+    vectors = [(0, 0), (0, 0)]
+    for r in (0, 1):
+        if not direction >> r & 1:
+            continue
+        if len(found) == 1:
+            py, px = found[0].vectors[r]
+        else:
+            # with none this is zero, as it should be
+            three = [motion.vectors[r] if motion else (0, 0) for motion in near]
+            py, px = (sorted(v[axis] for v in three)[1] for axis in (0, 1))
+        vectors[r] = clip_vector(py + differences[r][0], px + differences[r][1])
+    if direction < 3:
+        vy, vx = vectors[direction - 1]
+        vectors[2 - direction] = clip_vector(-vy, -vx)
+    return Motion(direction, (vectors[0], vectors[1]))
+
+
 def displaced(plane: Ints, vectors: Ints, size: int) -> Ints:
     """S(r) of 8.3 of a whole plane; `vectors` has y, x of each cell of `size` samples."""
     taps, bits, before = (LUMA_TAPS, 2, 3) if size == 8 else (CHROMA_TAPS, 3, 1)
@@ -876,27 +907,11 @@ def inter_prediction(canvas: Canvas, index: int) -> Ints:
     """The predicted samples of a plane, 8.3; those of intra cells mean nothing."""
     size = 4 if index else 8
     planes = [reference.planes[index] for reference in canvas.references]
-    directions = np.pad(canvas.cells(lambda leaf: leaf.motion.direction), 1)  # 0 outside
     vectors = canvas.cells(lambda leaf: leaf.motion.vectors)  # of row, column, r, axis
-    vectors = np.pad(vectors, ((1, 1), (1, 1), (0, 0), (0, 0)))
-
-    def pred(dy: int, dx: int) -> tuple[Ints, NDArray[np.bool_]]:
-        """PRED of all cells with the motion of the cells (dy, dx) away, and where it counts."""
-        at = slice(1 + dy, 1 + dy + canvas.rows), slice(1 + dx, 1 + dx + canvas.columns)
-        s = [displaced(plane, vectors[at][:, :, r], size) for r, plane in enumerate(planes)]
-        direction = enlarge(directions[at], size)
-        both = np.where(direction == 3, s[0] + s[-1], 2 * np.where(direction == 1, s[0], s[-1]))
-        return both, direction > 0
-
-    weight = np.array((7, 5, 3, 1, 0, 0, 0, 0) if size == 8 else (6, 2, 0, 0))
-    own, _ = pred(0, 0)
-    total = 32 * own + 2048
-    for step, ramp in ((-1, weight), (1, weight[::-1])):
-        other, counts = pred(step, 0)
-        total += np.tile(ramp, canvas.rows)[:, None] * counts * (other - own)
-        other, counts = pred(0, step)
-        total += np.tile(ramp, canvas.columns) * counts * (other - own)
-    predicted: Ints = np.clip(total >> 12, 0, 255)
+    s = [displaced(plane, vectors[:, :, r], size) for r, plane in enumerate(planes)]
+    direction = enlarge(canvas.cells(lambda leaf: leaf.motion.direction), size)
+    pred = np.where(direction == 3, s[0] + s[-1], 2 * np.where(direction == 1, s[0], s[-1]))
+    predicted: Ints = np.clip((pred + 64) >> 7, 0, 255)
     return predicted
 
 
@@ -1078,7 +1093,6 @@ class Hybrid:
         self.size = head.width, head.height
         self.cells = ceil_div(head.height, 8), ceil_div(head.width, 8)
         self.chain: Canvas | None = None  # the key or chain canvas of the group before
-        self.chain_frames = 0  # the frames of that group
 
     def max_frames(self, key: bool) -> int:
         """The bound of `frame_count` of a group, 2.7."""
@@ -1096,8 +1110,8 @@ class Hybrid:
             content.read(canvas)
         content.finish()
         for canvas in canvases:
-            self.reconstruct(canvas, count)
-        self.chain, self.chain_frames = canvases[0], count
+            self.reconstruct(canvas)
+        self.chain = canvases[0]
         width, height = self.size
         for canvas in sorted(canvases, key=lambda canvas: canvas.frame):
             canvas.references = []
@@ -1120,11 +1134,11 @@ class Hybrid:
                 intervals += [(a, canvases[-1]), (canvases[-1], b)]
         return canvases
 
-    def reconstruct(self, canvas: Canvas, count: int) -> None:
+    def reconstruct(self, canvas: Canvas) -> None:
         """Reconstruct a canvas, 8.1."""
         for leaf in canvas.leaves:
             if not leaf.intra:
-                leaf.motion = self.motion(canvas, leaf, count)
+                leaf.motion = motion_of(canvas, leaf)
         intra = canvas.cells(lambda leaf: leaf.intra)
         for index, size in enumerate((8, 4, 4)):
             if canvas.kind:
@@ -1142,69 +1156,6 @@ class Hybrid:
                 if leaf.intra:
                     self.intra(canvas, leaf, index, known)
         self.deblock(canvas)
-
-    def temporal(self, canvas: Canvas, x: int, y: int, count: int) -> Motion | None:
-        """The temporal candidate of the cell of the luma sample (x, y), 8.2, if there is one."""
-        if canvas.kind == 1:
-            before = canvas.references[0]
-            leaf = before.leaf(x, y)
-            if leaf is None or before.kind == 0:
-                return None
-            v = scaled(leaf.motion.vectors[0], count, self.chain_frames)
-            return Motion(1, (v, clip_vector(*opposite(v))))
-        a, b = canvas.references
-        whole, first, second = (
-            b.frame - a.frame, canvas.frame - a.frame, b.frame - canvas.frame
-        )  # fmt: skip
-        forward = bool(b.references) and b.references[0] is a
-        leaf = (b if forward else a).leaf(x, y)
-        f = leaf.motion.vectors[0 if forward else 1] if leaf else (0, 0)
-        minus = opposite(f)
-        to_a, to_b = (f, minus) if forward else (minus, f)
-        return Motion(3, (scaled(to_a, first, whole), scaled(to_b, second, whole)))
-
-    def motion(self, canvas: Canvas, leaf: Leaf, count: int) -> Motion:
-        """The motion of a leaf that is not intra, 8.2."""
-        x, y, n = leaf.x, leaf.y, leaf.n
-
-        def available(x: int, y: int) -> Motion | None:
-            other = canvas.leaf(x, y)
-            usable = other and other.number < leaf.number and not other.intra
-            return other.motion if other and usable else None
-
-        middle = min(x + n // 2, canvas.width - 1), min(y + n // 2, canvas.height - 1)
-        temporal = self.temporal(canvas, *middle, count)
-        if leaf.merge:
-            candidates = (
-                available(x - 1, y + n - 1), available(x + n - 1, y - 1), temporal,
-                available(x + n, y - 1), available(x - 1, y + n), available(x - 1, y - 1),
-            )  # fmt: skip
-            entries: list[Motion] = []
-            for entry in candidates:
-                if entry and all(entry.used() != before.used() for before in entries):
-                    entries.append(entry)
-            rest = Motion(1 if canvas.kind == 1 else 3, STILL.vectors)
-            return (entries + 5 * [rest])[leaf.index]
-        c = available(x + n, y - 1) or available(x - 1, y - 1)
-        near = available(x - 1, y), available(x, y - 1), c
-        found = [motion for motion in near if motion]
-        direction, differences = leaf.coded_motion
-        vectors = [(0, 0), (0, 0)]
-        for r in (0, 1):
-            if not direction >> r & 1:
-                continue
-            if len(found) == 1:
-                py, px = found[0].vectors[r]
-            elif found:
-                three = [motion.vectors[r] if motion else (0, 0) for motion in near]
-                py, px = (sorted(v[axis] for v in three)[1] for axis in (0, 1))
-            else:
-                py, px = temporal.vectors[r] if temporal else (0, 0)
-            vectors[r] = clip_vector(py + differences[r][0], px + differences[r][1])
-        if direction < 3:
-            r = direction - 1
-            vectors[1 - r] = clip_vector(*opposite(vectors[r]))
-        return Motion(direction, (vectors[0], vectors[1]))
 
     def add(self, canvas: Canvas, leaf: Leaf, plane: int, x: int, y: int, levels: Ints) -> None:
         """Add the residual of a unit to its predicted samples, 8.6."""

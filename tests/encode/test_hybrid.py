@@ -232,10 +232,10 @@ def test_what_ends_the_reading_leaves_the_groups_before(monkeypatch, error):
 def test_a_failing_task_is_the_error(monkeypatch):
     true = coder.code_inter
 
-    def failing(settings, source, step, frames, *rest):
-        if frames == 3:
+    def failing(settings, source, step, *rest):
+        if step.b is None and step.frame == 2:
             raise MemoryError("no more")
-        return true(settings, source, step, frames, *rest)
+        return true(settings, source, step, *rest)
 
     monkeypatch.setattr(coder, "code_inter", failing)
     out = io.BytesIO()
@@ -296,15 +296,20 @@ assert not heavy, heavy
 @pytest.mark.parametrize(("frames", "ahead"), [(0, 0), (2, 1), (12, 4)])
 def test_maps_see_the_groups_that_follow(monkeypatch, frames, ahead):
     numbers, windows = {}, {}
-    true_analyse, true_maps = coder.analyse, coder.quantiser_maps
+    true_maps = coder.quantiser_maps
 
-    def analysing(sources, before):
-        analysis = true_analyse(sources, before)
-        shown = [int(source.planes[0][0, 0]) for source in sources]
-        assert analysis.key == (before is None)
-        assert analysis.key or int(before.planes[0][0, 0]) == shown[0] - 1
-        numbers[id(analysis)] = analysis, shown
-        return analysis
+    class Watched(coder.Stretch):
+        def __init__(self, sources, before):
+            super().__init__(sources, before)
+            self.shown = [int(source.planes[0][0, 0]) for source in sources]
+            self.key = before is None
+            assert self.key or int(before.planes[0][0, 0]) == self.shown[0] - 1
+
+        def group(self, first, frames):
+            analysis = super().group(first, frames)
+            assert analysis.key == self.key
+            numbers[id(analysis)] = analysis, self.shown[first : first + frames]
+            return analysis
 
     def varying(crf, window):
         shown = [numbers[id(analysis)][1] for analysis in window]
@@ -314,7 +319,7 @@ def test_maps_see_the_groups_that_follow(monkeypatch, frames, ahead):
             map_[0, 1] += 9
         return maps
 
-    monkeypatch.setattr(coder, "analyse", analysing)
+    monkeypatch.setattr(coder, "Stretch", Watched)
     monkeypatch.setattr(coder, "quantiser_maps", varying)
     monkeypatch.setattr(coder, "AHEAD_FRAMES", frames)
     # The first sample of a picture is its number.
@@ -338,6 +343,7 @@ def test_levels(size, crf, frames, level):
         effort=None,
         group_frames=frames,
         network="off",
+        by_content=False,
         metrics=(),
         threads=1,
         report=lambda *_: None,

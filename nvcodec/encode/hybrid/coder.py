@@ -1,4 +1,4 @@
-"""Groups of pictures to coded groups by tasks: several groups are under way at a time.
+"""Stretches of pictures to coded groups by tasks: several groups are under way at a time.
 
 A canvas waits for its references and for its prices: those of the chain canvas from the chain
 canvas before it, those of interior canvases from a group some way back. So chain canvases run
@@ -14,7 +14,11 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
 
 from nvcodec.encode.coder import CodedGroup
 from nvcodec.encode.grouping import PictureGroup
@@ -34,7 +38,8 @@ from nvcodec.encode.hybrid.group import (
     decode_group,
     default_prices,
 )
-from nvcodec.encode.hybrid.lookahead import GroupAnalysis, analyse
+from nvcodec.encode.hybrid.lengths import group_lengths
+from nvcodec.encode.hybrid.lookahead import GroupAnalysis, Stretch
 from nvcodec.encode.hybrid.network_choice import CodedNetwork, GroupFrames, choose_network
 from nvcodec.encode.hybrid.pictures import Source
 from nvcodec.encode.hybrid.quantisers import AHEAD_FRAMES, QuantiserMap, quantiser_maps
@@ -67,11 +72,20 @@ CanvasReport = Callable[[int, int], None]
 
 @dataclass(frozen=True, eq=False)
 class _Read:
-    """A group that has been read; its pictures are being prepared and analysed."""
+    """A stretch that has been read; its pictures are being prepared, analysed and cut."""
+
+    pictures: PictureGroup
+    sources: list[Future[Source]]
+    analyses: Future[list[GroupAnalysis]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Cut:
+    """A group of a stretch that has been cut."""
 
     group: PictureGroup
     sources: list[Future[Source]]
-    analysis: Future[GroupAnalysis]
+    analysis: GroupAnalysis
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +110,10 @@ class _Running:
 
 
 class HybridCoder:
-    """Codes the groups of one video with the hybrid model."""
+    """Codes the groups of one video with the hybrid model.
+
+    Groups are as they come, or, `by_content`, cut into shorter ones where that takes fewer bits.
+    """
 
     key_frames = 1
 
@@ -108,6 +125,7 @@ class HybridCoder:
         crf: float,
         effort: Effort,
         group_frames: int,
+        by_content: bool,
         network: str,
         metrics: Sequence[str],
         threads: int,
@@ -120,6 +138,7 @@ class HybridCoder:
             *coded_size(width, height), self.shape.chroma_offset, effort
         )
         self._crf = crf
+        self._by_content = by_content
         self._ahead = -(-AHEAD_FRAMES // group_frames)
         self._metrics = tuple(metrics)
         self._report = report
@@ -130,6 +149,7 @@ class HybridCoder:
         self._most_under_way = max(2, most)
         self._defaults: tuple[Future[Prices], ...] = ()
         self._read: deque[_Read] = deque()
+        self._cut: deque[_Cut] = deque()
         self._running: deque[_Running] = deque()
         self._last: Future[Source] | None = None
         self._tail: _Tail | None = None
@@ -164,18 +184,24 @@ class HybridCoder:
         failure: SourceError | None = None
         try:
             try:
-                for group in groups:
-                    self._take(group)
+                for pictures in groups:
+                    self._take(pictures)
                     if len(self._read) > self._ahead:
-                        self._begin()
-                    while len(running) == most or (running and running[0].coded.done()):
-                        yield oldest()
+                        self._cut_oldest()
+                    while self._cut or (running and running[0].coded.done()):
+                        if self._cut and len(running) < most:
+                            self._begin()
+                        else:
+                            yield oldest()
             except SourceError as error:
                 failure = error
-            while self._read or running:
-                while self._read and len(running) < most:
+            while self._read or self._cut or running:
+                if self._read and not self._cut:
+                    self._cut_oldest()
+                if self._cut and len(running) < most:
                     self._begin()
-                yield oldest()
+                else:
+                    yield oldest()
         except KeyboardInterrupt:
             while running and running[0].coded.done() and running[0].coded.exception() is None:
                 yield oldest()
@@ -189,54 +215,71 @@ class HybridCoder:
         """The result of `work` on the results of others."""
         return self._pool.submit(lambda: work(*(other.result() for other in after)), after)
 
-    def _take(self, group: PictureGroup) -> None:
-        """Begin to prepare and analyse the pictures of the next group."""
+    def _take(self, pictures: PictureGroup) -> None:
+        """Begin to prepare, analyse and cut the pictures of the next stretch."""
         size = self._settings.width, self._settings.height
-        sources = [self._task(partial(Source.of, p.planes, *size)) for p in group.pictures]
-        if group.key or self._last is None:
-            analysis = self._task(lambda *own: analyse(own, None), *sources)
-        else:
-            analysis = self._task(lambda last, *own: analyse(own, last), self._last, *sources)
-        self._read.append(_Read(group, sources, analysis))
+        sources = [self._task(partial(Source.of, p.planes, *size)) for p in pictures.pictures]
+        before = [] if pictures.key or self._last is None else [self._last]
+        analyses = self._task(partial(self._analyse, len(before)), *before, *sources)
+        self._read.append(_Read(pictures, sources, analyses))
         self._last = sources[-1]
 
-    def _begin(self) -> None:
-        """Begin to code the oldest group that has been read."""
-        window = [other.analysis for other in list(self._read)[: self._ahead + 1]]
+    def _analyse(self, before: int, *sources: Source) -> list[GroupAnalysis]:
+        stretch = Stretch(sources[before:], sources[0] if before else None)
+        frames = len(sources) - before
+        if self._by_content:
+            return [stretch.group(*part) for part in group_lengths(stretch, frames)]
+        return [stretch.group(0, frames)]
+
+    def _cut_oldest(self) -> None:
+        """Wait for the analysis of the oldest stretch, and cut it into its groups."""
         read = self._read.popleft()
-        maps = self._task(lambda *analyses: quantiser_maps(self._crf, analyses), *window)
-        if read.group.key:
-            running, self._tail = self._begin_key(read, maps)
+        first = 0
+        for analysis in read.analyses.result():
+            end = first + len(analysis.steps)
+            group = replace(read.pictures, pictures=read.pictures.pictures[first:end])
+            self._cut.append(_Cut(group, read.sources[first:end], analysis))
+            first = end
+
+    def _begin(self) -> None:
+        """Begin to code the oldest group that has been cut."""
+        known = [cut.analysis for cut in self._cut]
+        ahead = [read.analyses for read in list(self._read)[: self._ahead]]
+        maps = self._task(
+            lambda *later: quantiser_maps(self._crf, [*known, *chain.from_iterable(later)]), *ahead
+        )
+        cut = self._cut.popleft()
+        if cut.group.key:
+            running, self._tail = self._begin_key(cut, maps)
         else:
             assert self._tail is not None
-            running, self._tail = self._begin_others(read, maps, self._tail)
+            running, self._tail = self._begin_others(cut, maps, self._tail)
         self._running.append(running)
 
-    def _begin_key(self, read: _Read, maps: Future[list[QuantiserMap]]) -> tuple[_Running, _Tail]:
-        (source,) = read.sources
+    def _begin_key(self, cut: _Cut, maps: Future[list[QuantiserMap]]) -> tuple[_Running, _Tail]:
+        (source,) = cut.sources
         canvas = self._task(self._code_key, source, maps)
         substreams = self._task(self._code_substreams, canvas)
-        frames = self._task(partial(self._decoded, read.group, None), substreams, canvas)
+        frames = self._task(partial(self._decoded, cut.group, None), substreams, canvas)
         network = self._task(self._choose, frames)
-        coded = self._task(partial(self._coded, read.group, None), substreams, frames, network)
+        coded = self._task(partial(self._coded, cut.group, None), substreams, frames, network)
         reference = self._task(_reference, canvas)
         return _Running([canvas], coded), _Tail(
             canvas, reference, self._defaults[0], self._defaults[1:], network
         )
 
     def _begin_others(
-        self, read: _Read, maps: Future[list[QuantiserMap]], before: _Tail
+        self, cut: _Cut, maps: Future[list[QuantiserMap]], before: _Tail
     ) -> tuple[_Running, _Tail]:
-        sources = read.sources
+        sources = cut.sources
         steps = schedule(len(sources), key=False)
         predicted_from = {frame for step in steps for frame in step.references}
         references = {-1: before.reference}
         canvases = []
         for number, step in enumerate(steps):
             canvas = self._task(
-                partial(self._code_canvas, number, step),
+                partial(self._code_canvas, step, cut.analysis.coarse[number], number),
                 sources[step.frame],
-                read.analysis,
                 maps,
                 before.chain if step.b is None else before.interior[0],
                 *(references[frame] for frame in step.references),
@@ -244,13 +287,11 @@ class HybridCoder:
             canvases.append(canvas)
             if step.frame in predicted_from or step.b is None:
                 references[step.frame] = self._task(_reference, canvas)
-        chain = self._task(self._code_substreams, canvases[0])
+        first = self._task(self._code_substreams, canvases[0])
         substreams = self._task(self._code_substreams, *canvases)
-        frames = self._task(
-            partial(self._decoded, read.group), before.canvas, substreams, *canvases
-        )
+        frames = self._task(partial(self._decoded, cut.group), before.canvas, substreams, *canvases)
         network = self._task(self._choose, frames, before.network)
-        coded = self._task(partial(self._coded, read.group), chain, substreams, frames, network)
+        coded = self._task(partial(self._coded, cut.group), first, substreams, frames, network)
         interior = before.interior
         if len(steps) > 1:
             # What the first group of a segment took is not worth keeping.
@@ -260,7 +301,7 @@ class HybridCoder:
         tail = _Tail(
             canvases[0],
             references[steps[0].frame],
-            self._task(lambda chain: chain.prices(1), chain),
+            self._task(lambda coded: coded.prices(1), first),
             interior,
             network,
         )
@@ -271,15 +312,14 @@ class HybridCoder:
 
     def _code_canvas(
         self,
-        number: int,
         step: Step,
+        coarse: npt.NDArray[np.int16],
+        number: int,
         source: Source,
-        analysis: GroupAnalysis,
         maps: list[QuantiserMap],
         prices: Prices,
         *references: Reference,
     ) -> CodedCanvas:
-        coarse = analysis.coarse[number]
         return code_inter(self._settings, source, step, references, coarse, maps[number], prices)
 
     def _code_substreams(self, *canvases: CodedCanvas) -> Substreams:
@@ -311,7 +351,7 @@ class HybridCoder:
     def _coded(
         self,
         group: PictureGroup,
-        chain: Substreams | None,
+        first: Substreams | None,
         substreams: Substreams,
         frames: GroupFrames,
         network: CodedNetwork,
@@ -332,7 +372,7 @@ class HybridCoder:
             motion=substreams.motion,
             network=network.substream,
         )
-        return CodedGroup(unit, meter, 0.0, 0 if chain is None else chain.bytes)
+        return CodedGroup(unit, meter, 0.0, 0 if first is None else first.bytes)
 
     def _oldest(self) -> CodedGroup:
         """The oldest group under way, when it is done."""

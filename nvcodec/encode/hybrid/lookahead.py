@@ -243,25 +243,67 @@ class GroupAnalysis:
         return self.steps[0].set == 0
 
 
+class Stretch:
+    """Consecutive pictures that become one group or several, and the picture before them.
+
+    `before` is None for a key group. How a picture depends on others is found out once, however
+    many groupings ask for it.
+    """
+
+    def __init__(self, sources: Sequence[Source], before: Source | None) -> None:
+        self._pictures = dict(enumerate(sources))
+        self._key = before is None
+        if before is not None:
+            self._pictures[-1] = before
+        self._found: dict[tuple[int, ...], tuple[Inheritance, npt.NDArray[np.int16]]] = {}
+
+    def group(self, first: int, frames: int) -> GroupAnalysis:
+        """The group of so many pictures from picture `first` on."""
+        steps = schedule(frames, self._key)
+        found = [self._canvas(*(first + f for f in (s.frame, *s.references))) for s in steps]
+        return GroupAnalysis(steps, [f[0] for f in found], [f[1] for f in found])
+
+    def _canvas(self, frame: int, *references: int) -> tuple[Inheritance, npt.NDArray[np.int16]]:
+        """How a picture depends on others, and the coarse fields."""
+        asked = frame, *references
+        if asked not in self._found:
+            source, *others = (self._pictures[k] for k in asked)
+            coarse = [coarse_motion(source.small, r.small, _COARSE_COST) for r in others]
+            field = np.stack(coarse) if coarse else np.zeros((0, 0, 0, 2), np.int16)
+            self._found[asked] = inherit(source.half, [r.half for r in others], field), field
+        return self._found[asked]
+
+
 def analyse(sources: Sequence[Source], before: Source | None) -> GroupAnalysis:
     """Analyse the pictures of a group; `before` is the last one of the group before, or None for
     a key group.
     """
-    pictures = {-1: before, **dict(enumerate(sources))}
-    steps = schedule(len(sources), before is None)
-    inheritance, fields = [], []
-    for step in steps:
-        source = sources[step.frame]
-        references = []
-        for frame in step.references:
-            reference = pictures[frame]
-            assert reference is not None
-            references.append(reference)
-        coarse = [coarse_motion(source.small, r.small, _COARSE_COST) for r in references]
-        field = np.stack(coarse) if coarse else np.zeros((0, 0, 0, 2), np.int16)
-        inheritance.append(inherit(source.half, [r.half for r in references], field))
-        fields.append(field)
-    return GroupAnalysis(steps, inheritance, fields)
+    return Stretch(sources, before).group(0, len(sources))
+
+
+def inherited(groups: Sequence[GroupAnalysis]) -> list[dict[int, Costs]]:
+    """What the blocks of each frame hand on to later ones of consecutive groups, for each group.
+
+    Frame -1 of a group is the last one of the group before it.
+    """
+    shape = groups[0].inheritance[0].intra.shape
+    later = np.zeros(shape, np.float32)
+    found = []
+    for group in reversed(groups):
+        frames = len(group.steps)
+        own = {frame: np.zeros(shape, np.float32) for frame in range(-1, frames)}
+        own[frames - 1] += later
+        for step, inheritance in zip(
+            reversed(group.steps), reversed(group.inheritance), strict=True
+        ):
+            if step.a is None:
+                continue
+            first = own[step.a]
+            second = first if step.b is None else own[step.b]
+            hand_on(*inheritance, own[step.frame], first, second)
+        later = own[-1]
+        found.append(own)
+    return found[::-1]
 
 
 def error_weights(window: Sequence[GroupAnalysis]) -> list[Costs]:
@@ -272,24 +314,11 @@ def error_weights(window: Sequence[GroupAnalysis]) -> list[Costs]:
     count = 1
     while count < len(window) and not window[count].key:
         count += 1
-    shape = window[0].inheritance[0].intra.shape
-    later = np.zeros(shape, np.float32)
-    own: dict[int, Costs] = {}
-    for group in reversed(window[:count]):
-        frames = len(group.steps)
-        own = {frame: np.zeros(shape, np.float32) for frame in range(-1, frames)}
-        own[frames - 1] += later
-        for step, found in zip(reversed(group.steps), reversed(group.inheritance), strict=True):
-            if step.a is None:
-                continue
-            first = own[step.a]
-            second = first if step.b is None else own[step.b]
-            hand_on(*found, own[step.frame], first, second)
-        later = own[-1]
+    own = inherited(window[:count])[0]
     weights = []
     for step, found in zip(window[0].steps, window[0].inheritance, strict=True):
-        inherited, intra = (_by_map(costs) for costs in (own[step.frame], found.intra))
-        weights.append(1 + inherited / (intra + 1))
+        handed_on, intra = (_by_map(costs) for costs in (own[step.frame], found.intra))
+        weights.append(1 + handed_on / (intra + 1))
     return weights
 
 

@@ -38,7 +38,7 @@ from nvcodec.encode.hybrid.blocks import Real, smaller_beside
 from nvcodec.encode.hybrid.costs import Bits
 from nvcodec.encode.hybrid.phases import MARGIN
 from nvcodec.encode.hybrid.residual import LARGEST, Residuals, Scratch, best_tree, load_residual
-from nvcodec.encode.hybrid.tiles import sad, sad_mean, satd, satd_mean
+from nvcodec.encode.hybrid.tiles import sad, satd, satd_mean
 from nvcodec.model.canvas.intra import (
     MOST,
     intra_predict,
@@ -61,6 +61,8 @@ _STEP_Y = (0, 0, 1, -1, 1, 1, -1, -1)
 _STEP_X = (1, -1, 0, 0, 1, -1, 1, -1)
 _FIRST_STEP = 8
 """Quarter samples by which a search begins to move; starts are about as good as that."""
+_FINE = 2
+"""Quarter samples: steps from here down are compared by SATD, longer ones by SAD."""
 _STRAIGHT_FROM = 4
 """Steps of a sample and more are straight only: their neighbours overlap anyway."""
 _ROUNDS = 6
@@ -278,7 +280,13 @@ def _refine(
             by = vy
             bx = vx
     step = _FIRST_STEP
+    fine = False
     while step > 0:
+        if step <= _FINE and not fine:
+            fine = True
+            place = _place(s, by, bx, y, x, n)
+            best = weight * _vector_bits(s, by - py, bx - px)
+            best += satd(s.current, at, s.width, phases, place, row, n)
         rounds = 0
         moved = True
         while moved and rounds < _ROUNDS:
@@ -295,7 +303,10 @@ def _refine(
                 price = weight * _vector_bits(s, vy - py, vx - px)
                 if price >= best:
                     continue
-                cost = price + sad(s.current, at, s.width, phases, place, row, n, best - price)
+                if fine:
+                    cost = price + satd(s.current, at, s.width, phases, place, row, n)
+                else:
+                    cost = price + sad(s.current, at, s.width, phases, place, row, n, best - price)
                 if cost < best:
                     best = cost
                     by = vy
@@ -318,9 +329,8 @@ def _refine_both(
         return
     bits0 = _vector_bits(s, v[0, 0] - p[0, 0], v[0, 1] - p[0, 1])
     bits1 = _vector_bits(s, v[1, 0] - p[1, 0], v[1, 1] - p[1, 1])
-    best = weight * (bits0 + bits1) + sad_mean(
-        s.current, at, s.width, s.phases0, a, s.phases1, b, row, n, _FAR
-    )
+    best = weight * (bits0 + bits1)
+    best += satd_mean(s.current, at, s.width, s.phases0, a, s.phases1, b, row, n)
     for turn in range(s.refinements):
         step = _FIRST_STEP_BOTH if turn == 0 else 1
         improved = False
@@ -338,32 +348,10 @@ def _refine_both(
                 price = weight * (bits + other_bits)
                 if price >= best:
                     continue
-                if r == 0:
-                    cost = price + sad_mean(
-                        s.current,
-                        at,
-                        s.width,
-                        s.phases0,
-                        place,
-                        s.phases1,
-                        b,
-                        row,
-                        n,
-                        best - price,
-                    )
-                else:
-                    cost = price + sad_mean(
-                        s.current,
-                        at,
-                        s.width,
-                        s.phases0,
-                        a,
-                        s.phases1,
-                        place,
-                        row,
-                        n,
-                        best - price,
-                    )
+                first, second = (place, b) if r == 0 else (a, place)
+                cost = price + satd_mean(
+                    s.current, at, s.width, s.phases0, first, s.phases1, second, row, n
+                )
                 if cost < best:
                     best = cost
                     improved = True

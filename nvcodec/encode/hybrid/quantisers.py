@@ -1,7 +1,8 @@
 """Quality to quantiser indices: how coarse each block of a canvas is.
 
 A block whose error nothing inherits gets crf + BASE. Where later canvases inherit it, an error
-weighs more (lookahead.error_weights), and the index falls with the logarithm of its weight.
+weighs more (lookahead.error_weights), and the index falls with the logarithm of its weight: the
+mean over the canvas in full, what the block adds to it in part.
 """
 
 from __future__ import annotations
@@ -16,15 +17,20 @@ from nvcodec.encode.hybrid.lookahead import GroupAnalysis, error_weights
 AHEAD_FRAMES = 32
 """Frames after a group that its maps look at, in whole groups."""
 
-BASE = 8.5
+BASE = 10.0
 """What is added to crf where nothing depends on a block: so crf gives about the PSNR that the same
 one of x264 does."""
 
-STRENGTH = 2.0
-"""What each doubling of an error's weight takes off; 3 would suit errors inherited in full."""
+STRENGTH = 3.0
+"""What each doubling of the weight of a canvas takes off, as suits errors inherited in full."""
 
-MOST = 24.0
-"""What is taken off at most: neighbours differ by less than the 32 that a delta can say."""
+BLOCK_STRENGTH = 1.5
+"""The same for what a block's weight is beside its canvas's: which blocks hand on what is known
+less well."""
+
+MOST = 12.0
+"""What a block differs from its canvas at most: neighbours differ by less than the 32 that a delta
+can say."""
 
 LAST = 63
 """The coarsest quantiser."""
@@ -40,6 +46,8 @@ def quantiser_maps(crf: float, window: Sequence[GroupAnalysis]) -> list[Quantise
     """
     maps = []
     for weights in error_weights(window):
-        finer = np.minimum(STRENGTH * np.log2(weights), MOST)
+        logs = np.log2(weights)
+        mean = logs.mean()
+        finer = STRENGTH * mean + np.clip(BLOCK_STRENGTH * (logs - mean), -MOST, MOST)
         maps.append(np.clip(np.floor(crf + BASE - finer + 0.5), 0, LAST).astype(np.uint8))
     return maps
