@@ -13,7 +13,7 @@ import hashlib
 import struct
 import sys
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -99,10 +99,10 @@ class Tables:
     """The data files of `spec/tables`: whitespace-separated integers, `#` begins a comment."""
 
     def __init__(self, folder: Path) -> None:
-        def load(name: str, count: int | None = None) -> Ints:
+        def load(name: str, count: int) -> Ints:
             lines = (folder / f"{name}.txt").read_text("ascii").splitlines()
             values = [int(word) for line in lines for word in line.split("#")[0].split()]
-            if count is not None and len(values) != count:
+            if len(values) != count:
                 raise ValueError(f"{folder / name}.txt: {len(values)} values, not {count}")
             return np.array(values, np.int64)
 
@@ -114,8 +114,6 @@ class Tables:
         self.content_contexts = load("content_contexts", 2 * 1733).reshape(1733, 2).tolist()
         self.transform = load("transform", 1024).reshape(32, 32)
         self.deblocking = load("deblocking", 128).reshape(64, 2)
-        self.network_contexts = load("fusion_contexts", 2 * 222).reshape(222, 2).tolist()
-        self.fusion = load("fusion").tolist()
 
 
 @dataclass
@@ -214,8 +212,9 @@ class RangeDecoder:
             self.normalise()
         return value
 
-    def difference(self, contexts: list[list[int]], zero: int, prefix: int) -> int:
-        """An integer of 3.3; `zero` and `prefix` are the numbers of ZERO and of PREFIX(kind, 0)."""
+    def difference(self, contexts: list[list[int]], kind: int, klass: int) -> int:
+        """The integer `difference(kind, class)` of 3.3, with the context numbers of 3.5."""
+        zero = FIRST[kind] + 7 * klass
         if not self.bit(contexts[zero]):
             return 0
         m = 1
@@ -223,7 +222,7 @@ class RangeDecoder:
             m += 1
         if m == 7:
             g = 0
-            while g < 15 and self.bit(contexts[prefix + min(g, 9)]):
+            while g < 15 and self.bit(contexts[PREFIX[kind] + min(g, 9)]):
                 g += 1
             m = 6 + (1 << g) + self.bypass(g)
         return -m if self.bypass() else m
@@ -389,9 +388,7 @@ class Siren:
                     for f in range(len(d)):
                         t = (activity >> 5) + 2
                         b = t.bit_length() - 2
-                        r = decoder.difference(
-                            contexts, FIRST[F] + 7 * (2 * b + ((t >> b) & 1)), PREFIX[F]
-                        )
+                        r = decoder.difference(contexts, F, 2 * b + ((t >> b) & 1))
                         d[f] = ((share * (left[f] + up[f]) + 4) >> 3) + r
                         activity += (256 * min(abs(r), 15) - activity) >> 4
                     last = activity
@@ -423,7 +420,7 @@ class Siren:
         d, last, before = [0] * len(row), 0, 0
         for i in range(len(row)):
             e = 2 * last + before + 2 * u[i] + v[i]
-            d[i] = decoder.difference(contexts, FIRST[kind] + 7 * CLASS[e], PREFIX[kind])
+            d[i] = decoder.difference(contexts, kind, CLASS[e])
             last, before = min(abs(d[i]), 15), last
         row += np.array(d, np.int64)
         require(int(np.abs(row).max()) <= bound, "4.4", "a weight exceeds its maximum")
@@ -918,183 +915,6 @@ def inter_prediction(canvas: Canvas, index: int) -> Ints:
     return predicted
 
 
-def warp(canvas: Canvas, index: int, r: int) -> Ints:
-    """Warp(r) of a plane, 9.3."""
-    size = 4 if index else 8
-    rec = canvas.planes[index]
-    if not canvas.references:
-        return rec
-    direction = enlarge(canvas.cells(lambda leaf: leaf.motion.direction), size)
-    vectors = canvas.cells(lambda leaf: leaf.motion.vectors)
-    alone = []  # the predictions by each reference alone, as far as there are any
-    for k, reference in enumerate(canvas.references):
-        s = displaced(reference.planes[index], vectors[:, :, k], size)
-        alone.append(np.clip((2 * s + 64) >> 7, 0, 255))
-    used = np.where(direction == 3, alone[r % len(alone)], alone[0])
-    used = np.where(direction == 2, alone[-1], used)
-    return np.where(direction == 0, rec, used)
-
-
-def sites(planes: Sequence[Ints]) -> Ints:
-    """The six planes of the sites, 9.1."""
-    luma = planes[0]
-    return np.array([luma[p // 2 :: 2, p % 2 :: 2] for p in range(4)] + list(planes[1:]))
-
-
-def box(plane: Ints) -> Ints:
-    """Box of 9.3 of all samples of a plane."""
-    height, width = plane.shape
-    wide = np.pad(plane, 2, "edge")
-    return sum(
-        (wide[i : i + height, j : j + width] for i in range(5) for j in range(5)),
-        np.zeros_like(plane),
-    )
-
-
-def window_sums(weights: Ints, inputs: Ints) -> Ints:
-    """Sums over inputs and a window, 0 outside the grid, for weights [unit][input][ky][kx], 9.4."""
-    reach = weights.shape[2] // 2
-    height, width = inputs.shape[1:]
-    wide = np.pad(inputs, ((0, 0), (reach, reach), (reach, reach)))
-    total = np.zeros((len(weights), height, width), np.int64)
-    for ky in range(weights.shape[2]):
-        for kx in range(weights.shape[2]):
-            part = wide[:, ky : ky + height, kx : kx + width]
-            total += np.tensordot(weights[:, :, ky, kx], part, 1)
-    return total
-
-
-class NetworkStream(Substream):
-    """The network substream of model 2, 9.6."""
-
-    def read(self, count: int) -> tuple[str, Ints]:
-        """The mode of a group, and the differences [network][row][number]."""
-        d = np.zeros((count, 6, 67), np.int64)
-        if self.bit(0):
-            return "keep", d
-        if self.bit(1):
-            return "off", d
-        for n in range(count):
-            if not self.bit(2):
-                continue
-            previous = 1
-            for p in range(6):
-                previous = self.bit(3 + previous)
-                for i in range(67 if previous else 0):
-                    left = abs(d[n, p, i - 1]) if i else 0
-                    above = abs(d[n, p - 1, i]) if p else 0
-                    e = min(15, left) + min(15, above)
-                    first = 5 + 31 * self.kind(p, i)
-                    zero = first + 7 * (0 if e == 0 else 1 if e < 3 else 2)
-                    d[n, p, i] = self.decoder.difference(self.contexts, zero, first + 21)
-        return "new", d
-
-    @staticmethod
-    def kind(p: int, i: int) -> int:
-        """Kind(p, i)."""
-        if i == 0:
-            return 0
-        kind, plane = (1, (i - 1) // 9) if i < 55 else (4, (i - 55) % 6)
-        if plane == p:
-            return kind
-        return kind + 1 if (plane < 4) == (p < 4) else kind + 2
-
-
-class Network(NamedTuple):
-    """The weights of a network of 9.2."""
-
-    hidden: list[tuple[Ints, Ints]]  # weights and biases of each layer
-    last: Ints
-    trained: Ints
-
-
-class Fusion:
-    """The fusion network, clause 9: its weights as they stand, and what it makes of a canvas."""
-
-    def __init__(self, table: list[int], contexts: list[list[int]]) -> None:
-        """Read the table of 9.2."""
-        self.contexts = contexts
-        numbers = iter(table)
-
-        def take(*shape: int) -> Ints:
-            count = int(np.prod(shape))
-            return np.array([next(numbers) for _ in range(count)], np.int64).reshape(shape)
-
-        count = next(numbers)
-        self.used_by = take(3)
-        self.change_shift, layers = next(numbers), next(numbers)
-        self.shapes = [(next(numbers), next(numbers), next(numbers)) for _ in range(layers)]
-        self.output_shift = next(numbers)
-        self.defaults = []
-        for _ in range(count):
-            hidden, inputs = [], 18
-            for kernel, units, _ in self.shapes:
-                weights = take(units, inputs, kernel, kernel)
-                hidden.append((weights, take(units)))
-                inputs = units
-            rows = take(6, inputs + 67)
-            self.defaults.append(Network(hidden, rows[:, :inputs], rows[:, inputs:]))
-        self.networks = self.defaults
-        self.mode = "keep"
-
-    def start_group(self, key: bool, data: bytes) -> None:
-        """Read the network substream of a group and change the weights, 9.2 and 9.6."""
-        stream = NetworkStream(data, self.contexts)
-        networks = self.defaults if key else self.networks
-        self.mode, differences = stream.read(len(networks))
-        stream.finish()
-        changes = differences << self.change_shift
-        self.networks = [
-            network._replace(trained=network.trained + change)
-            for network, change in zip(networks, changes, strict=True)
-        ]
-        for network in self.networks:
-            self.check(network)
-
-    def check(self, network: Network) -> None:
-        """The bound of 9.2 on the output layer, which alone changes."""
-        trained = np.abs(network.trained)
-        require(bool((trained < 32768).all()), "9.2", "a weight of more than 16 bits")
-        total = 4095 * (np.abs(network.last).sum(1) + trained[:, 1:].sum(1)) + 64 * trained[:, 0]
-        total += (1 << self.output_shift) >> 1
-        require(bool((total < 2**31).all()), "9.2", "a sum of more than 32 bits")
-
-    def render(self, canvas: Canvas, chroma_offset: int) -> list[Ints]:
-        """The planes of a frame, 9.3 to 9.5."""
-        if self.mode == "off":
-            return canvas.planes
-        network = self.networks[self.used_by[canvas.kind]]
-        rec = sites(canvas.planes)
-        luma = enlarge(canvas.cells(lambda leaf: leaf.q), 4)
-        q = np.array([luma] * 4 + [np.clip(luma + chroma_offset, 0, 63)] * 2)
-        step = np.array(S6)[q % 6] << (q // 6)
-        reciprocal = ((1 << 22) + step // 2) // step
-        a = rshift((25 * rec - sites([box(p) for p in canvas.planes])) * reciprocal, 15)
-        warps = [sites([warp(canvas, index, r) for index in range(3)]) for r in range(2)]
-        d = [rshift((warped - rec) * reciprocal, 10) for warped in warps]
-        inputs = np.clip(np.concatenate([a, *d]), -4095, 4095)
-        out = inputs
-        for (weights, bias), (_, _, shift) in zip(network.hidden, self.shapes, strict=True):
-            v = self.shifted(window_sums(weights, out) + bias[:, None, None], shift)
-            out = np.clip(np.maximum(v, v >> 3), -4095, 4095)
-        trained = network.trained
-        total = window_sums(network.last[:, :, None, None], out)
-        total += 64 * trained[:, 0, None, None]
-        total += window_sums(trained[:, 1:55].reshape(6, 6, 3, 3), inputs[:6])
-        total += window_sums(trained[:, 55:, None, None], inputs[6:])
-        c = np.clip(self.shifted(total, self.output_shift), -16383, 16383)
-        samples = np.clip(rec + rshift(c * step, 16), 0, 255)
-        planes = [np.zeros_like(canvas.planes[0]), samples[4], samples[5]]
-        for p in range(4):
-            planes[0][p // 2 :: 2, p % 2 :: 2] = samples[p]
-        return planes
-
-    @staticmethod
-    def shifted(a: Ints, n: int) -> Ints:
-        """RShift of 1.2 for any n."""
-        return rshift(a, n) if n else a
-
-
 def intra_border(plane: Ints, known: NDArray[np.bool_], x: int, y: int, n: int) -> Ints:
     """The sequence left[2n], ..., left[1], left[0], top[1], ..., top[2n] of 8.4."""
     k = np.arange(2 * n)
@@ -1253,25 +1073,23 @@ def deblock_chroma(plane: Ints, edges: Edges, table: Ints, chroma_offset: int) -
 
 
 class Hybrid:
-    """The hybrid model: its description, its canvases and their frames, clauses 7 to 9."""
+    """The hybrid model: its description, its canvases and their frames, clauses 7 and 8."""
 
+    substreams = ("content", "motion")
     frames: int
 
     def __init__(self, payload: bytes, head: Head, tables: Tables) -> None:
         """Parse `HYBR`, 7.1."""
         require(len(payload) == 16, "7.1", "HYBR is not 16 bytes")
-        frames, chroma_offset, network, reserved = struct.unpack("<BbB13s", payload)
+        frames, chroma_offset, reserved = struct.unpack("<Bb14s", payload)
         rules = (
             (1 <= frames <= 32, "group_frames"),
             (-12 <= chroma_offset <= 12, "chroma_offset"),
-            (network <= 1, "network"),
-            (reserved == bytes(13), "reserved"),
+            (reserved == bytes(14), "reserved"),
         )
         for condition, name in rules:
             require(condition, "7.1", f"{name} is outside its rule")
         self.frames, self.chroma_offset, self.tables = frames, chroma_offset, tables
-        self.substreams = ("content", "motion", "network")[: 2 + network]
-        self.fusion = Fusion(tables.fusion, tables.network_contexts) if network else None
         self.size = head.width, head.height
         self.cells = ceil_div(head.height, 8), ceil_div(head.width, 8)
         self.chain: Canvas | None = None  # the key or chain canvas of the group before
@@ -1291,22 +1109,17 @@ class Hybrid:
         for canvas in canvases:
             content.read(canvas)
         content.finish()
-        if self.fusion:
-            self.fusion.start_group(key, data["network"])
         for canvas in canvases:
             self.reconstruct(canvas)
         self.chain = canvases[0]
         width, height = self.size
         for canvas in sorted(canvases, key=lambda canvas: canvas.frame):
-            planes = canvas.planes
-            if self.fusion:
-                planes = self.fusion.render(canvas, self.chroma_offset)
+            canvas.references = []
             sizes = ((height, width),) + 2 * ((ceil_div(height, 2), ceil_div(width, 2)),)
             yield tuple(
-                plane[:h, :w].astype(np.uint8) for plane, (h, w) in zip(planes, sizes, strict=True)
+                plane[:h, :w].astype(np.uint8)
+                for plane, (h, w) in zip(canvas.planes, sizes, strict=True)
             )
-        for canvas in canvases:
-            canvas.references = []
 
     def plan(self, key: bool, count: int) -> list[Canvas]:
         """The canvases of a group in the order of 7.2."""
