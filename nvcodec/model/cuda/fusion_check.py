@@ -34,8 +34,8 @@ def require_exact(shape: FusionShape, device: torch.device) -> None:
     """
     rng = np.random.default_rng(0)
     for moving, share in ((False, 0.1), (True, 0.01), (True, 1.0)):
-        source = _random_source(rng, moving)
-        network = _random_network(rng, shape, share)
+        source = random_source(rng, moving, 48, 24)
+        network = random_network(rng, shape, share)
         height, width = source.canvas.planes[0].shape
         expected = render(source, pack_network(shape, network), (0, 0, width, height))
         (got,) = to_host([CudaFusion(shape, network, device).picture(source)])
@@ -45,8 +45,9 @@ def require_exact(shape: FusionShape, device: torch.device) -> None:
             )
 
 
-def _random_source(rng: np.random.Generator, moving: bool) -> NetworkSource:
-    rows, columns = 24, 48
+def random_source(rng: np.random.Generator, moving: bool, width: int, height: int) -> NetworkSource:
+    """A key canvas, or one that is `moving`, of random samples, vectors and quantisers."""
+    rows, columns = height, width
 
     def planes() -> Planes:
         most = int(rng.choice([4, 256]))
@@ -73,7 +74,7 @@ def _random_source(rng: np.random.Generator, moving: bool) -> NetworkSource:
     )
 
 
-def _random_network(rng: np.random.Generator, shape: FusionShape, share: float) -> Network:
+def random_network(rng: np.random.Generator, shape: FusionShape, share: float) -> Network:
     """Weights up to a share of what spec 9.2 allows if all of a row are as great."""
 
     def some(*size: int) -> npt.NDArray[np.int16]:
