@@ -157,6 +157,8 @@ class _Integers:
         count = int(np.prod(shape))
         part = self._values[self._at : self._at + count]
         self._at += count
+        if len(part) < count:
+            raise ValueError(f"{len(self._values)} integers, at least {self._at} are needed")
         return part.reshape(shape)
 
     def end(self) -> None:
