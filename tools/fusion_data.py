@@ -142,7 +142,7 @@ def collect(clip: Clip, crf: float, share: float, preset: str) -> Patches:
         overwrite=True,
     )
     pictures = clip.pictures()
-    random = np.random.default_rng(zlib.crc32(f"{clip.name} {crf}".encode()))
+    random = np.random.default_rng(zlib.crc32(f"{clip.name} {crf:g}".encode()))
     inputs, errors, quantisers, sets = [], [], [], []
     counts = np.zeros(3, np.int64)
     squares = samples = 0
