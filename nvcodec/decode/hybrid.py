@@ -31,15 +31,25 @@ _AHEAD_BYTES = 1 << 29
 """Samples of groups that are begun ahead; the group being rendered comes on top."""
 
 
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """A region of a frame, whole once all tasks are done."""
+
+    region: Region
+    planes: Planes
+    tasks: list[Future[None]]
+
+
 @dataclass
 class CanvasGroup:
     """The canvases of a group, as far as they have been asked for; for one thread.
 
-    `before` is the canvas that its own are predicted from, None for a key group. `network` is None
-    in a bitstream without.
+    `frames` are those that will be rendered. `before` is the canvas that its own are predicted
+    from, None for a key group. `network` is None in a bitstream without.
     """
 
     group: Group
+    frames: range
     network: GroupNetwork | None
     before: Future[Canvas] | None
     steps: list[Step]
@@ -52,6 +62,10 @@ class CanvasGroup:
     """By frame."""
     sources: dict[int, NetworkSource] = field(default_factory=dict)
     """What the network takes, if it is used: of each frame whose canvas is there."""
+    shown: dict[int, _Shown] = field(default_factory=dict)
+    """Frames that the network is rendering, by number."""
+    following: CanvasGroup | None = None
+    """The next group, if it has been begun."""
 
     @property
     def last(self) -> Future[Canvas]:
@@ -86,22 +100,28 @@ class HybridModel:
         self._tasks = TaskPool(executor.threads)
         # A canvas has half as many chroma samples as luma samples.
         group_bytes = self._coded[0] * self._coded[1] * 3 // 2 * shape.group_frames
+        # What the network makes of canvases takes as much again.
+        group_bytes *= 1 + shape.network
         self.ahead = min(_MOST_AHEAD, _AHEAD_BYTES // group_bytes)
 
     def rebuild(self, group: Group, previous: CanvasGroup | None, frames: range) -> CanvasGroup:
         """Begin to rebuild the chain or key canvas of a group and the canvases of `frames`."""
+        last = previous
         if group.key:
             previous = None
         elif previous is None:
             raise CorruptError("a group that is not a key group has no group before it", rule="2.7")
         canvases = CanvasGroup(
             group,
+            frames,
             self._network(group, previous),
             None if previous is None else previous.last,
             schedule(group.frame_count, group.key),
             CanvasReader(group.motion, group.content, self._coded),
         )
         self._begin(canvases, frames)
+        if last is not None:
+            last.following = canvases
         return canvases
 
     def _network(self, group: Group, previous: CanvasGroup | None) -> GroupNetwork | None:
@@ -126,7 +146,7 @@ class HybridModel:
         network = parameters.network
         if network is not None and network.used:
             if self._device is None:
-                return self._through_network(parameters, network, frames, shown)
+                return self._through_network(parameters, frames, shown)
             for frame in frames:
                 parameters.canvases[frame].result()
             sources = [parameters.sources[frame] for frame in frames]
@@ -141,22 +161,41 @@ class HybridModel:
         return pictures if self._device is None else self._device.show(pictures)
 
     def _through_network(
-        self, group: CanvasGroup, network: GroupNetwork, frames: Sequence[int], region: Region
+        self, group: CanvasGroup, frames: Sequence[int], region: Region
     ) -> list[Planes]:
+        """Frames through the network by tasks; those of the next group are begun too."""
+        self._show(group, frames, region)
+        if group.following is not None:
+            self._show(group.following, group.following.frames, region)
+        pictures = []
+        for frame in frames:
+            shown = group.shown.pop(frame)
+            for task in shown.tasks:
+                task.result()
+            pictures.append(shown.planes)
+        return pictures
+
+    def _show(self, group: CanvasGroup, frames: Iterable[int], region: Region) -> None:
+        """Begin to render frames through the network of a group, if it uses that."""
+        network = group.network
+        if network is None or not network.used:
+            return
         packed = {step.frame: network.packed(step.set) for step in group.steps}
-        pictures = [empty_region(region) for _ in frames]
 
         def render(frame: int, rows: tuple[int, int], out: Planes) -> None:
             render_band(group.sources[frame], packed[frame], region, *rows, out)
 
-        tasks = [
-            self._tasks.submit(functools.partial(render, frame, rows, out), [group.canvases[frame]])
-            for frame, out in zip(frames, pictures, strict=True)
-            for rows in region_bands(region)
-        ]
-        for task in tasks:
-            task.result()
-        return pictures
+        for frame in frames:
+            if frame in group.shown and group.shown[frame].region == region:
+                continue
+            out = empty_region(region)
+            tasks = [
+                self._tasks.submit(
+                    functools.partial(render, frame, rows, out), [group.canvases[frame]]
+                )
+                for rows in region_bands(region)
+            ]
+            group.shown[frame] = _Shown(region, out, tasks)
 
     def close(self) -> None:
         """End what has begun."""

@@ -62,6 +62,24 @@ def test_at_random() -> None:
             assert same(decoder[number].planes, pictures[number])
 
 
+def test_parts_forward() -> None:
+    """Frames that the network renders ahead are those of the view that is asked for."""
+    pictures = sample()[1]
+    crop = (21, 13, 10, 6)
+    with opened(threads=2) as decoder:
+        for start, count in ((0, 3), (2, 9), (4, None), (13, 4), (20, None)):
+            stop = len(pictures) if count is None else start + count
+            frames = list(decoder.frames(start=start, count=count, crop=crop))
+            assert [frame.index for frame in frames] == list(range(start, stop))
+            assert all(same(f.planes, cut(pictures[f.index], crop)) for f in frames)
+        whole, part = decoder.frames(), decoder.frames(start=3, crop=crop, verify=True)
+        for number in range(len(pictures)):
+            assert same(next(whole).planes, pictures[number])
+            assert same(decoder[-1 - number].planes, pictures[-1 - number])
+            if number >= 3:
+                assert same(next(part).planes, cut(pictures[number], crop))
+
+
 @pytest.mark.parametrize("crop", [(21, 13, 10, 6), (1, 1, 74, 44), (75, 46, 0, 0), (2, 40, 30, 2)])
 def test_regions(crop: tuple[int, int, int, int]) -> None:
     pictures = sample()[1]
