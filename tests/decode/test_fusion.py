@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from nvcodec.coding.fusion import NetworkMode, encode_network
+from nvcodec.coding.weights import MAX_DIFFERENCE
 from nvcodec.decode.decoder import Decoder
 from nvcodec.format import CorruptError, Group, NrvError
 from nvcodec.model.description import CanvasShape
@@ -108,8 +109,11 @@ DAMAGE: dict[str, tuple[bytes, str]] = {
     "goes on": (bytes(range(1, 250)) * 40, "3.2"),
     "ends in 0": (b"\x80\0", "3.2"),
     "begins with FF": (b"\xff" * 4, "3.2"),
-    "weight of more than 16 bits": (too_much(32767, 1), "9.2"),
-    "sums of more than 32 bits": (too_much(2000), "9.2"),
+    "weight of more than 16 bits": (too_much(MAX_DIFFERENCE, 1), "9.2"),
+    "sums of more than 32 bits": (
+        too_much(20000 >> default_weights().shape.difference_shift),
+        "9.2",
+    ),
 }
 
 
