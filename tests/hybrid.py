@@ -14,7 +14,7 @@ from nvcodec.coding.content import (
     default_content_contexts,
     encode_content,
 )
-from nvcodec.coding.fusion import NetworkMode, encode_network
+from nvcodec.coding.fusion import SHARED_TAPS, NetworkMode, encode_network
 from nvcodec.coding.leaves import INTRA, SIZE, UNITS, Q, Table, X, Y
 from nvcodec.coding.motion import (
     decode_motion,
@@ -111,10 +111,11 @@ def change_network(
     """The network substream of a group, its weights after it, and whether it is used."""
     mode = NETWORK_MODES[number % len(NETWORK_MODES)]
     rng = np.random.default_rng(1000 * seed + number)
-    differences = rng.integers(-3, 4, weights.trained.shape).astype(np.int32)
-    data = encode_network(mode, differences)
+    differences = rng.integers(-3, 4, weights.output.shape).astype(np.int32)
+    shared = rng.integers(-3, 4, (len(differences), SHARED_TAPS)).astype(np.int32)
+    data = encode_network(mode, shared, differences)
     if mode is NetworkMode.NEW:
-        weights = weights.changed(differences)
+        weights = weights.changed(shared, differences)
     return data, weights, mode is not NetworkMode.OFF
 
 

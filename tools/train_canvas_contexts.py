@@ -62,8 +62,9 @@ def records(path: str) -> dict[str, Records]:
                     trace_content(leaves, units, levels, quantiser, varying, step.set)
                 )
             if network:
-                networks = len(default_weights().networks)
-                traced["fusion"].append(trace_network(*decode_network(group.network, networks)))
+                weights = default_weights()
+                sizes = len(weights.networks), weights.shape.hidden[-1].units
+                traced["fusion"].append(trace_network(*decode_network(group.network, *sizes)))
             for name, parts in traced.items():
                 # Not every file has a network.
                 parts.append(np.empty(0, np.int32))

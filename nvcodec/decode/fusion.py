@@ -28,9 +28,10 @@ class GroupNetwork:
         Raises CorruptError.
         """
         weights = default_weights() if previous is None else previous.weights
-        mode, differences = decode_network(group.network, len(weights.networks))
+        units = weights.shape.hidden[-1].units
+        mode, *changes = decode_network(group.network, len(weights.networks), units)
         if mode is NetworkMode.NEW:
-            weights = weights.changed(differences)
+            weights = weights.changed(*changes)
         return cls(weights, mode is not NetworkMode.OFF)
 
     def packed(self, canvas_set: int) -> PackedNetwork:

@@ -2,10 +2,9 @@
 
 import json
 
-import numpy as np
 import pytest
 
-from nvcodec.coding.fusion import COLUMNS, ROWS, NetworkMode, encode_network
+from nvcodec.coding.fusion import NetworkMode, encode_network, no_differences
 from nvcodec.model.description import CanvasShape
 from tests.cli.support import call, one_line
 from tests.format.samples import complete, grup, head
@@ -85,14 +84,13 @@ def test_model_2(tmp_path):
 
 
 def test_networks(tmp_path):
-    differences = np.zeros((1, ROWS, COLUMNS), np.int32)
     groups = [
         grup(
             first_frame=number,
             first_pts=number,
             flags=2 if number else 3,
             frame_count=1,
-            substreams=(b"", b"c", b"m", encode_network(mode, differences)),
+            substreams=(b"", b"c", b"m", encode_network(mode, *no_differences(1, 14))),
         )
         for number, mode in enumerate(NetworkMode)
     ]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nvcodec.coding.fusion import NetworkMode, encode_network
+from nvcodec.coding.fusion import NetworkMode, encode_network, no_differences
 from nvcodec.coding.weights import MAX_DIFFERENCE
 from nvcodec.decode.decoder import Decoder
 from nvcodec.format import CorruptError, Group, NrvError
@@ -22,7 +22,6 @@ from tests.hybrid import HybridPlan, synthesize_hybrid
 from .samples import cut, group_offsets, rebuild, same, take
 
 PLAN = HybridPlan(CanvasShape(8, -3, 1), frames=(1, 4, 8, 1, 1, 2, 5, 3), keys=(0, 4))
-TRAINED = default_weights().trained.shape
 
 
 @lru_cache
@@ -100,9 +99,10 @@ def network_of(ordinal: int, data: bytes) -> bytes:
 
 
 def too_much(value: int, column: int | None = None) -> bytes:
-    differences = np.zeros(TRAINED, np.int32)
+    weights = default_weights()
+    shared, differences = no_differences(len(weights.networks), weights.shape.hidden[-1].units)
     differences[0, 2, slice(None) if column is None else column] = value
-    return encode_network(NetworkMode.NEW, differences)
+    return encode_network(NetworkMode.NEW, shared, differences)
 
 
 DAMAGE: dict[str, tuple[bytes, str]] = {

@@ -19,7 +19,9 @@ from nvcodec.model.fusion.inputs import RECIPROCAL, STEP
 from nvcodec.model.fusion.render import NetworkSource, warped_planes
 from nvcodec.model.fusion.weights import (
     CONSTANT,
+    HIGH_PASS,
     INPUTS,
+    LINEAR,
     PLANES,
     FusionShape,
     Network,
@@ -88,14 +90,13 @@ class CudaFusion:
             self._layer(matrix, bias.astype(np.int64), layer.shift, _padded(layer.units))
             for layer, (matrix, bias) in zip(shape.hidden, network.hidden, strict=True)
         ]
-        trained = network.trained
-        high_pass = trained[:, 1:-12].reshape(PLANES, PLANES, 3, 3)
-        bias = CONSTANT * trained[:, 0].astype(np.int64)
+        constant, taps, changes, last = np.split(network.output, [1, 1 + HIGH_PASS, LINEAR], 1)
+        bias = CONSTANT * constant[:, 0].astype(np.int64)
         self._last, self._bias = self._layer(
-            network.last[:, :, None, None], bias, shape.output_shift, _OUTPUTS
+            last[:, :, None, None], bias, shape.output_shift, _OUTPUTS
         )
-        self._high_pass = self._weights(high_pass, _OUTPUTS)
-        self._differences = self._weights(trained[:, -12:, None, None], _OUTPUTS)
+        self._high_pass = self._weights(taps.reshape(PLANES, PLANES, 3, 3), _OUTPUTS)
+        self._differences = self._weights(changes[:, :, None, None], _OUTPUTS)
 
     def _weights(self, matrix: npt.NDArray[np.int16], padded: int) -> torch.Tensor:
         """int16 (ky, kx, channels, padded units) of weights (units, channels, ky, kx)."""

@@ -16,9 +16,9 @@ from nvcodec.model.cuda.renderer import to_host
 from nvcodec.model.fusion.layers import pack_network
 from nvcodec.model.fusion.render import NetworkSource, render
 from nvcodec.model.fusion.weights import (
+    LINEAR,
     MAX_INPUT,
     PLANES,
-    TRAINED,
     FusionShape,
     Network,
 )
@@ -78,7 +78,7 @@ def random_network(rng: np.random.Generator, shape: FusionShape, share: float) -
     """Weights up to a share of what spec 9.2 allows if all of a row are as great."""
 
     def some(*size: int) -> npt.NDArray[np.int16]:
-        inputs = int(np.prod(size[1:])) + TRAINED
+        inputs = int(np.prod(size[1:])) + LINEAR
         most = min(32767, int(share * ((1 << 31) // MAX_INPUT // inputs - 64)))
         made: npt.NDArray[np.int16] = rng.integers(-most, most + 1, size).astype(np.int16)
         return made
@@ -90,6 +90,4 @@ def random_network(rng: np.random.Generator, shape: FusionShape, share: float) -
         )
         for number, layer in enumerate(shape.hidden)
     )
-    last = some(PLANES, shape.hidden[-1].units)
-    trained = some(PLANES, shape.hidden[-1].units + TRAINED)[:, -TRAINED:].copy()
-    return Network(hidden, last, trained)
+    return Network(hidden, some(PLANES, LINEAR + shape.hidden[-1].units))

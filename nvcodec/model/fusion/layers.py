@@ -28,6 +28,8 @@ from nvcodec.model.fusion.products import COLUMNS, layer_block
 from nvcodec.model.fusion.rows import correct_chroma, correct_luma
 from nvcodec.model.fusion.weights import (
     CONSTANT,
+    HIGH_PASS,
+    LINEAR,
     MAX_INPUT,
     PLANES,
     FusionShape,
@@ -86,11 +88,10 @@ def pack_network(shape: FusionShape, network: Network) -> PackedNetwork:
         matrices.append(weights.transpose(0, 2, 3, 1).reshape(layer.units, -1))
         biases.append(bias.astype(np.int64))
         rows.append((layer.kernel, shape.inputs(number) // 2, layer.units, layer.shift))
-    trained = network.trained
-    high_pass = trained[:, 1:-12].reshape(PLANES, PLANES, 3, 3).transpose(0, 2, 3, 1)
-    taps = [network.last, high_pass.reshape(PLANES, -1), trained[:, -12:]]
-    matrices.append(np.concatenate(taps, 1))
-    biases.append(CONSTANT * trained[:, 0].astype(np.int64))
+    constant, high_pass, changes, last = np.split(network.output, [1, 1 + HIGH_PASS, LINEAR], 1)
+    windows = high_pass.reshape(PLANES, PLANES, 3, 3).transpose(0, 2, 3, 1)
+    matrices.append(np.concatenate([last, windows.reshape(PLANES, -1), changes], 1))
+    biases.append(CONSTANT * constant[:, 0].astype(np.int64))
     rows.append((1, shape.hidden[-1].units // 2, PLANES, shape.output_shift))
     words = [_words(matrix) for matrix in matrices]
     layers = np.zeros((len(rows), 6), np.int64)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,12 @@ from nvcodec.tables import load_table
 
 PLANES = 6
 """Planes of the network's grid: four phases of luma, Cb, Cr."""
+
+SIDE = 5
+"""Taps of a filter that the planes of luma share, across and down."""
+
+SHARED = SIDE * SIDE
+"""All of them."""
 
 INPUTS = 3 * PLANES
 """Input channels: high-pass, then differences to both references."""
@@ -28,10 +35,10 @@ CONSTANT = 64
 """The input that the output layer's bias is multiplied by."""
 
 HIGH_PASS = 9 * PLANES
-"""Columns of the trained part that belong to the 3 x 3 taps of the high-pass inputs."""
+"""Columns of the output layer that belong to the 3 x 3 taps of the high-pass inputs."""
 
-TRAINED = 1 + HIGH_PASS + 2 * PLANES
-"""Columns of the trained part: bias, high-pass taps, differences."""
+LINEAR = 1 + HIGH_PASS + 2 * PLANES
+"""Columns of the output layer before those of units: bias, high-pass taps, differences."""
 
 _MOST_WEIGHT = 32767
 _SUM_LIMIT = 1 << 31
@@ -82,14 +89,12 @@ class Network:
     """The weights of one network.
 
     `hidden` has, for each hidden layer, weights int16 (units, inputs, kernel, kernel) and biases
-    int32 (units,). `last` are the output layer's weights of the last hidden layer, int16
-    (PLANES, units), `trained` all others, int16 (PLANES, TRAINED): columns of the bias, of the
-    high-pass inputs (plane, ky, kx) and of the differences d0, d1.
+    int32 (units,). `output` is int16 (PLANES, LINEAR + units): columns of the bias, of the
+    high-pass inputs (plane, ky, kx), of the differences d0, d1 and of the last hidden layer.
     """
 
     hidden: tuple[tuple[Weights, Biases], ...]
-    last: Weights
-    trained: Weights
+    output: Weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,8 +109,8 @@ class FusionWeights:
             for layer, (weights, biases) in zip(self.shape.hidden, network.hidden, strict=True):
                 _check_rows(weights, biases, layer.shift, f"network {number}")
             _check_rows(
-                np.concatenate([network.last, network.trained[:, 1:]], 1),
-                CONSTANT * network.trained[:, 0].astype(np.int64),
+                network.output[:, 1:],
+                CONSTANT * network.output[:, 0].astype(np.int64),
                 self.shape.output_shift,
                 f"network {number}",
             )
@@ -115,22 +120,55 @@ class FusionWeights:
         return self.networks[self.shape.networks[canvas_set]]
 
     @cached_property
-    def trained(self) -> npt.NDArray[np.int16]:
-        """What groups may change: int16 (networks, PLANES, TRAINED)."""
-        return np.stack([network.trained for network in self.networks])
+    def output(self) -> npt.NDArray[np.int16]:
+        """What groups may change: int16 (networks, PLANES, LINEAR + units)."""
+        return np.stack([network.output for network in self.networks])
 
-    def changed(self, differences: npt.NDArray[np.int32]) -> FusionWeights:
-        """These weights plus differences (networks, PLANES, TRAINED) in coded units.
+    def changed(
+        self, shared: npt.NDArray[np.int32], differences: npt.NDArray[np.int32]
+    ) -> FusionWeights:
+        """These weights plus differences (networks, PLANES, LINEAR + units) in coded units.
 
-        Raises CorruptError when the sum does not conform.
+        A filter, `shared` (networks, SHARED), of the planes of luma is added too. Raises
+        CorruptError when the sum does not conform.
         """
-        total = self.trained + (differences.astype(np.int64) << self.shape.difference_shift)
+        total = differences.astype(np.int64)
+        total[..., :LINEAR] += spread_shared(shared)
+        total = self.output + (total << self.shape.difference_shift)
         if np.abs(total).max() > _MOST_WEIGHT:
             raise CorruptError("a weight of the fusion network exceeds 16 bits", rule="9.2")
         networks = zip(self.networks, total.astype(np.int16), strict=True)
         return replace(
-            self, networks=tuple(replace(network, trained=part) for network, part in networks)
+            self, networks=tuple(replace(network, output=part) for network, part in networks)
         )
+
+
+def _shared_taps() -> npt.NDArray[np.int64]:
+    """Which tap of the shared filter the columns before units have (PLANES, LINEAR), -1 for none.
+
+    The filter is of samples of luma, those of other phases in between.
+    """
+    taps = np.full((PLANES, LINEAR), -1)
+    for row in range(4):
+        for plane in range(4):
+            for tap in range(9):
+                dy = 2 * (tap // 3 - 1) + plane // 2 - row // 2
+                dx = 2 * (tap % 3 - 1) + plane % 2 - row % 2
+                if max(abs(dy), abs(dx)) <= SIDE // 2:
+                    column = 1 + 9 * plane + tap
+                    taps[row, column] = SIDE * (dy + SIDE // 2) + dx + SIDE // 2
+    return taps
+
+
+_SHARED_TAP = _shared_taps()
+
+
+def spread_shared(shared: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """What shared filters (..., SHARED) add to columns (..., PLANES, LINEAR) of the output layer.
+
+    Rows of chroma are 0. Numbers may be of any kind.
+    """
+    return np.where(_SHARED_TAP >= 0, shared[..., _SHARED_TAP], 0)
 
 
 def _check_rows(
@@ -185,9 +223,8 @@ def weights_from_table(values: Sequence[int] | npt.NDArray[np.int32]) -> FusionW
             size = layer.units, shape.inputs(number), layer.kernel, layer.kernel
             weights = integers.take(size).astype(np.int16)
             layers.append((weights, integers.take((layer.units,)).astype(np.int32)))
-        rows = integers.take((PLANES, hidden[-1].units + TRAINED)).astype(np.int16)
-        last, trained = np.split(rows, [hidden[-1].units], 1)
-        networks.append(Network(tuple(layers), last.copy(), trained.copy()))
+        rows = integers.take((PLANES, LINEAR + hidden[-1].units)).astype(np.int16)
+        networks.append(Network(tuple(layers), rows))
     integers.end()
     return FusionWeights(shape, tuple(networks))
 
@@ -202,7 +239,7 @@ def weights_to_table(weights: FusionWeights) -> list[list[int]]:
         for matrix, biases in network.hidden:
             lines += matrix.reshape(len(matrix), -1).tolist()
             lines.append(biases.tolist())
-        lines += np.concatenate([network.last, network.trained], 1).tolist()
+        lines += network.output.tolist()
     return lines
 
 

@@ -110,10 +110,10 @@ def render(
     for layer, (matrix, biases) in zip(weights.shape.hidden, network.hidden, strict=True):
         v = rshift(convolve(matrix, h) + biases[:, None, None].astype(np.int64), layer.shift)
         h = np.clip(np.maximum(v, v >> 3), -4095, 4095)
-    trained = network.trained.astype(np.int64)
-    o = convolve(network.last[:, :, None, None], h) + 64 * trained[:, :1, None]
-    o += convolve(trained[:, 1:55].reshape(6, 6, 3, 3), x[:6])
-    o += convolve(trained[:, 55:, None, None], x[6:])
+    output = network.output.astype(np.int64)
+    o = convolve(output[:, 67:, None, None], h) + 64 * output[:, :1, None]
+    o += convolve(output[:, 1:55].reshape(6, 6, 3, 3), x[:6])
+    o += convolve(output[:, 55:67, None, None], x[6:])
     o = np.clip(rshift(o, weights.shape.output_shift), -16383, 16383)
     rec = sites(canvas.planes)
     steps = np.array(STEP)[site_indices(leaves, *rec.shape[1:], chroma_offset)]

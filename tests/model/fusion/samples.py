@@ -40,7 +40,7 @@ def random_weights(rng: np.random.Generator, shape: FusionShape, most: int = 300
             )
             for k, layer in enumerate(shape.hidden)
         )
-        networks.append(Network(hidden, some(6, shape.hidden[-1].units), some(6, 67)))
+        networks.append(Network(hidden, some(6, 67 + shape.hidden[-1].units)))
     return FusionWeights(shape, tuple(networks))
 
 

@@ -61,8 +61,7 @@ def test_extremes(sign):
     network = weights.networks[0]
     network.hidden[0][0][:] = sign * ((1 << 31) // 4095 // 18 - 20)
     network.hidden[1][0][:] = -sign * ((1 << 31) // 4095 // 18 - 20)
-    network.last[:] = sign * ((1 << 31) // 4095 // 72 - 20)
-    network.trained[:, 1:] = network.last[0, 0]
+    network.output[:, 1:] = sign * ((1 << 31) // 4095 // 72 - 20)
     weights = type(weights)(shape, weights.networks)
     source, leaves = random_source(rng, 24, 16, 2, 255, q=0)
     expected = transcribed(source, leaves, weights)
