@@ -17,6 +17,7 @@ import io
 import pytest
 
 from nvcodec.format import GroupUnit, UnitReader
+from nvcodec.model.description import CanvasShape
 from tests.hybrid import HybridPlan, synthesize_hybrid
 from tests.synthetic import DIRECT, PLAIN, Plan, synthesize
 
@@ -38,6 +39,7 @@ PLANS = {
     "plain": Plan(seed=11, shape=PLAIN),
     "direct": Plan(seed=12, shape=DIRECT, frames=(2, 2, 1, 2), durations=(3, 4)),
     "hybrid": HybridPlan(seed=13),
+    "network": HybridPlan(CanvasShape(8, -3, 1), seed=14),
 }
 
 
