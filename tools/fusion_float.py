@@ -29,6 +29,9 @@ UNIT = 64
 OUTPUT_UNIT = 1024
 """Units of the output in a quantiser step."""
 
+LUMA = 4
+"""Planes that default weights change: what they learned of chroma on some clips harms others."""
+
 _SLOPE = 1 / 8
 
 
@@ -45,9 +48,9 @@ class FloatNetwork(nn.Module):
             layers.append(layer)
             inputs = units
         self.hidden = nn.ModuleList(layers)
-        self.last = nn.Conv2d(inputs, PLANES, 1)
-        self.high_pass = nn.Conv2d(PLANES, PLANES, 3, bias=False)
-        self.differences = nn.Conv2d(INPUTS - PLANES, PLANES, 1, bias=False)
+        self.last = nn.Conv2d(inputs, LUMA, 1)
+        self.high_pass = nn.Conv2d(PLANES, LUMA, 3, bias=False)
+        self.differences = nn.Conv2d(INPUTS - PLANES, LUMA, 1, bias=False)
         for output in (self.last, self.high_pass, self.differences):
             nn.init.zeros_(output.weight)
         nn.init.zeros_(self.last.bias)
@@ -59,7 +62,7 @@ class FloatNetwork(nn.Module):
         return sum(p.numel() for name, p in self.named_parameters() if "weight" in name) / 4
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Outputs in steps, (n, 6, rows, columns), of inputs with `halo` sites around them."""
+        """Outputs in steps, (n, LUMA, rows, columns), of inputs with `halo` sites around them."""
         h = x
         for layer in self.hidden:
             h = nn.functional.leaky_relu(layer(h), _SLOPE).clamp(max=MAX_INPUT / UNIT)
@@ -93,17 +96,15 @@ def integers(
         for layer, sizes in zip(network.hidden, hidden, strict=True):
             weights = _rounded(layer.weight, 1 << sizes.shift).astype(np.int16)
             layers.append((weights, _rounded(layer.bias, UNIT << sizes.shift).astype(np.int32)))
-        trained = [
+        columns = [
             _rounded(network.last.bias, output)[:, None],
-            _rounded(network.high_pass.weight, output).reshape(PLANES, HIGH_PASS),
+            _rounded(network.high_pass.weight, output).reshape(LUMA, HIGH_PASS),
             _rounded(network.differences.weight, output)[:, :, 0, 0],
+            _rounded(network.last.weight, output)[:, :, 0, 0],
         ]
-        last = _rounded(network.last.weight, output)[:, :, 0, 0]
-        made.append(
-            Network(
-                tuple(layers), last.astype(np.int16), np.concatenate(trained, 1).astype(np.int16)
-            )
-        )
+        luma = np.concatenate(columns, 1)
+        chroma = np.zeros((PLANES - LUMA, luma.shape[1]))
+        made.append(Network(tuple(layers), np.concatenate([luma, chroma]).astype(np.int16)))
     return FusionWeights(shape, tuple(made))
 
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nvcodec.coding.fusion import NetworkMode, encode_network
+from nvcodec.coding.fusion import NetworkMode, encode_network, no_differences
 from nvcodec.encode.hybrid.network_fit import Differences, Moments, moments, train
 from nvcodec.encode.hybrid.quantisers import BASE
 from nvcodec.format import CorruptError
 from nvcodec.model.fusion.layers import pack_network
 from nvcodec.model.fusion.render import NetworkSource, render
-from nvcodec.model.fusion.weights import PLANES, TRAINED, FusionWeights
+from nvcodec.model.fusion.weights import FusionWeights
 from nvcodec.picture import Planes
 
 WEIGHT = 0.15
@@ -75,42 +75,44 @@ def choose_network(
     group: GroupFrames, weights: FusionWeights, crf: float, training: bool
 ) -> CodedNetwork:
     """Choose between the weights before, no network and, with `training`, trained weights."""
+    shape = weights.shape
     price = 8 * multiplier(crf)
     kept, plain = group.rendered(weights), group.canvases()
-    none = np.zeros((len(weights.networks), PLANES, TRAINED), np.int32)
-    off = encode_network(NetworkMode.OFF, none)
-    best = CodedNetwork(encode_network(NetworkMode.KEEP, none), weights, kept)
+    none = no_differences(shape.count, shape.hidden[-1].units)
+    off = encode_network(NetworkMode.OFF, *none)
+    best = CodedNetwork(encode_network(NetworkMode.KEEP, *none), weights, kept)
     cost = group.squared_error(kept) + price * len(best.substream)
     without = group.squared_error(plain) + price * len(off)
     if without < cost:
         best, cost = CodedNetwork(off, weights, plain), without
     if not training:
         return best
-    differences = trained_differences(group, weights, kept, multiplier(crf) / REUSE)
-    if not differences.any():
+    shared, differences = trained_differences(group, weights, kept, multiplier(crf) / REUSE)
+    if not (shared.any() or differences.any()):
         return best
     try:
-        changed = weights.changed(differences)
+        changed = weights.changed(shared, differences)
     except CorruptError:
         # They would leave the bounds of the format.
         return best
     new = CodedNetwork(
-        encode_network(NetworkMode.NEW, differences), changed, group.rendered(changed)
+        encode_network(NetworkMode.NEW, shared, differences), changed, group.rendered(changed)
     )
     return new if group.squared_error(new.frames) + price * len(new.substream) < cost else best
 
 
 def trained_differences(
     group: GroupFrames, weights: FusionWeights, kept: Sequence[Planes], bit: float
-) -> Differences:
-    """Differences int32 (networks, PLANES, TRAINED) that suit a group; a bit costs `bit`."""
+) -> tuple[Differences, Differences]:
+    """Differences that suit a group, as `encode_network` takes them; a bit costs `bit`."""
     shape = weights.shape
-    differences = np.zeros((shape.count, PLANES, TRAINED), np.int32)
+    shared, differences = no_differences(shape.count, shape.hidden[-1].units)
     total: dict[int, Moments] = {}
     for k, source in enumerate(group.sources):
         number = shape.networks[source.canvas.step.set]
-        part = moments(source, group.pictures[k], kept[k], shape, k)
+        network = weights.networks[number]
+        part = moments(source, group.pictures[k], kept[k], shape, network, k)
         total[number] = total[number] + part if number in total else part
     for number, of_network in total.items():
-        differences[number] = train(of_network, bit)
-    return differences
+        shared[number], differences[number] = train(of_network, bit)
+    return shared, differences
