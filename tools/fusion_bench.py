@@ -2,9 +2,11 @@
 
     python -m tools.fusion_bench CLIP... --frames 33 --crf 20,25,30,35 --jobs 2
 
-Encodes every clip at every crf with `--network` off, fixed and trained. The figures are BD-rates
-over PSNR of all planes and the bytes of whole files: of the fixed default weights against off, of
-trained ones against off (the whole network), and of trained against fixed (what training adds).
+Encodes every clip at every crf without network, then chooses for its groups what `--network` fixed
+and trained choose: canvases do not depend on the network, so these files are that one and the
+network substreams. The figures are BD-rates over PSNR of all planes and the bytes of whole files:
+of the fixed default weights against off, of trained ones against off (the whole network), and of
+trained against fixed (what training adds).
 """
 
 from __future__ import annotations
@@ -12,7 +14,6 @@ from __future__ import annotations
 import io
 import multiprocessing
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -23,9 +24,15 @@ import click
 
 from nvcodec.encode.encoder import encode
 from nvcodec.encode.hybrid.effort import EFFORTS
+from nvcodec.encode.hybrid.network_choice import GroupFrames, choose_network
+from nvcodec.format import GroupUnit, UnitReader
+from nvcodec.media.quality import QualityMeter
+from nvcodec.model.fusion.weights import default_weights
+from nvcodec.picture import Planes
 from tools import report
 from tools.bd_rate import compare
 from tools.clips import Clip
+from tools.fusion_data import network_sources
 from tools.measure import ONE_KEY
 
 MODES = ("off", "fixed", "trained")
@@ -39,7 +46,7 @@ POINTS = {
     "network": "{network}",
     "bytes": "{bytes}",
     "of the network": "{network_bytes}",
-    "groups with trained weights": "{trained} of {groups}",
+    "groups kept, off, new": "{kept}, {off}, {trained}",
     "PSNR": "{psnr:.3f}",
     "CPU-s": "{cpu_seconds:.1f}",
 }
@@ -52,44 +59,76 @@ class _Case:
 
     clip: Clip
     crf: float
-    network: str
     preset: str
     key_interval: float
 
     def __str__(self) -> str:
-        return f"{self.clip.name} crf {self.crf:g}, {self.network}"
+        return f"{self.clip.name} crf {self.crf:g}"
 
 
-def measure(case: _Case) -> dict[str, Any]:
-    """Bytes of the file and of its network substreams, and PSNR of what it decodes to."""
-    started = time.process_time()
-    result = encode(
+def measure(case: _Case) -> list[dict[str, Any]]:
+    """For each mode, bytes of the file and of its network substreams, and PSNR of its frames."""
+    file = io.BytesIO()
+    encode(
         case.clip.path,
-        io.BytesIO(),
+        file,
         model="hybrid",
-        network=case.network,
+        network="off",
         crf=case.crf,
         preset=case.preset,
         frames=case.clip.frames,
         key_interval=case.key_interval,
         threads=1,
     )
-    sizes = Counter(group.network_bytes > 1 for group in result.groups)
+    groups = _groups(file.getvalue(), case.clip.pictures())
+    return [_through(case, mode, groups, file.tell()) for mode in MODES]
+
+
+def _groups(stream: bytes, pictures: Sequence[Planes]) -> list[tuple[bool, GroupFrames]]:
+    """Whether groups are key groups, and their frames."""
+    sources = dict(network_sources(stream))
+    reader = UnitReader(io.BytesIO(stream))
+    reader.open()
+    units = [event.group for event in reader if isinstance(event, GroupUnit)]
+    spans = [(unit, range(unit.first_frame, unit.first_frame + unit.frame_count)) for unit in units]
+    return [
+        (unit.key, GroupFrames([sources[k] for k in span], [pictures[k] for k in span]))
+        for unit, span in spans
+    ]
+
+
+def _through(
+    case: _Case, mode: str, groups: Sequence[tuple[bool, GroupFrames]], size: int
+) -> dict[str, Any]:
+    """The row of a mode; `size` is that of the file without network."""
+    started = time.process_time()
+    weights, substreams, meter = default_weights(), [], QualityMeter()
+    for key, group in groups:
+        frames = group.canvases()
+        if mode != "off":
+            before = default_weights() if key else weights
+            coded = choose_network(group, before, case.crf, mode == "trained")
+            weights, frames = coded.weights, coded.frames
+            substreams.append(coded.substream)
+        for picture, planes in zip(group.pictures, frames, strict=True):
+            meter.add(picture, planes)
+    network_bytes = sum(map(len, substreams))
     return {
         "clip": case.clip.name,
         "crf": case.crf,
-        "network": case.network,
-        "bytes": result.bytes,
-        "network_bytes": sum(group.network_bytes for group in result.groups),
-        "trained": sizes[True],
-        "groups": len(result.groups),
-        "psnr": result.meter.values()["psnr"]["all"],
+        "network": mode,
+        "bytes": size + network_bytes,
+        "network_bytes": network_bytes,
+        "kept": sum(not part for part in substreams),
+        "off": sum(len(part) == 1 for part in substreams),
+        "trained": sum(len(part) > 1 for part in substreams),
+        "psnr": meter.values()["psnr"]["all"],
         "cpu_seconds": time.process_time() - started,
     }
 
 
-def _measured(cases: Sequence[_Case], jobs: int) -> Iterator[dict[str, Any]]:
-    """The points of cases in their order; several jobs are processes of their own."""
+def _measured(cases: Sequence[_Case], jobs: int) -> Iterator[list[dict[str, Any]]]:
+    """The rows of cases in their order; several jobs are processes of their own."""
     if jobs == 1:
         yield from map(measure, cases)
         return
@@ -124,14 +163,14 @@ def main(
 ) -> None:
     out = report.Report(json_path)
     cases = [
-        _Case(Clip(path, frames), float(crf), mode, preset, key_interval)
+        _Case(Clip(path, frames), float(crf), preset, key_interval)
         for path in clips
         for crf in crfs.split(",")
-        for mode in MODES
     ]
-    points = _measured(cases, jobs)
+    measured = _measured(cases, jobs)
     for _ in report.progress(cases, str):
-        out.add("points", next(points))
+        for row in next(measured):
+            out.add("points", row)
     for path in clips:
         name = Clip(path).name
         of_clip = [point for point in out.rows("points") if point["clip"] == name]
