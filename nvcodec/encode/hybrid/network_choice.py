@@ -23,9 +23,6 @@ from nvcodec.picture import Planes
 WEIGHT = 0.15
 """Squared error that a bit is worth, in squared steps of what no other canvas depends on."""
 
-REUSE = 2.0
-"""Groups that differences serve, about: training weighs their bits by one over it."""
-
 
 @dataclass(frozen=True, eq=False)
 class GroupFrames:
@@ -87,7 +84,7 @@ def choose_network(
         best, cost = CodedNetwork(off, weights, plain), without
     if not training:
         return best
-    shared, differences = trained_differences(group, weights, kept, multiplier(crf) / REUSE)
+    shared, differences = trained_differences(group, weights, kept, multiplier(crf))
     if not (shared.any() or differences.any()):
         return best
     try:
