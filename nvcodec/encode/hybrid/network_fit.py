@@ -111,12 +111,14 @@ def moments(
     """The moments of a frame that `network` rendered, of a share of its rows from row `first`."""
     missing = _site_planes(picture) - _site_planes(rendered)
     _, height, width = missing.shape
+    columns = LINEAR + shape.hidden[-1].units
+    if not missing.size:
+        return Moments(np.zeros((columns, columns)), np.zeros((PLANES, columns)))
     stride = max(1, min(_MOST_STRIDE, height * width // _SITES, height))
     rows = np.arange(first % stride, height, stride)
     x = site_inputs(source)
     around = np.pad(x[:PLANES], ((0, 0), (1, 1), (1, 1)))
-    units = shape.hidden[-1].units
-    features = np.empty((LINEAR + units, len(rows), width))
+    features = np.empty((columns, len(rows), width))
     features[0] = CONSTANT
     for ky in range(3):
         for kx in range(3):
@@ -131,9 +133,9 @@ def moments(
     weight = (steps[0] ** 2 << _WEIGHT_BITS) // unit**2
     wrong = np.rint((missing[:, rows] << 16) / steps[[0, 0, 0, 0, 1, 1]])
     np.clip(wrong, -_MOST_WRONG, _MOST_WRONG, out=wrong)
-    inputs = features.reshape(len(features), -1)
+    inputs = features.reshape(columns, -1)
     weighted = inputs * weight.reshape(-1)
-    scale = (unit / 65536) ** 2 / (1 << _WEIGHT_BITS) * height / max(1, len(rows))
+    scale = (unit / 65536) ** 2 / (1 << _WEIGHT_BITS) * height / len(rows)
     # Of one unit of a difference, in units of the output before its rounding.
     gain = 2.0 ** (shape.difference_shift - shape.output_shift)
     return Moments(
