@@ -35,7 +35,7 @@ COMMAND = "nvenc"
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.option(
-    "--model", type=click.Choice(["nirvana", "hybrid"]), default="hybrid", show_default=True
+    "--model", type=click.Choice(["nirvana", "hybrid"]), default="nirvana", show_default=True
 )
 @click.option(
     "--crf",
@@ -63,7 +63,7 @@ COMMAND = "nvenc"
 @click.option(
     "--group-size",
     type=click.IntRange(1, 32),
-    help="Frames of a group.  [default: up to 16, by content; nirvana: the network's]",
+    help="Frames of a group.  [default: the network's; hybrid: 8]",
 )
 @click.option(
     "--key-interval",

@@ -15,8 +15,7 @@ def test_figures_are_those_of_the_file(clip, tmp_path):
     model = Model.parse("nirvana:slow,group_size=2")
     figures = measure(Clip(clip, 5), model, 33, metrics=("ssim",))
     path = tmp_path / "out.nrv"
-    options = {"crf": 33, "preset": "slow", "group_size": 2, "frames": 5, "metrics": ("psnr",)}
-    result = encode(clip, path, model="nirvana", **options)
+    result = encode(clip, path, crf=33, preset="slow", group_size=2, frames=5, metrics=("psnr",))
     psnr = result.meter.values()["psnr"]
     assert figures.bytes == path.stat().st_size
     assert (figures.psnr, figures.psnr_y) == (psnr["all"], psnr["y"])
@@ -50,7 +49,7 @@ def test_models():
 def test_the_hybrid_model(clip):
     figures = measure(Clip(clip, 5), Model.parse("hybrid:fast,group_size=2,threads=1"), 27)
     assert (figures.frames, figures.keys, len(figures.groups)) == (5, 1, 3)
-    assert figures.row()["shape"] == {"group_frames": 2, "chroma_offset": 0, "network": 1}
+    assert figures.row()["shape"] == {"group_frames": 2, "chroma_offset": 0}
 
 
 def test_frames_that_are_missing_are_no_figures():

@@ -83,10 +83,10 @@ def test_clips_of_the_same_name(clip):
 def test_codecs_that_pyav_lacks_are_left_out(clip, monkeypatch):
     absent = rd.PEERS["x264"].__class__("libnone", {}, (1.0,))
     monkeypatch.setitem(rd.PEERS, "x264", absent)
-    options = ["--frames", 1, "--qualities", "hybrid=50", "--against", "x264"]
+    options = ["--frames", 1, "--qualities", "nirvana=50", "--against", "x264"]
     text, (points,) = run(rd.main, clip, *options)
     assert "PyAV has no libnone: x264 is left out." in text
-    assert [p["codec"] for p in points] == ["hybrid"]
+    assert [p["codec"] for p in points] == ["nirvana"]
 
 
 def test_a_plot_without_matplotlib_is_refused_at_once(clip, tmp_path, monkeypatch):
