@@ -63,7 +63,7 @@ COMMAND = "nvenc"
 @click.option(
     "--group-size",
     type=click.IntRange(1, 32),
-    help="Frames of a group.  [default: the network's; hybrid: 8]",
+    help="Frames of a group.  [default: the network's; hybrid: up to 16, by content]",
 )
 @click.option(
     "--key-interval",
