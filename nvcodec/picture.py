@@ -11,6 +11,9 @@ Plane = npt.NDArray[np.uint8]
 Planes = tuple[Plane, Plane, Plane]
 """8-bit 4:2:0: Y of shape (height, width), Cb and Cr of (ceil(height / 2), ceil(width / 2))."""
 
+Region = tuple[int, int, int, int]
+"""(x0, y0, x1, y1) in luma samples, x0 and y0 even."""
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Picture:

@@ -14,6 +14,7 @@ from nvcodec.coding.content import (
     default_content_contexts,
     encode_content,
 )
+from nvcodec.coding.fusion import SHARED_TAPS, NetworkMode, encode_network
 from nvcodec.coding.leaves import INTRA, SIZE, UNITS, Q, Table, X, Y
 from nvcodec.coding.motion import (
     decode_motion,
@@ -26,6 +27,9 @@ from nvcodec.format import HYBRID, Group, Header, NrvWriter, smallest_level
 from nvcodec.model.canvas.plane import Canvas, coded_size, schedule
 from nvcodec.model.canvas.reconstruct import reconstruct
 from nvcodec.model.description import CanvasShape
+from nvcodec.model.fusion.layers import pack_network
+from nvcodec.model.fusion.render import NetworkSource, render
+from nvcodec.model.fusion.weights import FusionWeights, default_weights
 from nvcodec.model.render import samples_crc
 from nvcodec.picture import Planes
 
@@ -98,6 +102,23 @@ def code(canvases: Sequence[Tables], sets: Sequence[int], size: tuple[int, int])
     return [content.finish(), motion.finish()]
 
 
+NETWORK_MODES = (NetworkMode.NEW, NetworkMode.NEW, NetworkMode.KEEP, NetworkMode.OFF)
+
+
+def change_network(
+    weights: FusionWeights, number: int, seed: int
+) -> tuple[bytes, FusionWeights, bool]:
+    """The network substream of a group, its weights after it, and whether it is used."""
+    mode = NETWORK_MODES[number % len(NETWORK_MODES)]
+    rng = np.random.default_rng(1000 * seed + number)
+    differences = rng.integers(-3, 4, weights.output.shape).astype(np.int32)
+    shared = rng.integers(-3, 4, (len(differences), SHARED_TAPS)).astype(np.int32)
+    data = encode_network(mode, shared, differences)
+    if mode is NetworkMode.NEW:
+        weights = weights.changed(shared, differences)
+    return data, weights, mode is not NetworkMode.OFF
+
+
 def synthesize_hybrid(plan: HybridPlan) -> tuple[bytes, list[Planes]]:
     """A complete bitstream and the frames it decodes to."""
     file = io.BytesIO()
@@ -117,6 +138,7 @@ def synthesize_hybrid(plan: HybridPlan) -> tuple[bytes, list[Planes]]:
     size = coded_size(plan.width, plan.height)
     pictures: list[Planes] = []
     before: Canvas | None = None
+    weights = default_weights()
     pts = 5
     for number, count in enumerate(plan.frames):
         key = number in plan.keys
@@ -132,24 +154,36 @@ def synthesize_hybrid(plan: HybridPlan) -> tuple[bytes, list[Planes]]:
             canvases[step.frame] = reconstruct(
                 leaves, units, levels, step, references, size, plan.shape.chroma_offset
             )
-        shown = [canvases[k].crop(plan.width, plan.height) for k in range(count)]
+        network, used = b"", False
+        if plan.shape.network:
+            weights = default_weights() if key else weights
+            network, weights, used = change_network(weights, number, plan.seed)
+        shown = {k: canvases[k].crop(plan.width, plan.height) for k in range(count)}
+        for step, (_, leaves, *_) in zip(steps, tables, strict=True):
+            if used:
+                planes = [canvases[frame].planes for frame in step.references]
+                source = NetworkSource.of(
+                    canvases[step.frame], leaves, planes, plan.shape.chroma_offset
+                )
+                packed = pack_network(weights.shape, weights.of_set(step.set))
+                shown[step.frame] = render(source, packed, (0, 0, plan.width, plan.height))
         durations = tuple(plan.durations[k % len(plan.durations)] for k in range(count))
         writer.add_group(
             Group(
                 first_frame=len(pictures),
                 frame_count=count,
                 key=key,
-                crc=samples_crc(shown),
+                crc=samples_crc(shown[k] for k in range(count)),
                 first_pts=pts,
                 durations=durations,
                 tables=b"",
                 content=content,
                 motion=motion,
-                network=b"",
+                network=network,
             )
         )
         pts += sum(durations)
-        pictures += shown
+        pictures += [shown[k] for k in range(count)]
         before = canvases[count - 1]
     writer.finish()
     return file.getvalue(), pictures

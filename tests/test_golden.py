@@ -17,6 +17,7 @@ import io
 import pytest
 
 from nvcodec.format import GroupUnit, UnitReader
+from nvcodec.model.description import CanvasShape
 from tests.hybrid import HybridPlan, synthesize_hybrid
 from tests.synthetic import DIRECT, PLAIN, Plan, synthesize
 
@@ -25,12 +26,14 @@ GROUPS = {
     "plain": "4f96ed5658c9a6cfdf1f3a44e26c9f490e18e242fbc335b3a3b79d0c084f38c7",
     "direct": "2bf662882623e0e01956e7f3b0a2701bf1fc12a45a9d60714ec37c377bcb45d8",
     "hybrid": "19f844006fcadee962e8fe2793fea3f0898e885841857967f601217c34989686",
+    "network": "7c203de88696f61f38aee8a4362a3172df94692c113b93e080503ed595b91ff6",
 }
 FRAMES = {
     "upsampling": "8b8d425ffbbc90dae2eb8fe01acdf938ae8b4d20416ad35940feb6a31c4731b2",
     "plain": "5e03614740aadb2203c673f2e79e1e6d098aa321dc5b6504755f1058a5697a97",
     "direct": "f99673806bc8bc9a80d787e21953fde1870954419f61ee370bcc290f189d7b2b",
     "hybrid": "e413762b781682788dcc16ad16a0d7fcc29ec6fe75fe6b8c0e7c09cbc4d80c45",
+    "network": "6aa9b168f4e0ca17f29ba986ecab9469058834a03e3a4995a12ee2c690c8b275",
 }
 
 PLANS = {
@@ -38,6 +41,7 @@ PLANS = {
     "plain": Plan(seed=11, shape=PLAIN),
     "direct": Plan(seed=12, shape=DIRECT, frames=(2, 2, 1, 2), durations=(3, 4)),
     "hybrid": HybridPlan(seed=13),
+    "network": HybridPlan(CanvasShape(8, -3, 1), seed=14),
 }
 
 

@@ -43,6 +43,8 @@ HYBRID_PLANS = {
     "fine chroma": HybridPlan(CanvasShape(16, -12), 70, 50, frames=(1, 11), keys=(0,), seed=1),
     "coarse chroma": HybridPlan(CanvasShape(3, 12), 130, 66, frames=(1, 3, 2), keys=(0,), seed=2),
     "one cell": HybridPlan(CanvasShape(2), 1, 1, frames=(1, 2), keys=(0,), seed=3),
+    "network": HybridPlan(CanvasShape(8, 5, 1), 83, 50, seed=5),
+    "network, one cell": HybridPlan(CanvasShape(2, 0, 1), 1, 1, frames=(1, 2), keys=(0,), seed=6),
     "keys only": HybridPlan(CanvasShape(1, 3), 97, 40, frames=(1, 1), keys=(0, 1), seed=4),
 }
 

@@ -4,8 +4,9 @@
     python -m tools.decode_bench [--rounds N] [--size WIDTHxHEIGHT]... [--threads N]...
     python -m tools.decode_bench --stream HYBRID.nrv... [--rounds N] [--threads N]...
 
-Streams are those of the hybrid model, decoded beside their own pictures by libx264 at its defaults;
-then come the time to the first frame in a new process, and CPU time by stage.
+Streams are those of the hybrid model, decoded without the fusion network and through its default
+weights, beside their own pictures by libx264 at its defaults; then come CPU time by stage and the
+time to the first frame in a new process.
 
 Networks are of random weights, whole groups are rendered to 8-bit pictures. `integer` products are
 those of nvcodec.model.dot_product where the processor has them, `float` those of BLAS; both and the
@@ -22,6 +23,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 from unittest import mock
 
@@ -30,13 +32,16 @@ import click
 import numpy as np
 
 from nvcodec.coding import canvases
-from nvcodec.decode import decoder, executor
+from nvcodec.decode import decoder, executor, hybrid
 from nvcodec.decode.decoder import Decoder
+from nvcodec.decode.hybrid import HybridModel
 from nvcodec.encode.lattice import conform
 from nvcodec.encode.settings import PAPER_SHAPE, network_shape
+from nvcodec.format import Description, GroupUnit, NrvWriter, UnitReader
 from nvcodec.model import dot_product
 from nvcodec.model.canvas import reconstruct
-from nvcodec.model.render import render_region
+from nvcodec.model.description import CanvasShape
+from nvcodec.model.render import render_region, samples_crc
 from nvcodec.model.shape import NetworkShape
 from nvcodec.model.siren import SirenRenderer
 from nvcodec.model.weights import GroupWeights, LayerParameters, default_weights
@@ -106,6 +111,30 @@ def best_times(
     }
 
 
+def with_network(path: str, network: int) -> bytes:
+    """A stream with (1) or without (0) the network, whose groups all have its default weights."""
+    file = io.BytesIO()
+    writer = NrvWriter(file)
+    with open(path, "rb") as source:
+        reader = UnitReader(source)
+        header = reader.open()
+        parameters: Any = None
+        for event in reader:
+            if isinstance(event, Description):
+                shape = replace(CanvasShape.from_payload(event.payload), network=network)
+                writer.begin(header, shape.to_payload())
+                model = HybridModel(shape, header, executor.Executor(1, 1))
+            elif isinstance(event, GroupUnit):
+                group = replace(event.group, network=b"")
+                frames = range(group.frame_count)
+                parameters = model.rebuild(group, parameters, frames)
+                crc = samples_crc(model.render(parameters, frames))
+                writer.add_group(replace(group, crc=crc))
+        model.close()
+    writer.finish()
+    return file.getvalue()
+
+
 def decode(path: str, threads: int) -> Iterator[av.VideoFrame]:
     """The pictures of a stream of even width and height."""
     with Decoder(path, threads=threads) as frames:
@@ -114,8 +143,8 @@ def decode(path: str, threads: int) -> Iterator[av.VideoFrame]:
             yield av.VideoFrame.from_ndarray(samples.reshape(-1, frame.width), format="yuv420p")
 
 
-def count_frames(path: str, threads: int) -> int:
-    with Decoder(path, threads=threads) as frames:
+def count_frames(stream: bytes, threads: int) -> int:
+    with Decoder(io.BytesIO(stream), threads=threads) as frames:
         return sum(1 for _ in frames)
 
 
@@ -128,12 +157,13 @@ STAGES: tuple[tuple[str, Any, str], ...] = (
     ("residuals", reconstruct, "add_residuals"),
     ("intra", reconstruct, "reconstruct_intra"),
     ("deblocking", reconstruct, "deblock"),
+    ("network", hybrid, "render_band"),
     ("crc", decoder, "samples_crc"),
     ("resampling", executor, "resample"),
 )
 
 
-def stage_times(path: str, rounds: int) -> dict[str, float]:
+def stage_times(stream: bytes, rounds: int) -> dict[str, float]:
     """Least CPU milliseconds per frame of each stage."""
     least: dict[str, float] = {}
     for _ in range(rounds):
@@ -152,7 +182,7 @@ def stage_times(path: str, rounds: int) -> dict[str, float]:
             for stage, module, name in STAGES:
                 work = timed(stage, getattr(module, name))
                 stack.enter_context(mock.patch.object(module, name, work))
-            frames = count_frames(path, 1)
+            frames = count_frames(stream, 1)
         for stage, seconds in spent.items():
             taken = seconds * 1000 / frames
             least[stage] = min(least.get(stage, taken), taken)
@@ -174,24 +204,29 @@ def start_up(path: str, rounds: int) -> tuple[float, float]:
 
 
 def compare_streams(paths: tuple[str, ...], threads: tuple[int, ...], rounds: int) -> None:
-    click.echo("threads  hybrid ms (fps)   CPU ms   x264 ms   CPU ms  stream")
+    click.echo(
+        "threads  without network ms (fps)   CPU ms  with network ms (fps)   CPU ms"
+        "   x264 ms   CPU ms  stream"
+    )
     for path in paths:
         with Decoder(path) as opened:
             size = opened.header.width, opened.header.height
-        frames = count_frames(path, 1)
+        without, through = (with_network(path, network) for network in range(2))
+        frames = count_frames(without, 1)
         clip = x264_clip(*size, decode(path, 1))
         for count in threads:
             works: dict[str, tuple[Callable[[], object], int]] = {
-                "hybrid": (lambda: count_frames(path, count), frames),  # noqa: B023
+                "without": (lambda: count_frames(without, count), frames),  # noqa: B023
+                "through": (lambda: count_frames(through, count), frames),  # noqa: B023
                 "x264": (lambda: x264_decode(clip, count), frames),  # noqa: B023
             }
             took = best_times(works, rounds)
-            (wall, cpu), (x264_wall, x264_cpu) = took["hybrid"], took["x264"]
-            click.echo(
-                f"{count:7}  {wall:6.2f} ({1000 / wall:6.1f})  {cpu:7.2f}"
-                f"  {x264_wall:8.2f}  {x264_cpu:7.2f}  {path}"
+            x264_wall, x264_cpu = took.pop("x264")
+            columns = "".join(
+                f"{wall:15.2f} ({1000 / wall:6.1f})  {cpu:7.2f}" for wall, cpu in took.values()
             )
-        stages = stage_times(path, rounds)
+            click.echo(f"{count:7}{columns}  {x264_wall:8.2f}  {x264_cpu:7.2f}  {path}")
+        stages = stage_times(through, rounds)
         click.echo("  CPU ms: " + ", ".join(f"{name} {took:.2f}" for name, took in stages.items()))
     wall, cpu = start_up(paths[0], rounds)
     click.echo(f"first frame after {wall:.2f} s, {cpu:.2f} s of CPU time")

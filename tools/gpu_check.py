@@ -2,10 +2,11 @@
 
     python -m tools.gpu_check [--size WIDTHxHEIGHT]... [--peak TOPS] [--seeds N]
 
-Every kernel is compared with NumPy, groups of random weights with the CPU, byte for byte, and a
-tiny clip is encoded and decoded on the device. Times are of whole groups, with frames left on the
-device and with frames copied to the host; `load` is the upload of a group's weights. The share is
-of the device's dense 8-bit peak, counting the multiplications of spec 5.8 as two operations each.
+Every kernel is compared with NumPy, groups of random weights and frames through the fusion network
+with the CPU, byte for byte, and a tiny clip is encoded and decoded on the device. Times are of
+whole groups, with frames left on the device and with frames copied to the host; `load` is the
+upload of a group's weights. The share is of the device's dense 8-bit peak, counting the
+multiplications of spec 5.8 as two operations each.
 
 Exit codes: 0 all equal, 4 no CUDA device or no Triton here, 5 something differs.
 """
@@ -141,6 +142,36 @@ def check_network(
     return equal
 
 
+def check_fusion(size: tuple[int, int], device: torch.device) -> bool:
+    """Compare a frame through the fusion network with the CPU and time it; prints one line."""
+    from nvcodec.model.cuda.fusion import CudaFusion
+    from nvcodec.model.cuda.fusion_check import random_source
+    from nvcodec.model.cuda.renderer import to_host
+    from nvcodec.model.fusion.layers import pack_network
+    from nvcodec.model.fusion.render import render
+    from nvcodec.model.fusion.weights import default_weights
+
+    width, height = (-(-length // 8) * 8 for length in size)
+    source = random_source(np.random.default_rng(0), True, width, height)
+    weights = default_weights()
+    network = weights.of_set(source.canvas.step.set)
+    fusion = CudaFusion(weights.shape, network, device)
+    expected = render(source, pack_network(weights.shape, network), (0, 0, width, height))
+    equal = same(to_host([fusion.picture(source)]), [expected])
+    frames, limit = 0, time.perf_counter() + SECONDS
+    begin = time.perf_counter()
+    while time.perf_counter() < limit:
+        fusion.picture(source)
+        torch.cuda.synchronize(device)
+        frames += 1
+    rate = frames / (time.perf_counter() - begin)
+    click.echo(
+        f"fusion   {width}x{height:<5} {rate:9.1f} with predictions on one core of the CPU"
+        f"  {'equal' if equal else 'DIFFERS'}"
+    )
+    return equal
+
+
 def check_training() -> bool:
     """Encode and decode three frames on the device; prints one line."""
     rng = np.random.default_rng(0)
@@ -200,6 +231,7 @@ def main(sizes: tuple[str, ...], peak: float | None, seeds: int) -> None:
         networks = {"paper": PAPER_SHAPE, "default": network_shape("auto", 30.0, width, height)}
         for label, shape in networks.items():
             equal = check_network(label, shape, (width, height), device, peak) and equal
+        equal = check_fusion((width, height), device) and equal
     equal = check_training() and equal
     click.echo("all equal" if equal else "something DIFFERS")
     sys.exit(ExitCode.OK if equal else ExitCode.VERIFICATION)

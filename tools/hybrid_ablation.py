@@ -4,9 +4,10 @@
 
 Encodes every clip at every crf as it is, then again with one tool switched off in each row. The
 figure of a row is the BD-rate against the encoder as it is, over PSNR of all planes and the bytes
-of the content and motion substreams, which the encoder decodes again; above 0 is what the tool
-saves. Nothing is tuned to what is missing: the quantisers stay, and so do the trained contexts, so
-that a flag that is always the same costs what adapting to it takes.
+of all substreams, which the encoder decodes again; above 0 is what the tool saves. Nothing is tuned
+to what is missing: the quantisers stay, and so do the trained contexts, so that a flag that is
+always the same costs what adapting to it takes. The fusion network has a tool of its own,
+tools.fusion_bench.
 
 Rows are of three kinds. Without a tool of the format: what the format would lose (it would not
 have the tool's flags either). Without a tool of the encoder: the format stays as it is. An option:
@@ -243,7 +244,7 @@ class _Case:
 
 
 def measure(case: _Case) -> dict[str, Any]:
-    """Bytes of both substreams of a clip, and PSNR of what they decode to."""
+    """Bytes of the substreams of a clip, and PSNR of what they decode to."""
     row = ROWS[case.row] if case.row else Row("")
     started = time.process_time()
     with switched(row):
@@ -262,7 +263,9 @@ def measure(case: _Case) -> dict[str, Any]:
         "row": case.row,
         "clip": case.clip.name,
         "crf": case.crf,
-        "bytes": sum(part.content_bytes + part.motion_bytes for part in result.groups),
+        "bytes": sum(
+            part.content_bytes + part.motion_bytes + part.network_bytes for part in result.groups
+        ),
         "motion_bytes": sum(part.motion_bytes for part in result.groups),
         "psnr": result.meter.values()["psnr"]["all"],
         "cpu_seconds": time.process_time() - started,

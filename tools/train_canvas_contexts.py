@@ -1,4 +1,4 @@
-"""Train the default contexts of the hybrid model's substreams (spec 7.7) on encoded files.
+"""Train the default contexts of the hybrid model's substreams (spec 7.7, 9.6) on encoded files.
 
     python -m tools.train_canvas_contexts TRAIN.nrv... --held-out OTHER.nrv... --output FOLDER
 
@@ -18,11 +18,14 @@ import numpy.typing as npt
 
 from nvcodec.coding.canvases import CanvasReader
 from nvcodec.coding.content import default_content_contexts, trace_content
+from nvcodec.coding.fusion import decode_network, default_network_contexts, trace_network
 from nvcodec.coding.leaves import Q
 from nvcodec.coding.motion import default_motion_contexts, trace_motion
 from nvcodec.coding.rangecoder import Contexts
-from nvcodec.format import GroupUnit, UnitReader
+from nvcodec.format import Description, GroupUnit, UnitReader
 from nvcodec.model.canvas.plane import coded_size, schedule
+from nvcodec.model.description import CanvasShape
+from nvcodec.model.fusion.weights import default_weights
 from tools.train_contexts import COUNTS, PROBABILITIES, sequence_costs
 
 Records = list[npt.NDArray[np.int32]]
@@ -31,17 +34,21 @@ Records = list[npt.NDArray[np.int32]]
 SUBSTREAMS: dict[str, Callable[[], Contexts]] = {
     "motion": default_motion_contexts,
     "content": default_content_contexts,
+    "fusion": default_network_contexts,
 }
+CLAUSES = {"motion": "7.7", "content": "7.7", "fusion": "9.6"}
 
 
 def records(path: str) -> dict[str, Records]:
-    """The traced bits of both substreams of each group of a file."""
+    """The traced bits of the substreams of each group of a file."""
     found: dict[str, Records] = {name: [] for name in SUBSTREAMS}
     with open(path, "rb") as file:
         reader = UnitReader(file)
         header = reader.open()
         size = coded_size(header.width, header.height)
         for event in reader:
+            if isinstance(event, Description):
+                network = CanvasShape.from_payload(event.payload).network
             if not isinstance(event, GroupUnit):
                 continue
             group = event.group
@@ -54,7 +61,13 @@ def records(path: str) -> dict[str, Records]:
                 traced["content"].append(
                     trace_content(leaves, units, levels, quantiser, varying, step.set)
                 )
+            if network:
+                weights = default_weights()
+                sizes = len(weights.networks), weights.shape.hidden[-1].units
+                traced["fusion"].append(trace_network(*decode_network(group.network, *sizes)))
             for name, parts in traced.items():
+                # Not every file has a network.
+                parts.append(np.empty(0, np.int32))
                 found[name].append(np.concatenate(parts))
     return found
 
@@ -112,13 +125,15 @@ def total_bytes(files: Sequence[Records], table: npt.NDArray[np.int64]) -> float
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for motion_contexts.txt and content_contexts.txt.",
+    help="Folder for motion_contexts.txt, content_contexts.txt and fusion_contexts.txt.",
 )
 def main(training: tuple[str, ...], held_out: tuple[str, ...], output: Path | None) -> None:
     files = [records(path) for path in training]
     others = [records(path) for path in held_out]
     weights = [1e6 / sum(r.size for part in f.values() for r in part) for f in files]
     for name, defaults in SUBSTREAMS.items():
+        if not any(record.size for file in files for record in file[name]):
+            continue
         present = defaults()[:, [0, 2]].astype(np.int64)
         flat = np.tile(np.array([[32768, 0]], np.int64), (len(present), 1))
         table = train([f[name] for f in files], weights, len(present))
@@ -131,7 +146,8 @@ def main(training: tuple[str, ...], held_out: tuple[str, ...], output: Path | No
                     f" ({sizes[2] / sizes[0] - 1:+.2%} against flat)"
                 )
         if output is not None:
-            head = f"# fast = slow, count of the contexts of the {name} substream (spec 7.7)"
+            what = f"contexts of the {name} substream (spec {CLAUSES[name]})"
+            head = f"# fast = slow, count of the {what}"
             lines = [f"{p} {n}" for p, n in table]
             (output / f"{name}_contexts.txt").write_text(
                 "\n".join([head, *lines]) + "\n", encoding="ascii"

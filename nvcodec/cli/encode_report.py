@@ -132,6 +132,7 @@ class EncodeReport(Observer):
             parts["interior_bytes"] = parts["content_bytes"] + parts["motion_bytes"]
             parts["interior_bytes"] -= parts["key_bytes"] + parts["chain_bytes"]
             names = ["key", "chain", "interior", "motion"]
+            names += ["network"] if result.shape.network else []
         total = max(1, result.bytes)
         shares = ", ".join(f"{parts[f'{name}_bytes'] / total:.1%} {name}" for name in names)
         return (

@@ -54,15 +54,16 @@ COMMAND = "nvenc"
 )
 @click.option(
     "--network",
-    type=click.Choice(["auto", "paper"]),
+    type=click.Choice(["auto", "paper", "trained", "fixed", "off"]),
     default="auto",
     show_default=True,
-    help="Network shape of nirvana: by --crf and frame size, or the paper's.",
+    help="Network shape of nirvana: auto (by --crf and frame size) or the paper's. Fusion network"
+    " of hybrid: trained for each group (auto too), fixed, or off.",
 )
 @click.option(
     "--group-size",
     type=click.IntRange(1, 32),
-    help="Frames of a group.  [default: the network's; hybrid: 8]",
+    help="Frames of a group.  [default: the network's; hybrid: up to 16, by content]",
 )
 @click.option(
     "--key-interval",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import nullcontext
 from dataclasses import asdict
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -19,11 +19,18 @@ from nvcodec.cli.outcome import (
     standard_input,
 )
 
+if TYPE_CHECKING:
+    from nvcodec.format import Group
+    from nvcodec.model.description import CanvasShape
+
 COMMAND = "nvinfo"
 
 _SUBSTREAMS = ("tables", "content", "motion", "network")
 _MODELS = {1: "nirvana", 2: "hybrid"}
-_KINDS_SHOWN = {"nirvana": ("network", "tables"), "hybrid": ("content", "motion")}
+_KINDS_SHOWN = {
+    "nirvana": ("network", "tables"),
+    "hybrid": ("content", "motion", "network", "network_mode"),
+}
 
 
 @click.command(
@@ -131,7 +138,11 @@ def _read(file: BinaryIO, report: dict[str, Any]) -> None:
             elif isinstance(event, Metadata):
                 report["metadata"] |= event.members
             elif isinstance(event, GroupUnit):
-                groups.append(_group(event, reader.offset))
+                group = _group(event, reader.offset)
+                if isinstance(shape, CanvasShape):
+                    with located(f"GRUP {event.ordinal}", event.offset):
+                        group["network_mode"] = _network_mode(shape, event.group)
+                groups.append(group)
             else:
                 complete = True
     finally:
@@ -164,6 +175,15 @@ def _group(unit: Any, end: int) -> dict[str, Any]:
     }
 
 
+def _network_mode(shape: CanvasShape, group: Group) -> str:
+    """What a group does with the fusion network: keep, off, new, or none where there is none."""
+    if not shape.network:
+        return "none"
+    from nvcodec.coding.fusion import network_mode
+
+    return network_mode(group.network).name.lower()
+
+
 def _text(report: dict[str, Any]) -> str:
     header, metadata = report["header"], report["metadata"]
     lines = ["header"]
@@ -181,13 +201,13 @@ def _text(report: dict[str, Any]) -> str:
     lines += [
         "groups",
         "  number     offset first frame  frames  key      bytes"
-        + "".join(f" {kind:>10}" for kind in kinds),
+        + "".join(f" {kind.removeprefix('network_'):>10}" for kind in kinds),
     ]
     for number, group in enumerate(report["groups"]):
         lines.append(
             f"  {number:6} {group['offset']:10} {group['first_frame']:11} {group['frames']:7}"
             f"  {'key' if group['key'] else '   '} {group['bytes']:10}"
-            + "".join(f" {group[kind]:10}" for kind in kinds)
+            + "".join(f" {group[kind]:>10}" for kind in kinds)
         )
     lines.append("bytes")
     for kind, count in report["bytes_by_kind"].items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import cast
 
@@ -9,16 +10,22 @@ import torch
 
 from nvcodec.decode.executor import Executor
 from nvcodec.model.cuda.check import require_equal
+from nvcodec.model.cuda.fusion import CudaFusion, crop, upload
+from nvcodec.model.cuda.fusion_check import require_exact
 from nvcodec.model.cuda.renderer import CudaRenderer, TensorPlanes, to_host
 from nvcodec.model.cuda.resample import resample
+from nvcodec.model.fusion.render import NetworkSource
+from nvcodec.model.fusion.weights import FusionWeights, Network, default_weights
 from nvcodec.model.resample import View
 from nvcodec.model.shape import NetworkShape
 from nvcodec.model.weights import GroupWeights
-from nvcodec.picture import Planes
+from nvcodec.picture import Planes, Region
 
 
 class CudaExecutor(Executor):
     """Renders on the CUDA device that is the current one when this is made.
+
+    `threads` are those of the host, which rebuilds canvases of model 2.
 
     With `tensors` planes are tensors on that device, resampled there; its work is then queued on
     the current stream, and nothing waits for it. Else they are copied to the host once rendered.
@@ -26,8 +33,8 @@ class CudaExecutor(Executor):
 
     device = "cuda"
 
-    def __init__(self, batch: int | None, tensors: bool) -> None:
-        super().__init__(1, 1)
+    def __init__(self, batch: int | None, tensors: bool, threads: int | None = None) -> None:
+        super().__init__(threads or os.cpu_count() or 1, 1)
         self._patches = batch
         self._tensors = tensors
         self._device = torch.device("cuda", torch.cuda.current_device())
@@ -75,6 +82,35 @@ class CudaExecutor(Executor):
                 chroma_location,
             )
         return cast(Planes, shown)
+
+    def fusion_device(self, network: bool) -> CudaExecutor:
+        """Return this device, with tested kernels of the fusion network if there is one."""
+        if network:
+            with torch.cuda.device(self._device):
+                require_exact(default_weights().shape, self._device)
+        return self
+
+    def fuse(
+        self, sources: Sequence[NetworkSource], weights: FusionWeights, region: Region
+    ) -> list[Planes]:
+        """Frames through the fusion network."""
+        with torch.cuda.device(self._device):
+            networks: dict[Network, CudaFusion] = {}
+            pictures = []
+            for source in sources:
+                network = weights.of_set(source.canvas.step.set)
+                if network not in networks:
+                    networks[network] = CudaFusion(weights.shape, network, self._device)
+                pictures.append(crop(networks[network].picture(source), region))
+            return cast(list[Planes], pictures) if self._tensors else to_host(pictures)
+
+    def show(self, pictures: list[Planes]) -> list[Planes]:
+        """Frames of the host, where frames are delivered."""
+        if not self._tensors:
+            return pictures
+        with torch.cuda.device(self._device):
+            uploaded = [upload(planes, self._device) for planes in pictures]
+        return cast(list[Planes], uploaded)
 
     def on_host(self, pictures: list[Planes]) -> list[Planes]:
         """Rendered planes in the host's memory."""

@@ -93,8 +93,7 @@ class Decoder:
     Raises:
         NrvError: of the class that spec 2.10 gives, here and while decoding. Frames of groups
             before the damage are delivered first.
-        UnsupportedError: also when the device, or Triton for it, is not here, fails its test or
-            does not render the model: cuda does not render model 2.
+        UnsupportedError: also when the device, or Triton for it, is not here or fails its test.
         OSError: the file cannot be opened or read.
 
     """

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from nvcodec.device import require_device
 from nvcodec.format import UnsupportedError
 from nvcodec.model.resample import View, resample
 from nvcodec.model.shape import NetworkShape
-from nvcodec.picture import Planes
+from nvcodec.picture import Planes, Region
 
 if TYPE_CHECKING:
+    from nvcodec.model.fusion.render import NetworkSource
+    from nvcodec.model.fusion.weights import FusionWeights
     from nvcodec.model.weights import GroupWeights
+
+
+class FusionDevice(Protocol):
+    """Renders canvases to frames on a device, whole or in part (spec 9)."""
+
+    def fuse(
+        self, sources: Sequence[NetworkSource], weights: FusionWeights, region: Region
+    ) -> list[Planes]:
+        """Frames through the fusion network."""
+
+    def show(self, pictures: list[Planes]) -> list[Planes]:
+        """Frames that are canvases, where the device delivers frames."""
 
 
 class Executor:
@@ -59,6 +73,13 @@ class Executor:
         """Planes of a view from rendered ones, as `nvcodec.model.resample.resample` does."""
         return resample(planes, origin, source_width, source_height, view, chroma_location)
 
+    def fusion_device(self, network: bool) -> FusionDevice | None:
+        """What renders frames of model 2, with or without network; None if the CPU shall.
+
+        Raises UnsupportedError for a device that errs.
+        """
+        return None
+
     def on_host(self, pictures: list[Planes]) -> list[Planes]:
         """Rendered planes in the host's memory."""
         return pictures
@@ -89,4 +110,4 @@ def make_executor(device: str, threads: int | None, batch: int | None, tensors: 
         raise UnsupportedError(
             "device cuda: Triton is not installed: pip install 'nvcodec[cuda]', or use cpu"
         ) from error
-    return CudaExecutor(batch, tensors)
+    return CudaExecutor(batch, tensors, threads)

@@ -1,7 +1,8 @@
-"""Groups of model 2: canvases, parsed and reconstructed by tasks as they are asked for.
+"""Groups of model 2: canvases and frames, parsed, reconstructed and rendered by tasks.
 
 Parsing depends on nothing but the substreams, so it runs ahead of reconstruction, which follows the
-references between canvases; of a group only the chain canvas matters to the next one.
+references between canvases; of a group only the chain canvas and the weights of the fusion network
+matter to the next one. Frames are canvases, or what the network makes of them, band by band.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ import numpy as np
 from nvcodec.coding.canvases import CanvasReader
 from nvcodec.coding.leaves import Table
 from nvcodec.decode.executor import Executor
-from nvcodec.decode.models import Region
-from nvcodec.format import CorruptError, Group, Header, UnsupportedError
+from nvcodec.decode.fusion import GroupNetwork, require_no_network
+from nvcodec.format import CorruptError, Group, Header
 from nvcodec.model.canvas.plane import Canvas, Step, coded_size, schedule
 from nvcodec.model.canvas.reconstruct import reconstruct
 from nvcodec.model.description import CanvasShape
-from nvcodec.picture import Planes
+from nvcodec.model.fusion.render import NetworkSource, empty_region, region_bands, render_band
+from nvcodec.picture import Planes, Region
 from nvcodec.tasks import TaskPool
 
 _MOST_AHEAD = 2
@@ -29,14 +31,26 @@ _AHEAD_BYTES = 1 << 29
 """Samples of groups that are begun ahead; the group being rendered comes on top."""
 
 
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """A region of a frame, whole once all tasks are done."""
+
+    region: Region
+    planes: Planes
+    tasks: list[Future[None]]
+
+
 @dataclass
 class CanvasGroup:
     """The canvases of a group, as far as they have been asked for; for one thread.
 
-    `before` is the canvas that its own are predicted from, None for a key group.
+    `frames` are those that will be rendered. `before` is the canvas that its own are predicted
+    from, None for a key group. `network` is None in a bitstream without.
     """
 
     group: Group
+    frames: range
+    network: GroupNetwork | None
     before: Future[Canvas] | None
     steps: list[Step]
     substreams: CanvasReader
@@ -46,6 +60,12 @@ class CanvasGroup:
     """What was parsed and is not yet reconstructed, by frame."""
     canvases: dict[int, Future[Canvas]] = field(default_factory=dict)
     """By frame."""
+    sources: dict[int, NetworkSource] = field(default_factory=dict)
+    """What the network takes, if it is used: of each frame whose canvas is there."""
+    shown: dict[int, _Shown] = field(default_factory=dict)
+    """Frames that the network is rendering, by number."""
+    following: CanvasGroup | None = None
+    """The next group, if it has been begun."""
 
     @property
     def last(self) -> Future[Canvas]:
@@ -67,36 +87,48 @@ class CanvasGroup:
 
 
 class HybridModel:
-    """Rebuilds canvases of one bitstream on the CPU. Raises UnsupportedError for other devices."""
+    """Rebuilds canvases of one bitstream on the CPU, and renders them there or on a device.
+
+    Raises UnsupportedError for a device that errs.
+    """
 
     def __init__(self, shape: CanvasShape, header: Header, executor: Executor) -> None:
-        if executor.device != "cpu":
-            raise UnsupportedError(
-                f"device {executor.device}: this version decodes the hybrid model on the CPU only;"
-                " use cpu"
-            )
+        self._device = executor.fusion_device(bool(shape.network))
         self._shape = shape
         self._width, self._height = header.width, header.height
         self._coded = coded_size(header.width, header.height)
         self._tasks = TaskPool(executor.threads)
         # A canvas has half as many chroma samples as luma samples.
         group_bytes = self._coded[0] * self._coded[1] * 3 // 2 * shape.group_frames
+        # What the network makes of canvases takes as much again.
+        group_bytes *= 1 + shape.network
         self.ahead = min(_MOST_AHEAD, _AHEAD_BYTES // group_bytes)
 
     def rebuild(self, group: Group, previous: CanvasGroup | None, frames: range) -> CanvasGroup:
         """Begin to rebuild the chain or key canvas of a group and the canvases of `frames`."""
+        last = previous
         if group.key:
             previous = None
         elif previous is None:
             raise CorruptError("a group that is not a key group has no group before it", rule="2.7")
         canvases = CanvasGroup(
             group,
+            frames,
+            self._network(group, previous),
             None if previous is None else previous.last,
             schedule(group.frame_count, group.key),
             CanvasReader(group.motion, group.content, self._coded),
         )
         self._begin(canvases, frames)
+        if last is not None:
+            last.following = canvases
         return canvases
+
+    def _network(self, group: Group, previous: CanvasGroup | None) -> GroupNetwork | None:
+        if not self._shape.network:
+            require_no_network(group)
+            return None
+        return GroupNetwork.of(group, None if previous is None else previous.network)
 
     def settle(self, parameters: CanvasGroup) -> None:
         """Wait for the chain or key canvas of a group."""
@@ -110,14 +142,60 @@ class HybridModel:
         # The first error in coding order, whatever the order of the tasks was.
         for task in parameters.parsing:
             task.result()
-        x0, y0, x1, y1 = region or (0, 0, self._width, self._height)
+        shown = region or (0, 0, self._width, self._height)
+        network = parameters.network
+        if network is not None and network.used:
+            if self._device is None:
+                return self._through_network(parameters, frames, shown)
+            for frame in frames:
+                parameters.canvases[frame].result()
+            sources = [parameters.sources[frame] for frame in frames]
+            return self._device.fuse(sources, network.weights, shown)
+        x0, y0, x1, y1 = shown
         half = np.s_[y0 // 2 : -(-y1 // 2), x0 // 2 : -(-x1 // 2)]
         pictures: list[Planes] = []
         for frame in frames:
             luma, blue, red = parameters.canvases[frame].result().planes
             # Copies: whoever gets them may write to them, and canvases are predicted from.
             pictures.append((luma[y0:y1, x0:x1].copy(), blue[half].copy(), red[half].copy()))
+        return pictures if self._device is None else self._device.show(pictures)
+
+    def _through_network(
+        self, group: CanvasGroup, frames: Sequence[int], region: Region
+    ) -> list[Planes]:
+        """Frames through the network by tasks; those of the next group are begun too."""
+        self._show(group, frames, region)
+        if group.following is not None:
+            self._show(group.following, group.following.frames, region)
+        pictures = []
+        for frame in frames:
+            shown = group.shown.pop(frame)
+            for task in shown.tasks:
+                task.result()
+            pictures.append(shown.planes)
         return pictures
+
+    def _show(self, group: CanvasGroup, frames: Iterable[int], region: Region) -> None:
+        """Begin to render frames through the network of a group, if it uses that."""
+        network = group.network
+        if network is None or not network.used:
+            return
+        packed = {step.frame: network.packed(step.set) for step in group.steps}
+
+        def render(frame: int, rows: tuple[int, int], out: Planes) -> None:
+            render_band(group.sources[frame], packed[frame], region, *rows, out)
+
+        for frame in frames:
+            if frame in group.shown and group.shown[frame].region == region:
+                continue
+            out = empty_region(region)
+            tasks = [
+                self._tasks.submit(
+                    functools.partial(render, frame, rows, out), [group.canvases[frame]]
+                )
+                for rows in region_bands(region)
+            ]
+            group.shown[frame] = _Shown(region, out, tasks)
 
     def close(self) -> None:
         """End what has begun."""
@@ -149,12 +227,11 @@ class HybridModel:
         self, canvases: CanvasGroup, step: Step, references: list[Future[Canvas]]
     ) -> Canvas:
         leaves, units, levels = canvases.parsed.pop(step.frame)
-        return reconstruct(
-            leaves,
-            units,
-            levels,
-            step,
-            [reference.result() for reference in references],
-            self._coded,
-            self._shape.chroma_offset,
-        )
+        used = [reference.result() for reference in references]
+        offset = self._shape.chroma_offset
+        canvas = reconstruct(leaves, units, levels, step, used, self._coded, offset)
+        if canvases.network is not None and canvases.network.used:
+            canvases.sources[step.frame] = NetworkSource.of(
+                canvas, leaves, [reference.planes for reference in used], offset
+            )
+        return canvas

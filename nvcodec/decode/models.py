@@ -8,12 +8,9 @@ from typing import Any, Protocol, TypeVar
 from nvcodec.decode.executor import Executor
 from nvcodec.format import Group, Header, Limits
 from nvcodec.model.description import CanvasShape, Shape
-from nvcodec.picture import Planes
+from nvcodec.picture import Planes, Region
 
 P = TypeVar("P")
-
-Region = tuple[int, int, int, int]
-"""(x0, y0, x1, y1) in luma samples, x0 and y0 even."""
 
 
 class GroupModel(Protocol[P]):

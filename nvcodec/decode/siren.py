@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nvcodec.decode.executor import Executor
-from nvcodec.decode.models import Region
 from nvcodec.format import Group, Header
 from nvcodec.model.shape import NetworkShape
 from nvcodec.model.weights import GroupWeights, rebuild_weights
-from nvcodec.picture import Planes
+from nvcodec.picture import Planes, Region
 
 
 class SirenModel:

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from nvcodec.device import require_device
 from nvcodec.encode.coder import CodedGroup, VideoCoder
 from nvcodec.encode.grouping import group_pictures
-from nvcodec.encode.settings import HYBRID_GROUP, MODELS, NETWORKS, PRESETS, OptionError
+from nvcodec.encode.settings import (
+    HYBRID_GROUP,
+    HYBRID_NETWORKS,
+    MODELS,
+    NETWORKS,
+    PRESETS,
+    OptionError,
+)
 from nvcodec.format import HYBRID, SIREN, Header, NrvError, NrvWriter
 from nvcodec.media.output import OutputFile
 from nvcodec.media.quality import QualityMeter
@@ -130,8 +137,10 @@ def encode(
         crf: quality, lower is better; the price of a bit doubles every 3 steps, and in the hybrid
             model the quantiser's step every 6.
         preset: effort, one of settings.PRESETS; "paper" is one of the nirvana model.
-        network: "auto" for a network that fits crf and the frame size, "paper" for the one of
-            arXiv 2212.14593; of the nirvana model.
+        network: of the nirvana model "auto" for a network that fits crf and the frame size, "paper"
+            for the one of arXiv 2212.14593. Of the hybrid model "trained" (and "auto") where
+            groups train a part of the fusion network, "fixed" where they use its default weights
+            or none, "off" for a bitstream without.
         group_size: frames of a group, 1..32; None for the network's own, and up to 16 by content
             in the hybrid model, whose key groups have one frame.
         key_interval: seconds from key group to key group at most (plus the rest of a group).
@@ -174,8 +183,10 @@ def encode(
         raise ValueError(f"model {model!r} is not one of {', '.join(MODELS)}")
     if preset not in PRESETS:
         raise ValueError(f"preset {preset!r} is not one of {', '.join(PRESETS)}")
-    if network not in NETWORKS:
-        raise ValueError(f"network {network!r} is not one of {', '.join(NETWORKS)}")
+    if network not in (*NETWORKS, *HYBRID_NETWORKS):
+        raise ValueError(f"network {network!r} is none of a model")
+    if network not in (HYBRID_NETWORKS if model == "hybrid" else NETWORKS):
+        raise OptionError(f"the {model} model does not have network {network}")
     if group_size is not None and not 1 <= group_size <= 32:
         raise ValueError(f"group size {group_size} is not in 1..32")
     if not key_interval > 0:
@@ -189,7 +200,9 @@ def encode(
     store: SegmentStore | None = None
     path: str | None = None
     if model == "hybrid":
-        _require_hybrid(preset, network, device, jobs, resume)
+        _require_hybrid(preset, device, jobs, resume)
+        network = "trained" if network == "auto" else network
+        settings["network"] = network
     else:
         from nvcodec.encode import nirvana
         from nvcodec.encode.jobs import require_path
@@ -209,6 +222,7 @@ def encode(
                 crf=crf,
                 effort=EFFORTS[preset],
                 group_frames=group_size or HYBRID_GROUP,
+                network=network,
                 by_content=group_size is None,
                 metrics=meter.metrics,
                 threads=threads or os.cpu_count() or 1,
@@ -267,11 +281,10 @@ def encode(
         return result
 
 
-def _require_hybrid(preset: str, network: str, device: str, jobs: int, resume: bool) -> None:
+def _require_hybrid(preset: str, device: str, jobs: int, resume: bool) -> None:
     """Raise OptionError for options that the hybrid model does not have."""
     for wrong, text in (
         (preset == "paper", "preset paper: use fast, medium or slow"),
-        (network != "auto", f"network {network}"),
         (device != "cpu", f"device {device}: it is encoded on the CPU only"),
         (jobs > 1, "several jobs: threads share the work"),
         (resume, "resuming"),

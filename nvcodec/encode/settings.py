@@ -9,6 +9,7 @@ from nvcodec.model.shape import NetworkShape
 
 MODELS = ("nirvana", "hybrid")
 NETWORKS = ("auto", "paper")
+HYBRID_NETWORKS = ("auto", "trained", "fixed", "off")
 HYBRID_GROUP = 16
 """Frames of a group of the hybrid model, unless another number is asked for."""
 

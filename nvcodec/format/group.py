@@ -91,7 +91,7 @@ class Group(GroupHeader):
         tables: entropy tables (clause 3.4), or empty.
         content: the coded canvases (clause 7.5).
         motion: how their blocks are predicted (clause 7.4).
-        network: the coded weights (clause 4.4).
+        network: the coded weights (clauses 4.4, 9.6).
 
     Raises:
         CorruptError: a value is outside its rule, or the end of the last frame outside 64 bits
@@ -120,8 +120,8 @@ class Group(GroupHeader):
         """Raise CorruptError when the group breaks a rule of its model (clause 2.7)."""
         if model == SIREN and (self.content or self.motion):
             raise CorruptError("content and motion are not empty in model 1", rule=_RULE)
-        if model == HYBRID and (self.tables or self.network):
-            raise CorruptError("tables and network are not empty in model 2", rule=_RULE)
+        if model == HYBRID and self.tables:
+            raise CorruptError("tables are not empty in model 2", rule=_RULE)
         if model == HYBRID and self.key and self.frame_count != 1:
             raise CorruptError(
                 f"frame_count {self.frame_count} is not 1 in a key group of model 2", rule=_RULE

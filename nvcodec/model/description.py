@@ -12,26 +12,32 @@ from nvcodec.model.shape import NetworkShape
 
 MAX_CHROMA_OFFSET = 12
 
-_RESERVED = bytes(14)
+_RESERVED = bytes(13)
 _PAYLOAD = Struct(
     "group_frames" / Int8ul,
     "chroma_offset" / Int8sl,
-    "reserved" / Bytes(14),
+    "network" / Int8ul,
+    "reserved" / Bytes(13),
     Terminated,
 )
 
 
 @dataclass(frozen=True)
 class CanvasShape:
-    """What `HYBR` says. Field rules are checked on construction (CorruptError, clause 7.1)."""
+    """What `HYBR` says. Field rules are checked on construction (CorruptError, clause 7.1).
+
+    `network` is 1 if frames are rendered through the fusion network (clause 9), else 0.
+    """
 
     group_frames: int
     chroma_offset: int = 0
+    network: int = 0
 
     def __post_init__(self) -> None:
         for name, value, least, most in (
             ("group_frames", self.group_frames, 1, 32),
             ("chroma_offset", self.chroma_offset, -MAX_CHROMA_OFFSET, MAX_CHROMA_OFFSET),
+            ("network", self.network, 0, 1),
         ):
             if not least <= value <= most:
                 raise CorruptError(
@@ -49,7 +55,7 @@ class CanvasShape:
             ) from error
         if fields.reserved != _RESERVED:
             raise CorruptError("reserved bytes are not 0", unit="HYBR", rule="7.1")
-        return cls(fields.group_frames, fields.chroma_offset)
+        return cls(fields.group_frames, fields.chroma_offset, fields.network)
 
     def to_payload(self) -> bytes:
         """Build the `HYBR` payload."""

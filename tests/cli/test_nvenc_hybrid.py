@@ -25,10 +25,16 @@ def test_encodes_to_a_file_that_decodes(source, tmp_path):
     assert result.exit_code == 0, result.stderr
     assert result.stdout == ""
     assert "encoded: 6 frames in 2 groups" in result.stderr
-    assert re.search(r" bpp, .*% key, .*% chain, .*% interior, .*% motion\), PSNR", result.stderr)
+    shares = ", ".join(f".*% {name}" for name in ("key", "chain", "interior", "motion", "network"))
+    assert re.search(rf" bpp, {shares}\), PSNR", result.stderr)
     assert call("nvdec", "--verify", out, "null").exit_code == 0
     report = json.loads(call("nvinfo", "--json", out).stdout)
-    assert report["metadata"]["settings"] == {"model": "hybrid", "crf": 30.0, "preset": "fast"}
+    assert report["metadata"]["settings"] == {
+        "model": "hybrid",
+        "crf": 30.0,
+        "preset": "fast",
+        "network": "trained",
+    }
     assert [group["frames"] for group in report["groups"]] == [1, 5]
 
 
@@ -37,7 +43,7 @@ def test_json_lines(source, tmp_path):
     options = ("--json", "--group-size", 3, "--key-interval", 0.12, "--crf", 21)
     lines = ndjson(call("nvenc", *HYBRID, *options, source, out).stdout)
     assert [line["type"] for line in lines] == ["start"] + ["group"] * 4 + ["done"]
-    assert lines[0]["shape"] == {"group_frames": 3, "chroma_offset": 0}
+    assert lines[0]["shape"] == {"group_frames": 3, "chroma_offset": 0, "network": 1}
     found = lines[1:-1]
     assert [(g["frames"], g["key"]) for g in found] == [
         (1, True),
@@ -47,8 +53,7 @@ def test_json_lines(source, tmp_path):
     ]
     done = lines[-1]
     assert done["bytes"] == out.stat().st_size
-    assert done["network_bytes"] == 0
-    for name in ("content_bytes", "motion_bytes", "chain_bytes"):
+    for name in ("content_bytes", "motion_bytes", "network_bytes", "chain_bytes"):
         assert done[name] == sum(g[name] for g in found)
     assert done["key_bytes"] == sum(g["content_bytes"] + g["motion_bytes"] for g in found[::2])
     assert set(done["psnr"]) == {"all", "y", "u", "v"}

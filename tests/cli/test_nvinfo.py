@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from nvcodec.coding.fusion import NetworkMode, encode_network, no_differences
 from nvcodec.model.description import CanvasShape
 from tests.cli.support import call, one_line
 from tests.format.samples import complete, grup, head
@@ -60,10 +61,16 @@ def test_model_2(tmp_path):
     hybrid = (b"HYBR", CanvasShape(8, -3).to_payload())
     data = complete(head(model=2), hybrid, key, following)
     report = info(data)
-    assert report["model"] == {"name": "hybrid", "group_frames": 8, "chroma_offset": -3}
+    assert report["model"] == {
+        "name": "hybrid",
+        "group_frames": 8,
+        "chroma_offset": -3,
+        "network": 0,
+    }
     kinds = report["bytes_by_kind"]
     assert (kinds["content"], kinds["motion"], kinds["tables"], kinds["network"]) == (9, 7, 0, 0)
     assert [(group["content"], group["motion"]) for group in report["groups"]] == [(7, 6), (2, 1)]
+    assert {group["network_mode"] for group in report["groups"]} == {"none"}
     assert report["complete"]
     path = tmp_path / "x.nrv"
     path.write_bytes(data)
@@ -74,6 +81,32 @@ def test_model_2(tmp_path):
     assert "HYBR at byte 68" in one_line(call("nvinfo", "-", stdin=broken), 3)
     longer = complete(head(model=2), (b"HYBR", CanvasShape(1).to_payload()), key, following)
     assert "GRUP 1" in one_line(call("nvinfo", "-", stdin=longer), 3)
+
+
+def test_networks(tmp_path):
+    groups = [
+        grup(
+            first_frame=number,
+            first_pts=number,
+            flags=2 if number else 3,
+            frame_count=1,
+            substreams=(b"", b"c", b"m", encode_network(mode, *no_differences(1, 14))),
+        )
+        for number, mode in enumerate(NetworkMode)
+    ]
+    hybrid = (b"HYBR", CanvasShape(8, 0, 1).to_payload())
+    data = complete(head(model=2), hybrid, *groups)
+    report = info(data)
+    assert [group["network_mode"] for group in report["groups"]] == ["keep", "off", "new"]
+    assert report["bytes_by_kind"]["network"] == sum(group["network"] for group in report["groups"])
+    path = tmp_path / "x.nrv"
+    path.write_bytes(data)
+    text = call("nvinfo", path).stdout
+    assert "network       mode" in text
+    assert all(f"{mode}\n" in text for mode in ("keep", "off", "new"))
+    damaged = grup(first_frame=1, first_pts=1, flags=2, substreams=(b"", b"c", b"m", b"\xff" * 4))
+    result = call("nvinfo", "-", stdin=complete(head(model=2), hybrid, groups[0], damaged))
+    assert "GRUP 1" in one_line(result, 3)
 
 
 def test_damage(data, tmp_path):

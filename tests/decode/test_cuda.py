@@ -7,6 +7,7 @@ import io
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,10 @@ from nvcodec.decode import decoder as decoding
 from nvcodec.decode.decoder import Decoder
 from nvcodec.decode.executor import make_executor
 from nvcodec.format import UnsupportedError, VerificationError
+from nvcodec.model.description import CanvasShape
 from nvcodec.picture import Planes
 from tests.decode.samples import cut, rebuild, same, sample
+from tests.hybrid import HybridPlan, synthesize_hybrid
 
 Opened = Callable[..., Decoder]
 
@@ -80,8 +83,6 @@ def test_tensors_of_a_view(opened: Opened) -> None:
 
 
 def test_checksums_of_tensors_are_checked_on_demand(opened: Opened) -> None:
-    from dataclasses import replace
-
     data, pictures = sample("direct")
     wrong = rebuild(data, lambda k, group: replace(group, crc=group.crc ^ 1) if k == 0 else group)
     decoder = opened(wrong, tensors=True)
@@ -90,6 +91,27 @@ def test_checksums_of_tensors_are_checked_on_demand(opened: Opened) -> None:
         next(decoder.frames(verify=True))
     with pytest.raises(VerificationError):
         next(opened(wrong).frames())
+
+
+PLAN = HybridPlan(CanvasShape(2, 3, 1), 37, 21, frames=(1, 2, 2, 1), keys=(0,))
+
+
+@pytest.mark.parametrize("network", [0, 1])
+def test_hybrid(network: int, opened: Opened) -> None:
+    """The last group does not use the network."""
+    plan = replace(PLAN, shape=replace(PLAN.shape, network=network))
+    data, pictures = synthesize_hybrid(plan)
+    frames = list(opened(data).frames())
+    for frame, planes in zip(frames, pictures, strict=True):
+        assert same(frame.planes, planes)
+    with opened(data, tensors=True) as decoder:
+        for number in (5, 2):
+            assert same(arrays(decoder[number].planes), pictures[number])
+        crop = (20, 10, 4, 6)
+        assert same(arrays(decoder.render(2, crop=crop).planes), cut(pictures[2], crop))
+        with Decoder(io.BytesIO(data)) as reference:
+            expected = reference.render(2, size=(20, 30)).planes
+        assert same(arrays(decoder.render(2, size=(20, 30)).planes), expected)
 
 
 def test_tensors_are_for_cuda() -> None:

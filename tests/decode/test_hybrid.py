@@ -30,7 +30,6 @@ from nvcodec.format import (
     NrvError,
     OverLimitError,
     TruncatedError,
-    UnsupportedError,
     VerificationError,
 )
 from nvcodec.model.description import CanvasShape
@@ -379,18 +378,6 @@ def test_the_description_of_another_model() -> None:
     with pytest.raises(CorruptError) as error:
         opened(data)
     assert (error.value.unit, error.value.offset, error.value.rule) == ("HYBR", 68, "7.1")
-
-
-def test_no_device_but_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Other(Executor):
-        device = "cuda"
-
-    def make(*_: object) -> Executor:
-        return Other(1, 1)
-
-    monkeypatch.setattr("nvcodec.decode.decoder.make_executor", make)
-    with pytest.raises(UnsupportedError, match="hybrid model on the CPU only; use cpu"):
-        opened(device="cuda", tensors=True)
 
 
 def test_decoding_imports_no_encoder(tmp_path: Path) -> None:

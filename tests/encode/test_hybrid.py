@@ -79,7 +79,7 @@ def test_any_size_and_number_of_frames(width, height, count):
         meter.add(original, frame.planes)
     assert meter.state() == result.meter.state()
     assert result.meter.values()["psnr"]["all"] > 30
-    assert result.shape == CanvasShape(16)
+    assert result.shape == CanvasShape(16, network=1)
     assert kinds(data)[0] == (1, True)
 
 
@@ -132,7 +132,12 @@ def test_the_header_and_settings_are_those_of_the_model():
     with Decoder(io.BytesIO(coded(moving(1, 24, 16), crf=21.5)[0])) as decoder:
         assert len(list(decoder)) == 1
         assert decoder.header.model == HYBRID
-        assert decoder.metadata["settings"] == {"model": "hybrid", "crf": 21.5, "preset": "fast"}
+        assert decoder.metadata["settings"] == {
+            "model": "hybrid",
+            "crf": 21.5,
+            "preset": "fast",
+            "network": "trained",
+        }
 
 
 class Watch(Observer):
@@ -337,6 +342,7 @@ def test_levels(size, crf, frames, level):
         crf=crf,
         effort=None,
         group_frames=frames,
+        network="off",
         by_content=False,
         metrics=(),
         threads=1,

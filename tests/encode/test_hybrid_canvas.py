@@ -340,7 +340,8 @@ def code_chain(before, picture, preset="medium", q=24):
     substreams = code_substreams([coded], (width, height))
     (decoded,) = decode_group(settings, substreams, [coded.canvas], canvas)
     assert all(
-        np.array_equal(a, b) for a, b in zip(decoded.planes, coded.canvas.planes, strict=True)
+        np.array_equal(a, b)
+        for a, b in zip(decoded.canvas.planes, coded.canvas.planes, strict=True)
     )
     return coded, substreams
 

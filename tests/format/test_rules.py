@@ -166,11 +166,6 @@ RULES: dict[str, tuple[bytes, type[NrvError], str]] = {
         CorruptError,
         "2.7",
     ),
-    "2.7 network of model 2": (
-        with_hybrid_group(grup(frame_count=1, substreams=(b"", b"", b"", b"n"))),
-        CorruptError,
-        "2.7",
-    ),
     "2.7 frame_count of a key group of model 2": (
         with_hybrid_group(grup(substreams=(b"", b"c", b"m", b""))),
         CorruptError,

@@ -13,10 +13,12 @@ from nvcodec.model.shape import NetworkShape
 GOOD = CanvasShape(8, -2)
 
 
-@pytest.mark.parametrize("shape", [GOOD, CanvasShape(1, -12), CanvasShape(32, 12)])
+@pytest.mark.parametrize("shape", [GOOD, CanvasShape(1, -12), CanvasShape(32, 12, 1)])
 def test_round_trip(shape: CanvasShape) -> None:
     payload = shape.to_payload()
-    assert payload == bytes([shape.group_frames, shape.chroma_offset & 255, *bytes(14)])
+    assert payload == bytes(
+        [shape.group_frames, shape.chroma_offset & 255, shape.network, *bytes(13)]
+    )
     assert CanvasShape.from_payload(payload) == parse_description(HYBRID, payload) == shape
 
 
@@ -25,11 +27,12 @@ def test_round_trip(shape: CanvasShape) -> None:
     [
         *(("group_frames", v) for v in (0, 33, 255)),
         *(("chroma_offset", v) for v in (-128, -13, 13, 127)),
+        *(("network", v) for v in (2, 255)),
     ],
 )
 def test_each_rule(field: str, value: int) -> None:
-    fields = {"group_frames": 8, "chroma_offset": 0} | {field: value}
-    payload = bytes([fields["group_frames"], fields["chroma_offset"] & 255, *bytes(14)])
+    fields = {"group_frames": 8, "chroma_offset": 0, "network": 0} | {field: value}
+    payload = bytes([*(number & 255 for number in fields.values()), *bytes(13)])
     with pytest.raises(CorruptError, match=field) as error:
         CanvasShape.from_payload(payload)
     assert (error.value.unit, error.value.rule) == ("HYBR", "7.1")
@@ -43,7 +46,7 @@ def test_payload_size_and_reserved() -> None:
         with pytest.raises(CorruptError) as error:
             CanvasShape.from_payload((payload + bytes(100))[:size])
         assert error.value.rule == "7.1"
-    for place in range(2, 16):
+    for place in range(3, 16):
         changed = bytearray(payload)
         changed[place] = 1
         with pytest.raises(CorruptError):

@@ -49,7 +49,7 @@ def test_models():
 def test_the_hybrid_model(clip):
     figures = measure(Clip(clip, 5), Model.parse("hybrid:fast,group_size=2,threads=1"), 27)
     assert (figures.frames, figures.keys, len(figures.groups)) == (5, 1, 3)
-    assert figures.row()["shape"] == {"group_frames": 2, "chroma_offset": 0}
+    assert figures.row()["shape"] == {"group_frames": 2, "chroma_offset": 0, "network": 1}
 
 
 def test_frames_that_are_missing_are_no_figures():

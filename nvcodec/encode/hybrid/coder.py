@@ -40,6 +40,7 @@ from nvcodec.encode.hybrid.group import (
 )
 from nvcodec.encode.hybrid.lengths import group_lengths
 from nvcodec.encode.hybrid.lookahead import GroupAnalysis, Stretch
+from nvcodec.encode.hybrid.network_choice import CodedNetwork, GroupFrames, choose_network
 from nvcodec.encode.hybrid.pictures import Source
 from nvcodec.encode.hybrid.quantisers import AHEAD_FRAMES, QuantiserMap, quantiser_maps
 from nvcodec.format import LEVELS, Group, Header, smallest_level
@@ -47,6 +48,7 @@ from nvcodec.media.quality import QualityMeter
 from nvcodec.media.source import SourceError
 from nvcodec.model.canvas.plane import Step, coded_size, schedule
 from nvcodec.model.description import CanvasShape
+from nvcodec.model.fusion.weights import default_weights
 from nvcodec.model.render import samples_crc
 from nvcodec.tasks import TaskPool
 
@@ -95,6 +97,8 @@ class _Tail:
     chain: Future[Prices]
     interior: tuple[Future[Prices], ...]
     """Of interior canvases, by the groups that they follow from; the first is the one to use."""
+    network: Future[CodedNetwork]
+    """Its weights are what the next group starts from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,11 +126,13 @@ class HybridCoder:
         effort: Effort,
         group_frames: int,
         by_content: bool,
+        network: str,
         metrics: Sequence[str],
         threads: int,
         report: CanvasReport,
     ) -> None:
-        self.shape = CanvasShape(group_frames)
+        self.shape = CanvasShape(group_frames, network=int(network != "off"))
+        self._network = network
         self._width, self._height = width, height
         self._settings = CanvasSettings(
             *coded_size(width, height), self.shape.chroma_offset, effort
@@ -254,10 +260,12 @@ class HybridCoder:
         (source,) = cut.sources
         canvas = self._task(self._code_key, source, maps)
         substreams = self._task(self._code_substreams, canvas)
-        coded = self._task(partial(self._coded, cut.group, None, None), substreams, canvas)
+        frames = self._task(partial(self._decoded, cut.group, None), substreams, canvas)
+        network = self._task(self._choose, frames)
+        coded = self._task(partial(self._coded, cut.group, None), substreams, frames, network)
         reference = self._task(_reference, canvas)
         return _Running([canvas], coded), _Tail(
-            canvas, reference, self._defaults[0], self._defaults[1:]
+            canvas, reference, self._defaults[0], self._defaults[1:], network
         )
 
     def _begin_others(
@@ -281,9 +289,9 @@ class HybridCoder:
                 references[step.frame] = self._task(_reference, canvas)
         first = self._task(self._code_substreams, canvases[0])
         substreams = self._task(self._code_substreams, *canvases)
-        coded = self._task(
-            partial(self._coded, cut.group), first, before.canvas, substreams, *canvases
-        )
+        frames = self._task(partial(self._decoded, cut.group), before.canvas, substreams, *canvases)
+        network = self._task(self._choose, frames, before.network)
+        coded = self._task(partial(self._coded, cut.group), first, substreams, frames, network)
         interior = before.interior
         if len(steps) > 1:
             # What the first group of a segment took is not worth keeping.
@@ -295,6 +303,7 @@ class HybridCoder:
             references[steps[0].frame],
             self._task(lambda coded: coded.prices(1), first),
             interior,
+            network,
         )
         return _Running(canvases, coded), tail
 
@@ -316,38 +325,54 @@ class HybridCoder:
     def _code_substreams(self, *canvases: CodedCanvas) -> Substreams:
         return code_substreams(canvases, (self._settings.width, self._settings.height))
 
-    def _coded(
+    def _decoded(
         self,
         group: PictureGroup,
-        chain: Substreams | None,
         before: CodedCanvas | None,
         substreams: Substreams,
         *canvases: CodedCanvas,
-    ) -> CodedGroup:
-        """The group, decoded for its CRC and its qualities."""
-        decoded = decode_group(
+    ) -> GroupFrames:
+        """The frames of the group as every decoder has them, without network."""
+        sources = decode_group(
             self._settings,
             substreams,
             [coded.canvas for coded in canvases],
             None if before is None else before.canvas,
         )
-        pictures = [canvas.crop(self._width, self._height) for canvas in decoded]
+        return GroupFrames(sources, [picture.planes for picture in group.pictures])
+
+    def _choose(self, frames: GroupFrames, before: CodedNetwork | None = None) -> CodedNetwork:
+        """What a group does with the network; `before` is that of the group before."""
+        weights = default_weights() if before is None else before.weights
+        if self._network == "off":
+            return CodedNetwork(b"", weights, frames.canvases())
+        return choose_network(frames, weights, self._crf, self._network == "trained")
+
+    def _coded(
+        self,
+        group: PictureGroup,
+        first: Substreams | None,
+        substreams: Substreams,
+        frames: GroupFrames,
+        network: CodedNetwork,
+    ) -> CodedGroup:
+        """The group with the CRC and the qualities of what it decodes to."""
         meter = QualityMeter(self._metrics)
-        for picture, planes in zip(group.pictures, pictures, strict=True):
-            meter.add(picture.planes, planes)
+        for picture, planes in zip(frames.pictures, network.frames, strict=True):
+            meter.add(picture, planes)
         unit = Group(
             first_frame=0,
-            frame_count=len(pictures),
+            frame_count=len(network.frames),
             key=group.key,
-            crc=samples_crc(pictures),
+            crc=samples_crc(network.frames),
             first_pts=group.pictures[0].pts,
             durations=tuple(picture.duration for picture in group.pictures),
             tables=b"",
             content=substreams.content,
             motion=substreams.motion,
-            network=b"",
+            network=network.substream,
         )
-        return CodedGroup(unit, meter, 0.0, 0 if chain is None else chain.bytes)
+        return CodedGroup(unit, meter, 0.0, 0 if first is None else first.bytes)
 
     def _oldest(self) -> CodedGroup:
         """The oldest group under way, when it is done."""

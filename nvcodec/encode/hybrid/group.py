@@ -32,6 +32,7 @@ from nvcodec.encode.hybrid.pictures import Source
 from nvcodec.encode.hybrid.quantisers import QuantiserMap, quantiser_maps
 from nvcodec.model.canvas.plane import ROOT, Canvas, schedule
 from nvcodec.model.canvas.reconstruct import reconstruct
+from nvcodec.model.fusion.render import NetworkSource
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,8 +93,8 @@ def decode_group(
     substreams: Substreams,
     canvases: Sequence[Canvas],
     before: Canvas | None,
-) -> list[Canvas]:
-    """Decode the substreams of a group: its canvases in display order.
+) -> list[NetworkSource]:
+    """Decode the substreams of a group: its canvases and their motion in display order.
 
     `canvases` are those of the encoder in coding order; `before` is that of the group before, None
     for a key group. Raises RuntimeError when the decoded ones are others.
@@ -101,6 +102,7 @@ def decode_group(
     size = settings.width, settings.height
     reader = CanvasReader(substreams.motion, substreams.content, size)
     decoded: dict[int, Canvas] = {} if before is None else {-1: before}
+    sources: dict[int, NetworkSource] = {}
     count = len(canvases)
     for step, canvas in zip(schedule(count, before is None), canvases, strict=True):
         _, leaves, units, levels = reader.read(step.set)
@@ -110,8 +112,14 @@ def decode_group(
         )
         if not _same(decoded[step.frame], canvas):
             raise RuntimeError("a group does not decode to what was encoded")
+        sources[step.frame] = NetworkSource.of(
+            decoded[step.frame],
+            leaves,
+            [reference.planes for reference in references],
+            settings.chroma_offset,
+        )
     reader.close()
-    return [decoded[frame] for frame in range(count)]
+    return [sources[frame] for frame in range(count)]
 
 
 def compile_kernels(settings: CanvasSettings) -> None:

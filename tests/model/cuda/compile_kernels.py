@@ -12,18 +12,22 @@ import sys
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 from nvcodec.encode.settings import PAPER_SHAPE, network_shape
-from nvcodec.model.cuda import kernels
+from nvcodec.model.cuda import fusion_kernels, kernels
+from nvcodec.model.cuda.fusion import CudaFusion
 from nvcodec.model.cuda.renderer import CudaRenderer
 from nvcodec.model.cuda.resample import resample
+from nvcodec.model.fusion.weights import default_weights as default_fusion_weights
 from nvcodec.model.resample import View
 from nvcodec.model.shape import NetworkShape
 from nvcodec.model.weights import GroupWeights, LayerParameters, default_weights
+from tests.model.fusion.samples import random_source
 from tests.synthetic import DIRECT
 
 SHAPES = [
@@ -32,9 +36,11 @@ SHAPES = [
     network_shape("auto", 30.0, 640, 360),
     DIRECT,
 ]
+MODULES = (kernels, fusion_kernels)
 KERNELS = {
-    name: kernel
-    for name, kernel in vars(kernels).items()
+    name: (module, kernel)
+    for module in MODULES
+    for name, kernel in vars(module).items()
     if isinstance(kernel, triton.JITFunction) and not name.startswith("_")
 }
 OPTIONS = ("num_warps", "num_stages", "enable_fp_fusion")
@@ -81,11 +87,17 @@ class Recorder:
         self.launches[source.hash()] = source, options
 
 
+def make_recorders() -> dict[str, Recorder]:
+    """Recorders in place of all kernels."""
+    recorders = {name: Recorder(kernel) for name, (_, kernel) in KERNELS.items()}
+    for name, recorder in recorders.items():
+        setattr(KERNELS[name][0], name, recorder)
+    return recorders
+
+
 def record(shape: NetworkShape) -> dict[str, Recorder]:
     """The launches of a rendering and of a resampling."""
-    recorders = {name: Recorder(kernel) for name, kernel in KERNELS.items()}
-    for name, recorder in recorders.items():
-        setattr(kernels, name, recorder)
+    recorders = make_recorders()
     width, height = 5 * shape.patch, 3 * shape.patch
     grid = shape.grid(width, height)
     parameters = (LayerParameters(60, 0, 100, 100),) * len(shape.layers)
@@ -97,10 +109,21 @@ def record(shape: NetworkShape) -> dict[str, Recorder]:
     return recorders
 
 
+def record_fusion() -> dict[str, Recorder]:
+    """The launches of the fusion network on a key and an interior canvas."""
+    recorders = make_recorders()
+    weights = default_fusion_weights()
+    for canvas_set in (0, 2):
+        source, _ = random_source(np.random.default_rng(0), 24, 16, canvas_set)
+        network = weights.of_set(canvas_set)
+        CudaFusion(weights.shape, network, torch.device("cpu")).picture(source)
+    return recorders
+
+
 def main() -> None:
     """Compile for the capabilities of the command line."""
-    for shape in SHAPES:
-        for name, recorder in record(shape).items():
+    for recorders in (*map(record, SHAPES), record_fusion()):
+        for name, recorder in recorders.items():
             for source, options in recorder.launches.values():
                 for capability in map(int, sys.argv[1:]):
                     target = GPUTarget("cuda", capability, 32)

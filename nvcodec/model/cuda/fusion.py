@@ -1,0 +1,189 @@
+"""Frames through the fusion network on a CUDA device (spec 9): canvases to planes that stay there.
+
+Predictions by references are made on the host; what else the network takes is made on the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from nvcodec.model.cuda import fusion_kernels
+from nvcodec.model.cuda.renderer import TensorPlanes
+from nvcodec.model.fusion.inputs import RECIPROCAL, STEP
+from nvcodec.model.fusion.render import NetworkSource, warped_planes
+from nvcodec.model.fusion.weights import (
+    CONSTANT,
+    HIGH_PASS,
+    INPUTS,
+    LINEAR,
+    PLANES,
+    FusionShape,
+    Network,
+)
+from nvcodec.picture import Planes, Region
+
+_SITES = 256
+"""Sites of a tile."""
+
+_OUTPUTS = 8
+"""Planes of the output layer's weights, six of them used."""
+
+
+def _packed(planes: Sequence[npt.NDArray[np.uint8]], device: torch.device) -> torch.Tensor:
+    """Planes one after the other, u8 on the device."""
+    return torch.from_numpy(np.concatenate([plane.ravel() for plane in planes])).to(device)
+
+
+def upload(planes: Planes, device: torch.device) -> TensorPlanes:
+    """Planes of the host on the device."""
+    luma, blue, red = (torch.from_numpy(plane).to(device) for plane in planes)
+    return luma, blue, red
+
+
+def _split(frame: torch.Tensor, width: int, height: int) -> TensorPlanes:
+    """The planes of a frame of so many luma samples."""
+    luma = width * height
+    half = height // 2, width // 2
+    blue, red = (frame[luma + k * luma // 4 :][: luma // 4].view(half) for k in range(2))
+    return frame[:luma].view(height, width), blue, red
+
+
+def crop(planes: TensorPlanes, region: Region) -> TensorPlanes:
+    """A region (x0, y0, x1, y1) in luma samples, x0 and y0 even, of planes; shares their memory."""
+    x0, y0, x1, y1 = region
+    luma, blue, red = planes
+    half = np.s_[y0 // 2 : -(-y1 // 2), x0 // 2 : -(-x1 // 2)]
+    return luma[y0:y1, x0:x1], blue[half], red[half]
+
+
+@lru_cache
+def _tables(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """RECIPROCAL and STEP of spec 9.1."""
+    return torch.from_numpy(RECIPROCAL).to(device), torch.from_numpy(STEP).to(device)
+
+
+def _launch(kernel: Any, grid: tuple[int, ...], *arguments: Any, **constants: Any) -> None:
+    kernel[grid](*arguments, **constants, enable_fp_fusion=False)
+
+
+def _tiles(number: int) -> int:
+    return -(-number // _SITES)
+
+
+def _padded(units: int) -> int:
+    return 1 << (units - 1).bit_length()
+
+
+class CudaFusion:
+    """Renders frames through one network; the same samples as `nvcodec.model.fusion.render`."""
+
+    def __init__(self, shape: FusionShape, network: Network, device: torch.device) -> None:
+        self._shape = shape
+        self._device = device
+        self._hidden = [
+            self._layer(matrix, bias.astype(np.int64), layer.shift, _padded(layer.units))
+            for layer, (matrix, bias) in zip(shape.hidden, network.hidden, strict=True)
+        ]
+        constant, taps, changes, last = np.split(network.output, [1, 1 + HIGH_PASS, LINEAR], 1)
+        bias = CONSTANT * constant[:, 0].astype(np.int64)
+        self._last, self._bias = self._layer(
+            last[:, :, None, None], bias, shape.output_shift, _OUTPUTS
+        )
+        self._high_pass = self._weights(taps.reshape(PLANES, PLANES, 3, 3), _OUTPUTS)
+        self._differences = self._weights(changes[:, :, None, None], _OUTPUTS)
+
+    def _weights(self, matrix: npt.NDArray[np.int16], padded: int) -> torch.Tensor:
+        """int16 (ky, kx, channels, padded units) of weights (units, channels, ky, kx)."""
+        units = matrix.shape[0]
+        ordered = np.zeros((*matrix.shape[2:], matrix.shape[1], padded), np.int16)
+        ordered[..., :units] = matrix.transpose(2, 3, 1, 0)
+        return torch.from_numpy(ordered).to(self._device)
+
+    def _layer(
+        self,
+        matrix: npt.NDArray[np.int16],
+        bias: npt.NDArray[np.int64],
+        shift: int,
+        padded: int,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Weights, and biases with half of 2^shift in them, of a layer on the device."""
+        biases = np.zeros(padded, np.int32)
+        biases[: len(bias)] = bias + (1 << shift >> 1)
+        return self._weights(matrix, padded), torch.from_numpy(biases).to(self._device)
+
+    def picture(self, source: NetworkSource) -> TensorPlanes:
+        """The whole frame, of the coded size. Does not wait for the device."""
+        device = self._device
+        rows, columns = source.canvas.planes[1].shape
+        size = rows * columns
+        samples = _packed(source.canvas.planes, device)
+        moving = bool(source.references)
+        # Nothing reads what stands for the warps of a key canvas.
+        warps = samples
+        if moving:
+            warps = _packed(warped_planes(source, 0, rows, 0, columns), device)
+        quantisers = torch.from_numpy(source.quantisers).to(device)
+        reciprocals, steps = _tables(device)
+        inputs = torch.empty((INPUTS, size), dtype=torch.int16, device=device)
+        _launch(
+            fusion_kernels.fusion_inputs,
+            (_tiles(size), PLANES),
+            samples,
+            warps,
+            quantisers,
+            reciprocals,
+            inputs,
+            rows,
+            columns,
+            source.chroma_offset,
+            MOVING=moving,
+            BLOCK=_SITES,
+        )
+        hidden = inputs
+        for layer, (weights, biases) in zip(self._shape.hidden, self._hidden, strict=True):
+            out = torch.empty((layer.units, size), dtype=torch.int16, device=device)
+            _launch(
+                fusion_kernels.fusion_hidden,
+                (_tiles(size),),
+                hidden,
+                weights,
+                biases,
+                out,
+                rows,
+                columns,
+                layer.shift,
+                CHANNELS=weights.shape[2],
+                KERNEL=layer.kernel,
+                UNITS=layer.units,
+                PADDED=weights.shape[3],
+                BLOCK=_SITES,
+            )
+            hidden = out
+        frame = torch.empty_like(samples)
+        _launch(
+            fusion_kernels.fusion_output,
+            (_tiles(size),),
+            hidden,
+            inputs,
+            self._last,
+            self._high_pass,
+            self._differences,
+            self._bias,
+            samples,
+            quantisers,
+            steps,
+            frame,
+            rows,
+            columns,
+            self._shape.output_shift,
+            source.chroma_offset,
+            CHANNELS=self._last.shape[2],
+            BLOCK=_SITES,
+        )
+        return _split(frame, 2 * columns, 2 * rows)

@@ -1,0 +1,93 @@
+"""A test of the fusion network on a device against the CPU, up to the bound of spec 9.2."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from nvcodec.format import UnsupportedError
+from nvcodec.model.canvas.inter import packed_motion
+from nvcodec.model.canvas.plane import Canvas, Step, empty_planes
+from nvcodec.model.cuda.fusion import CudaFusion
+from nvcodec.model.cuda.renderer import to_host
+from nvcodec.model.fusion.layers import pack_network
+from nvcodec.model.fusion.render import NetworkSource, render
+from nvcodec.model.fusion.weights import (
+    LINEAR,
+    MAX_INPUT,
+    PLANES,
+    FusionShape,
+    Network,
+)
+from nvcodec.picture import Planes
+
+
+@lru_cache
+def require_exact(shape: FusionShape, device: torch.device) -> None:
+    """Raise UnsupportedError unless networks of a shape compute exactly on this device.
+
+    They are compared with the CPU on random samples of any contrast, with weights whose sums come
+    near the bound of spec 9.2.
+    """
+    rng = np.random.default_rng(0)
+    for moving, share in ((False, 0.1), (True, 0.01), (True, 1.0)):
+        source = random_source(rng, moving, 48, 24)
+        network = random_network(rng, shape, share)
+        height, width = source.canvas.planes[0].shape
+        expected = render(source, pack_network(shape, network), (0, 0, width, height))
+        (got,) = to_host([CudaFusion(shape, network, device).picture(source)])
+        if not all(np.array_equal(a, b) for a, b in zip(got, expected, strict=True)):
+            raise UnsupportedError(
+                "device cuda: the fusion network does not compute exactly here; use cpu"
+            )
+
+
+def random_source(rng: np.random.Generator, moving: bool, width: int, height: int) -> NetworkSource:
+    """A key canvas, or one that is `moving`, of random samples, vectors and quantisers."""
+    rows, columns = height, width
+
+    def planes() -> Planes:
+        most = int(rng.choice([4, 256]))
+        made = empty_planes(columns, rows)
+        for plane in made:
+            plane[:] = rng.integers(0, most, plane.shape, np.uint8)
+        return made
+
+    cells = rows // 8, columns // 8
+    leaves = np.array(
+        [(8 * x, 8 * y, 8, 0) for y in range(cells[0]) for x in range(cells[1])], np.int32
+    )
+    motion = rng.integers(-40, 40, (2, *cells, 2)).astype(np.int16)
+    direction = rng.integers(1, 4, cells).astype(np.uint8)
+    step = Step(1, -1, 3, 1) if moving else Step(0, None, None, 0)
+    canvas = Canvas(planes(), direction, motion, step)
+    return NetworkSource(
+        canvas,
+        leaves,
+        packed_motion(direction, motion),
+        rng.integers(0, 64, cells).astype(np.uint8),
+        [planes(), planes()] if moving else [],
+        int(rng.integers(-12, 13)),
+    )
+
+
+def random_network(rng: np.random.Generator, shape: FusionShape, share: float) -> Network:
+    """Weights up to a share of what spec 9.2 allows if all of a row are as great."""
+
+    def some(*size: int) -> npt.NDArray[np.int16]:
+        inputs = int(np.prod(size[1:])) + LINEAR
+        most = min(32767, int(share * ((1 << 31) // MAX_INPUT // inputs - 64)))
+        made: npt.NDArray[np.int16] = rng.integers(-most, most + 1, size).astype(np.int16)
+        return made
+
+    hidden = tuple(
+        (
+            some(layer.units, shape.inputs(number), layer.kernel, layer.kernel),
+            rng.integers(-(10**5), 10**5, layer.units).astype(np.int32),
+        )
+        for number, layer in enumerate(shape.hidden)
+    )
+    return Network(hidden, some(PLANES, LINEAR + shape.hidden[-1].units))

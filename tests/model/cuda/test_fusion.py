@@ -1,0 +1,75 @@
+"""The fusion network's kernels, in Triton's interpreter, give the CPU's bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from nvcodec.format import UnsupportedError
+from nvcodec.model.fusion.layers import pack_network
+from nvcodec.model.fusion.render import render
+from nvcodec.model.fusion.weights import FusionShape, HiddenLayer, default_weights
+from tests.model.fusion.samples import random_shape, random_source, random_weights
+
+pytest.importorskip("triton", reason="Triton is not installed")
+
+from nvcodec.model.cuda import fusion_kernels
+from nvcodec.model.cuda.fusion import CudaFusion, crop
+from nvcodec.model.cuda.fusion_check import require_exact
+from nvcodec.model.cuda.renderer import to_host
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_bytes_equal_the_cpu(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    shape = random_shape(rng)
+    weights = random_weights(rng, shape, int(rng.choice([30, 300])))
+    width, height = 8 * int(rng.integers(1, 5)), 8 * int(rng.integers(1, 4))
+    source, _ = random_source(
+        rng, width, height, seed % 3, int(rng.choice([20, 255])), int(rng.integers(-12, 13))
+    )
+    network = weights.of_set(seed % 3)
+    planes = CudaFusion(shape, network, CPU).picture(source)
+    for region in ((0, 0, width, height), (2, 4, width - 1, height - 3)):
+        expected = render(source, pack_network(shape, network), region)
+        (got,) = to_host([crop(planes, region)])
+        for plane, other in zip(got, expected, strict=True):
+            np.testing.assert_array_equal(plane, other)
+
+
+SHAPES = [
+    default_weights().shape,
+    FusionShape((0, 0, 0), 0, (HiddenLayer(3, 4, 9), HiddenLayer(1, 2, 8)), 9),
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_device_that_computes_exactly_passes(shape: FusionShape) -> None:
+    require_exact.__wrapped__(shape, CPU)
+
+
+@pytest.mark.parametrize("name", ["fusion_inputs", "fusion_hidden", "fusion_output"])
+def test_a_device_that_does_not_fails(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = getattr(fusion_kernels, name)
+
+    class Wrong:
+        """Changes what it takes."""
+
+        def __getitem__(self, grid: Any) -> Any:
+            def launch(first: torch.Tensor, *rest: Any, **named: Any) -> None:
+                right[grid](
+                    first + (torch.arange(first.numel()) % 7 == 0).view_as(first).to(first.dtype),
+                    *rest,
+                    **named,
+                )
+
+            return launch
+
+    monkeypatch.setattr(fusion_kernels, name, Wrong())
+    with pytest.raises(UnsupportedError, match="does not compute exactly"):
+        require_exact.__wrapped__(SHAPES[1], CPU)

@@ -1,0 +1,144 @@
+"""Training data, training and measurement of the fusion network."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+
+from nvcodec.model.fusion.layers import pack_network
+from nvcodec.model.fusion.render import render
+from nvcodec.model.fusion.weights import weights_from_table
+from tests.cli.support import y4m
+from tests.tools.support import loaded, run
+from tests.tools.test_hybrid_ablation import pictures
+from tools import fusion_bench, fusion_data, fusion_form, train_theta0
+from tools.clips import Clip
+from tools.fusion_data import HALO, PATCH, Patches, collect, network_sources, site_errors
+from tools.fusion_float import UNIT, FloatNetwork, integers
+
+HIDDEN = ((1, 6), (3, 4))
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    path = tmp_path_factory.mktemp("clips") / "clip.y4m"
+    path.write_bytes(y4m(pictures(4)))
+    return Clip(path)
+
+
+@pytest.fixture(scope="module")
+def stream(clip):
+    file = io.BytesIO()
+    fusion_data.encode(clip.path, file, model="hybrid", network="off", crf=30, preset="fast")
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def folder(clip, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("patches")
+    text, _ = run(fusion_data.main, folder, clip.path, "--crf", "22,30", "--preset", "fast")
+    assert text.count("clip-") == 2
+    return folder
+
+
+def test_patches(clip, folder):
+    patches = Patches.load(folder / "clip-30.npz")
+    assert patches.counts.sum() == 4
+    assert patches.counts[0] == 1
+    again = collect(clip, 30.0, 0.3, "fast")
+    for name, value in vars(patches).items():
+        assert np.array_equal(value, getattr(again, name)), name
+    side = PATCH + 2 * HALO
+    assert patches.inputs.shape[1:] == (18, side, side)
+    assert patches.errors.shape[1:] == (6, PATCH, PATCH)
+    assert patches.squares > 0
+    assert patches.samples == 4 * 128 * 128 * 3 // 2
+
+
+def test_frames_are_those_of_the_clip(clip, stream):
+    sources = dict(network_sources(stream))
+    assert sorted(sources) == [0, 1, 2, 3]
+    for frame, source in sources.items():
+        assert np.abs(site_errors(clip.pictures()[frame], source.canvas)).mean() < 8
+
+
+def random_network(seed):
+    torch.manual_seed(seed)
+    network = FloatNetwork(HIDDEN)
+    for parameters in network.parameters():
+        torch.nn.init.normal_(parameters, 0, 0.1)
+    return network
+
+
+def test_integers_are_what_was_trained(stream):
+    network = random_network(1)
+    weights = integers([network], (0, 0, 0), 6)
+    values = [value for line in train_theta0.weights_to_table(weights) for value in line]
+    packed = pack_network(weights.shape, weights_from_table(values).networks[0])
+    for source in dict(network_sources(stream)).values():
+        rendered = render(source, packed, (0, 0, 128, 128))
+        made = site_errors(rendered, source.canvas)[:, HALO:-HALO, HALO:-HALO]
+        inputs = torch.from_numpy(fusion_data.site_inputs(source))[None]
+        border = HALO - network.halo
+        with torch.no_grad():
+            x = inputs[..., border : 64 - border, border : 64 - border] / UNIT
+            steps = train_theta0.STEPS[fusion_data.site_quantisers(source).astype(int)]
+            told = np.zeros(made.shape)
+            told[:4] = network(x)[0] * steps[0, HALO:-HALO, HALO:-HALO]
+        black = tuple(np.zeros_like(plane) for plane in rendered)
+        canvas = -site_errors(black, source.canvas)[:, HALO:-HALO, HALO:-HALO]
+        told = np.clip(canvas + told, 0, 255) - canvas
+        assert np.abs(made - told).max() < 1
+        assert np.abs(made - told).mean() < 0.3
+
+
+def test_training_lowers_the_error_and_writes_a_table(folder, tmp_path):
+    options = ["--iterations", "30", "--hidden", "1x6,3x4", "--networks", "0,0,0"]
+    texts = []
+    for name in ("a.txt", "b.txt"):
+        text, _ = run(
+            train_theta0.main,
+            folder,
+            "--held-out",
+            folder,
+            *options,
+            "--output",
+            tmp_path / name,
+        )
+        texts.append((tmp_path / name).read_text())
+    assert texts[0] == texts[1]
+    assert "mean of 1 clips: -" in text
+    values = [int(v) for line in texts[0].splitlines()[1:] for v in line.split()]
+    shape = weights_from_table(values).shape
+    assert [(layer.kernel, layer.units) for layer in shape.hidden] == list(HIDDEN)
+
+
+def test_the_bench(clip, tmp_path):
+    options = ["--frames", 3, "--crf", "20,32", "--preset", "fast", "--json", tmp_path / "a.json"]
+    _, (points, rates) = run(fusion_bench.main, clip.path, *options)
+    assert [(p["crf"], p["network"]) for p in points[:3]] == [
+        ("20", mode) for mode in fusion_bench.MODES
+    ]
+    assert [row["clip"] for row in rates] == ["clip", "mean"]
+    assert [p["of the network"] for p in points if p["network"] == "off"] == ["0", "0"]
+    assert len(loaded(tmp_path / "a.json", "fusion_bench")["points"]) == 6
+
+
+@pytest.mark.parametrize("network", fusion_bench.MODES)
+def test_the_bench_measures_what_an_encode_gives(clip, network):
+    case = fusion_bench._Case(clip, 20.0, "fast", fusion_bench.ONE_KEY)
+    (row,) = (row for row in fusion_bench.measure(case) if row["network"] == network)
+    options = {"model": "hybrid", "crf": 20.0, "preset": "fast", "key_interval": 1e6}
+    result = fusion_data.encode(clip.path, io.BytesIO(), network=network, **options)
+    assert result.meter.values()["psnr"]["all"] == row["psnr"]
+    assert sum(group.network_bytes for group in result.groups) == row["network_bytes"]
+    # The name of the mode is in the metadata.
+    assert abs(result.bytes - row["bytes"]) < 16
+
+
+def test_forms(folder):
+    _, (table,) = run(fusion_form.main, folder)
+    mean = {row["form"]: float(row["mean"].split()[0]) for row in table}
+    for plane in ("luma", "chroma"):
+        assert 0 < mean[f"{plane}: high-pass taps of all planes"] <= mean[f"{plane}: all"]
