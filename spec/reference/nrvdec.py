@@ -39,6 +39,8 @@ PLACE = (0, 1, 1, 2, 2, 2, 3)  # 7.6, up to x + y = 6
 SIGCLASS = (0, 1, 2, 3, 4, 4, 5)  # 7.6, up to t = 6
 GTCLASS = (0, 1, 2, 3, 3, 4, 4, 5, 5, 5, 6, 6, 6, 6, 6, 7)  # 7.6, up to t = 15
 S6 = (40, 45, 51, 57, 64, 72)  # 8.6
+STEP = np.array([S6[q % 6] << (q // 6) for q in range(64)])  # 9.1
+KEEP, OFF, CHANGED, SHARED, ROW, CHANGES = 0, 1, 2, 3, 4, 6  # 9.6; CHANGES is ZERO(0, 0)
 ANGLE = (32, 26, 21, 17, 13, 9, 5, 2, 0, -2, -5, -9, -13, -17, -21, -26,
          -32, -26, -21, -17, -13, -9, -5, -2, 0, 2, 5, 9, 13, 17, 21, 26, 32)  # fmt: skip
 INVERSE = {2: -4096, 5: -1638, 9: -910, 13: -630, 17: -482, 21: -390, 26: -315, 32: -256}
@@ -68,8 +70,15 @@ def require(condition: bool, clause: str, what: str, kind: str = "corrupt") -> N
 
 
 def rshift(a: Ints, n: int) -> Ints:
-    """RShift of 1.2, n > 0."""
-    return (a + (1 << (n - 1))) >> n
+    """RShift of 1.2."""
+    return (a + ((1 << n) >> 1)) >> n
+
+
+def signed32(a: Ints) -> Ints:
+    """The values a; an error of this decoder or of the text if not all fit in signed 32 bits."""
+    if not bool(((a >= -(2**31)) & (a < 2**31)).all()):
+        raise AssertionError("a value exceeds the width that the text states")
+    return a
 
 
 def ceil_div(a: int, b: int) -> int:
@@ -99,10 +108,10 @@ class Tables:
     """The data files of `spec/tables`: whitespace-separated integers, `#` begins a comment."""
 
     def __init__(self, folder: Path) -> None:
-        def load(name: str, count: int) -> Ints:
+        def load(name: str, count: int | None = None) -> Ints:
             lines = (folder / f"{name}.txt").read_text("ascii").splitlines()
             values = [int(word) for line in lines for word in line.split("#")[0].split()]
-            if len(values) != count:
+            if count is not None and len(values) != count:
                 raise ValueError(f"{folder / name}.txt: {len(values)} values, not {count}")
             return np.array(values, np.int64)
 
@@ -114,6 +123,8 @@ class Tables:
         self.content_contexts = load("content_contexts", 2 * 1733).reshape(1733, 2).tolist()
         self.transform = load("transform", 1024).reshape(32, 32)
         self.deblocking = load("deblocking", 128).reshape(64, 2)
+        self.fusion = load("fusion")  # its size depends on its values, 9.2
+        self.fusion_contexts = load("fusion_contexts", 2 * 316).reshape(316, 2).tolist()
 
 
 @dataclass
@@ -136,8 +147,8 @@ class Head:
          full_range, location, reserved, frames) = struct.unpack(
             "<HHBBBBIHHIIIIHHBBBBB3sI", payload)  # fmt: skip
         rules = (
-            (min_reader <= READER_VERSION, "min_reader_version", "unsupported"),
             (min_reader <= version, "min_reader_version", "corrupt"),
+            (min_reader <= READER_VERSION, "min_reader_version", "unsupported"),
             (level in LEVELS, "level", "unsupported"),
             (model in (1, 2), "model", "unsupported"),
             (chroma_format <= 3, "chroma_format", "corrupt"),
@@ -212,9 +223,12 @@ class RangeDecoder:
             self.normalise()
         return value
 
-    def difference(self, contexts: list[list[int]], kind: int, klass: int) -> int:
-        """The integer `difference(kind, class)` of 3.3, with the context numbers of 3.5."""
-        zero = FIRST[kind] + 7 * klass
+    def difference(self, contexts: list[list[int]], zero: int, prefix: int) -> int:
+        """The integer `difference(kind, class)` of 3.3.
+
+        `zero` and `prefix` are the numbers of its ZERO(kind, class) and PREFIX(kind, 0), 3.5 or
+        9.6; those of MORE(kind, class, i) follow ZERO(kind, class).
+        """
         if not self.bit(contexts[zero]):
             return 0
         m = 1
@@ -222,7 +236,7 @@ class RangeDecoder:
             m += 1
         if m == 7:
             g = 0
-            while g < 15 and self.bit(contexts[PREFIX[kind] + min(g, 9)]):
+            while g < 15 and self.bit(contexts[prefix + min(g, 9)]):
                 g += 1
             m = 6 + (1 << g) + self.bypass(g)
         return -m if self.bypass() else m
@@ -388,7 +402,8 @@ class Siren:
                     for f in range(len(d)):
                         t = (activity >> 5) + 2
                         b = t.bit_length() - 2
-                        r = decoder.difference(contexts, F, 2 * b + ((t >> b) & 1))
+                        zero = FIRST[F] + 7 * (2 * b + ((t >> b) & 1))
+                        r = decoder.difference(contexts, zero, PREFIX[F])
                         d[f] = ((share * (left[f] + up[f]) + 4) >> 3) + r
                         activity += (256 * min(abs(r), 15) - activity) >> 4
                     last = activity
@@ -420,7 +435,7 @@ class Siren:
         d, last, before = [0] * len(row), 0, 0
         for i in range(len(row)):
             e = 2 * last + before + 2 * u[i] + v[i]
-            d[i] = decoder.difference(contexts, kind, CLASS[e])
+            d[i] = decoder.difference(contexts, FIRST[kind] + 7 * CLASS[e], PREFIX[kind])
             last, before = min(abs(d[i]), 15), last
         row += np.array(d, np.int64)
         require(int(np.abs(row).max()) <= bound, "4.4", "a weight exceeds its maximum")
@@ -597,7 +612,7 @@ class Canvas:
 
 
 class Substream:
-    """A range-coded substream of clause 7 with its contexts."""
+    """A range-coded substream of clause 7 or 9 with its contexts."""
 
     def __init__(self, data: bytes, defaults: list[list[int]]) -> None:
         self.decoder = RangeDecoder(data)
@@ -605,7 +620,7 @@ class Substream:
         self.bypass, self.finish = self.decoder.bypass, self.decoder.finish
 
     def bit(self, context: int) -> int:
-        """A bit with a context, by its number of 7.7."""
+        """A bit with a context, by its number of 7.7 or 9.6."""
         return self.decoder.bit(self.contexts[context])
 
 
@@ -903,13 +918,18 @@ def enlarge(cells: Ints, size: int) -> Ints:
     return cells.repeat(size, 0).repeat(size, 1)
 
 
-def inter_prediction(canvas: Canvas, index: int) -> Ints:
-    """The predicted samples of a plane, 8.3; those of intra cells mean nothing."""
+def displacements(canvas: Canvas, index: int) -> tuple[Ints, list[Ints]]:
+    """The direction of each sample of a plane and S(r) of each reference, 8.3."""
     size = 4 if index else 8
     planes = [reference.planes[index] for reference in canvas.references]
     vectors = canvas.cells(lambda leaf: leaf.motion.vectors)  # of row, column, r, axis
     s = [displaced(plane, vectors[:, :, r], size) for r, plane in enumerate(planes)]
-    direction = enlarge(canvas.cells(lambda leaf: leaf.motion.direction), size)
+    return enlarge(canvas.cells(lambda leaf: leaf.motion.direction), size), s
+
+
+def inter_prediction(canvas: Canvas, index: int) -> Ints:
+    """The predicted samples of a plane, 8.3; those of intra cells mean nothing."""
+    direction, s = displacements(canvas, index)
     pred = np.where(direction == 3, s[0] + s[-1], 2 * np.where(direction == 1, s[0], s[-1]))
     predicted: Ints = np.clip((pred + 64) >> 7, 0, 255)
     return predicted
@@ -1072,20 +1092,208 @@ def deblock_chroma(plane: Ints, edges: Edges, table: Ints, chroma_offset: int) -
     plane[:, at - 1], plane[:, at] = np.clip(p0 + e, 0, 255), np.clip(q0 - e, 0, 255)
 
 
-class Hybrid:
-    """The hybrid model: its description, its canvases and their frames, clauses 7 and 8."""
+def warps(canvas: Canvas, index: int) -> tuple[Ints, Ints]:
+    """Warp(0) and Warp(1) of the samples of a plane of a reconstructed canvas, 9.3."""
+    rec = canvas.planes[index]
+    if canvas.kind == 0:
+        return rec, rec
+    direction, s = displacements(canvas, index)
+    by = [np.clip((2 * x + 64) >> 7, 0, 255) for x in s]
+    # a cell that does not use reference r takes the warp by the other one
+    warp0, warp1 = np.where(direction & 1, by[0], by[-1]), np.where(direction & 2, by[-1], by[0])
+    return np.where(direction == 0, rec, warp0), np.where(direction == 0, rec, warp1)
 
-    substreams = ("content", "motion")
+
+def box(plane: Ints) -> Ints:
+    """Box of the samples of a plane, 9.3."""
+    padded = np.pad(plane, 2, mode="edge")
+    sums: Ints = np.lib.stride_tricks.sliding_window_view(padded, (5, 5)).sum(axis=(2, 3))
+    return sums
+
+
+def split(y: Ints, cb: Ints, cr: Ints) -> Ints:
+    """The planes of 9.1, (6, rows, columns of sites), of those of a canvas."""
+    return np.stack([y[::2, ::2], y[::2, 1::2], y[1::2, ::2], y[1::2, 1::2], cb, cr])
+
+
+def weigh(weight: Ints, x: Ints) -> Ints:
+    """The sums of 9.4 over i, ky, kx: weight (rows, i, ky, kx), x (i, y, x), 0 outside the grid."""
+    size, (_, height, width) = weight.shape[2], x.shape
+    padded = np.pad(x, ((0, 0), (size // 2, size // 2), (size // 2, size // 2)))
+    sums = np.zeros((len(weight), height, width), np.int64)
+    for ky in range(size):
+        for kx in range(size):
+            shifted = padded[:, ky : ky + height, kx : kx + width]
+            sums += np.tensordot(weight[:, :, ky, kx], shifted, 1)
+    return sums
+
+
+def bounded(weight: Ints, bias: Ints, shift: int) -> bool:
+    """Whether the rows of a layer keep to the bound of 9.2."""
+    sums = abs(weight.reshape(len(weight), -1)).sum(axis=1) * 4095
+    return bool((sums + abs(bias) + ((1 << shift) >> 1) < 2**31).all())
+
+
+class HiddenLayer(NamedTuple):
+    """A hidden layer of 9.2."""
+
+    weight: Ints  # [unit][input][ky][kx]
+    bias: Ints
+    shift: int
+
+
+class Fusion:
+    """The fusion network: its weights, their changes by groups and its frames, clause 9."""
+
+    def __init__(self, tables: Tables, chroma_offset: int) -> None:
+        """Cut the table into its parts, 9.2."""
+        position = 0
+
+        def take(*shape: int) -> Ints:
+            nonlocal position
+            start, position = position, position + int(np.prod(shape))
+            if position > len(tables.fusion):
+                raise ValueError("fusion.txt is cut short")
+            return tables.fusion[start:position].reshape(shape)
+
+        networks, *self.of_set, self.change_shift, depth = take(6).tolist()
+        shapes = take(depth, 3).tolist()
+        self.output_shift = int(take(1)[0])
+        self.hidden: list[list[HiddenLayer]] = []  # of each network
+        defaults = []
+        for _ in range(networks):
+            layers, inputs = [], 18
+            for size, units, shift in shapes:
+                layers.append(HiddenLayer(take(units, inputs, size, size), take(units), shift))
+                inputs = units
+            self.hidden.append(layers)
+            defaults.append(take(6, 67 + inputs))
+        if position != len(tables.fusion):
+            raise ValueError(f"fusion.txt: {len(tables.fusion)} values, not {position}")
+        self.contexts, self.chroma_offset = tables.fusion_contexts, chroma_offset
+        self.defaults = np.stack(defaults)  # of the output layers, [network][plane][number]
+        self.output = self.defaults.copy()  # as the last group left them
+        self.off = False  # the mode of the group
+        for layer in (layer for layers in self.hidden for layer in layers):
+            if not bounded(layer.weight, layer.bias, layer.shift):
+                raise ValueError("fusion.txt breaks the bound of 9.2")
+
+    def read_group(self, data: bytes, key: bool) -> None:
+        """Update the weights by the network substream of a group, 9.6, and judge them, 9.2."""
+        if key:
+            self.output = self.defaults.copy()
+        stream = Substream(data, self.contexts)
+        keep = stream.bit(KEEP)
+        self.off = not keep and stream.bit(OFF) == 1
+        if not keep and not self.off:
+            for weight in self.output:
+                if stream.bit(CHANGED):
+                    weight += self.read_changes(stream) << self.change_shift
+        stream.finish()
+        fits = bool(((self.output >= -(2**15)) & (self.output < 2**15)).all())
+        require(fits, "9.2", "a weight of the output layer exceeds 16 bits")
+        for weight in self.output:
+            fits = bounded(weight[:, 1:], 64 * weight[:, 0], self.output_shift)
+            require(fits, "9.2", "bound of the output layer broken")
+
+    def read_changes(self, stream: Substream) -> Ints:
+        """The sums d + S of the output layer of a network, 9.2 and 9.6."""
+        s = np.zeros(25, np.int64)
+        for j in range(25) if stream.bit(SHARED) else ():
+            e = capped(s[j - 1]) if j % 5 else 0
+            e += capped(s[j - 5]) if j >= 5 else 0
+            s[j] = read_change(stream, 7, e)
+        d = np.zeros_like(self.output[0])
+        previous = 1
+        for p in range(6):
+            previous = stream.bit(ROW + previous)
+            for i in range(d.shape[1]) if previous else ():
+                e = capped(d[p, i - 1]) if i else 0
+                e += capped(d[p - 1, i]) if p else 0
+                d[p, i] = read_change(stream, change_kind(p, i), e)
+        d[:4, 1:37] += spread(s)
+        return d
+
+    def render(self, canvas: Canvas) -> list[Ints]:
+        """The planes of the frame of a canvas at coded size, 9.3 to 9.5."""
+        if self.off:
+            return canvas.planes
+        y = enlarge(canvas.cells(lambda leaf: leaf.q), 8)
+        c = np.clip(y[::2, ::2] + self.chroma_offset, 0, 63)
+        step = STEP[split(y, c, c)]
+        reciprocal = (2**22 + step // 2) // step
+        rec = split(*canvas.planes)
+        a = signed32((25 * rec - split(*map(box, canvas.planes))) * reciprocal)
+        a = np.clip(rshift(a, 15), -4095, 4095)
+        warp0, warp1 = zip(*(warps(canvas, index) for index in range(3)), strict=True)
+        d = np.concatenate([split(*warp0) - rec, split(*warp1) - rec])
+        d = signed32(d * np.concatenate([reciprocal, reciprocal]))
+        d = np.clip(rshift(d, 10), -4095, 4095)
+        network = self.of_set[canvas.kind]
+        x = np.concatenate([a, d])
+        for layer in self.hidden[network]:  # 9.4
+            v = signed32(weigh(layer.weight, x) + layer.bias[:, None, None])
+            v = rshift(v, layer.shift)
+            x = np.clip(np.maximum(v, v >> 3), -4095, 4095)
+        weight = self.output[network]
+        v = weigh(weight[:, 1:55].reshape(6, 6, 3, 3), a) + 64 * weight[:, 0, None, None]
+        v += weigh(weight[:, 55:67, None, None], d)
+        v += weigh(weight[:, 67:, None, None], x)
+        v = np.clip(rshift(signed32(v), self.output_shift), -16383, 16383)
+        sample = np.clip(rec + rshift(signed32(v * step), 16), 0, 255)  # 9.5
+        luma = canvas.planes[0].copy()
+        for p in range(4):
+            luma[p // 2 :: 2, p % 2 :: 2] = sample[p]
+        return [luma, sample[4], sample[5]]
+
+
+def capped(difference: int) -> int:
+    """What a difference coded before contributes to e of 9.6."""
+    return min(15, abs(int(difference)))
+
+
+def read_change(stream: Substream, kind: int, e: int) -> int:
+    """`difference(kind, Class(e))` of 9.6."""
+    zero = CHANGES + 31 * kind
+    return stream.decoder.difference(stream.contexts, zero + 7 * min(2, (e + 1) // 2), zero + 21)
+
+
+def spread(s: Ints) -> Ints:
+    """S(p, i) of 9.2 for the planes p of luma and their weights i = 1..36, (4, 36)."""
+    p, k, ky, kx = np.indices((4, 4, 3, 3))
+    dy = 2 * (ky - 1) + k // 2 - p // 2
+    dx = 2 * (kx - 1) + k % 2 - p % 2
+    padded = np.pad(s.reshape(5, 5), 1)  # dy and dx are in -3..3
+    return padded[dy + 3, dx + 3].reshape(4, 36)
+
+
+def change_kind(p: int, i: int) -> int:
+    """Kind(p, i) of 9.6."""
+    if i == 0:
+        return 0
+    if i >= 67:
+        return 8 if p < 4 else 9
+    kind, plane = (1, (i - 1) // 9) if i < 55 else (4, (i - 55) % 6)
+    if plane == p:
+        return kind
+    return kind + (1 if (plane < 4) == (p < 4) else 2)
+
+
+class Hybrid:
+    """The hybrid model: its description, its canvases and their frames, clauses 7 to 9."""
+
+    substreams: tuple[str, ...] = ("content", "motion")
     frames: int
 
     def __init__(self, payload: bytes, head: Head, tables: Tables) -> None:
         """Parse `HYBR`, 7.1."""
         require(len(payload) == 16, "7.1", "HYBR is not 16 bytes")
-        frames, chroma_offset, reserved = struct.unpack("<Bb14s", payload)
+        frames, chroma_offset, network, reserved = struct.unpack("<BbB13s", payload)
         rules = (
             (1 <= frames <= 32, "group_frames"),
             (-12 <= chroma_offset <= 12, "chroma_offset"),
-            (reserved == bytes(14), "reserved"),
+            (network <= 1, "network"),
+            (reserved == bytes(13), "reserved"),
         )
         for condition, name in rules:
             require(condition, "7.1", f"{name} is outside its rule")
@@ -1093,6 +1301,9 @@ class Hybrid:
         self.size = head.width, head.height
         self.cells = ceil_div(head.height, 8), ceil_div(head.width, 8)
         self.chain: Canvas | None = None  # the key or chain canvas of the group before
+        self.fusion = Fusion(tables, chroma_offset) if network else None
+        if network:
+            self.substreams = (*self.substreams, "network")
 
     def max_frames(self, key: bool) -> int:
         """The bound of `frame_count` of a group, 2.7."""
@@ -1109,16 +1320,18 @@ class Hybrid:
         for canvas in canvases:
             content.read(canvas)
         content.finish()
+        if self.fusion:
+            self.fusion.read_group(data["network"], key)
         for canvas in canvases:
             self.reconstruct(canvas)
         self.chain = canvases[0]
         width, height = self.size
         for canvas in sorted(canvases, key=lambda canvas: canvas.frame):
+            planes = self.fusion.render(canvas) if self.fusion else canvas.planes
             canvas.references = []
             sizes = ((height, width),) + 2 * ((ceil_div(height, 2), ceil_div(width, 2)),)
             yield tuple(
-                plane[:h, :w].astype(np.uint8)
-                for plane, (h, w) in zip(canvas.planes, sizes, strict=True)
+                plane[:h, :w].astype(np.uint8) for plane, (h, w) in zip(planes, sizes, strict=True)
             )
 
     def plan(self, key: bool, count: int) -> list[Canvas]:
