@@ -1190,7 +1190,7 @@ class Fusion:
                 if stream.bit(CHANGED):
                     weight += self.read_changes(stream) << self.change_shift
         stream.finish()
-        fits = bool(((self.output >= -(2**15)) & (self.output < 2**15)).all())
+        fits = bool((np.abs(self.output) < 2**15).all())
         require(fits, "9.2", "a weight of the output layer exceeds 16 bits")
         for weight in self.output:
             fits = bounded(weight[:, 1:], 64 * weight[:, 0], self.output_shift)
