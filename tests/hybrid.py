@@ -102,7 +102,7 @@ def code(canvases: Sequence[Tables], sets: Sequence[int], size: tuple[int, int])
     return [content.finish(), motion.finish()]
 
 
-NETWORK_MODES = (NetworkMode.NEW, NetworkMode.NEW, NetworkMode.KEEP, NetworkMode.OFF)
+NETWORK_MODES = (NetworkMode.NEW, NetworkMode.OFF, NetworkMode.KEEP, NetworkMode.NEW)
 
 
 def change_network(
@@ -112,6 +112,10 @@ def change_network(
     mode = NETWORK_MODES[number % len(NETWORK_MODES)]
     rng = np.random.default_rng(1000 * seed + number)
     differences = rng.integers(-3, 4, weights.output.shape).astype(np.int32)
+    # A few large ones, which the exp-Golomb code is for, and rows without any.
+    large = rng.random(differences.shape) < 0.01
+    differences[large] = rng.integers(-150, 151, differences.shape)[large]
+    differences[rng.random(differences.shape[:2]) < 0.3] = 0
     shared = rng.integers(-3, 4, (len(differences), SHARED_TAPS)).astype(np.int32)
     data = encode_network(mode, shared, differences)
     if mode is NetworkMode.NEW:
