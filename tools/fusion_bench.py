@@ -107,7 +107,8 @@ def _through(
         frames = group.canvases()
         if mode != "off":
             before = default_weights() if key else weights
-            coded = choose_network(group, before, case.crf, mode == "trained")
+            sites = EFFORTS[case.preset].network_sites if mode == "trained" else 0
+            coded = choose_network(group, before, case.crf, sites)
             weights, frames = coded.weights, coded.frames
             substreams.append(coded.substream)
         for picture, planes in zip(group.pictures, frames, strict=True):

@@ -74,7 +74,7 @@ def test_moments_tell_what_differences_change(group):
     # All rows: those that are trained on begin at each of them in turn.
     for first in range(4):
         for source, picture, frame in zip(group.sources, group.pictures, before, strict=True):
-            m = moments(source, picture, frame, shape, weights.networks[0], first)
+            m = moments(source, picture, frame, shape, weights.networks[0], first, 6000)
             told += (np.einsum("pi,ij,pj->", d, m.squares, d) - 2 * (m.products * d).sum()) / 4
     after = group.rendered(weights.changed(shared, differences))
     real = group.squared_error(after) - group.squared_error(before)
@@ -83,24 +83,24 @@ def test_moments_tell_what_differences_change(group):
 
 
 def test_training_finds_what_is_missing(group):
-    coded = choose_network(group, blank_weights(), CRF, training=True)
+    coded = choose_network(group, blank_weights(), CRF, sites=6000)
     mode, *differences = decode_network(coded.substream, 1, UNITS)
     assert mode is NetworkMode.NEW
     assert np.array_equal(coded.weights.output, blank_weights().changed(*differences).output)
     assert group.squared_error(coded.frames) < group.squared_error(group.canvases()) / 2
-    again = choose_network(group, blank_weights(), CRF, training=True)
+    again = choose_network(group, blank_weights(), CRF, sites=6000)
     assert again.substream == coded.substream
 
 
 def test_a_group_keeps_what_is_right(group):
-    coded = choose_network(group, blank_weights(640), CRF, training=True)
+    coded = choose_network(group, blank_weights(640), CRF, sites=6000)
     assert coded.substream == b""
     assert group.squared_error(coded.frames) == 0
 
 
 def test_a_group_does_without_what_harms(group):
     weights = blank_weights(-640)
-    coded = choose_network(group, weights, CRF, training=False)
+    coded = choose_network(group, weights, CRF, sites=0)
     assert decode_network(coded.substream, 1, UNITS)[0] is NetworkMode.OFF
     assert coded.weights is weights
     assert group.squared_error(coded.frames) == group.squared_error(group.canvases())

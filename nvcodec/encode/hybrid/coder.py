@@ -346,7 +346,8 @@ class HybridCoder:
         weights = default_weights() if before is None else before.weights
         if self._network == "off":
             return CodedNetwork(b"", weights, frames.canvases())
-        return choose_network(frames, weights, self._crf, self._network == "trained")
+        sites = self._settings.effort.network_sites if self._network == "trained" else 0
+        return choose_network(frames, weights, self._crf, sites)
 
     def _coded(
         self,

@@ -17,6 +17,7 @@ class Effort:
             ones are among them; by SATD otherwise.
         trial_depth: how often the transform tree of such a trial may split.
         key_passes: times a key canvas is decided, each with the prices that the last one led to.
+        network_sites: sites of a frame (spec 9.1) that its group's network is trained on, about.
 
     """
 
@@ -26,11 +27,12 @@ class Effort:
     trial: bool
     trial_depth: int
     key_passes: int
+    network_sites: int
 
 
 EFFORTS = {
-    "fast": Effort(1, 1, 2, False, 0, 1),
-    "medium": Effort(2, 2, 3, True, 1, 2),
-    "slow": Effort(4, 3, 8, True, 3, 3),
+    "fast": Effort(1, 1, 2, False, 0, 1, 3000),
+    "medium": Effort(2, 2, 3, True, 1, 2, 6000),
+    "slow": Effort(4, 3, 8, True, 3, 3, 12000),
 }
 """By preset."""

@@ -69,9 +69,11 @@ def multiplier(crf: float) -> float:
 
 
 def choose_network(
-    group: GroupFrames, weights: FusionWeights, crf: float, training: bool
+    group: GroupFrames, weights: FusionWeights, crf: float, sites: int
 ) -> CodedNetwork:
-    """Choose between the weights before, no network and, with `training`, trained weights."""
+    """Choose between the weights before, no network and weights trained on so many sites of each
+    frame, unless `sites` is 0.
+    """
     shape = weights.shape
     price = 8 * multiplier(crf)
     kept, plain = group.rendered(weights), group.canvases()
@@ -82,9 +84,9 @@ def choose_network(
     without = group.squared_error(plain) + price * len(off)
     if without < cost:
         best, cost = CodedNetwork(off, weights, plain), without
-    if not training:
+    if not sites:
         return best
-    shared, differences = trained_differences(group, weights, kept, multiplier(crf))
+    shared, differences = trained_differences(group, weights, kept, multiplier(crf), sites)
     if not (shared.any() or differences.any()):
         return best
     try:
@@ -99,7 +101,7 @@ def choose_network(
 
 
 def trained_differences(
-    group: GroupFrames, weights: FusionWeights, kept: Sequence[Planes], bit: float
+    group: GroupFrames, weights: FusionWeights, kept: Sequence[Planes], bit: float, sites: int
 ) -> tuple[Differences, Differences]:
     """Differences that suit a group, as `encode_network` takes them; a bit costs `bit`."""
     shape = weights.shape
@@ -108,7 +110,7 @@ def trained_differences(
     for k, source in enumerate(group.sources):
         number = shape.networks[source.canvas.step.set]
         network = weights.networks[number]
-        part = moments(source, group.pictures[k], kept[k], shape, network, k)
+        part = moments(source, group.pictures[k], kept[k], shape, network, k, sites)
         total[number] = total[number] + part if number in total else part
     for number, of_network in total.items():
         shared[number], differences[number] = train(of_network, bit)

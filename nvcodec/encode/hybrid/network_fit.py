@@ -37,8 +37,8 @@ Differences = npt.NDArray[np.int32]
 
 _LUMA = 4
 
-_SITES, _MOST_STRIDE = 6000, 12
-"""Rows of sites are left out while there are more sites than this, but no more than so many."""
+_MOST_STRIDE = 32
+"""One row of sites of so many is trained on at least."""
 
 ITERATIONS = 120
 _RATE = 0.3
@@ -107,14 +107,17 @@ def moments(
     shape: FusionShape,
     network: Network,
     first: int,
+    sites: int,
 ) -> Moments:
-    """The moments of a frame that `network` rendered, of a share of its rows from row `first`."""
+    """The moments of a frame that `network` rendered: of about so many sites, in rows from row
+    `first` on.
+    """
     missing = _site_planes(picture) - _site_planes(rendered)
     _, height, width = missing.shape
     columns = LINEAR + shape.hidden[-1].units
     if not missing.size:
         return Moments(np.zeros((columns, columns)), np.zeros((PLANES, columns)))
-    stride = max(1, min(_MOST_STRIDE, height * width // _SITES, height))
+    stride = max(1, min(_MOST_STRIDE, height * width // sites, height))
     rows = np.arange(first % stride, height, stride)
     x = site_inputs(source)
     around = np.pad(x[:PLANES], ((0, 0), (1, 1), (1, 1)))
