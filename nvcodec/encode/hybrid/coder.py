@@ -48,7 +48,7 @@ from nvcodec.media.quality import QualityMeter
 from nvcodec.media.source import SourceError
 from nvcodec.model.canvas.plane import Step, coded_size, schedule
 from nvcodec.model.description import CanvasShape
-from nvcodec.model.fusion.weights import default_weights
+from nvcodec.model.fusion.weights import FusionWeights, default_weights
 from nvcodec.model.render import samples_crc
 from nvcodec.tasks import TaskPool
 
@@ -97,8 +97,8 @@ class _Tail:
     chain: Future[Prices]
     interior: tuple[Future[Prices], ...]
     """Of interior canvases, by the groups that they follow from; the first is the one to use."""
-    network: Future[CodedNetwork]
-    """Its weights are what the next group starts from."""
+    weights: Future[FusionWeights]
+    """Of its network: what the next group starts from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -265,7 +265,7 @@ class HybridCoder:
         coded = self._task(partial(self._coded, cut.group, None), substreams, frames, network)
         reference = self._task(_reference, canvas)
         return _Running([canvas], coded), _Tail(
-            canvas, reference, self._defaults[0], self._defaults[1:], network
+            canvas, reference, self._defaults[0], self._defaults[1:], self._task(_weights, network)
         )
 
     def _begin_others(
@@ -290,7 +290,7 @@ class HybridCoder:
         first = self._task(self._code_substreams, canvases[0])
         substreams = self._task(self._code_substreams, *canvases)
         frames = self._task(partial(self._decoded, cut.group), before.canvas, substreams, *canvases)
-        network = self._task(self._choose, frames, before.network)
+        network = self._task(self._choose, frames, before.weights)
         coded = self._task(partial(self._coded, cut.group), first, substreams, frames, network)
         interior = before.interior
         if len(steps) > 1:
@@ -303,7 +303,7 @@ class HybridCoder:
             references[steps[0].frame],
             self._task(lambda coded: coded.prices(1), first),
             interior,
-            network,
+            self._task(_weights, network),
         )
         return _Running(canvases, coded), tail
 
@@ -341,9 +341,9 @@ class HybridCoder:
         )
         return GroupFrames(sources, [picture.planes for picture in group.pictures])
 
-    def _choose(self, frames: GroupFrames, before: CodedNetwork | None = None) -> CodedNetwork:
-        """What a group does with the network; `before` is that of the group before."""
-        weights = default_weights() if before is None else before.weights
+    def _choose(self, frames: GroupFrames, before: FusionWeights | None = None) -> CodedNetwork:
+        """What a group does with the network; `before` are the weights of the group before."""
+        weights = before or default_weights()
         if self._network == "off":
             return CodedNetwork(b"", weights, frames.canvases())
         sites = self._settings.effort.network_sites if self._network == "trained" else 0
@@ -385,6 +385,10 @@ class HybridCoder:
         self._running.popleft()
         self._ordinal += 1
         return coded
+
+
+def _weights(coded: CodedNetwork) -> FusionWeights:
+    return coded.weights
 
 
 def _reference(coded: CodedCanvas) -> Reference:

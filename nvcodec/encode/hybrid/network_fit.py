@@ -69,12 +69,13 @@ class Moments:
         return Moments(self.squares + other.squares, self.products + other.products)
 
 
-def _site_planes(planes: Planes) -> npt.NDArray[np.int64]:
-    """The sites (6, rows, columns) that lie whole in a picture."""
-    luma, blue, red = (plane.astype(np.int64) for plane in planes)
-    rows, columns = luma.shape[0] // 2, luma.shape[1] // 2
-    phases = [luma[y : 2 * rows : 2, x : 2 * columns : 2] for y in range(2) for x in range(2)]
-    return np.stack([*phases, blue[:rows, :columns], red[:rows, :columns]])
+def _site_planes(planes: Planes, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The sites (6, rows, columns) of some rows that lie whole in a picture."""
+    luma, blue, red = planes
+    columns = luma.shape[1] // 2
+    phases = [luma[2 * rows + y, x : 2 * columns : 2] for y in range(2) for x in range(2)]
+    sites = np.stack([*phases, blue[rows, :columns], red[rows, :columns]])
+    return sites.astype(np.int64)
 
 
 def _hidden(x: npt.NDArray[np.int16], shape: FusionShape, network: Network, rows: Floats) -> Floats:
@@ -112,13 +113,13 @@ def moments(
     """The moments of a frame that `network` rendered: of about so many sites, in rows from row
     `first` on.
     """
-    missing = _site_planes(picture) - _site_planes(rendered)
-    _, height, width = missing.shape
+    height, width = (size // 2 for size in picture[0].shape)
     columns = LINEAR + shape.hidden[-1].units
-    if not missing.size:
+    if not height * width:
         return Moments(np.zeros((columns, columns)), np.zeros((PLANES, columns)))
     stride = max(1, min(_MOST_STRIDE, height * width // sites, height))
     rows = np.arange(first % stride, height, stride)
+    missing = _site_planes(picture, rows) - _site_planes(rendered, rows)
     x = site_inputs(source)
     around = np.pad(x[:PLANES], ((0, 0), (1, 1), (1, 1)))
     features = np.empty((columns, len(rows), width))
@@ -134,7 +135,7 @@ def moments(
     # Chroma is weighted as luma is: so both have the same moments of inputs.
     unit = int(steps[0].max())
     weight = (steps[0] ** 2 << _WEIGHT_BITS) // unit**2
-    wrong = np.rint((missing[:, rows] << 16) / steps[[0, 0, 0, 0, 1, 1]])
+    wrong = np.rint((missing << 16) / steps[[0, 0, 0, 0, 1, 1]])
     np.clip(wrong, -_MOST_WRONG, _MOST_WRONG, out=wrong)
     inputs = features.reshape(columns, -1)
     weighted = inputs * weight.reshape(-1)
