@@ -59,6 +59,9 @@ _MOST_UNDER_WAY = 4
 _UNDER_WAY_BYTES = 1 << 29
 """What those take about, unless they are two."""
 
+_AHEAD_BYTES = 100 << 20
+"""What the stretches take at most that maps look ahead to, unless it is one."""
+
 _PRICES_BACK = 3
 """Prices of interior canvases are from as many groups before as there are, up to this one: so the
 interior canvases of groups need not wait for one another, for no measurable share of the bits."""
@@ -139,7 +142,9 @@ class HybridCoder:
         )
         self._crf = crf
         self._by_content = by_content
-        self._ahead = -(-AHEAD_FRAMES // group_frames)
+        # Prepared pictures take about two bytes for each luma sample.
+        room = _AHEAD_BYTES // (2 * width * height * group_frames)
+        self._ahead = min(-(-AHEAD_FRAMES // group_frames), max(1, room))
         self._metrics = tuple(metrics)
         self._report = report
         self._pool = TaskPool(threads)
