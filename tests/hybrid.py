@@ -8,21 +8,20 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from nvcodec.coding.canvases import CanvasReader
 from nvcodec.coding.content import (
     content_capacity,
-    decode_content,
     default_content_contexts,
     encode_content,
 )
 from nvcodec.coding.fusion import SHARED_TAPS, NetworkMode, encode_network
 from nvcodec.coding.leaves import INTRA, SIZE, UNITS, Q, Table, X, Y
 from nvcodec.coding.motion import (
-    decode_motion,
     default_motion_contexts,
     encode_motion,
     motion_capacity,
 )
-from nvcodec.coding.rangecoder import RangeDecoder, RangeEncoder
+from nvcodec.coding.rangecoder import RangeEncoder
 from nvcodec.format import HYBRID, Group, Header, NrvWriter, smallest_level
 from nvcodec.model.canvas.plane import Canvas, coded_size, schedule
 from nvcodec.model.canvas.reconstruct import reconstruct
@@ -65,14 +64,8 @@ def parse(
     content: bytes, motion: bytes, sets: Sequence[int], size: tuple[int, int]
 ) -> list[Tables]:
     """The canvases that substreams begin with."""
-    motions = RangeDecoder(motion, default_motion_contexts())
-    contents = RangeDecoder(content, default_content_contexts())
-    canvases = []
-    for canvas_set in sets:
-        leaves = decode_motion(motions, *size, canvas_set)
-        quantiser, units, levels = decode_content(contents, leaves, canvas_set, *size)
-        canvases.append((quantiser, leaves, units, levels))
-    return canvases
+    reader = CanvasReader(motion, content, size)
+    return [reader.read(canvas_set) for canvas_set in sets]
 
 
 def settle_quantisers(leaves: Table, quantiser: int) -> None:
