@@ -300,17 +300,19 @@ def scratch() -> tuple[np.ndarray, np.ndarray]:
 
 
 @kernel
-def _store_rows(values: np.ndarray, size: Integer, out: np.ndarray, to: Integer) -> None:
-    """Samples of size x size values, at the element `to` of the plane `out`."""
+def store_rows(
+    values: np.ndarray, rows: Integer, width: Integer, out: np.ndarray, to: Integer
+) -> None:
+    """Samples of rows x width values of `predict_block`, at the element `to` of the plane `out`."""
     stride = out.shape[1]
-    for i in range(size):
+    for i in range(rows):
         at, place = i * BLOCK, to + i * stride
-        if size >= 32:
-            for j in range(0, size, 32):
+        if width >= 32:
+            for j in range(0, width, 32):
                 sample_row(32, values, at + j, _PRED_BITS, out, place + j)
-        elif size == 16:
+        elif width == 16:
             sample_row(16, values, at, _PRED_BITS, out, place)
-        elif size == 8:
+        elif width == 8:
             sample_row(8, values, at, _PRED_BITS, out, place)
         else:
             sample_row(4, values, at, _PRED_BITS, out, place)
@@ -345,4 +347,4 @@ def predict_rows(
         predict_block(
             chroma, reference0, reference1, y, x, size, size, motion, first, samples, values
         )
-        _store_rows(values, size, out, y * out.shape[1] + x)
+        store_rows(values, size, size, out, y * out.shape[1] + x)

@@ -9,10 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from nvcodec.coding.leaves import INTRA, SIZE, Q, X, Y
-from nvcodec.model.canvas.inter import BLOCK, predict_block, scratch
+from nvcodec.model.canvas.inter import BLOCK, predict_block, scratch, store_rows
 from nvcodec.model.canvas.plane import Integer, allocating, kernel
 from nvcodec.model.canvas.reconstruct import plane_index
-from nvcodec.model.canvas.vectors import sample_row
 from nvcodec.model.fusion.rows import (
     chroma_difference,
     chroma_high_pass,
@@ -40,23 +39,6 @@ def cell_quantisers(leaves: np.ndarray, rows: Integer, columns: Integer) -> np.n
         size = np.int64(leaves[n, SIZE]) >> 3
         out[y : y + size, x : x + size] = leaves[n, Q]
     return out
-
-
-@kernel
-def _store(values: np.ndarray, rows: Integer, width: Integer, out: np.ndarray, to: Integer) -> None:
-    """Samples of `rows` x `width` values of `predict_block`, from the element `to` of out on."""
-    shift, stride = np.int32(7), out.shape[1]
-    for i in range(rows):
-        at, place = i * BLOCK, to + i * stride
-        if width >= 32:
-            for j in range(0, width, 32):
-                sample_row(32, values, at + j, shift, out, place + j)
-        elif width == 16:
-            sample_row(16, values, at, shift, out, place)
-        elif width == 8:
-            sample_row(8, values, at, shift, out, place)
-        else:
-            sample_row(4, values, at, shift, out, place)
 
 
 @kernel
@@ -120,13 +102,13 @@ def warps(
             predict_block(
                 chroma, reference0, reference1, y, x, rows, size, only, first, samples, values
             )
-            _store(values, rows, size, out0, to)
+            store_rows(values, rows, size, out0, to)
         if motion & 2:
             only = motion & ~np.int64(1)
             predict_block(
                 chroma, reference0, reference1, y, x, rows, size, only, first, samples, values
             )
-            _store(values, rows, size, out1, to)
+            store_rows(values, rows, size, out1, to)
         if motion & 3 == 1 and two:
             _copy(out0, down, right, out1, down, right, rows, size)
         elif motion & 3 == 2:
