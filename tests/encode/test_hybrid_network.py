@@ -11,6 +11,7 @@ from nvcodec.encode.encoder import encode
 from nvcodec.encode.hybrid.network_choice import GroupFrames, choose_network
 from nvcodec.encode.hybrid.network_fit import Moments, bits_of, moments, train
 from nvcodec.encode.settings import OptionError
+from nvcodec.model.fusion.layers import pack_network
 from nvcodec.model.fusion.weights import (
     LINEAR,
     PLANES,
@@ -68,13 +69,14 @@ def test_moments_tell_what_differences_change(group):
     shared, differences = no_differences(1, UNITS)
     differences[0, :, 1:] = random.integers(-1, 2, differences[0, :, 1:].shape)
     shape = weights.shape
+    packed = pack_network(shape, weights.networks[0])
     before = group.rendered(weights)
     told = 0.0
     d = differences[0].astype(float)
     # All rows: those that are trained on begin at each of them in turn.
     for first in range(4):
         for source, picture, frame in zip(group.sources, group.pictures, before, strict=True):
-            m = moments(source, picture, frame, shape, weights.networks[0], first, 6000)
+            m = moments(source, picture, frame, shape, packed, first, 6000)
             told += (np.einsum("pi,ij,pj->", d, m.squares, d) - 2 * (m.products * d).sum()) / 4
     after = group.rendered(weights.changed(shared, differences))
     real = group.squared_error(after) - group.squared_error(before)

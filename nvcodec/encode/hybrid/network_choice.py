@@ -106,11 +106,11 @@ def trained_differences(
     """Differences that suit a group, as `encode_network` takes them; a bit costs `bit`."""
     shape = weights.shape
     shared, differences = no_differences(shape.count, shape.hidden[-1].units)
+    packed = [pack_network(shape, network) for network in weights.networks]
     total: dict[int, Moments] = {}
     for k, source in enumerate(group.sources):
         number = shape.networks[source.canvas.step.set]
-        network = weights.networks[number]
-        part = moments(source, group.pictures[k], kept[k], shape, network, k, sites)
+        part = moments(source, group.pictures[k], kept[k], shape, packed[number], k, sites)
         total[number] = total[number] + part if number in total else part
     for number, of_network in total.items():
         shared[number], differences[number] = train(of_network, bit)

@@ -18,16 +18,14 @@ import numpy as np
 import numpy.typing as npt
 
 from nvcodec.model.fusion.inputs import STEP
-from nvcodec.model.fusion.render import NetworkSource, site_inputs
+from nvcodec.model.fusion.layers import PackedNetwork
+from nvcodec.model.fusion.render import NetworkSource, output_inputs
 from nvcodec.model.fusion.weights import (
     CONSTANT,
-    HIGH_PASS,
     LINEAR,
-    MAX_INPUT,
     PLANES,
     SHARED,
     FusionShape,
-    Network,
     spread_shared,
 )
 from nvcodec.picture import Planes
@@ -78,35 +76,12 @@ def _site_planes(planes: Planes, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.
     return sites.astype(np.int64)
 
 
-def _hidden(x: npt.NDArray[np.int16], shape: FusionShape, network: Network, rows: Floats) -> Floats:
-    """Outputs of the last hidden layer at rows of sites: (units, rows, columns)."""
-    margin = sum(layer.kernel == 3 for layer in shape.hidden)
-    around = rows[:, None] + np.arange(-margin, margin + 1)
-    inside = (around >= 0) & (around < x.shape[1])
-    h = x[:, np.clip(around, 0, x.shape[1] - 1)].astype(np.float64)
-    for layer, (weights, biases) in zip(shape.hidden, network.hidden, strict=True):
-        h *= inside[:, :, None]
-        side = layer.kernel // 2
-        taken, width = h.shape[2] - 2 * side, h.shape[3]
-        h = np.pad(h, ((0, 0), (0, 0), (0, 0), (side, side)))
-        total = np.zeros((layer.units, len(rows), taken, width))
-        total += biases[:, None, None, None]
-        for ky in range(layer.kernel):
-            for kx in range(layer.kernel):
-                part = h[:, :, ky : ky + taken, kx : kx + width]
-                total += np.tensordot(weights[:, :, ky, kx].astype(np.float64), part, 1)
-        v = np.floor((total + (1 << layer.shift >> 1)) / (1 << layer.shift))
-        h = np.clip(np.maximum(v, np.floor(v / 8)), -MAX_INPUT, MAX_INPUT)
-        inside = inside[:, side : side + taken]
-    return h[:, :, h.shape[2] // 2]
-
-
 def moments(
     source: NetworkSource,
     picture: Planes,
     rendered: Planes,
     shape: FusionShape,
-    network: Network,
+    network: PackedNetwork,
     first: int,
     sites: int,
 ) -> Moments:
@@ -120,15 +95,9 @@ def moments(
     stride = max(1, min(_MOST_STRIDE, height * width // sites, height))
     rows = np.arange(first % stride, height, stride)
     missing = _site_planes(picture, rows) - _site_planes(rendered, rows)
-    x = site_inputs(source)
-    around = np.pad(x[:PLANES], ((0, 0), (1, 1), (1, 1)))
     features = np.empty((columns, len(rows), width))
     features[0] = CONSTANT
-    for ky in range(3):
-        for kx in range(3):
-            features[1 + 3 * ky + kx : 1 + HIGH_PASS : 9] = around[:, rows + ky, kx : kx + width]
-    features[1 + HIGH_PASS : LINEAR] = x[PLANES:, rows, :width]
-    features[LINEAR:] = _hidden(x, shape, network, rows)[:, :, :width]
+    features[1:] = output_inputs(source, network, rows.tolist(), width)
     luma = source.quantisers[rows >> 2].repeat(4, 1)[:, :width]
     indices = np.stack([luma, np.clip(luma + np.int64(source.chroma_offset), 0, 63)])
     steps = STEP.astype(np.int64)[indices]

@@ -40,6 +40,7 @@ MAX_CORRECTION = 16383
 """The greatest magnitude of the output layer's results, in 1/1024 of the quantiser's step."""
 
 _HALF_PLANES = PLANES // 2
+_LINEAR_PAIRS = (LINEAR - 1) // 2
 
 _MARGIN = 8
 """Words before the first site of a row, and as many after the last one: zeros."""
@@ -60,6 +61,11 @@ class PackedNetwork:
     weights: npt.NDArray[np.int32]
     biases: npt.NDArray[np.int32]
     halo: int
+
+    @property
+    def output_terms(self) -> int:
+        """Words that the output layer takes at a site."""
+        return int(self.layers[-1, _INPUT_PAIRS]) + _LINEAR_PAIRS
 
 
 def _block_units(left: int) -> int:
@@ -310,6 +316,7 @@ def fuse_band(
     out_blue: np.ndarray,
     out_red: np.ndarray,
     out_y: Integer,
+    taken: np.ndarray,
 ) -> None:
     """Render the sites of rows y0..y1-1 and columns x0..x1-1.
 
@@ -317,7 +324,8 @@ def fuse_band(
     then those by reference 1 (`inputs.warps`), from the site (warp_column, warp_y) on, which are
     used if `moving`. `quantisers` u8 are those of cells, `layers`, `weights`, `biases` and `halo` a
     PackedNetwork. The samples of sites from (x0, out_y) on are in the planes `out`; rows and
-    columns that these do not have are left out.
+    columns that these do not have are left out. Into `taken`, int32 (rows, terms, columns) unless
+    it has no rows, go the words that the output layer takes, in the order of its weights.
     """
     rows, columns = blue.shape
     first, last = max(0, x0 - halo), min(columns, x1 + halo)
@@ -329,7 +337,7 @@ def fuse_band(
     bases = np.empty(count + 1, np.int64)
     bases[0] = 0
     room = depth * PAIRS * stride
-    most = _HALF_PLANES * 11 + layers[count - 1, _INPUT_PAIRS]
+    most = _LINEAR_PAIRS + layers[count - 1, _INPUT_PAIRS]
     for k in range(count):
         bases[k + 1] = room
         room += depth * (layers[k, _UNITS] >> 1) * stride
@@ -397,6 +405,10 @@ def fuse_band(
         for pair in range(_HALF_PLANES, PAIRS):
             offsets[terms] = own + pair * stride
             terms += 1
+        if len(taken):
+            for term in range(terms):
+                begin = offsets[term] + x0 - first
+                taken[y - y0, term] = values[begin : begin + x1 - x0]
         to = bases[count] + _MARGIN
         k = count - 1
         _apply(

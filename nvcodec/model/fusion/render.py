@@ -13,10 +13,13 @@ from nvcodec.model.canvas.inter import packed_motion
 from nvcodec.model.canvas.plane import ROOT, Canvas
 from nvcodec.model.fusion.inputs import PAIRS, cell_quantisers, warps
 from nvcodec.model.fusion.layers import PackedNetwork, band_inputs, fuse_band
+from nvcodec.model.fusion.weights import HIGH_PASS, LINEAR
 from nvcodec.picture import Planes, Region
 
 _BAND = 32
 """Rows of sites of a band: its neighbours' rows that it evaluates too are few beside these."""
+
+_NOTHING_TAKEN = np.empty((0, 0, 0), np.int32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,11 +93,18 @@ def warped_planes(
 
 
 def render_band(
-    source: NetworkSource, network: PackedNetwork, region: Region, y0: int, y1: int, out: Planes
+    source: NetworkSource,
+    network: PackedNetwork,
+    region: Region,
+    y0: int,
+    y1: int,
+    out: Planes,
+    taken: npt.NDArray[np.int32] = _NOTHING_TAKEN,
 ) -> None:
     """Render rows y0..y1-1 of sites of a region, whose planes are `out`.
 
-    Rows do not depend on each other: several threads may render parts of a region.
+    Rows do not depend on each other: several threads may render parts of a region. `taken` is that
+    of `fuse_band`.
     """
     halo = network.halo
     rows, columns = source.canvas.planes[1].shape
@@ -123,6 +133,7 @@ def render_band(
         x1,
         *out,
         region[1] // 2,
+        taken,
     )
 
 
@@ -138,6 +149,34 @@ def render(source: NetworkSource, network: PackedNetwork, region: Region) -> Pla
     for y0, y1 in region_bands(region):
         render_band(source, network, region, y0, y1, out)
     return out
+
+
+def output_inputs(
+    source: NetworkSource, network: PackedNetwork, rows: Sequence[int], columns: int
+) -> npt.NDArray[np.int16]:
+    """What the output layer takes at the first columns of some rows of sites.
+
+    int16 (channels, len(rows), columns) in the order of the layer's weights (spec 9.2), without the
+    constant.
+    """
+    pairs = network.output_terms
+    taken = np.empty((len(rows), pairs, columns), np.int32)
+    for k, y in enumerate(rows):
+        region = (0, 2 * y, 2 * columns, 2 * y + 2)
+        render_band(source, network, region, y, y + 1, empty_region(region), taken[k : k + 1])
+    channels = taken.view(np.int16).reshape(len(rows), pairs, columns, 2)
+    channels = channels.transpose(1, 3, 0, 2).reshape(2 * pairs, len(rows), columns)
+    # Words have units first, then taps of the window with all planes, then differences.
+    units = 2 * pairs + 1 - LINEAR
+    windows = channels[units : units + HIGH_PASS].reshape(9, -1, len(rows), columns)
+    in_order: npt.NDArray[np.int16] = np.concatenate(
+        [
+            windows.swapaxes(0, 1).reshape(HIGH_PASS, len(rows), columns),
+            channels[units + HIGH_PASS :],
+            channels[:units],
+        ]
+    )
+    return in_order
 
 
 def site_inputs(source: NetworkSource) -> npt.NDArray[np.int16]:
