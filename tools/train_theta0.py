@@ -6,8 +6,9 @@
 
 Learns from all patches of the folder TRAIN: the squared error of each encode counts relative to
 what it is without network, so that all clips and qualities decide alike, but the less the smaller
-it is, since changes below half a level are lost when samples are rounded. Adam, with a learning
-rate that falls as a cosine; the same seed gives the same weights on the same machine.
+it is, since changes below half a level are lost when samples are rounded. Patches are mirrored and
+turned at random. Adam, with a learning rate that falls as a cosine; the same seed gives the same
+weights on the same machine.
 
 For each held-out clip it prints what the network, as trained and as the integers of the table, is
 worth: the bits of the encodes against those without network at equal quality (BD-rate over all
@@ -41,6 +42,9 @@ CROP = 16
 
 ROUNDED = 2.0
 """A mean squared error of samples: encodes of less count for less."""
+
+_MIRRORS = ((1, 0, 3, 2, 4, 5), (2, 3, 0, 1, 4, 5), (0, 2, 1, 3, 4, 5))
+"""Where planes of a site go by a mirror of columns, of rows, and by an exchange of both."""
 
 Apply = Callable[[torch.Tensor], torch.Tensor]
 """Outputs in steps of inputs int16 with HALO sites around them."""
@@ -85,23 +89,34 @@ class Data:
         )
 
     def loss(
-        self, network: FloatNetwork, chosen: torch.Tensor, place: tuple[int, int]
+        self, network: FloatNetwork, chosen: torch.Tensor, place: tuple[int, int], mirrors: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The weighted squared error of CROP sites across of some patches, at a place in them,
-        through a network, and without.
+        through a network, and without; bit k of `mirrors` says whether mirror k is applied.
         """
         y, x = (slice(at, at + CROP) for at in place)
         border = HALO - network.halo
         around = (slice(at + border, at + CROP + 2 * HALO - border) for at in place)
-        inputs = self.inputs[(chosen, slice(None), *around)] / UNIT
-        steps = STEPS[self.quantisers[chosen, :1, y, x].int()]
-        errors = self.errors[chosen, :LUMA, y, x].float()
-        left = errors - network(inputs) * steps
+        inputs = mirrored(self.inputs[(chosen, slice(None), *around)], mirrors) / UNIT
+        steps = STEPS[mirrored(self.quantisers[chosen, :1, y, x], mirrors).int()]
+        errors = mirrored(self.errors[chosen, :, y, x], mirrors)[:, :LUMA].float()
+        left = errors - network(inputs.contiguous(memory_format=torch.channels_last)) * steps
         weights = self.weights[chosen]
         return (
             (left.square().mean((1, 2, 3)) * weights).mean(),
             (errors.square().mean((1, 2, 3)) * weights).mean(),
         )
+
+
+def mirrored(patches: torch.Tensor, mirrors: int) -> torch.Tensor:
+    """Patches (n, channels, rows, columns) through mirrors; channels are planes, or one of all."""
+    for k, planes in enumerate(_MIRRORS):
+        if mirrors >> k & 1:
+            if patches.shape[1] > 1:
+                groups = range(0, patches.shape[1], len(planes))
+                patches = patches[:, [group + plane for group in groups for plane in planes]]
+            patches = (patches.flip(-1), patches.flip(-2), patches.mT)[k]
+    return patches
 
 
 def train(
@@ -116,7 +131,7 @@ def train(
 ) -> FloatNetwork:
     """A network trained on patches."""
     torch.manual_seed(seed)
-    network = FloatNetwork(hidden)
+    network = FloatNetwork(hidden).to(memory_format=torch.channels_last)
     optimiser = torch.optim.Adam(network.parameters(), lr=rate)
     random = torch.Generator().manual_seed(seed)
     started, through, without = time.process_time(), 0.0, 0.0
@@ -125,7 +140,8 @@ def train(
         chosen = torch.multinomial(data.odds, batch, replacement=True, generator=random)
         optimiser.zero_grad(set_to_none=True)
         y, x = torch.randint(0, PATCH - CROP + 1, (2,), generator=random).tolist()
-        loss, plain = data.loss(network, chosen, (y, x))
+        mirrors = int(torch.randint(0, 1 << len(_MIRRORS), (), generator=random))
+        loss, plain = data.loss(network, chosen, (y, x), mirrors)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()

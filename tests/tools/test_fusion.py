@@ -2,9 +2,11 @@
 
 import io
 
+import av
 import numpy as np
 import pytest
 import torch
+from av.video.frame import VideoFrame
 
 from nvcodec.model.fusion.layers import pack_network
 from nvcodec.model.fusion.render import render
@@ -12,7 +14,7 @@ from nvcodec.model.fusion.weights import weights_from_table
 from tests.cli.support import y4m
 from tests.tools.support import loaded, run
 from tests.tools.test_hybrid_ablation import pictures
-from tools import fusion_bench, fusion_data, fusion_form, train_theta0
+from tools import fusion_bench, fusion_data, fusion_form, photo_clips, train_theta0
 from tools.clips import Clip
 from tools.fusion_data import HALO, PATCH, Patches, collect, network_sources, site_errors
 from tools.fusion_float import UNIT, FloatNetwork, integers
@@ -91,6 +93,50 @@ def test_integers_are_what_was_trained(stream):
         told = np.clip(canvas + told, 0, 255) - canvas
         assert np.abs(made - told).max() < 1
         assert np.abs(made - told).mean() < 0.3
+
+
+def sites(luma, blue, red):
+    """Planes of sites, twice as if they were channels of several kinds."""
+    planes = [luma[y::2, x::2] for y in range(2) for x in range(2)] + [blue, red]
+    return torch.from_numpy(np.stack(planes * 2))[None]
+
+
+@pytest.mark.parametrize("mirrors", range(8))
+def test_mirrored_patches_are_those_of_mirrored_pictures(mirrors):
+    random = np.random.default_rng(0)
+    planes = [random.integers(0, 255, (side, side)) for side in (16, 8, 8)]
+    made = train_theta0.mirrored(sites(*planes), mirrors)
+    for k, mirror in enumerate((np.fliplr, np.flipud, np.transpose)):
+        if mirrors >> k & 1:
+            planes = [mirror(plane) for plane in planes]
+    assert torch.equal(made, sites(*planes))
+
+
+def test_a_photograph_in_motion(tmp_path):
+    photo = tmp_path / "photo.png"
+    random = np.random.default_rng(0)
+    picture = random.integers(0, 255, (30, 40, 3), np.uint8).repeat(16, 0).repeat(16, 1)
+    with av.open(photo, "w", format="image2") as file:
+        stream = file.add_stream("png")
+        stream.width, stream.height, stream.pix_fmt = 640, 480, "rgb24"
+        file.mux(stream.encode(VideoFrame.from_ndarray(picture, format="rgb24")))
+        file.mux(stream.encode())
+    options = ["--size", "96x64", "--frames", 3, "--seed", 1]
+    for folder in ("a", "b"):
+        run(photo_clips.main, tmp_path / folder, photo, *options)
+    run(photo_clips.main, tmp_path / "still", photo, *options, "--still")
+    a, b, still = (
+        Clip(tmp_path / folder / "photo-1_96x64.mkv").pictures() for folder in ("a", "b", "still")
+    )
+    assert a[0][0].shape == (64, 96)
+    assert all(
+        np.array_equal(p, q) for x, y in zip(a, b, strict=True) for p, q in zip(x, y, strict=True)
+    )
+
+    def moved(clip):
+        return np.abs(clip[0][0].astype(int) - clip[2][0]).mean()
+
+    assert 0 < moved(still) < moved(a)
 
 
 def test_training_lowers_the_error_and_writes_a_table(folder, tmp_path):
