@@ -164,8 +164,8 @@ def output_inputs(
     for k, y in enumerate(rows):
         region = (0, 2 * y, 2 * columns, 2 * y + 2)
         render_band(source, network, region, y, y + 1, empty_region(region), taken[k : k + 1])
-    channels = taken.view(np.int16).reshape(len(rows), pairs, columns, 2)
-    channels = channels.transpose(1, 3, 0, 2).reshape(2 * pairs, len(rows), columns)
+    words = taken.view(np.int16).reshape(len(rows), pairs, columns, 2)
+    channels = words.transpose(1, 3, 0, 2).reshape(2 * pairs, len(rows), columns)
     # Words have units first, then taps of the window with all planes, then differences.
     units = 2 * pairs + 1 - LINEAR
     windows = channels[units : units + HIGH_PASS].reshape(9, -1, len(rows), columns)
