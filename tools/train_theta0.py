@@ -32,7 +32,16 @@ from nvcodec.model.fusion.inputs import STEP
 from nvcodec.model.fusion.weights import FusionWeights, weights_to_table
 from tools.bd_rate import compare
 from tools.fusion_data import HALO, PATCH, Patches
-from tools.fusion_float import LUMA, UNIT, FloatNetwork, integers
+from tools.fusion_float import (
+    LUMA,
+    UNIT,
+    FloatNetwork,
+    Outputs,
+    Seen,
+    integer_outputs,
+    integers,
+    seen,
+)
 
 STEPS = torch.from_numpy(STEP.astype(np.float32) / 64)
 """Quantiser steps by index."""
@@ -46,8 +55,8 @@ ROUNDED = 2.0
 _MIRRORS = ((1, 0, 3, 2, 4, 5), (2, 3, 0, 1, 4, 5), (0, 2, 1, 3, 4, 5))
 """Where planes of a site go by a mirror of columns, of rows, and by an exchange of both."""
 
-Apply = Callable[[torch.Tensor], torch.Tensor]
-"""Outputs in steps of inputs int16 with HALO sites around them."""
+_SAMPLE = 1024
+"""Patches that the ranges of hidden units are taken from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +96,11 @@ class Data:
             torch.from_numpy(odd),
             torch.from_numpy(weight),
         )
+
+    def sample(self, count: int, seed: int) -> torch.Tensor:
+        """Inputs of patches drawn as in training."""
+        random = torch.Generator().manual_seed(seed)
+        return self.inputs[torch.multinomial(self.odds, count, replacement=True, generator=random)]
 
     def loss(
         self, network: FloatNetwork, chosen: torch.Tensor, place: tuple[int, int], mirrors: int
@@ -164,20 +178,27 @@ def encodes(folder: Path) -> dict[str, dict[str, Patches]]:
     return found
 
 
-def float_outputs(network: FloatNetwork) -> Apply:
+def float_outputs(network: FloatNetwork) -> Outputs:
     """What a network gives as it was trained."""
 
     def apply(x: torch.Tensor) -> torch.Tensor:
-        border = HALO - network.halo
         with torch.no_grad():
-            return network(
-                x[..., border : x.shape[-1] - border, border : x.shape[-1] - border] / UNIT
-            )
+            return network(x / UNIT)
 
     return apply
 
 
-def left_over(patches: Patches, outputs: Sequence[Apply]) -> float:
+def of_patches(outputs: Outputs, halo: int) -> Outputs:
+    """Outputs of inputs with HALO sites around them, from those of inputs with `halo`."""
+    border = HALO - halo
+
+    def apply(x: torch.Tensor) -> torch.Tensor:
+        return outputs(x[..., border : x.shape[-2] - border, border : x.shape[-1] - border])
+
+    return apply
+
+
+def left_over(patches: Patches, outputs: Sequence[Outputs]) -> float:
     """Squared error of an encode through a network for each Set, over that without.
 
     Outputs are rounded to samples.
@@ -197,7 +218,7 @@ def left_over(patches: Patches, outputs: Sequence[Apply]) -> float:
     return after / before
 
 
-def worth(clip: dict[str, Patches], outputs: Sequence[Apply]) -> tuple[float, list[float]]:
+def worth(clip: dict[str, Patches], outputs: Sequence[Outputs]) -> tuple[float, list[float]]:
     """BD-rate of a clip in percent, and the gain in dB of each encode."""
     without, through, gains = [], [], []
     for patches in clip.values():
@@ -210,7 +231,7 @@ def worth(clip: dict[str, Patches], outputs: Sequence[Apply]) -> tuple[float, li
 
 
 def report(
-    held: dict[str, dict[str, Patches]], outputs: Sequence[Apply], told: Callable[[str], None]
+    held: dict[str, dict[str, Patches]], outputs: Sequence[Outputs], told: Callable[[str], None]
 ) -> float:
     """Tell what the networks of the three Sets are worth on clips; gives the mean."""
     rates = []
@@ -265,22 +286,30 @@ def main(
     counts = [int(n) for n in iterations.split(",")]
     files = [patches for clip in encodes(training).values() for patches in clip.values()]
     trained: list[FloatNetwork] = []
+    outputs: list[list[Seen]] = []
     for number in range(max(a, b, c) + 1):
         sets = [s for s, network in enumerate((a, b, c)) if network == number]
         data = Data.of(files, sets)
         click.echo(f"network {number}: Sets {sets}, {len(data.weights)} patches, hidden {hidden}")
         many = counts[min(number, len(counts) - 1)]
         trained.append(train(data, parse_hidden(hidden), many, seed=seed, told=click.echo))
+        outputs.append(seen(trained[-1], data.sample(_SAMPLE, seed)))
         del data
     click.echo(f"{trained[0].products:.0f} products a luma sample")
     if save is not None:
         torch.save([network.state_dict() for network in trained], save)
-    apply = [float_outputs(trained[n]) for n in (a, b, c)]
+    weights = integers(trained, (a, b, c), difference_shift, outputs)
+    halo = weights.shape.halo
     for folder in held_out:
-        click.echo(f"held out in {folder.name}:")
-        report(encodes(folder), apply, click.echo)
+        clips = encodes(folder)
+        for text, made in (
+            ("floats", [float_outputs(trained[n]) for n in (a, b, c)]),
+            ("integers", [integer_outputs(weights.shape, weights.of_set(s)) for s in range(3)]),
+        ):
+            click.echo(f"held out in {folder.name}, {text}:")
+            report(clips, [of_patches(each, halo) for each in made], click.echo)
     if output is not None:
-        write_table(output, integers(trained, (a, b, c), difference_shift))
+        write_table(output, weights)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import pytest
 import torch
 from av.video.frame import VideoFrame
 
+from nvcodec.model.fusion.inputs import STEP
 from nvcodec.model.fusion.layers import pack_network
 from nvcodec.model.fusion.render import render
 from nvcodec.model.fusion.weights import weights_from_table
@@ -17,7 +18,7 @@ from tests.tools.test_hybrid_ablation import pictures
 from tools import fusion_bench, fusion_data, fusion_form, photo_clips, train_theta0
 from tools.clips import Clip
 from tools.fusion_data import HALO, PATCH, Patches, collect, network_sources, site_errors
-from tools.fusion_float import UNIT, FloatNetwork, integers
+from tools.fusion_float import UNIT, FloatNetwork, integer_outputs, integers, seen
 
 HIDDEN = ((1, 6), (3, 4))
 
@@ -75,24 +76,28 @@ def random_network(seed):
 
 def test_integers_are_what_was_trained(stream):
     network = random_network(1)
-    weights = integers([network], (0, 0, 0), 6)
+    sources = list(dict(network_sources(stream)).values())
+    inputs = torch.stack([torch.from_numpy(fusion_data.site_inputs(s)) for s in sources])
+    weights = integers([network], (0, 0, 0), 6, [seen(network, inputs)])
     values = [value for line in train_theta0.weights_to_table(weights) for value in line]
+    assert weights_from_table(values).shape == weights.shape
     packed = pack_network(weights.shape, weights_from_table(values).networks[0])
-    for source in dict(network_sources(stream)).values():
+    halo = network.halo
+    inner = np.s_[:, halo:-halo, halo:-halo]
+    with torch.no_grad():
+        floats = network(inputs / UNIT)
+    told = integer_outputs(weights.shape, weights.networks[0])(inputs)
+    assert (told - floats).abs().mean() < 0.01
+    assert abs((told - floats).mean()) < 0.002
+    for source, correction in zip(sources, told.numpy(), strict=True):
         rendered = render(source, packed, (0, 0, 128, 128))
-        made = site_errors(rendered, source.canvas)[:, HALO:-HALO, HALO:-HALO]
-        inputs = torch.from_numpy(fusion_data.site_inputs(source))[None]
-        border = HALO - network.halo
-        with torch.no_grad():
-            x = inputs[..., border : 64 - border, border : 64 - border] / UNIT
-            steps = train_theta0.STEPS[fusion_data.site_quantisers(source).astype(int)]
-            told = np.zeros(made.shape)
-            told[:4] = network(x)[0] * steps[0, HALO:-HALO, HALO:-HALO]
+        made = site_errors(rendered, source.canvas)[inner]
+        steps = STEP[fusion_data.site_quantisers(source)[inner]]
         black = tuple(np.zeros_like(plane) for plane in rendered)
-        canvas = -site_errors(black, source.canvas)[:, HALO:-HALO, HALO:-HALO]
-        told = np.clip(canvas + told, 0, 255) - canvas
-        assert np.abs(made - told).max() < 1
-        assert np.abs(made - told).mean() < 0.3
+        canvas = -site_errors(black, source.canvas)[inner]
+        added = np.zeros(made.shape, int)
+        added[:4] = (1024 * correction).astype(int) * steps[0] + 32768 >> 16
+        assert np.array_equal(made, np.clip(canvas + added, 0, 255) - canvas)
 
 
 def sites(luma, blue, red):
