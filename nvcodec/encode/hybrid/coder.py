@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import ThreadpoolController
 
 from nvcodec.encode.coder import CodedGroup
 from nvcodec.encode.grouping import PictureGroup
@@ -53,6 +54,8 @@ from nvcodec.model.render import samples_crc
 from nvcodec.tasks import TaskPool
 
 T = TypeVar("T")
+
+_BLAS = ThreadpoolController()
 
 _MOST_UNDER_WAY = 4
 """Groups whose canvases are being coded: more would wait for these."""
@@ -173,6 +176,11 @@ class HybridCoder:
         self, groups: Iterator[PictureGroup], header: Header
     ) -> Generator[CodedGroup, None, None]:
         """Code groups, as VideoCoder; after KeyboardInterrupt those that are done still come."""
+        # Tasks have all cores: threads within one would wait for each other.
+        with _BLAS.limit(limits=1, user_api="blas"):
+            yield from self._code(groups)
+
+    def _code(self, groups: Iterator[PictureGroup]) -> Generator[CodedGroup, None, None]:
         compile_kernels(self._settings)
         running, most = self._running, self._most_under_way
         self._defaults = tuple(
