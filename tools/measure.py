@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,13 +85,15 @@ class ModelType(click.ParamType):
             self.fail(f"{value!r} is not MODEL[:PRESET][,OPTION=VALUE...]: {error}", param, ctx)
 
 
-model_option = click.option(
-    "--model",
-    type=ModelType(),
-    default="nirvana",
-    show_default=True,
-    help="MODEL[:PRESET][,OPTION=VALUE...] with options of nvcodec.encode.",
-)
+def model_option(default: str) -> Callable[..., Any]:
+    """The option `--model` of a command."""
+    return click.option(
+        "--model",
+        type=ModelType(),
+        default=default,
+        show_default=True,
+        help="MODEL[:PRESET][,OPTION=VALUE...] with options of nvcodec.encode.",
+    )
 
 
 @dataclass

@@ -83,7 +83,7 @@ def _metrics(_context: Any, _option: Any, value: str) -> tuple[str, ...]:
     "models",
     multiple=True,
     type=ModelType(),
-    default=["nirvana"],
+    default=["hybrid"],
     show_default=True,
     help="MODEL[:PRESET][,OPTION=VALUE...] with options of nvcodec.encode; repeat for more.",
 )

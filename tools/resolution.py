@@ -48,7 +48,7 @@ def _sizes(_context: Any, _option: Any, value: str) -> list[tuple[int, int]]:
 @click.argument("clip", type=click.Path(exists=True, path_type=Path))
 @click.option("--sizes", required=True, callback=_sizes, help="WIDTHxHEIGHT[,WIDTHxHEIGHT...]")
 @click.option("--crf", type=float, default=33.0, show_default=True)
-@model_option
+@model_option("hybrid")
 @click.option("--skip", type=click.IntRange(min=0), default=0, help="Frames to leave out first.")
 @click.option("--frames", type=click.IntRange(min=1), help="Frames of the clip.  [default: all]")
 @report.json_option

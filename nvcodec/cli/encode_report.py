@@ -127,16 +127,16 @@ class EncodeReport(Observer):
 
     def _summary(self, result: EncodeResult) -> str:
         parts = _parts(result)
-        names = ["network"]
+        model, names = "nirvana", ["network"]
         if isinstance(result.shape, CanvasShape):
             parts["interior_bytes"] = parts["content_bytes"] + parts["motion_bytes"]
             parts["interior_bytes"] -= parts["key_bytes"] + parts["chain_bytes"]
-            names = ["key", "chain", "interior", "motion"]
+            model, names = "hybrid", ["key", "chain", "interior", "motion"]
             names += ["network"] if result.shape.network else []
         total = max(1, result.bytes)
         shares = ", ".join(f"{parts[f'{name}_bytes'] / total:.1%} {name}" for name in names)
         return (
-            f"{counted(result.frames, 'frame')} in {counted(len(result.groups), 'group')},"
+            f"{model}, {counted(result.frames, 'frame')} in {counted(len(result.groups), 'group')},"
             f" {result.bytes} bytes ({result.bits_per_pixel:.4f} bpp, {shares}),"
             f" {_qualities(result.meter)}, {result.seconds:.1f} s"
             f" ({result.frames / max(result.seconds, 1e-9):.2f} fps)"

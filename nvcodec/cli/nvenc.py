@@ -35,7 +35,12 @@ COMMAND = "nvenc"
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.option(
-    "--model", type=click.Choice(["nirvana", "hybrid"]), default="nirvana", show_default=True
+    "--model",
+    type=click.Choice(["hybrid", "nirvana"]),
+    default="hybrid",
+    show_default=True,
+    help="hybrid: coded pictures and motion, with a small trained network on top. nirvana: a patch"
+    " network alone, for research.",
 )
 @click.option(
     "--crf",
@@ -63,7 +68,7 @@ COMMAND = "nvenc"
 @click.option(
     "--group-size",
     type=click.IntRange(1, 32),
-    help="Frames of a group.  [default: the network's; hybrid: up to 16, by content]",
+    help="Frames of a group.  [default: up to 16, by content; nirvana: the network's]",
 )
 @click.option(
     "--key-interval",

@@ -111,7 +111,7 @@ def encode(
     source: str | os.PathLike[str] | BinaryIO,
     output: str | os.PathLike[str] | BinaryIO,
     *,
-    model: str = "nirvana",
+    model: str = "hybrid",
     crf: float = DEFAULT_CRF,
     preset: str = "medium",
     network: str = "auto",
@@ -133,7 +133,7 @@ def encode(
         source: path of anything PyAV opens, or a binary file object.
         output: path ("-" for standard output), or a binary file object, which is flushed after
             each group and not closed.
-        model: "nirvana" or "hybrid".
+        model: "hybrid" or "nirvana".
         crf: quality, lower is better; the price of a bit doubles every 3 steps, and in the hybrid
             model the quantiser's step every 6.
         preset: effort, one of settings.PRESETS; "paper" is one of the nirvana model.
@@ -284,13 +284,13 @@ def encode(
 def _require_hybrid(preset: str, device: str, jobs: int, resume: bool) -> None:
     """Raise OptionError for options that the hybrid model does not have."""
     for wrong, text in (
-        (preset == "paper", "preset paper: use fast, medium or slow"),
-        (device != "cpu", f"device {device}: it is encoded on the CPU only"),
-        (jobs > 1, "several jobs: threads share the work"),
+        (preset == "paper", "preset paper, only fast, medium and slow"),
+        (device != "cpu", f"device {device}, as it is encoded on the CPU only"),
+        (jobs > 1, "several jobs, as threads share the work"),
         (resume, "resuming"),
     ):
         if wrong:
-            raise OptionError(f"the hybrid model does not have {text}")
+            raise OptionError(f"the hybrid model does not have {text}; model nirvana does")
 
 
 def _header(source: Source, model: int, level: int) -> Header:

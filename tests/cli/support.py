@@ -101,6 +101,7 @@ from nvcodec.cli.nvenc import main
 main(prog_name="nvenc")
 """
 FOREVER = 10**9
+NIRVANA = ("--model", "nirvana")
 
 
 def argv(command, *arguments, fresh=12, others=8):

@@ -24,7 +24,7 @@ def test_encodes_to_a_file_that_decodes(source, tmp_path):
     result = call("nvenc", *HYBRID, "--threads", 2, source, out)
     assert result.exit_code == 0, result.stderr
     assert result.stdout == ""
-    assert "encoded: 6 frames in 2 groups" in result.stderr
+    assert "encoded: hybrid, 6 frames in 2 groups" in result.stderr
     shares = ", ".join(f".*% {name}" for name in ("key", "chain", "interior", "motion", "network"))
     assert re.search(rf" bpp, {shares}\), PSNR", result.stderr)
     assert call("nvdec", "--verify", out, "null").exit_code == 0
@@ -65,6 +65,12 @@ def test_pipes(source):
     assert call("nvdec", "--verify", "-", "null", stdin=result.stdout_bytes).exit_code == 0
 
 
+def test_it_is_the_default(source, tmp_path):
+    out = tmp_path / "out.nrv"
+    assert call("nvenc", "--preset", "fast", "--frames", 1, source, out).exit_code == 0
+    assert json.loads(call("nvinfo", "--json", out).stdout)["model"]["name"] == "hybrid"
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [
@@ -75,7 +81,7 @@ def test_pipes(source):
     ],
 )
 def test_options_of_the_other_model(source, tmp_path, options, text):
-    result = call("nvenc", "--model", "hybrid", *options, source, tmp_path / "out.nrv")
+    result = call("nvenc", *options, source, tmp_path / "out.nrv")
     assert text in one_line(result, 2)
     assert os.listdir(tmp_path) == ["in.y4m"]
 

@@ -2,17 +2,20 @@
 
 import io
 from fractions import Fraction
+from functools import partial
 
 import pytest
 
 from nvcodec.decode.decoder import Decoder
-from nvcodec.encode.encoder import Observer, encode
+from nvcodec.encode import encoder
+from nvcodec.encode.encoder import Observer
 from nvcodec.format import GroupUnit, UnitReader
 from nvcodec.media.quality import METRICS, QualityMeter
 from nvcodec.media.source import SourceError
 from tests.cli.support import moving, y4m
 from tests.media import clips
 
+encode = partial(encoder.encode, model="nirvana")
 pytestmark = pytest.mark.usefixtures("quick")
 
 

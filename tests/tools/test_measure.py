@@ -15,7 +15,8 @@ def test_figures_are_those_of_the_file(clip, tmp_path):
     model = Model.parse("nirvana:slow,group_size=2")
     figures = measure(Clip(clip, 5), model, 33, metrics=("ssim",))
     path = tmp_path / "out.nrv"
-    result = encode(clip, path, crf=33, preset="slow", group_size=2, frames=5, metrics=("psnr",))
+    options = {"crf": 33, "preset": "slow", "group_size": 2, "frames": 5, "metrics": ("psnr",)}
+    result = encode(clip, path, model="nirvana", **options)
     psnr = result.meter.values()["psnr"]
     assert figures.bytes == path.stat().st_size
     assert (figures.psnr, figures.psnr_y) == (psnr["all"], psnr["y"])

@@ -75,7 +75,7 @@ def _size(_context: Any, _option: Any, value: str | None) -> tuple[int, int] | N
 @click.argument("path", metavar="CLIP", type=click.Path(exists=True, path_type=Path))
 @click.option("--frames", type=click.IntRange(1), default=12, show_default=True)
 @click.option("--size", metavar="WxH", callback=_size, help="Scale the clip.  [default: its own]")
-@model_option
+@model_option("nirvana")
 @click.option("--crf", type=float, default=30.0, show_default=True)
 @click.option(
     "--cap",
