@@ -9,7 +9,7 @@ are, a quarter of what the network is worth would be lost.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,11 +81,15 @@ class FloatNetwork(nn.Module):
         """Products for each luma sample."""
         return sum(p.numel() for name, p in self.named_parameters() if "weight" in name) / 4
 
+    def hidden_outputs(self, x: torch.Tensor) -> Iterator[torch.Tensor]:
+        """Outputs in steps of each hidden layer, the last one at last, of inputs in steps."""
+        for layer in self.hidden:
+            x = nn.functional.leaky_relu(layer(x), _SLOPE).clamp(max=MAX_INPUT / UNIT)
+            yield x
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Outputs in steps, (n, LUMA, rows, columns), of inputs with `halo` sites around them."""
-        h = x
-        for layer in self.hidden:
-            h = nn.functional.leaky_relu(layer(h), _SLOPE).clamp(max=MAX_INPUT / UNIT)
+        *_, h = self.hidden_outputs(x)
         rows = x.shape[-2] - 2 * self.halo
         out = self.last(_inner(h, rows)) + self.high_pass(_inner(x[:, :PLANES], rows + 2))
         result: torch.Tensor = out + self.differences(_inner(x[:, PLANES:], rows))
@@ -109,10 +113,8 @@ class Seen:
 def seen(network: FloatNetwork, inputs: torch.Tensor) -> list[Seen]:
     """What the hidden layers of a network give for inputs int16 (n, INPUTS, rows, columns)."""
     found = []
-    h = inputs / UNIT
     with torch.no_grad():
-        for layer in network.hidden:
-            h = nn.functional.leaky_relu(layer(h), _SLOPE).clamp(max=MAX_INPUT / UNIT)
+        for h in network.hidden_outputs(inputs / UNIT):
             largest, negative = h.abs().amax((0, 2, 3)), (h < 0).double().mean((0, 2, 3))
             found.append(Seen(largest.double().numpy(), negative.numpy()))
     return found

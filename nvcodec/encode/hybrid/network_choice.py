@@ -15,13 +15,17 @@ from nvcodec.coding.fusion import NetworkMode, encode_network, no_differences
 from nvcodec.encode.hybrid.network_fit import Differences, Moments, moments, train
 from nvcodec.encode.hybrid.quantisers import BASE
 from nvcodec.format import CorruptError
-from nvcodec.model.fusion.layers import pack_network
+from nvcodec.model.fusion.layers import PackedNetwork, pack_network
 from nvcodec.model.fusion.render import NetworkSource, render
 from nvcodec.model.fusion.weights import FusionWeights
 from nvcodec.picture import Planes
 
 WEIGHT = 0.15
 """Squared error that a bit is worth, in squared steps of what no other canvas depends on."""
+
+
+def _packed(weights: FusionWeights) -> list[PackedNetwork]:
+    return [pack_network(weights.shape, network) for network in weights.networks]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +37,7 @@ class GroupFrames:
 
     def rendered(self, weights: FusionWeights) -> list[Planes]:
         """The frames through the network."""
-        packed = [pack_network(weights.shape, network) for network in weights.networks]
+        packed = _packed(weights)
         height, width = self.pictures[0][0].shape
         return [
             render(s, packed[weights.shape.networks[s.canvas.step.set]], (0, 0, width, height))
@@ -106,7 +110,7 @@ def trained_differences(
     """Differences that suit a group, as `encode_network` takes them; a bit costs `bit`."""
     shape = weights.shape
     shared, differences = no_differences(shape.count, shape.hidden[-1].units)
-    packed = [pack_network(shape, network) for network in weights.networks]
+    packed = _packed(weights)
     total: dict[int, Moments] = {}
     for k, source in enumerate(group.sources):
         number = shape.networks[source.canvas.step.set]
