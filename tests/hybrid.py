@@ -8,28 +8,28 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nvcodec.coding.canvases import CanvasReader
-from nvcodec.coding.content import (
+from nvcodec.coding.hybrid.canvases import CanvasReader
+from nvcodec.coding.hybrid.content import (
     content_capacity,
     default_content_contexts,
     encode_content,
 )
-from nvcodec.coding.fusion import SHARED_TAPS, NetworkMode, encode_network
-from nvcodec.coding.leaves import INTRA, SIZE, UNITS, Q, Table, X, Y
-from nvcodec.coding.motion import (
+from nvcodec.coding.hybrid.fusion import SHARED_TAPS, NetworkMode, encode_network
+from nvcodec.coding.hybrid.leaves import INTRA, SIZE, UNITS, Q, Table, X, Y
+from nvcodec.coding.hybrid.motion import (
     default_motion_contexts,
     encode_motion,
     motion_capacity,
 )
 from nvcodec.coding.rangecoder import RangeEncoder
 from nvcodec.format import HYBRID, Group, Header, NrvWriter, smallest_level
-from nvcodec.model.canvas.plane import Canvas, coded_size, schedule
-from nvcodec.model.canvas.reconstruct import reconstruct
 from nvcodec.model.description import CanvasShape
-from nvcodec.model.fusion.layers import pack_network
-from nvcodec.model.fusion.render import NetworkSource, render
-from nvcodec.model.fusion.weights import FusionWeights, default_weights
-from nvcodec.model.render import samples_crc
+from nvcodec.model.hybrid.canvas.plane import Canvas, coded_size, schedule
+from nvcodec.model.hybrid.canvas.reconstruct import reconstruct
+from nvcodec.model.hybrid.fusion.layers import pack_network
+from nvcodec.model.hybrid.fusion.render import NetworkSource, render
+from nvcodec.model.hybrid.fusion.weights import FusionWeights, default_weights
+from nvcodec.model.nirvana.render import samples_crc
 from nvcodec.picture import Planes
 
 

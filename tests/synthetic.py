@@ -8,12 +8,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nvcodec.encode.lattice import conform
+from nvcodec.encode.nirvana.lattice import conform
 from nvcodec.format import Group, Header, NrvWriter, smallest_level
-from nvcodec.model.render import render_region, samples_crc
-from nvcodec.model.shape import NetworkShape
-from nvcodec.model.siren import SirenRenderer
-from nvcodec.model.weights import GroupWeights, LayerParameters, code_weights, default_weights
+from nvcodec.model.nirvana.render import render_region, samples_crc
+from nvcodec.model.nirvana.renderer import NirvanaRenderer
+from nvcodec.model.nirvana.shape import NetworkShape
+from nvcodec.model.nirvana.weights import (
+    GroupWeights,
+    LayerParameters,
+    code_weights,
+    default_weights,
+)
 from nvcodec.picture import Planes
 
 UPSAMPLING = NetworkShape(
@@ -121,7 +126,7 @@ def synthesize(plan: Plan) -> tuple[bytes, list[Planes]]:
         previous = None if number in plan.keys else weights
         weights = random_weights(shape, grid, previous, rng, plan.change)
         tables, network = code_weights(weights, previous)
-        renderer = SirenRenderer(weights)
+        renderer = NirvanaRenderer(weights)
         rendered = render_region(renderer, plan.width, plan.height, range(count))
         durations = tuple(plan.durations[k % len(plan.durations)] for k in range(count))
         writer.add_group(

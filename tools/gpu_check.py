@@ -26,14 +26,14 @@ import torch
 
 import nvcodec
 from nvcodec.cli.outcome import ExitCode
-from nvcodec.encode.settings import PAPER_SHAPE, network_shape
+from nvcodec.encode.nirvana.settings import PAPER_SHAPE, network_shape
 from nvcodec.format import UnsupportedError
 from nvcodec.media.y4m import Y4mWriter
-from nvcodec.model.render import render_region
-from nvcodec.model.shape import NetworkShape
-from nvcodec.model.siren import SirenRenderer
+from nvcodec.model.nirvana.render import render_region
+from nvcodec.model.nirvana.renderer import NirvanaRenderer
+from nvcodec.model.nirvana.shape import NetworkShape
 from nvcodec.picture import Planes
-from tools.decode_bench import random_weights
+from tools.bench.decode import random_weights
 
 PEAKS = {
     "H200": 1979.0,
@@ -101,7 +101,7 @@ def check_network(
     width, height = size
     weights = random_weights(shape, shape.grid(width, height))
     frames = range(shape.group_frames)
-    on_cpu = SirenRenderer(weights, os.cpu_count() or 1)
+    on_cpu = NirvanaRenderer(weights, os.cpu_count() or 1)
     renderer = CudaRenderer(weights, device)
     expected = render_region(on_cpu, width, height, frames)
     equal = same(to_host(renderer.pictures(width, height, frames)), expected)
@@ -147,9 +147,9 @@ def check_fusion(size: tuple[int, int], device: torch.device) -> bool:
     from nvcodec.model.cuda.fusion import CudaFusion
     from nvcodec.model.cuda.fusion_check import random_source
     from nvcodec.model.cuda.renderer import to_host
-    from nvcodec.model.fusion.layers import pack_network
-    from nvcodec.model.fusion.render import render
-    from nvcodec.model.fusion.weights import default_weights
+    from nvcodec.model.hybrid.fusion.layers import pack_network
+    from nvcodec.model.hybrid.fusion.render import render
+    from nvcodec.model.hybrid.fusion.weights import default_weights
 
     width, height = (-(-length // 8) * 8 for length in size)
     source = random_source(np.random.default_rng(0), True, width, height)
@@ -214,9 +214,9 @@ def check_training() -> bool:
 @click.option("--seeds", type=click.IntRange(min=1), default=5, show_default=True)
 def main(sizes: tuple[str, ...], peak: float | None, seeds: int) -> None:
     try:
-        from nvcodec.decode.executor import make_executor
+        from nvcodec.decode.devices import make_device
 
-        make_executor("cuda", None, None, tensors=False)
+        make_device("cuda", None, None, tensors=False)
     except UnsupportedError as error:
         click.echo(f"gpu_check: {error}; nothing was checked", err=True)
         sys.exit(ExitCode.UNSUPPORTED)

@@ -11,7 +11,7 @@ from nvcodec.media.quality import QualityMeter
 from nvcodec.model.description import CanvasShape
 
 if TYPE_CHECKING:
-    from nvcodec.encode.jobs import GroupProgress
+    from nvcodec.encode.nirvana.jobs import GroupProgress
 
 
 class EncodeReport(Observer):

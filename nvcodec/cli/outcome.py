@@ -52,10 +52,10 @@ class RequestError(Exception):
 
 # Named by module where importing the class would load PyAV, numba or torch for every error.
 _CODES_BY_NAME = {
-    "nvcodec.encode.jobs.JobsError": ExitCode.USAGE,
-    "nvcodec.encode.jobs.SegmentError": ExitCode.OTHER,
-    "nvcodec.encode.settings.OptionError": ExitCode.USAGE,
-    "nvcodec.encode.store.SettingsError": ExitCode.USAGE,
+    "nvcodec.encode.nirvana.jobs.JobsError": ExitCode.USAGE,
+    "nvcodec.encode.nirvana.jobs.SegmentError": ExitCode.OTHER,
+    "nvcodec.encode.nirvana.settings.OptionError": ExitCode.USAGE,
+    "nvcodec.encode.nirvana.store.SettingsError": ExitCode.USAGE,
     "nvcodec.media.source.NothingLeftError": ExitCode.USAGE,
     "nvcodec.media.source.SourceError": ExitCode.CORRUPT,
     "nvcodec.model.resample.ViewError": ExitCode.USAGE,

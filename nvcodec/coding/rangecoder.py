@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nvcodec.coding.output import shift_low
+from nvcodec.coding.carry import shift_low
 from nvcodec.coding.syntax import STATE_SIZE
 from nvcodec.format.errors import CorruptError
 

@@ -30,7 +30,7 @@ import numba
 import numpy as np
 
 from nvcodec.coding.adaptation import FAST_SHIFT, NEXT_COUNT, SLOW_SHIFT
-from nvcodec.coding.output import shift_low
+from nvcodec.coding.carry import shift_low
 
 
 class Direction(Enum):

@@ -8,21 +8,21 @@ from typing import cast
 
 import torch
 
-from nvcodec.decode.executor import Executor
+from nvcodec.decode.device import Device
 from nvcodec.model.cuda.check import require_equal
 from nvcodec.model.cuda.fusion import CudaFusion, crop, upload
 from nvcodec.model.cuda.fusion_check import require_exact
 from nvcodec.model.cuda.renderer import CudaRenderer, TensorPlanes, to_host
 from nvcodec.model.cuda.resample import resample
-from nvcodec.model.fusion.render import NetworkSource
-from nvcodec.model.fusion.weights import FusionWeights, Network, default_weights
+from nvcodec.model.hybrid.fusion.render import NetworkSource
+from nvcodec.model.hybrid.fusion.weights import FusionWeights, Network, default_weights
+from nvcodec.model.nirvana.shape import NetworkShape
+from nvcodec.model.nirvana.weights import GroupWeights
 from nvcodec.model.resample import View
-from nvcodec.model.shape import NetworkShape
-from nvcodec.model.weights import GroupWeights
 from nvcodec.picture import Planes, Region
 
 
-class CudaExecutor(Executor):
+class CudaDevice(Device):
     """Renders on the CUDA device that is the current one when this is made.
 
     `threads` are those of the host, which rebuilds canvases of model 2.
@@ -83,7 +83,7 @@ class CudaExecutor(Executor):
             )
         return cast(Planes, shown)
 
-    def fusion_device(self, network: bool) -> CudaExecutor:
+    def fusion_device(self, network: bool) -> CudaDevice:
         """Return this device, with tested kernels of the fusion network if there is one."""
         if network:
             with torch.cuda.device(self._device):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
-from nvcodec.decode.executor import make_executor
+from nvcodec.decode.devices import make_device
 from nvcodec.decode.frame import Frame
 from nvcodec.decode.models import GroupModel, check_limits, make_model
 from nvcodec.format import (
@@ -36,7 +36,7 @@ from nvcodec.format import (
     scan_index,
 )
 from nvcodec.model.description import Shape, parse_description
-from nvcodec.model.render import samples_crc
+from nvcodec.model.nirvana.render import samples_crc
 from nvcodec.model.resample import View, source_region
 from nvcodec.picture import Planes
 
@@ -108,7 +108,7 @@ class Decoder:
         tensors: bool = False,
         limits: Limits | None = None,
     ) -> None:
-        self._executor = make_executor(device, threads, batch, tensors)
+        self._device = make_device(device, threads, batch, tensors)
         self._tensors = tensors
         self._limits = limits or Limits()
         self._owned = isinstance(source, str | os.PathLike)
@@ -122,7 +122,7 @@ class Decoder:
             self._reader = UnitReader(self._file, self._limits)
             self.header: Header = self._reader.open()
             self.shape: Shape = self._read_description()
-            self._model: GroupModel[Any] = make_model(self.shape, self.header, self._executor)
+            self._model: GroupModel[Any] = make_model(self.shape, self.header, self._device)
         except BaseException:
             self._close_file()
             raise
@@ -267,14 +267,14 @@ class Decoder:
         verify: bool = False,
     ) -> Iterator[Frame]:
         width, height = self.header.width, self.header.height
-        executor, group = self._executor, rebuilt.group
+        device, group = self._device, rebuilt.group
         render = functools.partial(self._model.render, rebuilt.parameters)
         location = self.header.chroma_location
         region = source_region(view, width, height, location)
         everything = region == (0, 0, width, height) and len(frames) == group.frame_count
         if verify or (everything and not self._tensors):
             pictures = render(range(group.frame_count))
-            crc = samples_crc(executor.on_host(pictures))
+            crc = samples_crc(device.on_host(pictures))
             if crc != group.crc:
                 raise VerificationError(
                     f"rendered samples have CRC {crc:08x}, not {group.crc:08x}", rule="2.7"
@@ -289,7 +289,7 @@ class Decoder:
                 pts[k],
                 group.durations[k],
                 self.header.time_base,
-                executor.resample(planes, region[:2], width, height, view, location),
+                device.resample(planes, region[:2], width, height, view, location),
             )
 
     def groups(self, start: int = 0) -> Iterator[tuple[Group, Any, str, int]]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from nvcodec.coding.fusion import NetworkMode, decode_network
+from nvcodec.coding.hybrid.fusion import NetworkMode, decode_network
 from nvcodec.format import CorruptError, Group
-from nvcodec.model.fusion.layers import PackedNetwork, pack_network
-from nvcodec.model.fusion.weights import FusionWeights, default_weights
+from nvcodec.model.hybrid.fusion.layers import PackedNetwork, pack_network
+from nvcodec.model.hybrid.fusion.weights import FusionWeights, default_weights
 
 
 @dataclass(frozen=True, eq=False)

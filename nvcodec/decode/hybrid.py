@@ -14,15 +14,20 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nvcodec.coding.canvases import CanvasReader
-from nvcodec.coding.leaves import Table
-from nvcodec.decode.executor import Executor
+from nvcodec.coding.hybrid.canvases import CanvasReader
+from nvcodec.coding.hybrid.leaves import Table
+from nvcodec.decode.device import Device
 from nvcodec.decode.fusion import GroupNetwork, require_no_network
 from nvcodec.format import CorruptError, Group, Header
-from nvcodec.model.canvas.plane import Canvas, Step, coded_size, schedule
-from nvcodec.model.canvas.reconstruct import reconstruct
 from nvcodec.model.description import CanvasShape
-from nvcodec.model.fusion.render import NetworkSource, empty_region, region_bands, render_band
+from nvcodec.model.hybrid.canvas.plane import Canvas, Step, coded_size, schedule
+from nvcodec.model.hybrid.canvas.reconstruct import reconstruct
+from nvcodec.model.hybrid.fusion.render import (
+    NetworkSource,
+    empty_region,
+    region_bands,
+    render_band,
+)
 from nvcodec.picture import Planes, Region
 from nvcodec.tasks import TaskPool
 
@@ -92,12 +97,12 @@ class HybridModel:
     Raises UnsupportedError for a device that errs.
     """
 
-    def __init__(self, shape: CanvasShape, header: Header, executor: Executor) -> None:
-        self._device = executor.fusion_device(bool(shape.network))
+    def __init__(self, shape: CanvasShape, header: Header, device: Device) -> None:
+        self._device = device.fusion_device(bool(shape.network))
         self._shape = shape
         self._width, self._height = header.width, header.height
         self._coded = coded_size(header.width, header.height)
-        self._tasks = TaskPool(executor.threads)
+        self._tasks = TaskPool(device.threads)
         # A canvas has half as many chroma samples as luma samples.
         group_bytes = self._coded[0] * self._coded[1] * 3 // 2 * shape.group_frames
         # What the network makes of canvases takes as much again.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
-from nvcodec.decode.executor import Executor
+from nvcodec.decode.device import Device
 from nvcodec.format import Group, Header, Limits
 from nvcodec.model.description import CanvasShape, Shape
 from nvcodec.picture import Planes, Region
@@ -48,7 +48,7 @@ def check_limits(shape: Shape, header: Header, limits: Limits) -> None:
     limits.check("multiplications", shape.multiplications, header.level)
 
 
-def make_model(shape: Shape, header: Header, executor: Executor) -> GroupModel[Any]:
+def make_model(shape: Shape, header: Header, device: Device) -> GroupModel[Any]:
     """The model of a bitstream.
 
     Raises UnsupportedError for a device that errs or does not render the model.
@@ -57,7 +57,7 @@ def make_model(shape: Shape, header: Header, executor: Executor) -> GroupModel[A
     if isinstance(shape, CanvasShape):
         from nvcodec.decode.hybrid import HybridModel
 
-        return HybridModel(shape, header, executor)
-    from nvcodec.decode.siren import SirenModel
+        return HybridModel(shape, header, device)
+    from nvcodec.decode.nirvana import NirvanaModel
 
-    return SirenModel(shape, header, executor)
+    return NirvanaModel(shape, header, device)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from nvcodec.device import require_device
 from nvcodec.encode.coder import CodedGroup, VideoCoder
 from nvcodec.encode.grouping import group_pictures
-from nvcodec.encode.settings import (
+from nvcodec.encode.nirvana.settings import (
     HYBRID_GROUP,
     HYBRID_NETWORKS,
     MODELS,
@@ -21,7 +21,7 @@ from nvcodec.encode.settings import (
     PRESETS,
     OptionError,
 )
-from nvcodec.format import HYBRID, SIREN, Header, NrvError, NrvWriter
+from nvcodec.format import HYBRID, NIRVANA, Header, NrvError, NrvWriter
 from nvcodec.media.output import OutputFile
 from nvcodec.media.quality import QualityMeter
 from nvcodec.media.source import Source, open_source
@@ -29,13 +29,13 @@ from nvcodec.model.description import Shape
 from nvcodec.version import __version__
 
 if TYPE_CHECKING:
-    from nvcodec.encode.jobs import GroupProgress
-    from nvcodec.encode.store import SegmentStore
+    from nvcodec.encode.nirvana.jobs import GroupProgress
+    from nvcodec.encode.nirvana.store import SegmentStore
 
 DEFAULT_CRF = 30.0
 DEFAULT_KEY_INTERVAL = 10.0
 
-_MODEL_NUMBERS = {"nirvana": SIREN, "hybrid": HYBRID}
+_MODEL_NUMBERS = {"nirvana": NIRVANA, "hybrid": HYBRID}
 
 
 @dataclass(frozen=True)
@@ -204,8 +204,8 @@ def encode(
         network = "trained" if network == "auto" else network
         settings["network"] = network
     else:
-        from nvcodec.encode import nirvana
-        from nvcodec.encode.jobs import require_path
+        from nvcodec.encode.nirvana import video as nirvana
+        from nvcodec.encode.nirvana.jobs import require_path
 
         settings["network"] = network
         store = nirvana.segment_store(output, resume, overwrite)
@@ -213,8 +213,8 @@ def encode(
     with open_source(source, skip=skip, frames=frames) as opened:
         coder: VideoCoder
         if model == "hybrid":
-            from nvcodec.encode.hybrid.coder import HybridCoder
             from nvcodec.encode.hybrid.effort import EFFORTS
+            from nvcodec.encode.hybrid.video import HybridCoder
 
             coder = HybridCoder(
                 opened.width,

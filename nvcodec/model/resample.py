@@ -7,8 +7,8 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from nvcodec.compiled import allocating
 from nvcodec.picture import Plane, Planes
 from nvcodec.tables import load_table
 
@@ -253,7 +253,7 @@ def _check_size(name: str, source: int, output: int) -> None:
 # speed; clause 6.4 bounds them.
 
 
-@njit(nogil=True, cache=True)
+@allocating
 def _horizontal(
     plane: Plane,
     start: npt.NDArray[np.int32],
@@ -284,7 +284,7 @@ def _horizontal(
                 out[top + r, i] = sums[r] >> 8
 
 
-@njit(nogil=True, cache=True)
+@allocating
 def _vertical(
     rows: npt.NDArray[np.int16],
     start: npt.NDArray[np.int32],

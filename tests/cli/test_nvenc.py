@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from nvcodec.encode import encoder, segment
+from nvcodec.encode import encoder
+from nvcodec.encode.nirvana import segment
 from tests.cli.support import (
     NIRVANA,
     assert_same_pictures,

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from nvcodec.coding.fusion import NetworkMode, encode_network, no_differences
+from nvcodec.coding.hybrid.fusion import NetworkMode, encode_network, no_differences
 from nvcodec.model.description import CanvasShape
 from tests.cli.support import call, one_line
 from tests.format.samples import complete, grup, head

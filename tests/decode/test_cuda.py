@@ -17,7 +17,7 @@ import torch
 from nvcodec.cli.outcome import ExitCode
 from nvcodec.decode import decoder as decoding
 from nvcodec.decode.decoder import Decoder
-from nvcodec.decode.executor import make_executor
+from nvcodec.decode.devices import make_device
 from nvcodec.format import UnsupportedError, VerificationError
 from nvcodec.model.description import CanvasShape
 from nvcodec.picture import Planes
@@ -29,19 +29,19 @@ Opened = Callable[..., Decoder]
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
-    """Makes decoders whose device is the interpreter: a `CudaExecutor` with tensors on the host."""
+    """Makes decoders whose device is the interpreter: a `CudaDevice` with tensors on the host."""
     pytest.importorskip("triton", reason="Triton is not installed")
-    from nvcodec.decode.cuda import CudaExecutor
+    from nvcodec.decode.cuda import CudaDevice
 
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
     monkeypatch.setattr(torch.cuda, "device", lambda _: contextlib.nullcontext())
 
-    def make(_: str, __: int | None, batch: int | None, tensors: bool) -> CudaExecutor:
-        executor = CudaExecutor(batch, tensors)
-        executor._device = torch.device("cpu")
-        return executor
+    def make(_: str, __: int | None, batch: int | None, tensors: bool) -> CudaDevice:
+        device = CudaDevice(batch, tensors)
+        device._device = torch.device("cpu")
+        return device
 
-    monkeypatch.setattr(decoding, "make_executor", make)
+    monkeypatch.setattr(decoding, "make_device", make)
 
     def decoder(data: bytes, **options: bool) -> Decoder:
         return Decoder(io.BytesIO(data), device="cuda", **options)
@@ -126,7 +126,7 @@ def test_no_triton(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.delitem(sys.modules, "nvcodec.decode.cuda", raising=False)
     with pytest.raises(UnsupportedError, match="pip install"):
-        make_executor("cuda", None, None, tensors=False)
+        make_device("cuda", None, None, tensors=False)
 
 
 WITHOUT = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")

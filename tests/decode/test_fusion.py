@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nvcodec.coding.fusion import NetworkMode, encode_network, no_differences
-from nvcodec.coding.weights import MAX_DIFFERENCE
+from nvcodec.coding.hybrid.fusion import NetworkMode, encode_network, no_differences
+from nvcodec.coding.nirvana.weights import MAX_DIFFERENCE
 from nvcodec.decode.decoder import Decoder
 from nvcodec.format import CorruptError, Group, NrvError
 from nvcodec.model.description import CanvasShape
-from nvcodec.model.fusion.weights import default_weights
+from nvcodec.model.hybrid.fusion.weights import default_weights
 from nvcodec.picture import Planes
 from tests.hybrid import HybridPlan, synthesize_hybrid
 

@@ -22,7 +22,7 @@ import pytest
 
 from nvcodec.decode import hybrid as hybrid_module
 from nvcodec.decode.decoder import Decoder
-from nvcodec.decode.executor import Executor
+from nvcodec.decode.device import Device
 from nvcodec.decode.hybrid import HybridModel
 from nvcodec.format import (
     CorruptError,
@@ -198,7 +198,7 @@ def test_ahead_is_bounded_by_bytes() -> None:
     def ahead(width: int, height: int, frames: int) -> int:
         header = opened().header
         shape = CanvasShape(frames)
-        return HybridModel(shape, replace(header, width=width, height=height), Executor(1, 1)).ahead
+        return HybridModel(shape, replace(header, width=width, height=height), Device(1, 1)).ahead
 
     assert ahead(640, 360, 8) == 2
     assert ahead(3840, 2160, 32) == 1
@@ -389,6 +389,6 @@ def test_decoding_imports_no_encoder(tmp_path: Path) -> None:
         "    assert len(list(decoder)) == 22\n"
         "names = [n for n in sys.modules if n == 'torch' or n.startswith('nvcodec.encode')]\n"
         "assert not names, names\n"
-        "assert 'nvcodec.model.siren' not in sys.modules\n"
+        "assert 'nvcodec.model.nirvana.renderer' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=300)

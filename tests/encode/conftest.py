@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from nvcodec.encode import settings
+from nvcodec.encode.nirvana import settings
 
 
 @pytest.fixture

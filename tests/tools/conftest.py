@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from nvcodec.encode import settings
+from nvcodec.encode.nirvana import settings
 from tests.cli.support import moving, y4m
 
 

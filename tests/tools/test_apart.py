@@ -1,6 +1,6 @@
 import pytest
 
-from tools.apart import apart, peak_memory
+from tools.lib.apart import apart, peak_memory
 
 MIB = 1 << 20
 

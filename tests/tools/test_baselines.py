@@ -10,10 +10,10 @@ import torch
 from nvcodec.media.quality import PsnrMeter
 from tests.cli.support import moving
 from tests.tools.support import run
-from tools.baselines import coding, compare
-from tools.baselines.networks import NETWORKS, fitting
-from tools.baselines.samples import Samples
-from tools.baselines.training import train
+from tools.bench.baselines import coding, compare
+from tools.bench.baselines.networks import NETWORKS, fitting
+from tools.bench.baselines.samples import Samples
+from tools.bench.baselines.training import train
 
 SIZE = (37, 19)
 
@@ -101,7 +101,7 @@ def test_conclusions():
 def test_a_comparison(clip, tmp_path):
     arguments = ["--frames", 3, "--size", "40x26", "--model", "nirvana:fast", "--cap", 0.25]
     output, _ = run(compare.main, clip, *arguments, "--json", tmp_path / "out.json")
-    assert "python -m tools.baselines.compare" in output
+    assert "python -m tools.bench.baselines.compare" in output
     rows = json.loads((tmp_path / "out.json").read_text())
     assert [row["codec"] for row in rows["results"]] == ["nirvana:fast crf 30", "NeRV", "SIREN"]
     assert all(math.isfinite(row["psnr"]) and row["fps"] > 0 for row in rows["trainings"])

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.bd_rate import Curve, compare
+from tools.lib.bd_rate import Curve, compare
 
 STEPS = st.lists(st.tuples(st.floats(0.05, 5.0), st.floats(0.01, 2.0)), min_size=2, max_size=8)
 

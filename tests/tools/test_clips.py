@@ -3,7 +3,7 @@ import pytest
 
 from tests.cli.support import assert_same_pictures, moving
 from tests.media.clips import noise
-from tools.clips import Clip, from_frame, palindrome, scaled, to_frame
+from tools.lib.clips import Clip, from_frame, palindrome, scaled, to_frame
 
 
 @pytest.mark.parametrize(("width", "height"), [(48, 32), (37, 21), (1, 1)])

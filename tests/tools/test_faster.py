@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from nvcodec.encode import segment, settings
-from nvcodec.encode.network import TrainedNetwork
-from nvcodec.encode.patches import GroupPatches
-from nvcodec.encode.rate import difference_bits
-from nvcodec.model.weights import (
+from nvcodec.encode.nirvana import segment, settings
+from nvcodec.encode.nirvana.network import TrainedNetwork
+from nvcodec.encode.nirvana.patches import GroupPatches
+from nvcodec.encode.nirvana.rate import difference_bits
+from nvcodec.model.nirvana.weights import (
     check_weights,
     code_weights,
     default_weights,
@@ -19,8 +19,8 @@ from nvcodec.model.weights import (
 )
 from tests.cli.support import moving
 from tests.tools.support import loaded, run
-from tools import faster, paper_recipe
-from tools.paper_recipe import BIT_PRICE, Lattice, rate_weight, train_group
+from tools.bench import faster, paper_recipe
+from tools.bench.paper_recipe import BIT_PRICE, Lattice, rate_weight, train_group
 
 SMALL = {"patch": 16, "width": 8, "stem_channels": 2, "head_channels": 2}
 SHAPE = replace(settings.PAPER_SHAPE, **SMALL)

@@ -8,17 +8,20 @@ import pytest
 import torch
 from av.video.frame import VideoFrame
 
-from nvcodec.model.fusion.inputs import STEP
-from nvcodec.model.fusion.layers import pack_network
-from nvcodec.model.fusion.render import render
-from nvcodec.model.fusion.weights import weights_from_table
+from nvcodec.model.hybrid.fusion.inputs import STEP
+from nvcodec.model.hybrid.fusion.layers import pack_network
+from nvcodec.model.hybrid.fusion.render import render
+from nvcodec.model.hybrid.fusion.weights import weights_from_table
 from tests.cli.support import y4m
 from tests.tools.support import loaded, run
 from tests.tools.test_hybrid_ablation import pictures
-from tools import fusion_bench, fusion_data, fusion_form, photo_clips, train_theta0
-from tools.clips import Clip
-from tools.fusion_data import HALO, PATCH, Patches, collect, network_sources, site_errors
-from tools.fusion_float import UNIT, FloatNetwork, integer_outputs, integers, seen
+from tools.ablation import fusion_form
+from tools.bench import fusion as fusion_bench
+from tools.lib.clips import Clip
+from tools.train import fusion_data, photo_clips
+from tools.train import theta0 as train_theta0
+from tools.train.fusion_data import HALO, PATCH, Patches, collect, network_sources, site_errors
+from tools.train.fusion_float import UNIT, FloatNetwork, integer_outputs, integers, seen
 
 HIDDEN = ((1, 6), (3, 4))
 

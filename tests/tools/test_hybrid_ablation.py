@@ -5,7 +5,7 @@ import multiprocessing
 import numpy as np
 import pytest
 
-from nvcodec.coding.leaves import (
+from nvcodec.coding.hybrid.leaves import (
     DIRECTION,
     INTRA,
     MERGE,
@@ -13,11 +13,12 @@ from nvcodec.coding.leaves import (
     UNIT_PLANE,
     UNIT_SIZE,
 )
-from nvcodec.encode.hybrid import coder, group
+from nvcodec.encode.hybrid import group
+from nvcodec.encode.hybrid import video as coder
 from tests.cli.support import y4m
 from tests.tools.support import loaded, run
-from tools import hybrid_ablation
-from tools.clips import Clip
+from tools.ablation import hybrid as hybrid_ablation
+from tools.lib.clips import Clip
 
 _SIZE = 128
 
@@ -116,7 +117,7 @@ def test_tables(clip, tmp_path):
     rows = ["--rows", "merges", "--rows", "groups of 1,", "--rows", "trained"]
     options = ["--frames", 4, "--crf", "12,24", *rows, "--json", tmp_path / "a.json"]
     text, (points, table) = run(hybrid_ablation.main, clip.path, *options)
-    assert text.startswith(f"    python -m tools.hybrid_ablation {clip.path} --frames 4")
+    assert text.startswith(f"    python -m tools.ablation.hybrid {clip.path} --frames 4")
     assert [(p["row"], p["crf"]) for p in points] == [("as it is", "12"), ("as it is", "24")]
     assert [(r["without"], r["of the"]) for r in table] == [
         ("merges", "format"),

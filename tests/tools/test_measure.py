@@ -5,9 +5,9 @@ import pytest
 from nvcodec.encode.encoder import encode
 from tests.cli.support import moving
 from tests.media.clips import noise
-from tools.clips import Clip
-from tools.measure import Model, compared, decibels, measure
-from tools.peers import PEERS, measure_peer, settings_bytes
+from tools.lib.clips import Clip
+from tools.lib.measure import Model, compared, decibels, measure
+from tools.lib.peers import PEERS, measure_peer, settings_bytes
 
 
 @pytest.mark.usefixtures("quick")

@@ -3,7 +3,7 @@
 import json
 
 from tests.tools.support import run
-from tools import presets
+from tools.bench import presets
 
 
 def test_presets(tmp_path):

@@ -4,11 +4,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from nvcodec.encode import nirvana, settings, train
+from nvcodec.encode.nirvana import settings, train
+from nvcodec.encode.nirvana import video as nirvana
 from tests.cli.support import call, moving, y4m
 from tests.tools.support import loaded, run
-from tools import ablation, adaptive, jobs_scaling, long_video, rd, report, resolution
-from tools.inside import Change, changed
+from tools.ablation import nirvana as ablation
+from tools.ablation.inside import Change, changed
+from tools.bench import adaptive, jobs_scaling, long_video, rd, resolution
+from tools.lib import report
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -27,7 +30,7 @@ def test_rd(clip, tmp_path):
     arguments += ["--metrics", "psnr,ssim"]
     files = ["--json", tmp_path / "rd.json", "--plot", tmp_path / "rd.png"]
     text, (points, comparisons, means) = run(rd.main, *arguments, *files)
-    assert text.startswith(f"    python -m tools.rd {clip} --frames 4 --model nirvana:fast")
+    assert text.startswith(f"    python -m tools.bench.rd {clip} --frames 4 --model nirvana:fast")
     assert [(p["codec"], p["crf"]) for p in points] == [
         ("x264:psnr", "24"),
         ("x264:psnr", "36"),

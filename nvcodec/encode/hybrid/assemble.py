@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
-from nvcodec.coding.leaves import (
+from nvcodec.coding.hybrid.leaves import (
     CODED,
     FIRST,
     INTRA,
@@ -19,11 +18,11 @@ from nvcodec.coding.leaves import (
     X,
     Y,
 )
-from nvcodec.encode.hybrid.residual import Pool
-from nvcodec.model.canvas.plane import Integer
+from nvcodec.compiled import Integer, allocating
+from nvcodec.encode.hybrid.search.residual import Pool
 
 
-@numba.njit(nogil=True, cache=True)
+@allocating
 def _assemble(
     leaves: np.ndarray,
     pool_units: np.ndarray,

@@ -7,32 +7,32 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nvcodec.coding.canvases import CanvasReader
-from nvcodec.coding.content import (
+from nvcodec.coding.hybrid.canvases import CanvasReader
+from nvcodec.coding.hybrid.content import (
     content_capacity,
     default_content_contexts,
     encode_content,
 )
-from nvcodec.coding.motion import (
+from nvcodec.coding.hybrid.motion import (
     default_motion_contexts,
     encode_motion,
     motion_capacity,
 )
 from nvcodec.coding.rangecoder import Contexts, RangeEncoder
-from nvcodec.encode.hybrid.canvas_coder import (
+from nvcodec.encode.hybrid.analysis.lookahead import analyse
+from nvcodec.encode.hybrid.analysis.pyramid import Pyramid
+from nvcodec.encode.hybrid.analysis.quantisers import QuantiserMap, quantiser_maps
+from nvcodec.encode.hybrid.canvas import (
     CanvasSettings,
     CodedCanvas,
     Reference,
     code_inter,
     code_key,
 )
-from nvcodec.encode.hybrid.contexts import Prices, make_prices
-from nvcodec.encode.hybrid.lookahead import analyse
-from nvcodec.encode.hybrid.pictures import Source
-from nvcodec.encode.hybrid.quantisers import QuantiserMap, quantiser_maps
-from nvcodec.model.canvas.plane import ROOT, Canvas, schedule
-from nvcodec.model.canvas.reconstruct import reconstruct
-from nvcodec.model.fusion.render import NetworkSource
+from nvcodec.encode.hybrid.rate.prices import Prices, make_prices
+from nvcodec.model.hybrid.canvas.plane import ROOT, Canvas, schedule
+from nvcodec.model.hybrid.canvas.reconstruct import reconstruct
+from nvcodec.model.hybrid.fusion.render import NetworkSource
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +76,7 @@ def code_substreams(canvases: Sequence[CodedCanvas], size: tuple[int, int]) -> S
 
 
 def code_key_canvas(
-    settings: CanvasSettings, source: Source, quantisers: QuantiserMap
+    settings: CanvasSettings, source: Pyramid, quantisers: QuantiserMap
 ) -> CodedCanvas:
     """Code a key canvas in several passes, each with the prices that the last one led to."""
     (step,) = schedule(1, key=True)
@@ -130,7 +130,7 @@ def compile_kernels(settings: CanvasSettings) -> None:
     tiny = replace(settings, width=ROOT, height=ROOT)
     size = ROOT, ROOT
     noise = np.random.default_rng(0).integers(0, 256, size, np.uint8)
-    source = Source.of((noise, noise[::2, ::2].copy(), noise[1::2, 1::2].copy()), *size)
+    source = Pyramid.of((noise, noise[::2, ::2].copy(), noise[1::2, 1::2].copy()), *size)
     (quantisers,) = quantiser_maps(30, [analyse([source], None)])
     key = code_key_canvas(tiny, source, quantisers)
     decode_group(tiny, code_substreams([key], size), [key.canvas], None)

@@ -15,9 +15,9 @@ import torch
 
 from nvcodec.model.cuda import fusion_kernels
 from nvcodec.model.cuda.renderer import TensorPlanes
-from nvcodec.model.fusion.inputs import RECIPROCAL, STEP
-from nvcodec.model.fusion.render import NetworkSource, warped_planes
-from nvcodec.model.fusion.weights import (
+from nvcodec.model.hybrid.fusion.inputs import RECIPROCAL, STEP
+from nvcodec.model.hybrid.fusion.render import NetworkSource, warped_planes
+from nvcodec.model.hybrid.fusion.weights import (
     CONSTANT,
     HIGH_PASS,
     INPUTS,
@@ -81,7 +81,7 @@ def _padded(units: int) -> int:
 
 
 class CudaFusion:
-    """Renders frames through one network; the same samples as `nvcodec.model.fusion.render`."""
+    """Renders frames through one network; the same samples as `hybrid.fusion.render`."""
 
     def __init__(self, shape: FusionShape, network: Network, device: torch.device) -> None:
         self._shape = shape

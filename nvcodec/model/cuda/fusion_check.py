@@ -9,13 +9,13 @@ import numpy.typing as npt
 import torch
 
 from nvcodec.format import UnsupportedError
-from nvcodec.model.canvas.inter import packed_motion
-from nvcodec.model.canvas.plane import Canvas, Step, empty_planes
 from nvcodec.model.cuda.fusion import CudaFusion
 from nvcodec.model.cuda.renderer import to_host
-from nvcodec.model.fusion.layers import pack_network
-from nvcodec.model.fusion.render import NetworkSource, render
-from nvcodec.model.fusion.weights import (
+from nvcodec.model.hybrid.canvas.inter import packed_motion
+from nvcodec.model.hybrid.canvas.plane import Canvas, Step, empty_planes
+from nvcodec.model.hybrid.fusion.layers import pack_network
+from nvcodec.model.hybrid.fusion.render import NetworkSource, render
+from nvcodec.model.hybrid.fusion.weights import (
     LINEAR,
     MAX_INPUT,
     PLANES,

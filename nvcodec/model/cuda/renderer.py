@@ -11,10 +11,10 @@ import torch
 
 from nvcodec.model.cuda import launch
 from nvcodec.model.cuda.launch import Dense, Learned, Patches, Windowed
-from nvcodec.model.render import bands
-from nvcodec.model.shape import NetworkShape
-from nvcodec.model.siren_layers import GELU, SINE, time_code
-from nvcodec.model.weights import GroupWeights
+from nvcodec.model.nirvana.layers import GELU, SINE, time_code
+from nvcodec.model.nirvana.render import bands
+from nvcodec.model.nirvana.shape import NetworkShape
+from nvcodec.model.nirvana.weights import GroupWeights
 from nvcodec.picture import Planes
 
 TensorPlanes = tuple[torch.Tensor, torch.Tensor, torch.Tensor]

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from nvcodec.format import UnsupportedError
-from nvcodec.model.fusion.layers import pack_network
-from nvcodec.model.fusion.render import render
-from nvcodec.model.fusion.weights import FusionShape, HiddenLayer, default_weights
-from tests.model.fusion.samples import random_shape, random_source, random_weights
+from nvcodec.model.hybrid.fusion.layers import pack_network
+from nvcodec.model.hybrid.fusion.render import render
+from nvcodec.model.hybrid.fusion.weights import FusionShape, HiddenLayer, default_weights
+from tests.model.hybrid.fusion.samples import random_shape, random_source, random_weights
 
 pytest.importorskip("triton", reason="Triton is not installed")
 

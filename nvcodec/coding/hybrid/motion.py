@@ -1,0 +1,369 @@
+"""The motion substream of the hybrid model (spec 7.4): leaves to bits and back."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from nvcodec.coding.hybrid.leaves import (
+    CHROMA,
+    DIRECTION,
+    FOUR,
+    INDEX,
+    INTRA,
+    LEAF_COLUMNS,
+    MERGE,
+    MODE,
+    MOTION_COLUMNS,
+    SIZE,
+    VY0,
+    Z_LOG,
+    Z_X,
+    Z_Y,
+    Table,
+    X,
+    Y,
+    check_canvas,
+    check_table,
+    lookup,
+)
+from nvcodec.coding.rangecoder import Contexts, RangeDecoder, RangeEncoder
+from nvcodec.coding.syntax import ENCODING, STATE_SIZE, Direction, bit, bypass, compile_syntax
+from nvcodec.tables import load_table
+
+# Numbers of the first context of each kind (spec 7.7).
+SPLIT = 0
+FOUR_FLAG = 27
+INTRA_FLAG = 28
+MERGE_FLAG = 34
+INDEX_MORE = 58
+BOTH = 66
+SECOND = 70
+VZERO = 71
+VMORE = 75
+LISTED = 127
+LATER = 129
+REST = 130
+OTHER = 162
+MOTION_CONTEXTS = 166
+
+MAX_COMPONENT = (1 << 14) - 1
+"""Greatest magnitude of a component of a coded vector difference."""
+MODES = 35
+
+_CHROMA_MODES = lookup([0, 26, 10, 1])
+
+# Bits of a leaf and of the splits above it: at most four splits a leaf, 2 flags, 4 components of
+# 1 + 13 + 13 + 1, more than any intra leaf.
+_LEAF_BITS = 4 + 2 + 4 * 28
+
+
+def motion_blocks(
+    coder: np.ndarray,
+    contexts: np.ndarray,
+    buffer: np.ndarray,
+    leaves: np.ndarray,
+    found: np.ndarray,
+    width: int,
+    height: int,
+    kind: int,
+) -> None:
+    """Syntax of spec 7.4 for one canvas of the set `kind`.
+
+    `leaves` is int32 (rows, LEAF_COLUMNS); the decoder needs a row for each cell. `found` is int64
+    (3,): the number of leaves, and in the encoder the first row and column that are not as coded
+    (row -1 if there is none).
+    """
+    inter = kind - 1
+    rows = leaves.shape[0]
+    # What the leaves left of and above the next one are: by cells their size and kind (1 intra,
+    # 2 merged), by 4 x 4 blocks their mode. In the order of block() the last one written is it.
+    left_size = np.zeros(8, np.int64)
+    left_kind = np.zeros(8, np.int64)
+    left_mode = np.zeros(16, np.int64)
+    top_size = np.zeros(width >> 3, np.int64)
+    top_kind = np.zeros(width >> 3, np.int64)
+    top_mode = np.zeros(width >> 2, np.int64)
+    line = np.zeros(LEAF_COLUMNS, np.int64)
+    leaf = 0
+    found[1] = -1
+    for root in range(((width + 63) >> 6) * ((height + 63) >> 6)):
+        root_y = root // ((width + 63) >> 6) * 64
+        root_x = root % ((width + 63) >> 6) * 64
+        # A row that is not as coded ends the encoder, whose capacity is that of the rows.
+        z = 0 if found[1] < 0 else 64
+        while z < 64:
+            x = root_x + 8 * Z_X[z]
+            y = root_y + 8 * Z_Y[z]
+            if x >= width or y >= height:
+                z += 1
+                continue
+            row = leaf
+            if ENCODING:
+                row = min(leaf, rows - 1)
+            column_cell = x >> 3
+            row_cell = (y >> 3) & 7
+            size_left = left_size[row_cell] if x > 0 else 4
+            size_above = top_size[column_cell] if y > 0 else 4
+            kind_left = left_kind[row_cell] if x > 0 else 0
+            kind_above = top_kind[column_cell] if y > 0 else 0
+
+            size = Z_LOG[z]
+            while size > 0:
+                n = 8 << size
+                split = 1
+                if x + n <= width and y + n <= height and not (kind == 0 and size == 3):
+                    c = (1 if size_left < size else 0) + (1 if size_above < size else 0)
+                    split = bit(
+                        SPLIT + 9 * kind + 3 * (size - 1) + c, 1 if leaves[row, SIZE] < n else 0
+                    )
+                if split == 0:
+                    break
+                size -= 1
+            n = 8 << size
+            z += 1 << (2 * size)
+            for k in range(LEAF_COLUMNS):
+                line[k] = 0
+            line[X] = x
+            line[Y] = y
+            line[SIZE] = n
+
+            intra = 1 if kind == 0 else 0
+            if kind != 0 and size < 3:
+                c = (kind_left & 1) + (kind_above & 1)
+                intra = bit(INTRA_FLAG + 3 * inter + c, 1 if leaves[row, INTRA] != 0 else 0)
+            line[INTRA] = intra
+            merge = 0
+            if intra != 0:
+                four = 0
+                if kind == 0 and size == 0:
+                    four = bit(FOUR_FLAG, 1 if leaves[row, FOUR] != 0 else 0)
+                line[FOUR] = four
+                for k in range(4 if four != 0 else 1):
+                    block_x = (x >> 2) + (k & 1)
+                    block_y = (y >> 2) + (k >> 1)
+                    mode_left = left_mode[block_y & 15] if block_x > 0 else 1
+                    mode_above = top_mode[block_x] if block_y > 0 else 1
+                    first = mode_left
+                    second = mode_above
+                    third = 0
+                    if mode_left != mode_above:
+                        while third in (mode_left, mode_above):
+                            third = 1 if third == 0 else 26
+                    elif mode_left < 2:
+                        first = 0
+                        second = 1
+                        third = 26
+                    else:
+                        second = 2 + ((mode_left + 29) & 31)
+                        third = 2 + ((mode_left - 1) & 31)
+                    wanted = 0
+                    if ENCODING:
+                        wanted = leaves[row, MODE + k]
+                    listed = bit(
+                        LISTED + (0 if kind == 0 else 1),
+                        1 if wanted in (first, second, third) else 0,
+                    )
+                    mode = first
+                    if listed != 0:
+                        later = bit(LATER, 1 if wanted != first else 0)
+                        if later != 0:
+                            last = bit(LATER + 1, 1 if wanted != second else 0)
+                            mode = third if last != 0 else second
+                    else:
+                        least = min(first, second, third)
+                        greatest = max(first, second, third)
+                        middle = first + second + third - least - greatest
+                        rank = 0
+                        if ENCODING:
+                            rank = wanted - (1 if wanted > least else 0)
+                            rank -= (1 if wanted > middle else 0) + (1 if wanted > greatest else 0)
+                        mode = 0
+                        node = 1
+                        for j in range(5):
+                            b = bit(REST + node, (rank >> (4 - j)) & 1)
+                            node = 2 * node + b
+                            mode = 2 * mode + b
+                        mode += 1 if mode >= least else 0
+                        mode += 1 if mode >= middle else 0
+                        mode += 1 if mode >= greatest else 0
+                    line[MODE + k] = mode
+                    if four != 0:
+                        left_mode[block_y & 15] = mode
+                        top_mode[block_x] = mode
+                if four == 0:
+                    for k in range(1, 4):
+                        line[MODE + k] = line[MODE]
+
+                chroma = line[MODE]
+                other = bit(OTHER, 1 if leaves[row, CHROMA] != chroma else 0)
+                if other != 0:
+                    choice = 0
+                    if ENCODING:
+                        for k in range(1, 4):
+                            entry = _CHROMA_MODES[k]
+                            if leaves[row, CHROMA] == (34 if entry == chroma else entry):
+                                choice = k
+                    high = bit(OTHER + 1, choice >> 1)
+                    low = bit(OTHER + 2 + high, choice & 1)
+                    entry = _CHROMA_MODES[2 * high + low]
+                    chroma = 34 if entry == chroma else entry
+                line[CHROMA] = chroma
+            else:
+                d = (kind_left >> 1) + (kind_above >> 1)
+                merge = bit(
+                    MERGE_FLAG + 12 * inter + 3 * size + d, 1 if leaves[row, MERGE] != 0 else 0
+                )
+                line[MERGE] = merge
+                if merge != 0:
+                    index = 0
+                    while index < 4:
+                        more = bit(
+                            INDEX_MORE + 4 * inter + index, 1 if leaves[row, INDEX] > index else 0
+                        )
+                        if more == 0:
+                            break
+                        index += 1
+                    line[INDEX] = index
+                else:
+                    direction = 1
+                    if kind == 2:
+                        both = bit(BOTH + size, 1 if leaves[row, DIRECTION] == 3 else 0)
+                        if both != 0:
+                            direction = 3
+                        else:
+                            other_one = bit(SECOND, 1 if leaves[row, DIRECTION] == 2 else 0)
+                            direction = 2 if other_one != 0 else 1
+                    line[DIRECTION] = direction
+                    for k in range(4):
+                        if (direction >> (k >> 1)) & 1 != 0:
+                            axis = k & 1
+                            magnitude = 0
+                            if ENCODING:
+                                magnitude = abs(int(leaves[row, VY0 + k]))
+                            nonzero = bit(VZERO + 2 * inter + axis, 1 if magnitude > 0 else 0)
+                            if nonzero != 0:
+                                g = 0
+                                while g < 13:
+                                    more = bit(
+                                        VMORE + 26 * inter + 13 * axis + g,
+                                        1 if (magnitude >> (g + 1)) > 0 else 0,
+                                    )
+                                    if more == 0:
+                                        break
+                                    g += 1
+                                r = 1
+                                for j in range(g):
+                                    b = bypass((magnitude >> (g - 1 - j)) & 1)
+                                    r = 2 * r + b
+                                negative = bypass(1 if leaves[row, VY0 + k] < 0 else 0)
+                                line[VY0 + k] = -r if negative != 0 else r
+
+            for k in range(1 << size):
+                left_size[row_cell + k] = size
+                left_kind[row_cell + k] = intra + 2 * merge
+                top_size[column_cell + k] = size
+                top_kind[column_cell + k] = intra + 2 * merge
+            if line[FOUR] == 0:
+                mode = line[MODE] if intra != 0 else 1
+                for k in range(2 << size):
+                    left_mode[2 * row_cell + k] = mode
+                    top_mode[2 * column_cell + k] = mode
+            if ENCODING:
+                if found[1] < 0 and leaf >= rows:
+                    found[1] = leaf
+                    found[2] = 0
+                for k in range(MOTION_COLUMNS):
+                    if found[1] < 0 and line[k] != leaves[row, k]:
+                        found[1] = leaf
+                        found[2] = k
+                if found[1] >= 0:
+                    z = 64
+            else:
+                for k in range(LEAF_COLUMNS):
+                    leaves[row, k] = line[k]
+            leaf += 1
+    found[0] = leaf
+
+
+# The other directions are compiled when they are needed: that would delay every decoder.
+_decode = compile_syntax(motion_blocks, Direction.DECODE)
+
+
+def default_motion_contexts() -> Contexts:
+    """A fresh copy of the default tables (spec 7.7): (MOTION_CONTEXTS, 3) int32."""
+    table = load_table("motion_contexts.txt").reshape(MOTION_CONTEXTS, 2)
+    return np.ascontiguousarray(table[:, [0, 0, 1]])
+
+
+def motion_capacity(leaves: Table) -> int:
+    """Bytes that the motion of a canvas cannot exceed, for RangeEncoder."""
+    # No bit costs more than two bytes.
+    return 2 * _LEAF_BITS * (len(leaves) + 1)
+
+
+def _check(leaves: Table, coded_width: int, coded_height: int, canvas_set: int) -> None:
+    check_canvas(coded_width, coded_height, canvas_set)
+    check_table(leaves, LEAF_COLUMNS, "leaves")
+    if not len(leaves):
+        raise ValueError("a canvas has no leaves")
+
+
+def _check_found(leaves: Table, found: npt.NDArray[np.int64]) -> None:
+    count, row, column = (int(v) for v in found)
+    if row >= 0:
+        raise ValueError(f"leaf {row} has a value in column {column} that cannot be coded")
+    if count != len(leaves):
+        raise ValueError(f"{len(leaves)} leaves are not the {count} of the canvas")
+
+
+def encode_motion(
+    encoder: RangeEncoder, leaves: Table, coded_width: int, coded_height: int, canvas_set: int
+) -> None:
+    """Code the motion columns of the leaves of one canvas (spec 7.4).
+
+    `leaves` is int32 (n, LEAF_COLUMNS) in coding order, C-contiguous; it is only read. The
+    encoder's contexts are those of `default_motion_contexts` and its capacity at least the sum of
+    `motion_capacity` over the canvases of the group.
+
+    Raises ValueError when the leaves do not tile the canvas in coding order, or a value cannot be
+    coded or is not 0 where it does not apply; then the encoder is of no use any more.
+    """
+    _check(leaves, coded_width, coded_height, canvas_set)
+    found = np.zeros(3, np.int64)
+    encode = compile_syntax(motion_blocks, Direction.ENCODE)
+    encoder.run(encode, leaves, found, coded_width, coded_height, canvas_set)
+    _check_found(leaves, found)
+
+
+def decode_motion(
+    decoder: RangeDecoder, coded_width: int, coded_height: int, canvas_set: int
+) -> Table:
+    """Decode the leaves of one canvas (spec 7.4): int32 (n, LEAF_COLUMNS) in coding order.
+
+    The columns of the content substream are 0. Whatever the bits are, the leaves tile the canvas
+    and their values are in range. Raises ValueError for what is no size or set of a canvas.
+    """
+    check_canvas(coded_width, coded_height, canvas_set)
+    leaves = np.empty(((coded_width >> 3) * (coded_height >> 3), LEAF_COLUMNS), np.int32)
+    found = np.zeros(3, np.int64)
+    decoder.run(_decode, leaves, found, coded_width, coded_height, canvas_set)
+    return leaves[: int(found[0])].copy()
+
+
+def trace_motion(
+    leaves: Table, coded_width: int, coded_height: int, canvas_set: int
+) -> npt.NDArray[np.int32]:
+    """The bits with contexts that coding these leaves takes, in order: 2 * context + bit, int32.
+
+    Arguments and errors are those of `encode_motion`.
+    """
+    _check(leaves, coded_width, coded_height, canvas_set)
+    found = np.zeros(3, np.int64)
+    state = np.zeros(STATE_SIZE, np.int64)
+    record = np.empty(_LEAF_BITS * len(leaves), np.int32)
+    contexts = np.zeros((0, 3), np.int32)
+    trace = compile_syntax(motion_blocks, Direction.TRACE)
+    trace(state, contexts, record, leaves, found, coded_width, coded_height, canvas_set)
+    _check_found(leaves, found)
+    return record[: int(state[4])]

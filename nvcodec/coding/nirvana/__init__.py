@@ -1,0 +1,1 @@
+"""The substream of the nirvana model: differences of weights (spec 4.4)."""

@@ -1,0 +1,346 @@
+"""Weight differences to bytes and back (spec 3.3, 3.4, 3.5, 4.4, 4.6).
+
+Takes and gives the differences of a group: int32 matrices with their kinds, of which one row is one
+row of spec 4.4, a bias vector a matrix of one row; then those of features. Also chooses the tables
+substream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nvcodec.coding.adaptation import FAST_SHIFT, NEXT_COUNT, SLOW_SHIFT
+from nvcodec.coding.rangecoder import Contexts, RangeDecoder, RangeEncoder
+from nvcodec.coding.syntax import ENCODING, Direction, bit, bypass, compile_syntax, part
+from nvcodec.compiled import allocating
+from nvcodec.tables import load_table
+
+KINDS = 4
+CLASSES = 6
+PER_KIND = 54
+ROW = KINDS * PER_KIND
+FEATURE = ROW + 2 * KINDS
+FEATURE_PREFIX = FEATURE + 7 * 12
+PATCH = FEATURE_PREFIX + 10
+CONTEXTS = PATCH + 2
+MAX_DIFFERENCE = (1 << 16) + 5
+
+# Cost of a context in the tables substream beyond its flag, in bits (spec 3.4).
+_ENTRY_BITS = 8
+_ENTRY_COUNT = 4
+
+Matrix = npt.NDArray[np.int32]
+
+CLASS = np.array(
+    [0, 1, 1, 2, 2, 2, *[3] * 6, *[4] * 12, *[5] * (6 * 15 - 23)],
+    np.int64,
+)
+# Class of an activity in eighths, up to 15: half octaves.
+ACTIVITY = np.array(
+    [2 * (t.bit_length() - 2) + (t >> (t.bit_length() - 2) & 1) for t in range(2, 15 * 8 + 3)],
+    np.int64,
+)
+
+
+@part
+def difference(value: int, context: int, prefix: int) -> int:
+    """Syntax of spec 3.3 with the contexts ZERO and MORE from `context`, PREFIX from `prefix`."""
+    magnitude = 0
+    if ENCODING:
+        magnitude = abs(value)
+    nonzero = bit(context, 1 if magnitude > 0 else 0)
+    d = 0
+    if nonzero != 0:
+        m = 1
+        while m < 7:
+            more = bit(context + m, 1 if magnitude > m else 0)
+            if more == 0:
+                break
+            m += 1
+        if m == 7:
+            rest = magnitude - 6
+            g = 0
+            while g < 15:
+                more = bit(prefix + min(g, 9), 1 if (rest >> (g + 1)) > 0 else 0)
+                if more == 0:
+                    break
+                g += 1
+            remainder = 1
+            for j in range(g):
+                low_bit = bypass((rest >> (g - 1 - j)) & 1)
+                remainder = 2 * remainder + low_bit
+            m = 6 + remainder
+        negative = bypass(1 if value < 0 else 0)
+        d = -m if negative != 0 else m
+    return d
+
+
+def weight_rows(
+    coder: np.ndarray, contexts: np.ndarray, buffer: np.ndarray, d: np.ndarray, kind: int
+) -> None:
+    """Syntax of spec 4.4: `d` is an int32 (rows, columns) matrix, zeros on entry of the decoder."""
+    rows, columns = d.shape
+    base = PER_KIND * kind
+    previous = 1
+    for r in range(rows):
+        coded = 0
+        if ENCODING:
+            for i in range(columns):
+                if d[r, i] != 0:
+                    coded = 1
+        coded = bit(ROW + 2 * kind + previous, coded)
+        previous = coded
+        if coded != 0:
+            left = 0
+            left2 = 0
+            for i in range(columns):
+                e = 2 * left + left2
+                if r > 0:
+                    e += 2 * min(abs(d[r - 1, i]), 15)
+                if r > 1:
+                    e += min(abs(d[r - 2, i]), 15)
+                x = difference(d[r, i], base + 7 * CLASS[e], base + 42)
+                d[r, i] = x
+                left2 = left
+                left = min(abs(x), 15)
+
+
+def feature_rows(
+    coder: np.ndarray,
+    contexts: np.ndarray,
+    buffer: np.ndarray,
+    d: np.ndarray,
+    activity: np.ndarray,
+    columns: int,
+    share: int,
+) -> None:
+    """Syntax of spec 4.6: `d` is int32 (patches, F), zeros on entry of the decoder.
+
+    `activity` is int32 (patches,), zeros; patches are in rows of `columns`, and `share` eighths of
+    the sum of two neighbours predict a difference.
+    """
+    patches, features = d.shape
+    for r in range(patches if features > 0 else 0):
+        beside = 1 if r % columns > 0 else 0
+        under = 1 if r >= columns else 0
+        mean = 0
+        if beside != 0:
+            mean += activity[r - 1]
+        if under != 0:
+            mean += activity[r - columns]
+        mean = (mean + 1) >> 1
+        coded = 0
+        if ENCODING:
+            for i in range(features):
+                if d[r, i] != 0:
+                    coded = 1
+        coded = bit(PATCH + (1 if mean > 0 else 0), coded)
+        if coded != 0:
+            for i in range(features):
+                neighbours = 0
+                if beside != 0:
+                    neighbours += d[r - 1, i]
+                if under != 0:
+                    neighbours += d[r - columns, i]
+                predicted = (share * neighbours + 4) >> 3
+                x = difference(
+                    d[r, i] - predicted, FEATURE + 7 * ACTIVITY[mean >> 5], FEATURE_PREFIX
+                )
+                d[r, i] = predicted + x
+                mean += (256 * min(abs(x), 15) - mean) >> 4
+            activity[r] = mean
+
+
+def table_entries(
+    coder: np.ndarray, contexts: np.ndarray, buffer: np.ndarray, entries: np.ndarray
+) -> None:
+    """Syntax of spec 3.4: `entries` is int32 (CONTEXTS,), k of a changed context, else -1."""
+    for c in range(entries.size):
+        k = 0
+        if ENCODING:
+            k = entries[c]
+        changed = bit(0, 1 if k >= 0 else 0)
+        if changed != 0:
+            value = 0
+            for j in range(8):
+                b = bypass((k >> (7 - j)) & 1)
+                value = 2 * value + b
+            entries[c] = value
+        else:
+            entries[c] = -1
+
+
+_encode_rows = compile_syntax(weight_rows, Direction.ENCODE)
+_decode_rows = compile_syntax(weight_rows, Direction.DECODE)
+_trace_rows = compile_syntax(weight_rows, Direction.TRACE)
+_encode_features = compile_syntax(feature_rows, Direction.ENCODE)
+_decode_features = compile_syntax(feature_rows, Direction.DECODE)
+_trace_features = compile_syntax(feature_rows, Direction.TRACE)
+_encode_entries = compile_syntax(table_entries, Direction.ENCODE)
+_decode_entries = compile_syntax(table_entries, Direction.DECODE)
+
+
+def neighbour_share(key: bool) -> int:
+    """Eighths of the sum of two neighbours that predict a feature's difference (spec 4.6)."""
+    return 3 if key else 2
+
+
+@dataclass(frozen=True)
+class Differences:
+    """What a network substream codes (spec 4.4).
+
+    `matrices` are pairs of kind and int32 (rows, columns). `features` are int32 (patches, F) with
+    patches in rows of `grid_columns`; F is 0 where there are none. `key` says that they belong to a
+    key group.
+    """
+
+    matrices: Sequence[tuple[int, Matrix]]
+    features: Matrix
+    grid_columns: int
+    key: bool
+
+    @property
+    def most_bits(self) -> int:
+        """Bits that coding them cannot exceed: 38 a number (spec 3.3) and a flag a row."""
+        parts = [*(matrix for _, matrix in self.matrices), self.features]
+        return sum(38 * part.size + len(part) for part in parts)
+
+    def feature_arguments(self) -> tuple[Matrix, npt.NDArray[np.int32], int, int]:
+        """The arguments of `feature_rows`."""
+        activity = np.zeros(len(self.features), np.int32)
+        return self.features, activity, self.grid_columns, neighbour_share(self.key)
+
+
+def default_contexts() -> Contexts:
+    """A fresh copy of the default tables (spec 3.5): (CONTEXTS, 3) int32."""
+    table = load_table("contexts.txt").reshape(CONTEXTS, 2)
+    return np.ascontiguousarray(table[:, [0, 0, 1]])
+
+
+def _table_contexts() -> Contexts:
+    return np.array([[32768, 32768, 0]], np.int32)
+
+
+def _apply_entries(contexts: Contexts, entries: npt.NDArray[np.int32]) -> None:
+    changed = entries >= 0
+    contexts[changed, 0] = contexts[changed, 1] = 256 * entries[changed] + 128
+    contexts[changed, 2] = _ENTRY_COUNT
+
+
+def trace(differences: Differences) -> npt.NDArray[np.int32]:
+    """The bits with contexts that coding these differences takes, in order: 2 * context + bit."""
+    state = np.zeros(5, np.int64)
+    record = np.empty(differences.most_bits, np.int32)
+    contexts = default_contexts()
+    for kind, matrix in differences.matrices:
+        _trace_rows(state, contexts, record, matrix, kind)
+    _trace_features(state, contexts, record, *differences.feature_arguments())
+    return record[: int(state[4])]
+
+
+@allocating
+def context_costs(
+    record: np.ndarray, contexts: np.ndarray, only: int
+) -> np.ndarray:  # pragma: no cover - compiled
+    """Ideal code length in bits by context of a traced record, adapting `contexts` in place.
+
+    `only` >= 0 counts that context alone.
+    """
+    costs = np.zeros(contexts.shape[0])
+    for entry in record:
+        c = entry >> 1
+        if only >= 0 and c != only:
+            continue
+        fast = np.int64(contexts[c, 0])
+        slow = np.int64(contexts[c, 1])
+        count = np.int64(contexts[c, 2])
+        p = ((fast + slow) >> 1) / 65536.0
+        contexts[c, 2] = NEXT_COUNT[count]
+        if entry & 1:
+            costs[c] -= np.log2(p)
+            contexts[c, 0] = fast + ((65536 - fast) >> FAST_SHIFT[count])
+            contexts[c, 1] = slow + ((65536 - slow) >> SLOW_SHIFT[count])
+        else:
+            costs[c] -= np.log2(1.0 - p)
+            contexts[c, 0] = fast - (fast >> FAST_SHIFT[count])
+            contexts[c, 1] = slow - (slow >> SLOW_SHIFT[count])
+    return costs
+
+
+def _choose_entries(record: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """Contexts whose own start probability saves more than its entry costs, else -1."""
+    entries = np.full(CONTEXTS, -1, np.int32)
+    ones = np.bincount(record >> 1, weights=record & 1, minlength=CONTEXTS)
+    uses = np.bincount(record >> 1, minlength=CONTEXTS)
+    before = context_costs(record, default_contexts(), -1)
+    candidate = np.where(uses > 0, np.clip(ones / np.maximum(uses, 1) * 256, 0, 255), 0)
+    started = default_contexts()
+    _apply_entries(started, candidate.astype(np.int32))
+    after = context_costs(record, started, -1)
+    worth = before - after > _ENTRY_BITS + 1
+    entries[worth] = candidate[worth].astype(np.int32)
+    return entries
+
+
+def _encode_tables(entries: npt.NDArray[np.int32]) -> bytes:
+    if not (entries >= 0).any():
+        return b""
+    encoder = RangeEncoder(_table_contexts(), 8 * CONTEXTS)
+    encoder.run(_encode_entries, entries.copy())
+    return encoder.finish()
+
+
+def _encode_network(differences: Differences, contexts: Contexts) -> bytes:
+    # No bit costs more than two bytes.
+    encoder = RangeEncoder(contexts, 2 * differences.most_bits)
+    for kind, matrix in differences.matrices:
+        encoder.run(_encode_rows, matrix, kind)
+    encoder.run(_encode_features, *differences.feature_arguments())
+    return encoder.finish()
+
+
+def encode_differences(differences: Differences) -> tuple[bytes, bytes]:
+    """Code differences; returns the tables substream and the range-coded run.
+
+    The tables substream is empty unless it makes the sum of both smaller. Magnitudes are at most
+    MAX_DIFFERENCE, of features MAX_DIFFERENCE / 4 (ValueError).
+    """
+    for most, matrix in (
+        *((MAX_DIFFERENCE, matrix) for _, matrix in differences.matrices),
+        (MAX_DIFFERENCE // 4, differences.features),
+    ):
+        if matrix.size and int(np.abs(matrix.astype(np.int64)).max()) > most:
+            raise ValueError(f"a difference exceeds {most}")
+    plain = _encode_network(differences, default_contexts())
+    entries = _choose_entries(trace(differences))
+    tables = _encode_tables(entries)
+    if not tables:
+        return b"", plain
+    contexts = default_contexts()
+    _apply_entries(contexts, entries)
+    tuned = _encode_network(differences, contexts)
+    return (tables, tuned) if len(tables) + len(tuned) < len(plain) else (b"", plain)
+
+
+def decode_differences(tables: bytes, network: bytes, differences: Differences) -> None:
+    """Decode into `differences`, all zeros, from their substreams.
+
+    Raises CorruptError when a substream does not end where its data ends. Whatever the bytes are,
+    the work is bounded by the sizes of the arrays.
+    """
+    contexts = default_contexts()
+    if tables:
+        entries = np.zeros(CONTEXTS, np.int32)
+        table_decoder = RangeDecoder(tables, _table_contexts())
+        table_decoder.run(_decode_entries, entries)
+        table_decoder.close()
+        _apply_entries(contexts, entries)
+    decoder = RangeDecoder(network, contexts)
+    for kind, matrix in differences.matrices:
+        decoder.run(_decode_rows, matrix, kind)
+    decoder.run(_decode_features, *differences.feature_arguments())
+    decoder.close()

@@ -1,0 +1,82 @@
+"""The device that evaluates networks: weights to planes, and planes to views of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from nvcodec.model.nirvana.shape import NetworkShape
+from nvcodec.model.resample import View, resample
+from nvcodec.picture import Planes, Region
+
+if TYPE_CHECKING:
+    from nvcodec.model.hybrid.fusion.render import NetworkSource
+    from nvcodec.model.hybrid.fusion.weights import FusionWeights
+    from nvcodec.model.nirvana.weights import GroupWeights
+
+
+class FusionDevice(Protocol):
+    """Renders canvases to frames on a device, whole or in part (spec 9)."""
+
+    def fuse(
+        self, sources: Sequence[NetworkSource], weights: FusionWeights, region: Region
+    ) -> list[Planes]:
+        """Frames through the fusion network."""
+
+    def show(self, pictures: list[Planes]) -> list[Planes]:
+        """Frames that are canvases, where the device delivers frames."""
+
+
+class Device:
+    """Renders and resamples on the CPU; subclasses do so on other devices.
+
+    `threads` and `batch` (patches evaluated at once) change speed and memory, never samples.
+    """
+
+    device = "cpu"
+
+    def __init__(self, threads: int, batch: int) -> None:
+        self.threads = threads
+        self._batch = batch
+
+    def prepare(self, shape: NetworkShape) -> None:
+        """Get ready for networks of a shape; raises UnsupportedError for a device that errs."""
+
+    def render(
+        self,
+        weights: GroupWeights,
+        width: int,
+        height: int,
+        frames: Sequence[int],
+        region: tuple[int, int, int, int] | None = None,
+    ) -> list[Planes]:
+        """Render frames of a group, as `render_region` does."""
+        # Not for other models: its kernels take a tenth of a second to load.
+        from nvcodec.model.nirvana.render import render_region
+        from nvcodec.model.nirvana.renderer import NirvanaRenderer
+
+        renderer = NirvanaRenderer(weights, self.threads, self._batch)
+        return render_region(renderer, width, height, frames, region)
+
+    def resample(
+        self,
+        planes: Planes,
+        origin: tuple[int, int],
+        source_width: int,
+        source_height: int,
+        view: View,
+        chroma_location: int,
+    ) -> Planes:
+        """Planes of a view from rendered ones, as `nvcodec.model.resample.resample` does."""
+        return resample(planes, origin, source_width, source_height, view, chroma_location)
+
+    def fusion_device(self, network: bool) -> FusionDevice | None:
+        """What renders frames of model 2, with or without network; None if the CPU shall.
+
+        Raises UnsupportedError for a device that errs.
+        """
+        return None
+
+    def on_host(self, pictures: list[Planes]) -> list[Planes]:
+        """Rendered planes in the host's memory."""
+        return pictures

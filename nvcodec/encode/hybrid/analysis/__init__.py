@@ -1,0 +1,1 @@
+"""What is known of pictures before any is coded: motion, inheritance, groups, quantisers."""

@@ -1,0 +1,329 @@
+"""What later canvases inherit from each block: where finer quantiser steps pay for themselves.
+
+Takes luma of pictures at half size and the references between canvases; gives for each 16 x 16
+block the weight of its error, 1 for a block that nothing is predicted from. A block hands on the
+part of its information that its successors do not code anew, as in the macroblock trees and
+temporal models of classical encoders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from nvcodec.compiled import Integer, allocating
+from nvcodec.encode.hybrid.analysis.coarse import coarse_motion
+from nvcodec.encode.hybrid.analysis.pyramid import LOOKAHEAD_MARGIN, Pyramid
+from nvcodec.encode.hybrid.distances import sad, satd, satd_mean
+from nvcodec.model.hybrid.canvas.plane import Step, schedule
+
+_MARGIN = LOOKAHEAD_MARGIN
+_BLOCK = 8
+_COARSE_COST = 8
+"""SAD for each small sample by which coarse vectors differ: fields of noise stay smooth."""
+_REACH = 2
+"""Half-size samples around coarse vectors and around no motion that are searched."""
+_FAR = 1 << 40
+"""Above all distances, and no limit for one."""
+
+Costs = npt.NDArray[np.float32]
+"""(rows, columns) of 16 x 16 luma blocks: SATD at half size."""
+
+
+class Inheritance(NamedTuple):
+    """How the blocks of a canvas depend on its references.
+
+    `intra` and `inter` are Costs; `vectors` int16 (2, rows, columns, 2) of half-size samples;
+    `used` u8 has bit 0 for reference 0 and bit 1 for reference 1, 0 for blocks of their own.
+    """
+
+    intra: Costs
+    inter: Costs
+    vectors: npt.NDArray[np.int16]
+    used: npt.NDArray[np.uint8]
+
+
+@allocating
+def _intra_costs(
+    plane: np.ndarray, stride: Integer, rows: Integer, columns: Integer, out: np.ndarray
+) -> None:
+    """SATD of each block to the best of its mean, the row above it and the column before it."""
+    block = np.empty(64, np.uint8)
+    for r in range(rows):
+        for c in range(columns):
+            at = (_MARGIN + 8 * r) * stride + _MARGIN + 8 * c
+            best = _FAR
+            for mode in range(3):
+                if (mode == 1 and r == 0) or (mode == 2 and c == 0):
+                    continue
+                mean = 0
+                if mode == 0:
+                    for k in range(8):
+                        mean += plane[at - stride + k] + plane[at + k * stride - 1]
+                    mean = (mean + 8) >> 4
+                for i in range(8):
+                    for j in range(8):
+                        value = mean
+                        if mode == 1:
+                            value = plane[at - stride + j]
+                        elif mode == 2:
+                            value = plane[at + i * stride - 1]
+                        block[8 * i + j] = value
+                best = min(best, satd(plane, at, stride, block, 0, 8, 8))
+            out[r, c] = best
+
+
+@allocating
+def _best_vector(
+    plane: np.ndarray,
+    reference: np.ndarray,
+    stride: Integer,
+    y: Integer,
+    x: Integer,
+    coarse_y: Integer,
+    coarse_x: Integer,
+) -> tuple[Integer, Integer]:
+    """The vector (y, x) of least SAD near the coarse one and near none, in half-size samples."""
+    height = plane.size // stride
+    at = y * stride + x
+    # Windows with their reach lie in the plane.
+    most_y = height - _BLOCK - _REACH - y
+    most_x = stride - _BLOCK - _REACH - x
+    best = _FAR
+    by = 0
+    bx = 0
+    for candidate in range(2):
+        vy = coarse_y if candidate == 0 else 0
+        vx = coarse_x if candidate == 0 else 0
+        vy = min(max(vy, _REACH - y), most_y)
+        vx = min(max(vx, _REACH - x), most_x)
+        for dy in range(-_REACH, _REACH + 1):
+            for dx in range(-_REACH, _REACH + 1):
+                place = at + (vy + dy) * stride + vx + dx
+                cost = sad(plane, at, stride, reference, place, stride, _BLOCK, _FAR)
+                if cost < best:
+                    best = cost
+                    by = vy + dy
+                    bx = vx + dx
+    return by, bx
+
+
+@allocating
+def _inter_costs(
+    plane: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    both: bool,
+    stride: Integer,
+    rows: Integer,
+    columns: Integer,
+    coarse: np.ndarray,
+    intra: np.ndarray,
+    inter: np.ndarray,
+    vectors: np.ndarray,
+    used: np.ndarray,
+) -> None:
+    """Fill the other fields of Inheritance for one reference, or for two."""
+    references = 2 if both else 1
+    places = np.zeros(2, np.int64)
+    for r in range(rows):
+        for c in range(columns):
+            y = _MARGIN + 8 * r
+            x = _MARGIN + 8 * c
+            at = y * stride + x
+            least = float(_FAR)
+            for k in range(references):
+                reference = first if k == 0 else second
+                by, bx = _best_vector(
+                    plane, reference, stride, y, x, coarse[k, r, c, 0] >> 3, coarse[k, r, c, 1] >> 3
+                )
+                places[k] = at + by * stride + bx
+                vectors[k, r, c, 0] = by
+                vectors[k, r, c, 1] = bx
+                cost = float(satd(plane, at, stride, reference, places[k], stride, 8))
+                if cost < least:
+                    least = cost
+                    used[r, c] = k + 1
+            if both:
+                cost = float(
+                    satd_mean(plane, at, stride, first, places[0], second, places[1], stride, 8)
+                )
+                if cost < least:
+                    least = cost
+                    used[r, c] = 3
+            inter[r, c] = least
+            if least >= intra[r, c]:
+                inter[r, c] = intra[r, c]
+                used[r, c] = 0
+
+
+def inherit(
+    half: npt.NDArray[np.uint8],
+    references: list[npt.NDArray[np.uint8]],
+    coarse: npt.NDArray[np.int16],
+) -> Inheritance:
+    """How a picture depends on up to two others; all half luma, `coarse` as in Search."""
+    rows = (half.shape[0] - 2 * _MARGIN) // _BLOCK
+    columns = (half.shape[1] - 2 * _MARGIN) // _BLOCK
+    stride = half.shape[1]
+    found = Inheritance(
+        np.zeros((rows, columns), np.float32),
+        np.zeros((rows, columns), np.float32),
+        np.zeros((2, rows, columns, 2), np.int16),
+        np.zeros((rows, columns), np.uint8),
+    )
+    plane = half.reshape(-1)
+    _intra_costs(plane, stride, rows, columns, found.intra)
+    if not references:
+        found.inter[:] = found.intra
+        return found
+    flat = [reference.reshape(-1) for reference in references]
+    _inter_costs(plane, flat[0], flat[-1], len(flat) == 2, stride, rows, columns, coarse, *found)
+    return found
+
+
+@allocating
+def hand_on(
+    intra: np.ndarray,
+    inter: np.ndarray,
+    vectors: np.ndarray,
+    used: np.ndarray,
+    own: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+) -> None:
+    """Add to `first` and `second`, what blocks of the references hand on, from a canvas's `own`."""
+    rows, columns = intra.shape
+    for r in range(rows):
+        for c in range(columns):
+            if used[r, c] == 0:
+                continue
+            # What it passes on is the part of its information that prediction takes away.
+            total = (intra[r, c] + own[r, c]) * (1 - inter[r, c] / (intra[r, c] + 1e-3))
+            if used[r, c] == 3:
+                total *= 0.5
+            for k in range(2):
+                if not used[r, c] >> k & 1:
+                    continue
+                y = 8 * r + vectors[k, r, c, 0]
+                x = 8 * c + vectors[k, r, c, 1]
+                top = y >> 3
+                left = x >> 3
+                fy = y & 7
+                fx = x & 7
+                for i in range(2):
+                    for j in range(2):
+                        yy = min(max(top + i, 0), rows - 1)
+                        xx = min(max(left + j, 0), columns - 1)
+                        share = (fy if i else 8 - fy) * (fx if j else 8 - fx) / 64.0
+                        if k == 0:
+                            first[yy, xx] += total * share
+                        else:
+                            second[yy, xx] += total * share
+
+
+@dataclass(frozen=True, eq=False)
+class GroupAnalysis:
+    """How the pictures of a group depend on each other, by canvases in coding order.
+
+    `coarse` are the coarse fields of each canvas's references, as Search takes them.
+    """
+
+    steps: list[Step]
+    inheritance: list[Inheritance]
+    coarse: list[npt.NDArray[np.int16]]
+
+    @property
+    def key(self) -> bool:
+        """Whether it is a key group."""
+        return self.steps[0].set == 0
+
+
+class Stretch:
+    """Consecutive pictures that become one group or several, and the picture before them.
+
+    `before` is None for a key group. How a picture depends on others is found out once, however
+    many groupings ask for it.
+    """
+
+    def __init__(self, sources: Sequence[Pyramid], before: Pyramid | None) -> None:
+        self._pictures = dict(enumerate(sources))
+        self._key = before is None
+        if before is not None:
+            self._pictures[-1] = before
+        self._found: dict[tuple[int, ...], tuple[Inheritance, npt.NDArray[np.int16]]] = {}
+
+    def group(self, first: int, frames: int) -> GroupAnalysis:
+        """The group of so many pictures from picture `first` on."""
+        steps = schedule(frames, self._key)
+        found = [self._canvas(*(first + f for f in (s.frame, *s.references))) for s in steps]
+        return GroupAnalysis(steps, [f[0] for f in found], [f[1] for f in found])
+
+    def _canvas(self, frame: int, *references: int) -> tuple[Inheritance, npt.NDArray[np.int16]]:
+        """How a picture depends on others, and the coarse fields."""
+        asked = frame, *references
+        if asked not in self._found:
+            source, *others = (self._pictures[k] for k in asked)
+            coarse = [coarse_motion(source.small, r.small, _COARSE_COST) for r in others]
+            field = np.stack(coarse) if coarse else np.zeros((0, 0, 0, 2), np.int16)
+            self._found[asked] = inherit(source.half, [r.half for r in others], field), field
+        return self._found[asked]
+
+
+def analyse(sources: Sequence[Pyramid], before: Pyramid | None) -> GroupAnalysis:
+    """Analyse the pictures of a group; `before` is the last one of the group before, or None for
+    a key group.
+    """
+    return Stretch(sources, before).group(0, len(sources))
+
+
+def inherited(groups: Sequence[GroupAnalysis]) -> list[dict[int, Costs]]:
+    """What the blocks of each frame hand on to later ones of consecutive groups, for each group.
+
+    Frame -1 of a group is the last one of the group before it.
+    """
+    shape = groups[0].inheritance[0].intra.shape
+    later = np.zeros(shape, np.float32)
+    found = []
+    for group in reversed(groups):
+        frames = len(group.steps)
+        own = {frame: np.zeros(shape, np.float32) for frame in range(-1, frames)}
+        own[frames - 1] += later
+        for step, inheritance in zip(
+            reversed(group.steps), reversed(group.inheritance), strict=True
+        ):
+            if step.a is None:
+                continue
+            first = own[step.a]
+            second = first if step.b is None else own[step.b]
+            hand_on(*inheritance, own[step.frame], first, second)
+        later = own[-1]
+        found.append(own)
+    return found[::-1]
+
+
+def error_weights(window: Sequence[GroupAnalysis]) -> list[Costs]:
+    """How much an error in each 32 x 32 block of the canvases of `window[0]` matters, at least 1.
+
+    The window holds the groups that follow too; those from the next key group on do not count.
+    """
+    count = 1
+    while count < len(window) and not window[count].key:
+        count += 1
+    own = inherited(window[:count])[0]
+    weights = []
+    for step, found in zip(window[0].steps, window[0].inheritance, strict=True):
+        handed_on, intra = (_by_map(costs) for costs in (own[step.frame], found.intra))
+        weights.append(1 + handed_on / (intra + 1))
+    return weights
+
+
+def _by_map(costs: Costs) -> Costs:
+    """Sums over blocks of 32 x 32 luma samples."""
+    rows, columns = costs.shape
+    padded = np.pad(costs, ((0, rows % 2), (0, columns % 2)))
+    return padded[::2, ::2] + padded[1::2, ::2] + padded[::2, 1::2] + padded[1::2, 1::2]

@@ -1,0 +1,66 @@
+"""Pictures for the encoder: planes of the coded size, and their luma at smaller sizes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nvcodec.picture import Plane, Planes
+
+LOOKAHEAD_MARGIN = 64
+"""Samples around luma at half size."""
+
+COARSE_RANGE = 24
+"""Samples of luma at a quarter of its size that coarse vectors reach, along each axis."""
+
+COARSE_MARGIN = COARSE_RANGE + 8
+"""Samples around luma at a quarter of its size."""
+
+SCALE = 4
+"""Luma samples per sample of the quarter size, along each axis."""
+
+STEP = 16
+"""Luma samples between the centres of coarse vectors."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pyramid:
+    """A picture to encode: planes of the coded size, `small_luma` and `half_luma`."""
+
+    planes: Planes
+    small: npt.NDArray[np.uint8]
+    half: npt.NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, planes: Planes, width: int, height: int) -> Pyramid:
+        """A picture at the coded size, where edges are repeated."""
+
+        def padded(plane: Plane, rows: int, columns: int) -> Plane:
+            missing = (0, rows - plane.shape[0]), (0, columns - plane.shape[1])
+            return np.pad(plane, missing, mode="edge") if any(map(any, missing)) else plane
+
+        luma, cb, cr = planes
+        luma = padded(luma, height, width)
+        chroma = height // 2, width // 2
+        whole = luma, padded(cb, *chroma), padded(cr, *chroma)
+        return cls(whole, small_luma(luma), half_luma(luma))
+
+
+def small_luma(luma: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Luma of the coded size at a quarter of it, rounded up to whole blocks, with a margin."""
+    height, width = luma.shape
+    padded = np.pad(luma, ((0, -height % STEP), (0, -width % STEP)), mode="edge")
+    rows, columns = padded.shape[0] // SCALE, padded.shape[1] // SCALE
+    means = padded.reshape(rows, SCALE, columns, SCALE).mean(axis=(1, 3), dtype=np.float32)
+    small = np.round(means).astype(np.uint8)
+    return np.pad(small, COARSE_MARGIN, mode="edge")
+
+
+def half_luma(luma: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Luma of the coded size at half of it, rounded up to whole blocks, with a margin."""
+    height, width = luma.shape
+    padded = np.pad(luma, ((0, -height % 16), (0, -width % 16)), mode="edge").astype(np.uint16)
+    total = padded[::2, ::2] + padded[1::2, ::2] + padded[::2, 1::2] + padded[1::2, 1::2]
+    return np.pad(((total + 2) >> 2).astype(np.uint8), LOOKAHEAD_MARGIN, mode="edge")

@@ -1,0 +1,266 @@
+"""Distances between blocks of u8 samples, in vectors of eight rows: SAD and SATD.
+
+Takes flat u8 arrays with the offset of a block's first sample and the stride of its rows, gives the
+sum of absolute differences, or that of the 8 x 8 Hadamard transforms of the differences at the
+scale of an orthonormal transform. Each also for the rounded mean of two references.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from nvcodec.compiled import Integer, Real, allocating
+
+ROWS = 8
+"""Of a tile."""
+
+
+def _make_tile(width: int, hadamard: bool, mean: bool) -> Callable[..., int]:
+    """The distance of one tile of 8 rows of `width` samples, 8 or 16."""
+    references = 2 if mean else 1
+
+    def type_tile(context: Any, current: Any, at: Any, stride: Any, *rest: Any) -> Any:
+        signature = types.int64(current, types.int64, types.int64, *_expected(rest))
+        return signature, generate
+
+    def _expected(rest: Any) -> list[Any]:
+        expected = []
+        for k in range(references):
+            expected += [rest[2 * k], types.int64]
+        return [*expected, types.int64]
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        byte, half, word, index = (ir.IntType(bits) for bits in (8, 16, 32, 64))
+        bytes_, halves = ir.VectorType(byte, width), ir.VectorType(half, width)
+
+        def rows(number: int, stride: Any) -> list[Any]:
+            array = context.make_array(signature.args[number])(context, builder, args[number])
+            place = builder.gep(array.data, [args[number + 1]])
+            loaded = []
+            for _ in range(ROWS):
+                pointer = builder.bitcast(place, bytes_.as_pointer())
+                loaded.append(builder.zext(builder.load(pointer, align=1), halves))
+                place = builder.gep(place, [stride])
+            return loaded
+
+        current = rows(0, args[2])
+        stride = args[3 + 2 * references]
+        predicted = rows(3, stride)
+        if mean:
+            one = ir.Constant(halves, [1] * width)
+            second = rows(5, stride)
+            predicted = [
+                builder.lshr(builder.add(builder.add(a, b), one), one)
+                for a, b in zip(predicted, second, strict=True)
+            ]
+        d = [builder.sub(a, b) for a, b in zip(current, predicted, strict=True)]
+
+        def butterflies(v: list[Any]) -> list[Any]:
+            for span in (1, 2, 4):
+                for i in range(ROWS):
+                    if not i & span:
+                        a, b = v[i], v[i + span]
+                        v[i], v[i + span] = builder.add(a, b), builder.sub(a, b)
+            return v
+
+        def transposed(v: list[Any]) -> list[Any]:
+            for span in (1, 2, 4):
+                low, high = [], []
+                for lane in range(width):
+                    low.append(lane if not lane & span else width + lane - span)
+                    high.append(lane + span if not lane & span else width + lane)
+                for i in range(ROWS):
+                    if not i & span:
+                        a, b = v[i], v[i + span]
+                        lanes = ir.VectorType(word, width)
+                        v[i] = builder.shuffle_vector(a, b, ir.Constant(lanes, low))
+                        v[i + span] = builder.shuffle_vector(a, b, ir.Constant(lanes, high))
+            return v
+
+        if hadamard:
+            d = butterflies(transposed(butterflies(d)))
+        zero = ir.Constant(halves, [0] * width)
+        sizes = []
+        for v in d:
+            negative = builder.icmp_signed("<", v, zero)
+            sizes.append(builder.select(negative, builder.sub(zero, v), v))
+        # A sum of four is below 2^16: 4 * 64 * 255 for Hadamard coefficients.
+        wide = ir.VectorType(word, width)
+        total = None
+        for quarter in (sizes[:4], sizes[4:]):
+            part = quarter[0]
+            for v in quarter[1:]:
+                part = builder.add(part, v)
+            part = builder.zext(part, wide)
+            total = part if total is None else builder.add(total, part)
+        lanes = width
+        while lanes > 1:
+            lanes //= 2
+            vector = ir.VectorType(word, lanes)
+            first = ir.Constant(ir.VectorType(word, lanes), list(range(lanes)))
+            last = ir.Constant(ir.VectorType(word, lanes), list(range(lanes, 2 * lanes)))
+            blank = ir.Constant(ir.VectorType(word, 2 * lanes), ir.Undefined)
+            a = builder.shuffle_vector(total, blank, first)
+            b = builder.shuffle_vector(total, blank, last)
+            total = builder.add(a, b)
+            assert total.type == vector
+        result = builder.zext(builder.extract_element(total, ir.Constant(word, 0)), index)
+        if hadamard:
+            result = builder.lshr(builder.add(result, ir.Constant(index, 4)), ir.Constant(index, 3))
+        return result
+
+    def tile(
+        typingctx: Any, current: Any, at: Any, stride: Any, a: Any, a_at: Any, reference_stride: Any
+    ) -> Any:
+        return type_tile(typingctx, current, at, stride, a, a_at, reference_stride)
+
+    def tile_mean(
+        typingctx: Any,
+        current: Any,
+        at: Any,
+        stride: Any,
+        a: Any,
+        a_at: Any,
+        b: Any,
+        b_at: Any,
+        reference_stride: Any,
+    ) -> Any:
+        return type_tile(typingctx, current, at, stride, a, a_at, b, b_at, reference_stride)
+
+    return intrinsic(tile_mean if mean else tile)
+
+
+_sad8, _sad16 = _make_tile(8, False, False), _make_tile(16, False, False)
+_satd8, _satd16 = _make_tile(8, True, False), _make_tile(16, True, False)
+_sad8_mean, _sad16_mean = _make_tile(8, False, True), _make_tile(16, False, True)
+_satd8_mean, _satd16_mean = _make_tile(8, True, True), _make_tile(16, True, True)
+
+
+@allocating
+def sad(
+    current: np.ndarray,
+    at: Integer,
+    stride: Integer,
+    reference: np.ndarray,
+    reference_at: Integer,
+    reference_stride: Integer,
+    n: Integer,
+    most: Real,
+) -> Integer:
+    """SAD of an n x n block, n a multiple of 8; a sum above `most` may be partial."""
+    total = 0
+    if n == 8:
+        return _sad8(current, at, stride, reference, reference_at, reference_stride)
+    for y in range(0, n, 8):
+        for x in range(0, n, 16):
+            total += _sad16(
+                current,
+                at + y * stride + x,
+                stride,
+                reference,
+                reference_at + y * reference_stride + x,
+                reference_stride,
+            )
+        if total > most:
+            break
+    return total
+
+
+@allocating
+def sad_mean(
+    current: np.ndarray,
+    at: Integer,
+    stride: Integer,
+    a: np.ndarray,
+    a_at: Integer,
+    b: np.ndarray,
+    b_at: Integer,
+    reference_stride: Integer,
+    n: Integer,
+    most: Real,
+) -> Integer:
+    """SAD to the rounded mean of two blocks."""
+    total = 0
+    if n == 8:
+        return _sad8_mean(current, at, stride, a, a_at, b, b_at, reference_stride)
+    for y in range(0, n, 8):
+        for x in range(0, n, 16):
+            step = y * reference_stride + x
+            total += _sad16_mean(
+                current,
+                at + y * stride + x,
+                stride,
+                a,
+                a_at + step,
+                b,
+                b_at + step,
+                reference_stride,
+            )
+        if total > most:
+            break
+    return total
+
+
+@allocating
+def satd(
+    current: np.ndarray,
+    at: Integer,
+    stride: Integer,
+    reference: np.ndarray,
+    reference_at: Integer,
+    reference_stride: Integer,
+    n: Integer,
+) -> Integer:
+    """SATD of an n x n block, n a multiple of 8."""
+    if n == 8:
+        return _satd8(current, at, stride, reference, reference_at, reference_stride)
+    total = 0
+    for y in range(0, n, 8):
+        for x in range(0, n, 16):
+            total += _satd16(
+                current,
+                at + y * stride + x,
+                stride,
+                reference,
+                reference_at + y * reference_stride + x,
+                reference_stride,
+            )
+    return total
+
+
+@allocating
+def satd_mean(
+    current: np.ndarray,
+    at: Integer,
+    stride: Integer,
+    a: np.ndarray,
+    a_at: Integer,
+    b: np.ndarray,
+    b_at: Integer,
+    reference_stride: Integer,
+    n: Integer,
+) -> Integer:
+    """SATD to the rounded mean of two blocks."""
+    if n == 8:
+        return _satd8_mean(current, at, stride, a, a_at, b, b_at, reference_stride)
+    total = 0
+    for y in range(0, n, 8):
+        for x in range(0, n, 16):
+            step = y * reference_stride + x
+            total += _satd16_mean(
+                current,
+                at + y * stride + x,
+                stride,
+                a,
+                a_at + step,
+                b,
+                b_at + step,
+                reference_stride,
+            )
+    return total

@@ -1,0 +1,121 @@
+"""What a group does with the fusion network: takes its frames and sources; gives its substream.
+
+The choice is by real cost: the squared error of the frames as a decoder renders them, and the bytes
+of the substream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nvcodec.coding.hybrid.fusion import NetworkMode, encode_network, no_differences
+from nvcodec.encode.hybrid.analysis.quantisers import BASE
+from nvcodec.encode.hybrid.fusion.fit import Differences, Moments, moments, train
+from nvcodec.format import CorruptError
+from nvcodec.model.hybrid.fusion.layers import PackedNetwork, pack_network
+from nvcodec.model.hybrid.fusion.render import NetworkSource, render
+from nvcodec.model.hybrid.fusion.weights import FusionWeights
+from nvcodec.picture import Planes
+
+WEIGHT = 0.15
+"""Squared error that a bit is worth, in squared steps of what no other canvas depends on."""
+
+
+def _packed(weights: FusionWeights) -> list[PackedNetwork]:
+    return [pack_network(weights.shape, network) for network in weights.networks]
+
+
+@dataclass(frozen=True, eq=False)
+class GroupFrames:
+    """The frames of a group in display order, from sources and the pictures they stand for."""
+
+    sources: Sequence[NetworkSource]
+    pictures: Sequence[Planes]
+
+    def rendered(self, weights: FusionWeights) -> list[Planes]:
+        """The frames through the network."""
+        packed = _packed(weights)
+        height, width = self.pictures[0][0].shape
+        return [
+            render(s, packed[weights.shape.networks[s.canvas.step.set]], (0, 0, width, height))
+            for s in self.sources
+        ]
+
+    def canvases(self) -> list[Planes]:
+        """The frames without network."""
+        height, width = self.pictures[0][0].shape
+        return [source.canvas.crop(width, height) for source in self.sources]
+
+    def squared_error(self, frames: Sequence[Planes]) -> int:
+        """That of all samples."""
+        return sum(
+            int(np.square(picture.astype(np.int32) - plane, dtype=np.int64).sum())
+            for planes, frame in zip(self.pictures, frames, strict=True)
+            for picture, plane in zip(planes, frame, strict=True)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class CodedNetwork:
+    """The network substream of a group, the weights it leaves, and the frames it renders."""
+
+    substream: bytes
+    weights: FusionWeights
+    frames: list[Planes]
+
+
+def multiplier(crf: float) -> float:
+    """The squared error that a bit is worth at this quality."""
+    return float(WEIGHT * 2.0 ** ((crf + BASE - 4) / 3))
+
+
+def choose_network(
+    group: GroupFrames, weights: FusionWeights, crf: float, sites: int
+) -> CodedNetwork:
+    """Choose between the weights before, no network and weights trained on so many sites of each
+    frame, unless `sites` is 0.
+    """
+    shape = weights.shape
+    price = 8 * multiplier(crf)
+    kept, plain = group.rendered(weights), group.canvases()
+    none = no_differences(shape.count, shape.hidden[-1].units)
+    off = encode_network(NetworkMode.OFF, *none)
+    best = CodedNetwork(encode_network(NetworkMode.KEEP, *none), weights, kept)
+    cost = group.squared_error(kept) + price * len(best.substream)
+    without = group.squared_error(plain) + price * len(off)
+    if without < cost:
+        best, cost = CodedNetwork(off, weights, plain), without
+    if not sites:
+        return best
+    shared, differences = trained_differences(group, weights, kept, multiplier(crf), sites)
+    if not (shared.any() or differences.any()):
+        return best
+    try:
+        changed = weights.changed(shared, differences)
+    except CorruptError:
+        # They would leave the bounds of the format.
+        return best
+    new = CodedNetwork(
+        encode_network(NetworkMode.NEW, shared, differences), changed, group.rendered(changed)
+    )
+    return new if group.squared_error(new.frames) + price * len(new.substream) < cost else best
+
+
+def trained_differences(
+    group: GroupFrames, weights: FusionWeights, kept: Sequence[Planes], bit: float, sites: int
+) -> tuple[Differences, Differences]:
+    """Differences that suit a group, as `encode_network` takes them; a bit costs `bit`."""
+    shape = weights.shape
+    shared, differences = no_differences(shape.count, shape.hidden[-1].units)
+    packed = _packed(weights)
+    total: dict[int, Moments] = {}
+    for k, source in enumerate(group.sources):
+        number = shape.networks[source.canvas.step.set]
+        part = moments(source, group.pictures[k], kept[k], shape, packed[number], k, sites)
+        total[number] = total[number] + part if number in total else part
+    for number, of_network in total.items():
+        shared[number], differences[number] = train(of_network, bit)
+    return shared, differences

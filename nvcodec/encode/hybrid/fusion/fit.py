@@ -1,0 +1,216 @@
+"""Training of the part of the fusion network that a group may change (spec 9.6).
+
+Takes frames as they are rendered with the weights before, beside their sources; gives differences
+of weights. A frame is linear in the trained part but for rounding and clipping, so the squared
+error of any differences follows from moments of what the trained part takes, which one pass over a
+share of the sites adds up. Differences are trained on these by gradient descent: quantised in each
+iteration, with the rounding passed straight through, under a penalty for their bits. What is left
+is refined one difference at a time.
+
+Moments are sums of integers that double precision holds exactly, so nothing depends on the order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nvcodec.model.hybrid.fusion.inputs import STEP
+from nvcodec.model.hybrid.fusion.layers import PackedNetwork
+from nvcodec.model.hybrid.fusion.render import NetworkSource, output_inputs
+from nvcodec.model.hybrid.fusion.weights import (
+    CONSTANT,
+    LINEAR,
+    PLANES,
+    SHARED,
+    FusionShape,
+    spread_shared,
+)
+from nvcodec.picture import Planes
+
+Floats = npt.NDArray[np.float64]
+Differences = npt.NDArray[np.int32]
+
+_LUMA = 4
+
+_MOST_STRIDE = 32
+"""One row of sites of so many is trained on at least."""
+
+ITERATIONS = 120
+_RATE = 0.3
+"""The first learning rate, in units of differences; it falls to 0 in a line."""
+
+_MOMENTUM, _SQUARES = 0.9, 0.98
+_MOST = 255
+"""The greatest difference that is tried."""
+
+_ZERO_BITS = 0.12
+_WEIGHT_BITS = 8
+_MOST_WRONG = 1 << 15
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """What the squared error of frames of one network is, as a function of its differences.
+
+    Of differences d of a plane of the output, one for each of its columns in coded units, the
+    squared error in samples changes by d'Gd - 2 b'd: `squares` is G, (columns, columns), of a plane
+    of luma and of one of chroma alike, `products` (PLANES, columns) is b of each plane.
+    """
+
+    squares: Floats
+    products: Floats
+
+    def __add__(self, other: Moments) -> Moments:
+        return Moments(self.squares + other.squares, self.products + other.products)
+
+
+def _site_planes(planes: Planes, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The sites (6, rows, columns) of some rows that lie whole in a picture."""
+    luma, blue, red = planes
+    columns = luma.shape[1] // 2
+    phases = [luma[2 * rows + y, x : 2 * columns : 2] for y in range(2) for x in range(2)]
+    sites = np.stack([*phases, blue[rows, :columns], red[rows, :columns]])
+    return sites.astype(np.int64)
+
+
+def moments(
+    source: NetworkSource,
+    picture: Planes,
+    rendered: Planes,
+    shape: FusionShape,
+    network: PackedNetwork,
+    first: int,
+    sites: int,
+) -> Moments:
+    """The moments of a frame that `network` rendered: of about so many sites, in rows from row
+    `first` on.
+    """
+    height, width = (size // 2 for size in picture[0].shape)
+    columns = LINEAR + shape.hidden[-1].units
+    if not height * width:
+        return Moments(np.zeros((columns, columns)), np.zeros((PLANES, columns)))
+    stride = max(1, min(_MOST_STRIDE, height * width // sites, height))
+    rows = np.arange(first % stride, height, stride)
+    missing = _site_planes(picture, rows) - _site_planes(rendered, rows)
+    features = np.empty((columns, len(rows), width))
+    features[0] = CONSTANT
+    features[1:] = output_inputs(source, network, rows.tolist(), width)
+    luma = source.quantisers[rows >> 2].repeat(4, 1)[:, :width]
+    indices = np.stack([luma, np.clip(luma + np.int64(source.chroma_offset), 0, 63)])
+    steps = STEP.astype(np.int64)[indices]
+    # Chroma is weighted as luma is: so both have the same moments of inputs.
+    unit = int(steps[0].max())
+    weight = (steps[0] ** 2 << _WEIGHT_BITS) // unit**2
+    wrong = np.rint((missing << 16) / steps[[0, 0, 0, 0, 1, 1]])
+    np.clip(wrong, -_MOST_WRONG, _MOST_WRONG, out=wrong)
+    inputs = features.reshape(columns, -1)
+    weighted = inputs * weight.reshape(-1)
+    scale = (unit / 65536) ** 2 / (1 << _WEIGHT_BITS) * height / len(rows)
+    # Of one unit of a difference, in units of the output before its rounding.
+    gain = 2.0 ** (shape.difference_shift - shape.output_shift)
+    return Moments(
+        weighted @ inputs.T * (scale * gain**2),
+        wrong.reshape(PLANES, -1) @ weighted.T * (scale * gain),
+    )
+
+
+def bits_of(differences: npt.NDArray[np.floating] | Differences) -> Floats:
+    """About what differences cost in bits."""
+    magnitude = np.abs(differences).astype(np.float64)
+    bits: Floats = np.where(magnitude > 0, 2.2, _ZERO_BITS) + 1.6 * np.log2(1 + magnitude)
+    return bits
+
+
+def _slope(values: Floats) -> Floats:
+    """The slope of a smooth stand-in for `bits_of`."""
+    return np.sign(values) * 5.0 / (0.6 + np.abs(values))
+
+
+def train(given: Moments, multiplier: float) -> tuple[Differences, Differences]:
+    """Differences of one network: shared ones int32 (SHARED,), and int32 (PLANES, columns).
+
+    `multiplier` is the squared error that a bit is worth.
+    """
+    columns = len(given.squares)
+    # Luma is one problem: its shared differences first, then those of its rows one after the other.
+    spread = spread_shared(np.eye(SHARED))
+    maps = np.zeros((_LUMA, columns, SHARED + _LUMA * columns))
+    for plane in range(_LUMA):
+        maps[plane, :LINEAR, :SHARED] = spread[:, plane].T
+        at = SHARED + plane * columns
+        maps[plane, :, at : at + columns] = np.eye(columns)
+    squares = np.stack([m.T @ (given.squares @ m) for m in maps]).sum(0)
+    products = np.einsum("pcv,pc->v", maps, given.products[:_LUMA])
+    # The shared ones alone, then all: together they would share what is missing among them.
+    start = np.zeros(len(products))
+    first = slice(SHARED)
+    start[first] = _trained(squares[first, first], products[first], multiplier, start[first])
+    luma = _trained(squares, products, multiplier, start)
+    luma = _without_dear(luma, squares, products, multiplier, [SHARED, *[columns] * _LUMA])
+    none = np.zeros(columns)
+    chroma = [
+        _without_dear(
+            _trained(given.squares, b, multiplier, none), given.squares, b, multiplier, [columns]
+        )
+        for b in given.products[_LUMA:]
+    ]
+    rows = np.concatenate([luma[SHARED:].reshape(_LUMA, columns), chroma])
+    return luma[:SHARED].astype(np.int32), rows.astype(np.int32)
+
+
+def _trained(squares: Floats, products: Floats, multiplier: float, start: Floats) -> Floats:
+    """Differences (whole numbers) that lower d'Gd - 2 b'd plus the price of their bits."""
+    values = start.copy()
+    mean, mean_square = np.zeros_like(values), np.zeros_like(values)
+    for k in range(ITERATIONS):
+        slope = 2 * (squares @ np.rint(values) - products) + multiplier * _slope(values)
+        mean = _MOMENTUM * mean + (1 - _MOMENTUM) * slope
+        mean_square = _SQUARES * mean_square + (1 - _SQUARES) * slope**2
+        step = mean / (1 - _MOMENTUM ** (k + 1))
+        step /= np.sqrt(mean_square / (1 - _SQUARES ** (k + 1))) + 1e-9
+        values = np.clip(values - _RATE * (1 - k / ITERATIONS) * step, -_MOST, _MOST)
+    return _refined(np.rint(values), squares, products, multiplier)
+
+
+def _without_dear(
+    values: Floats, squares: Floats, products: Floats, multiplier: float, sizes: list[int]
+) -> Floats:
+    """Differences without the parts, of these sizes, that cost more than they are worth.
+
+    A part of zeros takes one bit.
+    """
+    begin = 0
+    for size in sizes:
+        without = values.copy()
+        without[begin : begin + size] = 0
+        saved = multiplier * bits_of(values[begin : begin + size]).sum()
+        if _error(without, squares, products) < _error(values, squares, products) + saved:
+            values = without
+        begin += size
+    return values
+
+
+def _error(values: Floats, squares: Floats, products: Floats) -> float:
+    return float(values @ (squares @ values) - 2 * products @ values)
+
+
+def _refined(values: Floats, squares: Floats, products: Floats, multiplier: float) -> Floats:
+    """Differences after the changes of single ones that lower the cost the most."""
+    diagonal = np.diag(squares)
+    slope = 2 * (squares @ values - products)
+    kinds = np.array([[1.0], [-1.0], [0.0]])
+    for _ in range(4 * len(values)):
+        changes = kinds + 0 * values
+        changes[2] = -values
+        rate = bits_of(values + changes) - bits_of(values)
+        cost = changes * slope + changes**2 * diagonal + multiplier * rate
+        kind, place = np.unravel_index(cost.argmin(), cost.shape)
+        if cost[kind, place] >= -1e-6 * multiplier or abs(values[place]) > _MOST:
+            break
+        change = changes[kind, place]
+        values[place] += change
+        slope += 2 * change * squares[:, place]
+    return values

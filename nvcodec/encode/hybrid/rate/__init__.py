@@ -1,0 +1,1 @@
+"""What decisions cost: bits of syntax from adaptive contexts."""

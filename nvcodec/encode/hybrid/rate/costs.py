@@ -1,0 +1,84 @@
+"""What syntax costs: contexts to bits, in the shapes that decisions look them up in (spec 7.7)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from nvcodec.coding.hybrid.content import FULL, LAST, MORE, SIG
+from nvcodec.compiled import Integer, allocating
+
+Bits = npt.NDArray[np.float32]
+"""Bits of syntax; where the syntax is a flag the last axis is its value."""
+
+MOST_LISTED = 15
+"""Levels from here on have an escape (spec 7.6)."""
+
+
+class UnitCosts(NamedTuple):
+    """Bits of the syntax of a unit for one Set and P.
+
+    `sig` is (size, place, class, bit), `level` (place, class, magnitude 0..15) with the sign,
+    `last` (axis, size, position), `full` (size, neighbour, bit).
+    """
+
+    sig: Bits
+    level: Bits
+    last: Bits
+    full: Bits
+
+
+def bit_costs(contexts: npt.NDArray[np.int32]) -> Bits:
+    """Bits of coding 0 and 1 with each context: (n, 2)."""
+    one = (contexts[:, 0].astype(np.int64) + contexts[:, 1]) / 131072.0
+    return np.stack([-np.log2(1.0 - one), -np.log2(one)], 1).astype(np.float32)
+
+
+def unit_costs(costs: Bits, canvas_set: int, chroma: int) -> UnitCosts:
+    """The unit's part of the content substream's `costs`."""
+
+    def part(first: int, size: int, shape: tuple[int, ...]) -> Bits:
+        start = first + size * (2 * canvas_set + chroma)
+        return np.ascontiguousarray(costs[start : start + size].reshape(*shape, 2))
+
+    more = part(MORE, 96, (4, 8, 3))
+    level = np.zeros((4, 8, MOST_LISTED + 1), np.float32)
+    for magnitude in range(1, MOST_LISTED + 1):
+        bits = np.ones((4, 8), np.float32)
+        for a in range(1, magnitude):
+            bits += more[:, :, min(a - 1, 2), 1]
+        if magnitude < MOST_LISTED:
+            bits += more[:, :, min(magnitude - 1, 2), 0]
+        level[:, :, magnitude] = bits
+    prefix = part(LAST, 72, (2, 4, 9))
+    last = np.zeros((2, 4, 32), np.float32)
+    for axis in range(2):
+        for size in range(4):
+            for position in range(4 << size):
+                p = position
+                suffix = 0
+                if position >= 4:
+                    suffix = position.bit_length() - 2
+                    p = 2 * (suffix + 1) + (position >> suffix & 1)
+                cost = float(suffix)
+                for i in range(2 * (size + 2) - 1):
+                    cost += prefix[axis, size, i, int(i < p)]
+                    if i == p:
+                        break
+                last[axis, size, position] = cost
+    full = np.zeros((4, 2, 2), np.float32)
+    full[1:] = part(FULL, 6, (3, 2))
+    return UnitCosts(part(SIG, 96, (4, 4, 6)), level, last, full)
+
+
+@allocating
+def escape_bits(magnitude: Integer) -> Integer:
+    """Bits of a level of at least 15 beyond its listed ones (spec 7.6)."""
+    r = magnitude - 14
+    bits = 0
+    while r > 1:
+        r >>= 1
+        bits += 2
+    return bits + 1

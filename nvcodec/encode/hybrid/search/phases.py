@@ -1,0 +1,87 @@
+"""Reference luma at quarter samples: one u8 plane for each of 16 phases, for motion search.
+
+The samples are those of inter prediction (spec 8.3) from one reference, rounded to u8.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from nvcodec.compiled import Integer, allocating
+from nvcodec.model.hybrid.canvas.inter import LUMA_TAPS
+
+MARGIN = 80
+"""Luma samples around the coded plane."""
+
+Phases = npt.NDArray[np.uint8]
+"""(16, height + 2 MARGIN, width + 2 MARGIN): phase 4 * fy + fx."""
+
+
+@allocating
+def _across(padded: np.ndarray, fx: Integer, out: np.ndarray) -> None:
+    """All rows through the filter of a horizontal phase, not rounded."""
+    rows, columns = out.shape
+    t0, t1, t2, t3, t4, t5, t6, t7 = LUMA_TAPS[fx]
+    for y in range(rows):
+        line = padded[y]
+        for x in range(columns):
+            out[y, x] = np.int32(
+                t0 * np.int32(line[x])
+                + t1 * np.int32(line[x + 1])
+                + t2 * np.int32(line[x + 2])
+                + t3 * np.int32(line[x + 3])
+                + t4 * np.int32(line[x + 4])
+                + t5 * np.int32(line[x + 5])
+                + t6 * np.int32(line[x + 6])
+                + t7 * np.int32(line[x + 7])
+            )
+
+
+@allocating
+def _down(first: np.ndarray, fy: Integer, out: np.ndarray) -> None:
+    """What `_across` gave through the filter of a vertical phase."""
+    rows, columns = out.shape
+    t0, t1, t2, t3, t4, t5, t6, t7 = LUMA_TAPS[fy]
+    for y in range(rows):
+        for x in range(columns):
+            total = (
+                np.int32(
+                    t0 * np.int32(first[y, x])
+                    + t1 * np.int32(first[y + 1, x])
+                    + t2 * np.int32(first[y + 2, x])
+                    + t3 * np.int32(first[y + 3, x])
+                    + t4 * np.int32(first[y + 4, x])
+                    + t5 * np.int32(first[y + 5, x])
+                    + t6 * np.int32(first[y + 6, x])
+                    + t7 * np.int32(first[y + 7, x])
+                    + 2048
+                )
+                >> 12
+            )
+            out[y, x] = min(max(total, 0), 255)
+
+
+@allocating
+def _straight(first: np.ndarray, out: np.ndarray) -> None:
+    """What `_across` gave at vertical phase 0."""
+    rows, columns = out.shape
+    for y in range(rows):
+        for x in range(columns):
+            total = (np.int32(first[y + 3, x]) + 32) >> 6
+            out[y, x] = min(max(total, 0), 255)
+
+
+def make_phases(luma: npt.NDArray[np.uint8]) -> Phases:
+    """All phases of a coded luma plane (height, width)."""
+    height, width = luma.shape
+    out = np.empty((16, height + 2 * MARGIN, width + 2 * MARGIN), np.uint8)
+    # Taps reach 3 before and 4 after.
+    padded = np.pad(luma, ((MARGIN + 3, MARGIN + 4), (MARGIN + 3, MARGIN + 4)), mode="edge")
+    first = np.empty((height + 2 * MARGIN + 7, width + 2 * MARGIN), np.int16)
+    for fx in range(4):
+        _across(padded, fx, first)
+        _straight(first, out[fx])
+        for fy in range(1, 4):
+            _down(first, fy, out[4 * fy + fx])
+    return out

@@ -1,0 +1,137 @@
+"""The encoder's transforms, in floats: residuals of a block to coefficients and back.
+
+Orthonormal, so squared errors of coefficients are those of samples. The decoder's are integers
+(spec 8.5); their product with these differs by rounding only.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from nvcodec.compiled import Integer, Real, allocating
+from nvcodec.tables import load_table
+
+_MATRIX = load_table("transform.txt").reshape(32, 32).astype(np.float64)
+
+
+def _matrices(transposed: bool) -> np.ndarray:
+    """Orthonormal matrices of sizes 4, 8, 16, 32, one after the other."""
+    parts = []
+    for n in (4, 8, 16, 32):
+        matrix = _MATRIX[:: 32 // n, :n] / (64 * np.sqrt(n))
+        parts.append((matrix.T if transposed else matrix).ravel())
+    return np.concatenate(parts).astype(np.float32)
+
+
+FORWARD = _matrices(False)
+BACKWARD = _matrices(True)
+FIRST = np.array([0, 0, 0, 16, 80, 336], np.int64)
+"""Where the matrix of size 2^k begins in FORWARD and BACKWARD, by k."""
+
+
+def _make_combine(n: int) -> Any:
+    """`out[o..o+n] = scale * sum of factors[f + i] * rows[r + i * n ..]` over i = 0..n-1."""
+
+    def combine(
+        typingctx: Any, factors: Any, f: Any, rows: Any, r: Any, scale: Any, out: Any, o: Any
+    ) -> Any:
+        size = types.int64
+        signature = types.void(factors, size, rows, size, types.float32, out, size)
+        return signature, generate
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        real, word, index = ir.FloatType(), ir.IntType(32), ir.IntType(64)
+        vector = ir.VectorType(real, n)
+        lanes = ir.Constant(ir.VectorType(word, n), [0] * n)
+        blank = ir.Constant(vector, ir.Undefined)
+
+        def place(number: int) -> Any:
+            array = context.make_array(signature.args[number])(context, builder, args[number])
+            return builder.gep(array.data, [args[number + 1]])
+
+        def splat(value: Any) -> Any:
+            single = builder.insert_element(blank, value, ir.Constant(word, 0))
+            return builder.shuffle_vector(single, blank, lanes)
+
+        name = f"llvm.fmuladd.v{n}f32"
+        fma = builder.module.globals.get(name) or ir.Function(
+            builder.module, ir.FunctionType(vector, [vector] * 3), name
+        )
+        factors, rows = place(0), place(2)
+        sums = [ir.Constant(vector, [0.0] * n)] * 2
+        for i in range(n):
+            factor = splat(builder.load(builder.gep(factors, [ir.Constant(index, i)])))
+            row = builder.gep(rows, [ir.Constant(index, i * n)])
+            row = builder.load(builder.bitcast(row, vector.as_pointer()), align=4)
+            sums[i % 2] = builder.call(fma, [factor, row, sums[i % 2]])
+        total = builder.fmul(builder.fadd(*sums), splat(args[4]))
+        target = builder.gep(
+            context.make_array(signature.args[5])(context, builder, args[5]).data, [args[6]]
+        )
+        builder.store(total, builder.bitcast(target, vector.as_pointer()), align=4)
+        return context.get_dummy_value()
+
+    return intrinsic(combine)
+
+
+_combine4, _combine8, _combine16, _combine32 = (_make_combine(n) for n in (4, 8, 16, 32))
+
+
+@allocating
+def _product(
+    left: np.ndarray,
+    left_at: Integer,
+    right: np.ndarray,
+    right_at: Integer,
+    n: Integer,
+    scale: Real,
+    out: np.ndarray,
+) -> None:
+    """Set `out` to scale * left @ right of flat n x n matrices, each from its place on."""
+    if n == 4:
+        for k in range(0, 16, 4):
+            _combine4(left, left_at + k, right, right_at, scale, out, k)
+    elif n == 8:
+        for k in range(0, 64, 8):
+            _combine8(left, left_at + k, right, right_at, scale, out, k)
+    elif n == 16:
+        for k in range(0, 256, 16):
+            _combine16(left, left_at + k, right, right_at, scale, out, k)
+    else:
+        for k in range(0, 1024, 32):
+            _combine32(left, left_at + k, right, right_at, scale, out, k)
+
+
+@allocating
+def forward(
+    block: np.ndarray,
+    n: Integer,
+    log2n: Integer,
+    scale: Real,
+    scratch: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """Coefficients times `scale` of a residual; all flat float32, row-major, of at least n * n."""
+    first = FIRST[log2n]
+    _product(FORWARD, first, block, 0, n, np.float32(1.0), scratch)
+    _product(scratch, 0, BACKWARD, first, n, scale, out)
+
+
+@allocating
+def backward(
+    coefficients: np.ndarray,
+    n: Integer,
+    log2n: Integer,
+    scale: Real,
+    scratch: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """The residual of coefficients times `scale`."""
+    first = FIRST[log2n]
+    _product(BACKWARD, first, coefficients, 0, n, np.float32(1.0), scratch)
+    _product(scratch, 0, FORWARD, first, n, scale, out)

@@ -1,0 +1,408 @@
+"""Stretches of pictures to coded groups by tasks: several groups are under way at a time.
+
+A canvas waits for its references and for its prices: those of the chain canvas from the chain
+canvas before it, those of interior canvases from a group some way back. So chain canvases run
+ahead, and the interior canvases of several groups are coded side by side. Nothing depends on the
+order in which tasks run: bytes are the same for any number of threads.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from threadpoolctl import ThreadpoolController
+
+from nvcodec.encode.coder import CodedGroup
+from nvcodec.encode.grouping import PictureGroup
+from nvcodec.encode.hybrid.analysis.lengths import group_lengths
+from nvcodec.encode.hybrid.analysis.lookahead import GroupAnalysis, Stretch
+from nvcodec.encode.hybrid.analysis.pyramid import Pyramid
+from nvcodec.encode.hybrid.analysis.quantisers import AHEAD_FRAMES, QuantiserMap, quantiser_maps
+from nvcodec.encode.hybrid.canvas import (
+    CanvasSettings,
+    CodedCanvas,
+    Reference,
+    code_inter,
+)
+from nvcodec.encode.hybrid.effort import Effort
+from nvcodec.encode.hybrid.fusion.choice import CodedNetwork, GroupFrames, choose_network
+from nvcodec.encode.hybrid.group import (
+    Substreams,
+    code_key_canvas,
+    code_substreams,
+    compile_kernels,
+    decode_group,
+    default_prices,
+)
+from nvcodec.encode.hybrid.rate.prices import Prices
+from nvcodec.format import LEVELS, Group, Header, smallest_level
+from nvcodec.media.quality import QualityMeter
+from nvcodec.media.source import SourceError
+from nvcodec.model.description import CanvasShape
+from nvcodec.model.hybrid.canvas.plane import Step, coded_size, schedule
+from nvcodec.model.hybrid.fusion.weights import FusionWeights, default_weights
+from nvcodec.model.nirvana.render import samples_crc
+from nvcodec.tasks import TaskPool
+
+T = TypeVar("T")
+
+_BLAS = ThreadpoolController()
+
+_MOST_UNDER_WAY = 4
+"""Groups whose canvases are being coded: more would wait for these."""
+_UNDER_WAY_BYTES = 1 << 29
+"""What those take about, unless they are two."""
+
+_AHEAD_BYTES = 100 << 20
+"""What the stretches take at most that maps look ahead to, unless it is one."""
+
+_PRICES_BACK = 3
+"""Prices of interior canvases are from as many groups before as there are, up to this one: so the
+interior canvases of groups need not wait for one another, for no measurable share of the bits."""
+
+_NOISE_SHARE = 2
+"""A level is chosen for the bits of noise over this, which pictures hardly reach."""
+
+CanvasReport = Callable[[int, int], None]
+"""Told the ordinal of a group and how many of its canvases are coded."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """A stretch that has been read; its pictures are being prepared, analysed and cut."""
+
+    pictures: PictureGroup
+    sources: list[Future[Pyramid]]
+    analyses: Future[list[GroupAnalysis]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Cut:
+    """A group of a stretch that has been cut."""
+
+    group: PictureGroup
+    sources: list[Future[Pyramid]]
+    analysis: GroupAnalysis
+
+
+@dataclass(frozen=True, eq=False)
+class _Tail:
+    """What a group leaves to the one after it: its key or chain canvas, and prices."""
+
+    canvas: Future[CodedCanvas]
+    reference: Future[Reference]
+    chain: Future[Prices]
+    interior: tuple[Future[Prices], ...]
+    """Of interior canvases, by the groups that they follow from; the first is the one to use."""
+    weights: Future[FusionWeights]
+    """Of its network: what the next group starts from."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Running:
+    """A group under way: its canvases in coding order, and what they become."""
+
+    canvases: list[Future[CodedCanvas]]
+    coded: Future[CodedGroup]
+
+
+class HybridCoder:
+    """Codes the groups of one video with the hybrid model.
+
+    Groups are as they come, or, `by_content`, cut into shorter ones where that takes fewer bits.
+    """
+
+    key_frames = 1
+
+    def __init__(
+        self,
+        width: int,
+        height: int,
+        *,
+        crf: float,
+        effort: Effort,
+        group_frames: int,
+        by_content: bool,
+        network: str,
+        metrics: Sequence[str],
+        threads: int,
+        report: CanvasReport,
+    ) -> None:
+        self.shape = CanvasShape(group_frames, network=int(network != "off"))
+        self._network = network
+        self._width, self._height = width, height
+        self._settings = CanvasSettings(
+            *coded_size(width, height), self.shape.chroma_offset, effort
+        )
+        self._crf = crf
+        self._by_content = by_content
+        # Prepared pictures take about two bytes for each luma sample.
+        room = _AHEAD_BYTES // (2 * width * height * group_frames)
+        self._ahead = min(-(-AHEAD_FRAMES // group_frames), max(1, room))
+        self._metrics = tuple(metrics)
+        self._report = report
+        self._pool = TaskPool(threads)
+        # Phases of references are 16 planes each, of those that a group needs at a time.
+        group_bytes = width * height * (4 * 16 + 4 * group_frames)
+        most = min(threads + 1, _MOST_UNDER_WAY, _UNDER_WAY_BYTES // group_bytes)
+        self._most_under_way = max(2, most)
+        self._defaults: tuple[Future[Prices], ...] = ()
+        self._read: deque[_Read] = deque()
+        self._cut: deque[_Cut] = deque()
+        self._running: deque[_Running] = deque()
+        self._last: Future[Pyramid] | None = None
+        self._tail: _Tail | None = None
+        self._ordinal = 0
+
+    @property
+    def level(self) -> int:
+        """The level of the file, whose writer checks every unit."""
+        luma = self._width * self._height
+        # Noise of 8 bits has a bit less for each doubling of the step, every 6 of its index.
+        bits = max(1.0, 8 - (self._crf - 4) / 6) / _NOISE_SHARE
+        unit_bytes = round(luma * 1.5 * self.shape.group_frames * bits / 8)
+        return smallest_level(luma, 0, min(unit_bytes, LEVELS[max(LEVELS)].unit_bytes), 0)
+
+    def code(
+        self, groups: Iterator[PictureGroup], header: Header
+    ) -> Generator[CodedGroup, None, None]:
+        """Code groups, as VideoCoder; after KeyboardInterrupt those that are done still come."""
+        # Tasks have all cores: threads within one would wait for each other.
+        with _BLAS.limit(limits=1, user_api="blas"):
+            yield from self._code(groups)
+
+    def _code(self, groups: Iterator[PictureGroup]) -> Generator[CodedGroup, None, None]:
+        compile_kernels(self._settings)
+        running, most = self._running, self._most_under_way
+        self._defaults = tuple(
+            self._task(partial(default_prices, canvas_set)) for canvas_set in (1, 2)
+        )
+        started = time.perf_counter()
+
+        def oldest() -> CodedGroup:
+            nonlocal started
+            coded = self._oldest()
+            before, started = started, time.perf_counter()
+            return replace(coded, seconds=started - before)
+
+        failure: SourceError | None = None
+        try:
+            try:
+                for pictures in groups:
+                    self._take(pictures)
+                    if len(self._read) > self._ahead:
+                        self._cut_oldest()
+                    while self._cut or (running and running[0].coded.done()):
+                        if self._cut and len(running) < most:
+                            self._begin()
+                        else:
+                            yield oldest()
+            except SourceError as error:
+                failure = error
+            while self._read or self._cut or running:
+                if self._read and not self._cut:
+                    self._cut_oldest()
+                if self._cut and len(running) < most:
+                    self._begin()
+                else:
+                    yield oldest()
+        except KeyboardInterrupt:
+            while running and running[0].coded.done() and running[0].coded.exception() is None:
+                yield oldest()
+            raise
+        finally:
+            self._pool.close()
+        if failure is not None:
+            raise failure
+
+    def _task(self, work: Callable[..., T], *after: Future[Any]) -> Future[T]:
+        """The result of `work` on the results of others."""
+        return self._pool.submit(lambda: work(*(other.result() for other in after)), after)
+
+    def _take(self, pictures: PictureGroup) -> None:
+        """Begin to prepare, analyse and cut the pictures of the next stretch."""
+        size = self._settings.width, self._settings.height
+        sources = [self._task(partial(Pyramid.of, p.planes, *size)) for p in pictures.pictures]
+        before = [] if pictures.key or self._last is None else [self._last]
+        analyses = self._task(partial(self._analyse, len(before)), *before, *sources)
+        self._read.append(_Read(pictures, sources, analyses))
+        self._last = sources[-1]
+
+    def _analyse(self, before: int, *sources: Pyramid) -> list[GroupAnalysis]:
+        stretch = Stretch(sources[before:], sources[0] if before else None)
+        frames = len(sources) - before
+        if self._by_content:
+            return [stretch.group(*part) for part in group_lengths(stretch, frames)]
+        return [stretch.group(0, frames)]
+
+    def _cut_oldest(self) -> None:
+        """Wait for the analysis of the oldest stretch, and cut it into its groups."""
+        read = self._read.popleft()
+        first = 0
+        for analysis in read.analyses.result():
+            end = first + len(analysis.steps)
+            group = replace(read.pictures, pictures=read.pictures.pictures[first:end])
+            self._cut.append(_Cut(group, read.sources[first:end], analysis))
+            first = end
+
+    def _begin(self) -> None:
+        """Begin to code the oldest group that has been cut."""
+        known = [cut.analysis for cut in self._cut]
+        ahead = [read.analyses for read in list(self._read)[: self._ahead]]
+        maps = self._task(
+            lambda *later: quantiser_maps(self._crf, [*known, *chain.from_iterable(later)]), *ahead
+        )
+        cut = self._cut.popleft()
+        if cut.group.key:
+            running, self._tail = self._begin_key(cut, maps)
+        else:
+            assert self._tail is not None
+            running, self._tail = self._begin_others(cut, maps, self._tail)
+        self._running.append(running)
+
+    def _begin_key(self, cut: _Cut, maps: Future[list[QuantiserMap]]) -> tuple[_Running, _Tail]:
+        (source,) = cut.sources
+        canvas = self._task(self._code_key, source, maps)
+        substreams = self._task(self._code_substreams, canvas)
+        frames = self._task(partial(self._decoded, cut.group, None), substreams, canvas)
+        network = self._task(self._choose, frames)
+        coded = self._task(partial(self._coded, cut.group, None), substreams, frames, network)
+        reference = self._task(_reference, canvas)
+        return _Running([canvas], coded), _Tail(
+            canvas, reference, self._defaults[0], self._defaults[1:], self._task(_weights, network)
+        )
+
+    def _begin_others(
+        self, cut: _Cut, maps: Future[list[QuantiserMap]], before: _Tail
+    ) -> tuple[_Running, _Tail]:
+        sources = cut.sources
+        steps = schedule(len(sources), key=False)
+        predicted_from = {frame for step in steps for frame in step.references}
+        references = {-1: before.reference}
+        canvases = []
+        for number, step in enumerate(steps):
+            canvas = self._task(
+                partial(self._code_canvas, step, cut.analysis.coarse[number], number),
+                sources[step.frame],
+                maps,
+                before.chain if step.b is None else before.interior[0],
+                *(references[frame] for frame in step.references),
+            )
+            canvases.append(canvas)
+            if step.frame in predicted_from or step.b is None:
+                references[step.frame] = self._task(_reference, canvas)
+        first = self._task(self._code_substreams, canvases[0])
+        substreams = self._task(self._code_substreams, *canvases)
+        frames = self._task(partial(self._decoded, cut.group), before.canvas, substreams, *canvases)
+        network = self._task(self._choose, frames, before.weights)
+        coded = self._task(partial(self._coded, cut.group), first, substreams, frames, network)
+        interior = before.interior
+        if len(steps) > 1:
+            # What the first group of a segment took is not worth keeping.
+            kept = () if interior == self._defaults[1:] else interior
+            newest = self._task(lambda whole: whole.prices(2), substreams)
+            interior = (*kept, newest)[-_PRICES_BACK:]
+        tail = _Tail(
+            canvases[0],
+            references[steps[0].frame],
+            self._task(lambda coded: coded.prices(1), first),
+            interior,
+            self._task(_weights, network),
+        )
+        return _Running(canvases, coded), tail
+
+    def _code_key(self, source: Pyramid, maps: list[QuantiserMap]) -> CodedCanvas:
+        return code_key_canvas(self._settings, source, maps[0])
+
+    def _code_canvas(
+        self,
+        step: Step,
+        coarse: npt.NDArray[np.int16],
+        number: int,
+        source: Pyramid,
+        maps: list[QuantiserMap],
+        prices: Prices,
+        *references: Reference,
+    ) -> CodedCanvas:
+        return code_inter(self._settings, source, step, references, coarse, maps[number], prices)
+
+    def _code_substreams(self, *canvases: CodedCanvas) -> Substreams:
+        return code_substreams(canvases, (self._settings.width, self._settings.height))
+
+    def _decoded(
+        self,
+        group: PictureGroup,
+        before: CodedCanvas | None,
+        substreams: Substreams,
+        *canvases: CodedCanvas,
+    ) -> GroupFrames:
+        """The frames of the group as every decoder has them, without network."""
+        sources = decode_group(
+            self._settings,
+            substreams,
+            [coded.canvas for coded in canvases],
+            None if before is None else before.canvas,
+        )
+        return GroupFrames(sources, [picture.planes for picture in group.pictures])
+
+    def _choose(self, frames: GroupFrames, before: FusionWeights | None = None) -> CodedNetwork:
+        """What a group does with the network; `before` are the weights of the group before."""
+        weights = before or default_weights()
+        if self._network == "off":
+            return CodedNetwork(b"", weights, frames.canvases())
+        sites = self._settings.effort.network_sites if self._network == "trained" else 0
+        return choose_network(frames, weights, self._crf, sites)
+
+    def _coded(
+        self,
+        group: PictureGroup,
+        first: Substreams | None,
+        substreams: Substreams,
+        frames: GroupFrames,
+        network: CodedNetwork,
+    ) -> CodedGroup:
+        """The group with the CRC and the qualities of what it decodes to."""
+        meter = QualityMeter(self._metrics)
+        for picture, planes in zip(frames.pictures, network.frames, strict=True):
+            meter.add(picture, planes)
+        unit = Group(
+            first_frame=0,
+            frame_count=len(network.frames),
+            key=group.key,
+            crc=samples_crc(network.frames),
+            first_pts=group.pictures[0].pts,
+            durations=tuple(picture.duration for picture in group.pictures),
+            tables=b"",
+            content=substreams.content,
+            motion=substreams.motion,
+            network=network.substream,
+        )
+        return CodedGroup(unit, meter, 0.0, 0 if first is None else first.bytes)
+
+    def _oldest(self) -> CodedGroup:
+        """The oldest group under way, when it is done."""
+        running = self._running[0]
+        for done, canvas in enumerate(running.canvases, 1):
+            canvas.result()
+            self._report(self._ordinal, done)
+        coded = running.coded.result()
+        self._running.popleft()
+        self._ordinal += 1
+        return coded
+
+
+def _weights(coded: CodedNetwork) -> FusionWeights:
+    return coded.weights
+
+
+def _reference(coded: CodedCanvas) -> Reference:
+    return Reference.of(coded.canvas)

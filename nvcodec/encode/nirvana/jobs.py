@@ -1,0 +1,218 @@
+"""Segments as jobs: takes a plan of segments and an engine, gives their groups in file order.
+
+A job opens the source itself and leaves its segment in a store, so that it can run in any process,
+again after a failure, and not at all when the store has the segment from before.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol
+
+import torch
+
+from nvcodec.encode.coder import CodedGroup
+from nvcodec.encode.nirvana.segment import Segment, SegmentEncoder, Training
+from nvcodec.encode.nirvana.store import SegmentStore
+from nvcodec.encode.nirvana.train import Progress
+from nvcodec.format import Header, NrvError
+from nvcodec.media.source import SourceError, open_source
+
+_ATTEMPTS = 4
+# What another attempt would only repeat, at the price of a segment's training.
+_FINAL = (SourceError, NrvError, OSError)
+
+
+class JobsError(ValueError):
+    """A source or output that does not go with jobs or with resuming."""
+
+
+class SegmentError(RuntimeError):
+    """A segment could not be encoded in several attempts."""
+
+
+@dataclass(frozen=True)
+class GroupProgress:
+    """How far the training of a group has come; `ordinal` is its number in the file."""
+
+    ordinal: int
+    frames: int
+    training: Progress
+
+
+GroupReport = Callable[[GroupProgress], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that it takes to encode a segment; `device` is "cpu" or "cuda" (nvcodec.device)."""
+
+    source: str
+    skip: int
+    frames: int | None
+    segment: Segment
+    training: Training
+    device: str
+    header: Header
+    store: SegmentStore
+
+    def run(self, device: torch.device, report: GroupReport) -> None:
+        """Encode the segment into the store."""
+        segment, training = self.segment, self.training
+        encoder = SegmentEncoder(training, device)
+        coded = []
+        # Skipping and counting as the whole encode does makes the pictures the same: times of
+        # frames, their size and range follow from the frames before.
+        with open_source(self.source, skip=self.skip, frames=self.frames) as source:
+            pictures = islice(source, segment.first_frame, None)
+            for number, frames in enumerate(segment.group_frames):
+                group = tuple(islice(pictures, frames))
+                if len(group) < frames:
+                    raise SourceError(f"cannot read {self.source}: it has become shorter")
+                ordinal = segment.first_group + number
+
+                def tell(progress: Progress, ordinal: int = ordinal, frames: int = frames) -> None:
+                    report(GroupProgress(ordinal, frames, progress))
+
+                coded.append(encoder.encode(group, tell))
+        self.store.save(segment, self.header, training.shape, coded)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A job is over: its segment is in the store, or `error` says why not."""
+
+    segment: Segment
+    error: BaseException | None = None
+
+
+class Engine(Protocol):
+    """Runs jobs, `capacity` at a time."""
+
+    @property
+    def capacity(self) -> int:
+        """How many jobs can run at a time."""
+
+    def start(self, job: Job) -> None:
+        """Begin with a job."""
+
+    def ended(self, wait: bool) -> list[Ended]:
+        """Jobs that ended since the last call; waits for one if asked to."""
+
+
+class ThisProcess:
+    """The engine of a single job: `start` runs it and lets its errors pass."""
+
+    capacity = 1
+
+    def __init__(self, report: GroupReport) -> None:
+        self._report = report
+        self._ended: list[Ended] = []
+
+    def start(self, job: Job) -> None:
+        """Run the job."""
+        job.run(torch.device(job.device), self._report)
+        self._ended.append(Ended(job.segment))
+
+    def ended(self, wait: bool) -> list[Ended]:
+        """The jobs that were run since the last call."""
+        ended, self._ended = self._ended, []
+        return ended
+
+
+def require_path(source: object) -> str:
+    """The path or URL of a source that can be opened again and again.
+
+    Raises JobsError for anything else.
+    """
+    if isinstance(source, str | os.PathLike):
+        path = os.fspath(source)
+        if os.path.isfile(path) or not os.path.exists(path):
+            return path
+    else:
+        path = str(getattr(source, "name", "a file object"))
+    raise JobsError(
+        f"several jobs and resuming read the source again and again, but {path} is no file:"
+        " write it to one first, or encode with one job"
+    )
+
+
+def identity(path: str) -> dict[str, object]:
+    """What tells a source from another, or from itself before a change, in terms of JSON."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return {"source": path}
+    return {
+        "source": os.path.realpath(path),
+        "source_bytes": status.st_size,
+        "source_mtime_ns": status.st_mtime_ns,
+    }
+
+
+def run_jobs(
+    plan: Iterator[Segment | None],
+    job_of: Callable[[Segment], Job],
+    store: SegmentStore,
+    engine: Engine,
+) -> Iterator[list[CodedGroup]]:
+    """Encode all segments of `plan` that the store has not; give each segment's groups in order.
+
+    Jobs start while the plan is being made. A job that fails is tried again three times.
+
+    Raises:
+        SourceError: from the plan, after the segments before it; or from a job.
+        SegmentError: a job failed each time.
+        NrvError, OSError: a job failed with an error that would only repeat.
+
+    """
+    ordered: deque[Segment] = deque()
+    waiting: deque[Segment] = deque()
+    done: set[Segment] = set()
+    failures: Counter[Segment] = Counter()
+    running = 0
+    planning = True
+    damage: SourceError | None = None
+    while planning or ordered:
+        if planning:
+            try:
+                segment = next(plan)
+            except StopIteration:
+                planning = False
+            except SourceError as error:
+                planning, damage = False, error
+            else:
+                if segment is not None:
+                    ordered.append(segment)
+                    if store.has(segment):
+                        done.add(segment)
+                    else:
+                        waiting.append(segment)
+        while waiting and running < engine.capacity:
+            engine.start(job_of(waiting.popleft()))
+            running += 1
+        for ended in engine.ended(wait=running > 0 and not planning):
+            running -= 1
+            segment, failure = ended.segment, ended.error
+            if failure is None:
+                done.add(segment)
+                continue
+            if isinstance(failure, _FINAL):
+                raise failure
+            failures[segment] += 1
+            if failures[segment] == _ATTEMPTS:
+                raise SegmentError(
+                    f"the segment of frame {segment.first_frame} failed {_ATTEMPTS} times:"
+                    f" {type(failure).__name__}: {failure}"
+                ) from failure
+            waiting.appendleft(segment)
+        while ordered and ordered[0] in done:
+            segment = ordered.popleft()
+            done.remove(segment)
+            yield store.load(segment)
+    if damage is not None:
+        raise damage

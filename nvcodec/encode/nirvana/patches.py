@@ -1,0 +1,57 @@
+"""Training data of one group: its pictures cut into patch volumes (spec 5.1) with their inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from nvcodec.model.nirvana.render import coordinates
+from nvcodec.model.nirvana.shape import NetworkShape
+from nvcodec.picture import Planes
+
+
+class GroupPatches:
+    """Patch volumes of a group, u8 until they are used.
+
+    `inputs` is float32 (2, patches), the coordinates in -1..1. `batch` gives float32 targets
+    (frames, 6, G, G, patches) in 8-bit levels minus 128: four luma phases (spec 5.3), Cb, Cr.
+    """
+
+    def __init__(self, shape: NetworkShape, frames: Sequence[Planes], device: torch.device) -> None:
+        height, width = frames[0][0].shape
+        rows, columns = shape.grid(width, height)
+        ys, xs = np.meshgrid(coordinates(rows), coordinates(columns), indexing="ij")
+        inputs = np.stack([xs.ravel(), ys.ravel()]) / 32768.0
+        volumes = np.empty((rows, columns, len(frames), 6, shape.half, shape.half), dtype=np.uint8)
+        for t, planes in enumerate(frames):
+            for number, plane in enumerate(planes):
+                size = shape.patch if number == 0 else shape.half
+                stride = shape.stride if number == 0 else shape.stride // 2
+                tall, wide = (rows - 1) * stride + size, (columns - 1) * stride + size
+                padded = np.pad(
+                    plane,
+                    (
+                        (0, max(0, tall - plane.shape[0])),
+                        (0, max(0, wide - plane.shape[1])),
+                    ),
+                    mode="edge",
+                )
+                windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size))
+                windows = windows[::stride, ::stride][:rows, :columns]
+                if number == 0:
+                    for phase in range(4):
+                        volumes[:, :, t, phase] = windows[..., phase // 2 :: 2, phase % 2 :: 2]
+                else:
+                    volumes[:, :, t, 3 + number] = windows
+        self.count = rows * columns
+        self.samples = width * height * len(frames)
+        self.frames = len(frames)
+        self.inputs = torch.from_numpy(inputs.astype(np.float32)).to(device)
+        self._volumes = torch.from_numpy(volumes.reshape(self.count, *volumes.shape[2:])).to(device)
+
+    def batch(self, index: torch.Tensor | slice) -> tuple[torch.Tensor, torch.Tensor]:
+        """Inputs and targets of the patches of `index`."""
+        targets = self._volumes[index].permute(1, 2, 3, 4, 0)
+        return self.inputs[:, index], targets.float() - 128.0

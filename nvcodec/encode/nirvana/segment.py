@@ -1,0 +1,146 @@
+"""One segment, the groups from a key group up to the next: takes pictures, gives coded groups.
+
+Every segment starts from a fresh network, so that it depends on its pictures and settings only:
+segments can be encoded anywhere, in any order, and give the same bytes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from nvcodec.encode.coder import CodedGroup
+from nvcodec.encode.grouping import PictureGroup
+from nvcodec.encode.nirvana.network import TrainedNetwork
+from nvcodec.encode.nirvana.patches import GroupPatches
+from nvcodec.encode.nirvana.settings import Preset
+from nvcodec.encode.nirvana.train import Report, train_group
+from nvcodec.format import Group
+from nvcodec.media.quality import QualityMeter
+from nvcodec.media.source import SourceError
+from nvcodec.model.nirvana.render import render_region, samples_crc
+from nvcodec.model.nirvana.renderer import NirvanaRenderer
+from nvcodec.model.nirvana.shape import NetworkShape
+from nvcodec.model.nirvana.weights import GroupWeights, code_weights, rebuild_weights
+from nvcodec.picture import Picture
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Where a segment lies: its first group and frame in the file, and the frames of its groups."""
+
+    first_group: int
+    first_frame: int
+    group_frames: tuple[int, ...]
+
+
+def segments(groups: Iterable[PictureGroup]) -> Iterator[Segment | None]:
+    """The segments of consecutive groups, each as soon as it is known; None after every group.
+
+    A SourceError passes on after the segment of the groups before it.
+    """
+    first_group = first_frame = 0
+    frames: list[int] = []
+    failure: SourceError | None = None
+    try:
+        for group in groups:
+            if group.key and frames:
+                yield Segment(first_group, first_frame, tuple(frames))
+                first_group, first_frame = first_group + len(frames), first_frame + sum(frames)
+                frames = []
+            frames.append(len(group.pictures))
+            yield None
+    except SourceError as error:
+        failure = error
+    if frames:
+        yield Segment(first_group, first_frame, tuple(frames))
+    if failure is not None:
+        raise failure
+
+
+@dataclass(frozen=True)
+class Training:
+    """What all segments of an encode have in common.
+
+    `weight` is lambda (settings.rate_weight) and `preset` that for the frame size. `threads` train:
+    floats are summed in another order with another number, so bytes depend on it. The integers of
+    `render_threads` do not.
+    """
+
+    width: int
+    height: int
+    shape: NetworkShape
+    weight: float
+    preset: Preset
+    metrics: tuple[str, ...]
+    threads: int
+    render_threads: int
+
+
+class SegmentEncoder:
+    """Encodes the groups of one segment, from its key group on.
+
+    Frames of the groups it gives count from the segment's first.
+    """
+
+    def __init__(self, training: Training, device: torch.device) -> None:
+        torch.set_num_threads(training.threads)
+        shape = training.shape
+        self._training = training
+        self._device = device
+        self._grid = shape.grid(training.width, training.height)
+        self._network = TrainedNetwork(shape, self._grid, device)
+        self._weights: GroupWeights | None = None
+        self._groups = 0
+        self._frames = 0
+
+    def encode(self, pictures: Sequence[Picture], report: Report) -> CodedGroup:
+        """Train the network on the next group's pictures, and code and verify its weights."""
+        started = time.perf_counter()
+        training, previous = self._training, self._weights
+        preset = training.preset
+        frames = [picture.planes for picture in pictures]
+        trained = train_group(
+            self._network,
+            GroupPatches(training.shape, frames, self._device),
+            previous,
+            training.weight,
+            preset.iterations if previous else preset.key_iterations,
+            preset.batch,
+            self._groups,
+            report,
+        )
+        tables, network = code_weights(trained, previous)
+        # From here on only what a decoder will have counts.
+        weights = rebuild_weights(
+            training.shape, self._grid, previous, previous is None, tables, network
+        )
+        for sent, got in zip(trained.tensors, weights.tensors, strict=True):
+            if not np.array_equal(sent, got):
+                raise RuntimeError("a group does not decode to what was encoded")
+        renderer = NirvanaRenderer(weights, training.render_threads)
+        rendered = render_region(renderer, training.width, training.height, range(len(frames)))
+        meter = QualityMeter(training.metrics)
+        for reference, planes in zip(frames, rendered, strict=True):
+            meter.add(reference, planes)
+        group = Group(
+            first_frame=self._frames,
+            frame_count=len(frames),
+            key=previous is None,
+            crc=samples_crc(rendered),
+            first_pts=pictures[0].pts,
+            durations=tuple(picture.duration for picture in pictures),
+            tables=tables,
+            content=b"",
+            motion=b"",
+            network=network,
+        )
+        self._network.load(weights)
+        self._weights = weights
+        self._groups += 1
+        self._frames += len(frames)
+        return CodedGroup(group, meter, time.perf_counter() - started)

@@ -1,0 +1,93 @@
+"""What an encode is asked for, and what follows from it: lambda, network shape, iterations."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from nvcodec.model.nirvana.shape import NetworkShape
+
+MODELS = ("nirvana", "hybrid")
+NETWORKS = ("auto", "paper")
+HYBRID_NETWORKS = ("auto", "trained", "fixed", "off")
+HYBRID_GROUP = 16
+"""Frames of a group of the hybrid model, unless another number is asked for."""
+
+PAPER_SHAPE = NetworkShape(
+    patch=32,
+    overlap=0,
+    group_frames=3,
+    depth=2,
+    width=512,
+    stem_channels=16,
+    head_channels=8,
+)
+"""The network of arXiv 2212.14593 in the fields of spec 4.1."""
+
+
+_REFERENCE_PATCHES = 400
+
+
+class OptionError(ValueError):
+    """An option that the model does not have."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Training effort: optimiser iterations and patches per step (0: all patches).
+
+    Iterations are those of frames of up to 400 patches; beyond, with patches subsampled, they grow
+    with the square root of the number of patches, because each is then seen less often.
+    """
+
+    key_iterations: int
+    iterations: int
+    batch: int
+
+    def scaled(self, patches: int) -> Preset:
+        """The preset for frames of this many patches."""
+        if not self.batch:
+            return self
+        factor = math.sqrt(max(1.0, patches / _REFERENCE_PATCHES))
+        return Preset(
+            round(self.key_iterations * factor), round(self.iterations * factor), self.batch
+        )
+
+
+PRESETS = {
+    "fast": Preset(400, 200, 192),
+    "medium": Preset(1200, 500, 256),
+    "slow": Preset(4000, 1600, 256),
+    "paper": Preset(16000, 2000, 0),
+}
+
+
+def rate_weight(crf: float) -> float:
+    """Lambda: squared error per luma sample (8-bit levels, all planes) that a bit per luma sample
+    is worth. It doubles every 3 steps of `crf`, as in the classical codecs.
+    """
+    return 0.85 * math.pow(2.0, (crf - 12.0) / 3.0)
+
+
+def network_shape(network: str, crf: float, width: int, height: int) -> NetworkShape:
+    """The paper's shape, or one that fits a frame size and quality.
+
+    Bits go as the features of all patches and the weights behind each feature, which all patches
+    share: the number of features grows with the square root of the frame area and falls with
+    `crf`. The sine layers are for what is smooth over the frame.
+    """
+    if network == "paper":
+        return PAPER_SHAPE
+    scale = math.sqrt(width * height / (640 * 360)) * math.pow(2.0, (36.0 - crf) / 8.0)
+    features = max(8, min(252, round(60 * scale / 4) * 4))
+    patch = 8 if min(width, height) < 64 else 16
+    return NetworkShape(
+        patch=patch,
+        overlap=0,
+        group_frames=4,
+        depth=3,
+        width=16,
+        stem_channels=8,
+        head_channels=8,
+        features=features,
+    )

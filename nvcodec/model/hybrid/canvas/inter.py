@@ -1,0 +1,350 @@
+"""Prediction of all cells that are not intra from the reference canvases (spec 8.3).
+
+Takes the leaves, direction and vectors of the cells and the reference planes; gives samples. It
+works leaf by leaf, as a leaf has one motion. Leaves do not depend on each other, so rows of root
+blocks can be predicted by several threads.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nvcodec.coding.hybrid.leaves import INTRA, SIZE, X, Y
+from nvcodec.compiled import Integer, allocating, kernel
+from nvcodec.model.hybrid.canvas.vectors import filter_row, filter_row_into, sample_row
+
+LUMA_TAPS = np.array(
+    [
+        [0, 0, 0, 64, 0, 0, 0, 0],
+        [-1, 4, -10, 58, 17, -5, 1, 0],
+        [-1, 4, -11, 40, 40, -11, 4, -1],
+        [0, 1, -5, 17, 58, -10, 4, -1],
+    ],
+    np.int32,
+)
+_CHROMA = np.array(
+    [
+        [0, 64, 0, 0],
+        [-2, 58, 10, -2],
+        [-4, 54, 16, -2],
+        [-6, 46, 28, -4],
+        [-4, 36, 36, -4],
+        [-4, 28, 46, -6],
+        [-2, 16, 54, -4],
+        [-2, 10, 58, -2],
+    ],
+    np.int32,
+)
+
+_PRED_BITS = np.int32(7)
+"""PRED is in 1/128 sample."""
+
+BLOCK = 64
+"""The largest block, and samples from row to row in the scratch arrays of sums."""
+
+_VECTOR_BITS = 14
+_VECTOR_MASK = (1 << _VECTOR_BITS) - 1
+
+
+@kernel
+def pack_motion(
+    direction: Integer, vy0: Integer, vx0: Integer, vy1: Integer, vx1: Integer
+) -> Integer:
+    """A direction and the vectors that it uses in one integer: equal if they are. 0 for intra."""
+    packed: Integer = np.int64(direction)
+    if direction & 1:
+        packed |= (vy0 & _VECTOR_MASK) << 2 | (vx0 & _VECTOR_MASK) << 16
+    if direction & 2:
+        packed |= (vy1 & _VECTOR_MASK) << 30 | (vx1 & _VECTOR_MASK) << 44
+    return packed
+
+
+@allocating
+def packed_motion(direction: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """`pack_motion` of all cells: int64 of the shape of direction; vectors are those of 8.2."""
+    rows, columns = direction.shape
+    packed = np.empty((rows, columns), np.int64)
+    for y in range(rows):
+        for x in range(columns):
+            v = vectors[:, y, x]
+            packed[y, x] = pack_motion(
+                np.int64(direction[y, x]),
+                np.int64(v[0, 0]),
+                np.int64(v[0, 1]),
+                np.int64(v[1, 0]),
+                np.int64(v[1, 1]),
+            )
+    return packed
+
+
+@kernel
+def _component(packed: Integer, number: Integer) -> Integer:
+    return (packed << (48 - _VECTOR_BITS * number)) >> (64 - _VECTOR_BITS)
+
+
+@kernel
+def _rows_into(
+    source: np.ndarray,
+    at: Integer,
+    stride: Integer,
+    step: Integer,
+    rows: Integer,
+    width: Integer,
+    taps: tuple[Integer, ...],
+    out: np.ndarray,
+    to: Integer,
+    double: Integer,
+    keep: Integer,
+) -> None:
+    """`filter_row_into` for all rows of a block."""
+    for i in range(rows):
+        place, target = at + i * stride, to + i * BLOCK
+        if width >= 32:
+            for j in range(0, width, 32):
+                filter_row_into(32, source, place + j, step, taps, out, target + j, double, keep)
+        elif width == 16:
+            filter_row_into(16, source, place, step, taps, out, target, double, keep)
+        elif width == 8:
+            filter_row_into(8, source, place, step, taps, out, target, double, keep)
+        else:
+            filter_row_into(4, source, place, step, taps, out, target, double, keep)
+
+
+@kernel
+def _sums(
+    source: np.ndarray,
+    at: Integer,
+    rows: Integer,
+    width: Integer,
+    fy: Integer,
+    fx: Integer,
+    taps_y: tuple[Integer, ...],
+    taps_x: tuple[Integer, ...],
+    first: np.ndarray,
+    out: np.ndarray,
+    to: Integer,
+    double: Integer,
+    keep: Integer,
+) -> None:
+    """S of a block whose samples begin at the place `at`; fy or fx is not 0."""
+    stride = source.shape[1]
+    before = len(taps_y) // 2 - 1
+    if fy and fx:
+        place = at - before * (stride + 1)
+        for i in range(rows + len(taps_y) - 1):
+            target = i * BLOCK
+            if width >= 32:
+                for j in range(0, width, 32):
+                    filter_row(32, source, place + j, 1, taps_x, first, target + j)
+            elif width == 16:
+                filter_row(16, source, place, 1, taps_x, first, target)
+            elif width == 8:
+                filter_row(8, source, place, 1, taps_x, first, target)
+            else:
+                filter_row(4, source, place, 1, taps_x, first, target)
+            place += stride
+        _rows_into(first, 0, BLOCK, BLOCK, rows, width, taps_y, out, to, double, keep)
+    else:
+        # As 64 * reference is the same first value, the shift leaves the sum of reference alone.
+        taps, step = (taps_y, stride) if fy else (taps_x, 1)
+        _rows_into(
+            source, at - before * step, stride, step, rows, width, taps, out, to, double, keep
+        )
+
+
+@kernel
+def _fetch(
+    reference: np.ndarray,
+    y: Integer,
+    x: Integer,
+    rows: Integer,
+    width: Integer,
+    samples: np.ndarray,
+) -> None:
+    """samples[i, j] = reference(x + j, y + i) with clipped coordinates."""
+    height, across = reference.shape
+    inside = min(width, max(0, -x))
+    end = max(inside, min(width, across - x))
+    for i in range(rows):
+        line = min(height - 1, max(0, y + i))
+        for j in range(inside):
+            samples[i, j] = reference[line, 0]
+        for j in range(inside, end):
+            samples[i, j] = reference[line, x + j]
+        for j in range(end, width):
+            samples[i, j] = reference[line, across - 1]
+
+
+@kernel
+def _luma_taps(f: Integer) -> tuple[Integer, ...]:
+    return (
+        LUMA_TAPS[f, 0],
+        LUMA_TAPS[f, 1],
+        LUMA_TAPS[f, 2],
+        LUMA_TAPS[f, 3],
+        LUMA_TAPS[f, 4],
+        LUMA_TAPS[f, 5],
+        LUMA_TAPS[f, 6],
+        LUMA_TAPS[f, 7],
+    )
+
+
+@kernel
+def _chroma_taps(f: Integer) -> tuple[Integer, ...]:
+    return _CHROMA[f, 0], _CHROMA[f, 1], _CHROMA[f, 2], _CHROMA[f, 3]
+
+
+@kernel
+def _inside(
+    chroma: bool,
+    source: np.ndarray,
+    at: Integer,
+    rows: Integer,
+    width: Integer,
+    fy: Integer,
+    fx: Integer,
+    first: np.ndarray,
+    out: np.ndarray,
+    double: Integer,
+    keep: Integer,
+) -> None:
+    """Out = (out & keep) + (S << double) of a block all of whose samples are in `source`."""
+    if fy == 0 and fx == 0:
+        taps, stride = (np.int32(64),), source.shape[1]
+        _rows_into(source, at, stride, 0, rows, width, taps, out, 0, double, keep)
+    elif chroma:
+        taps_y, taps_x = _chroma_taps(fy), _chroma_taps(fx)
+        _sums(source, at, rows, width, fy, fx, taps_y, taps_x, first, out, 0, double, keep)
+    else:
+        long_y, long_x = _luma_taps(fy), _luma_taps(fx)
+        _sums(source, at, rows, width, fy, fx, long_y, long_x, first, out, 0, double, keep)
+
+
+@kernel
+def _one_reference(
+    chroma: bool,
+    reference: np.ndarray,
+    y: Integer,
+    x: Integer,
+    rows: Integer,
+    width: Integer,
+    vy: Integer,
+    vx: Integer,
+    first: np.ndarray,
+    samples: np.ndarray,
+    out: np.ndarray,
+    double: Integer,
+    keep: Integer,
+) -> None:
+    """Out = (out & keep) + (S << double) of a block of one reference, anywhere."""
+    if chroma:
+        bits, before, after = 3, 1, 2
+    else:
+        bits, before, after = 2, 3, 4
+    fy, fx = vy & ((1 << bits) - 1), vx & ((1 << bits) - 1)
+    y, x = y + (vy >> bits), x + (vx >> bits)
+    up, down = (before, after) if fy else (0, 0)
+    left, right = (before, after) if fx else (0, 0)
+    height, across = reference.shape
+    if y < up or x < left or y + rows + down > height or x + width + right > across:
+        more = before + after
+        _fetch(reference, y - before, x - before, rows + more, width + more, samples)
+        at = before * (samples.shape[1] + 1)
+        _inside(chroma, samples, at, rows, width, fy, fx, first, out, double, keep)
+    else:
+        at = y * across + x
+        _inside(chroma, reference, at, rows, width, fy, fx, first, out, double, keep)
+
+
+@kernel
+def predict_block(
+    chroma: bool,
+    reference0: np.ndarray,
+    reference1: np.ndarray,
+    y: Integer,
+    x: Integer,
+    rows: Integer,
+    width: Integer,
+    packed: Integer,
+    first: np.ndarray,
+    samples: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """PRED of a block of a plane at (x, y) by a motion, wherever its vectors point.
+
+    The width is 4, 8, 16, 32 or 64, there are up to 64 rows. Sample (i, j) goes to out[i, j], int32
+    of width BLOCK; divided by 128 and rounded it is a sample. `first` and `samples` are scratch
+    arrays, see `scratch`. A reference that the motion does not use may be any plane.
+    """
+    # Not literals, which would compile all of this twice.
+    double: Integer = np.int64(1)
+    keep: Integer = np.int64(0)
+    if packed & 1:
+        double -= packed >> 1 & 1
+        vy, vx = _component(packed, 0), _component(packed, 1)
+        _one_reference(
+            chroma, reference0, y, x, rows, width, vy, vx, first, samples, out, double, keep
+        )
+        keep -= 1
+    if packed & 2:
+        vy, vx = _component(packed, 2), _component(packed, 3)
+        _one_reference(
+            chroma, reference1, y, x, rows, width, vy, vx, first, samples, out, double, keep
+        )
+
+
+@allocating
+def scratch() -> tuple[np.ndarray, np.ndarray]:
+    """A thread's scratch arrays `first` and `samples` of `predict_block`."""
+    return np.empty((BLOCK + 7, BLOCK), np.int16), np.empty((BLOCK + 7, BLOCK + 8), np.uint8)
+
+
+@kernel
+def store_rows(
+    values: np.ndarray, rows: Integer, width: Integer, out: np.ndarray, to: Integer
+) -> None:
+    """Samples of rows x width values of `predict_block`, at the element `to` of the plane `out`."""
+    stride = out.shape[1]
+    for i in range(rows):
+        at, place = i * BLOCK, to + i * stride
+        if width >= 32:
+            for j in range(0, width, 32):
+                sample_row(32, values, at + j, _PRED_BITS, out, place + j)
+        elif width == 16:
+            sample_row(16, values, at, _PRED_BITS, out, place)
+        elif width == 8:
+            sample_row(8, values, at, _PRED_BITS, out, place)
+        else:
+            sample_row(4, values, at, _PRED_BITS, out, place)
+
+
+@allocating
+def predict_rows(
+    chroma: bool,
+    leaves: np.ndarray,
+    row0: Integer,
+    row1: Integer,
+    packed: np.ndarray,
+    reference0: np.ndarray,
+    reference1: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """Predict, in one plane, the leaves in rows row0..row1-1 of root blocks that are not intra.
+
+    `leaves` is a table of leaves, `packed` the motion of all cells
+    (`packed_motion`). References and `out` are u8 planes of the coded size; a chain canvas has
+    reference0 twice. Samples of intra leaves stay as they are.
+    """
+    first, samples = scratch()
+    values = np.empty((BLOCK, BLOCK), np.int32)
+    sub = 1 if chroma else 0
+    for number in range(len(leaves)):
+        y, x = np.int64(leaves[number, Y]), np.int64(leaves[number, X])
+        if leaves[number, INTRA] or y < row0 * BLOCK or y >= row1 * BLOCK:
+            continue
+        motion = packed[y >> 3, x >> 3]
+        y, x, size = y >> sub, x >> sub, np.int64(leaves[number, SIZE]) >> sub
+        predict_block(
+            chroma, reference0, reference1, y, x, size, size, motion, first, samples, values
+        )
+        store_rows(values, size, size, out, y * out.shape[1] + x)

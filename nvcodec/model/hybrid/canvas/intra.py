@@ -1,0 +1,219 @@
+"""Intra prediction of one block of a plane from the samples around it (spec 8.4).
+
+All the samples around a block of n x n are one `edge` of 4n+1: left[2n], .., left[1], the corner,
+top[1], .., top[2n]. So left[k] is edge[2n - k] and top[k] is edge[2n + k].
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nvcodec.compiled import Integer, allocating, kernel
+
+PLANAR, DC = 0, 1
+MODES = 35
+MOST = 32
+"""The largest block."""
+
+_ANGLES = np.array(
+    [0, 0, 32, 26, 21, 17, 13, 9, 5, 2, 0, -2, -5, -9, -13, -17, -21, -26]
+    + [-32, -26, -21, -17, -13, -9, -5, -2, 0, 2, 5, 9, 13, 17, 21, 26, 32],
+    np.int64,
+)
+_INVERSE = np.zeros(33, np.int64)
+_INVERSE[[2, 5, 9, 13, 17, 21, 26, 32]] = -4096, -1638, -910, -630, -482, -390, -315, -256
+
+
+@kernel
+def intra_references(
+    plane: np.ndarray,
+    available: np.ndarray,
+    chroma: bool,
+    y: Integer,
+    x: Integer,
+    n: Integer,
+    edge: np.ndarray,
+) -> None:
+    """Fill edge[0..4n] for the block of n x n samples at (x, y) of a plane.
+
+    `available` says for each 4 x 4 block of luma (rows, columns) whether its samples and those of
+    chroma there (2 x 2) are reconstructed.
+    """
+    height, width = plane.shape
+    shift = 1 if chroma else 2
+    step = 1 << shift
+    known = -1
+    # Left from the bottom up, the corner, then top: in the order of the edge.
+    if x > 0:
+        column = (x - 1) >> shift
+        for start in range(2 * n - step, -1, -step):
+            if y + start < height and available[(y + start) >> shift, column]:
+                if known < 0:
+                    known = 2 * n - start - step
+                for i in range(step):
+                    edge[2 * n - 1 - start - i] = plane[y + start + i, x - 1]
+            elif known >= 0:
+                for i in range(step):
+                    edge[2 * n - 1 - start - i] = edge[2 * n - start - step - 1]
+        if y > 0 and available[(y - 1) >> shift, column]:
+            if known < 0:
+                known = 2 * n
+            edge[2 * n] = plane[y - 1, x - 1]
+        elif known >= 0:
+            edge[2 * n] = edge[2 * n - 1]
+    if y > 0:
+        row = (y - 1) >> shift
+        if x == 0 and known >= 0:
+            edge[2 * n] = edge[2 * n - 1]
+        for start in range(0, 2 * n, step):
+            if x + start < width and available[row, (x + start) >> shift]:
+                if known < 0:
+                    known = 2 * n + 1 + start
+                for i in range(step):
+                    edge[2 * n + 1 + start + i] = plane[y - 1, x + start + i]
+            elif known >= 0:
+                for i in range(step):
+                    edge[2 * n + 1 + start + i] = edge[2 * n + start]
+    elif known >= 0:
+        for k in range(2 * n + 1, 4 * n + 1):
+            edge[k] = edge[2 * n]
+    if known < 0:
+        edge[: 4 * n + 1] = 128
+    else:
+        for k in range(known):
+            edge[k] = edge[known]
+
+
+@kernel
+def intra_smooth(edge: np.ndarray, n: Integer, smoothed: np.ndarray) -> None:
+    """Fill smoothed[0..4n] with the smoothed edge."""
+    smoothed[0], smoothed[4 * n] = edge[0], edge[4 * n]
+    for k in range(1, 4 * n):
+        smoothed[k] = (edge[k - 1] + 2 * edge[k] + edge[k + 1] + 2) >> 2
+
+
+@kernel
+def is_smoothed(mode: Integer, n: Integer) -> bool:
+    """Whether a block of luma with this mode is predicted from the smoothed edge."""
+    if n < 8 or mode == DC:
+        return False
+    if mode == PLANAR:
+        return True
+    most = 7 if n == 8 else 1 if n == 16 else 0
+    return bool(min(abs(mode - 10), abs(mode - 26)) > most)
+
+
+@kernel
+def intra_predict(
+    mode: Integer, n: Integer, chroma: bool, edge: np.ndarray, line: np.ndarray, out: np.ndarray
+) -> None:
+    """Predict out[0..n-1, 0..n-1] by mode 0..34 from an edge that is smoothed if the mode asks.
+
+    `line` is scratch of 3 * MOST + 2 elements.
+    """
+    corner = 2 * n
+    log_size = 2
+    while 1 << log_size < n:
+        log_size += 1
+    special = not chroma and n < 32
+    if mode == PLANAR:
+        below, right = np.int32(edge[corner - n - 1]), np.int32(edge[corner + n + 1])
+        for i in range(n):
+            left = np.int32(edge[corner - 1 - i])
+            for j in range(n):
+                total = (n - 1 - j) * left + (j + 1) * right
+                total += (n - 1 - i) * np.int32(edge[corner + 1 + j]) + (i + 1) * below
+                out[i, j] = (total + n) >> (log_size + 1)
+    elif mode == DC:
+        d = n
+        for k in range(1, n + 1):
+            d += edge[corner - k] + edge[corner + k]
+        d >>= log_size + 1
+        for i in range(n):
+            for j in range(n):
+                out[i, j] = d
+        if special:
+            for k in range(1, n):
+                out[0, k] = (edge[corner + 1 + k] + 3 * d + 2) >> 2
+                out[k, 0] = (edge[corner - 1 - k] + 3 * d + 2) >> 2
+            out[0, 0] = (edge[corner - 1] + 2 * d + edge[corner + 1] + 2) >> 2
+    else:
+        _angular(mode, n, special, edge, line, out)
+
+
+@kernel
+def _angular(
+    mode: Integer, n: Integer, special: bool, edge: np.ndarray, line: np.ndarray, out: np.ndarray
+) -> None:
+    corner = 2 * n
+    angle = _ANGLES[mode]
+    down = mode >= 18
+    main = 1 if down else -1
+    # line[MOST + k] is ref(k).
+    for k in range(2 * n + 1):
+        line[MOST + k] = edge[corner + main * k]
+    if angle < 0:
+        inverse = _INVERSE[-angle]
+        for k in range((n * angle) >> 5, 0):
+            line[MOST + k] = edge[corner - main * ((k * inverse + 128) >> 8)]
+    for i in range(n):
+        p, f = ((i + 1) * angle) >> 5, np.int32(((i + 1) * angle) & 31)
+        start = MOST + p + 1
+        if f == 0:
+            if down:
+                for j in range(n):
+                    out[i, j] = line[start + j]
+            else:
+                for j in range(n):
+                    out[j, i] = line[start + j]
+        else:
+            g = np.int32(32 - f)
+            for j in range(n):
+                value = g * np.int32(line[start + j]) + f * np.int32(line[start + j + 1])
+                value = np.int32(np.int32(value + np.int32(16)) >> np.int32(5))
+                if down:
+                    out[i, j] = value
+                else:
+                    out[j, i] = value
+    if special and angle == 0:
+        for k in range(n):
+            change = (edge[corner - main * (1 + k)] - edge[corner]) >> 1
+            clipped = min(255, max(0, edge[corner + main] + change))
+            if down:
+                out[k, 0] = clipped
+            else:
+                out[0, k] = clipped
+
+
+@allocating
+def intra_scratch() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """A thread's scratch arrays of `intra_block`."""
+    return (
+        np.empty(4 * MOST + 1, np.int32),
+        np.empty(4 * MOST + 1, np.int32),
+        np.empty(3 * MOST + 2, np.int32),
+        np.empty((MOST, MOST), np.uint8),
+    )
+
+
+@kernel
+def intra_block(
+    mode: Integer,
+    plane: np.ndarray,
+    available: np.ndarray,
+    chroma: bool,
+    y: Integer,
+    x: Integer,
+    n: Integer,
+    edge: np.ndarray,
+    smoothed: np.ndarray,
+    line: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """Predict out[0..n-1, 0..n-1] for the block at (x, y) of a plane; see `intra_references`."""
+    intra_references(plane, available, chroma, y, x, n, edge)
+    if not chroma and is_smoothed(mode, n):
+        intra_smooth(edge, n, smoothed)
+        intra_predict(mode, n, chroma, smoothed, line, out)
+    else:
+        intra_predict(mode, n, chroma, edge, line, out)

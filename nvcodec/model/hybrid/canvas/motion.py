@@ -1,0 +1,190 @@
+"""Direction and vectors of all cells from the leaves of a canvas (spec 8.2).
+
+Takes the leaf table; gives `direction` and `vectors`. A leaf that has no motion of its own, an
+intra one, has direction 0 and zero vectors.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nvcodec.coding.hybrid.leaves import DIRECTION, INDEX, INTRA, MERGE, SIZE, VY0, X, Y
+from nvcodec.compiled import Integer, allocating, kernel
+
+ENTRIES = 5
+"""Entries of a merge list."""
+
+LEAST, MOST = -8192, 8191
+"""Range of the components of vectors."""
+
+CANDIDATE = 5
+"""Integers of an entry of a merge list: direction, V0 (y, x), V1 (y, x)."""
+
+
+@kernel
+def _clip(v: Integer) -> Integer:
+    return min(MOST, max(LEAST, v))
+
+
+@kernel
+def _append(
+    entries: np.ndarray, count: Integer, used: Integer, vectors: np.ndarray, y: Integer, x: Integer
+) -> Integer:
+    """Append direction `used` and the vectors of cell (y, x), unless they are there; the count."""
+    if count == ENTRIES:
+        return count
+    for k in range(count):
+        same = entries[k, 0] == used
+        for r in range(2):
+            if used >> r & 1:
+                same &= entries[k, 1 + 2 * r] == vectors[r, y, x, 0]
+                same &= entries[k, 2 + 2 * r] == vectors[r, y, x, 1]
+        if same:
+            return count
+    entries[count, 0] = used
+    for r in range(2):
+        entries[count, 1 + 2 * r] = vectors[r, y, x, 0]
+        entries[count, 2 + 2 * r] = vectors[r, y, x, 1]
+    return count + 1
+
+
+@kernel
+def is_available(available: np.ndarray, y: Integer, x: Integer) -> bool:
+    """Whether cell (y, x) is inside the canvas and `available` (rows, columns) says so."""
+    rows, columns = available.shape
+    inside = 0 <= y < rows and 0 <= x < columns
+    return inside and bool(available[y, x])
+
+
+@kernel
+def merge_list(
+    direction: np.ndarray,
+    vectors: np.ndarray,
+    available: np.ndarray,
+    default: Integer,
+    y: Integer,
+    x: Integer,
+    n: Integer,
+    entries: np.ndarray,
+) -> Integer:
+    """Fill entries (ENTRIES, CANDIDATE) with the merge list of a leaf; y, x, n are in cells.
+
+    `direction`, `vectors` and `available` are of the cells of earlier leaves. `default`, 1 in a
+    chain canvas and 3 in an interior one, is the direction of the rest of the list. Returns how
+    many entries there are without that rest.
+    """
+    count = 0
+    for k in range(5):
+        cy, cx = y + n - 1, x - 1
+        if k == 1:
+            cy, cx = y - 1, x + n - 1
+        elif k == 2:
+            cy, cx = y - 1, x + n
+        elif k == 3:
+            cy, cx = y + n, x - 1
+        elif k == 4:
+            cy, cx = y - 1, x - 1
+        if is_available(available, cy, cx):
+            count = _append(entries, count, np.int64(direction[cy, cx]), vectors, cy, cx)
+    for k in range(count, ENTRIES):
+        entries[k, 0] = default
+        for i in range(1, CANDIDATE):
+            entries[k, i] = 0
+    return count
+
+
+@kernel
+def predicted_vector(
+    r: Integer,
+    vectors: np.ndarray,
+    available: np.ndarray,
+    y: Integer,
+    x: Integer,
+    n: Integer,
+) -> tuple[Integer, Integer]:
+    """The predicted vector (y, x) of list r; arguments are those of `merge_list`."""
+    a = is_available(available, y, x - 1)
+    b = is_available(available, y - 1, x)
+    cx = x + n
+    if not is_available(available, y - 1, cx):
+        cx = x - 1
+    c = is_available(available, y - 1, cx)
+    number = np.int64(a) + np.int64(b) + np.int64(c)
+    ay: Integer
+    ax: Integer
+    by: Integer
+    bx: Integer
+    cy: Integer
+    cxx: Integer
+    ay, ax, by, bx, cy, cxx = 0, 0, 0, 0, 0, 0
+    if a:
+        ay, ax = np.int64(vectors[r, y, x - 1, 0]), np.int64(vectors[r, y, x - 1, 1])
+    if b:
+        by, bx = np.int64(vectors[r, y - 1, x, 0]), np.int64(vectors[r, y - 1, x, 1])
+    if c:
+        cy, cxx = np.int64(vectors[r, y - 1, cx, 0]), np.int64(vectors[r, y - 1, cx, 1])
+    if number == 1:
+        return ay + by + cy, ax + bx + cxx
+    return _median(ay, by, cy), _median(ax, bx, cxx)
+
+
+@kernel
+def _median(a: Integer, b: Integer, c: Integer) -> Integer:
+    return max(min(a, b), min(max(a, b), c))
+
+
+@kernel
+def set_cells(
+    direction: np.ndarray,
+    vectors: np.ndarray,
+    available: np.ndarray,
+    y: Integer,
+    x: Integer,
+    n: Integer,
+    entry: np.ndarray,
+) -> None:
+    """Give the cells of a leaf (in cells) the direction and vectors of an entry, 0 for intra."""
+    for i in range(y, y + n):
+        for j in range(x, x + n):
+            direction[i, j] = entry[0]
+            available[i, j] = entry[0] != 0
+            for r in range(2):
+                vectors[r, i, j, 0] = entry[1 + 2 * r]
+                vectors[r, i, j, 1] = entry[2 + 2 * r]
+
+
+@allocating
+def motion_of_leaves(
+    leaves: np.ndarray,
+    default: Integer,
+    direction: np.ndarray,
+    vectors: np.ndarray,
+) -> None:
+    """Set direction (rows, columns) and vectors (2, rows, columns, 2) of all cells of a canvas.
+
+    `default` is that of `merge_list`.
+    """
+    available = np.zeros(direction.shape, np.uint8)
+    entries = np.empty((ENTRIES, CANDIDATE), np.int64)
+    entry = np.empty(CANDIDATE, np.int64)
+    for number in range(len(leaves)):
+        leaf = leaves[number]
+        y, x, n = np.int64(leaf[Y]) >> 3, np.int64(leaf[X]) >> 3, np.int64(leaf[SIZE]) >> 3
+        if leaf[INTRA]:
+            entry[:] = 0
+        elif leaf[MERGE]:
+            merge_list(direction, vectors, available, default, y, x, n, entries)
+            entry[:] = entries[leaf[INDEX]]
+        else:
+            used = np.int64(leaf[DIRECTION])
+            entry[0] = used
+            for r in range(2):
+                if used >> r & 1:
+                    py, px = predicted_vector(r, vectors, available, y, x, n)
+                    entry[1 + 2 * r] = _clip(py + leaf[VY0 + 2 * r])
+                    entry[2 + 2 * r] = _clip(px + leaf[VY0 + 2 * r + 1])
+            if used != 3:
+                one = 1 if used == 1 else 3
+                entry[4 - one] = _clip(-entry[one])
+                entry[5 - one] = _clip(-entry[one + 1])
+        set_cells(direction, vectors, available, y, x, n, entry)

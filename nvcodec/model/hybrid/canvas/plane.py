@@ -1,0 +1,93 @@
+"""Canvases: integer sample planes with the motion of their cells (spec 7.2), and their schedule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nvcodec.picture import Planes
+
+CELL = 8
+"""Luma samples across a cell."""
+
+ROOT = 64
+"""Luma samples across a root block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Which canvas comes next: that of `frame`, predicted from the canvases of frames a and b.
+
+    Frames are numbered in the group, -1 is the last one of the group before. A key canvas has
+    neither a nor b, a chain canvas no b. `depth` is 0 for these, 1 or more for interior canvases.
+    """
+
+    frame: int
+    a: int | None
+    b: int | None
+    depth: int
+
+    @property
+    def set(self) -> int:
+        """Set of 7.2: 0 for the key canvas, 1 for a chain canvas, 2 for an interior one."""
+        return 0 if self.a is None else 1 if self.b is None else 2
+
+    @property
+    def references(self) -> list[int]:
+        """Frames a and b, as many as there are."""
+        return [frame for frame in (self.a, self.b) if frame is not None]
+
+
+def schedule(frames: int, key: bool) -> list[Step]:
+    """The canvases of a group of so many frames in coding order (spec 7.2).
+
+    Raises ValueError when a key group does not have one frame, or a group none.
+    """
+    if frames < 1 or (key and frames > 1):
+        raise ValueError(f"a {'key ' if key else ''}group of {frames} frames")
+    if key:
+        return [Step(0, None, None, 0)]
+    steps = [Step(frames - 1, -1, None, 0)]
+    intervals, depth = [(-1, frames - 1)], 1
+    while intervals:
+        split = [(a, (a + b) >> 1, b) for a, b in intervals if b - a > 1]
+        steps += [Step(m, a, b, depth) for a, m, b in split]
+        intervals = [part for a, m, b in split for part in ((a, m), (m, b))]
+        depth += 1
+    return steps
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Canvas:
+    """A reconstructed canvas.
+
+    `planes` have the coded size; `direction` is u8 (cell rows, cell columns), `vectors` int16
+    (2, cell rows, cell columns, 2) of y and x.
+    """
+
+    planes: Planes
+    direction: npt.NDArray[np.uint8]
+    vectors: npt.NDArray[np.int16]
+    step: Step
+
+    def crop(self, width: int, height: int) -> Planes:
+        """The frame of so many luma samples (views of the planes)."""
+        luma, *chroma = self.planes
+        cb, cr = (plane[: (height + 1) // 2, : (width + 1) // 2] for plane in chroma)
+        return luma[:height, :width], cb, cr
+
+
+def coded_size(width: int, height: int) -> tuple[int, int]:
+    """CodedWidth and CodedHeight of a video of so many luma samples."""
+    return -(-width // CELL) * CELL, -(-height // CELL) * CELL
+
+
+def empty_planes(width: int, height: int) -> Planes:
+    """Planes, not set, of a canvas of this coded size."""
+    return (
+        np.empty((height, width), np.uint8),
+        np.empty((height // 2, width // 2), np.uint8),
+        np.empty((height // 2, width // 2), np.uint8),
+    )

@@ -1,0 +1,249 @@
+"""A canvas from its coded values (spec 8.1): all that the other rooms do, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nvcodec.coding.hybrid.leaves import (
+    CHROMA,
+    FIRST,
+    FOUR,
+    INTRA,
+    MODE,
+    SIZE,
+    UNIT_COUNT,
+    UNIT_PLANE,
+    UNIT_SIZE,
+    UNIT_START,
+    UNIT_X,
+    UNIT_Y,
+    UNITS,
+    Q,
+    X,
+    Y,
+)
+from nvcodec.compiled import Integer, allocating, kernel
+from nvcodec.model.hybrid.canvas.deblocking import (
+    edge_strengths,
+    filter_chroma,
+    filter_luma,
+    transform_areas,
+)
+from nvcodec.model.hybrid.canvas.inter import packed_motion, predict_rows
+from nvcodec.model.hybrid.canvas.intra import intra_block, intra_scratch
+from nvcodec.model.hybrid.canvas.motion import motion_of_leaves
+from nvcodec.model.hybrid.canvas.plane import CELL, ROOT, Canvas, Step, empty_planes
+from nvcodec.model.hybrid.canvas.transform import add_unit, transform_scratch
+
+Table = npt.NDArray[np.int32]
+
+_BANDS = 8
+"""Parts of a plane that a pool gets, at most."""
+
+
+@kernel
+def _log2(n: Integer) -> Integer:
+    return 2 if n == 4 else 3 if n == 8 else 4 if n == 16 else 5
+
+
+@kernel
+def plane_index(q: Integer, plane: Integer, chroma_offset: Integer) -> Integer:
+    """The quantiser index of a unit of a plane (8.6) of a leaf with index q."""
+    return min(63, max(0, q + chroma_offset)) if plane else q
+
+
+@kernel
+def add_numbered(
+    units: np.ndarray,
+    number: Integer,
+    levels: np.ndarray,
+    index: Integer,
+    coefficients: np.ndarray,
+    sums: np.ndarray,
+    plane: np.ndarray,
+) -> None:
+    """Add unit `number` of a table, with the quantiser index `index` of its plane."""
+    start = np.int64(units[number, UNIT_START])
+    add_unit(
+        levels,
+        start,
+        start + np.int64(units[number, UNIT_COUNT]),
+        _log2(units[number, UNIT_SIZE]),
+        index,
+        coefficients,
+        sums,
+        plane,
+        np.int64(units[number, UNIT_Y]),
+        np.int64(units[number, UNIT_X]),
+    )
+
+
+@allocating
+def add_residuals(
+    leaves: np.ndarray,
+    units: np.ndarray,
+    levels: np.ndarray,
+    row0: Integer,
+    row1: Integer,
+    number: Integer,
+    chroma_offset: Integer,
+    plane: np.ndarray,
+) -> None:
+    """Add to plane `number` the units of the leaves that are not intra.
+
+    Of the leaves in rows row0..row1-1 of root blocks.
+    """
+    coefficients, sums = transform_scratch()
+    for n in range(len(leaves)):
+        y = leaves[n, Y]
+        if leaves[n, INTRA] or y < row0 * ROOT or y >= row1 * ROOT:
+            continue
+        index = plane_index(np.int64(leaves[n, Q]), number, chroma_offset)
+        for k in range(leaves[n, FIRST], leaves[n, FIRST] + leaves[n, UNITS]):
+            if units[k, UNIT_PLANE] == number:
+                add_numbered(units, k, levels, index, coefficients, sums, plane)
+
+
+@allocating
+def reconstruct_intra(
+    leaves: np.ndarray,
+    units: np.ndarray,
+    levels: np.ndarray,
+    number: Integer,
+    chroma_offset: Integer,
+    available: np.ndarray,
+    plane: np.ndarray,
+) -> None:
+    """Reconstruct the intra leaves of plane `number`; all others are.
+
+    `available` (see `intra_references`) is set where the leaves are not intra, and gets set.
+    """
+    coefficients, sums = transform_scratch()
+    edge, smoothed, line, out = intra_scratch()
+    sub = 1 if number else 0
+    for n in range(len(leaves)):
+        if not leaves[n, INTRA]:
+            continue
+        index = plane_index(np.int64(leaves[n, Q]), number, chroma_offset)
+        size: Integer = np.int64(leaves[n, SIZE]) >> sub
+        left, top = np.int64(leaves[n, X]) >> sub, np.int64(leaves[n, Y]) >> sub
+        blocks = 1
+        if leaves[n, FOUR] and number == 0:
+            blocks, size = 4, 4
+        unit, end = np.int64(leaves[n, FIRST]), np.int64(leaves[n, FIRST] + leaves[n, UNITS])
+        for k in range(blocks):
+            y, x = top + 4 * (k >> 1), left + 4 * (k & 1)
+            mode = np.int64(leaves[n, CHROMA] if number else leaves[n, MODE + k])
+            intra_block(mode, plane, available, number > 0, y, x, size, edge, smoothed, line, out)
+            for i in range(size):
+                for j in range(size):
+                    plane[y + i, x + j] = out[i, j]
+            while unit < end and units[unit, UNIT_PLANE] < number:
+                unit += 1
+            if (
+                unit < end
+                and units[unit, UNIT_PLANE] == number
+                and units[unit, UNIT_X] == x
+                and units[unit, UNIT_Y] == y
+            ):
+                add_numbered(units, unit, levels, index, coefficients, sums, plane)
+                unit += 1
+            shift = 2 - sub
+            for i in range(y >> shift, (y + size) >> shift):
+                for j in range(x >> shift, (x + size) >> shift):
+                    available[i, j] = 1
+
+
+def _run(pool: Executor | None, calls: Sequence[Callable[[], Any]]) -> None:
+    if pool is None:
+        for call in calls:
+            call()
+        return
+    for done in [pool.submit(call) for call in calls]:
+        done.result()
+
+
+def _bands(count: int, pool: Executor | None) -> list[tuple[int, int]]:
+    parts = min(count, _BANDS) if pool else 1
+    edges = [count * k // parts for k in range(parts + 1)]
+    return list(pairwise(edges))
+
+
+def reconstruct(
+    leaves: Table,
+    units: Table,
+    levels: Table,
+    step: Step,
+    references: Sequence[Canvas],
+    size: tuple[int, int],
+    chroma_offset: int,
+    pool: Executor | None = None,
+) -> Canvas:
+    """The canvas of a step of a group from its tables (`nvcodec.coding.hybrid.leaves`).
+
+    `references` are the canvases of frames a and b of the step, as many as there are; `size` is
+    CodedWidth and CodedHeight. With a pool of threads, its parts are shared out; the result is the
+    same.
+    """
+    width, height = size
+    rows, columns = height // CELL, width // CELL
+    planes = empty_planes(width, height)
+    direction = np.zeros((rows, columns), np.uint8)
+    vectors = np.zeros((2, rows, columns, 2), np.int16)
+    bands = _bands(-(-height // ROOT), pool)
+    if step.set > 0:
+        motion_of_leaves(leaves, 1 if step.set == 1 else 3, direction, vectors)
+        packed = packed_motion(direction, vectors)
+        sources = references[0].planes, references[-1].planes
+
+        def band(number: int, row0: int, row1: int) -> None:
+            first, second, plane = sources[0][number], sources[1][number], planes[number]
+            predict_rows(number > 0, leaves, row0, row1, packed, first, second, plane)
+            add_residuals(leaves, units, levels, row0, row1, number, chroma_offset, plane)
+
+        _run(pool, [partial(band, number, *rows) for number in range(3) for rows in bands])
+    if step.set == 0 or leaves[:, INTRA].any():
+
+        def intra(number: int) -> None:
+            available = np.repeat(np.repeat((direction > 0).astype(np.uint8), 2, 0), 2, 1)
+            plane = planes[number]
+            reconstruct_intra(leaves, units, levels, number, chroma_offset, available, plane)
+
+        _run(pool, [partial(intra, number) for number in range(3)])
+    deblock(leaves, units, direction, vectors, chroma_offset, planes, pool)
+    return Canvas(planes, direction, vectors, step)
+
+
+def deblock(
+    leaves: Table,
+    units: Table,
+    direction: npt.NDArray[np.uint8],
+    vectors: npt.NDArray[np.int16],
+    chroma_offset: int,
+    planes: Sequence[npt.NDArray[np.uint8]],
+    pool: Executor | None = None,
+) -> None:
+    """Deblock the planes of a canvas."""
+    rows, columns = direction.shape
+    areas, holds, indices = np.empty((3, rows, columns), np.uint8)
+    strengths = np.empty((2, rows, columns), np.uint8)
+    transform_areas(leaves, units, areas, holds, indices)
+    edge_strengths(areas, holds, direction, vectors, strengths)
+
+    def band(number: int, horizontal: bool, row0: int, row1: int) -> None:
+        plane, edges = planes[number], strengths[int(horizontal)]
+        if number == 0:
+            filter_luma(plane, edges, indices, horizontal, row0, row1)
+        else:
+            filter_chroma(plane, edges, indices, chroma_offset, horizontal, row0, row1)
+
+    parts = _bands(rows, pool)
+    for horizontal in (False, True):
+        _run(pool, [partial(band, n, horizontal, *part) for n in range(3) for part in parts])

@@ -1,0 +1,102 @@
+"""Units: dequantised levels through the inverse transform, added to a plane (spec 8.5, 8.6)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nvcodec.coding.hybrid.leaves import LEVEL_POSITION, LEVEL_VALUE
+from nvcodec.compiled import Integer, allocating, kernel
+from nvcodec.model.hybrid.canvas.vectors import combine_rows
+from nvcodec.tables import load_table
+
+_TRANSFORM = load_table("transform.txt").reshape(32, 32)
+_SCALES = np.array([40, 45, 51, 57, 64, 72], np.int64)
+
+# The matrices of all sizes one after the other, that of size n at _MATRIX_AT[log2(n)].
+_MATRICES = np.concatenate([_TRANSFORM[:: 32 // n, :n].ravel() for n in (4, 8, 16, 32)])
+_MATRIX_AT = np.array([0, 0, 0, 16, 80, 336], np.int64)
+
+
+@allocating
+def transform_scratch() -> tuple[np.ndarray, np.ndarray]:
+    """A thread's scratch arrays of `add_unit`: coefficients, all 0, and the first stage's sums."""
+    return np.zeros(32 * 32, np.int32), np.empty(32 * 32, np.int32)
+
+
+@kernel
+def add_unit(
+    levels: np.ndarray,
+    first: Integer,
+    last: Integer,
+    log_size: Integer,
+    index: Integer,
+    coefficients: np.ndarray,
+    sums: np.ndarray,
+    plane: np.ndarray,
+    y: Integer,
+    x: Integer,
+) -> None:
+    """Add the residual of a unit of size 2^log_size to the samples at (x, y) of a plane.
+
+    Its positions and levels are rows first..last-1 of `levels`, 0..63 is the quantiser index q of
+    the plane (8.6). `coefficients` and `sums` are those of `transform_scratch`.
+    """
+    if first >= last:
+        return
+    n = 1 << log_size
+    scale = _SCALES[index % 6] << (index // 6)
+    shift = log_size - 1
+    half = np.int64(1) << (shift - 1)
+    columns, rows = 0, 0
+    for k in range(first, last):
+        position = np.int64(levels[k, LEVEL_POSITION])
+        level = min(32767, max(-32768, np.int64(levels[k, LEVEL_VALUE])))
+        value = min(32767, max(-32768, (level * scale + half) >> shift))
+        # Transposed, so that a column's coefficients are neighbours.
+        row, column = position >> log_size, position & (n - 1)
+        coefficients[column * n + row] = value
+        columns, rows = max(columns, column + 1), max(rows, row + 1)
+    matrix = _MATRIX_AT[log_size]
+    _stages(n, matrix, columns, rows, coefficients, sums, plane, y * plane.shape[1] + x)
+    for k in range(first, last):
+        position = np.int64(levels[k, LEVEL_POSITION])
+        coefficients[(position & (n - 1)) * n + (position >> log_size)] = 0
+
+
+@kernel
+def _stages(
+    n: Integer,
+    matrix: Integer,
+    columns: Integer,
+    rows: Integer,
+    coefficients: np.ndarray,
+    sums: np.ndarray,
+    plane: np.ndarray,
+    place: Integer,
+) -> None:
+    """Both stages of 8.5 for coefficients that are 0 but in some first columns and rows."""
+    stride = plane.shape[1]
+    if n == 32:
+        for x in range(columns):
+            combine_rows(32, _MATRICES, matrix, n, coefficients, x * n, 1, rows, 7, sums, x * n)
+        for i in range(n):
+            to = place + i * stride
+            combine_rows(32, _MATRICES, matrix, n, sums, i, n, columns, 12, plane, to)
+    elif n == 16:
+        for x in range(columns):
+            combine_rows(16, _MATRICES, matrix, n, coefficients, x * n, 1, rows, 7, sums, x * n)
+        for i in range(n):
+            to = place + i * stride
+            combine_rows(16, _MATRICES, matrix, n, sums, i, n, columns, 12, plane, to)
+    elif n == 8:
+        for x in range(columns):
+            combine_rows(8, _MATRICES, matrix, n, coefficients, x * n, 1, rows, 7, sums, x * n)
+        for i in range(n):
+            to = place + i * stride
+            combine_rows(8, _MATRICES, matrix, n, sums, i, n, columns, 12, plane, to)
+    else:
+        for x in range(columns):
+            combine_rows(4, _MATRICES, matrix, n, coefficients, x * n, 1, rows, 7, sums, x * n)
+        for i in range(n):
+            to = place + i * stride
+            combine_rows(4, _MATRICES, matrix, n, sums, i, n, columns, 12, plane, to)

@@ -1,0 +1,292 @@
+"""Inputs of the fusion network (spec 9.3): what a canvas is beside its surroundings and references.
+
+Takes the samples and the motion of a canvas and the samples of its references. Gives words of two
+neighbouring channels for rows of sites: high-pass, then the differences to both references.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nvcodec.coding.hybrid.leaves import INTRA, SIZE, Q, X, Y
+from nvcodec.compiled import Integer, allocating, kernel
+from nvcodec.model.hybrid.canvas.inter import BLOCK, predict_block, scratch, store_rows
+from nvcodec.model.hybrid.canvas.reconstruct import plane_index
+from nvcodec.model.hybrid.fusion.rows import (
+    chroma_difference,
+    chroma_high_pass,
+    column_sums,
+    luma_difference,
+    luma_high_pass,
+)
+
+PAIRS = 9
+"""Words of a site: pairs of its input channels."""
+
+_S6 = (40, 45, 51, 57, 64, 72)
+STEP = np.array([_S6[q % 6] << (q // 6) for q in range(64)], np.int32)
+"""Quantiser steps in 1/64 (spec 8.6)."""
+
+RECIPROCAL = (((1 << 22) + STEP // 2) // STEP).astype(np.int32)
+
+
+@allocating
+def cell_quantisers(leaves: np.ndarray, rows: Integer, columns: Integer) -> np.ndarray:
+    """Quantiser indices u8 (rows, columns) of all cells."""
+    out = np.empty((rows, columns), np.uint8)
+    for n in range(len(leaves)):
+        y, x = np.int64(leaves[n, Y]) >> 3, np.int64(leaves[n, X]) >> 3
+        size = np.int64(leaves[n, SIZE]) >> 3
+        out[y : y + size, x : x + size] = leaves[n, Q]
+    return out
+
+
+@kernel
+def _copy(
+    source: np.ndarray,
+    y: Integer,
+    x: Integer,
+    out: np.ndarray,
+    to_y: Integer,
+    to_x: Integer,
+    rows: Integer,
+    width: Integer,
+) -> None:
+    """Copy rows x width samples between places of two planes."""
+    for i in range(rows):
+        for j in range(width):
+            out[to_y + i, to_x + j] = source[y + i, x + j]
+
+
+@allocating
+def warps(
+    chroma: bool,
+    leaves: np.ndarray,
+    packed: np.ndarray,
+    plane: np.ndarray,
+    reference0: np.ndarray,
+    reference1: np.ndarray,
+    row0: Integer,
+    column0: Integer,
+    two: bool,
+    out0: np.ndarray,
+    out1: np.ndarray,
+) -> None:
+    """Predictions of a part of a plane by reference 0 and by reference 1 alone, as samples.
+
+    The part begins at (row0, column0), begins and ends between root blocks across, and has the
+    shape of out0 and out1. An intra leaf is predicted by itself; where only one reference is used,
+    both predictions are its. Unless there are `two` references, nothing is in out1. `packed` is the
+    motion of all cells (`packed_motion`).
+    """
+    first, samples = scratch()
+    values = np.empty((BLOCK, BLOCK), np.int32)
+    sub = 1 if chroma else 0
+    height, width = out0.shape
+    for number in range(len(leaves)):
+        top, x = np.int64(leaves[number, Y]) >> sub, np.int64(leaves[number, X]) >> sub
+        size = np.int64(leaves[number, SIZE]) >> sub
+        y, end = max(top, row0), min(top + size, row0 + height)
+        if y >= end or x < column0 or x >= column0 + width:
+            continue
+        rows, down, right = end - y, y - row0, x - column0
+        to = down * width + right
+        if leaves[number, INTRA]:
+            _copy(plane, y, x, out0, down, right, rows, size)
+            if two:
+                _copy(plane, y, x, out1, down, right, rows, size)
+            continue
+        motion = packed[leaves[number, Y] >> 3, leaves[number, X] >> 3]
+        if motion & 1:
+            only = motion & ~np.int64(2)
+            predict_block(
+                chroma, reference0, reference1, y, x, rows, size, only, first, samples, values
+            )
+            store_rows(values, rows, size, out0, to)
+        if motion & 2:
+            only = motion & ~np.int64(1)
+            predict_block(
+                chroma, reference0, reference1, y, x, rows, size, only, first, samples, values
+            )
+            store_rows(values, rows, size, out1, to)
+        if motion & 3 == 1 and two:
+            _copy(out0, down, right, out1, down, right, rows, size)
+        elif motion & 3 == 2:
+            _copy(out1, down, right, out0, down, right, rows, size)
+
+
+@kernel
+def factors_row(
+    quantisers: np.ndarray,
+    row: Integer,
+    column: Integer,
+    chroma_offset: Integer,
+    table: np.ndarray,
+    luma: np.ndarray,
+    chroma: np.ndarray,
+) -> None:
+    """Entries of a table by the indices at a row of sites from `column` on.
+
+    int32 `luma` has one for each sample of a luma row, `chroma` one for each site. Sites right of
+    the grid get 0.
+    """
+    cells = quantisers[row >> 2]
+    for j in range(chroma.shape[0]):
+        cell = (column + j) >> 2
+        of_luma: Integer = np.int32(0)
+        of_chroma: Integer = np.int32(0)
+        if cell < cells.shape[0]:
+            q = np.int64(cells[cell])
+            of_luma = table[q]
+            of_chroma = table[plane_index(q, 1, chroma_offset)]
+        luma[2 * j] = of_luma
+        luma[2 * j + 1] = of_luma
+        chroma[j] = of_chroma
+
+
+WIDTH = 16
+"""Samples or sites that are worked on at once."""
+
+
+@kernel
+def _column_sums(
+    plane: np.ndarray, y: Integer, column: Integer, width: Integer, out: np.ndarray
+) -> None:
+    """out[j] = the sum of five samples at column + j - 2, from y - 2 on, coordinates clipped.
+
+    int16 out has `width` + 4 of them.
+    """
+    height, across = plane.shape
+    line0, line1 = max(0, y - 2) * across, max(0, y - 1) * across
+    line2, line3 = y * across, min(height - 1, y + 1) * across
+    line4 = min(height - 1, y + 2) * across
+    begin, end = max(0, column - 2), min(across, column + width + 2)
+    shift = begin - (column - 2)
+    j: Integer = begin
+    while j < end:
+        to = j + shift - begin
+        if j + WIDTH <= end:
+            column_sums(
+                WIDTH, plane, line0 + j, plane, line1 + j, plane, line2 + j, plane, line3 + j,
+                plane, line4 + j, out, to,
+            )  # fmt: skip
+            j += WIDTH
+        else:
+            column_sums(
+                1, plane, line0 + j, plane, line1 + j, plane, line2 + j, plane, line3 + j,
+                plane, line4 + j, out, to,
+            )  # fmt: skip
+            j += 1
+    for k in range(shift):
+        out[k] = out[shift]
+    last = shift + end - begin
+    for k in range(last, width + 4):
+        out[k] = out[last - 1]
+
+
+@kernel
+def luma_high_pass_row(
+    plane: np.ndarray,
+    y: Integer,
+    column: Integer,
+    factors: np.ndarray,
+    width: Integer,
+    sums: np.ndarray,
+    out: np.ndarray,
+    to: Integer,
+) -> None:
+    """High-pass inputs of `width` luma samples from (column, y) on, int16 out[to..]."""
+    _column_sums(plane, y, column, width, sums)
+    at = y * plane.shape[1] + column
+    j: Integer = np.int64(0)
+    while j < width:
+        if j + WIDTH <= width:
+            luma_high_pass(WIDTH, plane, at + j, sums, j, factors, j, out, to + j)
+            j += WIDTH
+        else:
+            luma_high_pass(1, plane, at + j, sums, j, factors, j, out, to + j)
+            j += 1
+
+
+@kernel
+def chroma_high_pass_row(
+    blue: np.ndarray,
+    red: np.ndarray,
+    y: Integer,
+    column: Integer,
+    factors: np.ndarray,
+    width: Integer,
+    blue_sums: np.ndarray,
+    red_sums: np.ndarray,
+    out: np.ndarray,
+    to: Integer,
+) -> None:
+    """High-pass inputs of `width` sites from (column, y) on, words out[to..] of Cb and Cr."""
+    _column_sums(blue, y, column, width, blue_sums)
+    _column_sums(red, y, column, width, red_sums)
+    at = y * blue.shape[1] + column
+    j: Integer = np.int64(0)
+    while j < width:
+        if j + WIDTH <= width:
+            chroma_high_pass(
+                WIDTH, blue, at + j, blue_sums, j, red, at + j, red_sums, j, factors, j, out,
+                to + j,
+            )  # fmt: skip
+            j += WIDTH
+        else:
+            chroma_high_pass(
+                1, blue, at + j, blue_sums, j, red, at + j, red_sums, j, factors, j, out, to + j
+            )
+            j += 1
+
+
+@kernel
+def luma_difference_row(
+    plane: np.ndarray,
+    at: Integer,
+    warp: np.ndarray,
+    warp_at: Integer,
+    factors: np.ndarray,
+    width: Integer,
+    out: np.ndarray,
+    to: Integer,
+) -> None:
+    """Difference inputs of `width` luma samples from places of two planes on, int16 out[to..]."""
+    j: Integer = np.int64(0)
+    while j < width:
+        if j + WIDTH <= width:
+            luma_difference(WIDTH, plane, at + j, warp, warp_at + j, factors, j, out, to + j)
+            j += WIDTH
+        else:
+            luma_difference(1, plane, at + j, warp, warp_at + j, factors, j, out, to + j)
+            j += 1
+
+
+@kernel
+def chroma_difference_row(
+    blue: np.ndarray,
+    red: np.ndarray,
+    at: Integer,
+    blue_warp: np.ndarray,
+    red_warp: np.ndarray,
+    warp_at: Integer,
+    factors: np.ndarray,
+    width: Integer,
+    out: np.ndarray,
+    to: Integer,
+) -> None:
+    """Difference inputs of `width` sites from places of planes on, words out[to..] of Cb and Cr."""
+    j: Integer = np.int64(0)
+    while j < width:
+        if j + WIDTH <= width:
+            chroma_difference(
+                WIDTH, blue, at + j, red, at + j, blue_warp, warp_at + j, red_warp, warp_at + j,
+                factors, j, out, to + j,
+            )  # fmt: skip
+            j += WIDTH
+        else:
+            chroma_difference(
+                1, blue, at + j, red, at + j, blue_warp, warp_at + j, red_warp, warp_at + j,
+                factors, j, out, to + j,
+            )  # fmt: skip
+            j += 1

@@ -1,0 +1,193 @@
+"""Frames through the fusion network (spec 9): a canvas, its references and weights to samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nvcodec.coding.hybrid.leaves import INTRA, Table
+from nvcodec.model.hybrid.canvas.inter import packed_motion
+from nvcodec.model.hybrid.canvas.plane import ROOT, Canvas
+from nvcodec.model.hybrid.fusion.inputs import PAIRS, cell_quantisers, warps
+from nvcodec.model.hybrid.fusion.layers import PackedNetwork, band_inputs, fuse_band
+from nvcodec.model.hybrid.fusion.weights import HIGH_PASS, LINEAR
+from nvcodec.picture import Planes, Region
+
+_BAND = 32
+"""Rows of sites of a band: its neighbours' rows that it evaluates too are few beside these."""
+
+_NOTHING_TAKEN = np.empty((0, 0, 0), np.int32)
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkSource:
+    """What the network knows of a frame.
+
+    `leaves` are those of the canvas, `motion` and `quantisers` those of its cells (`packed_motion`,
+    u8), `references` the planes of the canvases that it was predicted from: two of an interior
+    canvas, one of a chain canvas, none of a key canvas.
+    """
+
+    canvas: Canvas
+    leaves: Table
+    motion: npt.NDArray[np.int64]
+    quantisers: npt.NDArray[np.uint8]
+    references: Sequence[Planes]
+    chroma_offset: int
+
+    @classmethod
+    def of(
+        cls, canvas: Canvas, leaves: Table, references: Sequence[Planes], chroma_offset: int
+    ) -> NetworkSource:
+        """The source of a canvas with this table of leaves."""
+        return cls(
+            canvas,
+            leaves[:, : INTRA + 1].copy(),
+            packed_motion(canvas.direction, canvas.vectors),
+            cell_quantisers(leaves, *canvas.direction.shape),
+            references,
+            chroma_offset,
+        )
+
+
+def empty_region(region: Region) -> Planes:
+    """Planes, not set, of a region."""
+    x0, y0, x1, y1 = region
+    chroma = -(-y1 // 2) - y0 // 2, -(-x1 // 2) - x0 // 2
+    return (
+        np.empty((y1 - y0, x1 - x0), np.uint8),
+        np.empty(chroma, np.uint8),
+        np.empty(chroma, np.uint8),
+    )
+
+
+def warped_planes(
+    source: NetworkSource, y0: int, y1: int, x0: int, x1: int
+) -> tuple[npt.NDArray[np.uint8], ...]:
+    """Planes of the sites of a rectangle, predicted by reference 0, then by reference 1."""
+    planes: list[list[npt.NDArray[np.uint8]]] = [[], []]
+    two = len(source.references) == 2
+    for number, plane in enumerate(source.canvas.planes):
+        sub = 1 if number else 2
+        shape = sub * (y1 - y0), sub * (x1 - x0)
+        made = [np.empty(shape, np.uint8) for _ in source.references]
+        warps(
+            number > 0,
+            source.leaves,
+            source.motion,
+            plane,
+            source.references[0][number],
+            source.references[-1][number],
+            sub * y0,
+            sub * x0,
+            two,
+            made[0],
+            made[-1],
+        )
+        planes[0].append(made[0])
+        planes[1].append(made[-1])
+    return tuple(planes[0] + planes[1])
+
+
+def render_band(
+    source: NetworkSource,
+    network: PackedNetwork,
+    region: Region,
+    y0: int,
+    y1: int,
+    out: Planes,
+    taken: npt.NDArray[np.int32] = _NOTHING_TAKEN,
+) -> None:
+    """Render rows y0..y1-1 of sites of a region, whose planes are `out`.
+
+    Rows do not depend on each other: several threads may render parts of a region. `taken` is that
+    of `fuse_band`.
+    """
+    halo = network.halo
+    rows, columns = source.canvas.planes[1].shape
+    x0, x1 = region[0] // 2, -(-region[2] // 2)
+    moving = bool(source.references)
+    warp_y, warp_x = max(0, y0 - halo), max(0, x0 - halo) // (ROOT // 2) * (ROOT // 2)
+    warped: tuple[npt.NDArray[np.uint8], ...] = source.canvas.planes * 2
+    if moving:
+        right = -(-(x1 + halo) // (ROOT // 2)) * (ROOT // 2)
+        warped = warped_planes(source, warp_y, min(rows, y1 + halo), warp_x, min(columns, right))
+    fuse_band(
+        *source.canvas.planes,
+        moving,
+        warped,
+        warp_y,
+        warp_x,
+        source.quantisers,
+        source.chroma_offset,
+        network.layers,
+        network.weights,
+        network.biases,
+        halo,
+        y0,
+        y1,
+        x0,
+        x1,
+        *out,
+        region[1] // 2,
+        taken,
+    )
+
+
+def region_bands(region: Region) -> list[tuple[int, int]]:
+    """The rows of sites of a region in parts, first and end, that are best rendered together."""
+    y0, y1 = region[1] // 2, -(-region[3] // 2)
+    return [(y, min(y1, y + _BAND)) for y in range(y0, y1, _BAND)]
+
+
+def render(source: NetworkSource, network: PackedNetwork, region: Region) -> Planes:
+    """A region of a frame: u8 planes Y (y1-y0, x1-x0), Cb and Cr (half, rounded up)."""
+    out = empty_region(region)
+    for y0, y1 in region_bands(region):
+        render_band(source, network, region, y0, y1, out)
+    return out
+
+
+def output_inputs(
+    source: NetworkSource, network: PackedNetwork, rows: Sequence[int], columns: int
+) -> npt.NDArray[np.int16]:
+    """What the output layer takes at the first columns of some rows of sites.
+
+    int16 (channels, len(rows), columns) in the order of the layer's weights (spec 9.2), without the
+    constant.
+    """
+    pairs = network.output_terms
+    taken = np.empty((len(rows), pairs, columns), np.int32)
+    for k, y in enumerate(rows):
+        region = (0, 2 * y, 2 * columns, 2 * y + 2)
+        render_band(source, network, region, y, y + 1, empty_region(region), taken[k : k + 1])
+    words = taken.view(np.int16).reshape(len(rows), pairs, columns, 2)
+    channels = words.transpose(1, 3, 0, 2).reshape(2 * pairs, len(rows), columns)
+    # Words have units first, then taps of the window with all planes, then differences.
+    units = 2 * pairs + 1 - LINEAR
+    windows = channels[units : units + HIGH_PASS].reshape(9, -1, len(rows), columns)
+    in_order: npt.NDArray[np.int16] = np.concatenate(
+        [
+            windows.swapaxes(0, 1).reshape(HIGH_PASS, len(rows), columns),
+            channels[units + HIGH_PASS :],
+            channels[:units],
+        ]
+    )
+    return in_order
+
+
+def site_inputs(source: NetworkSource) -> npt.NDArray[np.int16]:
+    """The input channels (spec 9.3) of all sites of a canvas: int16 (INPUTS, rows, columns)."""
+    rows, columns = source.canvas.planes[1].shape
+    words = np.zeros((rows, PAIRS, columns), np.int32)
+    moving = bool(source.references)
+    warped = warped_planes(source, 0, rows, 0, columns) if moving else source.canvas.planes * 2
+    band_inputs(
+        *source.canvas.planes, moving, warped, source.quantisers, source.chroma_offset, 0, words
+    )
+    pairs = words.view(np.int16).reshape(rows, PAIRS, columns, 2)
+    channels: npt.NDArray[np.int16] = pairs.transpose(1, 3, 0, 2).reshape(-1, rows, columns)
+    return channels

@@ -1,0 +1,268 @@
+"""Products of 8-bit and 16-bit integer matrices by the processor's dot-product instructions.
+
+Takes packed weights and words of values, gives int32 sums, exact modulo 2^32. A word is 32 bits:
+4 bytes or 2 integers of 16 bits, the first one in its low bits. The x86 instructions `vpdpbusd` and
+`vpdpwssd` multiply words of unsigned by words of signed bytes, or words of signed 16-bit integers,
+and add up all products of a word. `usable` says whether there are such instructions.
+
+Numba's cache of functions that call `products` in other files does not see changes of this one.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from llvmlite import ir
+from numba.core import types
+from numba.core.registry import cpu_target
+from numba.extending import intrinsic
+
+from nvcodec.compiled import allocating
+
+BLOCK_ROWS = 3
+"""Rows that are computed together: few, so that no shape wastes much, yet they keep up with the
+instructions' latency, as `_WIDE` vectors of columns go with them."""
+
+COLUMNS = 16
+"""Columns of values come in multiples of this."""
+
+OFFSET = 128
+"""What is added to signed bytes, as `vpdpbusd` takes unsigned ones on one side."""
+
+_WIDE = 4
+
+Packed = npt.NDArray[np.int8] | npt.NDArray[np.int16]
+"""Weights (blocks, words, BLOCK_ROWS, factors of a word)."""
+
+
+def _lanes() -> int:
+    """Words in the widest vector that has the instructions in what Numba compiles for, or 0."""
+    features = cpu_target.target_context.codegen().magic_tuple()[2].split(",")
+    if "+avx512vnni" in features:
+        return 16
+    return 8 if "+avxvnni" in features else 0
+
+
+# A constant in code that Numba caches: it is so by the processor's features, which are in its key.
+_LANES = _lanes()
+_WIDE_COLUMNS = _WIDE * _LANES
+
+
+def _type_block(
+    context: Any,
+    vectors: Any,
+    weights: Any,
+    block: Any,
+    values: Any,
+    first: Any,
+    out: Any,
+    target: Any,
+) -> tuple[Any, Callable[..., Any]]:
+    """Sums of BLOCK_ROWS rows and `vectors` (a literal) vectors of columns.
+
+    weights[block] is multiplied by the window of `values` from the word `first` on: rows as
+    `values` has, in each of them an equal share of the words of the weights. Sums go to the words
+    `target`.. of `out`, which has the columns of `values`.
+    """
+    count, offset = vectors.literal_value, types.int64
+    instruction = "vpdpbusd" if weights.dtype.bitwidth == 8 else "vpdpwssd"
+    instruction = f"llvm.x86.avx512.{instruction}.{32 * _LANES}"
+    signature = types.void(vectors, weights, offset, values, offset, out, offset)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        word, index = ir.IntType(32), ir.IntType(64)
+        vector = ir.VectorType(word, _LANES)
+        dot = builder.module.globals.get(instruction) or ir.Function(
+            builder.module, ir.FunctionType(vector, [vector] * 3), instruction
+        )
+
+        def constant(value: int) -> Any:
+            return ir.Constant(index, value)
+
+        def array(number: int) -> tuple[Any, list[Any]]:
+            made = context.make_array(signature.args[number])(context, builder, args[number])
+            pointer = builder.bitcast(made.data, word.as_pointer())
+            sizes = range(signature.args[number].ndim)
+            return pointer, [builder.extract_value(made.shape, size) for size in sizes]
+
+        def splat(value: Any) -> Any:
+            blank = ir.Constant(vector, ir.Undefined)
+            single = builder.insert_element(blank, value, ir.Constant(word, 0))
+            lanes = ir.Constant(ir.VectorType(word, _LANES), [0] * _LANES)
+            return builder.shuffle_vector(single, blank, lanes)
+
+        def vector_at(pointer: Any, number: int) -> Any:
+            place = builder.gep(pointer, [constant(number * _LANES)])
+            return builder.bitcast(place, vector.as_pointer())
+
+        weight_data, weight_shape = array(1)
+        value_data, value_shape = array(3)
+        out_data, _ = array(5)
+        rows, across, deep, columns = value_shape
+        words = weight_shape[1]
+        length = builder.sdiv(words, rows)
+        size = builder.mul(words, constant(BLOCK_ROWS))
+        start = builder.gep(weight_data, [builder.mul(args[2], size)])
+        value_start = builder.gep(value_data, [args[4]])
+        value_row = builder.mul(builder.mul(across, deep), columns)
+        cells = [(r, c) for r in range(BLOCK_ROWS) for c in range(count)]
+        zero = ir.Constant(vector, [0] * _LANES)
+
+        entry = builder.block
+        outer, inner, after, end = (
+            builder.append_basic_block(name) for name in ("row", "word", "row.next", "end")
+        )
+        builder.branch(outer)
+
+        builder.position_at_end(outer)
+        row = builder.phi(index)
+        row_sums = [builder.phi(vector) for _ in cells]
+        row_start = builder.gep(value_start, [builder.mul(row, value_row)])
+        row_weights = builder.gep(
+            start, [builder.mul(builder.mul(row, length), constant(BLOCK_ROWS))]
+        )
+        builder.branch(inner)
+
+        builder.position_at_end(inner)
+        k = builder.phi(index)
+        sums = [builder.phi(vector) for _ in cells]
+        place = builder.gep(row_start, [builder.mul(k, columns)])
+        factors = [builder.load(vector_at(place, c), align=4) for c in range(count)]
+        weight = builder.gep(row_weights, [builder.mul(k, constant(BLOCK_ROWS))])
+        spread = [
+            splat(builder.load(builder.gep(weight, [constant(r)]))) for r in range(BLOCK_ROWS)
+        ]
+        # The first factor is the unsigned one.
+        added = [
+            builder.call(dot, [total, factors[c], spread[r]])
+            for total, (r, c) in zip(sums, cells, strict=True)
+        ]
+        next_k = builder.add(k, constant(1))
+        builder.cbranch(builder.icmp_signed("<", next_k, length), inner, after)
+
+        builder.position_at_end(after)
+        next_row = builder.add(row, constant(1))
+        builder.cbranch(builder.icmp_signed("<", next_row, rows), outer, end)
+
+        row.add_incoming(constant(0), entry)
+        row.add_incoming(next_row, after)
+        k.add_incoming(constant(0), outer)
+        k.add_incoming(next_k, inner)
+        for at_row, at_word, total in zip(row_sums, sums, added, strict=True):
+            at_row.add_incoming(zero, entry)
+            at_row.add_incoming(total, after)
+            at_word.add_incoming(at_row, outer)
+            at_word.add_incoming(total, inner)
+
+        builder.position_at_end(end)
+        target = builder.gep(out_data, [args[6]])
+        for total, (r, c) in zip(added, cells, strict=True):
+            line = builder.gep(target, [builder.mul(columns, constant(r))])
+            builder.store(total, vector_at(line, c), align=4)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+_block: Any = intrinsic(prefer_literal=True)(_type_block)
+
+
+@allocating
+def products(weights: np.ndarray, values: np.ndarray, out: np.ndarray) -> None:
+    """out[i] = weights * window i of values, for all windows of out.
+
+    `values`, C-contiguous words (rows, across, words, columns) as int32, are windows that overlap:
+    window i is in all rows the columns across i, i + 1.. that the weights take, words in this
+    order. With one row and one window this is a product of matrices. `weights` are packed by
+    `pack`: int8 for values of unsigned bytes, int16 for signed 16-bit integers. out is C-contiguous
+    int32 (windows, rows, columns) with all rows of the weights; columns are a multiple of COLUMNS.
+    """
+    words, columns = values.shape[2], values.shape[3]
+    wide = columns // _WIDE_COLUMNS * _WIDE_COLUMNS
+    for i in range(out.shape[0]):
+        first = i * words * columns
+        for block in range(weights.shape[0]):
+            target = (i * out.shape[1] + block * BLOCK_ROWS) * columns
+            for c in range(0, wide, _WIDE_COLUMNS):
+                _block(_WIDE, weights, block, values, first + c, out, target + c)
+            if columns - wide == 3 * _LANES:
+                _block(3, weights, block, values, first + wide, out, target + wide)
+            elif columns - wide == 2 * _LANES:
+                _block(2, weights, block, values, first + wide, out, target + wide)
+            elif columns - wide == _LANES:
+                _block(1, weights, block, values, first + wide, out, target + wide)
+
+
+def pack(matrix: npt.NDArray[np.integer[Any]], dtype: type[np.int8] | type[np.int16]) -> Packed:
+    """Weights (rows, columns) for `products`, in as narrow a type as `dtype`.
+
+    Rows and columns are filled up with zeros to whole blocks and words.
+    """
+    depth = 4 // np.dtype(dtype).itemsize
+    rows, columns = matrix.shape
+    blocks, words = -(-rows // BLOCK_ROWS), -(-columns // depth)
+    full = np.zeros((blocks * BLOCK_ROWS, words * depth), dtype)
+    full[:rows, :columns] = matrix
+    ordered = empty((blocks, words, BLOCK_ROWS), np.int32)
+    ordered[:] = full.view(np.int32).reshape(blocks, BLOCK_ROWS, words).transpose(0, 2, 1)
+    packed: npt.NDArray[Any] = ordered.view(dtype).reshape(blocks, words, BLOCK_ROWS, depth)
+    return packed
+
+
+def empty(shape: tuple[int, ...], dtype: Any) -> npt.NDArray[Any]:
+    """An array, not set, that begins at a multiple of 64 bytes, as vectors do best."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    room = np.empty(size + 64, np.uint8)
+    start = -room.ctypes.data % 64
+    array: npt.NDArray[Any] = room[start : start + size].view(dtype).reshape(shape)
+    return array
+
+
+def padded(count: int) -> int:
+    """`count` columns rounded up to a multiple of COLUMNS."""
+    return -(-count // COLUMNS) * COLUMNS
+
+
+@functools.cache
+def usable() -> bool:
+    """Whether `products` can be used: the processor has the instructions, and they are right.
+
+    They are tested once in a process, against 64-bit products of extremes and random values.
+    """
+    try:
+        return _LANES > 0 and all(_agrees(dtype) for dtype in (np.int8, np.int16))
+    except Exception:  # whatever fails, the products without these instructions are as good
+        return False
+
+
+def _agrees(dtype: type[np.int8] | type[np.int16]) -> bool:
+    rng = np.random.default_rng(0)
+    narrow = dtype is np.int8
+    depth, most = (4, 127) if narrow else (2, 2047)
+    kinds: tuple[Callable[[tuple[int, ...]], npt.NDArray[np.int64]], ...] = (
+        lambda shape: np.full(shape, most),
+        lambda shape: np.full(shape, -most),
+        lambda shape: np.where(np.arange(np.prod(shape)).reshape(shape) % 2, most, -most),
+        lambda shape: rng.integers(-most, most + 1, shape),
+    )
+    across, words = 3, 5
+    for columns in range(COLUMNS, 6 * COLUMNS, COLUMNS):
+        for of_weights in kinds:
+            for of_values in kinds:
+                weights = of_weights((2 * BLOCK_ROWS, 2, 2, words, depth))
+                values = of_values((2, across, words, columns, depth))
+                stored = values + OFFSET if narrow else values
+                out = empty((across - 1, 2 * BLOCK_ROWS, columns), np.int32)
+                room = empty(values.shape, np.uint8 if narrow else np.int16)
+                room[:] = stored
+                words_of_values = room.view(np.int32)[..., 0]
+                products(pack(weights.reshape(len(weights), -1), dtype), words_of_values, out)
+                for i in range(across - 1):
+                    exact = np.einsum("ryxwd,yxwnd->rn", weights, stored[:, i : i + 2])
+                    if not np.array_equal(out[i], exact):
+                        return False
+    return True

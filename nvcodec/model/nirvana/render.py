@@ -1,0 +1,188 @@
+"""Frames and regions of frames from a group's network (spec 5.1, 5.5): patch values to samples."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from nvcodec.compiled import allocating
+from nvcodec.model.nirvana.layers import Values
+from nvcodec.model.nirvana.shape import NetworkShape
+from nvcodec.picture import Planes
+
+_VALUE_BYTES = 1 << 27
+"""Bytes of patch values that are held at once, but for two rows of patches at least."""
+
+
+class PatchRenderer(Protocol):
+    """Evaluates a group's network for any patches and frames, on some device."""
+
+    @property
+    def shape(self) -> NetworkShape:
+        """The network description."""
+
+    def values(
+        self,
+        xs: npt.NDArray[np.int64],
+        ys: npt.NDArray[np.int64],
+        numbers: npt.NDArray[np.int64],
+        frames: Sequence[int],
+    ) -> tuple[Values, Values]:
+        """Values (1/16 sample) of patches whose centre inputs (spec 5.2) are xs[n], ys[n].
+
+        `numbers` are theirs in the frame, row by row. Returns luma (frames, n, P, P) and chroma
+        (frames, 2, n, G, G), int16.
+        """
+
+
+def coordinates(count: int) -> npt.NDArray[np.int64]:
+    """Coord(i, count) of spec 5.2 for all patches of an axis."""
+    i = np.arange(count, dtype=np.int64)
+    return ((2 * i + 1) * 32768) // count - 32768
+
+
+def axis_weights(patch: int, overlap: int) -> npt.NDArray[np.int32]:
+    """Blending weights of spec 5.5: int32 (2, 2, patch), by neighbour before and after."""
+    table = np.full((2, 2, patch), 64, np.int32)
+    for k in range(overlap):
+        ramp = ((2 * k + 1) * 64 + overlap) // (2 * overlap)
+        table[1, :, k] = ramp
+        table[:, 1, patch - overlap + k] = 64 - ramp
+    return table
+
+
+@allocating
+def _blend(
+    values: np.ndarray,
+    weights: np.ndarray,
+    stride: int,
+    first: tuple[int, int],
+    patches: tuple[int, int],
+    origin: tuple[int, int],
+    out: np.ndarray,
+) -> None:
+    """Samples out[y, x] at origin + (y, x) from values (rows, columns, p, p) of patches first.. .
+
+    Pairs are (vertical, horizontal); `patches` counts those of the whole frame.
+    """
+    rows, columns, p, _ = values.shape
+    height, width = out.shape
+    acc = np.empty(width, np.int32)
+    for y in range(height):
+        frame_y = origin[0] + y
+        acc[:] = (2048 << 12) + (1 << 15)
+        for j in range(rows):
+            py = first[0] + j
+            k = frame_y - py * stride
+            if k < 0 or k >= p:
+                continue
+            wy = weights[1 if py > 0 else 0, 1 if py < patches[0] - 1 else 0, k]
+            for i in range(columns):
+                px = first[1] + i
+                wx = weights[1 if px > 0 else 0, 1 if px < patches[1] - 1 else 0]
+                row = values[j, i, k]
+                left = px * stride - origin[1]
+                for x in range(max(0, -left), min(p, width - left)):
+                    acc[left + x] += np.int32(row[x]) * np.int32(wy * wx[x])
+        for x in range(width):
+            out[y, x] = min(255, max(0, acc[x] >> 16))
+
+
+def render_region(
+    renderer: PatchRenderer,
+    width: int,
+    height: int,
+    frames: Sequence[int],
+    region: tuple[int, int, int, int] | None = None,
+) -> list[Planes]:
+    """Render frames (numbers within the group) of a video of width x height luma samples.
+
+    `region` is (x0, y0, x1, y1) in luma samples with even x0, y0, None for the whole frame. Only
+    the patches that reach it are evaluated. Returns u8 planes Y (y1-y0, x1-x0), Cb and Cr (half,
+    rounded up) for each frame.
+
+    Raises ValueError when a frame number is not in 0..T-1.
+    """
+    shape = renderer.shape
+    if not all(0 <= frame < shape.group_frames for frame in frames):
+        raise ValueError(f"frames {list(frames)} are not all in 0..{shape.group_frames - 1}")
+    x0, y0, x1, y1 = region or (0, 0, width, height)
+    pictures: list[Planes] = [
+        (
+            np.empty((y1 - y0, x1 - x0), np.uint8),
+            np.empty((-(-y1 // 2) - y0 // 2, -(-x1 // 2) - x0 // 2), np.uint8),
+            np.empty((-(-y1 // 2) - y0 // 2, -(-x1 // 2) - x0 // 2), np.uint8),
+        )
+        for _ in frames
+    ]
+    # Values of all patches would be many times as large as the pictures of a large video.
+    first_x, last_x = shape.patches_covering(x0, x1, width)
+    row_bytes = (last_x - first_x) * shape.patch**2 * 3 * max(1, len(frames))
+    for start, stop in bands(shape, y0, y1, _VALUE_BYTES // row_bytes):
+        _render_band(renderer, width, height, frames, (x0, start, x1, stop), y0, pictures)
+    return pictures
+
+
+def bands(shape: NetworkShape, y0: int, y1: int, rows: int) -> Iterator[tuple[int, int]]:
+    """Luma rows y0..y1-1 in bands (start, stop) of about `rows` rows of patches, two at least.
+
+    Bands end between patches, so that without overlap none is evaluated twice.
+    """
+    start = y0
+    while start < y1:
+        stop = min(y1, (start // shape.stride + max(2, rows)) * shape.stride)
+        yield start, stop
+        start = stop
+
+
+def _render_band(
+    renderer: PatchRenderer,
+    width: int,
+    height: int,
+    frames: Sequence[int],
+    band: tuple[int, int, int, int],
+    top: int,
+    pictures: list[Planes],
+) -> None:
+    """Render rows band[1]..band[3]-1 into pictures whose first luma row is `top`."""
+    shape = renderer.shape
+    x0, y0, x1, y1 = band
+    total = shape.grid(width, height)
+    # A chroma sample at the odd edge belongs to the patch of the luma sample beside it.
+    first_y, last_y = shape.patches_covering(y0, y1, height)
+    first_x, last_x = shape.patches_covering(x0, x1, width)
+    rows, columns = last_y - first_y, last_x - first_x
+    ys, xs = np.meshgrid(
+        coordinates(total[0])[first_y:last_y],
+        coordinates(total[1])[first_x:last_x],
+        indexing="ij",
+    )
+    numbers = np.arange(total[0] * total[1]).reshape(total)[first_y:last_y, first_x:last_x]
+    luma, chroma = renderer.values(xs.ravel(), ys.ravel(), numbers.ravel(), frames)
+    for k, picture in enumerate(pictures):
+        for number, plane in enumerate(picture):
+            sub = 1 if number == 0 else 2
+            values = luma[k] if number == 0 else chroma[k, number - 1]
+            size = shape.patch // sub
+            _blend(
+                values.reshape(rows, columns, size, size),
+                axis_weights(size, shape.overlap // sub),
+                shape.stride // sub,
+                (first_y, first_x),
+                total,
+                (y0 // sub, x0 // sub),
+                plane[(y0 - top) // sub : -(-(y1 - top) // sub)],
+            )
+
+
+def samples_crc(pictures: Iterable[Planes]) -> int:
+    """The `crc` of a group (spec 2.7) of its rendered frames in display order."""
+    crc = 0
+    for planes in pictures:
+        for plane in planes:
+            crc = zlib.crc32(np.ascontiguousarray(plane).data, crc)
+    return crc

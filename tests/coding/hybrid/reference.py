@@ -1,0 +1,344 @@
+"""A slow decoder of clauses 7.4 to 7.6, written from the text with recursion and dictionaries.
+
+It shares nothing with the package but the files of default tables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.coding.reference import Context, Decoder
+
+TABLES = Path(__file__).parents[3] / "spec" / "tables"
+
+Blocks = list[tuple[int, int, int]]
+
+
+def contexts(name: str) -> list[Context]:
+    lines = (TABLES / f"{name}_contexts.txt").read_text(encoding="ascii").splitlines()
+    return [Context(int(a), int(b)) for a, b in (x.split() for x in lines if x[0] != "#")]
+
+
+@dataclass
+class Leaf:
+    x: int
+    y: int
+    n: int
+    intra: int = 0
+    four: int = 0
+    modes: list[int] = field(default_factory=list)
+    chroma: int = 0
+    merge: int = 0
+    index: int = 0
+    direction: int = 0
+    differences: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
+    coded: int = 0
+    q: int = 0
+    units: list[Unit] = field(default_factory=list)
+
+
+@dataclass
+class Unit:
+    plane: int
+    x: int
+    y: int
+    n: int
+    levels: dict[tuple[int, int], int] = field(default_factory=dict)
+    """By (x, y), in coding order, without zeros."""
+
+
+def log2(n: int) -> int:
+    return n.bit_length() - 1
+
+
+def quarters(x: int, y: int, h: int) -> Blocks:
+    return [(x, y, h), (x + h, y, h), (x, y + h, h), (x + h, y + h, h)]
+
+
+class Motion:
+    """Clause 7.4 for one canvas; `leaves` are in coding order."""
+
+    def __init__(
+        self, decoder: Decoder, contexts: list[Context], width: int, height: int, canvas_set: int
+    ) -> None:
+        self.decoder = decoder
+        self.contexts = contexts
+        self.width = width
+        self.height = height
+        self.set = canvas_set
+        self.leaves: list[Leaf] = []
+        self.cells: dict[tuple[int, int], Leaf] = {}
+        self.modes: dict[tuple[int, int], int] = {}
+        for y in range(0, height, 64):
+            for x in range(0, width, 64):
+                self.block(x, y, 64)
+
+    def bit(self, number: int) -> int:
+        return self.decoder.bit(self.contexts[number])
+
+    def neighbours(self, x: int, y: int) -> list[Leaf]:
+        """The leaves of the left and the upper cell that are inside the canvas."""
+        at = [((x - 1) // 8, y // 8), (x // 8, (y - 1) // 8)]
+        return [self.cells[cell] for cell in at if min(cell) >= 0]
+
+    def block(self, x: int, y: int, n: int) -> None:
+        if x >= self.width or y >= self.height:
+            return
+        if n > 8:
+            if x + n > self.width or y + n > self.height or (self.set == 0 and n == 64):
+                split = 1
+            else:
+                c = sum(leaf.n < n for leaf in self.neighbours(x, y))
+                split = self.bit(9 * self.set + 3 * (log2(n) - 3 - 1) + c)
+            if split:
+                for quarter in quarters(x, y, n // 2):
+                    self.block(*quarter)
+                return
+        leaf = self.leaf(x, y, n)
+        self.leaves.append(leaf)
+        for cy in range(y // 8, (y + n) // 8):
+            for cx in range(x // 8, (x + n) // 8):
+                self.cells[cx, cy] = leaf
+
+    def leaf(self, x: int, y: int, n: int) -> Leaf:
+        leaf = Leaf(x, y, n)
+        inter = self.set - 1
+        size = log2(n) - 3
+        near = self.neighbours(x, y)
+        if self.set == 0:
+            leaf.intra = 1
+        elif n < 64:
+            leaf.intra = self.bit(28 + 3 * inter + sum(other.intra for other in near))
+        if leaf.intra:
+            if self.set == 0 and n == 8:
+                leaf.four = self.bit(27)
+            for bx, by, s in quarters(x, y, 4) if leaf.four else [(x, y, n)]:
+                mode = self.luma_mode(bx, by)
+                leaf.modes.append(mode)
+                for y4 in range(by // 4, (by + s) // 4):
+                    for x4 in range(bx // 4, (bx + s) // 4):
+                        self.modes[x4, y4] = mode
+            leaf.chroma = self.chroma_mode(leaf.modes[0])
+            return leaf
+        leaf.merge = self.bit(34 + 12 * inter + 3 * size + sum(other.merge for other in near))
+        if leaf.merge:
+            while leaf.index < 4:
+                if not self.bit(58 + 4 * inter + leaf.index):
+                    break
+                leaf.index += 1
+            return leaf
+        leaf.direction = 1
+        if self.set == 2:
+            if self.bit(66 + size):
+                leaf.direction = 3
+            elif self.bit(70):
+                leaf.direction = 2
+        if leaf.direction & 1:
+            leaf.differences[0] = self.component(0)
+            leaf.differences[1] = self.component(1)
+        if leaf.direction & 2:
+            leaf.differences[2] = self.component(0)
+            leaf.differences[3] = self.component(1)
+        return leaf
+
+    def component(self, axis: int) -> int:
+        inter = self.set - 1
+        if not self.bit(71 + 2 * inter + axis):
+            return 0
+        g = 0
+        while g < 13:
+            if not self.bit(75 + 26 * inter + 13 * axis + g):
+                break
+            g += 1
+        r = 1
+        for _ in range(g):
+            r = 2 * r + self.decoder.bypass()
+        return -r if self.decoder.bypass() else r
+
+    def mode_at(self, x: int, y: int) -> int:
+        return self.modes.get((x // 4, y // 4), 1)
+
+    def luma_mode(self, x: int, y: int) -> int:
+        left, upper = self.mode_at(x - 1, y), self.mode_at(x, y - 1)
+        if left == upper:
+            others = [2 + ((left + 29) % 32), 2 + ((left - 1) % 32)]
+            modes = [0, 1, 26] if left < 2 else [left, *others]
+        else:
+            modes = [left, upper]
+            modes.append(next(mode for mode in (0, 1, 26) if mode not in modes))
+        if self.bit(127 + (0 if self.set == 0 else 1)):
+            if not self.bit(129):
+                return modes[0]
+            return modes[2] if self.bit(130) else modes[1]
+        r, k = 0, 1
+        for _ in range(5):
+            b = self.bit(130 + k)
+            k = 2 * k + b
+            r = 2 * r + b
+        return [mode for mode in range(35) if mode not in modes][r]
+
+    def chroma_mode(self, luma: int) -> int:
+        if not self.bit(162):
+            return luma
+        b1 = self.bit(163)
+        b0 = self.bit(162 + 2 + b1)
+        entry = [0, 26, 10, 1][2 * b1 + b0]
+        return 34 if entry == luma else entry
+
+
+class Content:
+    """Clauses 7.5 and 7.6 for one canvas whose leaves `motion` has; fills them in."""
+
+    def __init__(self, decoder: Decoder, contexts: list[Context], motion: Motion) -> None:
+        self.decoder = decoder
+        self.contexts = contexts
+        self.set = motion.set
+        self.quantiser = 0
+        for _ in range(6):
+            self.quantiser = 2 * self.quantiser + decoder.bypass()
+        self.varying = decoder.bypass()
+        self.offset = 0
+        self.seen: set[tuple[int, int, int]] = set()
+        for leaf in motion.leaves:
+            self.leaf(leaf, motion.neighbours(leaf.x, leaf.y))
+            leaf.q = self.quantiser + self.offset
+
+    def bit(self, number: int) -> int:
+        return self.decoder.bit(self.contexts[number])
+
+    def leaf(self, leaf: Leaf, near: list[Leaf]) -> None:
+        x, y, n = leaf.x, leaf.y, leaf.n
+        inter = self.set - 1
+        if not leaf.intra:
+            c = sum(other.intra or other.coded for other in near)
+            leaf.coded = self.bit(7 + 24 * inter + 6 * (log2(n) - 3) + 3 * leaf.merge + c)
+            if not leaf.coded:
+                return
+        block = (x, y, 64) if n == 64 else (x // 32, y // 32, 32)
+        if self.varying and block not in self.seen:
+            self.seen.add(block)
+            self.delta()
+        for node in quarters(x, y, 32) if n == 64 else [(x, y, n)]:
+            self.node(leaf, node)
+        if leaf.intra:
+            leaf.coded = int(bool(leaf.units))
+
+    def node(self, leaf: Leaf, node: tuple[int, int, int]) -> None:
+        x, y, m = node
+        size = log2(m) - 3
+        cb = self.bit(55 + 3 * self.set + size)
+        cr = self.bit(64 + 6 * self.set + 2 * size + cb)
+        luma_context = 82 + 6 * self.set + 2 * size + int(cb or cr)
+        if leaf.intra:
+            for block in quarters(x, y, 4) if leaf.four else [(x, y, leaf.n)]:
+                if self.bit(luma_context):
+                    leaf.units.append(self.unit(0, *block))
+        else:
+            luma = 1 if leaf.n < 64 and not cb and not cr else self.bit(luma_context)
+            if luma:
+                self.tree(leaf, node)
+        if cb:
+            leaf.units.append(self.unit(1, x // 2, y // 2, m // 2))
+        if cr:
+            leaf.units.append(self.unit(2, x // 2, y // 2, m // 2))
+
+    def delta(self) -> None:
+        if not self.bit(0):
+            return
+        m = 1
+        while m < 32:
+            if not self.bit(min(m, 5)):
+                break
+            m += 1
+        offset = self.offset + (-m if self.bit(6) else m)
+        self.offset = max(-self.quantiser, min(63 - self.quantiser, offset))
+
+    def tree(self, leaf: Leaf, block: tuple[int, int, int]) -> None:
+        x, y, s = block
+        inter = self.set - 1
+        if s > 4 and self.bit(100 + 3 * inter + log2(s) - 3):
+            for quarter in quarters(x, y, s // 2):
+                if self.bit(106 + 3 * inter + log2(s // 2) - 2):
+                    self.tree(leaf, quarter)
+            return
+        leaf.units.append(self.unit(0, x, y, s))
+
+    def last(self, p: int, axis: int, n: int) -> int:
+        prefix = 0
+        while prefix < 2 * log2(n) - 1:
+            number = 113 + 144 * self.set + 72 * p + 36 * axis + 9 * (log2(n) - 2) + prefix
+            if not self.bit(number):
+                break
+            prefix += 1
+        if prefix < 4:
+            return prefix
+        v = 2 + (prefix & 1)
+        for _ in range((prefix >> 1) - 1):
+            v = 2 * v + self.decoder.bypass()
+        return v
+
+    def unit(self, plane: int, x0: int, y0: int, n: int) -> Unit:
+        p = int(plane > 0)
+        size = log2(n) - 2
+        last = self.last(p, 0, n), self.last(p, 1, n)
+        unit = Unit(plane, x0, y0, n)
+        subs = diagonal(n // 4)
+        last_sub = last[0] // 4, last[1] // 4
+        full: set[tuple[int, int]] = set()
+        for sub in reversed(subs[: subs.index(last_sub) + 1]):
+            flagged = sub not in (last_sub, (0, 0))
+            if flagged:
+                beside = (sub[0] + 1, sub[1]) in full or (sub[0], sub[1] + 1) in full
+                if not self.bit(545 + 12 * self.set + 6 * p + 2 * (size - 1) + int(beside)):
+                    continue
+            full.add(sub)
+            positions = [(4 * sub[0] + x, 4 * sub[1] + y) for x, y in diagonal(4)]
+            first = positions[0]
+            if sub == last_sub:
+                positions = positions[: positions.index(last) + 1]
+            for position in reversed(positions):
+                alone = (
+                    flagged
+                    and position == first
+                    and not any((x // 4, y // 4) == sub for x, y in unit.levels)
+                )
+                level = self.level(unit, p, position, position == last or alone)
+                if level:
+                    unit.levels[position] = level
+        return unit
+
+    def level(self, unit: Unit, p: int, position: tuple[int, int], given: bool) -> int:
+        x, y = position
+        size = log2(unit.n) - 2
+        around = [(x + 1, y), (x + 2, y), (x, y + 1), (x, y + 2), (x + 1, y + 1)]
+        t = sum(abs(unit.levels.get(at, 0)) for at in around)
+        place = sum(x + y >= least for least in (1, 3, 6))
+        a = 1
+        if not given:
+            cls = sum(t >= least for least in (1, 2, 3, 4, 6))
+            a = self.bit(581 + 192 * self.set + 96 * p + 24 * size + 6 * place + cls)
+        if not a:
+            return 0
+        cls = sum(t >= least for least in (1, 2, 3, 5, 7, 10, 15))
+        while a < 15:
+            more = 1157 + 192 * self.set + 96 * p + 24 * place + 3 * cls + min(a - 1, 2)
+            if not self.bit(more):
+                break
+            a += 1
+        if a == 15:
+            g = 0
+            while g < 15:
+                if not self.decoder.bypass():
+                    break
+                g += 1
+            r = 1
+            for _ in range(g):
+                r = 2 * r + self.decoder.bypass()
+            a = 14 + r
+        return -a if self.decoder.bypass() else a
+
+
+def diagonal(k: int) -> list[tuple[int, int]]:
+    """DIAG(k)."""
+    return sorted(((x, y) for x in range(k) for y in range(k)), key=lambda at: (sum(at), at[0]))

@@ -1,0 +1,197 @@
+"""Random tables of leaves, units and levels as a group of the hybrid model can have them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nvcodec.coding.hybrid.content import MAX_LEVEL
+from nvcodec.coding.hybrid.leaves import (
+    CHROMA,
+    CODED,
+    DIRECTION,
+    FIRST,
+    FOUR,
+    INDEX,
+    INTRA,
+    LEAF_COLUMNS,
+    LEVEL_COLUMNS,
+    MERGE,
+    MODE,
+    SIZE,
+    UNIT_COLUMNS,
+    UNITS,
+    VY0,
+    Q,
+    X,
+    Y,
+)
+from nvcodec.coding.hybrid.motion import MAX_COMPONENT
+
+from .reference import Content, Motion, diagonal, quarters
+
+Levels = list[tuple[int, int]]
+
+
+def partition(
+    rng: np.random.Generator, width: int, height: int, canvas_set: int, split: float
+) -> list[tuple[int, int, int]]:
+    found = []
+
+    def block(x: int, y: int, n: int) -> None:
+        if x >= width or y >= height:
+            return
+        outside = x + n > width or y + n > height or (canvas_set == 0 and n == 64)
+        if n > 8 and (outside or rng.random() < split):
+            for quarter in quarters(x, y, n // 2):
+                block(*quarter)
+        else:
+            found.append((x, y, n))
+
+    for y in range(0, height, 64):
+        for x in range(0, width, 64):
+            block(x, y, 64)
+    return found
+
+
+def difference(rng: np.random.Generator) -> int:
+    if rng.random() < 0.1:
+        return int(rng.choice([MAX_COMPONENT, -MAX_COMPONENT, 8192, -1, 8191]))
+    return int(rng.laplace(0, rng.choice([0.5, 20, 900])))
+
+
+def random_leaves(
+    rng: np.random.Generator, width: int, height: int, canvas_set: int, split: float = 0.5
+) -> np.ndarray:
+    rows = []
+    favourite = int(rng.integers(0, 35))
+    for x, y, n in partition(rng, width, height, canvas_set, split):
+        row = [0] * LEAF_COLUMNS
+        row[X], row[Y], row[SIZE] = x, y, n
+        if canvas_set == 0 or (n < 64 and rng.random() < 0.3):
+            row[INTRA] = 1
+            row[FOUR] = int(canvas_set == 0 and n == 8 and rng.random() < 0.5)
+            modes = [favourite if rng.random() < 0.3 else int(rng.integers(35)) for _ in range(4)]
+            row[MODE : MODE + 4] = modes if row[FOUR] else modes[:1] * 4
+            others = [34 if mode == modes[0] else mode for mode in (0, 26, 10, 1)]
+            row[CHROMA] = int(rng.choice([modes[0], *others]))
+        elif rng.random() < 0.5:
+            row[MERGE] = 1
+            row[INDEX] = int(rng.integers(5))
+        else:
+            row[DIRECTION] = 1 if canvas_set == 1 else int(rng.integers(1, 4))
+            for k in range(4):
+                if row[DIRECTION] >> (k // 2) & 1:
+                    row[VY0 + k] = difference(rng)
+        rows.append(row)
+    return np.array(rows, np.int32)
+
+
+def scan(n: int) -> list[tuple[int, int]]:
+    inner = diagonal(4)
+    return [(4 * sx + x, 4 * sy + y) for sx, sy in diagonal(n // 4) for x, y in inner]
+
+
+SCANS = {n: scan(n) for n in (4, 8, 16, 32)}
+
+
+def random_unit(rng: np.random.Generator, n: int) -> Levels:
+    density = rng.choice([0.0, 0.02, 0.3, 1.0])
+    scale = rng.choice([0.3, 3.0, 100.0])
+    levels = []
+    stop = int(rng.integers(1, n * n + 1))
+    for x, y in reversed(SCANS[n][:stop]):
+        if rng.random() < density:
+            value = int(rng.laplace(0, scale)) or int(rng.choice([-1, 1]))
+            if rng.random() < 0.02:
+                value = int(rng.choice([MAX_LEVEL, -MAX_LEVEL, 14, 15, -16, 46, 47, 32767]))
+            levels.append((y * n + x, value))
+    if not levels:
+        x, y = SCANS[n][stop - 1]
+        levels.append((y * n + x, int(rng.choice([-1, 1, MAX_LEVEL, 2]))))
+    return levels
+
+
+def random_content(
+    rng: np.random.Generator,
+    leaves: np.ndarray,
+    quantiser: int,
+    varying: bool,
+    density: float = 0.6,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Units and levels; fills in the columns of the leaves."""
+    units: list[list[int]] = []
+    levels: Levels = []
+
+    def add(plane: int, x: int, y: int, n: int) -> None:
+        found = random_unit(rng, n)
+        units.append([plane, x, y, n, len(levels), len(found)])
+        levels.extend(found)
+
+    def tree(x: int, y: int, s: int) -> None:
+        if s > 4 and rng.random() < 0.5:
+            for quarter in quarters(x, y, s // 2):
+                if rng.random() < 0.6:
+                    tree(*quarter)
+        else:
+            add(0, x, y, s)
+
+    q = quantiser
+    pending = False
+    for leaf in leaves:
+        x, y, n = (int(v) for v in leaf[[X, Y, SIZE]])
+        pending = varying if x % 32 == y % 32 == 0 else pending
+        first = len(units)
+        if leaf[INTRA] or rng.random() < density:
+            for nx, ny, m in quarters(x, y, 32) if n == 64 else [(x, y, n)]:
+                if leaf[INTRA]:
+                    for block in quarters(x, y, 4) if leaf[FOUR] else [(x, y, n)]:
+                        if rng.random() < density:
+                            add(0, *block)
+                elif rng.random() < density:
+                    tree(nx, ny, m)
+                for plane in (1, 2):
+                    if rng.random() < density / 2:
+                        add(plane, nx // 2, ny // 2, m // 2)
+        coded = len(units) > first
+        if (leaf[INTRA] or coded) and pending:
+            pending = False
+            q = int(np.clip(q + rng.choice([0, 0, 1, -3, 5, -32, 32]), 0, 63))
+        leaf[CODED], leaf[Q], leaf[FIRST], leaf[UNITS] = coded, q, first, len(units) - first
+    return (
+        np.array(units, np.int32).reshape(-1, UNIT_COLUMNS),
+        np.array(levels, np.int32).reshape(-1, LEVEL_COLUMNS),
+    )
+
+
+def leaves_of(motion: Motion) -> np.ndarray:
+    """What the text makes of a canvas, as the table of the package."""
+    rows = []
+    first = 0
+    for leaf in motion.leaves:
+        modes = leaf.modes if leaf.four else leaf.modes * 4
+        rows.append(
+            [
+                *(leaf.x, leaf.y, leaf.n, leaf.intra, leaf.merge, leaf.index, leaf.direction),
+                *leaf.differences,
+                leaf.four,
+                *(modes or [0] * 4),
+                leaf.chroma,
+                *(leaf.coded, leaf.q, first, len(leaf.units)),
+            ]
+        )
+        first += len(leaf.units)
+    return np.array(rows, np.int32)
+
+
+def content_of(motion: Motion, content: Content) -> tuple[int, np.ndarray, np.ndarray]:
+    units: list[list[int]] = []
+    levels: Levels = []
+    for leaf in motion.leaves:
+        for unit in leaf.units:
+            units.append([unit.plane, unit.x, unit.y, unit.n, len(levels), len(unit.levels)])
+            levels.extend((y * unit.n + x, a) for (x, y), a in unit.levels.items())
+    return (
+        content.quantiser,
+        np.array(units, np.int32).reshape(-1, UNIT_COLUMNS),
+        np.array(levels, np.int32).reshape(-1, LEVEL_COLUMNS),
+    )

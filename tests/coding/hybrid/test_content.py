@@ -1,0 +1,330 @@
+"""Units and levels of the hybrid model to bits and back (clauses 7.5, 7.6)."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nvcodec.coding.hybrid.content import (
+    CONTENT_CONTEXTS,
+    MAX_LEVEL,
+    content_capacity,
+    decode_content,
+    default_content_contexts,
+    encode_content,
+    trace_content,
+)
+from nvcodec.coding.hybrid.leaves import (
+    CODED,
+    INTRA,
+    LEAF_COLUMNS,
+    LEVEL_COLUMNS,
+    LEVEL_POSITION,
+    LEVEL_VALUE,
+    MERGE,
+    SIZE,
+    UNIT_COLUMNS,
+    UNIT_COUNT,
+    UNIT_SIZE,
+    UNIT_START,
+    UNIT_X,
+    UNITS,
+    Q,
+    X,
+    Y,
+)
+from nvcodec.coding.hybrid.motion import default_motion_contexts, encode_motion, motion_capacity
+from nvcodec.coding.rangecoder import RangeDecoder, RangeEncoder
+from tests.coding.reference import Decoder
+
+from .reference import Content, Motion, contexts
+from .tables import SCANS, content_of, leaves_of, random_content, random_leaves
+
+CANVAS = st.tuples(st.integers(1, 18), st.integers(1, 12))
+SEEDS = st.integers(0, 2**32 - 1)
+Canvas = tuple[np.ndarray, np.ndarray, np.ndarray, int, bool, int]
+
+
+def encode(canvases: list[Canvas]) -> bytes:
+    capacity = sum(content_capacity(*canvas[:3]) for canvas in canvases)
+    encoder = RangeEncoder(default_content_contexts(), capacity)
+    for canvas in canvases:
+        encode_content(encoder, *canvas)
+    data = encoder.finish()
+    assert len(data) <= capacity
+    return data
+
+
+def cleared(leaves: np.ndarray) -> np.ndarray:
+    leaves = leaves.copy()
+    leaves[:, CODED:] = -1
+    return leaves
+
+
+def motion_of(leaves: np.ndarray, width: int, height: int, canvas_set: int) -> Motion:
+    """The leaves as the text has them."""
+    encoder = RangeEncoder(default_motion_contexts(), motion_capacity(leaves))
+    encode_motion(encoder, leaves, width, height, canvas_set)
+    return Motion(Decoder(encoder.finish()), contexts("motion"), width, height, canvas_set)
+
+
+@given(
+    st.lists(st.tuples(CANVAS, st.integers(0, 2)), min_size=1, max_size=3),
+    SEEDS,
+    st.integers(0, 63),
+    st.booleans(),
+)
+@settings(max_examples=80, derandomize=True, deadline=None)
+def test_round_trip_and_reference(
+    sizes: list[tuple[tuple[int, int], int]], seed: int, quantiser: int, varying: bool
+) -> None:
+    """Canvases of a run: what is coded is decoded, by the package and by the text."""
+    rng = np.random.default_rng(seed)
+    canvases: list[Canvas] = []
+    shapes = []
+    for (columns, rows), canvas_set in sizes:
+        width, height = 8 * columns, 8 * rows
+        leaves = random_leaves(rng, width, height, canvas_set, rng.choice([0.1, 0.5, 0.8]))
+        density = rng.choice([0.1, 0.6, 1.0])
+        units, levels = random_content(rng, leaves, quantiser, varying, density)
+        canvases.append((leaves, units, levels, quantiser, varying, canvas_set))
+        shapes.append((width, height))
+    before = [array.copy() for canvas in canvases for array in canvas[:3]]
+    data = encode(canvases)
+    after = [array for canvas in canvases for array in canvas[:3]]
+    for array, same in zip(after, before, strict=True):
+        np.testing.assert_array_equal(array, same)
+    decoder = RangeDecoder(data, default_content_contexts())
+    slow = Decoder(data)
+    slow_contexts = contexts("content")
+    assert len(slow_contexts) == CONTENT_CONTEXTS
+    for (leaves, *expected, canvas_set), (width, height) in zip(canvases, shapes, strict=True):
+        found_leaves = cleared(leaves)
+        found = decode_content(decoder, found_leaves, canvas_set, width, height)
+        motion = motion_of(leaves, width, height, canvas_set)
+        content = Content(slow, slow_contexts, motion)
+        for table, (q, units, levels) in (
+            (found_leaves, found),
+            (leaves_of(motion), content_of(motion, content)),
+        ):
+            np.testing.assert_array_equal(table, leaves)
+            np.testing.assert_array_equal(units, expected[0])
+            np.testing.assert_array_equal(levels, expected[1])
+            assert q == quantiser
+        assert all(table.flags.owndata and table.dtype == np.int32 for table in found[1:])
+        record = trace_content(leaves, *expected, canvas_set)
+        assert record.dtype == np.int32
+        assert (record >> 1 < CONTENT_CONTEXTS).all()
+    decoder.close()
+    assert slow.finished()
+
+
+def test_trace_is_the_bits_with_contexts() -> None:
+    """Counted by the text: all its bits that are no bypass ones, with their contexts."""
+    rng = np.random.default_rng(5)
+    for canvas_set in range(3):
+        leaves = random_leaves(rng, 136, 72, canvas_set)
+        units, levels = random_content(rng, leaves, 40, True)
+        data = encode([(leaves, units, levels, 40, True, canvas_set)])
+        motion = motion_of(leaves, 136, 72, canvas_set)
+        slow_contexts = contexts("content")
+        numbers = {id(context): number for number, context in enumerate(slow_contexts)}
+        decoder = Decoder(data)
+        plain_bit = decoder.bit
+        expected = []
+
+        def bit(context, plain_bit=plain_bit, expected=expected, numbers=numbers) -> int:
+            value = plain_bit(context)
+            expected.append(2 * numbers[id(context)] + value)
+            return value
+
+        decoder.bit = bit  # type: ignore[method-assign]
+        Content(decoder, slow_contexts, motion)
+        record = trace_content(leaves, units, levels, 40, True, canvas_set)
+        assert record.tolist() == expected
+
+
+@pytest.mark.parametrize("canvas_set", [0, 1, 2])
+@given(data=st.binary(max_size=400), size=CANVAS, seed=SEEDS)
+@settings(max_examples=60, derandomize=True, deadline=None)
+def test_any_bytes(canvas_set: int, data: bytes, size: tuple[int, int], seed: int) -> None:
+    """Any bytes are content, which the text reads too, and is within its bounds."""
+    if data.startswith(b"\xff\xff\xff\xff"):
+        return
+    width, height = 8 * size[0], 8 * size[1]
+    leaves = random_leaves(np.random.default_rng(seed), width, height, canvas_set)
+    decoder = RangeDecoder(data, default_content_contexts())
+    q, units, levels = decode_content(decoder, leaves, canvas_set, width, height)
+    slow = Decoder(data)
+    motion = motion_of(leaves, width, height, canvas_set)
+    expected = content_of(motion, Content(slow, contexts("content"), motion))
+    np.testing.assert_array_equal(leaves, leaves_of(motion))
+    assert q == expected[0]
+    np.testing.assert_array_equal(units, expected[1])
+    np.testing.assert_array_equal(levels, expected[2])
+    assert int(decoder._state[4]) == slow.bytes_read
+    assert (np.abs(levels[:, LEVEL_VALUE]) <= MAX_LEVEL).all()
+    again = cleared(leaves)
+    decoder = RangeDecoder(data, default_content_contexts())
+    decode_content(decoder, again, canvas_set, width, height)
+    np.testing.assert_array_equal(again, leaves)
+
+
+@pytest.mark.parametrize("fill", [0x00, 0x7F, 0x80, 0xFE])
+@pytest.mark.parametrize("canvas_set", [0, 2])
+def test_constant_data_is_bounded(fill: int, canvas_set: int) -> None:
+    leaves = random_leaves(np.random.default_rng(1), 640, 360, canvas_set)
+    start = time.process_time()
+    decoder = RangeDecoder(bytes([fill]) * 400000, default_content_contexts())
+    _, units, levels = decode_content(decoder, leaves, canvas_set, 640, 360)
+    assert len(units) <= 80 * 45 * 6
+    assert len(levels) <= 640 * 360 * 3 // 2
+    assert time.process_time() - start < 20
+
+
+def whole(canvas_set: int) -> np.ndarray:
+    leaves = np.zeros((4, LEAF_COLUMNS), np.int32)
+    leaves[:, :3] = [(0, 0, 32), (32, 0, 32), (0, 32, 32), (32, 32, 32)]
+    leaves[:, INTRA if canvas_set == 0 else MERGE] = 1
+    leaves[:, Q] = 30
+    return leaves
+
+
+def full_unit(plane: int, x: int, y: int, n: int, start: int, value: int) -> tuple:
+    levels = [(y * n + x, value if (x ^ y) & 1 else -value) for x, y in reversed(SCANS[n])]
+    return [[plane, x, y, n, start, n * n]], levels
+
+
+@pytest.mark.parametrize("value", [1, 14, 15, 16, MAX_LEVEL])
+@pytest.mark.parametrize("canvas_set", [0, 1, 2])
+def test_every_level(canvas_set: int, value: int) -> None:
+    """All levels of a canvas, of the least and the greatest magnitude."""
+    leaves = whole(canvas_set)
+    units: list[list[int]] = []
+    levels: list[tuple[int, int]] = []
+    for number, (x, y, n) in enumerate(leaves[:, :3].tolist()):
+        leaves[number, [CODED, UNITS]] = 1, 3
+        leaves[number, UNITS - 1] = 3 * number
+        for plane, shift in ((0, 0), (1, 1), (2, 1)):
+            unit, more = full_unit(plane, x >> shift, y >> shift, n >> shift, len(levels), value)
+            units += unit
+            levels += more
+    assert len(levels) == 64 * 64 * 3 // 2
+    tables = leaves, np.array(units, np.int32), np.array(levels, np.int32)
+    data = encode([(*tables, 30, False, canvas_set)])
+    found = cleared(leaves)
+    decoder = RangeDecoder(data, default_content_contexts())
+    _, *rest = decode_content(decoder, found, canvas_set, 64, 64)
+    decoder.close()
+    for array, expected in zip((found, *rest), tables, strict=True):
+        np.testing.assert_array_equal(array, expected)
+
+
+def no_units() -> tuple[np.ndarray, np.ndarray]:
+    return np.zeros((0, UNIT_COLUMNS), np.int32), np.zeros((0, LEVEL_COLUMNS), np.int32)
+
+
+@pytest.mark.parametrize("canvas_set", [0, 1, 2])
+def test_empty_canvases_are_tiny(canvas_set: int) -> None:
+    leaves = whole(canvas_set)
+    data = encode([(leaves, *no_units(), 30, True, canvas_set)] * 20)
+    assert len(data) < 20 * 3
+    decoder = RangeDecoder(data, default_content_contexts())
+    for _ in range(20):
+        found = cleared(leaves)
+        q, units, levels = decode_content(decoder, found, canvas_set, 64, 64)
+        assert (q, len(units), len(levels)) == (30, 0, 0)
+        np.testing.assert_array_equal(found, leaves)
+
+
+def one_unit() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The second leaf of an interior canvas has a unit of luma and one of Cr."""
+    leaves = whole(2)
+    units = np.array([[0, 32, 16, 16, 0, 3], [0, 48, 16, 16, 3, 1], [2, 16, 0, 16, 4, 1]], np.int32)
+    levels = np.array([[33, 5], [17, -1], [0, 2], [255, 9], [7, 1]], np.int32)
+    return leaves, units, levels
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "column", "value"),
+    [
+        (0, 1, Q, 31),
+        (0, 0, Q, 29),
+        (0, 1, SIZE, 24),
+        (0, 1, X, 30),
+        (0, 1, Y, -32),
+        (1, 0, UNIT_X, 40),
+        (1, 0, UNIT_X, 48),
+        (1, 0, UNIT_SIZE, 64),
+        (1, 0, UNIT_SIZE, 32),
+        (1, 1, UNIT_SIZE, 4),
+        (1, 2, UNIT_SIZE, 8),
+        (1, 2, UNIT_X, 32),
+        (1, 2, 0, 3),
+        (1, 2, 0, -1),
+        (1, 1, UNIT_START, 2),
+        (1, 1, UNIT_COUNT, 2),
+        (1, 1, UNIT_COUNT, 0),
+        (2, 0, LEVEL_POSITION, 256),
+        (2, 0, LEVEL_POSITION, -1),
+        (2, 0, LEVEL_POSITION, 0),
+        (2, 1, LEVEL_POSITION, 33),
+        (2, 1, LEVEL_POSITION, 34),
+        (2, 2, LEVEL_POSITION, 255),
+        (2, 0, LEVEL_VALUE, 0),
+        (2, 0, LEVEL_VALUE, MAX_LEVEL + 1),
+        (2, 0, LEVEL_VALUE, -(2**31)),
+    ],
+)
+def test_what_cannot_be_coded(table: int, row: int, column: int, value: int) -> None:
+    tables = one_unit()
+    encode([(*tables, 30, False, 2)])
+    tables[table][row, column] = value
+    with pytest.raises(ValueError, match=r"leaf|unit|level"):
+        encode([(*tables, 30, False, 2)])
+    with pytest.raises(ValueError, match=r"leaf|unit|level"):
+        trace_content(*tables, 30, False, 2)
+
+
+def test_order_of_units() -> None:
+    leaves, units, levels = one_unit()
+    units[[0, 1]] = units[[1, 0]]
+    counts = units[:, UNIT_COUNT]
+    units[:, UNIT_START] = np.cumsum(counts) - counts
+    with pytest.raises(ValueError, match=r"leaf|unit"):
+        encode([(leaves, units, levels[[3, 0, 1, 2, 4]], 30, False, 2)])
+
+
+def test_quantiser() -> None:
+    leaves, units, levels = one_unit()
+    leaves[1:, Q] = 62
+    encode([(leaves, units, levels, 30, True, 2)])
+    leaves[1:, Q] = 63
+    for varying in (True, False):
+        with pytest.raises(ValueError, match="leaf 1"):
+            encode([(leaves, units, levels, 30, varying, 2)])
+    for quantiser in (64, -1):
+        with pytest.raises(ValueError, match="quantiser"):
+            encode([(leaves, units, levels, quantiser, False, 2)])
+
+
+def test_leaves_outside_the_canvas() -> None:
+    decoder = RangeDecoder(b"\1\2\3\4\5\6", default_content_contexts())
+    for width, height in ((56, 64), (64, 56)):
+        with pytest.raises(ValueError, match="outside"):
+            decode_content(decoder, whole(1), 1, width, height)
+    with pytest.raises(ValueError, match="canvas"):
+        decode_content(decoder, whole(1)[:0], 1, 64, 64)
+    with pytest.raises(ValueError, match="canvas"):
+        decode_content(decoder, whole(1), 3, 64, 64)
+
+
+def test_default_tables_are_fresh() -> None:
+    tables = default_content_contexts()
+    assert tables.shape == (CONTENT_CONTEXTS, 3)
+    tables[:] = 0
+    assert default_content_contexts().any()

@@ -1,0 +1,215 @@
+"""Leaves of the hybrid model to bits and back (clause 7.4)."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nvcodec.coding.hybrid.leaves import (
+    CHROMA,
+    CODED,
+    DIRECTION,
+    INDEX,
+    INTRA,
+    LEAF_COLUMNS,
+    MERGE,
+    MODE,
+    MOTION_COLUMNS,
+    SIZE,
+    VX0,
+    VY0,
+    VY1,
+    X,
+)
+from nvcodec.coding.hybrid.motion import (
+    MAX_COMPONENT,
+    MOTION_CONTEXTS,
+    decode_motion,
+    default_motion_contexts,
+    encode_motion,
+    motion_capacity,
+    trace_motion,
+)
+from nvcodec.coding.rangecoder import RangeDecoder, RangeEncoder
+from tests.coding.reference import Decoder
+
+from .reference import Motion, contexts
+from .tables import leaves_of, random_leaves
+
+CANVAS = st.tuples(st.integers(1, 20), st.integers(1, 20))
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def encode(canvases: list[tuple[np.ndarray, int, int, int]]) -> bytes:
+    capacity = sum(motion_capacity(leaves) for leaves, *_ in canvases)
+    encoder = RangeEncoder(default_motion_contexts(), capacity)
+    for leaves, width, height, canvas_set in canvases:
+        encode_motion(encoder, leaves, width, height, canvas_set)
+    data = encoder.finish()
+    assert len(data) <= capacity
+    return data
+
+
+@given(st.lists(st.tuples(CANVAS, st.integers(0, 2)), min_size=1, max_size=3), SEEDS)
+@settings(max_examples=80, derandomize=True, deadline=None)
+def test_round_trip_and_reference(sizes: list[tuple[tuple[int, int], int]], seed: int) -> None:
+    """Canvases of a run: what is coded is decoded, by the package and by the text."""
+    rng = np.random.default_rng(seed)
+    canvases = []
+    for (columns, rows), canvas_set in sizes:
+        width, height = 8 * columns, 8 * rows
+        leaves = random_leaves(rng, width, height, canvas_set, rng.choice([0.1, 0.5, 0.9]))
+        canvases.append((leaves, width, height, canvas_set))
+    data = encode(canvases)
+    decoder = RangeDecoder(data, default_motion_contexts())
+    slow = Decoder(data)
+    slow_contexts = contexts("motion")
+    assert len(slow_contexts) == MOTION_CONTEXTS
+    bits = 0
+    for leaves, width, height, canvas_set in canvases:
+        found = decode_motion(decoder, width, height, canvas_set)
+        assert found.dtype == np.int32
+        assert found.flags.owndata
+        assert found.flags.c_contiguous
+        np.testing.assert_array_equal(found, leaves)
+        motion = Motion(slow, slow_contexts, width, height, canvas_set)
+        np.testing.assert_array_equal(leaves_of(motion)[:, :CODED], leaves[:, :CODED])
+        record = trace_motion(leaves, width, height, canvas_set)
+        assert record.dtype == np.int32
+        assert (record >> 1 < MOTION_CONTEXTS).all()
+        bits += len(record)
+    decoder.close()
+    assert slow.finished()
+    assert bits <= slow.bits
+    if all(canvas_set == 0 for _, _, _, canvas_set in canvases):
+        assert bits == slow.bits
+
+
+@pytest.mark.parametrize("canvas_set", [0, 1, 2])
+@given(data=st.binary(max_size=300), size=CANVAS)
+@settings(max_examples=60, derandomize=True, deadline=None)
+def test_any_bytes(canvas_set: int, data: bytes, size: tuple[int, int]) -> None:
+    """Any bytes are leaves, which the text reads too, and which can be coded again."""
+    if data.startswith(b"\xff\xff\xff\xff"):
+        return
+    width, height = 8 * size[0], 8 * size[1]
+    decoder = RangeDecoder(data, default_motion_contexts())
+    leaves = decode_motion(decoder, width, height, canvas_set)
+    slow = Decoder(data)
+    motion = Motion(slow, contexts("motion"), width, height, canvas_set)
+    np.testing.assert_array_equal(leaves, leaves_of(motion))
+    assert int(decoder._state[4]) == slow.bytes_read
+    assert int((leaves[:, SIZE].astype(np.int64) ** 2).sum()) == width * height
+    again = encode([(leaves, width, height, canvas_set)])
+    found = decode_motion(RangeDecoder(again, default_motion_contexts()), width, height, canvas_set)
+    np.testing.assert_array_equal(found, leaves)
+
+
+@pytest.mark.parametrize("fill", [0x00, 0x7F, 0x80, 0xFE])
+@pytest.mark.parametrize("canvas_set", [0, 1, 2])
+def test_constant_data_is_bounded(fill: int, canvas_set: int) -> None:
+    start = time.process_time()
+    for _ in range(2):
+        decoder = RangeDecoder(bytes([fill]) * 100000, default_motion_contexts())
+        leaves = decode_motion(decoder, 1920, 1080, canvas_set)
+        assert len(leaves) <= 240 * 135
+    assert time.process_time() - start < 20
+
+
+def plain(canvas_set: int) -> np.ndarray:
+    """64 x 64 in four leaves."""
+    leaves = np.zeros((4, LEAF_COLUMNS), np.int32)
+    leaves[:, :3] = [(0, 0, 32), (32, 0, 32), (0, 32, 32), (32, 32, 32)]
+    leaves[:, INTRA if canvas_set == 0 else MERGE] = 1
+    return leaves
+
+
+def test_calm_canvases_are_tiny() -> None:
+    leaves = np.zeros((30 * 17, LEAF_COLUMNS), np.int32)
+    leaves[:, :3] = [(x, y, 64) for y in range(0, 1088, 64) for x in range(0, 1920, 64)]
+    leaves[:, MERGE] = 1
+    data = encode([(leaves, 1920, 1088, 2)] * 4)
+    assert len(data) < 120
+
+
+@pytest.mark.parametrize(
+    ("canvas_set", "row", "column", "value"),
+    [
+        (0, 1, MODE, 3),
+        (0, 2, MODE + 3, 3),
+        (0, 0, MODE, 35),
+        (0, 0, MODE, -1),
+        (0, 0, CHROMA, 7),
+        (0, 0, CHROMA, 34),
+        (0, 3, INTRA, 0),
+        (0, 3, SIZE, 16),
+        (1, 0, SIZE, 64),
+        (1, 1, X, 40),
+        (1, 0, INDEX, 5),
+        (1, 0, INDEX, -1),
+        (1, 2, VY0, 1),
+        (1, 2, DIRECTION, 1),
+        (2, 2, MERGE, 2),
+    ],
+)
+def test_what_cannot_be_coded(canvas_set: int, row: int, column: int, value: int) -> None:
+    leaves = plain(canvas_set)
+    encode([(leaves, 64, 64, canvas_set)])
+    leaves[row, column] = value
+    if (canvas_set, column) in ((0, CHROMA), (0, MODE)) and value == 34:
+        leaves[row, MODE : MODE + 4] = 5
+    with pytest.raises(ValueError, match=r"column|leaves"):
+        encode([(leaves, 64, 64, canvas_set)])
+    with pytest.raises(ValueError, match=r"column|leaves"):
+        trace_motion(leaves, 64, 64, canvas_set)
+
+
+@pytest.mark.parametrize("value", [MAX_COMPONENT + 1, -MAX_COMPONENT - 1, -(2**31), 2**31 - 1])
+def test_components_too_great(value: int) -> None:
+    for column, direction in ((VY0, 1), (VX0, 3), (VY1, 2)):
+        leaves = plain(2)
+        leaves[1, MERGE] = 0
+        leaves[1, DIRECTION] = direction
+        leaves[1, column] = np.sign(value) * MAX_COMPONENT
+        encode([(leaves, 64, 64, 2)])
+        leaves[1, column] = value
+        with pytest.raises(ValueError, match=f"column {column}"):
+            encode([(leaves, 64, 64, 2)])
+
+
+def test_leaves_that_are_not_the_canvas() -> None:
+    leaves = plain(1)
+    for found, width in ((leaves[:3], 64), (leaves, 128), (leaves, 32), (leaves[:0], 64)):
+        with pytest.raises(ValueError, match="lea"):
+            encode([(np.ascontiguousarray(found), width, 64, 1)])
+    # Many leaves more than there are rows, whose capacity is that of the rows.
+    few = leaves[:1].copy()
+    few[0, SIZE] = 8
+    with pytest.raises(ValueError, match="leaf 1"):
+        encode([(few, 1920, 1080, 1)])
+    for wrong in (leaves.astype(np.int64), leaves[:, :9].copy(), leaves[::2], leaves[0]):
+        with pytest.raises(ValueError, match="leaves are"):
+            encode([(wrong, 64, 64, 1)])
+
+
+def test_sizes_and_sets() -> None:
+    decoder = RangeDecoder(b"", default_motion_contexts())
+    for width, height, canvas_set in ((60, 64, 0), (64, 0, 0), (-8, 8, 1), (8, 8, 3), (8, 8, -1)):
+        with pytest.raises(ValueError, match="canvas"):
+            decode_motion(decoder, width, height, canvas_set)
+
+
+def test_default_tables_are_fresh() -> None:
+    tables = default_motion_contexts()
+    assert tables.shape == (MOTION_CONTEXTS, 3)
+    assert (tables[:, 0] == tables[:, 1]).all()
+    tables[:] = 0
+    assert default_motion_contexts().any()
+
+
+def test_columns() -> None:
+    assert MOTION_COLUMNS == CODED

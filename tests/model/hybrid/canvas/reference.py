@@ -1,0 +1,509 @@
+"""Clause 8 once more, slow and as it is written: what the kernels are compared with."""
+
+import numpy as np
+
+from nvcodec.coding.hybrid.leaves import (
+    CHROMA,
+    CODED,
+    DIRECTION,
+    FIRST,
+    FOUR,
+    INDEX,
+    INTRA,
+    LEAF_COLUMNS,
+    MERGE,
+    MODE,
+    SIZE,
+    UNITS,
+    VY0,
+    Q,
+    X,
+    Y,
+)
+from nvcodec.tables import load_table
+
+
+def clip(lo, hi, a):
+    return max(lo, min(hi, a))
+
+
+M = load_table("transform.txt").reshape(32, 32).tolist()
+S6 = [40, 45, 51, 57, 64, 72]
+
+
+def coefficient(level, q, log_size):
+    scaled = clip(-32768, 32767, level) * (S6[q % 6] << (q // 6))
+    return clip(-32768, 32767, (scaled + (1 << (log_size - 2))) >> (log_size - 1))
+
+
+def residual(d, n):
+    """d[y][x] of 8.6 to residual [i][j] of 8.5."""
+    step = 32 // n
+
+    def stage1(x, i):
+        total = sum(M[y * step][i] * d[y][x] for y in range(n))
+        assert abs(total) < 1 << 28
+        return clip(-32768, 32767, (total + 64) >> 7)
+
+    g = [[stage1(x, i) for i in range(n)] for x in range(n)]
+    out = np.zeros((n, n), np.int64)
+    for i in range(n):
+        for j in range(n):
+            total = sum(M[x * step][j] * g[x][i] for x in range(n))
+            assert abs(total) < 1 << 28
+            out[i, j] = (total + 2048) >> 12
+    return out
+
+
+ANGLE = [32, 26, 21, 17, 13, 9, 5, 2, 0, -2, -5, -9, -13, -17, -21, -26, -32]
+ANGLE += [-26, -21, -17, -13, -9, -5, -2, 0, 2, 5, 9, 13, 17, 21, 26, 32]
+
+
+def intra(mode, plane, known, x, y, n, luma):
+    """Prediction [i][j]; known is a plane of whether samples are reconstructed."""
+    height, width = plane.shape
+    places = [(x - 1, y + i) for i in reversed(range(2 * n))]
+    places += [(x - 1, y - 1)] + [(x + i, y - 1) for i in range(2 * n)]
+    sequence = [
+        int(plane[b, a]) if 0 <= a < width and 0 <= b < height and known[b, a] else None
+        for a, b in places
+    ]
+    given = [s for s in sequence if s is not None]
+    before = given[0] if given else 128
+    for k in range(len(sequence)):
+        if sequence[k] is None:
+            sequence[k] = before
+        before = sequence[k]
+    limit = {8: 7, 16: 1, 32: 0}.get(n)
+    distance = min(abs(mode - 10), abs(mode - 26))
+    if luma and n >= 8 and mode != 1 and (mode == 0 or distance > limit):
+        s = sequence
+        middle = [(s[k - 1] + 2 * s[k] + s[k + 1] + 2) >> 2 for k in range(1, 4 * n)]
+        sequence = [s[0], *middle, s[-1]]
+    left, top = sequence[2 * n :: -1], sequence[2 * n :]
+    log_size = n.bit_length() - 1
+    out = np.zeros((n, n), np.int64)
+    if mode == 0:
+        for i in range(n):
+            for j in range(n):
+                a = (n - 1 - j) * left[1 + i] + (j + 1) * top[n + 1]
+                b = (n - 1 - i) * top[1 + j] + (i + 1) * left[n + 1]
+                out[i, j] = (a + b + n) >> (log_size + 1)
+    elif mode == 1:
+        d = (sum(left[1 : n + 1]) + sum(top[1 : n + 1]) + n) >> (log_size + 1)
+        out[:] = d
+        if luma and n < 32:
+            for k in range(1, n):
+                out[0, k] = (top[1 + k] + 3 * d + 2) >> 2
+                out[k, 0] = (left[1 + k] + 3 * d + 2) >> 2
+            out[0, 0] = (left[1] + 2 * d + top[1] + 2) >> 2
+    else:
+        angle = ANGLE[mode - 2]
+        main, side = (top, left) if mode >= 18 else (left, top)
+        inverse = -round(8192 / abs(angle)) if angle else 0
+
+        def ref(k):
+            return main[k] if k >= 0 else side[(k * inverse + 128) >> 8]
+
+        for i in range(n):
+            for j in range(n):
+                p, f = ((i + 1) * angle) >> 5, ((i + 1) * angle) & 31
+                value = ref(j + p + 1)
+                if f:
+                    value = ((32 - f) * value + f * ref(j + p + 2) + 16) >> 5
+                if mode >= 18:
+                    out[i, j] = value
+                else:
+                    out[j, i] = value
+        if luma and n < 32 and mode == 26:
+            for i in range(n):
+                out[i, 0] = clip(0, 255, top[1] + ((left[1 + i] - left[0]) >> 1))
+        if luma and n < 32 and mode == 10:
+            for j in range(n):
+                out[0, j] = clip(0, 255, left[1] + ((top[1 + j] - left[0]) >> 1))
+    return out
+
+
+LUMA_TAPS = [
+    [0, 0, 0, 64, 0, 0, 0, 0],
+    [-1, 4, -10, 58, 17, -5, 1, 0],
+    [-1, 4, -11, 40, 40, -11, 4, -1],
+    [0, 1, -5, 17, 58, -10, 4, -1],
+]
+CHROMA_TAPS = [
+    [0, 64, 0, 0],
+    [-2, 58, 10, -2],
+    [-4, 54, 16, -2],
+    [-6, 46, 28, -4],
+    [-4, 36, 36, -4],
+]
+CHROMA_TAPS += [CHROMA_TAPS[k][::-1] for k in (3, 2, 1)]
+
+
+def sums(reference, y, x, rows, width, vy, vx, chroma):
+    """S of 8.3 for samples (y.., x..)."""
+    bits, before, taps = (3, 1, CHROMA_TAPS) if chroma else (2, 3, LUMA_TAPS)
+    fy, fx = vy & ((1 << bits) - 1), vx & ((1 << bits) - 1)
+    count = len(taps[0])
+    ys = y + (vy >> bits) + np.arange(-before, rows + count - 1 - before)
+    xs = x + (vx >> bits) + np.arange(-before, width + count - 1 - before)
+    height, across = reference.shape
+    a = reference[np.clip(ys, 0, height - 1)][:, np.clip(xs, 0, across - 1)].astype(np.int64)
+    first = sum(taps[fx][c] * a[:, c : c + width] for c in range(count))
+    assert first.min() >= -32768
+    assert first.max() <= 32767
+    if fy == 0:
+        return first[before : before + rows]
+    return sum(taps[fy][c] * first[c : c + rows] for c in range(count)) >> 6
+
+
+def pred(references, y, x, rows, width, direction, vectors, chroma):
+    s = [sums(references[r], y, x, rows, width, *map(int, vectors[r]), chroma) for r in range(2)]
+    return {1: 2 * s[0], 2: 2 * s[1], 3: s[0] + s[1]}[direction]
+
+
+def inter(references, direction, vectors, chroma):
+    """A whole plane by 8.3, cell by cell; 0 in intra cells."""
+    cell = 4 if chroma else 8
+    rows, columns = direction.shape
+    out = np.zeros((rows * cell, columns * cell), np.uint8)
+    for r in range(rows):
+        for c in range(columns):
+            if not direction[r, c]:
+                continue
+            y, x = r * cell, c * cell
+            p = pred(references, y, x, cell, cell, direction[r, c], vectors[:, r, c], chroma)
+            out[y : y + cell, x : x + cell] = np.clip((p + 64) >> 7, 0, 255)
+    return out
+
+
+def random_leaves(rng, height, width, split, intra=0.0):
+    """A leaf table of a canvas: split[n] is the share of blocks of n that are split."""
+    out = []
+
+    def block(x, y, n):
+        if x >= width or y >= height:
+            return
+        if n > 8 and (x + n > width or y + n > height or rng.random() < split[n]):
+            h = n // 2
+            for a, b in ((0, 0), (h, 0), (0, h), (h, h)):
+                block(x + a, y + b, h)
+            return
+        leaf = np.zeros(LEAF_COLUMNS, np.int32)
+        leaf[X], leaf[Y], leaf[SIZE] = x, y, n
+        leaf[INTRA] = n < 64 and rng.random() < intra
+        out.append(leaf)
+
+    for y in range(0, height, 64):
+        for x in range(0, width, 64):
+            block(x, y, 64)
+    return np.array(out)
+
+
+def random_motion(rng, leaves, height, width, most, same=0.3, chain=False):
+    """Direction and vectors of the cells of a leaf table."""
+    direction = np.zeros((height // 8, width // 8), np.uint8)
+    vectors = np.zeros((2, height // 8, width // 8, 2), np.int16)
+    for leaf in leaves:
+        if leaf[INTRA]:
+            continue
+        y, x, n = leaf[Y] // 8, leaf[X] // 8, leaf[SIZE] // 8
+        direction[y : y + n, x : x + n] = 1 if chain else rng.integers(1, 4)
+        v = rng.integers(-most, most + 1, (2, 1, 1, 2))
+        vectors[:, y : y + n, x : x + n] = 3 if rng.random() < same else np.clip(v, -8192, 8191)
+    return direction, vectors
+
+
+def motion(leaves, chain, height, width):
+    """Direction and vectors of all cells as dicts of (y, x)."""
+    cells = {}
+
+    def at(x, y):
+        if not (0 <= x < width and 0 <= y < height):
+            return None
+        entry = cells.get((y // 8, x // 8))
+        return entry if entry and entry[0] else None
+
+    def differ(a, b):
+        if a[0] != b[0]:
+            return True
+        return any(a[0] >> r & 1 and a[1 + r] != b[1 + r] for r in range(2))
+
+    for leaf in leaves:
+        x, y, n = int(leaf[X]), int(leaf[Y]), int(leaf[SIZE])
+        if leaf[INTRA]:
+            entry = (0, (0, 0), (0, 0))
+        elif leaf[MERGE]:
+            order = [at(x - 1, y + n - 1), at(x + n - 1, y - 1), at(x + n, y - 1)]
+            order += [at(x - 1, y + n), at(x - 1, y - 1)]
+            entries = []
+            for new in order:
+                if new and all(differ(new, e) for e in entries):
+                    entries.append(new)
+            entries += [(1 if chain else 3, (0, 0), (0, 0))] * 5
+            entry = entries[leaf[INDEX]]
+        else:
+            three = [at(x - 1, y), at(x, y - 1), at(x + n, y - 1) or at(x - 1, y - 1)]
+            used, v = int(leaf[DIRECTION]), [None, None]
+            for r in range(2):
+                if not used >> r & 1:
+                    continue
+                given = [e[1 + r] for e in three if e]
+                if len(given) == 1:
+                    p = given[0]
+                elif given:
+                    all_three = [e[1 + r] if e else (0, 0) for e in three]
+                    p = tuple(sorted(t[k] for t in all_three)[1] for k in range(2))
+                else:
+                    p = (0, 0)
+                d = leaf[VY0 + 2 * r : VY0 + 2 * r + 2].tolist()
+                v[r] = tuple(clip(-8192, 8191, p[k] + d[k]) for k in range(2))
+            for r in range(2):
+                if v[r] is None:
+                    v[r] = tuple(clip(-8192, 8191, -c) for c in v[1 - r])
+            entry = (used, *v)
+        for i in range(y // 8, (y + n) // 8):
+            for j in range(x // 8, (x + n) // 8):
+                cells[i, j] = entry
+    return cells
+
+
+DEBLOCKING = load_table("deblocking.txt").reshape(64, 2).tolist()
+
+
+def beta_of(index):
+    return DEBLOCKING[index][0]
+
+
+def tc_of(index):
+    return DEBLOCKING[min(63, index)][1]
+
+
+def strength(leaves, units, direction, vectors, p, q, axis):
+    """Strength of the edge between cells p and q (y, x); axis 0 for a horizontal edge."""
+
+    def leaf_of(cell):
+        for leaf in leaves:
+            x, y, n = int(leaf[X]), int(leaf[Y]), int(leaf[SIZE])
+            if x <= 8 * cell[1] < x + n and y <= 8 * cell[0] < y + n:
+                return leaf
+        raise AssertionError
+
+    def unit_of(cell):
+        leaf = leaf_of(cell)
+        for unit in units[leaf[FIRST] : leaf[FIRST] + leaf[UNITS]]:
+            plane, x, y, n = unit[:4].tolist()
+            a, b = 8 * cell[1], 8 * cell[0]
+            if plane == 0 and x < a + 8 and a < x + n and y < b + 8 and b < y + n:
+                return n
+        return None
+
+    def area_of(cell):
+        leaf = leaf_of(cell)
+        return unit_of(cell) or (32 if leaf[SIZE] == 64 and leaf[CODED] else int(leaf[SIZE]))
+
+    if 8 * q[axis] % max(8, min(area_of(p), area_of(q))):
+        return 0
+    if not direction[p] or not direction[q]:
+        return 2
+    if unit_of(p) or unit_of(q) or direction[p] != direction[q]:
+        return 1
+    for r in range(2):
+        if direction[p] >> r & 1:
+            difference = vectors[r][p].astype(int) - vectors[r][q].astype(int)
+            if np.abs(difference).max() >= 4:
+                return 1
+    return 0
+
+
+def filter_lines(lines, beta, tc):
+    """Luma: four lines p3, p2, p1, p0, q0, .., q3, changed in place."""
+    before = [list(line) for line in lines]
+
+    def dp(k):
+        return abs(before[k][1] - 2 * before[k][2] + before[k][3])
+
+    def dq(k):
+        return abs(before[k][6] - 2 * before[k][5] + before[k][4])
+
+    if dp(0) + dq(0) + dp(3) + dq(3) >= beta:
+        return
+    strong = all(
+        2 * (dp(k) + dq(k)) < beta >> 2
+        and abs(before[k][0] - before[k][3]) + abs(before[k][4] - before[k][7]) < beta >> 3
+        and abs(before[k][3] - before[k][4]) < (5 * tc + 1) >> 1
+        for k in (0, 3)
+    )
+    for k in range(4):
+        p3, p2, p1, p0, q0, q1, q2, q3 = before[k]
+        if strong:
+            new = [
+                p3,
+                (2 * p3 + 3 * p2 + p1 + p0 + q0 + 4) >> 3,
+                (p2 + p1 + p0 + q0 + 2) >> 2,
+                (p2 + 2 * p1 + 2 * p0 + 2 * q0 + q1 + 4) >> 3,
+                (p1 + 2 * p0 + 2 * q0 + 2 * q1 + q2 + 4) >> 3,
+                (p0 + q0 + q1 + q2 + 2) >> 2,
+                (p0 + q0 + q1 + 3 * q2 + 2 * q3 + 4) >> 3,
+                q3,
+            ]
+            pairs = zip(before[k], new, strict=True)
+            lines[k][:] = [clip(s - 2 * tc, s + 2 * tc, v) for s, v in pairs]
+            continue
+        e = (9 * (q0 - p0) - 3 * (q1 - p1) + 8) >> 4
+        if abs(e) >= 10 * tc:
+            continue
+        e = clip(-tc, tc, e)
+        lines[k][3], lines[k][4] = clip(0, 255, p0 + e), clip(0, 255, q0 - e)
+        side, half = (beta + (beta >> 1)) >> 3, tc >> 1
+        if dp(0) + dp(3) < side:
+            lines[k][2] = clip(0, 255, p1 + clip(-half, half, (((p2 + p0 + 1) >> 1) - p1 + e) >> 1))
+        if dq(0) + dq(3) < side:
+            lines[k][5] = clip(0, 255, q1 + clip(-half, half, (((q2 + q0 + 1) >> 1) - q1 - e) >> 1))
+
+
+def deblock(leaves, units, direction, vectors, offset, planes):
+    """Deblocked copies of the three planes."""
+    rows, columns = direction.shape
+    q_of = np.zeros((rows, columns), int)
+    for leaf in leaves:
+        x, y, n = leaf[X] // 8, leaf[Y] // 8, leaf[SIZE] // 8
+        q_of[y : y + n, x : x + n] = leaf[Q]
+    out = [plane.astype(int) for plane in planes]
+    for axis in (1, 0):
+        turned = [plane if axis else plane.T for plane in out]
+        for r in range(rows):
+            for c in range(columns):
+                q, p = (r, c), (r - (axis == 0), c - (axis == 1))
+                if min(p) < 0:
+                    continue
+                s = strength(leaves, units, direction, vectors, p, q, axis)
+                if not s:
+                    continue
+                along, across = (r, c) if axis else (c, r)
+                qe = (q_of[p] + q_of[q] + 1) >> 1
+                for part in (0, 4):
+                    a = 8 * along + part
+                    lines = turned[0][a : a + 4, 8 * across - 4 : 8 * across + 4]
+                    copy = lines.tolist()
+                    filter_lines(copy, beta_of(qe), tc_of(clip(0, 65, qe + 2 * (s - 1))))
+                    lines[:] = copy
+                if 8 * across % 16:
+                    continue
+                qc = clip(0, 63, qe + offset)
+                tc = tc_of(clip(0, 63, qc + 2 * (s - 1)))
+                for plane in turned[1:]:
+                    for k in range(4):
+                        line = plane[4 * along + k]
+                        p1, p0, q0, q1 = line[4 * across - 2 : 4 * across + 2].tolist()
+                        e = clip(-tc, tc, (4 * (q0 - p0) + p1 - q1 + 4) >> 3)
+                        line[4 * across - 1] = clip(0, 255, p0 + e)
+                        line[4 * across] = clip(0, 255, q0 - e)
+    return [plane.astype(np.uint8) for plane in out]
+
+
+def random_tables(rng, height, width, set_, split, most=40, q=None, levels=4):
+    """Leaves, units and levels of a canvas with everything that the syntax allows."""
+    split = split | ({64: 1} if set_ == 0 else {})
+    leaves = random_leaves(rng, height, width, split, 0.15)
+    units, entries = [], []
+    for leaf in leaves:
+        n = int(leaf[SIZE])
+        leaf[Q] = rng.integers(0, 64) if q is None else q
+        if set_ == 0:
+            leaf[INTRA] = 1
+            leaf[FOUR] = n == 8 and rng.random() < 0.5
+        if leaf[INTRA]:
+            leaf[MODE : MODE + 4] = rng.integers(0, 35, 4)
+            if not leaf[FOUR]:
+                leaf[MODE : MODE + 4] = leaf[MODE]
+            leaf[CHROMA] = rng.integers(0, 35)
+            leaf[CODED] = 1
+        else:
+            leaf[MERGE] = rng.random() < 0.5
+            leaf[CODED] = rng.random() < 0.5
+            if leaf[MERGE]:
+                leaf[INDEX] = rng.integers(0, 5)
+            else:
+                leaf[DIRECTION] = 1 if set_ == 1 else rng.integers(1, 4)
+                leaf[VY0 : VY0 + 4] = rng.integers(-most, most + 1, 4)
+        leaf[FIRST] = len(units)
+
+        def unit(plane, x, y, size):
+            if rng.random() < 0.6:
+                count = int(rng.integers(1, 6))
+                units.append((plane, x, y, size, len(entries), count))
+                for position in rng.choice(size * size, count, replace=False).tolist():
+                    entries.append((position, int(rng.integers(1, levels)) * rng.choice([-1, 1])))
+
+        def tree(x, y, size):
+            if size > 4 and rng.random() < 0.4:
+                h = size // 2
+                for a, b in ((0, 0), (h, 0), (0, h), (h, h)):
+                    tree(x + a, y + b, h)
+            else:
+                unit(0, x, y, size)
+
+        x, y = int(leaf[X]), int(leaf[Y])
+        m = min(n, 32)
+        for b in range(0, n if leaf[CODED] else 0, m):
+            for a in range(0, n, m):
+                if leaf[INTRA] and leaf[FOUR]:
+                    for c, d in ((0, 0), (4, 0), (0, 4), (4, 4)):
+                        unit(0, x + c, y + d, 4)
+                elif leaf[INTRA]:
+                    unit(0, x, y, n)
+                else:
+                    tree(x + a, y + b, m)
+                unit(1, (x + a) // 2, (y + b) // 2, m // 2)
+                unit(2, (x + a) // 2, (y + b) // 2, m // 2)
+        leaf[UNITS] = len(units) - leaf[FIRST]
+    shape = np.array(units, np.int32).reshape(-1, 6), np.array(entries, np.int32).reshape(-1, 2)
+    return leaves, *shape
+
+
+def reconstruct(leaves, units, levels, direction, vectors, references, offset):
+    """8.1 from the motion on: three planes."""
+    rows, columns = direction.shape
+    planes = []
+    for number in range(3):
+        sub = 1 if number else 0
+        pairs = [r[number] for r in references] * (2 if len(references) == 1 else 1)
+        plane = np.zeros((rows * 8 >> sub, columns * 8 >> sub), np.uint8)
+        if references:
+            plane = inter(pairs, direction, vectors, number > 0)
+        cell = 8 >> sub
+        known = np.repeat(np.repeat(direction > 0, cell, 0), cell, 1)
+
+        def add(unit, leaf, plane=plane, number=number):
+            _, x, y, n, start, count = unit.tolist()
+            q = clip(0, 63, int(leaf[Q]) + offset) if number else int(leaf[Q])
+            d = [[0] * n for _ in range(n)]
+            for position, level in levels[start : start + count].tolist():
+                d[position // n][position % n] = coefficient(level, q, n.bit_length() - 1)
+            block = plane[y : y + n, x : x + n]
+            block[:] = np.clip(block + residual(d, n), 0, 255)
+
+        def of(leaf, number=number):
+            return [u for u in units[leaf[FIRST] : leaf[FIRST] + leaf[UNITS]] if u[0] == number]
+
+        for leaf in leaves:
+            if not leaf[INTRA]:
+                for unit in of(leaf):
+                    add(unit, leaf)
+        for leaf in leaves:
+            if not leaf[INTRA]:
+                continue
+            x, y, n = int(leaf[X]) >> sub, int(leaf[Y]) >> sub, int(leaf[SIZE]) >> sub
+            blocks = [(x, y)]
+            if leaf[FOUR] and not number:
+                n, blocks = 4, [(x, y), (x + 4, y), (x, y + 4), (x + 4, y + 4)]
+            for k, (a, b) in enumerate(blocks):
+                mode = int(leaf[CHROMA] if number else leaf[MODE + k])
+                plane[b : b + n, a : a + n] = intra(mode, plane, known, a, b, n, not number)
+                for unit in of(leaf):
+                    if tuple(unit[1:3]) == (a, b):
+                        add(unit, leaf)
+                known[b : b + n, a : a + n] = True
+        planes.append(plane)
+    return deblock(leaves, units, direction, vectors, offset, planes)

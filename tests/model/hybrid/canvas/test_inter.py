@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+
+from nvcodec.model.hybrid.canvas.inter import (
+    pack_motion,
+    packed_motion,
+    predict_block,
+    predict_rows,
+    scratch,
+)
+from tests.model.hybrid.canvas import reference
+from tests.model.hybrid.canvas.reference import random_leaves, random_motion
+
+
+def planes(rng, height, width):
+    kinds = [rng.integers(0, 256, (height, width)), rng.choice([0, 255], (height, width))]
+    return [np.ascontiguousarray(kind, np.uint8) for kind in kinds]
+
+
+@pytest.mark.parametrize("chroma", [False, True])
+@pytest.mark.parametrize(
+    ("height", "width", "most"),
+    [(8, 8, 100), (72, 40, 30), (72, 40, 8192), (136, 200, 60), (64, 128, 3), (8, 72, 600)],
+)
+def test_planes(height, width, most, chroma):
+    rng = np.random.default_rng(height + width)
+    sub = 1 if chroma else 0
+    for share in (0.2, 0.7):
+        leaves = random_leaves(rng, height, width, {64: share, 32: share, 16: share}, 0.1)
+        direction, vectors = random_motion(rng, leaves, height, width, most)
+        references = planes(rng, height >> sub, width >> sub)
+        out = np.zeros_like(references[0])
+        packed = packed_motion(direction, vectors)
+        predict_rows(chroma, leaves, 0, -(-height // 64), packed, *references, out)
+        expected = reference.inter(references, direction, vectors, chroma)
+        assert np.array_equal(out, expected)
+
+
+def test_bands():
+    rng = np.random.default_rng(5)
+    leaves = random_leaves(rng, 200, 136, {64: 0.7, 32: 0.5, 16: 0.5}, 0.1)
+    packed = packed_motion(*random_motion(rng, leaves, 200, 136, 50))
+    references = planes(rng, 200, 136)
+    whole, parts = np.zeros((2, 200, 136), np.uint8)
+    predict_rows(False, leaves, 0, 4, packed, *references, whole)
+    for row in (3, 0, 2, 1):
+        before = parts.copy()
+        predict_rows(False, leaves, row, row + 1, packed, *references, parts)
+        before[row * 64 : row * 64 + 64] = parts[row * 64 : row * 64 + 64]
+        assert np.array_equal(parts, before)
+    assert np.array_equal(whole, parts)
+
+
+@pytest.mark.parametrize("chroma", [False, True])
+def test_widths(chroma):
+    """Samples at which sums are greatest and least: 16 bits of `first` (asserted), 18 of PRED."""
+    taps, count = (reference.CHROMA_TAPS, 8) if chroma else (reference.LUMA_TAPS, 4)
+    before = 1 if chroma else 3
+    for fy in range(count):
+        for fx in range(count):
+            signs = np.outer(taps[fy], taps[fx])
+            for sign in (1, -1):
+                plane = np.zeros((16, 16), np.uint8)
+                plane[4 : 4 + len(signs), 4 : 4 + len(signs)] = np.where(sign * signs > 0, 255, 0)
+                out = np.zeros((64, 64), np.int32)
+                room = scratch()
+                packed = pack_motion(3, fy, fx, fy, fx)
+                y = 4 + before
+                predict_block(chroma, plane, plane, y, y, 4, 4, packed, *room, out)
+                vectors = [(fy, fx), (fy, fx)]
+                expected = reference.pred([plane, plane], y, y, 4, 4, 3, vectors, chroma)
+                assert np.array_equal(out[:4, :4], expected)
+                assert np.abs(expected).max() < 1 << 17
+    if not chroma:
+        assert reference.pred([plane] * 2, 7, 7, 1, 1, 3, [(2, 2)] * 2, False).shape == (1, 1)
+
+
+def test_packed_motion():
+    rng = np.random.default_rng(0)
+    for direction in range(4):
+        values = rng.integers(-8192, 8192, 4).tolist()
+        packed = pack_motion(direction, *values)
+        for k in range(4):
+            changed = values.copy()
+            changed[k] ^= 1
+            used = direction >> (k // 2) & 1
+            assert (pack_motion(direction, *changed) != packed) == bool(used)

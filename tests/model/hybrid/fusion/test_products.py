@@ -1,0 +1,63 @@
+"""Blocks of a layer, by the processor's instruction for pairs and by plain products."""
+
+import numba
+import numpy as np
+import pytest
+
+from nvcodec.model.hybrid.fusion import products
+from nvcodec.model.hybrid.fusion.products import COLUMNS, layer_block
+
+
+def words(pairs):
+    return np.ascontiguousarray(pairs.astype(np.int16)).view(np.int32)[..., 0]
+
+
+def compiled(units, hidden):
+    if hidden:
+
+        def run(values, offsets, weights, biases, shift, out_at, step):
+            layer_block(
+                units, 1, values, offsets, 0, weights, 0, biases, 0, shift, 4095, out_at, step
+            )
+    else:
+
+        def run(values, offsets, weights, biases, shift, out_at, step):
+            layer_block(
+                units, 0, values, offsets, 0, weights, 0, biases, 0, shift, 16383, out_at, step
+            )
+
+    return numba.njit(run)
+
+
+@pytest.mark.parametrize("pairs", [False, True])
+@pytest.mark.parametrize(("units", "hidden"), [(2, True), (4, True), (6, True), (6, False)])
+def test_block(units, hidden, pairs, monkeypatch):
+    if pairs and not products._PAIRS:
+        pytest.skip("this processor has no such instruction")
+    monkeypatch.setattr(products, "_PAIRS", pairs)
+    rng = np.random.default_rng(units)
+    run = compiled(units, hidden)
+    for most, shift in ((300, 0), (4095, 7), (32767, 15)):
+        terms = 5
+        inputs = rng.integers(-most, most + 1, (terms, COLUMNS, 2))
+        inputs[0, :3] = most
+        inputs[1, :3] = -most
+        weights = rng.integers(-most, most + 1, (terms, units, 2))
+        biases = rng.integers(-(10**6), 10**6, units).astype(np.int32)
+        values = np.zeros((terms + units // 2) * COLUMNS, np.int32)
+        values[: terms * COLUMNS] = words(inputs).ravel()
+        # The order of the terms is that of the offsets.
+        order = rng.permutation(terms)
+        offsets = COLUMNS * order
+        run(
+            values, offsets, words(weights[order]).ravel(), biases, np.int32(shift),
+            terms * COLUMNS, COLUMNS,
+        )  # fmt: skip
+        sums = np.einsum("txp,tup->ux", inputs, weights) + biases[:, None]
+        expected = sums.astype(np.int32) >> shift
+        if hidden:
+            expected = np.clip(np.maximum(expected, expected >> 3), -4095, 4095)
+        else:
+            expected = np.clip(expected, -16383, 16383)
+        got = values[terms * COLUMNS :].view(np.int16).reshape(units // 2, COLUMNS, 2)
+        assert np.array_equal(got.transpose(0, 2, 1).reshape(units, COLUMNS), expected)

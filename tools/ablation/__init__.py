@@ -1,0 +1,1 @@
+"""What each part is worth; run as `python -m tools.ablation.NAME`."""

@@ -1,0 +1,70 @@
+#!/usr/bin/env python3
+"""What a patch network gives at centres between those it was trained at.
+
+    python -m tools.bench.between_centroids FILE.nrv SOURCE
+
+Renders every group of FILE with all patch centres moved by a share of the patch distance, their
+features left as they are, and
+compares the values with the samples of SOURCE that those patches would cover. If the network were
+a continuous field of patches, any share would give about the PSNR of share 0; then a picture of
+another size could be evaluated directly in place of being resampled.
+"""
+
+from __future__ import annotations
+
+import click
+import numpy as np
+
+from nvcodec.decode.decoder import Decoder
+from nvcodec.media.source import open_source
+from nvcodec.model.nirvana.renderer import NirvanaRenderer
+
+
+@click.command(help=__doc__)
+@click.argument("file")
+@click.argument("source")
+@click.option("--shares", default="0,0.125,0.25,0.5", show_default=True)
+def main(file: str, source: str, shares: str) -> None:
+    wanted = [float(share) for share in shares.split(",")]
+    errors = {share: [0.0, 0] for share in wanted}
+    with Decoder(file) as decoder, open_source(source) as opened:
+        shape = decoder.shape
+        width, height, patch = decoder.header.width, decoder.header.height, shape.patch
+        columns, rows = shape.patches(width), shape.patches(height)
+        pictures = iter(opened)
+        for group, weights, _, _ in decoder.groups(0):
+            renderer = NirvanaRenderer(weights)
+            luma = [next(pictures).planes[0] for _ in range(group.frame_count)]
+            for share in wanted:
+                offset = round(share * shape.stride)
+                shift = offset / shape.stride
+                # Patches that stay inside the frame when they move.
+                last_x = min(columns, (width - patch - offset) // shape.stride + 1)
+                last_y = min(rows, (height - patch - offset) // shape.stride + 1)
+                ys, xs = np.meshgrid(
+                    centres(rows, shift)[:last_y], centres(columns, shift)[:last_x], indexing="ij"
+                )
+                numbers = np.arange(rows * columns).reshape(rows, columns)[:last_y, :last_x]
+                values, _ = renderer.values(
+                    xs.ravel(), ys.ravel(), numbers.ravel(), range(group.frame_count)
+                )
+                samples = np.clip((values.astype(np.int64) + 2048 + 8) >> 4, 0, 255)
+                for k, plane in enumerate(luma):
+                    for n in range(last_y * last_x):
+                        y = n // last_x * shape.stride + offset
+                        x = n % last_x * shape.stride + offset
+                        target = plane[y : y + patch, x : x + patch].astype(np.int64)
+                        errors[share][0] += float(((samples[k, n] - target) ** 2).sum())
+                        errors[share][1] += target.size
+    for share, (error, count) in errors.items():
+        click.echo(f"share {share:5}: luma {10 * np.log10(255**2 * count / error):6.2f} dB")
+
+
+def centres(count: int, shift: float) -> np.ndarray:
+    """Inputs of spec 5.2, moved by a share of the distance from patch to patch."""
+    i = np.arange(count)
+    return np.floor((2 * (i + shift) + 1) * 32768 / count).astype(np.int64) - 32768
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,281 @@
+#!/usr/bin/env python3
+"""How fast the CPU renders a network, and libx264's pictures of the same size beside it.
+
+    python -m tools.bench.decode [--rounds N] [--size WIDTHxHEIGHT]... [--threads N]...
+    python -m tools.bench.decode --stream HYBRID.nrv... [--rounds N] [--threads N]...
+
+Streams are those of the hybrid model, decoded without the fusion network and through its default
+weights, beside their own pictures by libx264 at its defaults; then come CPU time by stage and the
+time to the first frame in a new process.
+
+Networks are of random weights, whole groups are rendered to 8-bit pictures. `integer` products are
+those of nvcodec.model.nirvana.dot_product where the processor has them, `float` those of BLAS.
+Both and the decoder of H.264 take turns; the best of the rounds counts. The ratio is
+float / integer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import resource
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+from unittest import mock
+
+import av
+import click
+import numpy as np
+
+from nvcodec.coding.hybrid import canvases
+from nvcodec.decode import decoder, device, hybrid
+from nvcodec.decode.decoder import Decoder
+from nvcodec.decode.hybrid import HybridModel
+from nvcodec.encode.nirvana.lattice import conform
+from nvcodec.encode.nirvana.settings import PAPER_SHAPE, network_shape
+from nvcodec.format import Description, GroupUnit, NrvWriter, UnitReader
+from nvcodec.model.description import CanvasShape
+from nvcodec.model.hybrid.canvas import reconstruct
+from nvcodec.model.nirvana import dot_product
+from nvcodec.model.nirvana.render import render_region, samples_crc
+from nvcodec.model.nirvana.renderer import NirvanaRenderer
+from nvcodec.model.nirvana.shape import NetworkShape
+from nvcodec.model.nirvana.weights import GroupWeights, LayerParameters, default_weights
+
+X264_FRAMES = 48
+
+
+def random_weights(shape: NetworkShape, grid: tuple[int, int]) -> GroupWeights:
+    """Weights of spec 4.5, drawn from half of each range."""
+    parameters = tuple(
+        LayerParameters(step=72, bias_shift=0, weight_bound=layer.max_weight // 2, bias_bound=0)
+        for layer in shape.layers
+    )
+    tensors = default_weights(shape, grid, parameters)
+    return conform(GroupWeights(shape, grid, parameters, tensors))
+
+
+def gradients(width: int, height: int) -> Iterator[av.VideoFrame]:
+    """Moving gradients with noise."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:height, :width]
+    for k in range(X264_FRAMES):
+        picture = np.stack([x + 3 * k, y + 2 * k, x + y - 4 * k], axis=-1) // 3 % 256
+        picture = np.clip(picture + rng.normal(0, 3, picture.shape), 0, 255)
+        yield av.VideoFrame.from_ndarray(picture.astype(np.uint8), format="rgb24")
+
+
+def x264_clip(width: int, height: int, pictures: Iterable[av.VideoFrame]) -> bytes:
+    """Pictures by libx264 at its defaults."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="matroska") as container:
+        stream = container.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for picture in pictures:
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    return file.getvalue()
+
+
+def x264_decode(clip: bytes, threads: int) -> int:
+    """How many frames were decoded."""
+    with av.open(io.BytesIO(clip)) as container:
+        stream = container.streams.video[0]
+        stream.codec_context.thread_count = threads
+        stream.codec_context.thread_type = "AUTO"
+        return sum(1 for _ in container.decode(stream))
+
+
+def best(works: dict[str, tuple[Callable[[], object], int]], rounds: int) -> dict[str, float]:
+    """Milliseconds per frame of each (work, frames), which take turns."""
+    return {name: wall for name, (wall, _) in best_times(works, rounds).items()}
+
+
+def best_times(
+    works: dict[str, tuple[Callable[[], object], int]], rounds: int
+) -> dict[str, tuple[float, float]]:
+    """The same with milliseconds of CPU time: the least of each."""
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in works}
+    for _ in range(rounds):
+        for name, (work, frames) in works.items():
+            start, start_cpu = time.perf_counter(), time.process_time()
+            work()
+            wall, cpu = time.perf_counter() - start, time.process_time() - start_cpu
+            taken[name].append((wall * 1000 / frames, cpu * 1000 / frames))
+    return {
+        name: (min(t[0] for t in times), min(t[1] for t in times)) for name, times in taken.items()
+    }
+
+
+def with_network(path: str, network: int) -> bytes:
+    """A stream with (1) or without (0) the network, whose groups all have its default weights."""
+    file = io.BytesIO()
+    writer = NrvWriter(file)
+    with open(path, "rb") as source:
+        reader = UnitReader(source)
+        header = reader.open()
+        parameters: Any = None
+        for event in reader:
+            if isinstance(event, Description):
+                shape = replace(CanvasShape.from_payload(event.payload), network=network)
+                writer.begin(header, shape.to_payload())
+                model = HybridModel(shape, header, device.Device(1, 1))
+            elif isinstance(event, GroupUnit):
+                group = replace(event.group, network=b"")
+                frames = range(group.frame_count)
+                parameters = model.rebuild(group, parameters, frames)
+                crc = samples_crc(model.render(parameters, frames))
+                writer.add_group(replace(group, crc=crc))
+        model.close()
+    writer.finish()
+    return file.getvalue()
+
+
+def decode(path: str, threads: int) -> Iterator[av.VideoFrame]:
+    """The pictures of a stream of even width and height."""
+    with Decoder(path, threads=threads) as frames:
+        for frame in frames:
+            samples = np.concatenate([plane.ravel() for plane in frame.planes])
+            yield av.VideoFrame.from_ndarray(samples.reshape(-1, frame.width), format="yuv420p")
+
+
+def count_frames(stream: bytes, threads: int) -> int:
+    with Decoder(io.BytesIO(stream), threads=threads) as frames:
+        return sum(1 for _ in frames)
+
+
+STAGES: tuple[tuple[str, Any, str], ...] = (
+    ("motion parse", canvases, "decode_motion"),
+    ("content parse", canvases, "decode_content"),
+    ("vectors", reconstruct, "motion_of_leaves"),
+    ("vectors", reconstruct, "packed_motion"),
+    ("inter", reconstruct, "predict_rows"),
+    ("residuals", reconstruct, "add_residuals"),
+    ("intra", reconstruct, "reconstruct_intra"),
+    ("deblocking", reconstruct, "deblock"),
+    ("network", hybrid, "render_band"),
+    ("crc", decoder, "samples_crc"),
+    ("resampling", device, "resample"),
+)
+
+
+def stage_times(stream: bytes, rounds: int) -> dict[str, float]:
+    """Least CPU milliseconds per frame of each stage."""
+    least: dict[str, float] = {}
+    for _ in range(rounds):
+        spent: dict[str, float] = defaultdict(float)
+
+        def timed(stage: str, work: Callable[..., Any]) -> Callable[..., Any]:
+            def call(*arguments: Any) -> Any:
+                start = time.thread_time()
+                result = work(*arguments)
+                spent[stage] += time.thread_time() - start  # noqa: B023
+                return result
+
+            return call
+
+        with contextlib.ExitStack() as stack:
+            for stage, module, name in STAGES:
+                work = timed(stage, getattr(module, name))
+                stack.enter_context(mock.patch.object(module, name, work))
+            frames = count_frames(stream, 1)
+        for stage, seconds in spent.items():
+            taken = seconds * 1000 / frames
+            least[stage] = min(least.get(stage, taken), taken)
+    return least
+
+
+def start_up(path: str, rounds: int) -> tuple[float, float]:
+    """Least seconds, of time and of the CPU, that nvdec takes for the first frame."""
+    program = "from nvcodec.cli.nvdec import main; main()"
+    command = [sys.executable, "-c", program, "--quiet", "--frames", "1", path, "null"]
+    walls, cpus = [], []
+    for _ in range(rounds):
+        before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+        subprocess.run(command, check=True)
+        walls.append(time.perf_counter() - start)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpus.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return min(walls), min(cpus)
+
+
+def compare_streams(paths: tuple[str, ...], threads: tuple[int, ...], rounds: int) -> None:
+    click.echo(
+        "threads  without network ms (fps)   CPU ms  with network ms (fps)   CPU ms"
+        "   x264 ms   CPU ms  stream"
+    )
+    for path in paths:
+        with Decoder(path) as opened:
+            size = opened.header.width, opened.header.height
+        without, through = (with_network(path, network) for network in range(2))
+        frames = count_frames(without, 1)
+        clip = x264_clip(*size, decode(path, 1))
+        for count in threads:
+            works: dict[str, tuple[Callable[[], object], int]] = {
+                "without": (lambda: count_frames(without, count), frames),  # noqa: B023
+                "through": (lambda: count_frames(through, count), frames),  # noqa: B023
+                "x264": (lambda: x264_decode(clip, count), frames),  # noqa: B023
+            }
+            took = best_times(works, rounds)
+            x264_wall, x264_cpu = took.pop("x264")
+            columns = "".join(
+                f"{wall:15.2f} ({1000 / wall:6.1f})  {cpu:7.2f}" for wall, cpu in took.values()
+            )
+            click.echo(f"{count:7}{columns}  {x264_wall:8.2f}  {x264_cpu:7.2f}  {path}")
+        stages = stage_times(through, rounds)
+        click.echo("  CPU ms: " + ", ".join(f"{name} {took:.2f}" for name, took in stages.items()))
+    wall, cpu = start_up(paths[0], rounds)
+    click.echo(f"first frame after {wall:.2f} s, {cpu:.2f} s of CPU time")
+
+
+@click.command(help=__doc__)
+@click.option("--rounds", default=15, show_default=True)
+@click.option("--size", "sizes", multiple=True, default=["640x360", "1280x720"], show_default=True)
+@click.option("--threads", multiple=True, default=[1, 2], show_default=True, type=int)
+@click.option("--stream", "streams", multiple=True, type=click.Path(exists=True))
+def main(
+    rounds: int, sizes: tuple[str, ...], threads: tuple[int, ...], streams: tuple[str, ...]
+) -> None:
+    if streams:
+        compare_streams(streams, threads, rounds)
+        return
+    integer = dot_product.usable()
+    if not integer:
+        click.echo("no integer products on this processor")
+    click.echo("size       network  threads  integer ms (fps)     float ms (fps)  ratio  x264 ms")
+    for size in sizes:
+        width, height = map(int, size.split("x"))
+        clip = x264_clip(width, height, gradients(width, height))
+        networks = {"paper": PAPER_SHAPE, "default": network_shape("auto", 30.0, width, height)}
+        for name, shape in networks.items():
+            weights = random_weights(shape, shape.grid(width, height))
+            frames = range(shape.group_frames)
+
+            def rendering(count: int, usable: bool) -> Callable[[], object]:
+                with mock.patch.object(dot_product, "usable", return_value=usable):
+                    renderer = NirvanaRenderer(weights, count)  # noqa: B023
+                return lambda: render_region(renderer, width, height, frames)  # noqa: B023
+
+            for count in threads:
+                works: dict[str, tuple[Callable[[], object], int]] = {
+                    "float": (rendering(count, False), len(frames)),
+                    "x264": (lambda: x264_decode(clip, count), X264_FRAMES),  # noqa: B023
+                }
+                if integer:
+                    works["integer"] = (rendering(count, True), len(frames))
+                took = best(works, rounds)
+                fast = took.get("integer", float("nan"))
+                click.echo(
+                    f"{size:10} {name:8} {count:7}  {fast:7.2f} ({1000 / fast:6.1f})"
+                    f"   {took['float']:7.2f} ({1000 / took['float']:6.1f})"
+                    f"  {took['float'] / fast:5.2f}  {took['x264']:7.2f}"
+                )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""What several jobs gain: nvenc with other numbers of jobs on the same clip.
+
+    python -m tools.bench.jobs_scaling CLIP --jobs 1,2 --key-interval 1 --crf 33 --preset fast
+
+Jobs share out the segments from key group to key group, so that a clip needs several. Shows the
+wall time of each whole process, and whether the files are the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nvcodec.decode.decoder import Decoder
+from tools.lib import report
+from tools.lib.clips import Clip
+from tools.lib.measure import compared
+
+NVENC = [sys.executable, "-m", "nvcodec", "nvenc", "--model", "nirvana"]
+
+COLUMNS = {
+    "jobs": "{jobs}",
+    "segments": "{keys}",
+    "frames": "{frames}",
+    "bytes": "{bytes}",
+    "PSNR": "{psnr:.2f}",
+    "seconds": "{encode_seconds:.1f}",
+    "speed-up": "{speed_up:.2f}",
+    "MD5 of the file": "{md5}",
+}
+
+
+def _jobs(_context: Any, _option: Any, value: str) -> list[int]:
+    try:
+        counts = [int(part) for part in value.split(",")]
+    except ValueError:
+        counts = [0]
+    if min(counts) < 1:
+        raise click.BadParameter(f"{value!r} is not a list of numbers above 0")
+    return counts
+
+
+@click.command("jobs_scaling", cls=report.Tool, help=__doc__)
+@click.argument("clip", type=click.Path(exists=True, path_type=Path))
+@click.option("--jobs", default="1,2", show_default=True, callback=_jobs)
+@click.option("--key-interval", type=float, required=True, help="Seconds, as of nvenc.")
+@click.option("--crf", type=float, default=33.0, show_default=True)
+@click.option("--preset", default="medium", show_default=True)
+@click.option("--frames", type=click.IntRange(min=1), help="Frames of the clip.  [default: all]")
+@click.option("--threads", type=click.IntRange(min=1), help="Threads, as of nvenc.")
+@report.json_option
+def main(
+    clip: Path,
+    jobs: list[int],
+    key_interval: float,
+    crf: float,
+    preset: str,
+    frames: int | None,
+    threads: int | None,
+    json_path: Path | None,
+) -> None:
+    out = report.Report(json_path)
+    options = ["--key-interval", key_interval, "--crf", crf, "--preset", preset, "--quiet"]
+    options += ["--frames", frames] if frames else []
+    options += ["--threads", threads] if threads else []
+    for count in report.progress(jobs, "{} jobs".format):
+        row = {"jobs": count} | _encode(Clip(clip, frames), ["--jobs", count, *options])
+        first = out.rows("jobs")[0]["encode_seconds"] if out.rows("jobs") else row["encode_seconds"]
+        out.add("jobs", row | {"speed_up": first / row["encode_seconds"]})
+    same = len({row["md5"] for row in out.rows("jobs")}) == 1
+    out.show(
+        report.table(COLUMNS, out.rows("jobs")),
+        "All files are the same." if same else "The files are NOT the same.",
+    )
+    if not same:
+        sys.exit(1)
+
+
+def _encode(clip: Clip, options: list[Any]) -> dict[str, Any]:
+    """The figures of a file of nvenc, which is read in full and compared with the clip."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "out.nrv"
+        started = time.perf_counter()
+        subprocess.run([*NVENC, *map(str, options), str(clip.path), str(path)], check=True)
+        seconds = time.perf_counter() - started
+        with Decoder(path) as decoder, clip.open() as source:
+            figures = compared(
+                (picture.planes for picture in source),
+                (frame.planes for frame in decoder.frames(verify=True)),
+            )
+            figures.keys = sum(group.key for group, *_ in decoder.groups())
+        data = path.read_bytes()
+    figures.bytes, figures.encode_seconds = len(data), seconds
+    return figures.row() | {"md5": hashlib.md5(data, usedforsecurity=False).hexdigest()}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What the tools share: clips, peers, measurement of one encode, reports."""

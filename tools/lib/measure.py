@@ -1,0 +1,247 @@
+"""Figures of one encode: a clip to a real file, the file decoded, and compared with the clip.
+
+A rate is the size of a file that decoded, and a quality is that of the decoder's samples.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nvcodec.decode.decoder import Decoder
+from nvcodec.encode.encoder import encode
+from nvcodec.media.quality import METRICS, QualityMeter
+from nvcodec.model.description import Shape
+from nvcodec.picture import Planes
+from tools.lib.apart import peak_memory
+from tools.lib.clips import Clip
+
+ONE_KEY = 1e6
+"""Seconds of a key interval that no clip reaches: key groups at the start and at cuts only."""
+
+
+_CURVE = (24.0, 30.0, 36.0, 42.0)
+_HYBRID_CURVE = (22.0, 27.0, 32.0, 37.0)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model of ours and how it is asked to encode: options of `nvcodec.encode`."""
+
+    label: str
+    options: Mapping[str, Any]
+
+    @property
+    def qualities(self) -> tuple[float, ...]:
+        """Values of crf of a curve, unless others are asked for."""
+        return _HYBRID_CURVE if self.options["model"] == "hybrid" else _CURVE
+
+    @classmethod
+    def parse(cls, label: str) -> Model:
+        """MODEL[:PRESET][,OPTION=VALUE...], for example nirvana:fast,group_size=8.
+
+        Raises ValueError for another form; `nvcodec.encode` checks the rest.
+        """
+        head, *rest = label.split(",")
+        model, *presets = head.split(":")
+        options: dict[str, Any] = {"model": model}
+        if presets:
+            (options["preset"],) = presets
+        for part in rest:
+            name, equals, value = part.partition("=")
+            if not (name and equals and value):
+                raise ValueError(f"{part!r} is not OPTION=VALUE")
+            options[name] = _number(value)
+        return cls(label, options)
+
+
+def _number(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
+
+
+class ModelType(click.ParamType):
+    """A command line's `Model`."""
+
+    name = "MODEL"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Model:
+        if isinstance(value, Model):
+            return value
+        try:
+            return Model.parse(value)
+        except ValueError as error:
+            self.fail(f"{value!r} is not MODEL[:PRESET][,OPTION=VALUE...]: {error}", param, ctx)
+
+
+def model_option(default: str) -> Callable[..., Any]:
+    """The option `--model` of a command."""
+    return click.option(
+        "--model",
+        type=ModelType(),
+        default=default,
+        show_default=True,
+        help="MODEL[:PRESET][,OPTION=VALUE...] with options of nvcodec.encode.",
+    )
+
+
+@dataclass
+class Figures:
+    """What an encode gave.
+
+    bytes: the rate: of ours the size of the file, of the others as `peers` says.
+    psnr, psnr_y, psnr_u, psnr_v: in dB, over all frames; `psnr` over all samples of all planes.
+    ssim, ms_ssim: of luma, where asked for and possible.
+    squared_error: of all planes, for each luma sample (8-bit levels).
+    errors: of each frame, mean over all samples of all planes.
+    keys: places where decoding can begin.
+    groups: first_frame, frames, key, bytes, seconds (of encoding) and psnr of each group; nothing
+        for the classical codecs.
+    shape: the description of a model of ours.
+    peak_memory: bytes at the end of the encode; says something in a process of its own.
+    """
+
+    width: int
+    height: int
+    frames: int
+    bytes: int
+    psnr: float
+    psnr_y: float
+    psnr_u: float
+    psnr_v: float
+    ssim: float | None
+    ms_ssim: float | None
+    squared_error: float
+    errors: list[float]
+    encode_seconds: float
+    decode_seconds: float
+    keys: int = 1
+    groups: list[dict[str, Any]] = field(default_factory=list)
+    shape: Shape | None = None
+    peak_memory: int = 0
+
+    @property
+    def bits_per_pixel(self) -> float:
+        """Bits for each luma sample."""
+        return 8 * self.bytes / (self.width * self.height * self.frames)
+
+    def row(self) -> dict[str, Any]:
+        """All but `errors` as a row of a report, with what follows from it."""
+        members = asdict(self)
+        del members["errors"]
+        return members | {
+            "bpp": self.bits_per_pixel,
+            "encode_seconds_per_frame": self.encode_seconds / self.frames,
+            "decode_ms_per_frame": 1000 * self.decode_seconds / self.frames,
+        }
+
+
+def decibels(errors: Sequence[float]) -> float:
+    """PSNR of frames with these mean squared errors."""
+    mean = sum(errors) / len(errors)
+    return 10 * math.log10(255**2 / mean) if mean else math.inf
+
+
+def measure(
+    clip: Clip, model: Model, crf: float, *, metrics: Sequence[str] = (), **options: Any
+) -> Figures:
+    """Encode the clip with `nvcodec.encode`, decode the file with `nvcodec.Decoder`, compare.
+
+    `options` are those of `nvcodec.encode` where the model does not say; `metrics` are measured
+    beside PSNR.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "out.nrv"
+        result = encode(
+            clip.path,
+            path,
+            skip=clip.skip,
+            frames=clip.frames,
+            crf=crf,
+            **(options | dict(model.options)),
+        )
+        peak = peak_memory()
+        with Decoder(path) as decoder, clip.open() as source:
+            figures = compared(
+                (picture.planes for picture in source),
+                (frame.planes for frame in decoder.frames(verify=True)),
+                metrics,
+            )
+        figures.bytes = path.stat().st_size
+    figures.encode_seconds = result.seconds
+    figures.groups = [
+        {
+            "first_frame": group.first_frame,
+            "frames": group.frames,
+            "key": group.key,
+            "bytes": group.bytes,
+            "seconds": group.seconds,
+            "psnr": decibels(figures.errors[group.first_frame :][: group.frames]),
+        }
+        for group in result.groups
+    ]
+    figures.keys = sum(group.key for group in result.groups)
+    figures.shape = result.shape
+    figures.peak_memory = peak
+    return figures
+
+
+def compared(
+    source: Iterable[Planes], decoded: Iterable[Planes], metrics: Sequence[str] = ()
+) -> Figures:
+    """The figures of a decode, rate and encode left open: decoded pictures against the source's.
+
+    `decode_seconds` is what it took to get the decoded ones. RuntimeError when their number is
+    another.
+    """
+    asked = tuple(metric for metric in METRICS if metric == "psnr" or metric in metrics)
+    total = QualityMeter(asked)
+    errors: list[float] = []
+    seconds = 0.0
+    pictures, references = iter(decoded), iter(source)
+    luma: tuple[int, ...] = ()
+    while True:
+        started = time.perf_counter()
+        picture = next(pictures, None)
+        seconds += time.perf_counter() - started
+        reference = next(references, None)
+        if picture is None or reference is None:
+            if picture is not None or reference is not None or not errors:
+                raise RuntimeError(f"source and decoded frames differ in number at {len(errors)}")
+            break
+        meter = QualityMeter(asked)
+        meter.add(reference, picture)
+        state = meter.state()["metrics"]["psnr"]
+        errors.append(sum(state["errors"]) / sum(state["samples"]))
+        total.merge(meter)
+        luma = picture[0].shape
+    values = total.values()
+    state = total.state()["metrics"]["psnr"]
+    psnr = values["psnr"]
+    return Figures(
+        width=luma[1],
+        height=luma[0],
+        frames=len(errors),
+        bytes=0,
+        psnr=psnr["all"],
+        psnr_y=psnr["y"],
+        psnr_u=psnr["u"],
+        psnr_v=psnr["v"],
+        ssim=values.get("ssim"),
+        ms_ssim=values.get("ms-ssim"),
+        squared_error=sum(state["errors"]) / state["samples"][0],
+        errors=errors,
+        encode_seconds=0.0,
+        decode_seconds=seconds,
+    )
