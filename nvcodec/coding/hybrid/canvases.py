@@ -5,19 +5,32 @@ from __future__ import annotations
 from nvcodec.coding.hybrid.content import decode_content, default_content_contexts
 from nvcodec.coding.hybrid.leaves import Table
 from nvcodec.coding.hybrid.motion import decode_motion, default_motion_contexts
-from nvcodec.coding.rangecoder import RangeDecoder
+from nvcodec.coding.rangecoder import Contexts, RangeDecoder
+
+
+def default_contexts() -> tuple[Contexts, Contexts]:
+    """Fresh copies of the default contexts of motion and of content (spec 7.7)."""
+    return default_motion_contexts(), default_content_contexts()
 
 
 class CanvasReader:
     """Parses the canvases of a group in coding order; `size` is the coded one, (width, height).
 
+    `contexts`, of motion and of content, are those of the format unless others are measured.
     Raises CorruptError for a substream that cannot be one.
     """
 
-    def __init__(self, motion: bytes, content: bytes, size: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        motion: bytes,
+        content: bytes,
+        size: tuple[int, int],
+        contexts: tuple[Contexts, Contexts] | None = None,
+    ) -> None:
         self._size = size
-        self._motion = RangeDecoder(motion, default_motion_contexts())
-        self._content = RangeDecoder(content, default_content_contexts())
+        of_motion, of_content = contexts or default_contexts()
+        self._motion = RangeDecoder(motion, of_motion)
+        self._content = RangeDecoder(content, of_content)
 
     def read(self, canvas_set: int) -> tuple[int, Table, Table, Table]:
         """Quantiser, leaves, units and levels of the next canvas, which is of this Set."""

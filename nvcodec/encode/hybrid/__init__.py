@@ -1,16 +1,20 @@
-"""The encoder of the hybrid model (spec 7, 8): how pictures become coded groups.
+"""The encoder of the hybrid model (spec 7, 8, 9): how pictures become coded groups.
 
-From the picture on, each step imports only from those before it:
+From the picture on, each room imports only from those before it:
 
-- pictures: planes of the coded size, and luma at half and a quarter of it;
-- coarse, lookahead: motion between pictures, and how much later canvases inherit from each block;
-- quantisers: crf and inheritance to a map of quantiser indices for each canvas;
-- canvas_coder: one canvas to leaves, units and levels. motion_search says how the blocks of an
-  inter canvas are predicted, residual which transform units of what is left over are coded, and
-  intra_search both for intra leaves. They stand on tiles (SAD, SATD), phases (references at quarter
-  samples), forward (transforms), quantise (one unit), costs (bits of syntax) and blocks;
-  contexts makes those bits from adaptive contexts, effort says how much is tried;
-- assemble: what was decided to the tables that the substreams are coded from;
+- rate: bits of syntax from contexts, and `tradeoff`, which says what a bit is worth;
+- analysis: a picture's planes and its smaller luma (pyramid); motion between pictures (coarse);
+  what later canvases inherit from each block (lookahead); where groups end (lengths); crf to
+  quantiser indices (quantisers);
+- search: one canvas to leaves and units. `partition` walks over blocks; `key_canvas` and
+  `inter_canvas` are its two uses, `transform_tree` the third. Each prediction tool is a file that
+  offers candidates: merge, vectors, bi; `intra` decides intra leaves;
+- assemble: what was decided, as the tables that the substreams are coded from;
+- canvas: one canvas, from its picture and references to its tables and what they reconstruct;
 - group: canvases to substreams, and back as a decoder does;
-- coder: all groups of a video, as tasks that wait for each other.
+- fusion: what a group does with the fusion network, and training of its part;
+- video: all groups of a video, as tasks that wait for each other.
+
+`effort` says how much a preset tries, `tools` which tools an encode uses, `distances` how far two
+blocks are apart.
 """

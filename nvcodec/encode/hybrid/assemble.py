@@ -19,7 +19,7 @@ from nvcodec.coding.hybrid.leaves import (
     Y,
 )
 from nvcodec.compiled import Integer, allocating
-from nvcodec.encode.hybrid.search.residual import Pool
+from nvcodec.encode.hybrid.search.units import Pool
 
 
 @allocating

@@ -10,38 +10,29 @@ import numpy.typing as npt
 
 from nvcodec.coding.hybrid.leaves import INTRA, LEAF_COLUMNS, Q, Table, X, Y
 from nvcodec.encode.hybrid.analysis.pyramid import Pyramid
+from nvcodec.encode.hybrid.analysis.quantisers import QuantiserMap
 from nvcodec.encode.hybrid.assemble import assemble
 from nvcodec.encode.hybrid.effort import Effort
 from nvcodec.encode.hybrid.rate.prices import Prices
-from nvcodec.encode.hybrid.search.intra_search import (
-    IntraCanvas,
-    decide_intra_leaves,
-    make_intra_scratch,
-    search_intra,
-)
-from nvcodec.encode.hybrid.search.motion_search import Search, no_leaves, search_motion
+from nvcodec.encode.hybrid.search.block import Given
+from nvcodec.encode.hybrid.search.inter_canvas import search_inter_canvas
+from nvcodec.encode.hybrid.search.inter_units import Predicted, decide_inter_units
+from nvcodec.encode.hybrid.search.intra import Intra, Rebuilt, decide_intra_leaves
+from nvcodec.encode.hybrid.search.key_canvas import KeySearch, search_key_canvas
 from nvcodec.encode.hybrid.search.phases import Phases, make_phases
-from nvcodec.encode.hybrid.search.residual import (
-    Residuals,
-    decide_inter_leaves,
-    make_pool,
-    make_scratch,
+from nvcodec.encode.hybrid.search.prediction import (
+    Cells,
+    InterSearch,
+    make_candidates,
+    no_cells,
 )
+from nvcodec.encode.hybrid.search.units import Pool, make_pool
+from nvcodec.encode.hybrid.search.workspace import Workspace
+from nvcodec.encode.hybrid.tools import ALL, Tools
 from nvcodec.model.hybrid.canvas.inter import packed_motion, predict_rows
-from nvcodec.model.hybrid.canvas.plane import Canvas, Step, empty_planes
+from nvcodec.model.hybrid.canvas.plane import CELL, ROOT, Canvas, Step, empty_planes
 from nvcodec.model.hybrid.canvas.reconstruct import add_residuals, reconstruct
-
-STEPS = np.array([2.0 ** ((q - 4) / 6) for q in range(64)], np.float32)
-"""Quantiser steps by index (spec 8.6)."""
-
-WEIGHT = 0.12
-"""Lambda, in squared quantiser steps for a bit."""
-
-_SATD_WEIGHT = 0.35
-"""The same where distances are SATD or SAD, in quantiser steps for a bit."""
-
-_LEAST = 0.55
-"""Smaller coefficients, in quantiser steps, end no unit: their bits always outweigh them."""
+from nvcodec.picture import Planes
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +50,7 @@ class Reference:
 
 @dataclass(frozen=True, eq=False)
 class CodedCanvas:
-    """A canvas with the tables that code it (coding.leaves)."""
+    """A canvas with the tables that code it (coding.hybrid.leaves)."""
 
     leaves: Table
     units: Table
@@ -71,55 +62,89 @@ class CodedCanvas:
 
 @dataclass(frozen=True)
 class CanvasSettings:
-    """What the canvases of an encode have in common."""
+    """What the canvases of an encode have in common; sizes are coded ones."""
 
     width: int
     height: int
     chroma_offset: int
     effort: Effort
+    tools: Tools = ALL
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        return self.width, self.height
 
 
-def _residuals(settings: CanvasSettings, prices: Prices, q: npt.NDArray[np.uint8]) -> Residuals:
-    """What deciding on the units of a canvas takes."""
-    return Residuals(
-        prices.content, STEPS, WEIGHT, settings.chroma_offset, q, settings.effort.tree_depth, _LEAST
+def _given(
+    settings: CanvasSettings, source: Pyramid, prices: Prices, q: QuantiserMap, depth: int
+) -> Given:
+    return Given(
+        *source.planes,
+        quantisers=q,
+        chroma_offset=settings.chroma_offset,
+        content=prices.content,
+        intra=prices.intra,
+        depth=depth,
     )
+
+
+def _rebuilt(
+    planes: Planes,
+    known: npt.NDArray[np.uint8],
+    size: npt.NDArray[np.uint8],
+) -> Rebuilt:
+    return Rebuilt(*planes, known=known, modes=np.ones(known.shape, np.uint8), size=size)
+
+
+def _coded(
+    settings: CanvasSettings,
+    step: Step,
+    references: Sequence[Canvas],
+    leaves: Table,
+    pool: Pool,
+    q: QuantiserMap,
+) -> CodedCanvas:
+    """The canvas that decisions make."""
+    quantiser = int(q[0, 0])
+    tables = assemble(leaves, pool, q, quantiser)
+    canvas = reconstruct(
+        *tables,
+        step,
+        references,
+        settings.size,
+        settings.chroma_offset,
+        deblocking=settings.tools.deblocking,
+    )
+    return CodedCanvas(*tables, quantiser, bool((q != quantiser).any()), canvas)
 
 
 def code_key(
-    settings: CanvasSettings, source: Pyramid, step: Step, q: npt.NDArray[np.uint8], prices: Prices
+    settings: CanvasSettings, source: Pyramid, step: Step, q: QuantiserMap, prices: Prices
 ) -> CodedCanvas:
     """Code a key canvas; `q` are quantiser indices u8 of 32 x 32 blocks."""
-    width, height = settings.width, settings.height
-    blocks = height // 4, width // 4
-    canvas = IntraCanvas(
-        *source.planes,
-        *empty_planes(width, height),
-        np.zeros(blocks, np.uint8),
-        np.ones(blocks, np.uint8),
-        np.zeros((height // 8, width // 8), np.uint8),
-    )
+    width, height = settings.size
+    workspace = Workspace.make()
     # Each size of block that is tried leaves its units in the pool.
     pool = make_pool(4 * width, 2 * height)
-    leaves = np.zeros((width * height // 64, LEAF_COLUMNS), np.int32)
-    count = np.zeros(1, np.int64)
-    search_intra(
-        canvas,
-        _residuals(settings, prices, q),
-        prices.intra,
-        _SATD_WEIGHT,
-        settings.effort.intra_tries,
-        make_scratch(),
-        make_intra_scratch(),
-        pool,
-        leaves,
-        count,
+    search = KeySearch(
+        walk=workspace.walk,
+        intra=Intra(
+            given=_given(settings, source, prices, q, settings.effort.tree_depth),
+            rebuilt=_rebuilt(
+                empty_planes(width, height),
+                np.zeros((height // 4, width // 4), np.uint8),
+                np.zeros((height // CELL, width // CELL), np.uint8),
+            ),
+            workspace=workspace,
+            pool=pool,
+            tries=settings.effort.intra_tries,
+        ),
+        leaves=np.zeros((width * height // CELL**2, LEAF_COLUMNS), np.int32),
+        used=np.zeros(1, np.int64),
     )
-    quantiser = int(q[0, 0])
-    tables = assemble(leaves[: count[0]], pool, q, quantiser)
-    size = settings.width, settings.height
-    made = reconstruct(*tables, step, [], size, settings.chroma_offset)
-    return CodedCanvas(*tables, quantiser, bool((q != quantiser).any()), made)
+    search_key_canvas(search)
+    return _coded(settings, step, [], search.leaves[: search.used[0]], pool, q)
 
 
 def code_inter(
@@ -128,66 +153,67 @@ def code_inter(
     step: Step,
     references: Sequence[Reference],
     coarse: npt.NDArray[np.int16],
-    q: npt.NDArray[np.uint8],
+    q: QuantiserMap,
     prices: Prices,
 ) -> CodedCanvas:
-    """Code a chain or interior canvas; `coarse` as in Search, `q` as of `code_key`."""
-    width, height = settings.width, settings.height
-    assert prices.motion is not None
+    """Code a chain or interior canvas; `coarse` as in InterSearch, `q` as of `code_key`."""
+    workspace = Workspace.make()
+    given = _given(settings, source, prices, q, settings.effort.tree_depth)
+    cells = _search(settings, given, step, references, coarse, prices, workspace)
+    leaves = cells.leaves[: cells.used[0]]
     canvases = [reference.canvas for reference in references]
-    residuals = _residuals(settings, prices, q)
-    scratch, intra_scratch = make_scratch(), make_intra_scratch()
-    blocks = height // 4, width // 4
-    search = Search(
-        source.planes[0].reshape(-1),
-        width,
-        height,
-        references[0].phases.reshape(-1),
-        references[-1].phases.reshape(-1),
-        coarse,
-        step.b is not None,
-        prices.motion,
-        residuals._replace(depth=settings.effort.trial_depth),
-        scratch,
-        intra_scratch.edges,
-        intra_scratch.line,
-        intra_scratch.block,
-        np.ones(blocks, np.uint8),
-        _SATD_WEIGHT,
-        settings.effort.refinements,
-        settings.effort.trial,
-        settings.effort.trial,
-    )
-    found = no_leaves(width, height)
-    search_motion(search, found)
-    leaves = found.leaves[: found.count[0]]
-    packed = packed_motion(found.direction, found.vectors)
-    predicted = empty_planes(width, height)
-    rows = -(-height // 64)
-    for number, plane in enumerate(predicted):
+    planes = empty_planes(*settings.size)
+    packed = packed_motion(cells.direction, cells.vectors)
+    rows = -(-settings.height // ROOT)
+    for number, plane in enumerate(planes):
         first, last = canvases[0].planes[number], canvases[-1].planes[number]
         predict_rows(number > 0, leaves, 0, rows, packed, first, last, plane)
-    pool = make_pool(width, height)
-    decide_inter_leaves(residuals, leaves, *source.planes, *predicted, scratch, pool)
+    pool = make_pool(*settings.size)
+    decide_inter_units(given, Predicted(*planes), workspace, pool, leaves)
     if leaves[:, INTRA].any():
         leaves[:, Q] = q[leaves[:, Y] >> 5, leaves[:, X] >> 5]
-        for number, plane in enumerate(predicted):
+        for number, plane in enumerate(planes):
             add_residuals(
                 leaves, pool.units, pool.levels, 0, rows, number, settings.chroma_offset, plane
             )
-        known = np.repeat(np.repeat((found.direction > 0).astype(np.uint8), 2, 0), 2, 1)
-        decide_intra_leaves(
-            IntraCanvas(*source.planes, *predicted, known, np.ones(blocks, np.uint8), found.size),
-            residuals,
-            prices.intra,
-            _SATD_WEIGHT,
-            settings.effort.intra_tries,
-            scratch,
-            intra_scratch,
-            pool,
-            leaves,
-        )
-    quantiser = int(q[0, 0])
-    tables = assemble(leaves, pool, q, quantiser)
-    made = reconstruct(*tables, step, canvases, (width, height), settings.chroma_offset)
-    return CodedCanvas(*tables, quantiser, bool((q != quantiser).any()), made)
+        known = np.repeat(np.repeat((cells.direction > 0).astype(np.uint8), 2, 0), 2, 1)
+        rebuilt = _rebuilt(planes, known, cells.size)
+        intra = Intra(given, rebuilt, workspace, pool, settings.effort.intra_tries)
+        decide_intra_leaves(intra, leaves)
+    return _coded(settings, step, canvases, leaves, pool, q)
+
+
+def _search(
+    settings: CanvasSettings,
+    given: Given,
+    step: Step,
+    references: Sequence[Reference],
+    coarse: npt.NDArray[np.int16],
+    prices: Prices,
+    workspace: Workspace,
+) -> Cells:
+    """The leaves of an inter canvas."""
+    width, height = settings.size
+    effort, tools = settings.effort, settings.tools
+    assert prices.motion is not None
+    search = InterSearch(
+        walk=workspace.walk,
+        given=given._replace(depth=effort.trial_depth),
+        workspace=workspace,
+        cells=no_cells(width, height),
+        candidates=make_candidates(),
+        current=given.source0.reshape(-1),
+        width=width,
+        height=height,
+        phases0=references[0].phases.reshape(-1),
+        phases1=references[-1].phases.reshape(-1),
+        coarse=coarse,
+        known=np.ones((height // 4, width // 4), np.uint8),
+        interior=step.b is not None,
+        costs=prices.motion,
+        refinements=effort.refinements,
+        trial=effort.trial and tools.trials,
+        largest_intra=tools.largest_intra,
+    )
+    search_inter_canvas(search)
+    return search.cells

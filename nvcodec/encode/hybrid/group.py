@@ -7,17 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nvcodec.coding.hybrid.canvases import CanvasReader
-from nvcodec.coding.hybrid.content import (
-    content_capacity,
-    default_content_contexts,
-    encode_content,
-)
-from nvcodec.coding.hybrid.motion import (
-    default_motion_contexts,
-    encode_motion,
-    motion_capacity,
-)
+from nvcodec.coding.hybrid.canvases import CanvasReader, default_contexts
+from nvcodec.coding.hybrid.content import content_capacity, encode_content
+from nvcodec.coding.hybrid.motion import encode_motion, motion_capacity
 from nvcodec.coding.rangecoder import Contexts, RangeEncoder
 from nvcodec.encode.hybrid.analysis.lookahead import analyse
 from nvcodec.encode.hybrid.analysis.pyramid import Pyramid
@@ -30,6 +22,7 @@ from nvcodec.encode.hybrid.canvas import (
     code_key,
 )
 from nvcodec.encode.hybrid.rate.prices import Prices, make_prices
+from nvcodec.encode.hybrid.tools import ALL, Tools
 from nvcodec.model.hybrid.canvas.plane import ROOT, Canvas, schedule
 from nvcodec.model.hybrid.canvas.reconstruct import reconstruct
 from nvcodec.model.hybrid.fusion.render import NetworkSource
@@ -43,6 +36,7 @@ class Substreams:
     content: bytes
     motion_contexts: Contexts
     content_contexts: Contexts
+    tools: Tools
 
     @property
     def bytes(self) -> int:
@@ -51,28 +45,37 @@ class Substreams:
 
     def prices(self, canvas_set: int) -> Prices:
         """What a canvas of a set costs after those that were coded."""
-        return make_prices(self.motion_contexts, self.content_contexts, canvas_set)
+        return make_prices(self.motion_contexts, self.content_contexts, canvas_set, self.tools)
 
 
-def default_prices(canvas_set: int) -> Prices:
+def _start_contexts(tools: Tools) -> tuple[Contexts, Contexts]:
+    """Contexts of motion and of content at the beginning of a group."""
+    contexts = default_contexts()
+    if not tools.trained_contexts:
+        for flat in contexts:
+            flat[:] = 32768, 32768, 0
+    return contexts
+
+
+def default_prices(canvas_set: int, tools: Tools = ALL) -> Prices:
     """What a canvas of a set costs at the beginning of a group."""
-    return make_prices(default_motion_contexts(), default_content_contexts(), canvas_set)
+    return make_prices(*_start_contexts(tools), canvas_set, tools)
 
 
-def code_substreams(canvases: Sequence[CodedCanvas], size: tuple[int, int]) -> Substreams:
+def code_substreams(canvases: Sequence[CodedCanvas], settings: CanvasSettings) -> Substreams:
     """Code canvases of a group, the first ones in coding order."""
-    motion = RangeEncoder(
-        default_motion_contexts(), sum(motion_capacity(c.leaves) for c in canvases)
-    )
+    motion_contexts, content_contexts = _start_contexts(settings.tools)
+    motion = RangeEncoder(motion_contexts, sum(motion_capacity(c.leaves) for c in canvases))
     content = RangeEncoder(
-        default_content_contexts(),
-        sum(content_capacity(c.leaves, c.units, c.levels) for c in canvases),
+        content_contexts, sum(content_capacity(c.leaves, c.units, c.levels) for c in canvases)
     )
     for c in canvases:
         canvas_set = c.canvas.step.set
-        encode_motion(motion, c.leaves, *size, canvas_set)
+        encode_motion(motion, c.leaves, *settings.size, canvas_set)
         encode_content(content, c.leaves, c.units, c.levels, c.quantiser, c.varying, canvas_set)
-    return Substreams(motion.finish(), content.finish(), motion.contexts, content.contexts)
+    return Substreams(
+        motion.finish(), content.finish(), motion.contexts, content.contexts, settings.tools
+    )
 
 
 def code_key_canvas(
@@ -80,10 +83,10 @@ def code_key_canvas(
 ) -> CodedCanvas:
     """Code a key canvas in several passes, each with the prices that the last one led to."""
     (step,) = schedule(1, key=True)
-    prices = default_prices(step.set)
+    prices = default_prices(step.set, settings.tools)
     canvas = code_key(settings, source, step, quantisers, prices)
     for _ in range(settings.effort.key_passes - 1):
-        prices = code_substreams([canvas], (settings.width, settings.height)).prices(step.set)
+        prices = code_substreams([canvas], settings).prices(step.set)
         canvas = code_key(settings, source, step, quantisers, prices)
     return canvas
 
@@ -97,10 +100,10 @@ def decode_group(
     """Decode the substreams of a group: its canvases and their motion in display order.
 
     `canvases` are those of the encoder in coding order; `before` is that of the group before, None
-    for a key group. Raises RuntimeError when the decoded ones are others.
+    for a key group. Raises RuntimeError if decoder and encoder disagree.
     """
-    size = settings.width, settings.height
-    reader = CanvasReader(substreams.motion, substreams.content, size)
+    contexts = _start_contexts(settings.tools)
+    reader = CanvasReader(substreams.motion, substreams.content, settings.size, contexts)
     decoded: dict[int, Canvas] = {} if before is None else {-1: before}
     sources: dict[int, NetworkSource] = {}
     count = len(canvases)
@@ -108,7 +111,14 @@ def decode_group(
         _, leaves, units, levels = reader.read(step.set)
         references = [decoded[frame] for frame in step.references]
         decoded[step.frame] = reconstruct(
-            leaves, units, levels, step, references, size, settings.chroma_offset
+            leaves,
+            units,
+            levels,
+            step,
+            references,
+            settings.size,
+            settings.chroma_offset,
+            deblocking=settings.tools.deblocking,
         )
         if not _same(decoded[step.frame], canvas):
             raise RuntimeError("a group does not decode to what was encoded")
@@ -127,13 +137,12 @@ def compile_kernels(settings: CanvasSettings) -> None:
 
     In the main thread, where Ctrl-C ends it: a task would have to be waited for.
     """
-    tiny = replace(settings, width=ROOT, height=ROOT)
-    size = ROOT, ROOT
-    noise = np.random.default_rng(0).integers(0, 256, size, np.uint8)
-    source = Pyramid.of((noise, noise[::2, ::2].copy(), noise[1::2, 1::2].copy()), *size)
+    tiny = replace(settings, width=ROOT, height=ROOT, tools=ALL)
+    noise = np.random.default_rng(0).integers(0, 256, tiny.size, np.uint8)
+    source = Pyramid.of((noise, noise[::2, ::2].copy(), noise[1::2, 1::2].copy()), *tiny.size)
     (quantisers,) = quantiser_maps(30, [analyse([source], None)])
     key = code_key_canvas(tiny, source, quantisers)
-    decode_group(tiny, code_substreams([key], size), [key.canvas], None)
+    decode_group(tiny, code_substreams([key], tiny), [key.canvas], None)
     before = Reference.of(key.canvas)
     for frames in (2, 1):
         analysis = analyse([source] * frames, source)
@@ -145,7 +154,7 @@ def compile_kernels(settings: CanvasSettings) -> None:
             canvas = code_inter(tiny, source, step, used, coarse, quantisers, prices)
             references[step.frame] = Reference.of(canvas.canvas)
             canvases.append(canvas)
-        coded = code_substreams(canvases, size)
+        coded = code_substreams(canvases, tiny)
         decode_group(tiny, coded, [canvas.canvas for canvas in canvases], before.canvas)
         before = references[frames - 1]
 

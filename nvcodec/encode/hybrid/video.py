@@ -44,6 +44,8 @@ from nvcodec.encode.hybrid.group import (
     default_prices,
 )
 from nvcodec.encode.hybrid.rate.prices import Prices
+from nvcodec.encode.hybrid.rate.tradeoff import most_bits_per_sample
+from nvcodec.encode.hybrid.tools import ALL, Tools
 from nvcodec.format import LEVELS, Group, Header, smallest_level
 from nvcodec.media.quality import QualityMeter
 from nvcodec.media.source import SourceError
@@ -58,19 +60,19 @@ T = TypeVar("T")
 _BLAS = ThreadpoolController()
 
 _MOST_UNDER_WAY = 4
-"""Groups whose canvases are being coded: more would wait for these."""
+"""Most groups in flight: more would only wait for these."""
 _UNDER_WAY_BYTES = 1 << 29
-"""What those take about, unless they are two."""
+"""Memory budget for groups in flight; two are always allowed."""
 
 _AHEAD_BYTES = 100 << 20
-"""What the stretches take at most that maps look ahead to, unless it is one."""
+"""Memory budget for lookahead; one stretch is always kept."""
 
 _PRICES_BACK = 3
-"""Prices of interior canvases are from as many groups before as there are, up to this one: so the
-interior canvases of groups need not wait for one another, for no measurable share of the bits."""
+"""Interior canvases take their prices from this many groups before. So they need not wait for the
+interior canvases of the group before, which costs no measurable share of the bits."""
 
-_NOISE_SHARE = 2
-"""A level is chosen for the bits of noise over this, which pictures hardly reach."""
+MapMaker = Callable[[float, Sequence[GroupAnalysis]], list[QuantiserMap]]
+"""From crf and consecutive groups to the quantiser maps of the first, as `quantiser_maps`."""
 
 CanvasReport = Callable[[int, int], None]
 """Told the ordinal of a group and how many of its canvases are coded."""
@@ -136,14 +138,17 @@ class HybridCoder:
         metrics: Sequence[str],
         threads: int,
         report: CanvasReport,
+        tools: Tools = ALL,
+        make_maps: MapMaker = quantiser_maps,
     ) -> None:
         self.shape = CanvasShape(group_frames, network=int(network != "off"))
         self._network = network
         self._width, self._height = width, height
         self._settings = CanvasSettings(
-            *coded_size(width, height), self.shape.chroma_offset, effort
+            *coded_size(width, height), self.shape.chroma_offset, effort, tools
         )
         self._crf = crf
+        self._make_maps = make_maps
         self._by_content = by_content
         # Prepared pictures take about two bytes for each luma sample.
         room = _AHEAD_BYTES // (2 * width * height * group_frames)
@@ -167,9 +172,8 @@ class HybridCoder:
     def level(self) -> int:
         """The level of the file, whose writer checks every unit."""
         luma = self._width * self._height
-        # Noise of 8 bits has a bit less for each doubling of the step, every 6 of its index.
-        bits = max(1.0, 8 - (self._crf - 4) / 6) / _NOISE_SHARE
-        unit_bytes = round(luma * 1.5 * self.shape.group_frames * bits / 8)
+        samples = luma * 1.5 * self.shape.group_frames
+        unit_bytes = round(samples * most_bits_per_sample(self._crf) / 8)
         return smallest_level(luma, 0, min(unit_bytes, LEVELS[max(LEVELS)].unit_bytes), 0)
 
     def code(
@@ -184,7 +188,8 @@ class HybridCoder:
         compile_kernels(self._settings)
         running, most = self._running, self._most_under_way
         self._defaults = tuple(
-            self._task(partial(default_prices, canvas_set)) for canvas_set in (1, 2)
+            self._task(partial(default_prices, canvas_set, self._settings.tools))
+            for canvas_set in (1, 2)
         )
         started = time.perf_counter()
 
@@ -230,7 +235,7 @@ class HybridCoder:
 
     def _take(self, pictures: PictureGroup) -> None:
         """Begin to prepare, analyse and cut the pictures of the next stretch."""
-        size = self._settings.width, self._settings.height
+        size = self._settings.size
         sources = [self._task(partial(Pyramid.of, p.planes, *size)) for p in pictures.pictures]
         before = [] if pictures.key or self._last is None else [self._last]
         analyses = self._task(partial(self._analyse, len(before)), *before, *sources)
@@ -259,7 +264,8 @@ class HybridCoder:
         known = [cut.analysis for cut in self._cut]
         ahead = [read.analyses for read in list(self._read)[: self._ahead]]
         maps = self._task(
-            lambda *later: quantiser_maps(self._crf, [*known, *chain.from_iterable(later)]), *ahead
+            lambda *later: self._make_maps(self._crf, [*known, *chain.from_iterable(later)]),
+            *ahead,
         )
         cut = self._cut.popleft()
         if cut.group.key:
@@ -336,7 +342,7 @@ class HybridCoder:
         return code_inter(self._settings, source, step, references, coarse, maps[number], prices)
 
     def _code_substreams(self, *canvases: CodedCanvas) -> Substreams:
-        return code_substreams(canvases, (self._settings.width, self._settings.height))
+        return code_substreams(canvases, self._settings)
 
     def _decoded(
         self,

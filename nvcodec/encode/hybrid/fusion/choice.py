@@ -12,16 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from nvcodec.coding.hybrid.fusion import NetworkMode, encode_network, no_differences
-from nvcodec.encode.hybrid.analysis.quantisers import BASE
 from nvcodec.encode.hybrid.fusion.fit import Differences, Moments, moments, train
+from nvcodec.encode.hybrid.rate.tradeoff import network_multiplier
 from nvcodec.format import CorruptError
 from nvcodec.model.hybrid.fusion.layers import PackedNetwork, pack_network
 from nvcodec.model.hybrid.fusion.render import NetworkSource, render
 from nvcodec.model.hybrid.fusion.weights import FusionWeights
 from nvcodec.picture import Planes
-
-WEIGHT = 0.15
-"""Squared error that a bit is worth, in squared steps of what no other canvas depends on."""
 
 
 def _packed(weights: FusionWeights) -> list[PackedNetwork]:
@@ -67,11 +64,6 @@ class CodedNetwork:
     frames: list[Planes]
 
 
-def multiplier(crf: float) -> float:
-    """The squared error that a bit is worth at this quality."""
-    return float(WEIGHT * 2.0 ** ((crf + BASE - 4) / 3))
-
-
 def choose_network(
     group: GroupFrames, weights: FusionWeights, crf: float, sites: int
 ) -> CodedNetwork:
@@ -79,7 +71,8 @@ def choose_network(
     frame, unless `sites` is 0.
     """
     shape = weights.shape
-    price = 8 * multiplier(crf)
+    multiplier = network_multiplier(crf)
+    price = 8 * multiplier
     kept, plain = group.rendered(weights), group.canvases()
     none = no_differences(shape.count, shape.hidden[-1].units)
     off = encode_network(NetworkMode.OFF, *none)
@@ -90,7 +83,7 @@ def choose_network(
         best, cost = CodedNetwork(off, weights, plain), without
     if not sites:
         return best
-    shared, differences = trained_differences(group, weights, kept, multiplier(crf), sites)
+    shared, differences = trained_differences(group, weights, kept, multiplier, sites)
     if not (shared.any() or differences.any()):
         return best
     try:

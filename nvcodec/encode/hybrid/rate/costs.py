@@ -1,14 +1,26 @@
-"""What syntax costs: contexts to bits, in the shapes that decisions look them up in (spec 7.7)."""
+"""Bits of syntax: contexts to bits, and those of content in the shapes of decisions (spec 7.7)."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
 
 import numpy as np
 import numpy.typing as npt
 
-from nvcodec.coding.hybrid.content import FULL, LAST, MORE, SIG
-from nvcodec.compiled import Integer, allocating
+from nvcodec.coding.hybrid.content import (
+    CB,
+    CODED_FLAG,
+    CR,
+    FULL,
+    LAST,
+    LUMA,
+    MORE,
+    PART,
+    SIG,
+    TREE,
+)
+from nvcodec.compiled import Integer, kernel
+from nvcodec.records import Record, array, nested
 
 Bits = npt.NDArray[np.float32]
 """Bits of syntax; where the syntax is a flag the last axis is its value."""
@@ -17,17 +29,34 @@ MOST_LISTED = 15
 """Levels from here on have an escape (spec 7.6)."""
 
 
-class UnitCosts(NamedTuple):
+class UnitCosts(Record):
     """Bits of the syntax of a unit for one Set and P.
 
     `sig` is (size, place, class, bit), `level` (place, class, magnitude 0..15) with the sign,
     `last` (axis, size, position), `full` (size, neighbour, bit).
     """
 
-    sig: Bits
-    level: Bits
-    last: Bits
-    full: Bits
+    sig = array(np.float32, 4, 4, 6, 2)
+    level = array(np.float32, 4, 8, MOST_LISTED + 1)
+    last = array(np.float32, 2, 4, 32)
+    full = array(np.float32, 4, 2, 2)
+
+
+class ContentCosts(Record):
+    """Bits of the content substream's syntax for one Set; flags end in the bit.
+
+    `coded` is (size, merged, coded neighbours, bit), `cb` (size, bit), `cr` (size, cb, bit), `luma`
+    (size, chroma, bit), `tree` and `part` (size, bit).
+    """
+
+    coded = array(np.float32, 4, 2, 3, 2)
+    cb = array(np.float32, 3, 2)
+    cr = array(np.float32, 3, 2, 2)
+    luma = array(np.float32, 3, 2, 2)
+    tree = array(np.float32, 3, 2)
+    part = array(np.float32, 3, 2)
+    units = nested(UnitCosts)
+    chroma_units = nested(UnitCosts)
 
 
 def bit_costs(contexts: npt.NDArray[np.int32]) -> Bits:
@@ -41,7 +70,7 @@ def unit_costs(costs: Bits, canvas_set: int, chroma: int) -> UnitCosts:
 
     def part(first: int, size: int, shape: tuple[int, ...]) -> Bits:
         start = first + size * (2 * canvas_set + chroma)
-        return np.ascontiguousarray(costs[start : start + size].reshape(*shape, 2))
+        return costs[start : start + size].reshape(*shape, 2)
 
     more = part(MORE, 96, (4, 8, 3))
     level = np.zeros((4, 8, MOST_LISTED + 1), np.float32)
@@ -70,10 +99,32 @@ def unit_costs(costs: Bits, canvas_set: int, chroma: int) -> UnitCosts:
                 last[axis, size, position] = cost
     full = np.zeros((4, 2, 2), np.float32)
     full[1:] = part(FULL, 6, (3, 2))
-    return UnitCosts(part(SIG, 96, (4, 4, 6)), level, last, full)
+    return UnitCosts.make(sig=part(SIG, 96, (4, 4, 6)), level=level, last=last, full=full)
 
 
-@allocating
+def content_costs(costs: Bits, canvas_set: int) -> ContentCosts:
+    """The parts of the content substream's costs."""
+    inter = max(0, canvas_set - 1)
+
+    def part(first: int, number: int, shape: tuple[int, ...]) -> Bits:
+        """The bits of the contexts of one kind: number `number` of its arrays of this shape."""
+        size = math.prod(shape)
+        start = first + size * number
+        return costs[start : start + size].reshape(*shape, 2)
+
+    return ContentCosts.make(
+        coded=part(CODED_FLAG, inter, (4, 2, 3)),
+        cb=part(CB, canvas_set, (3,)),
+        cr=part(CR, canvas_set, (3, 2)),
+        luma=part(LUMA, canvas_set, (3, 2)),
+        tree=part(TREE, inter, (3,)),
+        part=part(PART, inter, (3,)),
+        units=unit_costs(costs, canvas_set, 0),
+        chroma_units=unit_costs(costs, canvas_set, 1),
+    )
+
+
+@kernel
 def escape_bits(magnitude: Integer) -> Integer:
     """Bits of a level of at least 15 beyond its listed ones (spec 7.6)."""
     r = magnitude - 14

@@ -1,16 +1,17 @@
-"""The prices that decisions see: bits of both substreams for each Set, from contexts."""
+"""The prices that decisions see: bits of both substreams for each Set, from contexts and tools."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-from nvcodec.coding.hybrid.content import CB, CODED_FLAG, CR, LUMA, PART, TREE
 from nvcodec.coding.rangecoder import Contexts
-from nvcodec.encode.hybrid.rate.costs import Bits, bit_costs, unit_costs
-from nvcodec.encode.hybrid.search.intra_search import IntraCosts, intra_costs
-from nvcodec.encode.hybrid.search.motion_search import MotionCosts, motion_costs
-from nvcodec.encode.hybrid.search.residual import ContentCosts
+from nvcodec.encode.hybrid.rate.costs import ContentCosts, bit_costs, content_costs
+from nvcodec.encode.hybrid.rate.intra import IntraCosts, intra_costs
+from nvcodec.encode.hybrid.rate.motion import MotionCosts, motion_costs
+from nvcodec.encode.hybrid.tools import Tools
+
+_UNAFFORDABLE = 1e11
+"""Bits that nothing is worth. Times any lambda it is still below what stands for impossible."""
 
 
 @dataclass(frozen=True)
@@ -22,27 +23,34 @@ class Prices:
     content: ContentCosts
 
 
-def make_prices(motion: Contexts, content: Contexts, canvas_set: int) -> Prices:
-    """What syntax costs with contexts as they are (spec 7.7)."""
-    m, c = bit_costs(motion), bit_costs(content)
-    inter = max(0, canvas_set - 1)
-
-    def part(first: int, number: int, shape: tuple[int, ...]) -> Bits:
-        """The bits of the contexts of one kind: number `number` of its arrays of this shape."""
-        size = math.prod(shape)
-        start = first + size * number
-        return c[start : start + size].reshape(*shape, 2).copy()
-
-    costs = ContentCosts(
-        coded=part(CODED_FLAG, inter, (4, 2, 3)),
-        cb=part(CB, canvas_set, (3,)),
-        cr=part(CR, canvas_set, (3, 2)),
-        luma=part(LUMA, canvas_set, (3, 2)),
-        tree=part(TREE, inter, (3,)),
-        part=part(PART, inter, (3,)),
-        units=unit_costs(c, canvas_set, 0),
-        chroma_units=unit_costs(c, canvas_set, 1),
+def make_prices(motion: Contexts, content: Contexts, canvas_set: int, tools: Tools) -> Prices:
+    """What syntax costs with contexts as they are (spec 7.7); a tool that is off, too much."""
+    m = bit_costs(motion)
+    prices = Prices(
+        motion=motion_costs(m, canvas_set) if canvas_set else None,
+        intra=intra_costs(m, canvas_set),
+        content=content_costs(bit_costs(content), canvas_set),
     )
-    return Prices(
-        motion_costs(m, canvas_set) if canvas_set else None, intra_costs(m, canvas_set), costs
-    )
+    _take_out(prices, tools)
+    return prices
+
+
+def _take_out(prices: Prices, tools: Tools) -> None:
+    """Make the choices that `tools` does not have unaffordable."""
+    if not tools.transform_4:
+        prices.content.tree[0, 1:] = _UNAFFORDABLE
+        prices.intra.four[1:] = _UNAFFORDABLE
+    if prices.motion is None:
+        if not tools.key_transform_32:
+            prices.intra.split[1, :, 0] = _UNAFFORDABLE
+        return
+    if not tools.inter_transform_32:
+        prices.content.tree[2, :1] = _UNAFFORDABLE
+    if not tools.merge:
+        prices.motion.merge[..., 1] = _UNAFFORDABLE
+    if not tools.bi:
+        prices.motion.both[:, 1] = _UNAFFORDABLE
+    if tools.largest_inter < 64:
+        prices.motion.split[2, :, 0] = _UNAFFORDABLE
+    if tools.smallest_inter > 8:
+        prices.motion.split[0, :, 1] = _UNAFFORDABLE

@@ -1,13 +1,70 @@
-"""What all searches ask of a block: the logarithm of its size, and the sizes beside it."""
+"""A square of luma samples under decision, and what its choices are weighed by.
+
+Every search asks the same of a block: where it lies, its quantiser, the price of a bit there, and
+the sizes of its neighbours.
+"""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+import numpy.typing as npt
 
-from nvcodec.compiled import Integer, allocating
+from nvcodec.compiled import Integer, kernel
+from nvcodec.encode.hybrid.rate.costs import ContentCosts
+from nvcodec.encode.hybrid.rate.intra import IntraCosts
+from nvcodec.encode.hybrid.rate.tradeoff import SATD_WEIGHT, STEPS, WEIGHT
+
+NEVER = 1e18
+"""Above all costs."""
 
 
-@allocating
+class Given(NamedTuple):
+    """What all decisions of a canvas are made on: its picture, quantisers and costs.
+
+    `source0` to `source2` are u8 planes of the coded size; `quantisers` u8 indices of blocks of
+    32 x 32 luma samples. A transform tree splits `depth` times at most.
+    """
+
+    source0: npt.NDArray[np.uint8]
+    source1: npt.NDArray[np.uint8]
+    source2: npt.NDArray[np.uint8]
+    quantisers: npt.NDArray[np.uint8]
+    chroma_offset: int
+    content: ContentCosts
+    intra: IntraCosts
+    depth: int
+
+
+class Block(NamedTuple):
+    """A block of n x n luma samples at (y, x).
+
+    `level` is log2(n) - 3; `q` its quantiser index and `step` that quantiser's step. A bit is worth
+    `price` of squared error and `satd_price` of SATD.
+    """
+
+    y: int
+    x: int
+    n: int
+    level: int
+    q: int
+    step: float
+    price: float
+    satd_price: float
+
+
+@kernel
+def block_at(given: Given, y: Integer, x: Integer, n: Integer) -> Block:
+    """The block of n x n luma samples at (y, x)."""
+    q = int(given.quantisers[y >> 5, x >> 5])
+    step = STEPS[q]
+    return Block(
+        int(y), int(x), int(n), log2(n) - 3, q, step, WEIGHT * step * step, SATD_WEIGHT * step
+    )
+
+
+@kernel
 def log2(n: Integer) -> Integer:
     """Log2 of the size of a block, 4 or more."""
     log2n = 2
@@ -16,15 +73,15 @@ def log2(n: Integer) -> Integer:
     return log2n
 
 
-@allocating
-def smaller_beside(sizes: np.ndarray, y: Integer, x: Integer, n: Integer) -> Integer:
+@kernel
+def smaller_beside(sizes: np.ndarray, b: Block) -> Integer:
     """How many of the leaves left of and above a block are smaller: the context of its split.
 
     `sizes` are those of leaves by cell.
     """
     smaller = 0
-    if x > 0 and sizes[y >> 3, (x >> 3) - 1] < n:
+    if b.x > 0 and sizes[b.y >> 3, (b.x >> 3) - 1] < b.n:
         smaller += 1
-    if y > 0 and sizes[(y >> 3) - 1, x >> 3] < n:
+    if b.y > 0 and sizes[(b.y >> 3) - 1, b.x >> 3] < b.n:
         smaller += 1
     return smaller

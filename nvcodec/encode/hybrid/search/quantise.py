@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from nvcodec.coding.hybrid.content import GREATER_CLASS, PLACE, SIG_CLASS, diagonals
-from nvcodec.compiled import Integer, Real, allocating
+from nvcodec.compiled import Integer, Real, kernel
 from nvcodec.encode.hybrid.rate.costs import MOST_LISTED, UnitCosts, escape_bits
+from nvcodec.encode.hybrid.search.workspace import STRIDE, TransformSpace
 
 
 def _scans() -> np.ndarray:
@@ -24,11 +25,8 @@ def _scans() -> np.ndarray:
 
 SCAN = _scans()
 
-STRIDE = 36
-"""Of the magnitudes that templates look at, with room for their reach."""
 
-
-@allocating
+@kernel
 def quantise(
     coefficients: np.ndarray,
     n: Integer,
@@ -36,18 +34,16 @@ def quantise(
     weight: Real,
     costs: UnitCosts,
     least: Real,
-    magnitudes: np.ndarray,
-    scratch: np.ndarray,
+    space: TransformSpace,
     levels: np.ndarray,
 ) -> tuple[Real, Integer]:
     """Choose the levels of a unit.
 
-    `coefficients` are flat float32 in units of the quantiser step, `weight` is lambda in units of
-    the squared step for a bit, `costs` UnitCosts. A coefficient below `least` never is the last
-    one. `magnitudes` is int32 (STRIDE * STRIDE), zeros here and afterwards; `scratch` float32
-    (3, 1024). Fills `levels` (int32, by position, n * n) and returns the cost D + weight * R in
-    squared steps without flags outside the unit, and the number of levels that are not zero: then
-    cost is that of all zeros.
+    `coefficients` are flat float32 in units of the quantiser step; `weight` is lambda in units of
+    the squared step for a bit. A coefficient below `least` never is the last one. The magnitudes of
+    `space` are zeros here and afterwards. Fills `levels` (int32, by position, n * n). Returns the
+    cost D + weight * R in squared steps without flags outside the unit, and the number of levels
+    that are not zero. Where there are none the cost is that of all zeros.
     """
     size = log2n - 2
     scan = SCAN[size]
@@ -67,12 +63,13 @@ def quantise(
     sig = costs.sig[size]
     level_bits = costs.level
     full_bits = costs.full[size]
-    cost_of, zero_of, sig_of = scratch[0], scratch[1], scratch[2]
+    cost_of, zero_of, sig_of = space.positions[0], space.positions[1], space.positions[2]
+    magnitudes, full, block_cost = space.magnitudes, space.full, space.block_cost
     # 1 where a 4 x 4 sub-block has a level, with a border.
-    full = np.zeros(100, np.int8)
+    for k in range(full.size):
+        full[k] = 0
     total = zero_cost
     last_block = last >> 4
-    block_cost = np.zeros(64, np.float32)
     for b in range(last_block, -1, -1):
         corner = scan[b << 4]
         by = (corner // n) >> 2

@@ -185,12 +185,13 @@ def reconstruct(
     size: tuple[int, int],
     chroma_offset: int,
     pool: Executor | None = None,
+    deblocking: bool = True,
 ) -> Canvas:
     """The canvas of a step of a group from its tables (`nvcodec.coding.hybrid.leaves`).
 
     `references` are the canvases of frames a and b of the step, as many as there are; `size` is
     CodedWidth and CodedHeight. With a pool of threads, its parts are shared out; the result is the
-    same.
+    same. Without `deblocking` 8.7 is left out, which no decoder does: it tells what 8.7 is worth.
     """
     width, height = size
     rows, columns = height // CELL, width // CELL
@@ -217,7 +218,8 @@ def reconstruct(
             reconstruct_intra(leaves, units, levels, number, chroma_offset, available, plane)
 
         _run(pool, [partial(intra, number) for number in range(3)])
-    deblock(leaves, units, direction, vectors, chroma_offset, planes, pool)
+    if deblocking:
+        deblock(leaves, units, direction, vectors, chroma_offset, planes, pool)
     return Canvas(planes, direction, vectors, step)
 
 

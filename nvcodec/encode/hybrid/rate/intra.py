@@ -1,0 +1,52 @@
+"""Bits of intra syntax: contexts of the motion substream to what decisions look up (spec 7.4)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nvcodec.coding.hybrid.motion import FOUR_FLAG, LATER, LISTED, OTHER, REST, SPLIT
+from nvcodec.encode.hybrid.rate.costs import Bits
+from nvcodec.records import Record, array
+
+
+class IntraCosts(Record):
+    """Bits of intra syntax of one Set, float32; of flags the last axis is the bit.
+
+    `split` is (size, smaller neighbours, bit), `four` (bit,). `listed` is of each entry of the mode
+    list, `rest` of the other 32 modes by number, `chroma` of the luma block's mode and of each
+    other entry.
+    """
+
+    split = array(np.float32, 3, 3, 2)
+    four = array(np.float32, 2)
+    listed = array(np.float32, 3)
+    rest = array(np.float32, 32)
+    chroma = array(np.float32, 5)
+
+
+def intra_costs(costs: Bits, canvas_set: int) -> IntraCosts:
+    """The intra part of the motion substream's costs (spec 7.7)."""
+    inter = min(canvas_set, 1)
+    is_listed = costs[LISTED + inter]
+    listed = [is_listed[1] + costs[LATER, 0]]
+    listed += [is_listed[1] + costs[LATER, 1] + costs[REST, b] for b in range(2)]
+    rest = []
+    for r in range(32):
+        k, bits = 1, float(is_listed[0])
+        for i in range(4, -1, -1):
+            b = r >> i & 1
+            bits += costs[REST + k, b]
+            k = 2 * k + b
+        rest.append(bits)
+    chroma = [costs[OTHER, 0]]
+    chroma += [
+        costs[OTHER, 1] + costs[OTHER + 1, k >> 1] + costs[OTHER + 2 + (k >> 1), k & 1]
+        for k in range(4)
+    ]
+    return IntraCosts.make(
+        split=costs[SPLIT + 9 * canvas_set :][:9].reshape(3, 3, 2),
+        four=costs[FOUR_FLAG],
+        listed=listed,
+        rest=rest,
+        chroma=chroma,
+    )

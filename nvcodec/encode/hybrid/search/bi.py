@@ -1,0 +1,124 @@
+"""Blocks with vectors of their own to both references (spec 7.4, 8.2), in interior canvases."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nvcodec.compiled import Integer, kernel
+from nvcodec.encode.hybrid.distances import satd_mean
+from nvcodec.encode.hybrid.search.block import NEVER, Block
+from nvcodec.encode.hybrid.search.phases import MARGIN
+from nvcodec.encode.hybrid.search.prediction import (
+    DIFFERENCES,
+    OWN_VECTORS,
+    InterSearch,
+    block_satd,
+    place_of,
+    set_choice,
+    vector_bits,
+)
+from nvcodec.encode.hybrid.search.vectors import STEP_X, STEP_Y, own_bits
+from nvcodec.model.hybrid.canvas.motion import ENTRIES
+
+_FIRST_STEP = 2
+"""First step of both vectors, in quarter samples: each has been refined alone."""
+
+
+@kernel
+def _refine(s: InterSearch, b: Block, v: np.ndarray) -> None:
+    """Move both vectors of v (2, 2) in turn, by SATD of the mean and rate."""
+    p = s.candidates.predicted
+    at = b.y * s.width + b.x
+    row = s.width + 2 * MARGIN
+    place0 = place_of(s, v[0, 0], v[0, 1], b.y, b.x, b.n)
+    place1 = place_of(s, v[1, 0], v[1, 1], b.y, b.x, b.n)
+    if place0 < 0 or place1 < 0:
+        return
+    bits0 = vector_bits(s, v[0, 0] - p[0, 0], v[0, 1] - p[0, 1])
+    bits1 = vector_bits(s, v[1, 0] - p[1, 0], v[1, 1] - p[1, 1])
+    best = b.satd_price * (bits0 + bits1)
+    best += satd_mean(s.current, at, s.width, s.phases0, place0, s.phases1, place1, row, b.n)
+    for turn in range(s.refinements):
+        step = _FIRST_STEP if turn == 0 else 1
+        improved = False
+        for r in range(2):
+            other_bits = bits1 if r == 0 else bits0
+            cy = v[r, 0]
+            cx = v[r, 1]
+            for k in range(8):
+                vy = cy + step * STEP_Y[k]
+                vx = cx + step * STEP_X[k]
+                place = place_of(s, vy, vx, b.y, b.x, b.n)
+                if place < 0:
+                    continue
+                bits = vector_bits(s, vy - p[r, 0], vx - p[r, 1])
+                price = b.satd_price * (bits + other_bits)
+                if price >= best:
+                    continue
+                first, second = (place, place1) if r == 0 else (place0, place)
+                cost = price + satd_mean(
+                    s.current, at, s.width, s.phases0, first, s.phases1, second, row, b.n
+                )
+                if cost < best:
+                    best = cost
+                    improved = True
+                    v[r, 0] = vy
+                    v[r, 1] = vx
+                    if r == 0:
+                        bits0 = bits
+                    else:
+                        bits1 = bits
+            if r == 0:
+                place0 = place_of(s, v[0, 0], v[0, 1], b.y, b.x, b.n)
+            else:
+                place1 = place_of(s, v[1, 0], v[1, 1], b.y, b.x, b.n)
+        if not improved and turn > 0:
+            break
+
+
+@kernel
+def _best_merge_of_both(s: InterSearch, b: Block) -> Integer:
+    """The entry of the merge list with two vectors whose SATD is least, -1 for none."""
+    chosen = -1
+    least = NEVER
+    for k in range(ENTRIES):
+        m = s.candidates.merges[k]
+        if m[0] == 3:
+            cost = float(block_satd(s, b, 3, m[1], m[2], m[3], m[4]))
+            if cost < least:
+                least = cost
+                chosen = k
+    return chosen
+
+
+@kernel
+def offer_both(s: InterSearch, b: Block) -> None:
+    """Offer two vectors, refined from the best single ones and from the best merge that has two."""
+    if not s.interior:
+        return
+    c = s.candidates
+    p, v = c.predicted, c.vectors
+    flags = own_bits(s, b)
+    for start in range(2):
+        if start == 0:
+            for k in range(4):
+                v[k >> 1, k & 1] = c.single[k >> 1, k & 1]
+        else:
+            chosen = _best_merge_of_both(s, b)
+            if chosen < 0:
+                return
+            for k in range(4):
+                v[k >> 1, k & 1] = c.merges[chosen, 1 + k]
+        _refine(s, b, v)
+        bits = flags + s.costs.both[b.level, 1]
+        bits += vector_bits(s, v[0, 0] - p[0, 0], v[0, 1] - p[0, 1])
+        bits += vector_bits(s, v[1, 0] - p[1, 0], v[1, 1] - p[1, 1])
+        distance = block_satd(s, b, 3, v[0, 0], v[0, 1], v[1, 0], v[1, 1])
+        cost = distance + b.satd_price * bits
+        if cost < c.cost[OWN_VECTORS]:
+            c.cost[OWN_VECTORS] = cost
+            c.bits[OWN_VECTORS] = bits
+            choice = c.choice[OWN_VECTORS]
+            set_choice(choice, 3, v[0, 0], v[0, 1], v[1, 0], v[1, 1])
+            for k in range(4):
+                choice[DIFFERENCES + k] = v[k >> 1, k & 1] - p[k >> 1, k & 1]

@@ -1,0 +1,163 @@
+"""The leaves of an inter canvas (spec 7.4, 8.2): which blocks are whole, and how each is predicted.
+
+Takes the coded luma, references at quarter samples and the costs of syntax; gives leaves, of intra
+ones only that they are. Tools offer candidates by SATD and rate; the best are coded on trial where
+the preset does.
+"""
+
+from __future__ import annotations
+
+from nvcodec.coding.hybrid.leaves import (
+    DIRECTION,
+    INDEX,
+    INTRA,
+    MERGE,
+    SIZE,
+    VY0,
+    X,
+    Y,
+)
+from nvcodec.compiled import Integer, Real, kernel
+from nvcodec.encode.hybrid.search.bi import offer_both
+from nvcodec.encode.hybrid.search.block import NEVER, Block, block_at, smaller_beside
+from nvcodec.encode.hybrid.search.merge import offer_merges
+from nvcodec.encode.hybrid.search.partition import partition
+from nvcodec.encode.hybrid.search.prediction import (
+    BEST_MERGE,
+    CHOICE,
+    DIFFERENCES,
+    ENTRY,
+    LISTS,
+    MERGED,
+    OWN_VECTORS,
+    PLACES,
+    VECTORS,
+    InterSearch,
+    clear,
+    set_choice,
+)
+from nvcodec.encode.hybrid.search.trial import intra_trial_cost, trial_cost
+from nvcodec.encode.hybrid.search.vectors import offer_vectors
+from nvcodec.model.hybrid.canvas.plane import CELL, ROOT
+
+_GOOD_BITS = 0.25
+"""Bits for a cell: a merge that costs less leaves nothing that vectors of its own could better."""
+_NEAR = 1.25
+_NEAR_BITS = 4
+"""Code on trial if SATD <= _NEAR x best + lambda x _NEAR_BITS."""
+_INTRA_FROM_BITS = 8
+"""Bits for a cell: SATD of predictions below it is not compared with intra ones."""
+_SPLIT_BITS_TRIAL = 0.15
+"""Bits for a cell: a block that costs less, its levels too, is not split."""
+_SPLIT_BITS_SATD = 0.6
+"""The same where costs are SATD, which does not vanish when no level is coded."""
+
+
+@kernel
+def _offer(s: InterSearch, b: Block) -> None:
+    """Collect the candidates of a block: what each tool offers."""
+    clear(s.candidates)
+    offer_merges(s, b)
+    if s.candidates.cost[BEST_MERGE] >= _GOOD_BITS * b.satd_price * b.n * b.n / 64:
+        offer_vectors(s, b)
+        offer_both(s, b)
+
+
+@kernel
+def _take(s: InterSearch, b: Block, place: Integer) -> None:
+    """Make the candidate at a place the choice of a block."""
+    for k in range(CHOICE):
+        s.candidates.around[b.level, k] = s.candidates.choice[place, k]
+
+
+@kernel
+def _best_choice(s: InterSearch, b: Block) -> Real:
+    """Choose how a leaf is predicted; returns its cost.
+
+    The cost is in squared samples with s.trial, else in SATD.
+    """
+    c = s.candidates
+    _offer(s, b)
+    best_satd = min(c.cost[BEST_MERGE], c.cost[OWN_VECTORS])
+    if not s.trial:
+        _take(s, b, OWN_VECTORS if c.cost[OWN_VECTORS] < c.cost[BEST_MERGE] else BEST_MERGE)
+        return best_satd
+    near = _NEAR * best_satd + b.satd_price * _NEAR_BITS
+    best = NEVER
+    for place in range(PLACES):
+        if c.cost[place] < near:
+            cost = trial_cost(s, b, place)
+            if cost < best:
+                best = cost
+                _take(s, b, place)
+    if b.n <= s.largest_intra and best_satd > _INTRA_FROM_BITS * b.satd_price * b.n * b.n / 64:
+        cost = intra_trial_cost(s, b, best_satd)
+        if cost < best:
+            best = cost
+            set_choice(c.around[b.level], 0, 0, 0, 0, 0)
+    return best
+
+
+@kernel
+def _evaluate(s: InterSearch, k: Integer, y: Integer, x: Integer) -> bool:
+    """Choose how a block is predicted as one leaf."""
+    walk, level = s.walk, s.candidates.level
+    b = block_at(s.given, y, x, CELL << k)
+    price = b.price if s.trial else b.satd_price
+    walk.start[k] = s.cells.used[0]
+    walk.whole[k] = NEVER
+    walk.parts[k] = 0.0
+    level[k] = level[k + 1]
+    if y + b.n <= s.height and x + b.n <= s.width:
+        walk.whole[k] = _best_choice(s, b)
+        level[k] = k
+        if k > 0:
+            smaller = smaller_beside(s.cells.size, b)
+            walk.whole[k] += price * s.costs.split[k - 1, smaller, 0]
+            walk.parts[k] = price * s.costs.split[k - 1, smaller, 1]
+    least = (_SPLIT_BITS_TRIAL if s.trial else _SPLIT_BITS_SATD) * price * b.n * b.n / 64
+    return bool(k > 0 and walk.whole[k] > least)
+
+
+@kernel
+def _settle(s: InterSearch, k: Integer, y: Integer, x: Integer, divided: bool) -> Real:
+    """Write a leaf into the cells and append it, unless its quarters are there."""
+    if divided:
+        return s.walk.parts[k]
+    cells = s.cells
+    choice = s.candidates.around[k]
+    n = CELL << k
+    for row in range(y >> 3, (y + n) >> 3):
+        for column in range(x >> 3, (x + n) >> 3):
+            cells.direction[row, column] = choice[LISTS]
+            cells.order[row, column] = 1 if choice[LISTS] else 0
+            cells.size[row, column] = n
+            cells.merged[row, column] = choice[MERGED]
+            for c in range(4):
+                cells.vectors[c >> 1, row, column, c & 1] = choice[VECTORS + c]
+    cells.used[0] = s.walk.start[k]
+    leaf = cells.leaves[cells.used[0]]
+    for c in range(leaf.size):
+        leaf[c] = 0
+    leaf[X] = x
+    leaf[Y] = y
+    leaf[SIZE] = n
+    leaf[INTRA] = 0 if choice[LISTS] else 1
+    leaf[MERGE] = choice[MERGED]
+    leaf[INDEX] = choice[ENTRY]
+    leaf[DIRECTION] = 0 if choice[MERGED] else choice[LISTS]
+    for c in range(4):
+        leaf[VY0 + c] = choice[DIFFERENCES + c]
+    cells.used[0] += 1
+    return s.walk.whole[k]
+
+
+_walk_root = partition(_evaluate, _settle, CELL)
+
+
+@kernel
+def search_inter_canvas(s: InterSearch) -> None:
+    """Decide all leaves of a canvas, of intra ones only that they are."""
+    for y in range(0, s.height, ROOT):
+        for x in range(0, s.width, ROOT):
+            _walk_root(s, 3, y, x, s.height, s.width)

@@ -1,0 +1,171 @@
+"""The units of inter leaves (spec 7.5): what prediction leaves over, in luma and chroma.
+
+Takes source and predicted planes; gives units and levels in a pool, chosen by squared error and
+bits.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from nvcodec.coding.hybrid.leaves import CODED, FIRST, INTRA, MERGE, SIZE, UNITS, X, Y
+from nvcodec.compiled import Integer, Real, allocating, kernel
+from nvcodec.encode.hybrid.rate.tradeoff import STEPS
+from nvcodec.encode.hybrid.search.block import Block, Given, block_at, log2
+from nvcodec.encode.hybrid.search.transform_tree import LARGEST, append_tree, best_tree
+from nvcodec.encode.hybrid.search.units import Pool, append_unit, load_residual, transform_unit
+from nvcodec.encode.hybrid.search.workspace import Workspace
+from nvcodec.model.hybrid.canvas.reconstruct import plane_index
+
+
+class Predicted(NamedTuple):
+    """Predicted planes of the coded size, u8; intra leaves are not set."""
+
+    plane0: npt.NDArray[np.uint8]
+    plane1: npt.NDArray[np.uint8]
+    plane2: npt.NDArray[np.uint8]
+
+
+@kernel
+def _chroma_units(
+    given: Given, predicted: Predicted, w: Workspace, b: Block, y: Integer, x: Integer, n: Integer
+) -> tuple[Integer, Integer]:
+    """Flags of Cb and Cr of a node, whose chroma is n samples wide at (y, x).
+
+    Levels are in w.transform.chroma; its `chroma_cost` and `chroma_empty` become the costs of both
+    with a unit and without, flags apart.
+    """
+    t, c = w.transform, given.content
+    log2n = log2(n)
+    size = log2n - 2
+    step = STEPS[plane_index(b.q, 1, given.chroma_offset)]
+    weight = b.price / (step * step)
+    some = False
+    other = False
+    for plane in range(2):
+        if plane == 0:
+            load_residual(given.source1, y, x, predicted.plane1[y:, x:], n, t.residual)
+        else:
+            load_residual(given.source2, y, x, predicted.plane2[y:, x:], n, t.residual)
+        cost, count, energy = transform_unit(
+            t, 0, 0, n, log2n, step, weight, c.chroma_units, t.chroma[plane]
+        )
+        t.chroma_cost[plane] = cost
+        t.chroma_empty[plane] = energy
+        if plane == 0:
+            some = count > 0
+        else:
+            other = count > 0
+    coded = t.chroma_cost[0] + b.price * c.cb[size, 1]
+    cb = 1 if some and coded < t.chroma_empty[0] + b.price * c.cb[size, 0] else 0
+    coded = t.chroma_cost[1] + b.price * c.cr[size, cb, 1]
+    cr = 1 if other and coded < t.chroma_empty[1] + b.price * c.cr[size, cb, 0] else 0
+    return cb, cr
+
+
+@kernel
+def _decide_node(
+    given: Given,
+    predicted: Predicted,
+    w: Workspace,
+    pool: Pool,
+    b: Block,
+    y: Integer,
+    x: Integer,
+    n: Integer,
+    total: Real,
+    nothing: Real,
+) -> tuple[Real, Real]:
+    """Choose and append the units of a node of n luma samples.
+
+    Returns `total` with its cost and `nothing` with its cost without units.
+    """
+    c, t = given.content, w.transform
+    log2n = log2(n)
+    load_residual(given.source0, y, x, predicted.plane0[y:, x:], n, t.residual)
+    luma_coded, luma_count, luma_empty = best_tree(given, w, b, n)
+    cb, cr = _chroma_units(given, predicted, w, b, y >> 1, x >> 1, n >> 1)
+    chroma = cb | cr
+    # A flag says whether luma has levels, unless a coded leaf has them nowhere else.
+    luma_zero = luma_empty
+    if not (b.n < 64 and chroma == 0):
+        luma_zero += b.price * c.luma[log2n - 3, chroma, 0]
+        luma_coded += b.price * c.luma[log2n - 3, chroma, 1]
+    total += b.price * (c.cb[log2n - 3, cb] + c.cr[log2n - 3, cb, cr])
+    total += t.chroma_cost[0] if cb else t.chroma_empty[0]
+    total += t.chroma_cost[1] if cr else t.chroma_empty[1]
+    if luma_count > 0 and luma_coded < luma_zero:
+        total += luma_coded
+        append_tree(pool, w, y, x, n)
+    else:
+        total += luma_zero
+    if cb:
+        append_unit(pool, 1, x >> 1, y >> 1, n >> 1, log2n - 1, t.chroma[0])
+    if cr:
+        append_unit(pool, 2, x >> 1, y >> 1, n >> 1, log2n - 1, t.chroma[1])
+    return total, nothing + (luma_empty + t.chroma_empty[0] + t.chroma_empty[1])
+
+
+@kernel
+def _decide_leaf(
+    given: Given,
+    predicted: Predicted,
+    w: Workspace,
+    pool: Pool,
+    leaf: np.ndarray,
+    beside: Integer,
+) -> Real:
+    """Choose a leaf's units and append them; sets CODED, FIRST and UNITS.
+
+    `beside` is the number of coded neighbours (spec 7.5). Returns the cost in squared samples.
+    """
+    b = block_at(given, leaf[Y], leaf[X], leaf[SIZE])
+    n = min(b.n, LARGEST)
+    first_unit = pool.counts[0]
+    first_level = pool.counts[1]
+    total = b.price * given.content.coded[b.level, leaf[MERGE], beside, 1]
+    nothing = b.price * given.content.coded[b.level, leaf[MERGE], beside, 0]
+    for node in range((b.n // n) * (b.n // n)):
+        y = b.y + LARGEST * (node >> 1)
+        x = b.x + LARGEST * (node & 1)
+        total, nothing = _decide_node(given, predicted, w, pool, b, y, x, n, total, nothing)
+    leaf[FIRST] = first_unit
+    if pool.counts[0] == first_unit or nothing <= total:
+        pool.counts[0] = first_unit
+        pool.counts[1] = first_level
+        leaf[CODED] = 0
+        leaf[UNITS] = 0
+        return nothing
+    leaf[CODED] = 1
+    leaf[UNITS] = pool.counts[0] - first_unit
+    return total
+
+
+@allocating
+def decide_inter_units(
+    given: Given, predicted: Predicted, w: Workspace, pool: Pool, leaves: np.ndarray
+) -> Real:
+    """Choose the units of all leaves that are not intra; returns their cost in squared samples."""
+    coded = np.zeros((given.source0.shape[0] >> 3, given.source0.shape[1] >> 3), np.uint8)
+    total = 0.0
+    for k in range(leaves.shape[0]):
+        leaf = leaves[k]
+        row = leaf[Y] >> 3
+        column = leaf[X] >> 3
+        mark = 1
+        if leaf[INTRA] == 0:
+            beside = 0
+            if column > 0:
+                beside += coded[row, column - 1]
+            if row > 0:
+                beside += coded[row - 1, column]
+            total += _decide_leaf(given, predicted, w, pool, leaf, beside)
+            mark = leaf[CODED]
+        cells = leaf[SIZE] >> 3
+        for i in range(row, row + cells):
+            for j in range(column, column + cells):
+                coded[i, j] = mark
+    return total

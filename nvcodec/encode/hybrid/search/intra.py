@@ -1,0 +1,392 @@
+"""Intra leaves (spec 7.4, 7.5, 8.4): their modes and units, decided on what a decoder has there.
+
+Takes a canvas under reconstruction; each leaf is reconstructed as it is decided, by squared error
+and bits.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from nvcodec.coding.hybrid.leaves import (
+    CHROMA,
+    CODED,
+    FIRST,
+    FOUR,
+    INTRA,
+    MODE,
+    SIZE,
+    UNITS,
+    X,
+    Y,
+)
+from nvcodec.coding.hybrid.motion import MODES
+from nvcodec.compiled import Integer, Real, kernel
+from nvcodec.encode.hybrid.distances import satd
+from nvcodec.encode.hybrid.rate.intra import IntraCosts
+from nvcodec.encode.hybrid.rate.tradeoff import STEPS, WEIGHT
+from nvcodec.encode.hybrid.search.block import NEVER, Block, Given, block_at, log2
+from nvcodec.encode.hybrid.search.units import Pool, append_unit, load_residual, transform_unit
+from nvcodec.encode.hybrid.search.workspace import ANGLES_BESIDE, IntraSpace, Workspace
+from nvcodec.model.hybrid.canvas.intra import (
+    MOST,
+    intra_predict,
+    intra_references,
+    intra_smooth,
+    is_smoothed,
+)
+from nvcodec.model.hybrid.canvas.reconstruct import add_numbered, plane_index
+
+_CHROMA_MODES = (0, 26, 10, 1)
+"""Chroma modes beside luma's, which takes its place in the list as mode 34 (spec 7.4)."""
+
+
+class Rebuilt(NamedTuple):
+    """A canvas under reconstruction.
+
+    `plane0` to `plane2` are u8 of the coded size. `known` (u8) has 1 for each reconstructed 4 x 4
+    luma block, `modes` (u8) their intra modes, 1 where there is none; `size` (u8) that of leaves
+    by cell.
+    """
+
+    plane0: npt.NDArray[np.uint8]
+    plane1: npt.NDArray[np.uint8]
+    plane2: npt.NDArray[np.uint8]
+    known: npt.NDArray[np.uint8]
+    modes: npt.NDArray[np.uint8]
+    size: npt.NDArray[np.uint8]
+
+
+class Intra(NamedTuple):
+    """What deciding intra leaves takes; `tries` modes of a luma block are coded on trial."""
+
+    given: Given
+    rebuilt: Rebuilt
+    workspace: Workspace
+    pool: Pool
+    tries: int
+
+
+@kernel
+def _list_modes(modes: np.ndarray, y: Integer, x: Integer, out: np.ndarray) -> None:
+    """The three listed modes of the 4 x 4 block or larger at (y, x) (spec 7.4)."""
+    left = modes[y >> 2, (x >> 2) - 1] if x > 0 else 1
+    up = modes[(y >> 2) - 1, x >> 2] if y > 0 else 1
+    left = int(left)
+    up = int(up)
+    if left == up:
+        if left < 2:
+            out[0] = 0
+            out[1] = 1
+            out[2] = 26
+        else:
+            out[0] = left
+            out[1] = 2 + ((left + 29) % 32)
+            out[2] = 2 + ((left - 1) % 32)
+    else:
+        out[0] = left
+        out[1] = up
+        if left != 0 and up != 0:
+            out[2] = 0
+        elif left != 1 and up != 1:
+            out[2] = 1
+        else:
+            out[2] = 26
+
+
+@kernel
+def _mode_bits(costs: IntraCosts, listed: np.ndarray, mode: Integer) -> Real:
+    """Bits of a luma mode, given the listed ones."""
+    number = mode
+    for k in range(3):
+        if listed[k] == mode:
+            return costs.listed[k]
+        if listed[k] < mode:
+            number -= 1
+    return costs.rest[number]
+
+
+@kernel
+def _satd4(source: np.ndarray, y: Integer, x: Integer, space: IntraSpace) -> Integer:
+    """SATD of a predicted 4 x 4 block, at the scale of `satd`."""
+    block, d = space.prediction, space.square
+    for i in range(4):
+        a = np.int32(source[y + i, x]) - np.int32(block[i, 0])
+        b = np.int32(source[y + i, x + 1]) - np.int32(block[i, 1])
+        c = np.int32(source[y + i, x + 2]) - np.int32(block[i, 2])
+        e = np.int32(source[y + i, x + 3]) - np.int32(block[i, 3])
+        d[i, 0] = a + b + c + e
+        d[i, 1] = a - b + c - e
+        d[i, 2] = a + b - c - e
+        d[i, 3] = a - b - c + e
+    total = 0
+    for j in range(4):
+        a = d[0, j]
+        b = d[1, j]
+        c = d[2, j]
+        e = d[3, j]
+        total += abs(a + b + c + e) + abs(a - b + c - e) + abs(a + b - c - e) + abs(a - b - c + e)
+    return total >> 2
+
+
+@kernel
+def _store(plane: np.ndarray, y: Integer, x: Integer, n: Integer, block: np.ndarray) -> None:
+    """Write a prediction into a plane."""
+    for i in range(n):
+        for j in range(n):
+            plane[y + i, x + j] = block[i, j]
+
+
+@kernel
+def predict_luma(space: IntraSpace, mode: Integer, n: Integer) -> None:
+    """Predict a luma block from its edges: edges[0], and edges[2], smoothed ones."""
+    edge = space.edges[2 if is_smoothed(mode, n) else 0]
+    intra_predict(mode, n, False, edge, space.line, space.prediction)
+
+
+@kernel
+def _add(s: Intra, q: Integer, plane: np.ndarray) -> None:
+    """Add the residual of the last unit of the pool to its plane."""
+    pool, space = s.pool, s.workspace.intra
+    number = pool.counts[0] - 1
+    add_numbered(pool.units, number, pool.levels, q, space.unit, space.sums, plane)
+
+
+@kernel
+def _rough_cost(s: Intra, b: Block, mode: Integer, y: Integer, x: Integer, n: Integer) -> Real:
+    """SATD and rate of a luma mode, whose edges and listed modes are in the workspace."""
+    space = s.workspace.intra
+    predict_luma(space, mode, n)
+    if n == 4:
+        cost = _satd4(s.given.source0, y, x, space)
+    else:
+        width = s.given.source0.shape[1]
+        source = s.given.source0.reshape(-1)
+        prediction = space.prediction.reshape(-1)
+        cost = satd(source, y * width + x, width, prediction, 0, MOST, n)
+    return cost + b.satd_price * _mode_bits(s.given.intra, space.listed, mode)
+
+
+@kernel
+def _least(costs: np.ndarray) -> Integer:
+    """The mode of least cost."""
+    best = 0
+    for mode in range(1, MODES):
+        if costs[mode] < costs[best]:
+            best = mode
+    return best
+
+
+@kernel
+def _rank_modes(s: Intra, b: Block, y: Integer, x: Integer, n: Integer) -> None:
+    """Rough costs of luma modes, in mode_costs: of odd angles beside the best ones only."""
+    costs, best = s.workspace.intra.mode_costs, s.workspace.intra.best_modes
+    for k in range(ANGLES_BESIDE):
+        best[k] = 0
+    for mode in range(MODES):
+        if mode > 2 and mode % 2 == 1:
+            costs[mode] = NEVER
+            continue
+        costs[mode] = _rough_cost(s, b, mode, y, x, n)
+        # Insertion into the best ones so far, of which there are `mode` at most.
+        k = min(mode if mode < 3 else ANGLES_BESIDE, ANGLES_BESIDE)
+        while k > 0 and costs[mode] < costs[best[k - 1]]:
+            if k < ANGLES_BESIDE:
+                best[k] = best[k - 1]
+            k -= 1
+        if k < ANGLES_BESIDE:
+            best[k] = mode
+    for k in range(ANGLES_BESIDE):
+        centre = best[k]
+        for mode in (centre - 1, centre + 1):
+            if centre > 1 and 2 < mode < MODES and costs[mode] >= NEVER:
+                costs[mode] = _rough_cost(s, b, mode, y, x, n)
+
+
+@kernel
+def _decide_luma(
+    s: Intra, b: Block, y: Integer, x: Integer, n: Integer
+) -> tuple[Real, Integer, Integer]:
+    """Choose the mode and levels of a luma block of a leaf, reconstruct it and append its unit.
+
+    Returns the cost in squared samples with the flag's bits, the mode, and whether there is a unit.
+    The flag is taken to stand beside a chroma unit: whether there is one is not known yet.
+    """
+    t, space, canvas = s.workspace.transform, s.workspace.intra, s.rebuilt
+    log2n = log2(n)
+    zero = s.given.content.luma[b.level, 1, 0]
+    one = s.given.content.luma[b.level, 1, 1]
+    _list_modes(canvas.modes, y, x, space.listed)
+    intra_references(canvas.plane0, canvas.known, False, y, x, n, space.edges[0])
+    intra_smooth(space.edges[0], n, space.edges[2])
+    _rank_modes(s, b, y, x, n)
+    best = NEVER
+    best_mode = 0
+    best_count = 0
+    for _ in range(s.tries):
+        mode = _least(space.mode_costs)
+        if space.mode_costs[mode] >= NEVER:
+            break
+        space.mode_costs[mode] = NEVER
+        predict_luma(space, mode, n)
+        load_residual(s.given.source0, y, x, space.prediction, n, t.residual)
+        cost, count, energy = transform_unit(
+            t, 0, 0, n, log2n, b.step, WEIGHT, s.given.content.units, space.levels[:]
+        )
+        bits = _mode_bits(s.given.intra, space.listed, mode)
+        empty = energy + b.price * (bits + zero)
+        cost += b.price * (bits + one)
+        if count == 0 or empty <= cost:
+            cost = empty
+            count = 0
+        if cost < best:
+            best = cost
+            best_mode = mode
+            best_count = count
+            for j in range(n * n):
+                space.best_levels[j] = space.levels[j]
+    predict_luma(space, best_mode, n)
+    _store(canvas.plane0, y, x, n, space.prediction)
+    if best_count > 0:
+        append_unit(s.pool, 0, x, y, n, log2n, space.best_levels[:])
+        _add(s, b.q, canvas.plane0)
+    for row in range(y >> 2, (y + n) >> 2):
+        for column in range(x >> 2, (x + n) >> 2):
+            canvas.modes[row, column] = best_mode
+            canvas.known[row, column] = 1
+    return best, best_mode, 1 if best_count > 0 else 0
+
+
+@kernel
+def _try_chroma(
+    s: Intra, b: Block, q: Integer, mode: Integer, bits: Real, best: Real
+) -> tuple[Real, Integer, Integer]:
+    """The cost of a chroma mode of so many bits, and the flags of Cb and Cr; levels in `chroma`.
+
+    A cost that is not below `best` may be partial.
+    """
+    t, space, c = s.workspace.transform, s.workspace.intra, s.given.content
+    n = b.n >> 1
+    y = b.y >> 1
+    x = b.x >> 1
+    step = STEPS[q]
+    weight = b.price / (step * step)
+    total = b.price * bits
+    cb = 0
+    cr = 0
+    for plane in range(2):
+        intra_predict(mode, n, True, space.edges[plane], space.line, space.prediction)
+        if plane == 0:
+            load_residual(s.given.source1, y, x, space.prediction, n, t.residual)
+        else:
+            load_residual(s.given.source2, y, x, space.prediction, n, t.residual)
+        cost, count, energy = transform_unit(
+            t, 0, 0, n, log2(n), step, weight, c.chroma_units, t.chroma[plane]
+        )
+        if plane == 0:
+            zero = energy + b.price * c.cb[b.level, 0]
+            cost += b.price * c.cb[b.level, 1]
+        else:
+            zero = energy + b.price * c.cr[b.level, cb, 0]
+            cost += b.price * c.cr[b.level, cb, 1]
+        if count > 0 and cost < zero:
+            total += cost
+            if plane == 0:
+                cb = 1
+            else:
+                cr = 1
+        else:
+            total += zero
+        if total >= best:
+            break
+    return total, cb, cr
+
+
+@kernel
+def _decide_chroma(s: Intra, b: Block, luma_mode: Integer) -> tuple[Real, Integer, Integer]:
+    """Choose the chroma mode and levels of a leaf, reconstruct it and append its units.
+
+    Returns the cost, the mode, and whether there is a unit of Cb or Cr.
+    """
+    t, space, canvas = s.workspace.transform, s.workspace.intra, s.rebuilt
+    n = b.n >> 1
+    y = b.y >> 1
+    x = b.x >> 1
+    q = plane_index(b.q, 1, s.given.chroma_offset)
+    intra_references(canvas.plane1, canvas.known, True, y, x, n, space.edges[0])
+    intra_references(canvas.plane2, canvas.known, True, y, x, n, space.edges[1])
+    best = NEVER
+    best_mode = 0
+    best_cb = 0
+    best_cr = 0
+    for k in range(5):
+        mode = luma_mode
+        if k > 0:
+            mode = _CHROMA_MODES[k - 1]
+            if mode == luma_mode:
+                mode = 34
+        total, cb, cr = _try_chroma(s, b, q, mode, s.given.intra.chroma[k], best)
+        if total < best:
+            best = total
+            best_mode = mode
+            best_cb = cb
+            best_cr = cr
+            for j in range(n * n):
+                space.best_chroma[0, j] = t.chroma[0, j]
+                space.best_chroma[1, j] = t.chroma[1, j]
+    intra_predict(best_mode, n, True, space.edges[0], space.line, space.prediction)
+    _store(canvas.plane1, y, x, n, space.prediction)
+    intra_predict(best_mode, n, True, space.edges[1], space.line, space.prediction)
+    _store(canvas.plane2, y, x, n, space.prediction)
+    if best_cb:
+        append_unit(s.pool, 1, x, y, n, log2(n), space.best_chroma[0])
+        _add(s, q, canvas.plane1)
+    if best_cr:
+        append_unit(s.pool, 2, x, y, n, log2(n), space.best_chroma[1])
+        _add(s, q, canvas.plane2)
+    return best, best_mode, best_cb | best_cr
+
+
+@kernel
+def decide_intra_leaf(s: Intra, b: Block, four: Integer, leaf: np.ndarray) -> Real:
+    """Choose everything of an intra leaf and reconstruct it; fills `leaf`, returns its cost.
+
+    With `four` luma is predicted by quarters. The cost is in squared samples.
+    """
+    for k in range(leaf.size):
+        leaf[k] = 0
+    leaf[X] = b.x
+    leaf[Y] = b.y
+    leaf[SIZE] = b.n
+    leaf[INTRA] = 1
+    leaf[FOUR] = four
+    leaf[FIRST] = s.pool.counts[0]
+    total = 0.0
+    coded = 0
+    blocks, n = (4, 4) if four else (1, b.n)
+    for k in range(blocks):
+        cost, mode, some = _decide_luma(s, b, b.y + 4 * (k >> 1), b.x + 4 * (k & 1), n)
+        total += cost
+        for quarter in range(k, 4):
+            leaf[MODE + quarter] = mode
+        coded |= some
+    cost, mode, some = _decide_chroma(s, b, np.int64(leaf[MODE]))
+    total += cost
+    leaf[CHROMA] = mode
+    leaf[CODED] = coded | some
+    leaf[UNITS] = s.pool.counts[0] - leaf[FIRST]
+    return total
+
+
+@kernel
+def decide_intra_leaves(s: Intra, leaves: np.ndarray) -> Real:
+    """Decide and reconstruct the intra leaves of an inter canvas, whose other leaves are there."""
+    total = 0.0
+    for k in range(leaves.shape[0]):
+        if leaves[k, INTRA]:
+            b = block_at(s.given, leaves[k, Y], leaves[k, X], leaves[k, SIZE])
+            total += decide_intra_leaf(s, b, 0, leaves[k])
+    return total

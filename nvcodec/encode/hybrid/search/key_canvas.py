@@ -1,0 +1,153 @@
+"""The leaves of a key canvas (spec 7.4): which blocks are whole, all of them intra."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from nvcodec.coding.hybrid.leaves import LEAF_COLUMNS
+from nvcodec.compiled import Integer, Real, kernel
+from nvcodec.encode.hybrid.search.block import NEVER, Block, block_at, smaller_beside
+from nvcodec.encode.hybrid.search.intra import Intra, Rebuilt, decide_intra_leaf
+from nvcodec.encode.hybrid.search.partition import Walk, partition
+from nvcodec.encode.hybrid.search.workspace import IntraSpace
+from nvcodec.model.hybrid.canvas.plane import CELL, ROOT
+
+_LARGEST = 2
+"""Level of the largest intra leaf, of 32 samples."""
+_SPLIT_BITS = 0.75
+"""Bits for a cell: a leaf that costs less is not split."""
+_FOUR_BITS = 6.0
+"""Bits: a leaf of one cell that costs less is not predicted by quarters."""
+
+
+class KeySearch(NamedTuple):
+    """A key canvas under decision; `used` is the number of `leaves` so far."""
+
+    walk: Walk
+    intra: Intra
+    leaves: npt.NDArray[np.int32]
+    used: npt.NDArray[np.int64]
+
+
+@kernel
+def _keep(canvas: Rebuilt, b: Block, space: IntraSpace) -> None:
+    """Copy the samples and modes of a block out of the canvas."""
+    kept, modes = space.kept[b.level], space.kept_modes[b.level]
+    for j in range(b.n):
+        for k in range(b.n):
+            kept[0, j * b.n + k] = canvas.plane0[b.y + j, b.x + k]
+    h = b.n >> 1
+    for j in range(h):
+        for k in range(h):
+            kept[1, j * h + k] = canvas.plane1[(b.y >> 1) + j, (b.x >> 1) + k]
+            kept[2, j * h + k] = canvas.plane2[(b.y >> 1) + j, (b.x >> 1) + k]
+    m = b.n >> 2
+    for j in range(m):
+        for k in range(m):
+            modes[j, k] = canvas.modes[(b.y >> 2) + j, (b.x >> 2) + k]
+
+
+@kernel
+def _restore(canvas: Rebuilt, b: Block, space: IntraSpace) -> None:
+    """Copy them back, and mark the block as reconstructed."""
+    kept, modes = space.kept[b.level], space.kept_modes[b.level]
+    for j in range(b.n):
+        for k in range(b.n):
+            canvas.plane0[b.y + j, b.x + k] = kept[0, j * b.n + k]
+    h = b.n >> 1
+    for j in range(h):
+        for k in range(h):
+            canvas.plane1[(b.y >> 1) + j, (b.x >> 1) + k] = kept[1, j * h + k]
+            canvas.plane2[(b.y >> 1) + j, (b.x >> 1) + k] = kept[2, j * h + k]
+    m = b.n >> 2
+    for j in range(m):
+        for k in range(m):
+            canvas.modes[(b.y >> 2) + j, (b.x >> 2) + k] = modes[j, k]
+            canvas.known[(b.y >> 2) + j, (b.x >> 2) + k] = 1
+    for row in range(b.y >> 3, (b.y + b.n) >> 3):
+        for column in range(b.x >> 3, (b.x + b.n) >> 3):
+            canvas.size[row, column] = b.n
+
+
+@kernel
+def _forget(canvas: Rebuilt, b: Block) -> None:
+    """Make a block one that is not reconstructed."""
+    for row in range(b.y >> 2, min((b.y + b.n) >> 2, canvas.known.shape[0])):
+        for column in range(b.x >> 2, min((b.x + b.n) >> 2, canvas.known.shape[1])):
+            canvas.known[row, column] = 0
+            canvas.modes[row, column] = 1
+
+
+@kernel
+def _decide_cell(s: KeySearch, b: Block) -> None:
+    """Compare a leaf of one cell, just decided, with one whose luma is predicted by quarters."""
+    intra, walk, space = s.intra, s.walk, s.intra.workspace.intra
+    costs = intra.given.intra
+    walk.whole[0] += b.price * costs.four[0]
+    if walk.whole[0] <= _FOUR_BITS * b.price:
+        return
+    _forget(intra.rebuilt, b)
+    cost = b.price * costs.four[1] + decide_intra_leaf(intra, b, 1, space.quarters)
+    if cost < walk.whole[0]:
+        walk.whole[0] = cost
+        for k in range(LEAF_COLUMNS):
+            space.leaves[0, k] = space.quarters[k]
+        _keep(intra.rebuilt, b, space)
+
+
+@kernel
+def _evaluate(s: KeySearch, k: Integer, y: Integer, x: Integer) -> bool:
+    """Decide a block as one leaf."""
+    intra, walk, space = s.intra, s.walk, s.intra.workspace.intra
+    b = block_at(intra.given, y, x, CELL << k)
+    height, width = intra.given.source0.shape
+    walk.start[k] = s.used[0]
+    walk.whole[k] = NEVER
+    walk.parts[k] = 0.0
+    inside = k <= _LARGEST and y + b.n <= height and x + b.n <= width
+    if inside:
+        walk.whole[k] = decide_intra_leaf(intra, b, 0, space.leaves[k])
+        _keep(intra.rebuilt, b, space)
+        if k == 0:
+            _decide_cell(s, b)
+            return False
+        smaller = smaller_beside(intra.rebuilt.size, b)
+        walk.whole[k] += b.price * intra.given.intra.split[k - 1, smaller, 0]
+        walk.parts[k] = b.price * intra.given.intra.split[k - 1, smaller, 1]
+    if walk.whole[k] <= _SPLIT_BITS * b.price * (b.n * b.n / 64):
+        return False
+    if inside:
+        _forget(intra.rebuilt, b)
+    return True
+
+
+@kernel
+def _settle(s: KeySearch, k: Integer, y: Integer, x: Integer, divided: bool) -> Real:
+    """Append a leaf, unless its quarters are there."""
+    if divided:
+        return s.walk.parts[k]
+    space = s.intra.workspace.intra
+    b = block_at(s.intra.given, y, x, CELL << k)
+    _restore(s.intra.rebuilt, b, space)
+    s.used[0] = s.walk.start[k]
+    for column in range(LEAF_COLUMNS):
+        s.leaves[s.used[0], column] = space.leaves[k, column]
+    s.used[0] += 1
+    return s.walk.whole[k]
+
+
+_walk_root = partition(_evaluate, _settle, CELL)
+
+
+@kernel
+def search_key_canvas(s: KeySearch) -> Real:
+    """Decide and reconstruct a key canvas; returns its cost in squared samples."""
+    height, width = s.intra.given.source0.shape
+    total = 0.0
+    for y in range(0, height, ROOT):
+        for x in range(0, width, ROOT):
+            total += _walk_root(s, 3, y, x, height, width)
+    return total

@@ -1,0 +1,81 @@
+"""Merged blocks (spec 7.4, 8.2): the direction and vectors of a neighbour, by number in a list."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nvcodec.compiled import Integer, kernel
+from nvcodec.encode.hybrid.search.block import Block
+from nvcodec.encode.hybrid.search.prediction import (
+    BEST_MERGE,
+    DIFFERENCES,
+    ENTRY,
+    LISTS,
+    MERGED,
+    SECOND_MERGE,
+    VECTORS,
+    InterSearch,
+    block_satd,
+)
+from nvcodec.model.hybrid.canvas.motion import ENTRIES, merge_list
+
+
+@kernel
+def merged_beside(merged: np.ndarray, b: Block) -> Integer:
+    """How many of the leaves left of and above a block are merged: the context of its flag."""
+    row = b.y >> 3
+    column = b.x >> 3
+    beside = 0
+    if column > 0:
+        beside += merged[row, column - 1]
+    if row > 0:
+        beside += merged[row - 1, column]
+    return beside
+
+
+@kernel
+def _set_merge(choice: np.ndarray, merges: np.ndarray, entry: Integer) -> None:
+    choice[MERGED] = 1
+    choice[ENTRY] = entry
+    choice[LISTS] = merges[entry, 0]
+    for k in range(4):
+        choice[VECTORS + k] = merges[entry, 1 + k]
+        choice[DIFFERENCES + k] = 0
+
+
+@kernel
+def offer_merges(s: InterSearch, b: Block) -> None:
+    """Offer the two best entries of the merge list, which is left in the candidates."""
+    cells, c = s.cells, s.candidates
+    default = 3 if s.interior else 1
+    listed = merge_list(
+        cells.direction,
+        cells.vectors,
+        cells.order,
+        default,
+        b.y >> 3,
+        b.x >> 3,
+        b.n >> 3,
+        c.merges,
+    )
+    beside = merged_beside(cells.merged, b)
+    flags = s.costs.merge[b.level, beside, 1] + s.costs.intra[0, 0]
+    best = 0
+    second = 0
+    # What comes after the listed ones is the same zero motion.
+    for k in range(min(ENTRIES, listed + 1)):
+        m = c.merges[k]
+        distance = block_satd(s, b, m[0], m[1], m[2], m[3], m[4])
+        cost = distance + b.satd_price * (flags + s.costs.entry[k])
+        if cost < c.cost[BEST_MERGE]:
+            c.cost[SECOND_MERGE] = c.cost[BEST_MERGE]
+            second = best
+            c.cost[BEST_MERGE] = cost
+            best = k
+        elif cost < c.cost[SECOND_MERGE]:
+            c.cost[SECOND_MERGE] = cost
+            second = k
+    c.bits[BEST_MERGE] = flags + s.costs.entry[best]
+    c.bits[SECOND_MERGE] = flags + s.costs.entry[second]
+    _set_merge(c.choice[BEST_MERGE], c.merges, best)
+    _set_merge(c.choice[SECOND_MERGE], c.merges, second)

@@ -1,0 +1,248 @@
+"""What the tools of inter canvases share: the search, predictions by vectors, and candidates.
+
+A tool looks at a block and offers candidates. A candidate says how the block is predicted and what
+that costs by SATD and rate; each place among the candidates keeps the best that it is offered.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from nvcodec.coding.hybrid.leaves import LEAF_COLUMNS
+from nvcodec.compiled import Integer, Real, kernel
+from nvcodec.encode.hybrid.distances import satd, satd_mean
+from nvcodec.encode.hybrid.rate.motion import MotionCosts
+from nvcodec.encode.hybrid.search.block import NEVER, Block, Given
+from nvcodec.encode.hybrid.search.partition import Walk
+from nvcodec.encode.hybrid.search.phases import MARGIN
+from nvcodec.encode.hybrid.search.workspace import Workspace
+from nvcodec.model.hybrid.canvas.motion import CANDIDATE, ENTRIES
+from nvcodec.model.hybrid.canvas.plane import CELL
+from nvcodec.records import Record, array
+
+FAR = 1 << 40
+"""SATD of a block beyond the margin of its reference, and no limit for a SAD."""
+_MOST_VECTOR = 8191
+"""Greatest component of a vector: differences of two can be coded (spec 7.4)."""
+
+# Columns of a choice: how a block is predicted, by prediction and as it is coded.
+MERGED = 0
+ENTRY = 1
+LISTS = 2
+"""Direction of spec 8.2, also of a merged block; 0 for an intra one."""
+VECTORS = 3
+"""Four columns: y and x of list 0, y and x of list 1."""
+DIFFERENCES = 7
+"""Four columns: the coded differences of these vectors."""
+CHOICE = 11
+
+# Places of candidates. A new tool takes a place of its own or competes for one.
+BEST_MERGE = 0
+SECOND_MERGE = 1
+OWN_VECTORS = 2
+PLACES = 3
+
+
+class Cells(NamedTuple):
+    """What has been decided so far, by cell of 8 x 8 luma samples (rows, columns), and leaves.
+
+    `direction` is u8, `vectors` int16 (2, rows, columns, 2); `order`, u8, is 1 where an inter leaf
+    lies; `size` and `merged` are u8. `used` is the number of `leaves` so far.
+    """
+
+    direction: npt.NDArray[np.uint8]
+    vectors: npt.NDArray[np.int16]
+    order: npt.NDArray[np.uint8]
+    size: npt.NDArray[np.uint8]
+    merged: npt.NDArray[np.uint8]
+    leaves: npt.NDArray[np.int32]
+    used: npt.NDArray[np.int64]
+
+
+def no_cells(width: int, height: int) -> Cells:
+    """Cells of a canvas without any leaf."""
+    cells = rows, columns = height // CELL, width // CELL
+    return Cells(
+        direction=np.zeros(cells, np.uint8),
+        vectors=np.zeros((2, *cells, 2), np.int16),
+        order=np.zeros(cells, np.uint8),
+        size=np.zeros(cells, np.uint8),
+        merged=np.zeros(cells, np.uint8),
+        leaves=np.zeros((rows * columns, LEAF_COLUMNS), np.int32),
+        used=np.zeros(1, np.int64),
+    )
+
+
+class Candidates(Record):
+    """The candidates of a block, by place, and what tools of it hand on to later ones.
+
+    `choice` is int64 (PLACES, CHOICE). `cost` is by SATD and rate, NEVER where there is none;
+    `bits` is the rate alone. `around` are the choices of blocks by level. `level` says for each
+    level which of them is that of the nearest block around it that was evaluated; row 4 is for
+    none. `merges` is the merge list. `predicted` and `single` are vectors (2, 2) of both lists:
+    predicted ones, and the best of each alone. `vectors` and `starts` are scratch.
+    """
+
+    choice = array(np.int64, PLACES, CHOICE)
+    cost = array(np.float64, PLACES)
+    bits = array(np.float64, PLACES)
+    around = array(np.int64, 5, CHOICE)
+    level = array(np.int64, 5)
+    merges = array(np.int64, ENTRIES, CANDIDATE)
+    predicted = array(np.int64, 2, 2)
+    single = array(np.int64, 2, 2)
+    vectors = array(np.int64, 2, 2)
+    starts = array(np.int64, ENTRIES + 4, 2)
+
+
+def make_candidates() -> Candidates:
+    """Room for the candidates of a block; none is around it."""
+    return Candidates.make(level=4)
+
+
+class InterSearch(NamedTuple):
+    """An inter canvas under decision: its picture, references, prices and limits.
+
+    `current` is the coded luma, flat u8; `phases0` and `phases1` are flat (phases.Phases), the same
+    for a chain canvas; `coarse` is (2, rows, columns, 2) int16. With `trial` choices are compared
+    by coding what they leave over, without it by SATD. `known` are 4 x 4 blocks, all known.
+    """
+
+    walk: Walk
+    given: Given
+    workspace: Workspace
+    cells: Cells
+    candidates: Candidates
+    current: npt.NDArray[np.uint8]
+    width: int
+    height: int
+    phases0: npt.NDArray[np.uint8]
+    phases1: npt.NDArray[np.uint8]
+    coarse: npt.NDArray[np.int16]
+    known: npt.NDArray[np.uint8]
+    interior: bool
+    costs: MotionCosts
+    refinements: int
+    trial: bool
+    largest_intra: int
+
+
+@kernel
+def place_of(
+    s: InterSearch, vy: Integer, vx: Integer, y: Integer, x: Integer, n: Integer
+) -> Integer:
+    """Offset in flat phases of a displaced block, -1 beyond the margin."""
+    row = s.width + 2 * MARGIN
+    rows = s.height + 2 * MARGIN
+    top = y + MARGIN + (vy >> 2)
+    left = x + MARGIN + (vx >> 2)
+    if top < 0 or left < 0 or top + n > rows or left + n > row:
+        return -1
+    if max(abs(vy), abs(vx)) > _MOST_VECTOR:
+        return -1
+    return ((4 * (vy & 3) + (vx & 3)) * rows + top) * row + left
+
+
+@kernel
+def _length(d: Integer) -> Integer:
+    """Bits of the magnitude of a component."""
+    d = abs(d)
+    bits = 0
+    while d > 0:
+        d >>= 1
+        bits += 1
+    return bits
+
+
+@kernel
+def vector_bits(s: InterSearch, dy: Integer, dx: Integer) -> Real:
+    """Bits of a coded difference of vectors."""
+    return s.costs.component[0, _length(dy)] + s.costs.component[1, _length(dx)]
+
+
+@kernel
+def block_satd(
+    s: InterSearch,
+    b: Block,
+    direction: Integer,
+    v0y: Integer,
+    v0x: Integer,
+    v1y: Integer,
+    v1x: Integer,
+) -> Integer:
+    """SATD of a block predicted with a direction and vectors; FAR beyond the margin."""
+    at = b.y * s.width + b.x
+    row = s.width + 2 * MARGIN
+    first = 0
+    second = 0
+    if direction & 1:
+        first = place_of(s, v0y, v0x, b.y, b.x, b.n)
+    if direction & 2:
+        second = place_of(s, v1y, v1x, b.y, b.x, b.n)
+    if first < 0 or second < 0:
+        return FAR
+    if direction == 1:
+        return satd(s.current, at, s.width, s.phases0, first, row, b.n)
+    if direction == 2:
+        return satd(s.current, at, s.width, s.phases1, second, row, b.n)
+    return satd_mean(s.current, at, s.width, s.phases0, first, s.phases1, second, row, b.n)
+
+
+@kernel
+def load_prediction(s: InterSearch, choice: np.ndarray, y: Integer, x: Integer, n: Integer) -> None:
+    """Set the residual of the workspace to luma minus its prediction by a choice."""
+    row = s.width + 2 * MARGIN
+    residual = s.workspace.transform.residual
+    direction = choice[LISTS]
+    v0y, v0x, v1y, v1x = (
+        choice[VECTORS],
+        choice[VECTORS + 1],
+        choice[VECTORS + 2],
+        choice[VECTORS + 3],
+    )
+    first = place_of(s, v0y, v0x, y, x, n) if direction & 1 else 0
+    second = place_of(s, v1y, v1x, y, x, n) if direction & 2 else 0
+    at = y * s.width + x
+    for i in range(n):
+        for j in range(n):
+            if direction == 3:
+                p = (np.int32(s.phases0[first + j]) + np.int32(s.phases1[second + j]) + 1) >> 1
+            elif direction == 1:
+                p = np.int32(s.phases0[first + j])
+            else:
+                p = np.int32(s.phases1[second + j])
+            residual[i, j] = np.float32(np.int32(s.current[at + j]) - p)
+        first += row
+        second += row
+        at += s.width
+
+
+@kernel
+def clear(c: Candidates) -> None:
+    """Forget the candidates of the block before."""
+    for place in range(PLACES):
+        c.cost[place] = NEVER
+
+
+@kernel
+def set_choice(
+    choice: np.ndarray,
+    direction: Integer,
+    v0y: Integer,
+    v0x: Integer,
+    v1y: Integer,
+    v1x: Integer,
+) -> None:
+    """Fill a choice that is not merged; its coded differences become 0."""
+    choice[MERGED] = 0
+    choice[ENTRY] = 0
+    choice[LISTS] = direction
+    choice[VECTORS] = v0y
+    choice[VECTORS + 1] = v0x
+    choice[VECTORS + 2] = v1y
+    choice[VECTORS + 3] = v1x
+    for k in range(4):
+        choice[DIFFERENCES + k] = 0

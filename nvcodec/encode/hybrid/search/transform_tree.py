@@ -1,0 +1,123 @@
+"""The luma transform tree of a node (spec 7.5): its division into units, and their levels."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from nvcodec.coding.hybrid.leaves import Z_LOG, Z_X, Z_Y
+from nvcodec.compiled import Integer, Real, kernel
+from nvcodec.encode.hybrid.rate.costs import ContentCosts
+from nvcodec.encode.hybrid.rate.tradeoff import WEIGHT
+from nvcodec.encode.hybrid.search.block import NEVER, Block, Given
+from nvcodec.encode.hybrid.search.partition import Walk, partition
+from nvcodec.encode.hybrid.search.units import Pool, append_unit, transform_unit
+from nvcodec.encode.hybrid.search.workspace import TransformSpace, TreeSpace, Workspace
+
+LARGEST = 32
+"""Luma samples across the largest unit."""
+_SMALLEST = 4
+_SPLIT_BITS = 6.0
+"""Energy worth fewer bits is not split: it would take two units, or one and flags around it."""
+
+_NUMBER = np.zeros((8, 8), np.int64)
+"""The number of a square of 8 x 8 parts in the order of block(), by row and column."""
+_NUMBER[Z_Y, Z_X] = np.arange(64)
+
+
+class Tree(NamedTuple):
+    """A tree under decision: its root has level `top`, it splits `depth` times at most."""
+
+    walk: Walk
+    costs: ContentCosts
+    transform: TransformSpace
+    space: TreeSpace
+    step: float
+    price: float
+    top: int
+    depth: int
+
+
+@kernel
+def _evaluate(s: Tree, k: Integer, y: Integer, x: Integer) -> bool:
+    """Transform a block as a whole."""
+    z = _NUMBER[y >> (k + 2), x >> (k + 2)]
+    levels = s.transform.levels[k, z << (2 * k + 4) :]
+    cost, count, energy = transform_unit(
+        s.transform, y, x, _SMALLEST << k, k + 2, s.step, WEIGHT, s.costs.units, levels
+    )
+    s.space.split[k, z] = 0
+    s.space.count[k, z] = count
+    s.space.cost[k, z] = energy
+    s.space.some[k] = 0
+    if k == 0:
+        s.walk.whole[k] = cost
+        return False
+    s.walk.parts[k] = s.price * s.costs.tree[k - 1, 1]
+    # Without levels it is no unit: whatever quarters have is then better.
+    s.walk.whole[k] = cost + s.price * s.costs.tree[k - 1, 0] if count > 0 else NEVER
+    return bool(s.top - k < s.depth and energy > _SPLIT_BITS * s.price)
+
+
+@kernel
+def _settle(s: Tree, k: Integer, y: Integer, x: Integer, divided: bool) -> Real:
+    """Choose between a block, its quarters and no levels."""
+    z = _NUMBER[y >> (k + 2), x >> (k + 2)]
+    cost = s.walk.whole[k]
+    if divided and s.space.some[k] > 0:
+        cost = s.walk.parts[k]
+        s.space.count[k, z] = s.space.some[k]
+        s.space.split[k, z] = 1
+    if k == s.top:
+        return cost
+    part = cost + s.price * s.costs.part[k, 1]
+    empty = s.space.cost[k, z] + s.price * s.costs.part[k, 0]
+    if s.space.count[k, z] == 0 or empty <= part:
+        s.space.count[k, z] = 0
+        return empty
+    s.space.some[k + 1] += s.space.count[k, z]
+    return part
+
+
+_walk_tree = partition(_evaluate, _settle, _SMALLEST)
+
+
+@kernel
+def best_tree(given: Given, w: Workspace, b: Block, n: Integer) -> tuple[Real, Integer, Real]:
+    """The best transform tree of a luma node of n samples, whose residual is in w.transform.
+
+    Returns its cost with TREE bits in squared samples, the number of its levels, which are in
+    w.transform.levels, and the cost without any. The first has no meaning where there are none.
+    """
+    top = 0
+    while _SMALLEST << top < n:
+        top += 1
+    tree = Tree(w.tree.walk, given.content, w.transform, w.tree, b.step, b.price, top, given.depth)
+    cost = _walk_tree(tree, top, 0, 0, n, n)
+    return cost, w.tree.count[top, 0], w.tree.cost[top, 0]
+
+
+@kernel
+def append_tree(pool: Pool, w: Workspace, y: Integer, x: Integer, n: Integer) -> None:
+    """Append the units of the tree that was decided last, of the luma node of n samples at (y, x).
+
+    Block z of level k, in the order of block(), has its levels at z * 16 * 4^k of that level's.
+    """
+    top = 0
+    while _SMALLEST << top < n:
+        top += 1
+    split, count = w.tree.split, w.tree.count
+    z = 0
+    while z < 1 << (2 * top):
+        # The largest block that begins here; the one around it is split.
+        k = Z_LOG[z] if z > 0 else top
+        while split[k, z >> (2 * k)] and (k == top or count[k, z >> (2 * k)] > 0):
+            k -= 1
+        number = z >> (2 * k)
+        if k == top or count[k, number] > 0:
+            size = _SMALLEST << k
+            levels = w.transform.levels[k, number << (2 * k + 4) :]
+            unit_y, unit_x = y + size * Z_Y[number], x + size * Z_X[number]
+            append_unit(pool, 0, unit_x, unit_y, size, k + 2, levels)
+        z += 1 << (2 * k)

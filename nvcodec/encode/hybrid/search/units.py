@@ -1,0 +1,129 @@
+"""One transform unit: what prediction leaves over to levels (spec 7.6, 8.5), and the units kept."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from nvcodec.coding.hybrid.leaves import (
+    LEVEL_COLUMNS,
+    LEVEL_POSITION,
+    LEVEL_VALUE,
+    UNIT_COLUMNS,
+    UNIT_COUNT,
+    UNIT_PLANE,
+    UNIT_SIZE,
+    UNIT_START,
+    UNIT_X,
+    UNIT_Y,
+)
+from nvcodec.compiled import Integer, Real, kernel
+from nvcodec.encode.hybrid.rate.costs import UnitCosts
+from nvcodec.encode.hybrid.rate.tradeoff import LEAST
+from nvcodec.encode.hybrid.search.quantise import SCAN, quantise
+from nvcodec.encode.hybrid.search.transform import forward
+from nvcodec.encode.hybrid.search.workspace import TransformSpace
+
+_UNIT_BITS = 3.0
+"""Energy worth fewer bits is left alone: the cheapest unit takes some 6 and saves a part of it."""
+
+
+class Pool(NamedTuple):
+    """Units and levels in the order in which they were decided, and how many there are."""
+
+    units: npt.NDArray[np.int32]
+    levels: npt.NDArray[np.int32]
+    counts: npt.NDArray[np.int64]
+
+
+def make_pool(width: int, height: int) -> Pool:
+    """Room for all units and levels of a canvas of the coded size."""
+    samples = width * height
+    return Pool(
+        units=np.empty((samples // 16 + samples // 32 + 16, UNIT_COLUMNS), np.int32),
+        levels=np.empty((samples * 3 // 2 + 16, LEVEL_COLUMNS), np.int32),
+        counts=np.zeros(2, np.int64),
+    )
+
+
+@kernel
+def append_unit(
+    pool: Pool,
+    plane: Integer,
+    x: Integer,
+    y: Integer,
+    n: Integer,
+    log2n: Integer,
+    levels: np.ndarray,
+) -> None:
+    """Add a unit with its levels that are not zero, in coding order (reverse scan)."""
+    unit = pool.units[pool.counts[0]]
+    start = pool.counts[1]
+    unit[UNIT_PLANE] = plane
+    unit[UNIT_X] = x
+    unit[UNIT_Y] = y
+    unit[UNIT_SIZE] = n
+    unit[UNIT_START] = start
+    scan = SCAN[log2n - 2]
+    at = start
+    for k in range(n * n - 1, -1, -1):
+        level = levels[scan[k]]
+        if level != 0:
+            pool.levels[at, LEVEL_POSITION] = scan[k]
+            pool.levels[at, LEVEL_VALUE] = level
+            at += 1
+    unit[UNIT_COUNT] = at - start
+    pool.counts[0] += 1
+    pool.counts[1] = at
+
+
+@kernel
+def load_residual(
+    source: np.ndarray, y: Integer, x: Integer, predicted: np.ndarray, n: Integer, out: np.ndarray
+) -> None:
+    """Set out[:n, :n] to source[y.., x..] - predicted[:n, :n], in floats."""
+    for i in range(n):
+        for j in range(n):
+            out[i, j] = np.float32(source[y + i, x + j]) - np.float32(predicted[i, j])
+
+
+@kernel
+def transform_unit(
+    t: TransformSpace,
+    y: Integer,
+    x: Integer,
+    n: Integer,
+    log2n: Integer,
+    step: Real,
+    weight: Real,
+    costs: UnitCosts,
+    levels: np.ndarray,
+) -> tuple[Real, Integer, Real]:
+    """Transform and quantise t.residual[y.., x..] into `levels`, by position.
+
+    `weight` is lambda in squared steps. Returns the cost in squared samples, the number of levels
+    that are not zero, and the cost without any.
+    """
+    energy = np.float32(0.0)
+    for i in range(n):
+        for j in range(n):
+            value = t.residual[y + i, x + j]
+            t.block[i * n + j] = value
+            energy += value * value
+    scale = np.float32(1.0) / step
+    if energy < _UNIT_BITS * weight * step * step:
+        return energy, 0, energy
+    forward(t.block, n, log2n, scale, t.product, t.coefficients)
+    cost, count = quantise(
+        t.coefficients,
+        n,
+        log2n,
+        np.float32(weight),
+        costs,
+        np.float32(LEAST),
+        t,
+        levels,
+    )
+    return cost * step * step, count, energy

@@ -1,0 +1,163 @@
+"""Blocks with a vector of their own to one reference (spec 7.4, 8.2)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nvcodec.compiled import Integer, Real, kernel
+from nvcodec.encode.hybrid.distances import sad, satd
+from nvcodec.encode.hybrid.search.block import NEVER, Block
+from nvcodec.encode.hybrid.search.merge import merged_beside
+from nvcodec.encode.hybrid.search.phases import MARGIN
+from nvcodec.encode.hybrid.search.prediction import (
+    DIFFERENCES,
+    OWN_VECTORS,
+    VECTORS,
+    InterSearch,
+    block_satd,
+    place_of,
+    set_choice,
+    vector_bits,
+)
+from nvcodec.model.hybrid.canvas.motion import ENTRIES, predicted_vector
+
+# Directions of steps; the first four are straight.
+STEP_Y = (0, 0, 1, -1, 1, 1, -1, -1)
+STEP_X = (1, -1, 0, 0, 1, -1, 1, -1)
+
+_FIRST_STEP = 8
+"""First step, in quarter samples; start vectors are usually this close."""
+_FINE = 2
+"""Quarter samples: steps from here down are compared by SATD, longer ones by SAD."""
+_STRAIGHT_FROM = 4
+"""Quarter samples: longer steps are straight only, as their neighbours overlap anyway."""
+_ROUNDS = 6
+"""Most moves of one step. What goes further was missed by all starts, and is rare."""
+
+
+@kernel
+def own_bits(s: InterSearch, b: Block) -> Real:
+    """Bits of the flags of a block that is neither intra nor merged."""
+    beside = merged_beside(s.cells.merged, b)
+    return s.costs.merge[b.level, beside, 0] + s.costs.intra[0, 0]
+
+
+@kernel
+def _put_starts(s: InterSearch, b: Block, r: Integer) -> Integer:
+    """Where a search for the vector of list r starts, in the candidates; returns their number."""
+    c = s.candidates
+    row = min(b.y + (b.n >> 1), s.height - 1) >> 4
+    column = min(b.x + (b.n >> 1), s.width - 1) >> 4
+    for k in range(ENTRIES):
+        c.starts[k, 0] = c.merges[k, 1 + 2 * r]
+        c.starts[k, 1] = c.merges[k, 2 + 2 * r]
+    around = c.around[c.level[b.level + 1]]
+    for axis in range(2):
+        c.starts[ENTRIES, axis] = c.predicted[r, axis]
+        c.starts[ENTRIES + 1, axis] = around[VECTORS + 2 * r + axis]
+        c.starts[ENTRIES + 2, axis] = s.coarse[r, row, column, axis]
+        c.starts[ENTRIES + 3, axis] = 0
+    return ENTRIES + 4
+
+
+@kernel
+def _best_start(
+    s: InterSearch, b: Block, r: Integer, phases: np.ndarray
+) -> tuple[Real, Integer, Integer]:
+    """The start of least SAD and rate: its cost, and its vector (y, x)."""
+    c = s.candidates
+    at = b.y * s.width + b.x
+    row = s.width + 2 * MARGIN
+    best = NEVER
+    by = 0
+    bx = 0
+    for k in range(_put_starts(s, b, r)):
+        vy = c.starts[k, 0]
+        vx = c.starts[k, 1]
+        place = place_of(s, vy, vx, b.y, b.x, b.n)
+        if place < 0:
+            continue
+        price = b.satd_price * vector_bits(s, vy - c.predicted[r, 0], vx - c.predicted[r, 1])
+        cost = price + sad(s.current, at, s.width, phases, place, row, b.n, best - price)
+        if cost < best:
+            best = cost
+            by = vy
+            bx = vx
+    return best, by, bx
+
+
+@kernel
+def _refine(s: InterSearch, b: Block, r: Integer) -> tuple[Integer, Integer]:
+    """The best vector (y, x) to reference r near one of the starts, by distance and rate."""
+    phases = s.phases0 if r == 0 else s.phases1
+    at = b.y * s.width + b.x
+    row = s.width + 2 * MARGIN
+    py = s.candidates.predicted[r, 0]
+    px = s.candidates.predicted[r, 1]
+    best, by, bx = _best_start(s, b, r, phases)
+    step = _FIRST_STEP
+    fine = False
+    while step > 0:
+        if step <= _FINE and not fine:
+            fine = True
+            place = place_of(s, by, bx, b.y, b.x, b.n)
+            best = b.satd_price * vector_bits(s, by - py, bx - px)
+            best += satd(s.current, at, s.width, phases, place, row, b.n)
+        rounds = 0
+        moved = True
+        while moved and rounds < _ROUNDS:
+            moved = False
+            rounds += 1
+            cy = by
+            cx = bx
+            for k in range(8 if step < _STRAIGHT_FROM else 4):
+                vy = cy + step * STEP_Y[k]
+                vx = cx + step * STEP_X[k]
+                place = place_of(s, vy, vx, b.y, b.x, b.n)
+                if place < 0:
+                    continue
+                price = b.satd_price * vector_bits(s, vy - py, vx - px)
+                if price >= best:
+                    continue
+                if fine:
+                    cost = price + satd(s.current, at, s.width, phases, place, row, b.n)
+                else:
+                    cost = price + sad(
+                        s.current, at, s.width, phases, place, row, b.n, best - price
+                    )
+                if cost < best:
+                    best = cost
+                    by = vy
+                    bx = vx
+                    moved = True
+        step >>= 1
+    return by, bx
+
+
+@kernel
+def offer_vectors(s: InterSearch, b: Block) -> None:
+    """Offer the best vector to each reference; leaves them and the predicted ones behind."""
+    cells, c = s.cells, s.candidates
+    flags = own_bits(s, b)
+    for r in range(2 if s.interior else 1):
+        py, px = predicted_vector(r, cells.vectors, cells.order, b.y >> 3, b.x >> 3, b.n >> 3)
+        c.predicted[r, 0] = py
+        c.predicted[r, 1] = px
+        vy, vx = _refine(s, b, r)
+        c.single[r, 0] = vy
+        c.single[r, 1] = vx
+        bits = flags + vector_bits(s, vy - py, vx - px)
+        if s.interior:
+            bits += s.costs.both[b.level, 0] + s.costs.second[r]
+        cost = block_satd(s, b, r + 1, vy, vx, vy, vx) + b.satd_price * bits
+        if cost < c.cost[OWN_VECTORS]:
+            c.cost[OWN_VECTORS] = cost
+            c.bits[OWN_VECTORS] = bits
+            choice = c.choice[OWN_VECTORS]
+            # The other list's vector is that of motion which goes on (spec 8.2).
+            if r == 0:
+                set_choice(choice, 1, vy, vx, -vy, -vx)
+            else:
+                set_choice(choice, 2, -vy, -vx, vy, vx)
+            choice[DIFFERENCES + 2 * r] = vy - py
+            choice[DIFFERENCES + 1 + 2 * r] = vx - px

@@ -1,0 +1,42 @@
+"""Records of arrays of fixed sizes, in one block of memory: one pointer to compiled functions.
+
+A kernel takes a tuple of arrays apart into seven numbers for each, at every call; a record stays
+one pointer however many arrays it holds, and the compiler knows their sizes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+
+
+def array(kind: Any, *shape: int) -> Any:
+    """A field that is an array: of a NumPy type and a shape."""
+    return np.dtype((kind, shape))
+
+
+def nested(kind: type[Record]) -> Any:
+    """A field that is another record."""
+    return kind.dtype()
+
+
+class Record:
+    """Base of records: each attribute of a subclass is an `array` or `nested`.
+
+    `make` gives what kernels take. Its attributes are views of its memory.
+    """
+
+    @classmethod
+    def dtype(cls) -> np.dtype[Any]:
+        """The fields as NumPy has them, aligned."""
+        fields = [(name, kind) for name, kind in vars(cls).items() if isinstance(kind, np.dtype)]
+        return np.dtype((np.record, np.dtype(fields, align=True)))
+
+    @classmethod
+    def make(cls, **values: Any) -> Self:
+        """A record with these values, all others zero."""
+        made: Any = np.zeros((), cls.dtype())[()]
+        for name, value in values.items():
+            made[name] = value
+        return made  # type: ignore[no-any-return]
