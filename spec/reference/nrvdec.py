@@ -296,8 +296,8 @@ def defaults(n: int, count: int, bound: int) -> Ints:
     ) - bound
 
 
-class Siren:
-    """The siren network: its description, its weights and their rendering, clauses 4 and 5."""
+class Nirvana:
+    """The nirvana network: its description, its weights and their rendering, clauses 4 and 5."""
 
     substreams = ("tables", "network")
     frames: int
@@ -1511,7 +1511,7 @@ class Decoder:
         self.read_signature()
         head = Head.parse(self.read_unit(None)[1])
         output = Output(head, size, crop, self.tables.kernel)
-        model: Siren | Hybrid | None = None
+        model: Nirvana | Hybrid | None = None
         description = "SIRN" if head.model == 1 else "HYBR"
         name = "HEAD"
         allowed = {  # 2.3: what may follow each unit, ancillary units aside
@@ -1526,7 +1526,7 @@ class Decoder:
                 continue
             require(name in allowed[after], "2.3", f"{name} after {after}")
             if name == "SIRN":
-                model = Siren(payload, head, self.tables)
+                model = Nirvana(payload, head, self.tables)
             elif name == "HYBR":
                 model = Hybrid(payload, head, self.tables)
             elif name == "GRUP" and model:
@@ -1538,7 +1538,7 @@ class Decoder:
         self.unit, self.offset = "end of file", self.position
         require(not self.stream.read(1), "2.3", "bytes after FEND")
 
-    def read_group(self, payload: bytes, head: Head, model: Siren | Hybrid) -> list[Frame]:
+    def read_group(self, payload: bytes, head: Head, model: Nirvana | Hybrid) -> list[Frame]:
         """A `GRUP` unit, 2.7: judge its fields, decode its substreams, render its frames."""
         position = 0
 
