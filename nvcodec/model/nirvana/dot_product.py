@@ -4,8 +4,6 @@ Takes packed weights and words of values, gives int32 sums, exact modulo 2^32. A
 4 bytes or 2 integers of 16 bits, the first one in its low bits. The x86 instructions `vpdpbusd` and
 `vpdpwssd` multiply words of unsigned by words of signed bytes, or words of signed 16-bit integers,
 and add up all products of a word. `usable` says whether there are such instructions.
-
-Numba's cache of functions that call `products` in other files does not see changes of this one.
 """
 
 from __future__ import annotations
@@ -47,7 +45,7 @@ def _lanes() -> int:
     return 8 if "+avxvnni" in features else 0
 
 
-# A constant in code that Numba caches: it is so by the processor's features, which are in its key.
+# A constant in kernels that are kept: the processor's features decide it, and are in their key.
 _LANES = _lanes()
 _WIDE_COLUMNS = _WIDE * _LANES
 

@@ -3,8 +3,6 @@
 Each takes a literal `width`, C-contiguous arrays and the places in them, counted in elements from
 the first one, and works on `width` elements from there on. Places are not checked. The code is
 LLVM's for any processor; loops of such short rows are hardly ever made vectors by themselves.
-
-Numba's cache of functions that call these in other files does not see changes of this one.
 """
 
 from __future__ import annotations

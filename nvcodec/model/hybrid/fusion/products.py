@@ -3,8 +3,6 @@
 Takes words, each with two signed 16-bit integers, the first one in its low bits; gives words of
 the same kind. Sums are exact modulo 2^32, by whatever instructions: x86 has one that multiplies and
 adds pairs, `vpmaddwd`.
-
-Numba's cache of functions that call this in other files does not see changes of this one.
 """
 
 from __future__ import annotations
@@ -23,7 +21,7 @@ COLUMNS = 16
 _LANES = 8
 _VECTORS = COLUMNS // _LANES
 
-# A constant in code that Numba caches: it is so by the processor's features, which are in its key.
+# A constant in kernels that are kept: the processor's features decide it, and are in their key.
 _PAIRS = "+avx2" in cpu_target.target_context.codegen().magic_tuple()[2].split(",")
 
 _WORD = ir.IntType(32)

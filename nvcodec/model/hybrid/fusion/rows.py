@@ -3,8 +3,6 @@
 Each takes a literal `width` and C-contiguous arrays, each followed by a place in it, counted in
 elements from the first one, and works on `width` elements from there on, in 32 bits. Places are
 not checked. A *word* has the values of Cb in its low 16 bits and those of Cr in its high ones.
-
-Numba's cache of functions that call these in other files does not see changes of this one.
 """
 
 from __future__ import annotations
