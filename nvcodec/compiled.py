@@ -20,7 +20,7 @@ from typing import Any, TypeVar, cast
 
 import llvmlite
 import numba
-from numba.core import config
+import numba.core.config
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 from numba.core.dispatcher import Dispatcher
 from numba.core.serialize import dumps
@@ -33,7 +33,10 @@ Integer = Any
 Real = Any
 """float or any float of NumPy, as Integer."""
 
+# The wrapper for C is for callers outside Numba, which there are not.
+_OPTIONS: dict[str, Any] = {"nogil": True, "no_cfunc_wrapper": True}
 _UNCOUNTED: dict[str, Any] = {"_nrt": False}
+_config: Any = numba.core.config
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
@@ -52,19 +55,19 @@ def kernel(function: _Function) -> _Function:
 
 
 def _compile(function: _Function, **options: Any) -> _Function:
-    # The wrapper for C is for callers outside Numba, which there are not.
-    made = numba.njit(nogil=True, no_cfunc_wrapper=True, **options)(function)
+    njit: Any = numba.njit
+    made: Any = njit(**_OPTIONS, **options)(function)
     of_sources = stamp(function.__module__, function.__code__.co_filename)
     # Numba gives functions back as they are where it is told not to compile.
     if of_sources is not None and isinstance(made, Dispatcher):
-        made._cache = _KernelCache(function, of_sources)
+        made._cache = _KernelCache(function, of_sources)  # type: ignore[attr-defined]
     return cast(_Function, made)
 
 
 def _settings() -> tuple[Any, ...]:
     """What else code depends on."""
     versions = numba.__version__, llvmlite.__version__, sys.implementation.cache_tag
-    return *versions, config.OPT, config.BOUNDSCHECK, config.DEBUGINFO_DEFAULT
+    return *versions, _config.OPT, _config.BOUNDSCHECK, _config.DEBUGINFO_DEFAULT
 
 
 class _Entries:
@@ -93,7 +96,7 @@ class _Entries:
         return repr((key, _settings()))
 
 
-class _Locator(_CacheLocator):  # type: ignore[misc]
+class _Locator(_CacheLocator):
     """Says to Numba that any function has a place; which one, the Store decides."""
 
     def __init__(self, function: Any, path: str) -> None:
@@ -117,30 +120,30 @@ class _Locator(_CacheLocator):  # type: ignore[misc]
         return str(self._line)
 
 
-class _Results(CompileResultCacheImpl):  # type: ignore[misc]
+class _Results(CompileResultCacheImpl):
     _locator_classes = [_Locator]  # noqa: RUF012
 
 
-class _KernelCache(FunctionCache):  # type: ignore[misc]
+class _KernelCache(FunctionCache):
     """Numba's cache of a function, with the files of a Store."""
 
     _impl_class = _Results
 
     def __init__(self, function: Any, of_sources: str) -> None:
-        super().__init__(function)
-        store = Store(function.__code__.co_filename, of_sources, config.CACHE_DIR)
+        super().__init__(function)  # type: ignore[no-untyped-call]
+        store = Store(function.__code__.co_filename, of_sources, _config.CACHE_DIR)
         self._cache_path = store.folders[0]
-        self._cache_file = _Entries(store, self._impl.filename_base)
+        self._cache_file: Any = _Entries(store, self._impl.filename_base)
 
     def load_overload(self, signature: Any, target: Any) -> Any:
         try:
-            return super().load_overload(signature, target)
+            return super().load_overload(signature, target)  # type: ignore[no-untyped-call]
         except Exception:
             # What is whole but cannot be used is as good as nothing: it is compiled again.
             return None
 
     def save_overload(self, signature: Any, result: Any) -> None:
         try:
-            super().save_overload(signature, result)
+            super().save_overload(signature, result)  # type: ignore[no-untyped-call]
         except Exception as error:
             tell_unkept(f"{type(error).__name__}: {error}")
