@@ -4,6 +4,7 @@ import hashlib
 import inspect
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -315,3 +316,12 @@ def test_what_numba_is_expected_to_have():
     assert isinstance(numba.njit(lambda x: x)._cache, caching.NullCache)
     assert isinstance(shift_low._cache, compiled._KernelCache)
     assert shift_low.stats.cache_path == shift_low._cache._cache_file._store.folders[0]
+
+
+def test_no_other_module_compiles():
+    """Numba's own cache would not see changes of what a kernel inlines."""
+    sources = [*(ROOT / "nvcodec").rglob("*.py"), *(ROOT / "tools").rglob("*.py")]
+    callers = [
+        path for path in sources if re.search(r"\bn?jit\(|@(numba\.)?n?jit", path.read_text())
+    ]
+    assert [path.name for path in callers if "cuda" not in path.parts] == ["compiled.py"]
