@@ -184,29 +184,46 @@ class Console:
 
 @contextlib.contextmanager
 def compilation_told(console: Console, whose: str, clear: Callable[[], object]) -> Iterator[None]:
-    """Say on a terminal, once, when numba compiles what it has not in its cache.
+    """Say once, on a terminal, that kernels are compiled, and once, anywhere, if none can be kept.
 
     `clear` makes room for a line.
     """
-    if not console.on_terminal:
-        yield
-        return
-    from numba.core import event
+    from nvcodec.kernel_cache import unkept_told
 
-    class Teller(event.Listener):
-        told = False
+    unkept = False
 
-        def on_start(self, event: Any) -> None:
-            if not self.told:
-                self.told = True
-                clear()
-                console.say(f"compiling the {whose}'s kernels, which takes a while the first time")
+    def tell_unkept(reason: str) -> None:
+        nonlocal unkept
+        if not unkept:
+            unkept = True
+            clear()
+            console.say(
+                f"the {whose}'s kernels cannot be kept and are compiled anew each time: {reason}"
+                " (NUMBA_CACHE_DIR can name another folder)"
+            )
 
-        def on_end(self, event: Any) -> None:
-            pass
+    with unkept_told(tell_unkept):
+        if not console.on_terminal:
+            yield
+            return
+        from numba.core import event
 
-    with event.install_listener("numba:compile", Teller()):
-        yield
+        class Teller(event.Listener):
+            told = False
+
+            def on_start(self, event: Any) -> None:
+                if not self.told:
+                    self.told = True
+                    clear()
+                    console.say(
+                        f"compiling the {whose}'s kernels, which takes a while the first time"
+                    )
+
+            def on_end(self, event: Any) -> None:
+                pass
+
+        with event.install_listener("numba:compile", Teller()):
+            yield
 
 
 @contextlib.contextmanager

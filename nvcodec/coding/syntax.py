@@ -26,11 +26,11 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
-import numba
 import numpy as np
 
 from nvcodec.coding.adaptation import FAST_SHIFT, NEXT_COUNT, SLOW_SHIFT
 from nvcodec.coding.carry import shift_low
+from nvcodec.compiled import allocating
 
 
 class Direction(Enum):
@@ -253,8 +253,8 @@ def compile_syntax(function: Callable[..., None], direction: Direction) -> Calla
 
     The result takes `coder` (int64, STATE_SIZE), `contexts` (int32, n x 3: fast, slow, count),
     `buffer` (uint8 bytes; for TRACE int32, receiving 2 * context + bit) and the syntax's own
-    arguments. It is named after the function and the direction, and numba caches it beside the
-    module that defines the function. It takes some hundredths of a second the first time.
+    arguments. It is named after the function and the direction, and its code is kept with that of
+    the module that defines the function. It takes some hundredths of a second the first time.
     """
     definition = _Expand(direction, function.__globals__).visit(_definition(function))
     definition.name = f"{direction.value}_{function.__name__}"
@@ -272,9 +272,9 @@ def compile_syntax(function: Callable[..., None], direction: Direction) -> Calla
         "_SLOW_SHIFT": SLOW_SHIFT,
         "_NEXT_COUNT": NEXT_COUNT,
     }
-    # numba keys its cache on the file that a function's code object names.
+    # Kernels are kept by the file that their code object names.
     exec(compile(tree, inspect.getsourcefile(function) or "<syntax>", "exec"), namespace)
-    compiled: Callable[..., None] = numba.njit(nogil=True, cache=True)(namespace[definition.name])
+    compiled: Callable[..., None] = allocating(namespace[definition.name])
     return compiled
 
 

@@ -11,6 +11,7 @@ import pytest
 from nvcodec.cli.outcome import Console, compilation_told
 from nvcodec.decode.decoder import Decoder
 from nvcodec.format import SIGNATURE
+from nvcodec.kernel_cache import tell_unkept
 from tests.cli.support import (
     assert_same_pictures,
     call,
@@ -391,3 +392,14 @@ def test_compilation_is_told_on_a_terminal(on_terminal, capsys):
     told = capsys.readouterr().err.splitlines()
     assert len(told) == len(cleared) == on_terminal
     assert all("kernels" in line for line in told)
+
+
+def test_kernels_that_cannot_be_kept_are_told_once(capsys):
+    with compilation_told(Console("nvdec"), "decoder", lambda: None):
+        tell_unkept("/folder: Read-only file system")
+        tell_unkept("/other: Read-only file system")
+    tell_unkept("/folder: nobody is told")
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith("nvdec: the decoder's kernels cannot be kept")
+    assert "/folder: Read-only file system" in told
+    assert "NUMBA_CACHE_DIR" in told

@@ -67,6 +67,33 @@ def test_python_m_nvcodec_has_all_commands():
     assert subprocess.run([*command, "nvdec"], capture_output=True, cwd=ROOT).returncode == 2
 
 
+def test_a_read_only_installation_uses_its_kernels(tmp_path):
+    path = tmp_path / "x.nrv"
+    path.write_bytes(synthesize(PLAN)[0])
+    environment = {k: v for k, v in os.environ.items() if k != "NUMBA_CACHE_DIR"}
+    code, expected, _ = run("nvdec", path, "-", env=environment)
+    assert code == 0
+    program = """
+import errno, os, sys
+def hook(event, arguments):
+    # Standard output is opened by number.
+    writes = event == "os.mkdir" or event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+    if writes and isinstance(arguments[0], str):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+sys.addaudithook(hook)
+from nvcodec.cli.nvdec import main
+main(prog_name="nvdec")
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", program, path, "-"],
+        env={**environment, "NUMBA_CACHE_DIR": "/dev/null/none"},
+        cwd=ROOT,
+        capture_output=True,
+    )
+    assert (result.returncode, result.stdout) == (0, expected)
+    assert b"cannot be kept" not in result.stderr
+
+
 def test_a_pipeline(tmp_path):
     pictures = moving(3, 24, 16)
     (tmp_path / "x.y4m").write_bytes(y4m(pictures))

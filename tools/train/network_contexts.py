@@ -13,11 +13,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-import numba
 import numpy as np
 
 from nvcodec.coding.adaptation import FAST_SHIFT, NEXT_COUNT, SLOW_SHIFT
 from nvcodec.coding.nirvana.weights import CONTEXTS, default_contexts, trace
+from nvcodec.compiled import allocating
 from nvcodec.decode.decoder import Decoder
 from nvcodec.model.nirvana.weights import default_weights, differences
 
@@ -44,7 +44,7 @@ def records(path: str) -> list[np.ndarray]:
     return result
 
 
-@numba.njit(cache=True)
+@allocating
 def sequence_costs(
     bits: np.ndarray, ends: np.ndarray, probabilities: np.ndarray, counts: np.ndarray
 ) -> np.ndarray:

@@ -16,6 +16,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from nvcodec.compiled import Integer, Real, allocating
+from nvcodec.simd import INDEX, Vectors, constant
 
 ROWS = 8
 """Of a tile."""
@@ -36,16 +37,16 @@ def _make_tile(width: int, hadamard: bool, mean: bool) -> Callable[..., int]:
         return [*expected, types.int64]
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        byte, half, word, index = (ir.IntType(bits) for bits in (8, 16, 32, 64))
-        bytes_, halves = ir.VectorType(byte, width), ir.VectorType(half, width)
+        byte, half = ir.IntType(8), ir.IntType(16)
+        vectors = Vectors(builder, width)
+        halves = vectors.vector(half)
 
         def rows(number: int, stride: Any) -> list[Any]:
             array = context.make_array(signature.args[number])(context, builder, args[number])
             place = builder.gep(array.data, [args[number + 1]])
             loaded = []
             for _ in range(ROWS):
-                pointer = builder.bitcast(place, bytes_.as_pointer())
-                loaded.append(builder.zext(builder.load(pointer, align=1), halves))
+                loaded.append(builder.zext(vectors.read(place, byte), halves))
                 place = builder.gep(place, [stride])
             return loaded
 
@@ -53,7 +54,7 @@ def _make_tile(width: int, hadamard: bool, mean: bool) -> Callable[..., int]:
         stride = args[3 + 2 * references]
         predicted = rows(3, stride)
         if mean:
-            one = ir.Constant(halves, [1] * width)
+            one = vectors.same(1, half)
             second = rows(5, stride)
             predicted = [
                 builder.lshr(builder.add(builder.add(a, b), one), one)
@@ -78,41 +79,29 @@ def _make_tile(width: int, hadamard: bool, mean: bool) -> Callable[..., int]:
                 for i in range(ROWS):
                     if not i & span:
                         a, b = v[i], v[i + span]
-                        lanes = ir.VectorType(word, width)
+                        lanes = vectors.vector()
                         v[i] = builder.shuffle_vector(a, b, ir.Constant(lanes, low))
                         v[i + span] = builder.shuffle_vector(a, b, ir.Constant(lanes, high))
             return v
 
         if hadamard:
             d = butterflies(transposed(butterflies(d)))
-        zero = ir.Constant(halves, [0] * width)
+        zero = vectors.same(0, half)
         sizes = []
         for v in d:
             negative = builder.icmp_signed("<", v, zero)
             sizes.append(builder.select(negative, builder.sub(zero, v), v))
         # A sum of four is below 2^16: 4 * 64 * 255 for Hadamard coefficients.
-        wide = ir.VectorType(word, width)
         total = None
         for quarter in (sizes[:4], sizes[4:]):
             part = quarter[0]
             for v in quarter[1:]:
                 part = builder.add(part, v)
-            part = builder.zext(part, wide)
+            part = builder.zext(part, vectors.vector())
             total = part if total is None else builder.add(total, part)
-        lanes = width
-        while lanes > 1:
-            lanes //= 2
-            vector = ir.VectorType(word, lanes)
-            first = ir.Constant(ir.VectorType(word, lanes), list(range(lanes)))
-            last = ir.Constant(ir.VectorType(word, lanes), list(range(lanes, 2 * lanes)))
-            blank = ir.Constant(ir.VectorType(word, 2 * lanes), ir.Undefined)
-            a = builder.shuffle_vector(total, blank, first)
-            b = builder.shuffle_vector(total, blank, last)
-            total = builder.add(a, b)
-            assert total.type == vector
-        result = builder.zext(builder.extract_element(total, ir.Constant(word, 0)), index)
+        result = builder.zext(vectors.sum(total), INDEX)
         if hadamard:
-            result = builder.lshr(builder.add(result, ir.Constant(index, 4)), ir.Constant(index, 3))
+            result = builder.lshr(builder.add(result, constant(4)), constant(3))
         return result
 
     def tile(

@@ -4,8 +4,6 @@ Takes packed weights and words of values, gives int32 sums, exact modulo 2^32. A
 4 bytes or 2 integers of 16 bits, the first one in its low bits. The x86 instructions `vpdpbusd` and
 `vpdpwssd` multiply words of unsigned by words of signed bytes, or words of signed 16-bit integers,
 and add up all products of a word. `usable` says whether there are such instructions.
-
-Numba's cache of functions that call `products` in other files does not see changes of this one.
 """
 
 from __future__ import annotations
@@ -16,12 +14,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from llvmlite import ir
 from numba.core import types
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 from nvcodec.compiled import allocating
+from nvcodec.simd import INDEX, WORD, Vectors, constant
 
 BLOCK_ROWS = 3
 """Rows that are computed together: few, so that no shape wastes much, yet they keep up with the
@@ -47,7 +45,7 @@ def _lanes() -> int:
     return 8 if "+avxvnni" in features else 0
 
 
-# A constant in code that Numba caches: it is so by the processor's features, which are in its key.
+# A constant in kernels that are kept: the processor's features decide it, and are in their key.
 _LANES = _lanes()
 _WIDE_COLUMNS = _WIDE * _LANES
 
@@ -74,30 +72,17 @@ def _type_block(
     signature = types.void(vectors, weights, offset, values, offset, out, offset)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        word, index = ir.IntType(32), ir.IntType(64)
-        vector = ir.VectorType(word, _LANES)
-        dot = builder.module.globals.get(instruction) or ir.Function(
-            builder.module, ir.FunctionType(vector, [vector] * 3), instruction
-        )
-
-        def constant(value: int) -> Any:
-            return ir.Constant(index, value)
+        code = Vectors(builder, _LANES)
+        vector = code.vector()
 
         def array(number: int) -> tuple[Any, list[Any]]:
             made = context.make_array(signature.args[number])(context, builder, args[number])
-            pointer = builder.bitcast(made.data, word.as_pointer())
+            pointer = builder.bitcast(made.data, WORD.as_pointer())
             sizes = range(signature.args[number].ndim)
             return pointer, [builder.extract_value(made.shape, size) for size in sizes]
 
-        def splat(value: Any) -> Any:
-            blank = ir.Constant(vector, ir.Undefined)
-            single = builder.insert_element(blank, value, ir.Constant(word, 0))
-            lanes = ir.Constant(ir.VectorType(word, _LANES), [0] * _LANES)
-            return builder.shuffle_vector(single, blank, lanes)
-
-        def vector_at(pointer: Any, number: int) -> Any:
-            place = builder.gep(pointer, [constant(number * _LANES)])
-            return builder.bitcast(place, vector.as_pointer())
+        def lane(pointer: Any, number: int) -> Any:
+            return builder.gep(pointer, [constant(number * _LANES)])
 
         weight_data, weight_shape = array(1)
         value_data, value_shape = array(3)
@@ -110,7 +95,7 @@ def _type_block(
         value_start = builder.gep(value_data, [args[4]])
         value_row = builder.mul(builder.mul(across, deep), columns)
         cells = [(r, c) for r in range(BLOCK_ROWS) for c in range(count)]
-        zero = ir.Constant(vector, [0] * _LANES)
+        zero = code.same(0)
 
         entry = builder.block
         outer, inner, after, end = (
@@ -119,7 +104,7 @@ def _type_block(
         builder.branch(outer)
 
         builder.position_at_end(outer)
-        row = builder.phi(index)
+        row = builder.phi(INDEX)
         row_sums = [builder.phi(vector) for _ in cells]
         row_start = builder.gep(value_start, [builder.mul(row, value_row)])
         row_weights = builder.gep(
@@ -128,17 +113,17 @@ def _type_block(
         builder.branch(inner)
 
         builder.position_at_end(inner)
-        k = builder.phi(index)
+        k = builder.phi(INDEX)
         sums = [builder.phi(vector) for _ in cells]
         place = builder.gep(row_start, [builder.mul(k, columns)])
-        factors = [builder.load(vector_at(place, c), align=4) for c in range(count)]
+        factors = [code.read(lane(place, c)) for c in range(count)]
         weight = builder.gep(row_weights, [builder.mul(k, constant(BLOCK_ROWS))])
         spread = [
-            splat(builder.load(builder.gep(weight, [constant(r)]))) for r in range(BLOCK_ROWS)
+            code.splat(builder.load(builder.gep(weight, [constant(r)]))) for r in range(BLOCK_ROWS)
         ]
         # The first factor is the unsigned one.
         added = [
-            builder.call(dot, [total, factors[c], spread[r]])
+            code.call(instruction, vector, total, factors[c], spread[r])
             for total, (r, c) in zip(sums, cells, strict=True)
         ]
         next_k = builder.add(k, constant(1))
@@ -162,7 +147,7 @@ def _type_block(
         target = builder.gep(out_data, [args[6]])
         for total, (r, c) in zip(added, cells, strict=True):
             line = builder.gep(target, [builder.mul(columns, constant(r))])
-            builder.store(total, vector_at(line, c), align=4)
+            code.write(total, lane(line, c))
         return context.get_dummy_value()
 
     return signature, generate

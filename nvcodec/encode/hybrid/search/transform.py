@@ -14,6 +14,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from nvcodec.compiled import Integer, Real, allocating
+from nvcodec.simd import Vectors, constant
 from nvcodec.tables import load_table
 
 _MATRIX = load_table("transform.txt").reshape(32, 32).astype(np.float64)
@@ -45,35 +46,22 @@ def _make_combine(n: int) -> Any:
         return signature, generate
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        real, word, index = ir.FloatType(), ir.IntType(32), ir.IntType(64)
-        vector = ir.VectorType(real, n)
-        lanes = ir.Constant(ir.VectorType(word, n), [0] * n)
-        blank = ir.Constant(vector, ir.Undefined)
+        real, vectors = ir.FloatType(), Vectors(builder, n)
+        vector = vectors.vector(real)
 
         def place(number: int) -> Any:
             array = context.make_array(signature.args[number])(context, builder, args[number])
             return builder.gep(array.data, [args[number + 1]])
 
-        def splat(value: Any) -> Any:
-            single = builder.insert_element(blank, value, ir.Constant(word, 0))
-            return builder.shuffle_vector(single, blank, lanes)
-
-        name = f"llvm.fmuladd.v{n}f32"
-        fma = builder.module.globals.get(name) or ir.Function(
-            builder.module, ir.FunctionType(vector, [vector] * 3), name
-        )
         factors, rows = place(0), place(2)
-        sums = [ir.Constant(vector, [0.0] * n)] * 2
+        sums = [vectors.same(0.0, real)] * 2
         for i in range(n):
-            factor = splat(builder.load(builder.gep(factors, [ir.Constant(index, i)])))
-            row = builder.gep(rows, [ir.Constant(index, i * n)])
-            row = builder.load(builder.bitcast(row, vector.as_pointer()), align=4)
-            sums[i % 2] = builder.call(fma, [factor, row, sums[i % 2]])
-        total = builder.fmul(builder.fadd(*sums), splat(args[4]))
-        target = builder.gep(
-            context.make_array(signature.args[5])(context, builder, args[5]).data, [args[6]]
-        )
-        builder.store(total, builder.bitcast(target, vector.as_pointer()), align=4)
+            factor = vectors.splat(builder.load(builder.gep(factors, [constant(i)])))
+            row = vectors.read(builder.gep(rows, [constant(i * n)]), real)
+            name = f"llvm.fmuladd.v{n}f32"
+            sums[i % 2] = vectors.call(name, vector, factor, row, sums[i % 2])
+        total = builder.fmul(builder.fadd(*sums), vectors.splat(args[4]))
+        vectors.write(total, place(5))
         return context.get_dummy_value()
 
     return intrinsic(combine)

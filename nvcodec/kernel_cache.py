@@ -1,0 +1,325 @@
+"""Files of compiled kernels: takes bytes under a key, gives them back if the sources are the same.
+
+`stamp` names the content of everything that a kernel can have in it: its own source, those of the
+modules that this one imports, theirs in turn, and the tables that they load. Numba inlines
+functions and freezes constants across files, so all of these decide what the machine code is.
+Content counts, not times, so a copied or installed tree keeps its kernels.
+
+`Store` keeps a module's kernels in the first of these places that takes them and reads from all:
+
+1. The folder that NUMBA_CACHE_DIR names. Where it can be written, it is the only place.
+2. Python's own cache folder beside the module, `__pycache__`.
+3. The folder `nvcodec` in the user's cache folder.
+
+The files hold pickles, which run code when they are loaded. Of places 1 and 3 only those folders
+and files are read that belong to the user or to root and that nobody else can write. Whoever can
+write the files of place 2 can write Python's compiled modules there too, so it is trusted as much.
+
+Nothing here raises an error for the state of a file or folder: what cannot be read is None, what
+cannot be written anywhere is reported to `unkept_told`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import importlib.util
+import os
+import re
+import stat
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+_PACKAGE = __name__.partition(".")[0]
+_TABLES = f"{_PACKAGE}.tables"
+
+_IMPORT = re.compile(rb"import[ \t]+(\((?:[^)#]|#[^\n]*\n)*\)|(?:\\\n|[^\n#])*)")
+_FROM = re.compile(rb"[ \t]*(?:from[ \t]+([\w.]+)[ \t]+)?")
+"""What stands before _IMPORT in its line."""
+_TABLE = re.compile(rb"load_table\([ \t\n]*(?:[\"']([\w.]+)[\"'])?")
+_COMMENT = re.compile(rb"#.*")
+_NAME = re.compile(r"[\w.]+")
+"""The word `as` and what follows it are taken for names too, of modules that there are not."""
+
+_DIGEST_BYTES = 32
+_SUFFIX = ".nbc"
+_OF_KERNELS = (_SUFFIX, ".nbi", ".tmp")
+
+_tellers: list[Callable[[str], None]] = []
+
+
+@contextlib.contextmanager
+def unkept_told(tell: Callable[[str], None]) -> Iterator[None]:
+    """Call `tell` with a reason for each kernel that the block compiles and that cannot be kept."""
+    _tellers.append(tell)
+    try:
+        yield
+    finally:
+        _tellers.remove(tell)
+
+
+def tell_unkept(reason: str) -> None:
+    """Report that a kernel was compiled in memory only."""
+    for tell in list(_tellers):
+        tell(reason)
+
+
+@dataclass(frozen=True)
+class _Source:
+    digest: bytes
+    imports: tuple[str, ...]
+    """Modules, and names taken from modules, which may be modules too: `package.name`."""
+    tables: tuple[str, ...]
+    """Names of tables; empty ones where a name is not written in the call."""
+
+
+@functools.cache
+def _source(path: str) -> _Source:
+    with open(path, "rb") as file:
+        text = file.read()
+    imports: dict[str, None] = {}
+    for statement in _IMPORT.finditer(text):
+        start = statement.start()
+        before = _FROM.fullmatch(text, text.rfind(b"\n", 0, start) + 1, start)
+        if before is not None:
+            listed = _NAME.findall(_COMMENT.sub(b"", statement[1]).decode())
+            if before[1] is not None:
+                parent = before[1].decode()
+                listed = [parent, *(f"{parent}.{name}" for name in listed)]
+            imports |= dict.fromkeys(listed)
+    calls = [] if b"def load_table" in text else _TABLE.findall(text)
+    tables = tuple(name.decode() for name in calls)
+    return _Source(hashlib.sha256(text).digest(), tuple(imports), tables)
+
+
+@functools.cache
+def _path(module: str) -> str | None:
+    """The source of a module whose outermost package is loaded; None if there is no such module."""
+    top, *inner = module.split(".")
+    for folder in getattr(sys.modules.get(top), "__path__", ()):
+        base = os.path.join(folder, *inner)
+        for path in (os.path.join(base, "__init__.py"), f"{base}.py"):
+            if os.path.isfile(path):
+                return path
+    return None
+
+
+@functools.cache
+def _imported(path: str, package: str) -> tuple[tuple[str, str], ...]:
+    """Modules that a source imports of this package and of another one, with their sources."""
+    found = []
+    for name in _source(path).imports:
+        if name.partition(".")[0] in (_PACKAGE, package):
+            # A name that is taken from a module which is no package is no module.
+            parent = _path(name.rpartition(".")[0]) or "__init__.py"
+            file = _path(name) if os.path.basename(parent) == "__init__.py" else None
+            if file is not None:
+                found.append((name, file))
+    return tuple(found)
+
+
+def _table_paths(name: str) -> list[str]:
+    tables = _path(_TABLES)
+    if tables is None:
+        return []
+    folder = os.path.join(os.path.dirname(tables), "data")
+    names = [name] if name else sorted(os.listdir(folder))
+    return [os.path.join(folder, name) for name in names]
+
+
+@functools.cache
+def _content(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).digest()
+
+
+@functools.cache
+def stamp(module: str, path: str) -> str | None:
+    """A name for the content of all that kernels of a module can have in them.
+
+    Imports count wherever they stand in a file, if they name modules of this package or of the
+    module's own one; nothing is executed. Modules that import by other means than these statements
+    are not seen. None if a source cannot be read or there is no module, as at a prompt.
+    """
+    if module == "__main__":
+        return None
+    package = module.partition(".")[0]
+    found: dict[str, bytes] = {}
+    pending = [(module, path)]
+    try:
+        while pending:
+            name, path = pending.pop()
+            if name in found:
+                continue
+            source = _source(path)
+            found[name] = source.digest
+            for table in source.tables:
+                for at in _table_paths(table):
+                    found[f"table:{os.path.basename(at)}"] = _content(at)
+            pending += _imported(path, package)
+    except OSError:
+        return None
+    joined = b"".join(name.encode() + b"\0" + found[name] for name in sorted(found))
+    return hashlib.sha256(joined).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class _Place:
+    folder: str
+    guarded: bool
+    """Whether only what nobody else can write is read."""
+
+    def trusted(self, of: os.stat_result) -> bool:
+        """Whether a file or folder may be read from here."""
+        if not self.guarded or os.name != "posix":
+            return True
+        return of.st_uid in (os.getuid(), 0) and not of.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+    def ready(self) -> bool:
+        """Whether the folder is there and trusted."""
+        try:
+            return self.trusted(os.stat(self.folder))
+        except OSError:
+            return False
+
+    def make(self) -> None:
+        """Make the folder; raises OSError."""
+        if self.guarded:
+            # Nobody else need read these. makedirs gives its mode to the innermost folder only.
+            os.makedirs(os.path.dirname(self.folder), 0o700, exist_ok=True)
+            os.makedirs(self.folder, 0o700, exist_ok=True)
+        else:
+            os.makedirs(self.folder, exist_ok=True)
+
+    def read(self, name: str) -> bytes | None:
+        """What was written under a name; None if it is not there, not trusted or damaged."""
+        try:
+            with open(os.path.join(self.folder, name), "rb") as file:
+                if not self.trusted(os.fstat(file.fileno())):
+                    return None
+                data = file.read()
+        except OSError:
+            return None
+        digest, content = data[:_DIGEST_BYTES], data[_DIGEST_BYTES:]
+        # A byte that has changed in machine code would end the process, or give wrong results.
+        return content if hashlib.sha256(content).digest() == digest else None
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a whole file at once, whoever else writes it; raises OSError."""
+        path = os.path.join(self.folder, name)
+        part = f"{path}.{uuid.uuid4().hex[:16]}.tmp"
+        try:
+            # Never writable by others, so that it is trusted whatever the user's umask is.
+            with open(part, "xb", opener=lambda p, flags: os.open(p, flags, 0o644)) as file:
+                file.write(hashlib.sha256(content).digest() + content)
+            os.replace(part, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(part)
+            raise
+
+
+@functools.cache
+def _writable(folder: str) -> bool:
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK | os.X_OK)
+
+
+def _user_folder() -> str | None:
+    """The user's cache folder for this package, by the habits of the platform."""
+    if sys.platform == "win32":
+        root = os.environ.get("LOCALAPPDATA", "")
+    elif sys.platform == "darwin":
+        root = os.path.expanduser("~/Library/Caches")
+    else:
+        root = os.environ.get("XDG_CACHE_HOME", "")
+        # Relative ones are invalid there; without HOME or an account the home stays "~".
+        root = root if os.path.isabs(root) else os.path.expanduser("~/.cache")
+    return os.path.join(root, _PACKAGE) if os.path.isabs(root) else None
+
+
+def _places(path: str, named: str) -> list[_Place]:
+    """Where kernels of a source file may be, in the order of the module's docstring."""
+    folder = os.path.dirname(os.path.abspath(path))
+    # One for each folder of sources, so that two installations do not replace each other's files.
+    own = f"{os.path.basename(folder)}-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}"
+    of_name = [_Place(os.path.join(os.path.abspath(named), own), True)] if named else []
+    if named and _writable(named):
+        return of_name
+    beside = _Place(os.path.dirname(importlib.util.cache_from_source(path)), False)
+    user = _user_folder()
+    of_user = [_Place(os.path.join(user, own), True)] if user else []
+    return [*of_name, beside, *of_user]
+
+
+class Store:
+    """The kernels of one source file.
+
+    `stamp` is that of the module, `named` the folder that NUMBA_CACHE_DIR names, if any. A kernel
+    has a name, which begins with that of the file, and a key, any text that says what else it
+    depends on.
+    """
+
+    def __init__(self, path: str, stamp: str, named: str) -> None:
+        self._file = os.path.splitext(os.path.basename(path))[0]
+        self._stamp = stamp
+        self._places = _places(path, named)
+        self._pruned: set[str] = set()
+
+    @property
+    def folders(self) -> list[str]:
+        """Where kernels are looked for, and kept in the first that takes them."""
+        return [place.folder for place in self._places]
+
+    def load(self, kernel: str, key: str) -> Iterator[bytes]:
+        """What is kept of a kernel, from each place that has it."""
+        for place in self._places:
+            if place.ready():
+                content = place.read(self._name(kernel, key))
+                if content is not None:
+                    yield content
+
+    def save(self, kernel: str, key: str, content: bytes) -> None:
+        """Keep a kernel in the first place that takes it, or report that there is none."""
+        reasons = []
+        for place in self._places:
+            try:
+                place.make()
+                if place.ready():
+                    self._prune(place)
+                    place.write(self._name(kernel, key), content)
+                    return
+                reasons.append(f"others can write {place.folder}")
+            except OSError as error:
+                reasons.append(f"{place.folder}: {error.strerror or error}")
+        tell_unkept("; ".join(reasons))
+
+    def remove(self, kernel: str) -> None:
+        """Remove a kernel under all keys."""
+        for place in self._places:
+            self._unlink(place, lambda name: name.startswith(f"{kernel}."))
+
+    def _name(self, kernel: str, key: str) -> str:
+        digest = hashlib.sha256(key.encode()).hexdigest()[:24]
+        return f"{kernel}.{self._stamp}.{digest}{_SUFFIX}"
+
+    def _prune(self, place: _Place) -> None:
+        """Remove what other sources of this file left, once."""
+        if place.folder not in self._pruned:
+            self._pruned.add(place.folder)
+            prefix, stamp = f"{self._file}.", f".{self._stamp}."
+            self._unlink(place, lambda name: name.startswith(prefix) and stamp not in name)
+
+    @staticmethod
+    def _unlink(place: _Place, unwanted: Callable[[str], bool]) -> None:
+        with contextlib.suppress(OSError):
+            for name in os.listdir(place.folder):
+                if name.endswith(_OF_KERNELS) and unwanted(name):
+                    with contextlib.suppress(OSError):
+                        os.unlink(os.path.join(place.folder, name))

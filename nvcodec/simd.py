@@ -1,0 +1,193 @@
+"""Vector operations in LLVM's code: how kernels work on several neighbouring elements at once.
+
+`Vectors` makes the instructions of one Numba intrinsic; `operation` makes an intrinsic of whole
+vectors from a function that uses them. The code is LLVM's for any processor. It is written by hand
+because loops of short rows are hardly ever made vectors by themselves.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+WORD = ir.IntType(32)
+INDEX = ir.IntType(64)
+
+PLACE = types.int64
+NUMBER = types.int32
+
+
+def constant(value: int, element: Any = INDEX) -> Any:
+    """A single integer that is known when the code is made."""
+    return ir.Constant(element, value)
+
+
+class Vectors:
+    """Makes code for vectors of `lanes` elements; integers have 32 bits unless said otherwise."""
+
+    def __init__(self, builder: Any, lanes: int) -> None:
+        self.builder = builder
+        self.lanes = lanes
+
+    def vector(self, element: Any = WORD) -> Any:
+        """The type of vectors of an element's type."""
+        return ir.VectorType(element, self.lanes)
+
+    def same(self, value: float, element: Any = WORD) -> Any:
+        """A constant in all elements."""
+        return ir.Constant(self.vector(element), [value] * self.lanes)
+
+    def splat(self, value: Any) -> Any:
+        """A value in all elements."""
+        blank = ir.Constant(self.vector(value.type), ir.Undefined)
+        single = self.builder.insert_element(blank, value, ir.Constant(WORD, 0))
+        return self.builder.shuffle_vector(single, blank, self.same(0))
+
+    def read(self, pointer: Any, element: Any = WORD) -> Any:
+        """Elements from the one on that a pointer points to."""
+        pointer = self.builder.bitcast(pointer, self.vector(element).as_pointer())
+        return self.builder.load(pointer, align=_bytes(element))
+
+    def write(self, value: Any, pointer: Any) -> None:
+        """Store elements from the one on that a pointer points to."""
+        pointer = self.builder.bitcast(pointer, value.type.as_pointer())
+        self.builder.store(value, pointer, align=_bytes(value.type.element))
+
+    def call(self, name: str, result: Any, *arguments: Any) -> Any:
+        """What one of LLVM's functions returns, of type `result`."""
+        function = self.builder.module.globals.get(name) or ir.Function(
+            self.builder.module,
+            ir.FunctionType(result, [argument.type for argument in arguments]),
+            name,
+        )
+        return self.builder.call(function, arguments)
+
+    def clip(self, value: Any, low: int, high: int) -> Any:
+        """Elements clipped to low..high."""
+        least, most = self.same(low), self.same(high)
+        value = self.builder.select(self.builder.icmp_signed("<", value, least), least, value)
+        return self.builder.select(self.builder.icmp_signed(">", value, most), most, value)
+
+    def word(self, low: Any, high: Any) -> Any:
+        """Words with the low 16 bits of both: those of `low` in their low bits."""
+        low = self.builder.and_(low, self.same(0xFFFF))
+        return self.builder.or_(low, self.builder.shl(high, self.same(16)))
+
+    def sum(self, value: Any) -> Any:
+        """The sum of all elements, of which there are a power of two: halves are added up."""
+        lanes = self.lanes
+        while lanes > 1:
+            lanes //= 2
+            half = ir.VectorType(WORD, lanes)
+            low, high = (ir.Constant(half, list(range(k, k + lanes))) for k in (0, lanes))
+            blank = ir.Constant(value.type, ir.Undefined)
+            first = self.builder.shuffle_vector(value, blank, low)
+            value = self.builder.add(first, self.builder.shuffle_vector(value, blank, high))
+        return self.builder.extract_element(value, constant(0, WORD))
+
+
+class Operands(Vectors):
+    """Vectors at places of the arrays that an `operation` takes.
+
+    Arrays and numbers go by the names of their arguments. Unless told otherwise an array is used
+    from its place on, which is the argument after it, counted in elements from the first one.
+    """
+
+    def __init__(
+        self, context: Any, builder: Any, names: list[str], signature: Any, args: Any
+    ) -> None:
+        super().__init__(builder, signature.args[0].literal_value)
+        self._context = context
+        self._types = dict(zip(names, signature.args, strict=True))
+        self._args = dict(zip(names, args, strict=True))
+        self._places = dict(zip(names, args[1:], strict=False))
+
+    def __getitem__(self, name: str) -> Any:
+        return self._args[name]
+
+    def type(self, name: str) -> Any:
+        """Numba's type of an argument."""
+        return self._types[name]
+
+    def element(self, array: str) -> Any:
+        """The type of an array's elements, which are integers."""
+        return ir.IntType(self._types[array].dtype.bitwidth)
+
+    def pointer(self, array: str, place: Any = None) -> Any:
+        """Where an array's element is."""
+        made = self._context.make_array(self._types[array])(
+            self._context, self.builder, self._args[array]
+        )
+        data = self.builder.bitcast(made.data, self.element(array).as_pointer())
+        return self.builder.gep(data, [self._places[array] if place is None else place])
+
+    def load(self, array: str, bits: int = 32, place: Any = None, offset: int = 0) -> Any:
+        """Elements from a place and an offset on, as integers of `bits` bits or as they are."""
+        if offset:
+            place = self.builder.add(self._places[array], constant(offset))
+        own = self.element(array)
+        value = self.read(self.pointer(array, place), own)
+        if own.width == bits:
+            return value
+        widen = self.builder.sext if self._types[array].dtype.signed else self.builder.zext
+        return widen(value, self.vector(ir.IntType(bits)))
+
+    def store(self, value: Any, array: str) -> None:
+        """Elements to an array's place, without the bits that its own do not have."""
+        own = self.element(array)
+        if value.type != self.vector(own):
+            value = self.builder.trunc(value, self.vector(own))
+        self.write(value, self.pointer(array))
+
+    def number(self, value: Any, bits: int = 32) -> Any:
+        """The integer `value` in all elements, which have `bits` bits."""
+        element = ir.IntType(bits)
+        if value.type.width > bits:
+            value = self.builder.trunc(value, element)
+        elif value.type.width < bits:
+            value = self.builder.sext(value, element)
+        return self.splat(value)
+
+    def rounded(self, value: Any, shift: Any) -> Any:
+        """RShift(value, shift), shift > 0: an integer known here, or one of 32 bits."""
+        if isinstance(shift, int):
+            half, shift = self.same(1 << (shift - 1)), self.same(shift)
+        else:
+            one = constant(1, WORD)
+            half = self.splat(self.builder.shl(one, self.builder.sub(shift, one)))
+            shift = self.splat(shift)
+        return self.builder.ashr(self.builder.add(value, half), shift)
+
+
+def operation(generate: Callable[[Operands], None], **kinds: Any) -> Any:
+    """A function for kernels, whose code `generate` makes.
+
+    Its first argument is the number of elements, a literal; `kinds` are its others, in order: None
+    for arrays and tuples, which come as they are, else a number's type of Numba. It returns nothing
+    and checks no place.
+    """
+    names = ["width", *kinds]
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        generate(Operands(context, builder, names, signature, args))
+        return context.get_dummy_value()
+
+    def typed(context: Any, width: Any, *arguments: Any) -> tuple[Any, Callable[..., Any]]:
+        given = zip(arguments, kinds.values(), strict=True)
+        return types.void(width, *(a if kind is None else kind for a, kind in given)), code
+
+    typed.__name__ = generate.__name__
+    # Numba asks for the names of arguments, and takes no variable number of them.
+    typed.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in ("context", *names)]
+    )
+    return intrinsic(prefer_literal=True)(typed)
+
+
+def _bytes(element: Any) -> int:
+    return 4 if isinstance(element, ir.FloatType) else element.width // 8

@@ -1,0 +1,327 @@
+"""How compiled kernels are kept, as users of a small package with the same cache meet it."""
+
+import hashlib
+import inspect
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numba
+import pytest
+from numba.core import caching, compiler, serialize
+
+from nvcodec import compiled, kernel_cache
+from nvcodec.coding.carry import shift_low
+
+ROOT = Path(__file__).resolve().parents[1]
+BELOW_A_FILE = "/dev/null/none"
+
+LOW = """
+from nvcodec.compiled import kernel
+from nvcodec.tables import load_table
+ONE = 1
+FIRST = int(load_table("first.txt")[0])
+@kernel
+def more(x):
+    return x + ONE + FIRST
+"""
+HIGH = """
+from nvcodec.compiled import kernel
+from nvcodec.low import (
+    ONE,  # (not used)
+    more,
+)
+@kernel
+def twice(x):
+    return more(more(x))
+"""
+
+# Makes folders read-only for this process, which permissions do not for root.
+RUN = """
+import errno, json, os, sys
+read_only, argument = json.loads(sys.argv[1])
+def hook(event, arguments):
+    writes = event in ("os.mkdir", "os.rename", "os.remove") or (
+        event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+    )
+    if writes and any(str(arguments[0]).startswith(folder) for folder in read_only):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+sys.addaudithook(hook)
+from nvcodec.kernel_cache import unkept_told
+reasons = []
+with unkept_told(reasons.append):
+    from nvcodec.high import twice
+    value = twice(argument)
+kept = sum(twice.stats.cache_hits.values())
+print(json.dumps({"value": value, "kept": kept, "reasons": reasons}))
+"""
+
+
+class Package:
+    """A copy of what compiles kernels with two modules that have some."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "tree"
+        self.code = self.root / "nvcodec"
+        self.beside = self.code / "__pycache__"
+        self.user = folder / "user"
+        self.code.mkdir(parents=True)
+        for name in ("__init__", "version", "compiled", "kernel_cache"):
+            shutil.copy(ROOT / "nvcodec" / f"{name}.py", self.code)
+        data = self.code / "tables" / "data"
+        data.mkdir(parents=True)
+        shutil.copy(ROOT / "nvcodec/tables/__init__.py", self.code / "tables")
+        (data / "first.txt").write_text("100\n")
+        (data / "second.txt").write_text("7\n")
+        (self.code / "low.py").write_text(LOW)
+        (self.code / "high.py").write_text(HIGH)
+
+    def start(self, argument=5, *, read_only=(), before="", **environment):
+        environment = {"XDG_CACHE_HOME": str(self.user), **environment}
+        known = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA_")}
+        asked = json.dumps([[str(folder) for folder in read_only], argument])
+        return subprocess.Popen(
+            [sys.executable, "-c", before + RUN, asked],
+            env={**known, "PYTHONPATH": str(self.root), **environment},
+            cwd=self.root,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, argument=5, **options):
+        process = self.start(argument, **options)
+        out, _ = process.communicate()
+        assert process.returncode == 0
+        return json.loads(out)
+
+    def kept(self, folder=None):
+        """The file of `twice`, the only one that a call looks for when it is kept."""
+        folder = self.beside if folder is None else folder
+        assert not list(folder.rglob("*.tmp"))
+        return sorted(folder.rglob("high.twice*.nbc"))
+
+
+@pytest.fixture
+def package(tmp_path):
+    return Package(tmp_path)
+
+
+def compiled_once(value=207):
+    return {"value": value, "kept": 0, "reasons": []}
+
+
+def used(value=207):
+    return {"value": value, "kept": 1, "reasons": []}
+
+
+def edit(path, old, new):
+    """Edit a file of the package and hide it: neither size nor time change."""
+    times = os.stat(path)
+    text = path.read_text().replace(old, new)
+    path.write_text(text)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def test_kernels_are_kept_beside_the_package_and_used_in_a_copy(package, tmp_path):
+    assert package.run() == compiled_once()
+    assert package.run() == used()
+    assert not package.user.exists()
+    copy = Package(tmp_path / "copy")
+    shutil.rmtree(copy.code)
+    shutil.copytree(package.code, copy.code, copy_function=shutil.copyfile)
+    assert copy.run(read_only=["/"]) == used()
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "value"),
+    [
+        ("low.py", "ONE = 1", "ONE = 2", 209),
+        ("tables/data/first.txt", "100", "200", 407),
+        ("tables/data/second.txt", "7", "8", None),
+    ],
+)
+def test_what_a_kernel_inlines_decides_whether_it_is_used(package, file, old, new, value):
+    assert package.run() == compiled_once()
+    before = package.kept()
+    edit(package.code / file, old, new)
+    # Python would not see the change.
+    for compiled_python in package.beside.glob("low.*.pyc"):
+        compiled_python.unlink()
+    if value is None:
+        assert package.run() == used()
+        return
+    assert package.run() == compiled_once(value)
+    assert package.run() == used(value)
+    assert len(before) == len(package.kept()) == 1
+    assert before != package.kept()
+
+
+def test_settings_that_change_code_have_kernels_of_their_own(package):
+    assert package.run() == compiled_once()
+    assert package.run(NUMBA_BOUNDSCHECK="1") == compiled_once()
+    assert package.run() == package.run(NUMBA_BOUNDSCHECK="1") == used()
+
+
+def test_a_package_that_is_read_only_has_a_users_cache(package):
+    options = {"read_only": [package.root]}
+    assert package.run(**options) == compiled_once()
+    assert package.run(**options) == used()
+    assert not package.kept()
+    (file,) = package.kept(package.user)
+    assert file.parent.parent == package.user / "nvcodec"
+    for made in (file.parent, file.parent.parent):
+        assert made.stat().st_mode & 0o777 == 0o700
+    # What is beside the package is read first: this one is not.
+    file.unlink()
+    assert package.run() == compiled_once()
+    assert package.run(**options) == used()
+
+
+@pytest.mark.parametrize("home", [None, BELOW_A_FILE])
+def test_without_any_place_kernels_are_compiled_in_memory(package, home):
+    environment = {"HOME": home, "NUMBA_CACHE_DIR": BELOW_A_FILE, "XDG_CACHE_HOME": ""}
+    if home is None:
+        del environment["HOME"]
+    result = package.run(read_only=["/"], **environment)
+    assert (result["value"], result["kept"]) == (207, 0)
+    assert str(package.beside) in result["reasons"][0]
+    assert BELOW_A_FILE in result["reasons"][0]
+    # Where it is ready it is used all the same.
+    assert package.run() == compiled_once()
+    assert package.run(read_only=["/"], **environment) == used()
+
+
+def test_a_folder_that_the_user_names_is_the_only_place(package, tmp_path):
+    named = str(tmp_path / "named")
+    assert package.run() == compiled_once()
+    assert package.run(NUMBA_CACHE_DIR=named) == compiled_once()
+    shutil.rmtree(package.beside)
+    assert package.run(NUMBA_CACHE_DIR=named) == used()
+    assert not package.kept()
+
+
+def test_what_others_can_write_is_not_read(package):
+    options = {"read_only": [package.root]}
+    package.run(**options)
+    (file,) = package.kept(package.user)
+    file.chmod(0o666)
+    assert package.run(**options) == compiled_once()
+    assert file.stat().st_mode & 0o022 == 0
+    file.parent.chmod(0o777)
+    result = package.run(**options)
+    assert (result["value"], result["kept"]) == (207, 0)
+    assert "others can write" in result["reasons"][0]
+
+
+@pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="gives files away")
+def test_what_belongs_to_others_is_not_read(package):
+    options = {"read_only": [package.root]}
+    package.run(**options)
+    (file,) = package.kept(package.user)
+    os.chown(file, 12345, -1)
+    assert package.run(**options) == compiled_once()
+    os.chown(file.parent, 12345, -1)
+    assert package.run(**options)["kept"] == 0
+
+
+def _whole(content):
+    return hashlib.sha256(content).digest() + content
+
+
+DAMAGES = [
+    lambda data: b"",
+    lambda data: data[: len(data) // 2],
+    lambda data: data[:-1] + bytes([data[-1] ^ 1]),
+    lambda data: bytes(64) + data[64:],
+    lambda data: _whole(b"no pickle"),
+    lambda data: _whole(b"(I1\nI2\nt."),
+]
+
+
+def test_damaged_files_are_replaced(package):
+    package.run()
+    (file,) = package.kept()
+    for damage in DAMAGES:
+        file.write_bytes(damage(file.read_bytes()))
+        assert package.run() == compiled_once()
+    assert package.run() == used()
+
+
+def test_a_place_whose_file_cannot_be_replaced_is_passed_over(package):
+    package.run()
+    (file,) = package.kept()
+    file.unlink()
+    (file / "full").mkdir(parents=True)
+    assert package.run() == compiled_once()
+    assert package.kept(package.user)
+    assert package.run() == used()
+
+
+def test_a_full_disk_leaves_nothing_behind(package):
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+    result = package.run(before=limit, PYTHONDONTWRITEBYTECODE="1")
+    assert (result["value"], result["kept"]) == (207, 0)
+    assert "too large" in result["reasons"][0]
+    assert not package.kept()
+    assert not package.kept(package.user)
+
+
+def test_processes_that_compile_at_once(package):
+    processes = [package.start(argument) for argument in (5, 0.5, 5)]
+    results = [json.loads(process.communicate()[0]) for process in processes]
+    assert [result["value"] for result in results] == [207, 202.5, 207]
+    assert package.run(5) == used()
+    assert package.run(0.5) == used(202.5)
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("from a.b import c", {"a.b", "a.b.c"}),
+        ("    from a.b import c as d, e", {"a.b", "a.b.c", "a.b.e"}),
+        ("from a import (  # (one)\n    b,  # two)\n    c,\n)", {"a", "a.b", "a.c"}),
+        ("from a import b, \\\n    c", {"a", "a.b", "a.c"}),
+        ("import a.b as c, d.e  # f", {"a.b", "d.e"}),
+        ("x = important + 1", set()),
+    ],
+)
+def test_imports_are_found(tmp_path, statement, found):
+    path = tmp_path / "source.py"
+    path.write_text(f'"""Text."""\n\n{statement}\nimported = 1\n')
+    imports = set(kernel_cache._source(str(path)).imports)
+    assert found <= imports
+    assert all(".as" in name or ".d" in name or name in (*found, "as", "c") for name in imports)
+
+
+def test_what_numba_is_expected_to_have():
+    """Fails where a new version of Numba needs another `nvcodec.compiled`."""
+    assert list(inspect.signature(caching.FunctionCache.__init__).parameters) == ["self", "py_func"]
+    for method, parameters in {
+        "load_overload": ["self", "sig", "target_context"],
+        "save_overload": ["self", "sig", "data"],
+        "_index_key": ["self", "sig", "codegen"],
+    }.items():
+        found = inspect.signature(getattr(caching.FunctionCache, method)).parameters
+        assert list(found) == parameters, method
+    asked = caching._CacheLocator.__abstractmethods__
+    assert asked <= set(vars(compiled._Locator)), "the locator has new methods"
+    assert issubclass(caching.FunctionCache._impl_class, caching.CompileResultCacheImpl)
+    assert hasattr(caching.CompileResultCacheImpl, "_locator_classes")
+    assert hasattr(compiler.CompileResult, "_rebuild")
+    assert callable(serialize.dumps)
+    assert isinstance(numba.njit(lambda x: x)._cache, caching.NullCache)
+    assert isinstance(shift_low._cache, compiled._KernelCache)
+    assert shift_low.stats.cache_path == shift_low._cache._cache_file._store.folders[0]
+
+
+def test_no_other_module_compiles():
+    """Numba's own cache would not see changes of what a kernel inlines."""
+    sources = [*(ROOT / "nvcodec").rglob("*.py"), *(ROOT / "tools").rglob("*.py")]
+    callers = [
+        path for path in sources if re.search(r"\bn?jit\(|@(numba\.)?n?jit", path.read_text())
+    ]
+    assert [path.name for path in callers if "cuda" not in path.parts] == ["compiled.py"]
