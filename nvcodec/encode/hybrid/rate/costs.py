@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nvcodec.coding.hybrid.content import FULL, LAST, MORE, SIG
+from nvcodec.coding.hybrid.levels import FULL, LAST, MORE, SIG
 from nvcodec.compiled import Integer, allocating
 
 Bits = npt.NDArray[np.float32]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from nvcodec.coding.hybrid.content import CB, CODED_FLAG, CR, LUMA, PART, TREE
+from nvcodec.coding.hybrid.units import CB, CODED_FLAG, CR, LUMA, PART, TREE
 from nvcodec.coding.rangecoder import Contexts
 from nvcodec.encode.hybrid.rate.costs import Bits, bit_costs, unit_costs
 from nvcodec.encode.hybrid.search.intra_search import IntraCosts, intra_costs
