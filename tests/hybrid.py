@@ -26,7 +26,7 @@ from nvcodec.format import HYBRID, Group, Header, NrvWriter, smallest_level
 from nvcodec.model.description import CanvasShape
 from nvcodec.model.hybrid.canvas.plane import Canvas, coded_size, schedule
 from nvcodec.model.hybrid.canvas.reconstruct import reconstruct
-from nvcodec.model.hybrid.fusion.layers import pack_network
+from nvcodec.model.hybrid.fusion.packed import pack_network
 from nvcodec.model.hybrid.fusion.render import NetworkSource, render
 from nvcodec.model.hybrid.fusion.weights import FusionWeights, default_weights
 from nvcodec.model.nirvana.render import samples_crc

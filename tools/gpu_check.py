@@ -147,7 +147,7 @@ def check_fusion(size: tuple[int, int], device: torch.device) -> bool:
     from nvcodec.model.cuda.fusion import CudaFusion
     from nvcodec.model.cuda.fusion_check import random_source
     from nvcodec.model.cuda.renderer import to_host
-    from nvcodec.model.hybrid.fusion.layers import pack_network
+    from nvcodec.model.hybrid.fusion.packed import pack_network
     from nvcodec.model.hybrid.fusion.render import render
     from nvcodec.model.hybrid.fusion.weights import default_weights
 

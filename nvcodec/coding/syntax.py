@@ -6,14 +6,23 @@ body holds statements of two forms beside ordinary numba-compatible Python:
     name = bit(context_number, value)      # a bit with a context (spec 3.1)
     name = bypass(value)                   # a bypass bit
 
-and, for a syntax that is part of several others, a function decorated with `part`:
-
-    name = part_name(arguments)            # its statements in place, its last one `return value`
-
 `value` is what an encoder codes; a decoder ignores it and sets `name` to what it reads. Blocks
-under `if ENCODING:` exist in the encoder and the tracer only. `compile_syntax` replaces each such
-statement by the range coder of spec 3.2 with its state in local variables, which numba keeps in
-registers: calling a function for each bit is an order of magnitude slower.
+under `if ENCODING:` or `if ENCODING and ...:` exist in the encoder and the tracer only.
+`compile_syntax` replaces each such statement by the range coder of spec 3.2 with its state in local
+variables, which numba keeps in registers: calling a function for each bit is an order of magnitude
+slower.
+
+A clause of a long syntax, or one that several syntaxes share, is a function decorated with `part`,
+at the top of any file. A syntax or another part contains it by one of the statements
+
+    name = part_name(arguments)            # its last statement is `return value`
+    name, other = part_name(arguments)     # ... `return value, other_value`
+    part_name(arguments)                   # it has no return
+
+in whose place `compile_syntax` puts the part's statements, so that the compiled code is one
+function. Parameters are by value, except that arrays are shared as in any call; what a part
+assigns is its own. `return` stands nowhere else, so a part cannot end a loop of its caller, which
+tests what the part returns instead.
 """
 
 from __future__ import annotations
@@ -24,13 +33,15 @@ import inspect
 import textwrap
 from collections.abc import Callable
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from nvcodec.coding.adaptation import FAST_SHIFT, NEXT_COUNT, SLOW_SHIFT
 from nvcodec.coding.carry import shift_low
 from nvcodec.compiled import allocating
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 class Direction(Enum):
@@ -51,8 +62,8 @@ _STORE = """
 coder[0] = _low; coder[1] = _range; coder[2] = _cache; coder[3] = _pending; coder[4] = _position
 """
 
+# The range coder around one bit: `_context` is its context, `_bit` what is coded or was decoded.
 _CONTEXT = """
-_context = CONTEXT
 _fast = np.int64(contexts[_context, 0])
 _slow = np.int64(contexts[_context, 1])
 _count = np.int64(contexts[_context, 2])
@@ -88,9 +99,8 @@ def _indent(block: str) -> str:
 
 _BIT = {
     Direction.ENCODE: f"""
-NAME = VALUE
 {_CONTEXT}
-if NAME != 0:
+if _bit != 0:
     _range = _bound
 {_indent(_ADAPT_ONE)}
 else:
@@ -102,28 +112,26 @@ else:
     Direction.DECODE: f"""
 {_CONTEXT}
 if _low < _bound:
-    NAME = 1
+    _bit = 1
     _range = _bound
 {_indent(_ADAPT_ONE)}
 else:
-    NAME = 0
+    _bit = 0
     _low -= _bound
     _range -= _bound
 {_indent(_ADAPT_ZERO)}
 {_DECODE_NORMALISE}
 """,
     Direction.TRACE: """
-NAME = VALUE
 if _position < buffer.size:
-    buffer[_position] = 2 * (CONTEXT) + NAME
+    buffer[_position] = 2 * _context + _bit
 _position += 1
 """,
 }
 _BYPASS = {
     Direction.ENCODE: f"""
-NAME = VALUE
 _bound = _range >> 1
-if NAME != 0:
+if _bit != 0:
     _low += _bound
     _range -= _bound
 else:
@@ -133,118 +141,151 @@ else:
     Direction.DECODE: f"""
 _bound = _range >> 1
 if _low >= _bound:
-    NAME = 1
+    _bit = 1
     _low -= _bound
     _range -= _bound
 else:
-    NAME = 0
+    _bit = 0
     _range = _bound
 {_DECODE_NORMALISE}
 """,
-    Direction.TRACE: """
-NAME = VALUE
-""",
+    Direction.TRACE: "",
 }
 
 
-class _Substitute(ast.NodeTransformer):
-    def __init__(self, names: dict[str, ast.expr]) -> None:
-        self.names = names
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        if node.id not in self.names:
-            return node
-        replacement = self.names[node.id]
-        if isinstance(replacement, ast.Name):
-            return ast.Name(replacement.id, node.ctx)
-        return replacement
+@functools.cache
+def _statements(text: str) -> list[ast.stmt]:
+    """The statements of one of the texts above. Trees share them, so nothing may change them."""
+    return ast.parse(text).body
 
 
-class _Rename(ast.NodeTransformer):
-    def __init__(self, names: set[str]) -> None:
-        self.names = names
+def _assign(targets: list[ast.expr], value: ast.expr) -> ast.stmt:
+    return ast.copy_location(ast.Assign(targets, value), value)
 
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        return ast.Name(f"_part_{node.id}", node.ctx) if node.id in self.names else node
+
+def _set(name: str, value: ast.expr) -> ast.stmt:
+    return _assign([ast.copy_location(ast.Name(name, ast.Store()), value)], value)
 
 
 def _definition(function: Callable[..., Any]) -> ast.FunctionDef:
     """The parsed source of a function at the top of its file, with the lines of the file."""
     # Not inspect.getsource, which takes tens of milliseconds to find the end of a long function.
-    lines, _ = inspect.findsource(function)
-    body = ast.parse("".join(lines)).body
-    return next(
-        node
-        for node in body
-        if isinstance(node, ast.FunctionDef) and node.name == function.__name__
-    )
+    lines, start = inspect.findsource(function)
+    start += next(k for k, line in enumerate(lines[start:]) if line.startswith("def "))
+    end = start + 1
+    while end < len(lines) and lines[end][0] in " \n)":
+        end += 1
+    definition = ast.parse("\n" * start + "".join(lines[start:end])).body[0]
+    assert isinstance(definition, ast.FunctionDef)
+    return definition
 
 
-class _Expand(ast.NodeTransformer):
-    def __init__(self, direction: Direction, names: dict[str, Any]) -> None:
+def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
+    first = body[0]
+    documented = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+    return body[1:] if documented else body
+
+
+class _Expansion:
+    """Expands statements for one direction; `namespace` gains the globals of parts."""
+
+    def __init__(self, direction: Direction, namespace: dict[str, Any]) -> None:
         self.direction = direction
-        self.names = names
+        self.namespace = namespace
 
-    def visit_If(self, node: ast.If) -> Any:
-        self.generic_visit(node)
-        if isinstance(node.test, ast.Name) and node.test.id == "ENCODING":
-            return node.orelse if self.direction is Direction.DECODE else node.body
-        return node
+    def expand(self, body: list[ast.stmt], names: dict[str, Any]) -> list[ast.stmt]:
+        """The statements in place of `body`, whose function has the globals `names`."""
+        return [made for statement in body for made in self._one(statement, names)]
 
-    def visit_Return(self, node: ast.Return) -> Any:
-        raise SyntaxError("a syntax function ends at its last statement: it has no return")
+    def _one(self, statement: ast.stmt, names: dict[str, Any]) -> list[ast.stmt]:
+        if isinstance(statement, ast.Return):
+            raise SyntaxError("only the last statement of a part is a return")
+        if isinstance(statement, ast.If) and _of_encoder(statement.test):
+            if self.direction is Direction.DECODE:
+                return self.expand(statement.orelse, names)
+            if not isinstance(statement.test, ast.BoolOp):
+                return self.expand(statement.body, names)
+            del statement.test.values[0]
+            if len(statement.test.values) == 1:
+                statement.test = statement.test.values[0]
+        if isinstance(statement, ast.If | ast.For | ast.While):
+            statement.body = self.expand(statement.body, names) or _statements("pass")
+            statement.orelse = self.expand(statement.orelse, names)
+            return [statement]
+        if not isinstance(statement, ast.Assign | ast.Expr):
+            return [statement]
+        call = statement.value
+        if not isinstance(call, ast.Call):
+            return [statement]
+        name = _identifier(call.func)
+        targets = statement.targets if isinstance(statement, ast.Assign) else []
+        if name == "bit":
+            context, value = call.args
+            before = [_set("_context", context)]
+            return self._bit(_BIT[self.direction], before, value, targets)
+        if name == "bypass":
+            (value,) = call.args
+            return self._bit(_BYPASS[self.direction], [], value, targets)
+        if getattr(names.get(name), "is_syntax_part", False):
+            return self._part(names[name], call.args, targets)
+        return [statement]
 
-    def visit_Assign(self, node: ast.Assign) -> Any:
-        call = node.value
-        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
-            return node
-        target = node.targets[0]
-        if call.func.id == "bit":
-            template, (context, value) = _BIT[self.direction], call.args
-            names = {"NAME": target, "CONTEXT": context, "VALUE": value}
-        elif call.func.id == "bypass":
-            template, (value,) = _BYPASS[self.direction], call.args
-            names = {"NAME": target, "VALUE": value}
-        elif getattr(self.names.get(call.func.id), "is_syntax_part", False):
-            return self._expand_part(node, call, self.names[call.func.id])
-        else:
-            return node
-        expanded = _Substitute(names).visit(ast.parse(template))
-        for statement in expanded.body:
-            for child in ast.walk(statement):
-                ast.copy_location(child, node)
-        return expanded.body
-
-    def _expand_part(
-        self, node: ast.Assign, call: ast.Call, function: Callable[..., Any]
+    def _bit(
+        self, text: str, before: list[ast.stmt], value: ast.expr, targets: list[ast.expr]
     ) -> list[ast.stmt]:
-        """The statements of a part in place of `target = part(arguments)`; its locals get names
-        of their own.
-        """
+        if self.direction is not Direction.DECODE:
+            before = [_set("_bit", value), *before]
+        result = ast.copy_location(ast.Name("_bit", ast.Load()), value)
+        return [*before, *_statements(text), _assign(targets, result)]
+
+    def _part(
+        self, function: Callable[..., Any], arguments: list[ast.expr], targets: list[ast.expr]
+    ) -> list[ast.stmt]:
         definition = _definition(function)
-        *body, last = definition.body[1:]
-        if not isinstance(last, ast.Return) or last.value is None:
-            raise SyntaxError("a part of a syntax has a docstring first and a return last")
-        parameters = [argument.arg for argument in definition.args.args]
-        assigned = {
-            child.id
-            for child in ast.walk(definition)
-            if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store)
-        }
-        rename = _Rename(assigned | set(parameters))
-        statements: list[ast.stmt] = [
-            ast.Assign([ast.Name(f"_part_{name}", ast.Store())], argument)
-            for name, argument in zip(parameters, call.args, strict=True)
+        body = _without_docstring(definition.body)
+        result = None
+        if isinstance(last := body[-1], ast.Return):
+            body, result = body[:-1], last.value
+        if (result is None) != (not targets):
+            raise SyntaxError(f"{function.__name__}: a part with names to set has a return last")
+        used = [
+            node for line in definition.body for node in ast.walk(line) if type(node) is ast.Name
         ]
-        statements += [rename.visit(statement) for statement in body]
-        statements.append(ast.Assign(node.targets, rename.visit(last.value)))
-        expanded = []
-        for statement in statements:
-            for child in ast.walk(statement):
-                ast.copy_location(child, node)
-            result = self.visit(statement)
-            expanded += result if isinstance(result, list) else [result]
-        return expanded
+        assigned = {node.id for node in used if isinstance(node.ctx, ast.Store)}
+        new = {name: f"_{function.__name__}_{name}" for name in assigned}
+        statements: list[ast.stmt] = []
+        for parameter, argument in zip(definition.args.args, arguments, strict=True):
+            name = parameter.arg
+            if isinstance(argument, ast.Name) and name not in assigned:
+                # No other name for the same: that of an array would cost counting references.
+                new[name] = argument.id
+            else:
+                new[name] = f"_{function.__name__}_{name}"
+                statements.append(_set(new[name], argument))
+        for node in used:
+            if node.id in new:
+                node.id = new[node.id]
+            elif node.id in function.__globals__:
+                self._share(node.id, function.__globals__[node.id])
+        statements += self.expand(body, function.__globals__)
+        if result is not None:
+            statements.append(_assign(targets, result))
+        return statements
+
+    def _share(self, name: str, value: Any) -> None:
+        if self.namespace.setdefault(name, value) is not value:
+            raise SyntaxError(f"{name} is one thing in a syntax and another in a part of it")
+
+
+def _identifier(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _of_encoder(test: ast.expr) -> bool:
+    """Whether a test is `ENCODING`, or `ENCODING and` others."""
+    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
+        test = test.values[0]
+    return _identifier(test) == "ENCODING"
 
 
 @functools.cache
@@ -254,16 +295,8 @@ def compile_syntax(function: Callable[..., None], direction: Direction) -> Calla
     The result takes `coder` (int64, STATE_SIZE), `contexts` (int32, n x 3: fast, slow, count),
     `buffer` (uint8 bytes; for TRACE int32, receiving 2 * context + bit) and the syntax's own
     arguments. It is named after the function and the direction, and its code is kept with that of
-    the module that defines the function. It takes some hundredths of a second the first time.
+    the module that defines the function. It takes about a hundredth of a second the first time.
     """
-    definition = _Expand(direction, function.__globals__).visit(_definition(function))
-    definition.name = f"{direction.value}_{function.__name__}"
-    definition.decorator_list = []
-    definition.returns = None
-    for argument in definition.args.args:
-        argument.annotation = None
-    definition.body = [*ast.parse(_LOAD).body, *definition.body, *ast.parse(_STORE).body]
-    tree = ast.Module([definition], [])
     namespace = dict(function.__globals__)
     namespace |= {
         "np": np,
@@ -272,13 +305,24 @@ def compile_syntax(function: Callable[..., None], direction: Direction) -> Calla
         "_SLOW_SHIFT": SLOW_SHIFT,
         "_NEXT_COUNT": NEXT_COUNT,
     }
+    definition = _definition(function)
+    body = _Expansion(direction, namespace).expand(
+        _without_docstring(definition.body), function.__globals__
+    )
+    definition.name = f"{direction.value}_{function.__name__}"
+    definition.decorator_list = []
+    definition.returns = None
+    for argument in definition.args.args:
+        argument.annotation = None
+    definition.body = [*_statements(_LOAD), *body, *_statements(_STORE)]
+    tree = ast.Module([definition], [])
     # Kernels are kept by the file that their code object names.
     exec(compile(tree, inspect.getsourcefile(function) or "<syntax>", "exec"), namespace)
     compiled: Callable[..., None] = allocating(namespace[definition.name])
     return compiled
 
 
-def part(function: Callable[..., int]) -> Callable[..., int]:
+def part(function: _Function) -> _Function:
     """Mark a function as part of syntaxes, which have its statements in place of a call."""
     function.is_syntax_part = True  # type: ignore[attr-defined]
     return function

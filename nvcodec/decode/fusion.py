@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from nvcodec.coding.hybrid.fusion import NetworkMode, decode_network
 from nvcodec.format import CorruptError, Group
-from nvcodec.model.hybrid.fusion.layers import PackedNetwork, pack_network
+from nvcodec.model.hybrid.fusion.packed import PackedNetwork, pack_network
 from nvcodec.model.hybrid.fusion.weights import FusionWeights, default_weights
 
 

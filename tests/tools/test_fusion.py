@@ -9,7 +9,7 @@ import torch
 from av.video.frame import VideoFrame
 
 from nvcodec.model.hybrid.fusion.inputs import STEP
-from nvcodec.model.hybrid.fusion.layers import pack_network
+from nvcodec.model.hybrid.fusion.packed import pack_network
 from nvcodec.model.hybrid.fusion.render import render
 from nvcodec.model.hybrid.fusion.weights import weights_from_table
 from tests.cli.support import y4m

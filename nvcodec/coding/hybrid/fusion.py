@@ -139,11 +139,6 @@ def network_weights(
                 left = min(abs(x), 15)
 
 
-_encode = compile_syntax(network_weights, Direction.ENCODE)
-_decode = compile_syntax(network_weights, Direction.DECODE)
-_trace = compile_syntax(network_weights, Direction.TRACE)
-
-
 def default_network_contexts() -> Contexts:
     """A fresh copy of the default contexts (spec 9.6): (NETWORK_CONTEXTS, 3) int32."""
     table = load_table("fusion_contexts.txt").reshape(NETWORK_CONTEXTS, 2)
@@ -182,7 +177,8 @@ def encode_network(mode: NetworkMode, shared: Differences, differences: Differen
     _check(shared, differences)
     encoder = RangeEncoder(default_network_contexts(), 2 * _most_bits(shared, differences))
     parts = shared.astype(np.int32), differences.astype(np.int32)
-    encoder.run(_encode, np.array([mode.value]), *parts)
+    encode = compile_syntax(network_weights, Direction.ENCODE)
+    encoder.run(encode, np.array([mode.value]), *parts)
     return encoder.finish()
 
 
@@ -196,7 +192,7 @@ def decode_network(
     shared, differences = no_differences(networks, units)
     mode = np.zeros(1, np.int64)
     decoder = RangeDecoder(data, default_network_contexts())
-    decoder.run(_decode, mode, shared, differences)
+    decoder.run(compile_syntax(network_weights, Direction.DECODE), mode, shared, differences)
     decoder.close()
     return NetworkMode(int(mode[0])), shared, differences
 
@@ -205,7 +201,7 @@ def network_mode(data: bytes) -> NetworkMode:
     """The mode of a network substream; nothing else of it is read. Raises CorruptError."""
     mode = np.zeros(1, np.int64)
     decoder = RangeDecoder(data, default_network_contexts())
-    decoder.run(_decode, mode, *no_differences(0, 0))
+    decoder.run(compile_syntax(network_weights, Direction.DECODE), mode, *no_differences(0, 0))
     return NetworkMode(int(mode[0]))
 
 
@@ -217,5 +213,6 @@ def trace_network(
     record = np.empty(_most_bits(shared, differences), np.int32)
     state = np.zeros(STATE_SIZE, np.int64)
     parts = shared.astype(np.int32), differences.astype(np.int32)
-    _trace(state, default_network_contexts(), record, np.array([mode.value]), *parts)
+    trace = compile_syntax(network_weights, Direction.TRACE)
+    trace(state, default_network_contexts(), record, np.array([mode.value]), *parts)
     return record[: int(state[4])]

@@ -28,7 +28,7 @@ from nvcodec.coding.hybrid.leaves import (
     lookup,
 )
 from nvcodec.coding.rangecoder import Contexts, RangeDecoder, RangeEncoder
-from nvcodec.coding.syntax import ENCODING, STATE_SIZE, Direction, bit, bypass, compile_syntax
+from nvcodec.coding.syntax import ENCODING, STATE_SIZE, Direction, bit, bypass, compile_syntax, part
 from nvcodec.tables import load_table
 
 # Numbers of the first context of each kind (spec 7.7).
@@ -56,6 +56,191 @@ _CHROMA_MODES = lookup([0, 26, 10, 1])
 # Bits of a leaf and of the splits above it: at most four splits a leaf, 2 flags, 4 components of
 # 1 + 13 + 13 + 1, more than any intra leaf.
 _LEAF_BITS = 4 + 2 + 4 * 28
+
+
+@part
+def block_size(
+    leaves: np.ndarray,
+    row: int,
+    x: int,
+    y: int,
+    width: int,
+    height: int,
+    kind: int,
+    size: int,
+    size_left: int,
+    size_above: int,
+) -> int:
+    """block() of spec 7.4 down to the leaf at (x, y): it is 8 << the result.
+
+    `size` is at first that of the largest block that begins there. Sizes beside it are given alike.
+    """
+    while size > 0:
+        n = 8 << size
+        split = 1
+        if x + n <= width and y + n <= height and not (kind == 0 and size == 3):
+            c = (1 if size_left < size else 0) + (1 if size_above < size else 0)
+            split = bit(SPLIT + 9 * kind + 3 * (size - 1) + c, 1 if leaves[row, SIZE] < n else 0)
+        if split == 0:
+            break
+        size -= 1
+    return size
+
+
+@part
+def mode_list(left: int, above: int) -> tuple[int, int, int]:
+    """The list of three modes, from those of the neighbours L and U."""
+    first = left
+    second = above
+    third = 0
+    if left != above:
+        while third in (left, above):
+            third = 1 if third == 0 else 26
+    elif left < 2:
+        first = 0
+        second = 1
+        third = 26
+    else:
+        second = 2 + ((left + 29) & 31)
+        third = 2 + ((left - 1) & 31)
+    return first, second, third
+
+
+@part
+def luma_mode(wanted: int, first: int, second: int, third: int, kind: int) -> int:
+    """`luma_mode` of spec 7.4 with this list of modes."""
+    listed = bit(LISTED + (0 if kind == 0 else 1), 1 if wanted in (first, second, third) else 0)
+    mode = first
+    if listed != 0:
+        later = bit(LATER, 1 if wanted != first else 0)
+        if later != 0:
+            last = bit(LATER + 1, 1 if wanted != second else 0)
+            mode = third if last != 0 else second
+    else:
+        least = min(first, second, third)
+        greatest = max(first, second, third)
+        middle = first + second + third - least - greatest
+        rank = 0
+        if ENCODING:
+            rank = wanted - (1 if wanted > least else 0)
+            rank -= (1 if wanted > middle else 0) + (1 if wanted > greatest else 0)
+        mode = 0
+        node = 1
+        for j in range(5):
+            b = bit(REST + node, (rank >> (4 - j)) & 1)
+            node = 2 * node + b
+            mode = 2 * mode + b
+        mode += 1 if mode >= least else 0
+        mode += 1 if mode >= middle else 0
+        mode += 1 if mode >= greatest else 0
+    return mode
+
+
+@part
+def chroma_mode(wanted: int, luma: int) -> int:
+    """chroma_mode of spec 7.4; `luma` is the (first) luma mode of the leaf."""
+    mode = luma
+    other = bit(OTHER, 1 if wanted != luma else 0)
+    if other != 0:
+        choice = 0
+        if ENCODING:
+            for k in range(1, 4):
+                entry = _CHROMA_MODES[k]
+                if wanted == (34 if entry == luma else entry):
+                    choice = k
+        high = bit(OTHER + 1, choice >> 1)
+        low = bit(OTHER + 2 + high, choice & 1)
+        entry = _CHROMA_MODES[2 * high + low]
+        mode = 34 if entry == luma else entry
+    return mode
+
+
+@part
+def intra_leaf(
+    leaves: np.ndarray,
+    row: int,
+    line: np.ndarray,
+    left_mode: np.ndarray,
+    top_mode: np.ndarray,
+    size: int,
+    kind: int,
+) -> None:
+    """An intra leaf of 8 << size: the modes of `line`, and of four blocks beside and above."""
+    four = 0
+    if kind == 0 and size == 0:
+        four = bit(FOUR_FLAG, 1 if leaves[row, FOUR] != 0 else 0)
+    line[FOUR] = four
+    for k in range(4 if four != 0 else 1):
+        block_x = (line[X] >> 2) + (k & 1)
+        block_y = (line[Y] >> 2) + (k >> 1)
+        beside = left_mode[block_y & 15] if block_x > 0 else 1
+        above = top_mode[block_x] if block_y > 0 else 1
+        first, second, third = mode_list(beside, above)
+        wanted = 0
+        if ENCODING:
+            wanted = leaves[row, MODE + k]
+        mode = luma_mode(wanted, first, second, third, kind)
+        line[MODE + k] = mode
+        if four != 0:
+            left_mode[block_y & 15] = mode
+            top_mode[block_x] = mode
+    if four == 0:
+        for k in range(1, 4):
+            line[MODE + k] = line[MODE]
+    line[CHROMA] = chroma_mode(leaves[row, CHROMA], line[MODE])
+
+
+@part
+def component(wanted: int, inter: int, axis: int) -> int:
+    """`component` of spec 7.4: of a vector difference."""
+    magnitude = 0
+    if ENCODING:
+        magnitude = abs(int(wanted))
+    nonzero = bit(VZERO + 2 * inter + axis, 1 if magnitude > 0 else 0)
+    value = 0
+    if nonzero != 0:
+        g = 0
+        while g < 13:
+            more = bit(VMORE + 26 * inter + 13 * axis + g, 1 if (magnitude >> (g + 1)) > 0 else 0)
+            if more == 0:
+                break
+            g += 1
+        r = 1
+        for j in range(g):
+            b = bypass((magnitude >> (g - 1 - j)) & 1)
+            r = 2 * r + b
+        negative = bypass(1 if wanted < 0 else 0)
+        value = -r if negative != 0 else r
+    return value
+
+
+@part
+def merge_index(wanted: int, inter: int) -> int:
+    """The entry of the merge list."""
+    index = 0
+    while index < 4:
+        more = bit(INDEX_MORE + 4 * inter + index, 1 if wanted > index else 0)
+        if more == 0:
+            break
+        index += 1
+    return index
+
+
+@part
+def vectors(leaves: np.ndarray, row: int, line: np.ndarray, size: int, kind: int) -> None:
+    """Direction and vector differences of a leaf that is neither intra nor merged."""
+    direction = 1
+    if kind == 2:
+        both = bit(BOTH + size, 1 if leaves[row, DIRECTION] == 3 else 0)
+        if both != 0:
+            direction = 3
+        else:
+            other_one = bit(SECOND, 1 if leaves[row, DIRECTION] == 2 else 0)
+            direction = 2 if other_one != 0 else 1
+    line[DIRECTION] = direction
+    for k in range(4):
+        if (direction >> (k >> 1)) & 1 != 0:
+            line[VY0 + k] = component(leaves[row, VY0 + k], kind - 1, k & 1)
 
 
 def motion_blocks(
@@ -108,25 +293,15 @@ def motion_blocks(
             kind_left = left_kind[row_cell] if x > 0 else 0
             kind_above = top_kind[column_cell] if y > 0 else 0
 
-            size = Z_LOG[z]
-            while size > 0:
-                n = 8 << size
-                split = 1
-                if x + n <= width and y + n <= height and not (kind == 0 and size == 3):
-                    c = (1 if size_left < size else 0) + (1 if size_above < size else 0)
-                    split = bit(
-                        SPLIT + 9 * kind + 3 * (size - 1) + c, 1 if leaves[row, SIZE] < n else 0
-                    )
-                if split == 0:
-                    break
-                size -= 1
-            n = 8 << size
+            size = block_size(
+                leaves, row, x, y, width, height, kind, Z_LOG[z], size_left, size_above
+            )
             z += 1 << (2 * size)
             for k in range(LEAF_COLUMNS):
                 line[k] = 0
             line[X] = x
             line[Y] = y
-            line[SIZE] = n
+            line[SIZE] = 8 << size
 
             intra = 1 if kind == 0 else 0
             if kind != 0 and size < 3:
@@ -135,80 +310,7 @@ def motion_blocks(
             line[INTRA] = intra
             merge = 0
             if intra != 0:
-                four = 0
-                if kind == 0 and size == 0:
-                    four = bit(FOUR_FLAG, 1 if leaves[row, FOUR] != 0 else 0)
-                line[FOUR] = four
-                for k in range(4 if four != 0 else 1):
-                    block_x = (x >> 2) + (k & 1)
-                    block_y = (y >> 2) + (k >> 1)
-                    mode_left = left_mode[block_y & 15] if block_x > 0 else 1
-                    mode_above = top_mode[block_x] if block_y > 0 else 1
-                    first = mode_left
-                    second = mode_above
-                    third = 0
-                    if mode_left != mode_above:
-                        while third in (mode_left, mode_above):
-                            third = 1 if third == 0 else 26
-                    elif mode_left < 2:
-                        first = 0
-                        second = 1
-                        third = 26
-                    else:
-                        second = 2 + ((mode_left + 29) & 31)
-                        third = 2 + ((mode_left - 1) & 31)
-                    wanted = 0
-                    if ENCODING:
-                        wanted = leaves[row, MODE + k]
-                    listed = bit(
-                        LISTED + (0 if kind == 0 else 1),
-                        1 if wanted in (first, second, third) else 0,
-                    )
-                    mode = first
-                    if listed != 0:
-                        later = bit(LATER, 1 if wanted != first else 0)
-                        if later != 0:
-                            last = bit(LATER + 1, 1 if wanted != second else 0)
-                            mode = third if last != 0 else second
-                    else:
-                        least = min(first, second, third)
-                        greatest = max(first, second, third)
-                        middle = first + second + third - least - greatest
-                        rank = 0
-                        if ENCODING:
-                            rank = wanted - (1 if wanted > least else 0)
-                            rank -= (1 if wanted > middle else 0) + (1 if wanted > greatest else 0)
-                        mode = 0
-                        node = 1
-                        for j in range(5):
-                            b = bit(REST + node, (rank >> (4 - j)) & 1)
-                            node = 2 * node + b
-                            mode = 2 * mode + b
-                        mode += 1 if mode >= least else 0
-                        mode += 1 if mode >= middle else 0
-                        mode += 1 if mode >= greatest else 0
-                    line[MODE + k] = mode
-                    if four != 0:
-                        left_mode[block_y & 15] = mode
-                        top_mode[block_x] = mode
-                if four == 0:
-                    for k in range(1, 4):
-                        line[MODE + k] = line[MODE]
-
-                chroma = line[MODE]
-                other = bit(OTHER, 1 if leaves[row, CHROMA] != chroma else 0)
-                if other != 0:
-                    choice = 0
-                    if ENCODING:
-                        for k in range(1, 4):
-                            entry = _CHROMA_MODES[k]
-                            if leaves[row, CHROMA] == (34 if entry == chroma else entry):
-                                choice = k
-                    high = bit(OTHER + 1, choice >> 1)
-                    low = bit(OTHER + 2 + high, choice & 1)
-                    entry = _CHROMA_MODES[2 * high + low]
-                    chroma = 34 if entry == chroma else entry
-                line[CHROMA] = chroma
+                intra_leaf(leaves, row, line, left_mode, top_mode, size, kind)
             else:
                 d = (kind_left >> 1) + (kind_above >> 1)
                 merge = bit(
@@ -216,48 +318,9 @@ def motion_blocks(
                 )
                 line[MERGE] = merge
                 if merge != 0:
-                    index = 0
-                    while index < 4:
-                        more = bit(
-                            INDEX_MORE + 4 * inter + index, 1 if leaves[row, INDEX] > index else 0
-                        )
-                        if more == 0:
-                            break
-                        index += 1
-                    line[INDEX] = index
+                    line[INDEX] = merge_index(leaves[row, INDEX], inter)
                 else:
-                    direction = 1
-                    if kind == 2:
-                        both = bit(BOTH + size, 1 if leaves[row, DIRECTION] == 3 else 0)
-                        if both != 0:
-                            direction = 3
-                        else:
-                            other_one = bit(SECOND, 1 if leaves[row, DIRECTION] == 2 else 0)
-                            direction = 2 if other_one != 0 else 1
-                    line[DIRECTION] = direction
-                    for k in range(4):
-                        if (direction >> (k >> 1)) & 1 != 0:
-                            axis = k & 1
-                            magnitude = 0
-                            if ENCODING:
-                                magnitude = abs(int(leaves[row, VY0 + k]))
-                            nonzero = bit(VZERO + 2 * inter + axis, 1 if magnitude > 0 else 0)
-                            if nonzero != 0:
-                                g = 0
-                                while g < 13:
-                                    more = bit(
-                                        VMORE + 26 * inter + 13 * axis + g,
-                                        1 if (magnitude >> (g + 1)) > 0 else 0,
-                                    )
-                                    if more == 0:
-                                        break
-                                    g += 1
-                                r = 1
-                                for j in range(g):
-                                    b = bypass((magnitude >> (g - 1 - j)) & 1)
-                                    r = 2 * r + b
-                                negative = bypass(1 if leaves[row, VY0 + k] < 0 else 0)
-                                line[VY0 + k] = -r if negative != 0 else r
+                    vectors(leaves, row, line, size, kind)
 
             for k in range(1 << size):
                 left_size[row_cell + k] = size

@@ -174,16 +174,6 @@ def table_entries(
             entries[c] = -1
 
 
-_encode_rows = compile_syntax(weight_rows, Direction.ENCODE)
-_decode_rows = compile_syntax(weight_rows, Direction.DECODE)
-_trace_rows = compile_syntax(weight_rows, Direction.TRACE)
-_encode_features = compile_syntax(feature_rows, Direction.ENCODE)
-_decode_features = compile_syntax(feature_rows, Direction.DECODE)
-_trace_features = compile_syntax(feature_rows, Direction.TRACE)
-_encode_entries = compile_syntax(table_entries, Direction.ENCODE)
-_decode_entries = compile_syntax(table_entries, Direction.DECODE)
-
-
 def neighbour_share(key: bool) -> int:
     """Eighths of the sum of two neighbours that predict a feature's difference (spec 4.6)."""
     return 3 if key else 2
@@ -237,8 +227,10 @@ def trace(differences: Differences) -> npt.NDArray[np.int32]:
     record = np.empty(differences.most_bits, np.int32)
     contexts = default_contexts()
     for kind, matrix in differences.matrices:
-        _trace_rows(state, contexts, record, matrix, kind)
-    _trace_features(state, contexts, record, *differences.feature_arguments())
+        compile_syntax(weight_rows, Direction.TRACE)(state, contexts, record, matrix, kind)
+    compile_syntax(feature_rows, Direction.TRACE)(
+        state, contexts, record, *differences.feature_arguments()
+    )
     return record[: int(state[4])]
 
 
@@ -290,7 +282,7 @@ def _encode_tables(entries: npt.NDArray[np.int32]) -> bytes:
     if not (entries >= 0).any():
         return b""
     encoder = RangeEncoder(_table_contexts(), 8 * CONTEXTS)
-    encoder.run(_encode_entries, entries.copy())
+    encoder.run(compile_syntax(table_entries, Direction.ENCODE), entries.copy())
     return encoder.finish()
 
 
@@ -298,8 +290,8 @@ def _encode_network(differences: Differences, contexts: Contexts) -> bytes:
     # No bit costs more than two bytes.
     encoder = RangeEncoder(contexts, 2 * differences.most_bits)
     for kind, matrix in differences.matrices:
-        encoder.run(_encode_rows, matrix, kind)
-    encoder.run(_encode_features, *differences.feature_arguments())
+        encoder.run(compile_syntax(weight_rows, Direction.ENCODE), matrix, kind)
+    encoder.run(compile_syntax(feature_rows, Direction.ENCODE), *differences.feature_arguments())
     return encoder.finish()
 
 
@@ -336,11 +328,11 @@ def decode_differences(tables: bytes, network: bytes, differences: Differences) 
     if tables:
         entries = np.zeros(CONTEXTS, np.int32)
         table_decoder = RangeDecoder(tables, _table_contexts())
-        table_decoder.run(_decode_entries, entries)
+        table_decoder.run(compile_syntax(table_entries, Direction.DECODE), entries)
         table_decoder.close()
         _apply_entries(contexts, entries)
     decoder = RangeDecoder(network, contexts)
     for kind, matrix in differences.matrices:
-        decoder.run(_decode_rows, matrix, kind)
-    decoder.run(_decode_features, *differences.feature_arguments())
+        decoder.run(compile_syntax(weight_rows, Direction.DECODE), matrix, kind)
+    decoder.run(compile_syntax(feature_rows, Direction.DECODE), *differences.feature_arguments())
     decoder.close()

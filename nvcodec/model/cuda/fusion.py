@@ -16,7 +16,7 @@ import torch
 from nvcodec.model.cuda import fusion_kernels
 from nvcodec.model.cuda.renderer import TensorPlanes
 from nvcodec.model.hybrid.fusion.inputs import RECIPROCAL, STEP
-from nvcodec.model.hybrid.fusion.render import NetworkSource, warped_planes
+from nvcodec.model.hybrid.fusion.render import NetworkSource, predicted_planes
 from nvcodec.model.hybrid.fusion.weights import (
     CONSTANT,
     HIGH_PASS,
@@ -124,10 +124,10 @@ class CudaFusion:
         size = rows * columns
         samples = _packed(source.canvas.planes, device)
         moving = bool(source.references)
-        # Nothing reads what stands for the warps of a key canvas.
-        warps = samples
+        # Nothing reads what stands for the predictions of a key canvas.
+        predictions = samples
         if moving:
-            warps = _packed(warped_planes(source, 0, rows, 0, columns), device)
+            predictions = _packed(predicted_planes(source, 0, rows, 0, columns), device)
         quantisers = torch.from_numpy(source.quantisers).to(device)
         reciprocals, steps = _tables(device)
         inputs = torch.empty((INPUTS, size), dtype=torch.int16, device=device)
@@ -135,7 +135,7 @@ class CudaFusion:
             fusion_kernels.fusion_inputs,
             (_tiles(size), PLANES),
             samples,
-            warps,
+            predictions,
             quantisers,
             reciprocals,
             inputs,

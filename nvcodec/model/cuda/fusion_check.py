@@ -13,7 +13,7 @@ from nvcodec.model.cuda.fusion import CudaFusion
 from nvcodec.model.cuda.renderer import to_host
 from nvcodec.model.hybrid.canvas.inter import packed_motion
 from nvcodec.model.hybrid.canvas.plane import Canvas, Step, empty_planes
-from nvcodec.model.hybrid.fusion.layers import pack_network
+from nvcodec.model.hybrid.fusion.packed import pack_network
 from nvcodec.model.hybrid.fusion.render import NetworkSource, render
 from nvcodec.model.hybrid.fusion.weights import (
     LINEAR,

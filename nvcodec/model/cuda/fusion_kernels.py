@@ -32,7 +32,7 @@ def _places(y, x, plane, rows, columns):
 @triton.jit(do_not_specialize=["rows", "columns", "chroma_offset"])
 def fusion_inputs(
     samples,
-    warps,
+    predictions,
     quantisers,
     reciprocals,
     out,
@@ -44,7 +44,8 @@ def fusion_inputs(
 ):
     """Input channels (spec 9.3) of a plane: programs (tile of sites, plane).
 
-    Unless MOVING, differences are 0 and nothing of `warps`, a frame for each reference, is read.
+    `predictions` has a frame for each reference. Unless MOVING it is not read
+    and differences are 0.
     """
     site = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     plane = tl.program_id(1)
@@ -71,7 +72,7 @@ def fusion_inputs(
         change = tl.zeros((BLOCK,), tl.int32)
         if MOVING:
             at = r * 6 * size + first + line * (scale * columns) + column
-            change = tl.load(warps + at, inside, 0).to(tl.int32) - sample
+            change = tl.load(predictions + at, inside, 0).to(tl.int32) - sample
         value = _clip((change * factor + (1 << 9)) >> 10, 4095)
         tl.store(out + (6 + 6 * r + plane) * size + site, value.to(tl.int16), inside)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from nvcodec.coding.hybrid.content import MAX_LEVEL
 from nvcodec.coding.hybrid.leaves import (
     CHROMA,
     CODED,
@@ -25,6 +24,7 @@ from nvcodec.coding.hybrid.leaves import (
     X,
     Y,
 )
+from nvcodec.coding.hybrid.levels import MAX_LEVEL
 from nvcodec.coding.hybrid.motion import MAX_COMPONENT
 
 from .reference import Content, Motion, diagonal, quarters

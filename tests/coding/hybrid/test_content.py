@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from nvcodec.coding.hybrid.content import (
     CONTENT_CONTEXTS,
-    MAX_LEVEL,
     content_capacity,
     decode_content,
     default_content_contexts,
@@ -37,6 +36,7 @@ from nvcodec.coding.hybrid.leaves import (
     X,
     Y,
 )
+from nvcodec.coding.hybrid.levels import MAX_LEVEL
 from nvcodec.coding.hybrid.motion import default_motion_contexts, encode_motion, motion_capacity
 from nvcodec.coding.rangecoder import RangeDecoder, RangeEncoder
 from tests.coding.reference import Decoder

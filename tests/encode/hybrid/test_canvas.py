@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from nvcodec.encode.hybrid.search.residual import decide_inter_leaves, make_pool, make_scratch
 
 from nvcodec.coding.hybrid.content import default_content_contexts
 from nvcodec.coding.hybrid.leaves import (
@@ -39,7 +40,6 @@ from nvcodec.encode.hybrid.effort import EFFORTS
 from nvcodec.encode.hybrid.group import code_substreams, decode_group, default_prices
 from nvcodec.encode.hybrid.rate.costs import MOST_LISTED, bit_costs, escape_bits, unit_costs
 from nvcodec.encode.hybrid.search.quantise import SCAN, STRIDE, quantise
-from nvcodec.encode.hybrid.search.residual import decide_inter_leaves, make_pool, make_scratch
 from nvcodec.encode.hybrid.search.transform import backward, forward
 from nvcodec.model.hybrid.canvas.plane import Canvas, schedule
 from nvcodec.model.hybrid.canvas.transform import add_unit, transform_scratch

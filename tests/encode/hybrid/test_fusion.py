@@ -11,7 +11,7 @@ from nvcodec.encode.encoder import encode
 from nvcodec.encode.hybrid.fusion.choice import GroupFrames, choose_network
 from nvcodec.encode.hybrid.fusion.fit import Moments, bits_of, moments, train
 from nvcodec.encode.nirvana.settings import OptionError
-from nvcodec.model.hybrid.fusion.layers import pack_network
+from nvcodec.model.hybrid.fusion.packed import pack_network
 from nvcodec.model.hybrid.fusion.weights import (
     LINEAR,
     PLANES,

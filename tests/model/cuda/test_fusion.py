@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nvcodec.format import UnsupportedError
-from nvcodec.model.hybrid.fusion.layers import pack_network
+from nvcodec.model.hybrid.fusion.packed import pack_network
 from nvcodec.model.hybrid.fusion.render import render
 from nvcodec.model.hybrid.fusion.weights import FusionShape, HiddenLayer, default_weights
 from tests.model.hybrid.fusion.samples import random_shape, random_source, random_weights

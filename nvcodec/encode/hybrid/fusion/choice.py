@@ -15,7 +15,7 @@ from nvcodec.coding.hybrid.fusion import NetworkMode, encode_network, no_differe
 from nvcodec.encode.hybrid.fusion.fit import Differences, Moments, moments, train
 from nvcodec.encode.hybrid.rate.tradeoff import network_multiplier
 from nvcodec.format import CorruptError
-from nvcodec.model.hybrid.fusion.layers import PackedNetwork, pack_network
+from nvcodec.model.hybrid.fusion.packed import PackedNetwork, pack_network
 from nvcodec.model.hybrid.fusion.render import NetworkSource, render
 from nvcodec.model.hybrid.fusion.weights import FusionWeights
 from nvcodec.picture import Planes

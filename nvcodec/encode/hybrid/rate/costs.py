@@ -7,18 +7,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from nvcodec.coding.hybrid.content import (
-    CB,
-    CODED_FLAG,
-    CR,
-    FULL,
-    LAST,
-    LUMA,
-    MORE,
-    PART,
-    SIG,
-    TREE,
-)
+from nvcodec.coding.hybrid.levels import FULL, LAST, MORE, SIG
+from nvcodec.coding.hybrid.units import CB, CODED_FLAG, CR, LUMA, PART, TREE
 from nvcodec.compiled import Integer, kernel
 from nvcodec.records import Record, array, nested
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nvcodec.coding.hybrid.content import GREATER_CLASS, PLACE, SIG_CLASS, diagonals
+from nvcodec.coding.hybrid.levels import GREATER_CLASS, PLACE, SIG_CLASS, diagonals
 from nvcodec.compiled import Integer, Real, kernel
 from nvcodec.encode.hybrid.rate.costs import MOST_LISTED, UnitCosts, escape_bits
 from nvcodec.encode.hybrid.search.workspace import STRIDE, TransformSpace

@@ -92,13 +92,12 @@ def _rows_into(
     width: Integer,
     taps: tuple[Integer, ...],
     out: np.ndarray,
-    to: Integer,
     double: Integer,
     keep: Integer,
 ) -> None:
     """`filter_row_into` for all rows of a block."""
     for i in range(rows):
-        place, target = at + i * stride, to + i * BLOCK
+        place, target = at + i * stride, i * BLOCK
         if width >= 32:
             for j in range(0, width, 32):
                 filter_row_into(32, source, place + j, step, taps, out, target + j, double, keep)
@@ -122,7 +121,6 @@ def _sums(
     taps_x: tuple[Integer, ...],
     first: np.ndarray,
     out: np.ndarray,
-    to: Integer,
     double: Integer,
     keep: Integer,
 ) -> None:
@@ -143,13 +141,11 @@ def _sums(
             else:
                 filter_row(4, source, place, 1, taps_x, first, target)
             place += stride
-        _rows_into(first, 0, BLOCK, BLOCK, rows, width, taps_y, out, to, double, keep)
+        _rows_into(first, 0, BLOCK, BLOCK, rows, width, taps_y, out, double, keep)
     else:
         # As 64 * reference is the same first value, the shift leaves the sum of reference alone.
         taps, step = (taps_y, stride) if fy else (taps_x, 1)
-        _rows_into(
-            source, at - before * step, stride, step, rows, width, taps, out, to, double, keep
-        )
+        _rows_into(source, at - before * step, stride, step, rows, width, taps, out, double, keep)
 
 
 @kernel
@@ -211,13 +207,13 @@ def _inside(
     """Out = (out & keep) + (S << double) of a block all of whose samples are in `source`."""
     if fy == 0 and fx == 0:
         taps, stride = (np.int32(64),), source.shape[1]
-        _rows_into(source, at, stride, 0, rows, width, taps, out, 0, double, keep)
+        _rows_into(source, at, stride, 0, rows, width, taps, out, double, keep)
     elif chroma:
         taps_y, taps_x = _chroma_taps(fy), _chroma_taps(fx)
-        _sums(source, at, rows, width, fy, fx, taps_y, taps_x, first, out, 0, double, keep)
+        _sums(source, at, rows, width, fy, fx, taps_y, taps_x, first, out, double, keep)
     else:
         long_y, long_x = _luma_taps(fy), _luma_taps(fx)
-        _sums(source, at, rows, width, fy, fx, long_y, long_x, first, out, 0, double, keep)
+        _sums(source, at, rows, width, fy, fx, long_y, long_x, first, out, double, keep)
 
 
 @kernel
@@ -228,15 +224,15 @@ def _one_reference(
     x: Integer,
     rows: Integer,
     width: Integer,
-    vy: Integer,
-    vx: Integer,
+    vector: tuple[Integer, Integer],
     first: np.ndarray,
     samples: np.ndarray,
     out: np.ndarray,
     double: Integer,
     keep: Integer,
 ) -> None:
-    """Out = (out & keep) + (S << double) of a block of one reference, anywhere."""
+    """Out = (out & keep) + (S << double) of a block of one reference, by a vector (y, x)."""
+    vy, vx = vector
     if chroma:
         bits, before, after = 3, 1, 2
     else:
@@ -281,15 +277,15 @@ def predict_block(
     keep: Integer = np.int64(0)
     if packed & 1:
         double -= packed >> 1 & 1
-        vy, vx = _component(packed, 0), _component(packed, 1)
+        vector = _component(packed, 0), _component(packed, 1)
         _one_reference(
-            chroma, reference0, y, x, rows, width, vy, vx, first, samples, out, double, keep
+            chroma, reference0, y, x, rows, width, vector, first, samples, out, double, keep
         )
         keep -= 1
     if packed & 2:
-        vy, vx = _component(packed, 2), _component(packed, 3)
+        vector = _component(packed, 2), _component(packed, 3)
         _one_reference(
-            chroma, reference1, y, x, rows, width, vy, vx, first, samples, out, double, keep
+            chroma, reference1, y, x, rows, width, vector, first, samples, out, double, keep
         )
 
 

@@ -59,7 +59,7 @@ def _copy(
 
 
 @allocating
-def warps(
+def single_predictions(
     chroma: bool,
     leaves: np.ndarray,
     packed: np.ndarray,
@@ -244,8 +244,8 @@ def chroma_high_pass_row(
 def luma_difference_row(
     plane: np.ndarray,
     at: Integer,
-    warp: np.ndarray,
-    warp_at: Integer,
+    predicted: np.ndarray,
+    predicted_at: Integer,
     factors: np.ndarray,
     width: Integer,
     out: np.ndarray,
@@ -255,10 +255,12 @@ def luma_difference_row(
     j: Integer = np.int64(0)
     while j < width:
         if j + WIDTH <= width:
-            luma_difference(WIDTH, plane, at + j, warp, warp_at + j, factors, j, out, to + j)
+            luma_difference(
+                WIDTH, plane, at + j, predicted, predicted_at + j, factors, j, out, to + j
+            )
             j += WIDTH
         else:
-            luma_difference(1, plane, at + j, warp, warp_at + j, factors, j, out, to + j)
+            luma_difference(1, plane, at + j, predicted, predicted_at + j, factors, j, out, to + j)
             j += 1
 
 
@@ -267,9 +269,9 @@ def chroma_difference_row(
     blue: np.ndarray,
     red: np.ndarray,
     at: Integer,
-    blue_warp: np.ndarray,
-    red_warp: np.ndarray,
-    warp_at: Integer,
+    blue_predicted: np.ndarray,
+    red_predicted: np.ndarray,
+    predicted_at: Integer,
     factors: np.ndarray,
     width: Integer,
     out: np.ndarray,
@@ -280,13 +282,13 @@ def chroma_difference_row(
     while j < width:
         if j + WIDTH <= width:
             chroma_difference(
-                WIDTH, blue, at + j, red, at + j, blue_warp, warp_at + j, red_warp, warp_at + j,
-                factors, j, out, to + j,
+                WIDTH, blue, at + j, red, at + j, blue_predicted,
+                predicted_at + j, red_predicted, predicted_at + j, factors, j, out, to + j,
             )  # fmt: skip
             j += WIDTH
         else:
             chroma_difference(
-                1, blue, at + j, red, at + j, blue_warp, warp_at + j, red_warp, warp_at + j,
-                factors, j, out, to + j,
+                1, blue, at + j, red, at + j, blue_predicted,
+                predicted_at + j, red_predicted, predicted_at + j, factors, j, out, to + j,
             )  # fmt: skip
             j += 1

@@ -7,10 +7,9 @@ other.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from nvcodec.compiled import Integer, allocating, kernel
 from nvcodec.model.hybrid.fusion.inputs import (
@@ -24,90 +23,67 @@ from nvcodec.model.hybrid.fusion.inputs import (
     luma_difference_row,
     luma_high_pass_row,
 )
+from nvcodec.model.hybrid.fusion.packed import (
+    BIASES,
+    INPUT_PAIRS,
+    KERNEL,
+    LINEAR_PAIRS,
+    SHIFT,
+    UNITS,
+    WEIGHTS,
+    PackedNetwork,
+)
 from nvcodec.model.hybrid.fusion.products import COLUMNS, layer_block
 from nvcodec.model.hybrid.fusion.rows import correct_chroma, correct_luma
-from nvcodec.model.hybrid.fusion.weights import (
-    CONSTANT,
-    HIGH_PASS,
-    LINEAR,
-    MAX_INPUT,
-    PLANES,
-    FusionShape,
-    Network,
-)
+from nvcodec.model.hybrid.fusion.weights import MAX_INPUT, PLANES
 
 MAX_CORRECTION = 16383
 """The greatest magnitude of the output layer's results, in 1/1024 of the quantiser's step."""
 
 _HALF_PLANES = PLANES // 2
-_LINEAR_PAIRS = (LINEAR - 1) // 2
 
 _MARGIN = 8
 """Words before the first site of a row, and as many after the last one: zeros."""
 
-# Columns of a description of layers.
-_KERNEL, _INPUT_PAIRS, _UNITS, _SHIFT, _WEIGHTS, _BIASES = range(6)
 
+class BandSource(NamedTuple):
+    """What the inputs of a band are made of.
 
-@dataclass(frozen=True, eq=False)
-class PackedNetwork:
-    """A network as `fuse_band` takes it.
-
-    `layers` is an int64 row of six for each layer, the output layer last; `weights` and `biases`
-    are int32, of all layers.
+    `planes` are Y, Cb and Cr of the canvas, of the coded size. `predictions` are Y, Cb and Cr
+    predicted by reference 0, then those by reference 1 (`single_predictions`), from the site
+    (left, top) on; they are used if `moving`. `quantisers` u8 are those of cells.
     """
 
-    layers: npt.NDArray[np.int64]
-    weights: npt.NDArray[np.int32]
-    biases: npt.NDArray[np.int32]
-    halo: int
-
-    @property
-    def output_terms(self) -> int:
-        """Words that the output layer takes at a site."""
-        return int(self.layers[-1, _INPUT_PAIRS]) + _LINEAR_PAIRS
+    planes: tuple[np.ndarray, np.ndarray, np.ndarray]
+    predictions: tuple[np.ndarray, ...]
+    top: int
+    left: int
+    moving: bool
+    quantisers: np.ndarray
+    chroma_offset: int
 
 
-def _block_units(left: int) -> int:
-    """Units of the next block, of `left` ones that remain: 6, 4 or 2."""
-    return 6 if left >= 6 and left != 8 else 4 if left >= 4 else 2
+class Sites(NamedTuple):
+    """The sites of rows y0..y1-1 and columns x0..x1-1."""
+
+    y0: int
+    y1: int
+    x0: int
+    x1: int
 
 
-def _words(matrix: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
-    """Words of a matrix (units, channels), block by block: (terms, units of the block)."""
-    pairs = np.ascontiguousarray(matrix.astype(np.int16)).view(np.int32)
-    blocks, first = [], 0
-    while first < len(pairs):
-        units = _block_units(len(pairs) - first)
-        blocks.append(pairs[first : first + units].T.ravel())
-        first += units
-    return np.concatenate(blocks)
+class _Rows(NamedTuple):
+    """The last `depth` rows of the inputs, of each hidden layer and of the output.
 
+    Layer k takes the rows from values[bases[k]] on. A pair of channels of a row is `stride` words.
+    `offsets` is where the words that a layer takes are.
+    """
 
-def pack_network(shape: FusionShape, network: Network) -> PackedNetwork:
-    """Bring the weights of a network in the order of its kernels."""
-    matrices, biases, rows = [], [], []
-    for number, (layer, (weights, bias)) in enumerate(
-        zip(shape.hidden, network.hidden, strict=True)
-    ):
-        # By taps, then by channels, as the pairs of channels of a site are in words.
-        matrices.append(weights.transpose(0, 2, 3, 1).reshape(layer.units, -1))
-        biases.append(bias.astype(np.int64))
-        rows.append((layer.kernel, shape.inputs(number) // 2, layer.units, layer.shift))
-    constant, high_pass, changes, last = np.split(network.output, [1, 1 + HIGH_PASS, LINEAR], 1)
-    windows = high_pass.reshape(PLANES, PLANES, 3, 3).transpose(0, 2, 3, 1)
-    matrices.append(np.concatenate([last, windows.reshape(PLANES, -1), changes], 1))
-    biases.append(CONSTANT * constant[:, 0].astype(np.int64))
-    rows.append((1, shape.hidden[-1].units // 2, PLANES, shape.output_shift))
-    words = [_words(matrix) for matrix in matrices]
-    layers = np.zeros((len(rows), 6), np.int64)
-    layers[:, :4] = rows
-    layers[:, _WEIGHTS] = np.cumsum([0, *(len(part) for part in words[:-1])])
-    layers[:, _BIASES] = np.cumsum([0, *(len(part) for part in biases[:-1])])
-    rounded = [part + (1 << row[3] >> 1) for part, row in zip(biases, rows, strict=True)]
-    return PackedNetwork(
-        layers, np.concatenate(words), np.concatenate(rounded).astype(np.int32), shape.halo
-    )
+    values: np.ndarray
+    bases: np.ndarray
+    depth: int
+    stride: int
+    offsets: np.ndarray
 
 
 @kernel
@@ -249,16 +225,10 @@ def _correct_chroma_row(
 
 @kernel
 def _inputs_row(
+    source: BandSource,
     y: Integer,
     column: Integer,
     sites: Integer,
-    moving: bool,
-    luma: np.ndarray,
-    blue: np.ndarray,
-    red: np.ndarray,
-    warped: tuple[np.ndarray, ...],
-    warp_y: Integer,
-    warp_column: Integer,
     of_luma: np.ndarray,
     of_chroma: np.ndarray,
     sums: np.ndarray,
@@ -268,6 +238,7 @@ def _inputs_row(
     stride: Integer,
 ) -> None:
     """Words of all inputs of a row of sites, values[at + pair * stride..]."""
+    luma, blue, red = source.planes
     double = 2 * column
     for dy in range(2):
         to = 2 * (at + dy * stride)
@@ -275,188 +246,217 @@ def _inputs_row(
     chroma_high_pass_row(
         blue, red, y, column, of_chroma, sites, sums[0], sums[1], values, at + 2 * stride
     )
-    if not moving:
+    if not source.moving:
         return
-    start = column - warp_column
+    start, down = column - source.left, y - source.top
     for r in range(2):
         first = at + (3 + 3 * r) * stride
-        warp, width = warped[3 * r], warped[3 * r].shape[1]
+        predicted = source.predictions[3 * r]
+        width = predicted.shape[1]
         for dy in range(2):
             luma_difference_row(
-                luma, (2 * y + dy) * luma.shape[1] + double, warp,
-                (2 * (y - warp_y) + dy) * width + 2 * start, of_luma, 2 * sites, halves,
+                luma, (2 * y + dy) * luma.shape[1] + double, predicted,
+                (2 * down + dy) * width + 2 * start, of_luma, 2 * sites, halves,
                 2 * (first + dy * stride),
             )  # fmt: skip
         chroma_difference_row(
-            blue, red, y * blue.shape[1] + column, warped[3 * r + 1], warped[3 * r + 2],
-            (y - warp_y) * (width >> 1) + start, of_chroma, sites, values, first + 2 * stride,
+            blue, red, y * blue.shape[1] + column, source.predictions[3 * r + 1],
+            source.predictions[3 * r + 2], down * (width >> 1) + start, of_chroma, sites, values,
+            first + 2 * stride,
         )  # fmt: skip
 
 
 @allocating
-def fuse_band(
-    luma: np.ndarray,
-    blue: np.ndarray,
-    red: np.ndarray,
-    moving: bool,
-    warped: tuple[np.ndarray, ...],
-    warp_y: Integer,
-    warp_column: Integer,
-    quantisers: np.ndarray,
-    chroma_offset: Integer,
-    layers: np.ndarray,
-    weights: np.ndarray,
-    biases: np.ndarray,
-    halo: Integer,
-    y0: Integer,
-    y1: Integer,
-    x0: Integer,
-    x1: Integer,
-    out_luma: np.ndarray,
-    out_blue: np.ndarray,
-    out_red: np.ndarray,
-    out_y: Integer,
-    taken: np.ndarray,
-) -> None:
-    """Render the sites of rows y0..y1-1 and columns x0..x1-1.
-
-    Canvas planes have the coded size. `warped` are the planes Y, Cb, Cr predicted by reference 0,
-    then those by reference 1 (`inputs.warps`), from the site (warp_column, warp_y) on, which are
-    used if `moving`. `quantisers` u8 are those of cells, `layers`, `weights`, `biases` and `halo` a
-    PackedNetwork. The samples of sites from (x0, out_y) on are in the planes `out`; rows and
-    columns that these do not have are left out. Into `taken`, int32 (rows, terms, columns) unless
-    it has no rows, go the words that the output layer takes, in the order of its weights.
-    """
-    rows, columns = blue.shape
-    first, last = max(0, x0 - halo), min(columns, x1 + halo)
-    sites = last - first
+def _rows_kept(network: PackedNetwork, sites: Integer) -> _Rows:
+    """Memory for the rows of a band of so many sites across."""
+    layers, depth = network.layers, network.halo + 2
     stride = -(-sites // COLUMNS) * COLUMNS + 2 * _MARGIN
-    depth = halo + 2
     count = len(layers)
-    # Where the rows of the inputs, of each hidden layer and of the output are.
     bases = np.empty(count + 1, np.int64)
     bases[0] = 0
     room = depth * PAIRS * stride
-    most = _LINEAR_PAIRS + layers[count - 1, _INPUT_PAIRS]
+    most = LINEAR_PAIRS + layers[count - 1, INPUT_PAIRS]
     for k in range(count):
         bases[k + 1] = room
-        room += depth * (layers[k, _UNITS] >> 1) * stride
-        most = max(most, 9 * layers[k, _INPUT_PAIRS])
-    values = np.zeros(room, np.int32)
-    halves = values.view(np.int16)
-    offsets = np.empty(most, np.int64)
+        room += depth * (layers[k, UNITS] >> 1) * stride
+        most = max(most, 9 * layers[k, INPUT_PAIRS])
+    return _Rows(np.zeros(room, np.int32), bases, depth, stride, np.empty(most, np.int64))
+
+
+@kernel
+def _layer_row(
+    network: PackedNetwork, k: Integer, kept: _Rows, terms: Integer, sites: Integer, to: Integer
+) -> None:
+    """Layer k for a row of sites from the first `terms` of the offsets, to a place."""
+    layer = network.layers[k]
+    _apply(
+        k < len(network.layers) - 1, layer[UNITS], kept.values, kept.offsets[:terms], sites,
+        network.weights, layer[WEIGHTS], network.biases, layer[BIASES], layer[SHIFT], to,
+        kept.stride,
+    )  # fmt: skip
+
+
+@kernel
+def _own(
+    kept: _Rows, count: Integer, layer: Integer, y: Integer, first: Integer, pairs: Integer
+) -> Integer:
+    """Append where the pairs from `first` on of a row of what `layer` takes are; the count."""
+    at = _row_at(kept.bases[layer], y, kept.depth, pairs, kept.stride)
+    for pair in range(first, pairs):
+        kept.offsets[count] = at + pair * kept.stride
+        count += 1
+    return count
+
+
+@kernel
+def _clear(kept: _Rows, at: Integer, pairs: Integer) -> None:
+    """Make a row zeros, which is what those outside the grid are."""
+    kept.values[at - _MARGIN : at - _MARGIN + pairs * kept.stride] = 0
+
+
+@kernel
+def _hidden_row(
+    network: PackedNetwork, k: Integer, kept: _Rows, y: Integer, rows: Integer, sites: Integer
+) -> None:
+    """Row y of hidden layer k, of a grid of so many rows."""
+    layer = network.layers[k]
+    pairs, made, stride = layer[INPUT_PAIRS], layer[UNITS] >> 1, kept.stride
+    to = _row_at(kept.bases[k + 1], y, kept.depth, made, stride)
+    if y < 0 or y >= rows:
+        _clear(kept, to, made)
+        return
+    terms: Integer = np.int64(0)
+    if layer[KERNEL] == 3:
+        terms = _window(kept.offsets, terms, kept.bases[k], y, kept.depth, pairs, pairs, stride)
+    else:
+        terms = _own(kept, terms, k, y, 0, pairs)
+    _layer_row(network, k, kept, terms, sites, to)
+    for pair in range(made):
+        end = to + pair * stride
+        kept.values[end + sites : end + stride - 2 * _MARGIN] = 0
+
+
+@kernel
+def _output_row(network: PackedNetwork, kept: _Rows, y: Integer, sites: Integer) -> Integer:
+    """Row y of the output layer; how many words it takes at a site."""
+    last = len(network.layers) - 1
+    terms = _own(kept, np.int64(0), last, y, 0, network.layers[last, INPUT_PAIRS])
+    terms = _window(
+        kept.offsets, terms, kept.bases[0], y, kept.depth, PAIRS, _HALF_PLANES, kept.stride
+    )
+    terms = _own(kept, terms, 0, y, _HALF_PLANES, PAIRS)
+    _layer_row(network, last, kept, terms, sites, kept.bases[last + 1] + _MARGIN)
+    return terms
+
+
+@kernel
+def _corrected_row(
+    source: BandSource,
+    area: Sites,
+    y: Integer,
+    values: np.ndarray,
+    halves: np.ndarray,
+    at: Integer,
+    stride: Integer,
+    steps: np.ndarray,
+    chroma_steps: np.ndarray,
+    out: tuple[np.ndarray, np.ndarray, np.ndarray],
+    row: Integer,
+) -> None:
+    """Samples of a row of sites of a frame, corrected by the words from `at` on, to row `row`."""
+    luma, blue, red = source.planes
+    out_luma, out_blue, out_red = out
+    width, sites = out_luma.shape[1], area.x1 - area.x0
+    for dy in range(2):
+        if 2 * row + dy < out_luma.shape[0]:
+            _correct_luma_row(
+                luma, (2 * y + dy) * luma.shape[1] + 2 * area.x0, halves, 2 * (at + dy * stride),
+                steps, width, out_luma, (2 * row + dy) * width,
+            )  # fmt: skip
+    _correct_chroma_row(
+        blue, red, y * blue.shape[1] + area.x0, values, at + 2 * stride, chroma_steps, sites,
+        out_blue, out_red, row * sites,
+    )  # fmt: skip
+
+
+@allocating
+def fuse_band(
+    source: BandSource,
+    network: PackedNetwork,
+    area: Sites,
+    out: tuple[np.ndarray, np.ndarray, np.ndarray],
+    out_y: Integer,
+    taken: np.ndarray,
+) -> None:
+    """Render the sites of an area.
+
+    The samples of sites from (area.x0, out_y) on are in the planes `out`; rows and columns that
+    these do not have are left out. Into `taken`, int32 (rows, terms, columns) unless it has no
+    rows, go the words that the output layer takes, in the order of its weights.
+    """
+    rows, columns = source.planes[1].shape
+    halo, x0, x1 = network.halo, area.x0, area.x1
+    first, last = max(0, x0 - halo), min(columns, x1 + halo)
+    sites = last - first
+    kept = _rows_kept(network, sites)
+    values, halves = kept.values, kept.values.view(np.int16)
+    count = len(network.layers)
     sums = np.empty((2, 2 * sites + 4), np.int16)
     reciprocals, of_chroma = np.empty(2 * sites, np.int32), np.empty(sites, np.int32)
     steps, chroma_steps = np.empty(2 * (x1 - x0), np.int32), np.empty(x1 - x0, np.int32)
     known_reciprocals: Integer = np.int64(-1)
     known_steps: Integer = np.int64(-1)
-    for t in range(y0 - halo, y1 + halo):
-        at = _row_at(bases[0], t, depth, PAIRS, stride)
+    for t in range(area.y0 - halo, area.y1 + halo):
+        at = _row_at(kept.bases[0], t, kept.depth, PAIRS, kept.stride)
         if t < 0 or t >= rows:
-            values[at - _MARGIN : at - _MARGIN + PAIRS * stride] = 0
+            _clear(kept, at, PAIRS)
         else:
             if t >> 2 != known_reciprocals:
                 known_reciprocals = t >> 2
-                factors_row(quantisers, t, first, chroma_offset, RECIPROCAL, reciprocals, of_chroma)
+                factors_row(
+                    source.quantisers, t, first, source.chroma_offset, RECIPROCAL, reciprocals,
+                    of_chroma,
+                )  # fmt: skip
             _inputs_row(
-                t, first, sites, moving, luma, blue, red, warped, warp_y, warp_column,
-                reciprocals, of_chroma, sums, values, halves, at, stride,
+                source, t, first, sites, reciprocals, of_chroma, sums, values, halves, at,
+                kept.stride,
             )  # fmt: skip
         lag: Integer = np.int64(0)
-        pairs: Integer = np.int64(PAIRS)
         for k in range(count - 1):
-            wide = layers[k, _KERNEL] == 3
-            if wide:
+            if network.layers[k, KERNEL] == 3:
                 lag += 1
-            units = layers[k, _UNITS]
-            if t >= y0 - halo + 2 * lag:
-                y = t - lag
-                to = _row_at(bases[k + 1], y, depth, units >> 1, stride)
-                if y < 0 or y >= rows:
-                    values[to - _MARGIN : to - _MARGIN + (units >> 1) * stride] = 0
-                else:
-                    terms: Integer = np.int64(0)
-                    if wide:
-                        terms = _window(offsets, terms, bases[k], y, depth, pairs, pairs, stride)
-                    else:
-                        own = _row_at(bases[k], y, depth, pairs, stride)
-                        for pair in range(pairs):
-                            offsets[terms] = own + pair * stride
-                            terms += 1
-                    _apply(
-                        True, units, values, offsets[:terms], sites, weights,
-                        layers[k, _WEIGHTS], biases, layers[k, _BIASES], layers[k, _SHIFT],
-                        to, stride,
-                    )  # fmt: skip
-                    for pair in range(units >> 1):
-                        end = to + pair * stride
-                        values[end + sites : end + stride - 2 * _MARGIN] = 0
-            pairs = units >> 1
+            if t >= area.y0 - halo + 2 * lag:
+                _hidden_row(network, k, kept, t - lag, rows, sites)
         y = t - halo
-        if y < y0:
+        if y < area.y0:
             continue
-        terms = np.int64(0)
-        own = _row_at(bases[count - 1], y, depth, pairs, stride)
-        for pair in range(pairs):
-            offsets[terms] = own + pair * stride
-            terms += 1
-        terms = _window(offsets, terms, bases[0], y, depth, PAIRS, _HALF_PLANES, stride)
-        own = _row_at(bases[0], y, depth, PAIRS, stride)
-        for pair in range(_HALF_PLANES, PAIRS):
-            offsets[terms] = own + pair * stride
-            terms += 1
+        terms = _output_row(network, kept, y, sites)
         if len(taken):
             for term in range(terms):
-                begin = offsets[term] + x0 - first
-                taken[y - y0, term] = values[begin : begin + x1 - x0]
-        to = bases[count] + _MARGIN
-        k = count - 1
-        _apply(
-            False, PLANES, values, offsets[:terms], sites, weights, layers[k, _WEIGHTS], biases,
-            layers[k, _BIASES], layers[k, _SHIFT], to, stride,
-        )  # fmt: skip
+                begin = kept.offsets[term] + x0 - first
+                taken[y - area.y0, term] = values[begin : begin + x1 - x0]
         if y >> 2 != known_steps:
             known_steps = y >> 2
-            factors_row(quantisers, y, x0, chroma_offset, STEP, steps, chroma_steps)
-        to += x0 - first
-        width = out_luma.shape[1]
-        for dy in range(2):
-            target = 2 * (y - out_y) + dy
-            if target < out_luma.shape[0]:
-                _correct_luma_row(
-                    luma, (2 * y + dy) * luma.shape[1] + 2 * x0, halves, 2 * (to + dy * stride),
-                    steps, width, out_luma, target * width,
-                )  # fmt: skip
-        _correct_chroma_row(
-            blue, red, y * columns + x0, values, to + 2 * stride, chroma_steps, x1 - x0,
-            out_blue, out_red, (y - out_y) * (x1 - x0),
-        )  # fmt: skip
+            factors_row(source.quantisers, y, x0, source.chroma_offset, STEP, steps, chroma_steps)
+        at = kept.bases[count] + _MARGIN + x0 - first
+        _corrected_row(
+            source, area, y, values, halves, at, kept.stride, steps, chroma_steps, out, y - out_y
+        )
 
 
 @allocating
-def band_inputs(
-    luma: np.ndarray,
-    blue: np.ndarray,
-    red: np.ndarray,
-    moving: bool,
-    warped: tuple[np.ndarray, ...],
-    quantisers: np.ndarray,
-    chroma_offset: Integer,
-    y0: Integer,
-    out: np.ndarray,
-) -> None:
-    """The words of all inputs of the rows of sites from y0 on: int32 out (rows, PAIRS, columns).
-
-    Arguments are those of `fuse_band`; `warped` begins at column 0 and row y0.
-    """
+def band_inputs(source: BandSource, y0: Integer, out: np.ndarray) -> None:
+    """The words of all inputs of the rows of sites from y0 on: int32 out (rows, PAIRS, columns)."""
     rows, _, sites = out.shape
     reciprocals, of_chroma = np.empty(2 * sites, np.int32), np.empty(sites, np.int32)
     sums = np.empty((2, 2 * sites + 4), np.int16)
     values = out.reshape(-1)
     halves = values.view(np.int16)
     for i in range(rows):
-        factors_row(quantisers, y0 + i, 0, chroma_offset, RECIPROCAL, reciprocals, of_chroma)
+        factors_row(
+            source.quantisers, y0 + i, 0, source.chroma_offset, RECIPROCAL, reciprocals, of_chroma
+        )
         _inputs_row(
-            y0 + i, 0, sites, moving, luma, blue, red, warped, y0, 0, reciprocals, of_chroma,
-            sums, values, halves, i * PAIRS * sites, sites,
+            source, y0 + i, 0, sites, reciprocals, of_chroma, sums, values, halves,
+            i * PAIRS * sites, sites,
         )  # fmt: skip

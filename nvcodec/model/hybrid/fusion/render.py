@@ -11,8 +11,9 @@ import numpy.typing as npt
 from nvcodec.coding.hybrid.leaves import INTRA, Table
 from nvcodec.model.hybrid.canvas.inter import packed_motion
 from nvcodec.model.hybrid.canvas.plane import ROOT, Canvas
-from nvcodec.model.hybrid.fusion.inputs import PAIRS, cell_quantisers, warps
-from nvcodec.model.hybrid.fusion.layers import PackedNetwork, band_inputs, fuse_band
+from nvcodec.model.hybrid.fusion.inputs import PAIRS, cell_quantisers, single_predictions
+from nvcodec.model.hybrid.fusion.layers import BandSource, Sites, band_inputs, fuse_band
+from nvcodec.model.hybrid.fusion.packed import PackedNetwork
 from nvcodec.model.hybrid.fusion.weights import HIGH_PASS, LINEAR
 from nvcodec.picture import Planes, Region
 
@@ -64,7 +65,7 @@ def empty_region(region: Region) -> Planes:
     )
 
 
-def warped_planes(
+def predicted_planes(
     source: NetworkSource, y0: int, y1: int, x0: int, x1: int
 ) -> tuple[npt.NDArray[np.uint8], ...]:
     """Planes of the sites of a rectangle, predicted by reference 0, then by reference 1."""
@@ -74,7 +75,7 @@ def warped_planes(
         sub = 1 if number else 2
         shape = sub * (y1 - y0), sub * (x1 - x0)
         made = [np.empty(shape, np.uint8) for _ in source.references]
-        warps(
+        single_predictions(
             number > 0,
             source.leaves,
             source.motion,
@@ -90,6 +91,24 @@ def warped_planes(
         planes[0].append(made[0])
         planes[1].append(made[-1])
     return tuple(planes[0] + planes[1])
+
+
+def _band_source(
+    source: NetworkSource,
+    predictions: tuple[npt.NDArray[np.uint8], ...],
+    top: int,
+    left: int,
+) -> BandSource:
+    """With the planes of `predicted_planes` from the site (left, top) on."""
+    return BandSource(
+        planes=source.canvas.planes,
+        predictions=predictions,
+        top=top,
+        left=left,
+        moving=bool(source.references),
+        quantisers=source.quantisers,
+        chroma_offset=source.chroma_offset,
+    )
 
 
 def render_band(
@@ -110,28 +129,17 @@ def render_band(
     rows, columns = source.canvas.planes[1].shape
     x0, x1 = region[0] // 2, -(-region[2] // 2)
     moving = bool(source.references)
-    warp_y, warp_x = max(0, y0 - halo), max(0, x0 - halo) // (ROOT // 2) * (ROOT // 2)
-    warped: tuple[npt.NDArray[np.uint8], ...] = source.canvas.planes * 2
+    top, left = max(0, y0 - halo), max(0, x0 - halo) // (ROOT // 2) * (ROOT // 2)
+    predictions: tuple[npt.NDArray[np.uint8], ...] = source.canvas.planes * 2
     if moving:
         right = -(-(x1 + halo) // (ROOT // 2)) * (ROOT // 2)
-        warped = warped_planes(source, warp_y, min(rows, y1 + halo), warp_x, min(columns, right))
+        bottom = min(rows, y1 + halo)
+        predictions = predicted_planes(source, top, bottom, left, min(columns, right))
     fuse_band(
-        *source.canvas.planes,
-        moving,
-        warped,
-        warp_y,
-        warp_x,
-        source.quantisers,
-        source.chroma_offset,
-        network.layers,
-        network.weights,
-        network.biases,
-        halo,
-        y0,
-        y1,
-        x0,
-        x1,
-        *out,
+        _band_source(source, predictions, top, left),
+        network,
+        Sites(y0=y0, y1=y1, x0=x0, x1=x1),
+        out,
         region[1] // 2,
         taken,
     )
@@ -184,10 +192,10 @@ def site_inputs(source: NetworkSource) -> npt.NDArray[np.int16]:
     rows, columns = source.canvas.planes[1].shape
     words = np.zeros((rows, PAIRS, columns), np.int32)
     moving = bool(source.references)
-    warped = warped_planes(source, 0, rows, 0, columns) if moving else source.canvas.planes * 2
-    band_inputs(
-        *source.canvas.planes, moving, warped, source.quantisers, source.chroma_offset, 0, words
+    predictions = (
+        predicted_planes(source, 0, rows, 0, columns) if moving else source.canvas.planes * 2
     )
+    band_inputs(_band_source(source, predictions, 0, 0), 0, words)
     pairs = words.view(np.int16).reshape(rows, PAIRS, columns, 2)
     channels: npt.NDArray[np.int16] = pairs.transpose(1, 3, 0, 2).reshape(-1, rows, columns)
     return channels

@@ -1,0 +1,244 @@
+"""Syntax of one unit (spec 7.6): parts of the content substream's syntax, and their tables.
+
+Takes rows of levels in the encoder, gives them in the decoder.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nvcodec.coding.hybrid.leaves import LEVEL_POSITION, LEVEL_VALUE, lookup
+from nvcodec.coding.syntax import ENCODING, bit, bypass, part
+
+# Numbers of the first context of each kind (spec 7.7).
+LAST = 113
+FULL = 545
+SIG = 581
+MORE = 1157
+END = 1733
+"""One more than the last context."""
+
+MAX_LEVEL = 14 + (1 << 16) - 1
+"""Greatest magnitude of a level."""
+
+# Magnitudes of a unit's levels, at most 15 (no class tells more apart), in rows of this length:
+# two columns and two rows beyond the greatest unit stay 0 for the sum over neighbours.
+STRIDE = 34
+SUB_STRIDE = 9
+
+
+def diagonals(size: int) -> list[tuple[int, int]]:
+    """DIAG(size): (x, y) of all positions of a square."""
+    square = [(x, y) for y in range(size) for x in range(size)]
+    return sorted(square, key=lambda position: (sum(position), position[0]))
+
+
+# The sub-blocks of units of log2(n) - 2 = 0..3, in 64 entries each, and where each one is.
+_SUB_X = np.zeros(256, np.int64)
+_SUB_Y = np.zeros(256, np.int64)
+_SUB_NUMBER = np.zeros(256, np.int64)
+for _log in range(4):
+    for _i, (_x, _y) in enumerate(diagonals(1 << _log)):
+        _SUB_X[64 * _log + _i] = _x
+        _SUB_Y[64 * _log + _i] = _y
+        _SUB_NUMBER[64 * _log + 8 * _y + _x] = _i
+_DIAG_X = lookup([x for x, _ in diagonals(4)])
+_DIAG_Y = lookup([y for _, y in diagonals(4)])
+_DIAG_SUM = _DIAG_X + _DIAG_Y
+_DIAG_AT = _DIAG_Y * STRIDE + _DIAG_X
+_DIAG_NUMBER = lookup([diagonals(4).index((k & 3, k >> 2)) for k in range(16)])
+# Place, SIGCLASS and GTCLASS of spec 7.6.
+PLACE = lookup([0, 1, 1, 2, 2, 2, *[3] * 57])
+SIG_CLASS = lookup([0, 1, 2, 3, 4, 4, *[5] * 70])
+GREATER_CLASS = lookup([0, 1, 2, 3, 3, 4, 4, 5, 5, 5, *[6] * 5, *[7] * 61])
+# Three contexts for each class.
+_GREATER_AT = 3 * GREATER_CLASS
+
+
+@part
+def last(wanted: int, context: int, log: int) -> int:
+    """`last` of spec 7.6 for one axis, whose contexts begin at `context`."""
+    prefix = 0
+    if ENCODING:
+        prefix = wanted
+        if wanted >= 4:
+            s = 1
+            while wanted >> (s + 2) != 0:
+                s += 1
+            prefix = 2 * s + 2 + ((wanted >> s) & 1)
+    p = 0
+    while p < 2 * log + 3:
+        more = bit(context + p, 1 if prefix > p else 0)
+        if more == 0:
+            break
+        p += 1
+    v = p
+    if p >= 4:
+        s = (p >> 1) - 1
+        v = 2 + (p & 1)
+        for j in range(s):
+            b = bypass((wanted >> (s - 1 - j)) & 1)
+            v = 2 * v + b
+    return v
+
+
+@part
+def escape(magnitude: int) -> int:
+    """A magnitude of at least 15."""
+    rest = magnitude - 14
+    g = 0
+    while g < 15:
+        b = bypass(1 if (rest >> (g + 1)) > 0 else 0)
+        if b == 0:
+            break
+        g += 1
+    r = 1
+    for j in range(g):
+        b = bypass((rest >> (g - 1 - j)) & 1)
+        r = 2 * r + b
+    return 14 + r
+
+
+@part
+def sub_block(
+    levels: np.ndarray,
+    near: np.ndarray,
+    level: int,
+    stop: int,
+    sub_x: int,
+    sub_y: int,
+    log: int,
+    scan: int,
+    known: int,
+    alone: int,
+    family: int,
+) -> int:
+    """The positions of a sub-block from number `scan` down; the number of the next level.
+
+    The level at the first position is `known` not to be 0, or one of the sub-block is: it is
+    `alone` until another one is found. In the encoder the unit's levels end at `stop`; a greater
+    result stands for levels that are not in coding order.
+    """
+    sig_base = SIG + 96 * family + 24 * log
+    more_base = MORE + 96 * family
+    at_base = 4 * (sub_y * STRIDE + sub_x)
+    place_base = 4 * (sub_y + sub_x)
+    position_base = 4 * ((sub_y << (log + 2)) + sub_x)
+    while scan >= 0:
+        at = at_base + _DIAG_AT[scan]
+        t = (
+            near[at + 1]
+            + near[at + 2]
+            + near[at + STRIDE]
+            + near[at + STRIDE + 1]
+            + near[at + 2 * STRIDE]
+        )
+        place = PLACE[place_base + _DIAG_SUM[scan]]
+        position = position_base + (_DIAG_Y[scan] << (log + 2)) + _DIAG_X[scan]
+        value = 0
+        if ENCODING and level < stop and levels[level, LEVEL_POSITION] == position:
+            value = levels[level, LEVEL_VALUE]
+        a = 1
+        if known == 0 and not (scan == 0 and alone != 0):
+            a = bit(sig_base + 6 * place + SIG_CLASS[t], 1 if value != 0 else 0)
+        known = 0
+        if a != 0:
+            alone = 0
+            context = more_base + 24 * place + _GREATER_AT[t]
+            while a < 15:
+                more = bit(context + min(a - 1, 2), 1 if abs(value) > a else 0)
+                if more == 0:
+                    break
+                a += 1
+            near[at] = a
+            if a == 15:
+                a = escape(abs(value))
+            negative = bypass(1 if value < 0 else 0)
+            if ENCODING:
+                if value == 0:
+                    level = stop
+                    scan = 0
+            else:
+                levels[level, LEVEL_POSITION] = position
+                levels[level, LEVEL_VALUE] = -a if negative != 0 else a
+            level += 1
+        scan -= 1
+    return level
+
+
+@part
+def unit_levels(
+    levels: np.ndarray,
+    near: np.ndarray,
+    fulls: np.ndarray,
+    start: int,
+    stop: int,
+    log: int,
+    family: int,
+) -> int:
+    """unit() of spec 7.6 for a unit of 4 << log coefficients each way, of Set and P `family`, which
+    is 2 * Set + P; the number of the next level.
+
+    In the encoder its levels are those of numbers start..stop-1; another result stands for levels
+    that are not in coding order. `near`, u8 (STRIDE * STRIDE), has the magnitudes of levels and
+    `fulls`, int64 (SUB_STRIDE * SUB_STRIDE), which sub-blocks are full; both are zeros between
+    units.
+    """
+    side = 4 << log
+    last_position = 0
+    if ENCODING:
+        last_position = levels[start, LEVEL_POSITION]
+    last_x = 0
+    last_y = 0
+    for axis in range(2):
+        wanted = 0
+        if ENCODING:
+            wanted = last_position & (side - 1)
+            if axis == 1:
+                wanted = last_position >> (log + 2)
+        coordinate = last(wanted, LAST + 72 * family + 36 * axis + 9 * log, log)
+        if axis == 0:
+            last_x = coordinate
+        else:
+            last_y = coordinate
+
+    full_base = FULL + 6 * family + 2 * (log - 1)
+    last_sub = _SUB_NUMBER[64 * log + 8 * (last_y >> 2) + (last_x >> 2)]
+    scan = _DIAG_NUMBER[4 * (last_y & 3) + (last_x & 3)]
+    level = start
+    sub = last_sub
+    while sub >= 0:
+        sub_x = _SUB_X[64 * log + sub]
+        sub_y = _SUB_Y[64 * log + sub]
+        full_at = sub_y * SUB_STRIDE + sub_x
+        full = 1
+        alone = 0
+        if sub != last_sub and sub != 0:
+            full = 0
+            if ENCODING and level < stop:
+                position = levels[level, LEVEL_POSITION]
+                if position >> (log + 4) == sub_y and (position & (side - 1)) >> 2 == sub_x:
+                    full = 1
+            near_full = fulls[full_at + 1] | fulls[full_at + SUB_STRIDE]
+            full = bit(full_base + near_full, full)
+            alone = 1
+        if full != 0:
+            fulls[full_at] = 1
+            known = 1 if sub == last_sub else 0
+            level = sub_block(
+                levels, near, level, stop, sub_x, sub_y, log, scan, known, alone, family
+            )
+            if ENCODING and level > stop:
+                break
+        scan = 15
+        sub -= 1
+
+    for j in range(last_sub + 1):
+        fulls[_SUB_Y[64 * log + j] * SUB_STRIDE + _SUB_X[64 * log + j]] = 0
+    end = level
+    if ENCODING:
+        end = min(level, stop)
+    for j in range(start, end):
+        position = np.int64(levels[j, LEVEL_POSITION])
+        near[(position >> (log + 2)) * STRIDE + (position & (side - 1))] = 0
+    return level

@@ -1,0 +1,313 @@
+"""Syntax of the content substream (spec 7.5): which leaves, nodes and blocks have units.
+
+Takes leaves and, in the encoder, units and levels; gives those in the decoder.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nvcodec.coding.hybrid.leaves import (
+    CODED,
+    FIRST,
+    FOUR,
+    INTRA,
+    MERGE,
+    SIZE,
+    UNIT_COUNT,
+    UNIT_PLANE,
+    UNIT_SIZE,
+    UNIT_START,
+    UNIT_X,
+    UNIT_Y,
+    UNITS,
+    Z_LOG,
+    Z_X,
+    Z_Y,
+    Q,
+    X,
+    Y,
+)
+from nvcodec.coding.hybrid.levels import STRIDE, SUB_STRIDE, unit_levels
+from nvcodec.coding.syntax import ENCODING, bit, bypass, part
+from nvcodec.compiled import allocating
+
+# Numbers of the first context of each kind (spec 7.7).
+DELTA = 0
+CODED_FLAG = 7
+CB = 55
+CR = 64
+LUMA = 82
+TREE = 100
+PART = 106
+
+
+@allocating
+def _inside(
+    units: np.ndarray, number: int, plane: int, x: int, y: int, n: int
+) -> bool:  # pragma: no cover - compiled
+    """Whether a unit lies in a block of luma samples and in a plane (3: in any)."""
+    if number >= units.shape[0]:
+        return False
+    actual = units[number, UNIT_PLANE]
+    if plane < 3 and actual != plane:
+        return False
+    shift = 1 if actual > 0 else 0
+    unit_x = units[number, UNIT_X] << shift
+    unit_y = units[number, UNIT_Y] << shift
+    return bool(x <= unit_x < x + n and y <= unit_y < y + n)
+
+
+@part
+def delta(q: int, wanted: int) -> int:
+    """`delta` of spec 7.5: the quantiser index after `q`."""
+    change = 0
+    if ENCODING:
+        change = wanted - q
+    nonzero = bit(DELTA, 1 if change != 0 else 0)
+    if nonzero != 0:
+        m = 1
+        while m < 32:
+            more = bit(DELTA + min(m, 5), 1 if abs(change) > m else 0)
+            if more == 0:
+                break
+            m += 1
+        negative = bit(DELTA + 6, 1 if change < 0 else 0)
+        q = max(0, q - m) if negative != 0 else min(63, q + m)
+    return q
+
+
+@part
+def chroma_flags(
+    units: np.ndarray, unit: int, x: int, y: int, m_log: int, kind: int
+) -> tuple[int, int]:
+    """Flags cb and cr of a node of 8 << m_log luma samples at (x, y)."""
+    wanted_cb = 0
+    wanted_cr = 0
+    if ENCODING:
+        m = 8 << m_log
+        ahead = unit
+        while _inside(units, ahead, 0, x, y, m):
+            ahead += 1
+        if _inside(units, ahead, 1, x, y, m):
+            wanted_cb = 1
+            ahead += 1
+        if _inside(units, ahead, 2, x, y, m):
+            wanted_cr = 1
+    cb = bit(CB + 3 * kind + m_log, wanted_cb)
+    cr = bit(CR + 6 * kind + 2 * m_log + cb, wanted_cr)
+    return cb, cr
+
+
+@part
+def luma_block(
+    units: np.ndarray,
+    unit: int,
+    x: int,
+    y: int,
+    log: int,
+    m_log: int,
+    intra: int,
+    always: int,
+    chroma: int,
+    kind: int,
+) -> tuple[int, int]:
+    """Whether a unit of luma is at (x, y), and its size as 4 << log.
+
+    `log` is at first that of the largest block which begins there: m_log + 1 is the node, whose
+    flag is coded if `always` or one of its planes of `chroma` has a unit. A block that is not intra
+    is cut by tree(), along whose first quarters this goes.
+    """
+    inter = kind - 1
+    present = 1
+    while True:
+        present = 1
+        whole = 1 if intra != 0 or log > m_log else 0
+        if whole == 0 or always != 0 or chroma != 0:
+            context = PART + 3 * inter + log
+            if whole != 0:
+                context = LUMA + 6 * kind + 2 * m_log + chroma
+            present = bit(context, 1 if _inside(units, unit, 0, x, y, 4 << log) else 0)
+        if present == 0 or intra != 0 or log == 0:
+            break
+        wanted = 0
+        if ENCODING and unit < units.shape[0] and units[unit, UNIT_SIZE] < 4 << log:
+            wanted = 1
+        split = bit(TREE + 3 * inter + log - 1, wanted)
+        if split == 0:
+            break
+        log -= 1
+    return present, log
+
+
+@part
+def node_units(
+    units: np.ndarray,
+    levels: np.ndarray,
+    near: np.ndarray,
+    fulls: np.ndarray,
+    unit: int,
+    level: int,
+    node_x: int,
+    node_y: int,
+    size: int,
+    intra: int,
+    four: int,
+    kind: int,
+) -> tuple[int, int, int]:
+    """A node, at (node_x, node_y), of a leaf of 8 << size: the numbers of the next unit and level.
+
+    The third result is 0 if units or levels are not in coding order, in the encoder. `near` and
+    `fulls` are those of `unit_levels`.
+    """
+    always = 1 if intra != 0 or size == 3 else 0
+    m_log = min(size, 2)
+    blocks = 4 << (2 * m_log)
+    fits = 1
+    cb, cr = chroma_flags(units, unit, node_x, node_y, m_log, kind)
+    # Along the 4 x 4 luma blocks of the node in the order of block(), then its chroma: each step is
+    # one unit or none, so that the syntax of a unit is in one place.
+    z = 0
+    while z < blocks + 2:
+        plane = 0
+        log = 0
+        x = node_x
+        y = node_y
+        if z < blocks:
+            x += 4 * Z_X[z]
+            y += 4 * Z_Y[z]
+            if four == 0:
+                log = Z_LOG[z] if z > 0 else m_log + 1
+            present, log = luma_block(units, unit, x, y, log, m_log, intra, always, cb | cr, kind)
+            z += 1 << (2 * log)
+        else:
+            plane = z - blocks + 1
+            present = cb if plane == 1 else cr
+            log = m_log
+            x >>= 1
+            y >>= 1
+            z += 1
+
+        if present != 0:
+            start = level
+            stop = level
+            if ENCODING:
+                row = min(unit, units.shape[0] - 1)
+                if (
+                    row < unit
+                    or units[row, UNIT_PLANE] != plane
+                    or units[row, UNIT_X] != x
+                    or units[row, UNIT_Y] != y
+                    or units[row, UNIT_SIZE] != 4 << log
+                    or units[row, UNIT_START] != start
+                ):
+                    fits = 0
+                    break
+                stop = start + units[row, UNIT_COUNT]
+            family = 2 * kind + (1 if plane > 0 else 0)
+            level = unit_levels(levels, near, fulls, start, stop, log, family)
+            if ENCODING:
+                if level != stop:
+                    fits = 0
+                    z = blocks + 2
+            else:
+                units[unit, UNIT_PLANE] = plane
+                units[unit, UNIT_X] = x
+                units[unit, UNIT_Y] = y
+                units[unit, UNIT_SIZE] = 4 << log
+                units[unit, UNIT_START] = start
+                units[unit, UNIT_COUNT] = level - start
+            unit += 1
+    return unit, level, fits
+
+
+def content_units(
+    coder: np.ndarray,
+    contexts: np.ndarray,
+    buffer: np.ndarray,
+    leaves: np.ndarray,
+    units: np.ndarray,
+    levels: np.ndarray,
+    head: np.ndarray,
+    counts: np.ndarray,
+    kind: int,
+    width: int,
+) -> None:
+    """Syntax of spec 7.5 and 7.6 for one canvas of the set `kind`.
+
+    `leaves` as of `motion_blocks`; `units` is int32 (rows, UNIT_COLUMNS), `levels` int32 (rows,
+    LEVEL_COLUMNS). `head` is int64 (2,): quantiser, varying. `counts` is int64 (3,): units,
+    levels, and in the encoder the first leaf that is not as coded, else -1.
+    """
+    inter = kind - 1
+    # Whether the last leaf of each row and column of cells is intra or coded.
+    left = np.zeros(8, np.int64)
+    top = np.zeros(width >> 3, np.int64)
+    near = np.zeros(STRIDE * STRIDE, np.uint8)
+    fulls = np.zeros(SUB_STRIDE * SUB_STRIDE, np.int64)
+
+    q = 0
+    for j in range(6):
+        b = bypass((head[0] >> (5 - j)) & 1)
+        q = 2 * q + b
+    varying = bypass(head[1])
+    head[0] = q
+    head[1] = varying
+    pending = 0
+    unit = 0
+    level = 0
+    counts[2] = -1
+    for number in range(leaves.shape[0]):
+        if ENCODING and counts[2] >= 0:
+            break
+        x = int(leaves[number, X])
+        y = int(leaves[number, Y])
+        n = int(leaves[number, SIZE])
+        intra = 1 if leaves[number, INTRA] != 0 else 0
+        four = 1 if leaves[number, FOUR] != 0 else 0
+        size = 0
+        while n > 8 << size:
+            size += 1
+        column_cell = x >> 3
+        row_cell = (y >> 3) & 7
+        if (x | y) & 31 == 0:
+            pending = varying
+        first = unit
+        coded = 1
+        if intra == 0:
+            c = (left[row_cell] if x > 0 else 0) + (top[column_cell] if y > 0 else 0)
+            merge = 1 if leaves[number, MERGE] != 0 else 0
+            coded = bit(
+                CODED_FLAG + 24 * inter + 6 * size + 3 * merge + c,
+                1 if _inside(units, unit, 3, x, y, n) else 0,
+            )
+        for k in range(1 << size):
+            left[row_cell + k] = coded
+            top[column_cell + k] = coded
+
+        if coded != 0 and pending != 0:
+            pending = 0
+            q = delta(q, leaves[number, Q])
+
+        nodes = 0
+        if coded != 0:
+            nodes = 4 if size == 3 else 1
+        for node in range(nodes):
+            node_x = x + 32 * (node & 1)
+            node_y = y + 32 * (node >> 1)
+            unit, level, fits = node_units(
+                units, levels, near, fulls, unit, level, node_x, node_y, size, intra, four, kind
+            )
+            if ENCODING and fits == 0:
+                counts[2] = number
+
+        if ENCODING:
+            if leaves[number, Q] != q:
+                counts[2] = number
+        else:
+            leaves[number, Q] = q
+            leaves[number, CODED] = coded if intra == 0 else min(1, unit - first)
+            leaves[number, FIRST] = first
+            leaves[number, UNITS] = unit - first
+    counts[0] = unit
+    counts[1] = level

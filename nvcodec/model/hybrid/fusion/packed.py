@@ -1,0 +1,86 @@
+"""Weights of the fusion network in the order in which `layers` reads them (spec 9.2).
+
+Takes a network, gives words, each with two signed 16-bit weights, block by block of units.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from nvcodec.model.hybrid.fusion.weights import (
+    CONSTANT,
+    HIGH_PASS,
+    LINEAR,
+    PLANES,
+    FusionShape,
+    Network,
+)
+
+LINEAR_PAIRS = (LINEAR - 1) // 2
+"""Words that the output layer takes of the inputs."""
+
+# Columns of a description of layers.
+KERNEL, INPUT_PAIRS, UNITS, SHIFT, WEIGHTS, BIASES = range(6)
+
+
+class PackedNetwork(NamedTuple):
+    """A network as compiled functions take it.
+
+    `layers` is an int64 row of six for each layer, the output layer last; `weights` and `biases`
+    are int32, of all layers.
+    """
+
+    layers: npt.NDArray[np.int64]
+    weights: npt.NDArray[np.int32]
+    biases: npt.NDArray[np.int32]
+    halo: int
+
+    @property
+    def output_terms(self) -> int:
+        """Words that the output layer takes at a site."""
+        return int(self.layers[-1, INPUT_PAIRS]) + LINEAR_PAIRS
+
+
+def block_units(left: int) -> int:
+    """Units of the next block, of `left` ones that remain: 6, 4 or 2."""
+    return 6 if left >= 6 and left != 8 else 4 if left >= 4 else 2
+
+
+def _words(matrix: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
+    """Words of a matrix (units, channels), block by block: (terms, units of the block)."""
+    pairs = np.ascontiguousarray(matrix.astype(np.int16)).view(np.int32)
+    blocks, first = [], 0
+    while first < len(pairs):
+        units = block_units(len(pairs) - first)
+        blocks.append(pairs[first : first + units].T.ravel())
+        first += units
+    return np.concatenate(blocks)
+
+
+def pack_network(shape: FusionShape, network: Network) -> PackedNetwork:
+    """Bring the weights of a network in the order of its kernels."""
+    matrices, biases, rows = [], [], []
+    for number, (layer, (weights, bias)) in enumerate(
+        zip(shape.hidden, network.hidden, strict=True)
+    ):
+        # By taps, then by channels, as the pairs of channels of a site are in words.
+        matrices.append(weights.transpose(0, 2, 3, 1).reshape(layer.units, -1))
+        biases.append(bias.astype(np.int64))
+        rows.append((layer.kernel, shape.inputs(number) // 2, layer.units, layer.shift))
+    constant, high_pass, changes, last = np.split(network.output, [1, 1 + HIGH_PASS, LINEAR], 1)
+    windows = high_pass.reshape(PLANES, PLANES, 3, 3).transpose(0, 2, 3, 1)
+    matrices.append(np.concatenate([last, windows.reshape(PLANES, -1), changes], 1))
+    biases.append(CONSTANT * constant[:, 0].astype(np.int64))
+    rows.append((1, shape.hidden[-1].units // 2, PLANES, shape.output_shift))
+    words = [_words(matrix) for matrix in matrices]
+    layers = np.zeros((len(rows), 6), np.int64)
+    layers[:, :4] = rows
+    layers[:, WEIGHTS] = np.cumsum([0, *(len(part) for part in words[:-1])])
+    layers[:, BIASES] = np.cumsum([0, *(len(part) for part in biases[:-1])])
+    rounded = [part + (1 << row[3] >> 1) for part, row in zip(biases, rows, strict=True)]
+    return PackedNetwork(
+        layers, np.concatenate(words), np.concatenate(rounded).astype(np.int32), shape.halo
+    )
