@@ -45,7 +45,8 @@ from nvcodec.model.hybrid.canvas.intra import (
     is_smoothed,
 )
 from nvcodec.model.hybrid.canvas.plane import CELL, ROOT
-from nvcodec.model.hybrid.canvas.reconstruct import add_numbered, plane_index
+from nvcodec.model.hybrid.canvas.quantiser import plane_index
+from nvcodec.model.hybrid.canvas.reconstruct import add_numbered
 from nvcodec.model.hybrid.canvas.transform import transform_scratch
 
 _NEVER = 1e18

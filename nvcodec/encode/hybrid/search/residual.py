@@ -38,7 +38,7 @@ from nvcodec.encode.hybrid.rate.costs import Bits, UnitCosts
 from nvcodec.encode.hybrid.search.block import log2
 from nvcodec.encode.hybrid.search.quantise import SCAN, STRIDE, quantise
 from nvcodec.encode.hybrid.search.transform import forward
-from nvcodec.model.hybrid.canvas.reconstruct import plane_index
+from nvcodec.model.hybrid.canvas.quantiser import plane_index
 
 _UNIT_BITS = 3.0
 """Energy worth fewer bits is left alone: the cheapest unit takes some 6, saving a part of it."""
