@@ -26,7 +26,7 @@ class Units:
     For the feature layer, of a weight times a feature's step, and nothing.
 
     Real units are turns for phases (a coordinate spans -1..1), 1 for outputs of sine layers and
-    for features, and samples for samples.
+    for features, and levels for samples.
     """
 
     weight: float

@@ -11,7 +11,7 @@ import triton.language as tl
 from nvcodec.coding.hybrid.leaves import LAST_Q
 from nvcodec.model.samples import PEAK
 
-# Kernels see no other globals than these.
+# Triton lets kernels see globals of this kind only.
 _PEAK, _LAST_Q = tl.constexpr(PEAK), tl.constexpr(LAST_Q)
 
 

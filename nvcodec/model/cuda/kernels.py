@@ -11,7 +11,7 @@ from nvcodec.model.nirvana.render import START, SUM_BITS
 from nvcodec.model.resample import MID_SHIFT, OUT_SHIFT
 from nvcodec.model.samples import PEAK
 
-# Kernels see no other globals than these.
+# Triton lets kernels see globals of this kind only.
 _PEAK = tl.constexpr(PEAK)
 _START, _SUM_BITS = tl.constexpr(START), tl.constexpr(SUM_BITS)
 _MID_SHIFT, _OUT_SHIFT = tl.constexpr(MID_SHIFT), tl.constexpr(OUT_SHIFT)
