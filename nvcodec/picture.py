@@ -1,13 +1,16 @@
 """Pictures and how their samples are stored, as they move between sources, the codec and writers.
 
 A `SampleFormat` says what follows from HEAD's bit depth and chroma format (spec 2.4): the type of
-samples, their range, and the sizes of planes. All code that depends on these asks it.
+samples, their range, and the sizes of planes. All code that depends on these asks it. Compiled
+functions take it as constants: `nvcodec.model.samples`.
 """
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +24,15 @@ Region = tuple[int, int, int, int]
 
 _CHROMA_SHIFTS = {1: (1, 1)}
 """Log2 of luma samples per chroma sample, (x, y), by HEAD's chroma_format."""
+
+
+class _Sliceable(Protocol):
+    """An array or tensor of two axes."""
+
+    def __getitem__(self, key: Any, /) -> Any: ...
+
+
+_Plane = TypeVar("_Plane", bound=_Sliceable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +62,12 @@ class SampleFormat:
         """Log2 of luma samples per chroma sample: along x, along y."""
         return _CHROMA_SHIFTS[self.chroma_format]
 
+    def plane_shift(self, plane: int) -> tuple[int, int]:
+        """Log2 of luma samples per sample of plane 0 (Y), 1 (Cb) or 2 (Cr): along x, along y."""
+        return self.chroma_shift if plane else (0, 0)
+
     def chroma_size(self, width: int, height: int) -> tuple[int, int]:
-        """(width, height) of Cb and Cr beside luma of a size; a part of a sample counts as one."""
+        """(ChromaWidth, ChromaHeight) beside luma of a size; a part of a sample counts as one."""
         across, down = self.chroma_shift
         return -(-width >> across), -(-height >> down)
 
@@ -60,10 +76,60 @@ class SampleFormat:
         columns, rows = self.chroma_size(width, height)
         return (height, width), (rows, columns), (rows, columns)
 
+    def picture_bytes(self, width: int, height: int) -> int:
+        """Bytes of all planes of a picture of so many luma samples."""
+        samples = sum(rows * columns for rows, columns in self.plane_shapes(width, height))
+        return samples * self.dtype.itemsize
+
     def empty(self, width: int, height: int) -> Planes:
         """Planes, not set, of a picture of so many luma samples."""
         y, cb, cr = (np.empty(shape, self.dtype) for shape in self.plane_shapes(width, height))
         return y, cb, cr
+
+    def chroma_region(self, region: Region) -> Region:
+        """The samples of Cb and Cr that belong to a region, (x0, y0, x1, y1) in chroma samples."""
+        x0, y0, x1, y1 = region
+        across, down = self.chroma_shift
+        return x0 >> across, y0 >> down, -(-x1 >> across), -(-y1 >> down)
+
+    def luma_region(self, region: Region) -> Region:
+        """The region of so many chroma samples, (x0, y0, x1, y1): that in luma samples."""
+        x0, y0, x1, y1 = region
+        across, down = self.chroma_shift
+        return x0 << across, y0 << down, x1 << across, y1 << down
+
+    def crop(
+        self, planes: tuple[_Plane, _Plane, _Plane], region: Region
+    ) -> tuple[_Plane, _Plane, _Plane]:
+        """A region of a picture: views of its planes, which may be arrays or tensors."""
+        y, cb, cr = planes
+        chroma = self.chroma_region(region)
+        return _part(y, region), _part(cb, chroma), _part(cr, chroma)
+
+
+def _part(plane: _Plane, region: Region) -> _Plane:
+    x0, y0, x1, y1 = region
+    part: _Plane = plane[y0:y1, x0:x1]
+    return part
+
+
+def region_size(region: Region) -> tuple[int, int]:
+    """(width, height) of a region: luma samples of a picture of it."""
+    x0, y0, x1, y1 = region
+    return x1 - x0, y1 - y0
+
+
+def samples_crc(pictures: Iterable[Planes]) -> int:
+    """CRC-32 of rendered frames in display order: `crc` of a group (spec 2.7).
+
+    Samples of more than 8 bits count as u16, little-endian.
+    """
+    crc = 0
+    for planes in pictures:
+        for plane in planes:
+            ordered = np.ascontiguousarray(plane, plane.dtype.newbyteorder("<"))
+            crc = zlib.crc32(ordered.data, crc)
+    return crc
 
 
 YUV420P8 = SampleFormat(bit_depth=8, chroma_format=1)

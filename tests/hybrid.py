@@ -29,8 +29,7 @@ from nvcodec.model.hybrid.canvas.reconstruct import reconstruct
 from nvcodec.model.hybrid.fusion.packed import pack_network
 from nvcodec.model.hybrid.fusion.render import NetworkSource, render
 from nvcodec.model.hybrid.fusion.weights import FusionWeights, default_weights
-from nvcodec.model.nirvana.render import samples_crc
-from nvcodec.picture import Planes
+from nvcodec.picture import Planes, samples_crc
 
 
 @dataclass(frozen=True)

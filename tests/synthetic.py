@@ -10,7 +10,7 @@ import numpy as np
 
 from nvcodec.encode.nirvana.lattice import conform
 from nvcodec.format import Group, Header, NrvWriter, smallest_level
-from nvcodec.model.nirvana.render import render_region, samples_crc
+from nvcodec.model.nirvana.render import render_region
 from nvcodec.model.nirvana.renderer import NirvanaRenderer
 from nvcodec.model.nirvana.shape import NetworkShape
 from nvcodec.model.nirvana.weights import (
@@ -19,7 +19,7 @@ from nvcodec.model.nirvana.weights import (
     code_weights,
     default_weights,
 )
-from nvcodec.picture import Planes
+from nvcodec.picture import Planes, samples_crc
 
 UPSAMPLING = NetworkShape(
     patch=8,

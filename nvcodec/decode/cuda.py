@@ -10,7 +10,7 @@ import torch
 
 from nvcodec.decode.device import Device
 from nvcodec.model.cuda.check import require_equal
-from nvcodec.model.cuda.fusion import CudaFusion, crop, upload
+from nvcodec.model.cuda.fusion import CudaFusion, upload
 from nvcodec.model.cuda.fusion_check import require_exact
 from nvcodec.model.cuda.renderer import CudaRenderer, TensorPlanes, to_host
 from nvcodec.model.cuda.resample import resample
@@ -19,6 +19,7 @@ from nvcodec.model.hybrid.fusion.weights import FusionWeights, Network, default_
 from nvcodec.model.nirvana.shape import NetworkShape
 from nvcodec.model.nirvana.weights import GroupWeights
 from nvcodec.model.resample import View
+from nvcodec.model.samples import FORMAT
 from nvcodec.picture import Planes, Region
 
 
@@ -50,7 +51,7 @@ class CudaDevice(Device):
         width: int,
         height: int,
         frames: Sequence[int],
-        region: tuple[int, int, int, int] | None = None,
+        region: Region | None = None,
     ) -> list[Planes]:
         """Render frames of a group."""
         with torch.cuda.device(self._device):
@@ -101,7 +102,7 @@ class CudaDevice(Device):
                 network = weights.of_set(source.canvas.step.set)
                 if network not in networks:
                     networks[network] = CudaFusion(weights.shape, network, self._device)
-                pictures.append(crop(networks[network].picture(source), region))
+                pictures.append(FORMAT.crop(networks[network].picture(source), region))
             return cast(list[Planes], pictures) if self._tensors else to_host(pictures)
 
     def show(self, pictures: list[Planes]) -> list[Planes]:

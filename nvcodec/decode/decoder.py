@@ -36,9 +36,8 @@ from nvcodec.format import (
     scan_index,
 )
 from nvcodec.model.description import Shape, parse_description
-from nvcodec.model.nirvana.render import samples_crc
 from nvcodec.model.resample import View, source_region
-from nvcodec.picture import Planes
+from nvcodec.picture import samples_crc
 
 
 class _NoLengthError(UnsupportedError, TypeError):
@@ -80,7 +79,7 @@ class Decoder:
         device: "cpu" or "cuda"; the samples are the same.
         threads: worker threads, None for one for each core; the samples are the same.
         batch: patches evaluated at once, None for the device's default; the samples are the same.
-        tensors: with device "cuda", leave frames on the device: `Frame.planes` are then u8
+        tensors: with device "cuda", leave frames on the device: `Frame.planes` are then
             `torch.Tensor`s there, computed on the current stream, and CRCs are checked only with
             `verify`, which copies the samples to the host. Resizing is done on the device too.
         limits: what to accept (spec 2.11).
@@ -279,7 +278,8 @@ class Decoder:
                 raise VerificationError(
                     f"rendered samples have CRC {crc:08x}, not {group.crc:08x}", rule="2.7"
                 )
-            pictures = [_cut(pictures[k], region) for k in frames]
+            cut = self.header.sample_format.crop
+            pictures = [cut(pictures[k], region) for k in frames]
         else:
             pictures = render(frames, region)
         pts = group.pts
@@ -444,10 +444,3 @@ class Decoder:
                 self._kept = rebuilt
         assert self._kept is not None
         return self._kept
-
-
-def _cut(planes: Planes, region: tuple[int, int, int, int]) -> Planes:
-    x0, y0, x1, y1 = region
-    luma, blue, red = planes
-    half = (slice(y0 // 2, -(-y1 // 2)), slice(x0 // 2, -(-x1 // 2)))
-    return luma[y0:y1, x0:x1], blue[half], red[half]

@@ -48,7 +48,7 @@ class Device:
         width: int,
         height: int,
         frames: Sequence[int],
-        region: tuple[int, int, int, int] | None = None,
+        region: Region | None = None,
     ) -> list[Planes]:
         """Render frames of a group, as `render_region` does."""
         # Not for other models: its kernels take a tenth of a second to load.

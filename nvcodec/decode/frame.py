@@ -17,8 +17,9 @@ class Frame:
         pts: presentation time in ticks of `time_base`.
         duration: ticks until the next frame.
         time_base: seconds per tick.
-        planes: u8 arrays Y (height, width), Cb and Cr (half of both, rounded up). Of a decoder
-            with `tensors` they are `torch.Tensor`s on the device.
+        planes: arrays Y (height, width), Cb and Cr, of the shapes and the type that
+            `Header.sample_format` gives: u8, and half of both sizes, rounded up. Of a decoder with
+            `tensors` they are `torch.Tensor`s on the device.
 
     """
 

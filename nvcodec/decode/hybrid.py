@@ -12,8 +12,6 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from nvcodec.coding.hybrid.canvases import CanvasReader
 from nvcodec.coding.hybrid.leaves import Table
 from nvcodec.decode.device import Device
@@ -24,11 +22,10 @@ from nvcodec.model.hybrid.canvas.plane import Canvas, Step, coded_size, schedule
 from nvcodec.model.hybrid.canvas.reconstruct import reconstruct
 from nvcodec.model.hybrid.fusion.render import (
     NetworkSource,
-    empty_region,
     region_bands,
     render_band,
 )
-from nvcodec.picture import Planes, Region
+from nvcodec.picture import Planes, Region, region_size
 from nvcodec.tasks import TaskPool
 
 _MOST_AHEAD = 2
@@ -103,8 +100,8 @@ class HybridModel:
         self._width, self._height = header.width, header.height
         self._coded = coded_size(header.width, header.height)
         self._tasks = TaskPool(device.threads)
-        # A canvas has half as many chroma samples as luma samples.
-        group_bytes = self._coded[0] * self._coded[1] * 3 // 2 * shape.group_frames
+        self._format = header.sample_format
+        group_bytes = self._format.picture_bytes(*self._coded) * shape.group_frames
         # What the network makes of canvases takes as much again.
         group_bytes *= 1 + shape.network
         self.ahead = min(_MOST_AHEAD, _AHEAD_BYTES // group_bytes)
@@ -156,13 +153,12 @@ class HybridModel:
                 parameters.canvases[frame].result()
             sources = [parameters.sources[frame] for frame in frames]
             return self._device.fuse(sources, network.weights, shown)
-        x0, y0, x1, y1 = shown
-        half = np.s_[y0 // 2 : -(-y1 // 2), x0 // 2 : -(-x1 // 2)]
         pictures: list[Planes] = []
         for frame in frames:
-            luma, blue, red = parameters.canvases[frame].result().planes
+            planes = parameters.canvases[frame].result().planes
             # Copies: whoever gets them may write to them, and canvases are predicted from.
-            pictures.append((luma[y0:y1, x0:x1].copy(), blue[half].copy(), red[half].copy()))
+            y, cb, cr = (part.copy() for part in self._format.crop(planes, shown))
+            pictures.append((y, cb, cr))
         return pictures if self._device is None else self._device.show(pictures)
 
     def _through_network(
@@ -193,7 +189,7 @@ class HybridModel:
         for frame in frames:
             if frame in group.shown and group.shown[frame].region == region:
                 continue
-            out = empty_region(region)
+            out = self._format.empty(*region_size(region))
             tasks = [
                 self._tasks.submit(
                     functools.partial(render, frame, rows, out), [group.canvases[frame]]

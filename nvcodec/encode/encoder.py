@@ -26,6 +26,7 @@ from nvcodec.media.output import OutputFile
 from nvcodec.media.quality import QualityMeter
 from nvcodec.media.source import Source, open_source
 from nvcodec.model.description import Shape
+from nvcodec.picture import YUV420P8
 from nvcodec.version import __version__
 
 if TYPE_CHECKING:
@@ -299,6 +300,8 @@ def _header(source: Source, model: int, level: int) -> Header:
     return Header(
         level=level,
         model=model,
+        chroma_format=YUV420P8.chroma_format,
+        bit_depth=YUV420P8.bit_depth,
         width=source.width,
         height=source.height,
         frame_rate_num=rate.numerator,

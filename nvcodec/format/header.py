@@ -1,14 +1,19 @@
 """The HEAD unit (clause 2.4): takes 48 bytes, gives a checked Header, and back."""
 
+from __future__ import annotations
+
 from dataclasses import asdict, dataclass
 from fractions import Fraction
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import construct as c
 
 from nvcodec.format.errors import CorruptError, UnsupportedError
 from nvcodec.format.limits import LEVELS
 from nvcodec.format.units import HYBR, SIRN, UnitType
+
+if TYPE_CHECKING:
+    from nvcodec.picture import SampleFormat
 
 FORMAT_VERSION: Final = 0
 """Version of the specification that this package writes and the highest that it reads."""
@@ -128,7 +133,7 @@ class Header:
         self.build()
 
     @classmethod
-    def parse(cls, payload: bytes) -> "Header":
+    def parse(cls, payload: bytes) -> Header:
         """Read the payload of a HEAD unit, 48 bytes.
 
         Raises:
@@ -172,14 +177,12 @@ class Header:
         return self.width * self.height
 
     @property
-    def chroma_width(self) -> int:
-        """ChromaWidth: samples per row of Cb and of Cr."""
-        return (self.width + 1) // 2
+    def sample_format(self) -> SampleFormat:
+        """How samples are stored: bit_depth and chroma_format."""
+        # Not at import: this package does without NumPy.
+        from nvcodec.picture import SampleFormat
 
-    @property
-    def chroma_height(self) -> int:
-        """ChromaHeight: rows of Cb and of Cr."""
-        return (self.height + 1) // 2
+        return SampleFormat(self.bit_depth, self.chroma_format)
 
     @property
     def time_base(self) -> Fraction:

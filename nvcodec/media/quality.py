@@ -11,6 +11,8 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from nvcodec.picture import YUV420P8
+
 METRICS: Final = ("psnr", "ssim", "ms-ssim")
 
 _WINDOW: Final = 11
@@ -24,10 +26,10 @@ _UNIT: Final = 1 << 40
 class PsnrMeter:
     """Accumulates squared error over pictures of three planes.
 
-    `max_value` is the largest sample value, 255 for 8 bits.
+    `max_value` is the `peak` of the sample format.
     """
 
-    def __init__(self, max_value: int = 255) -> None:
+    def __init__(self, max_value: int = YUV420P8.peak) -> None:
         self._max_value = max_value
         self._errors = [0, 0, 0]
         self._samples = [0, 0, 0]
@@ -92,7 +94,7 @@ class SimilarityMeter:
     which can differ from other programs in the fourth decimal.
     """
 
-    def __init__(self, metric: str, max_value: int = 255) -> None:
+    def __init__(self, metric: str, max_value: int = YUV420P8.peak) -> None:
         self._metric = metric
         self._max_value = max_value
         self._sum: int | None = 0
@@ -141,11 +143,10 @@ class SimilarityMeter:
 class QualityMeter:
     """Measures the metrics that are named, of METRICS, over pictures of three planes.
 
-    `max_value` is the largest sample value, 255 for 8 bits. Raises ValueError for other metrics
-    or none.
+    `max_value` is the `peak` of the sample format. Raises ValueError for other metrics or none.
     """
 
-    def __init__(self, metrics: Sequence[str] = ("psnr",), max_value: int = 255) -> None:
+    def __init__(self, metrics: Sequence[str] = ("psnr",), max_value: int = YUV420P8.peak) -> None:
         self._max_value = max_value
         self._pictures = 0
         self._meters: dict[str, PsnrMeter | SimilarityMeter] = {}

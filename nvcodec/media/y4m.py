@@ -4,7 +4,10 @@ import hashlib
 from fractions import Fraction
 from typing import BinaryIO, Final
 
-from nvcodec.picture import Planes
+from nvcodec.picture import YUV420P8, Planes
+
+_FORMAT: Final = YUV420P8
+"""What Y4mWriter writes: its tags of chroma say so."""
 
 # Y4M names three of the six H.273 chroma locations. The others take the name nearest in
 # position: 3 (top) and 5 (bottom) are half a luma row from center, 4 (bottom left) from left.
@@ -21,10 +24,10 @@ _RANGE_TAG: Final = {0: " XCOLORRANGE=LIMITED", 1: " XCOLORRANGE=FULL", 2: ""}
 
 
 def _check_shapes(planes: Planes, width: int, height: int) -> None:
-    chroma = ((height + 1) // 2, (width + 1) // 2)
-    for plane, shape in zip(planes, ((height, width), chroma, chroma), strict=True):
-        if plane.shape != shape or plane.dtype != "u1":
-            raise ValueError(f"plane of {plane.dtype} {plane.shape}, expected uint8 {shape}")
+    dtype = _FORMAT.dtype
+    for plane, shape in zip(planes, _FORMAT.plane_shapes(width, height), strict=True):
+        if plane.shape != shape or plane.dtype != dtype:
+            raise ValueError(f"plane of {plane.dtype} {plane.shape}, expected {dtype} {shape}")
 
 
 class Y4mWriter:
@@ -61,7 +64,7 @@ class Y4mWriter:
         file.write(header.encode("ascii"))
 
     def write(self, planes: Planes) -> None:
-        """Append one picture: Y (height, width), Cb and Cr (ceil/2, ceil/2), u8.
+        """Append one picture: planes of 8-bit 4:2:0 of the size that the header says.
 
         Raises ValueError for planes of another size or type, OSError when the file does.
         """
@@ -91,7 +94,7 @@ class FrameDigest:
         self._md5 = hashlib.md5(usedforsecurity=False)
 
     def update(self, planes: Planes) -> None:
-        """Add one picture; planes of any size, u8."""
+        """Add one picture; planes of any size and type."""
         for plane in planes:
             self._md5.update(plane.tobytes())
 

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nvcodec.compiled import allocating
-from nvcodec.picture import Plane, Planes
+from nvcodec.model.samples import CHROMA_X, CHROMA_Y, FORMAT, PEAK, SAMPLE
+from nvcodec.picture import Plane, Planes, Region
 from nvcodec.tables import load_table
 
 MAX_OUTPUT_SIZE = 16384
@@ -17,9 +18,20 @@ MAX_RATIO = 64
 
 _KERNEL_STEPS = 256
 _KERNEL_RADIUS = 3
-_COEFFICIENT_SUM = 1 << 14
+_COEFFICIENT_BITS = 14
+_COEFFICIENT_SUM = 1 << _COEFFICIENT_BITS
 
-# Position of a chroma sample from the even luma sample before it, in half luma samples
+MID_SHIFT = 8
+"""What the sums of the first pass are shifted by. With 8-bit samples the result, in 1/64 sample,
+fits in 16 bits, and sums of the second pass in 32 (clause 6.4)."""
+
+OUT_SHIFT = 2 * _COEFFICIENT_BITS - MID_SHIFT
+"""What the sums of the second pass are shifted by."""
+
+_CHROMA_STEPS = 1 << CHROMA_X, 1 << CHROMA_Y
+"""Luma samples per chroma sample, across and down: where regions may begin."""
+
+# Position of a chroma sample of 4:2:0 from the even luma sample before it, in half luma samples
 # (horizontal, vertical), for each H.273 chroma sample location type.
 _SITING = {0: (0, 1), 1: (1, 1), 2: (0, 0), 3: (1, 0), 4: (0, 2), 5: (1, 2), 255: (0, 1)}
 
@@ -68,7 +80,7 @@ class View:
                 f"crop of {crop_width}x{crop_height} at ({x}, {y}) "
                 f"leaves the output frame of {width}x{height}"
             )
-        if x % 2 or y % 2:
+        if not _begins_chroma(x, y):
             raise ViewError(f"crop position ({x}, {y}) is not even")
         return cls(width, height, x, y, crop_width, crop_height)
 
@@ -79,19 +91,19 @@ class View:
 
 def source_region(
     view: View, source_width: int, source_height: int, chroma_location: int
-) -> tuple[int, int, int, int]:
+) -> Region:
     """Return the rectangle (x0, y0, x1, y1) of the source that `view` depends on (clause 6.5).
 
     In luma samples of the source, x1 and y1 exclusive; x0 and y0 are even. The chroma rectangle is
-    (x0 / 2, y0 / 2, CeilDiv(x1, 2), CeilDiv(y1, 2)).
+    `SampleFormat.chroma_region` of it.
 
     Raises ValueError when `chroma_location` is none of 0..5 and 255.
     """
     luma_x, luma_y, chroma_x, chroma_y = axis_plans(
         view, source_width, source_height, chroma_location
     )
-    x0, x1 = _span(luma_x, chroma_x)
-    y0, y1 = _span(luma_y, chroma_y)
+    x0, x1 = _span(luma_x, chroma_x, _CHROMA_STEPS[0])
+    y0, y1 = _span(luma_y, chroma_y, _CHROMA_STEPS[1])
     return x0, y0, x1, y1
 
 
@@ -105,12 +117,9 @@ def resample(
 ) -> Planes:
     """Return the planes Y, Cb, Cr of `view`, bit-exactly as in clause 6.
 
-    `planes` are those of the rectangle `source_region` of a 4:2:0 frame, u8, and `origin` its
-    (x0, y0): Y of shape (y1 - y0, x1 - x0), Cb and Cr of half that, where odd ends round up.
-    A larger rectangle with an even origin serves as well, up to the whole frame with (0, 0).
-
-    The result is u8 of shape (crop_height, crop_width), and (CeilDiv(crop_height, 2),
-    CeilDiv(crop_width, 2)) twice.
+    `planes` are those of the rectangle `source_region` of a frame (8-bit 4:2:0), and `origin` its
+    (x0, y0). A larger rectangle with an even origin serves as well, up to the whole frame with
+    (0, 0). The result is a picture of crop_width x crop_height luma samples.
 
     Raises ValueError when `planes` do not hold the region, when `origin` is odd or when
     `chroma_location` is none of 0..5 and 255.
@@ -119,13 +128,14 @@ def resample(
         view, source_width, source_height, chroma_location
     )
     x, y = origin
-    if x % 2 or y % 2:
+    if not _begins_chroma(x, y):
         raise ValueError(f"origin ({x}, {y}) is not even")
     luma, cb, cr = planes
+    left, top = x >> CHROMA_X, y >> CHROMA_Y
     return (
         _resample_plane(luma, x, y, luma_x, luma_y),
-        _resample_plane(cb, x // 2, y // 2, chroma_x, chroma_y),
-        _resample_plane(cr, x // 2, y // 2, chroma_x, chroma_y),
+        _resample_plane(cb, left, top, chroma_x, chroma_y),
+        _resample_plane(cr, left, top, chroma_x, chroma_y),
     )
 
 
@@ -204,19 +214,29 @@ def axis_plans(
     if chroma_location not in _SITING:
         raise ValueError(f"chroma location {chroma_location} is not defined")
     across, down = _SITING[chroma_location]
-    chroma_width, chroma_height = (view.crop_width + 1) // 2, (view.crop_height + 1) // 2
+    chroma_width, chroma_height = FORMAT.chroma_size(view.crop_width, view.crop_height)
+    left, top = view.x >> CHROMA_X, view.y >> CHROMA_Y
+    step_x, step_y = _CHROMA_STEPS
     return (
         _axis_plan(source_width, view.width, 1, 0, view.x, view.crop_width),
         _axis_plan(source_height, view.height, 1, 0, view.y, view.crop_height),
-        _axis_plan(source_width, view.width, 2, across, view.x // 2, chroma_width),
-        _axis_plan(source_height, view.height, 2, down, view.y // 2, chroma_height),
+        _axis_plan(source_width, view.width, step_x, across, left, chroma_width),
+        _axis_plan(source_height, view.height, step_y, down, top, chroma_height),
     )
 
 
-def _span(luma: AxisPlan, chroma: AxisPlan) -> tuple[int, int]:
-    """Return the luma range with an even start that holds what both plans read."""
-    low = min(luma.low, 2 * chroma.low)
-    return low - low % 2, max(luma.high, 2 * chroma.high - 1)
+def _begins_chroma(x: int, y: int) -> bool:
+    """Return whether a chroma sample begins at the luma sample (x, y)."""
+    return x % _CHROMA_STEPS[0] == 0 and y % _CHROMA_STEPS[1] == 0
+
+
+def _span(luma: AxisPlan, chroma: AxisPlan, step: int) -> tuple[int, int]:
+    """Return the luma range that holds what both plans read and begins a chroma sample.
+
+    `step` is the number of luma samples per chroma sample.
+    """
+    low = min(luma.low, step * chroma.low)
+    return low - low % step, max(luma.high, step * (chroma.high - 1) + 1)
 
 
 def _resample_plane(plane: Plane, x: int, y: int, across: AxisPlan, down: AxisPlan) -> Plane:
@@ -232,7 +252,7 @@ def _resample_plane(plane: Plane, x: int, y: int, across: AxisPlan, down: AxisPl
         return np.ascontiguousarray(needed)
     filtered = np.empty((needed.shape[0], across.start.size), np.int16)
     _horizontal(np.ascontiguousarray(needed), across.start, across.coefficients, filtered)
-    result = np.empty((down.start.size, across.start.size), np.uint8)
+    result = np.empty((down.start.size, across.start.size), SAMPLE)
     _vertical(filtered, down.start, down.coefficients, result)
     return result
 
@@ -273,7 +293,7 @@ def _horizontal(
                 turned[c, r] = plane[top + r, c]
         for i in range(count):
             for r in range(block):
-                sums[r] = 128
+                sums[r] = 1 << (MID_SHIFT - 1)
             for k in range(taps):
                 coefficient = np.int32(coefficients[i, k])
                 column = start[i] + k
@@ -281,7 +301,7 @@ def _horizontal(
                     product = np.int32(coefficient * np.int32(turned[column, r]))
                     sums[r] = np.int32(sums[r] + product)
             for r in range(height):
-                out[top + r, i] = sums[r] >> 8
+                out[top + r, i] = sums[r] >> MID_SHIFT
 
 
 @allocating
@@ -296,7 +316,7 @@ def _vertical(
     sums = np.empty(columns, np.int32)
     for j in range(count):
         for c in range(columns):
-            sums[c] = 1 << 19
+            sums[c] = 1 << (OUT_SHIFT - 1)
         for k in range(taps):
             coefficient = np.int32(coefficients[j, k])
             row = start[j] + k
@@ -304,4 +324,4 @@ def _vertical(
                 product = np.int32(coefficient * np.int32(rows[row, c]))
                 sums[c] = np.int32(sums[c] + product)
         for c in range(columns):
-            out[j, c] = min(max(sums[c] >> 20, 0), 255)
+            out[j, c] = min(max(sums[c] >> OUT_SHIFT, 0), PEAK)

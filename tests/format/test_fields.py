@@ -25,6 +25,7 @@ from nvcodec.format import (
 )
 from nvcodec.format.index import build_index, parse_index
 from nvcodec.format.metadata import build_metadata, parse_metadata
+from nvcodec.picture import YUV420P8
 
 from .samples import KEY, NEXT, head
 
@@ -116,14 +117,18 @@ def test_header_round_trip(header: Header) -> None:
 def test_header_layout() -> None:
     header = Header.parse(head()[1])
     assert header.build() == head()[1]
-    assert (header.chroma_width, header.chroma_height, header.luma_samples) == (9, 5, 153)
+    assert header.luma_samples == 153
     assert header.time_base == Fraction(1, 25)
     assert header.frame_rate == Fraction(25)
     assert header.sar is None
-    other = dataclasses.replace(
-        header, frame_rate_num=0, frame_rate_den=0, sar_num=4, sar_den=3, width=16
-    )
-    assert (other.frame_rate, other.sar, other.chroma_width) == (None, Fraction(4, 3), 8)
+    other = dataclasses.replace(header, frame_rate_num=0, frame_rate_den=0, sar_num=4, sar_den=3)
+    assert (other.frame_rate, other.sar) == (None, Fraction(4, 3))
+
+
+def test_header_gives_the_sample_format() -> None:
+    header = Header.parse(head()[1])
+    assert header.sample_format == YUV420P8
+    assert header.sample_format.chroma_size(header.width, header.height) == (9, 5)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 import torch
 from av.video.frame import VideoFrame
 
-from nvcodec.model.hybrid.fusion.inputs import STEP
+from nvcodec.model.hybrid.canvas.quantiser import STEP
 from nvcodec.model.hybrid.fusion.packed import pack_network
 from nvcodec.model.hybrid.fusion.render import render
 from nvcodec.model.hybrid.fusion.weights import weights_from_table

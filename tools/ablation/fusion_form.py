@@ -17,7 +17,7 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from nvcodec.model.hybrid.fusion.inputs import STEP
+from nvcodec.model.hybrid.canvas.quantiser import STEP
 from nvcodec.model.hybrid.fusion.weights import HIGH_PASS, LINEAR, PLANES, SHARED, spread_shared
 from tools.lib import report
 from tools.train.fusion_data import HALO, PATCH, Patches

@@ -42,10 +42,11 @@ from nvcodec.format import Description, GroupUnit, NrvWriter, UnitReader
 from nvcodec.model.description import CanvasShape
 from nvcodec.model.hybrid.canvas import reconstruct
 from nvcodec.model.nirvana import dot_product
-from nvcodec.model.nirvana.render import render_region, samples_crc
+from nvcodec.model.nirvana.render import render_region
 from nvcodec.model.nirvana.renderer import NirvanaRenderer
 from nvcodec.model.nirvana.shape import NetworkShape
 from nvcodec.model.nirvana.weights import GroupWeights, LayerParameters, default_weights
+from nvcodec.picture import samples_crc
 
 X264_FRAMES = 48
 

@@ -28,7 +28,7 @@ import click
 import numpy as np
 import torch
 
-from nvcodec.model.hybrid.fusion.inputs import STEP
+from nvcodec.model.hybrid.canvas.quantiser import STEP
 from nvcodec.model.hybrid.fusion.weights import FusionWeights, weights_to_table
 from tools.lib.bd_rate import compare
 from tools.train.fusion_data import HALO, PATCH, Patches

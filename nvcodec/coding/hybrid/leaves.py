@@ -44,7 +44,7 @@ MOTION_COLUMNS = 17
 CODED = 17
 """1 where `coded` is, of an intra leaf where it has a unit."""
 Q = 18
-"""Quantiser index 0..63."""
+"""Quantiser index 0..LAST_Q."""
 FIRST = 19
 """Number of the leaf's first unit; of a leaf without units, of the next one."""
 UNITS = 20
@@ -67,6 +67,9 @@ LEVEL_POSITION = 0
 """y * UNIT_SIZE + x."""
 LEVEL_VALUE = 1
 LEVEL_COLUMNS = 2
+
+LAST_Q = 63
+"""The greatest quantiser index."""
 
 
 def lookup(values: Sequence[int]) -> Lookup:

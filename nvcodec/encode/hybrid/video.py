@@ -52,7 +52,7 @@ from nvcodec.media.source import SourceError
 from nvcodec.model.description import CanvasShape
 from nvcodec.model.hybrid.canvas.plane import Step, coded_size, schedule
 from nvcodec.model.hybrid.fusion.weights import FusionWeights, default_weights
-from nvcodec.model.nirvana.render import samples_crc
+from nvcodec.picture import samples_crc
 from nvcodec.tasks import TaskPool
 
 T = TypeVar("T")

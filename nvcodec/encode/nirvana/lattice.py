@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from nvcodec.model.nirvana.render import VALUE_BITS
 from nvcodec.model.nirvana.shape import MAX_BIAS, MAX_FEATURE, NetworkShape
 from nvcodec.model.nirvana.weights import (
     MAX_BIAS_SHIFT,
@@ -25,7 +26,7 @@ class Units:
     For the feature layer, of a weight times a feature's step, and nothing.
 
     Real units are turns for phases (a coordinate spans -1..1), 1 for outputs of sine layers and
-    for features, and 8-bit levels for samples.
+    for features, and levels for samples.
     """
 
     weight: float
@@ -34,7 +35,7 @@ class Units:
 
 def layer_units(shape: NetworkShape) -> list[Units]:
     """The units of each layer, from the shifts of spec 5.2 to 5.4."""
-    phase, feature, sample = 2.0**-40, 2.0**-40, 2.0**-36
+    phase, feature, sample = 2.0**-40, 2.0**-40, 2.0 ** -(32 + VALUE_BITS)
     direct = not shape.head_channels
     units = [Units(32768 * phase, phase)]
     units += [Units(127 * phase, phase)] * (shape.depth - 1)

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from nvcodec.encode.nirvana.lattice import conform, real_steps
 from nvcodec.model.nirvana.layers import time_code
-from nvcodec.model.nirvana.shape import NetworkShape
+from nvcodec.model.nirvana.shape import PHASES, PLANES, NetworkShape
 from nvcodec.model.nirvana.weights import (
     GroupWeights,
     LayerParameters,
@@ -110,15 +110,15 @@ def _fold() -> torch.Tensor:
     Outputs are the four luma phases, Cb and Cr, which are means over the four phases. A tap at
     full resolution reads one input phase at one shift.
     """
-    fold = torch.zeros(9, 6, 4, 3, 9)
-    for phase in range(4):
+    fold = torch.zeros(9, PLANES, PHASES, 3, 9)
+    for phase in range(PHASES):
         for tap, (ky, kx) in enumerate(_SHIFTS):
             y, x = phase // 2 + ky, phase % 2 + kx
             shift = 3 * (y // 2 + 1) + (x // 2 + 1)
             source = 2 * (y % 2) + x % 2
             fold[shift, phase, source, 0, tap] += 1.0
-            fold[shift, 4, source, 1, tap] += 0.25
-            fold[shift, 5, source, 2, tap] += 0.25
+            fold[shift, PHASES, source, 1, tap] += 1 / PHASES
+            fold[shift, PHASES + 1, source, 2, tap] += 1 / PHASES
     return fold
 
 
@@ -249,7 +249,7 @@ class TrainedNetwork:
     def forward(
         self, inputs: torch.Tensor, frames: int, features: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Samples minus 128 of patches: (2, n) inputs to (frames, 6, G, G, n), as GroupPatches.
+        """Samples minus the middle one of patches: (2, n) inputs to targets of `GroupPatches`.
 
         `features` (F, n) are those of the patches, None for F = 0.
         """
@@ -261,9 +261,9 @@ class TrainedNetwork:
                 weight = torch.cat([weight, self._tensor(len(self.tensors) - 2)], dim=1)
                 x = torch.cat([x, self._quantise(features, -1)])
             if number == shape.depth and not shape.head_channels:
-                rows = frames * 6 * half * half
+                rows = frames * shape.values
                 return torch.addmm(bias[:rows, None], weight[:rows], x).reshape(
-                    frames, 6, half, half, -1
+                    frames, PLANES, half, half, -1
                 )
             x = torch.addmm(bias[:, None], weight, x)
             if number < shape.depth:
@@ -299,8 +299,8 @@ class TrainedNetwork:
         hidden = functional.gelu(hidden)
 
         taps = torch.einsum("soqpk,tphk->tsohq", self._fold, weights2)
-        products = taps.reshape(frames, 9 * 6, 4 * h) @ hidden.reshape(frames, 4 * h, -1)
-        products = products.reshape(frames, 9, 6, half, half, -1).transpose(0, 1)
+        products = taps.reshape(frames, 9 * PLANES, 4 * h) @ hidden.reshape(frames, 4 * h, -1)
+        products = products.reshape(frames, 9, PLANES, half, half, -1).transpose(0, 1)
         samples: torch.Tensor = _Gather.apply(products)  # type: ignore[no-untyped-call]
-        planes = bias2[:, [0, 0, 0, 0, 1, 2]]
+        planes = bias2[:, [*[0] * PHASES, 1, 2]]
         return samples + planes[..., None, None, None]

@@ -8,15 +8,16 @@ import numpy as np
 import torch
 
 from nvcodec.model.nirvana.render import coordinates
-from nvcodec.model.nirvana.shape import NetworkShape
+from nvcodec.model.nirvana.shape import PHASES, PLANES, NetworkShape
+from nvcodec.model.samples import FORMAT, MIDDLE, SAMPLE
 from nvcodec.picture import Planes
 
 
 class GroupPatches:
-    """Patch volumes of a group, u8 until they are used.
+    """Patch volumes of a group, in samples until they are used.
 
     `inputs` is float32 (2, patches), the coordinates in -1..1. `batch` gives float32 targets
-    (frames, 6, G, G, patches) in 8-bit levels minus 128: four luma phases (spec 5.3), Cb, Cr.
+    (frames, PLANES, G, G, patches), samples minus the middle one: luma phases (spec 5.3), Cb, Cr.
     """
 
     def __init__(self, shape: NetworkShape, frames: Sequence[Planes], device: torch.device) -> None:
@@ -24,11 +25,13 @@ class GroupPatches:
         rows, columns = shape.grid(width, height)
         ys, xs = np.meshgrid(coordinates(rows), coordinates(columns), indexing="ij")
         inputs = np.stack([xs.ravel(), ys.ravel()]) / 32768.0
-        volumes = np.empty((rows, columns, len(frames), 6, shape.half, shape.half), dtype=np.uint8)
+        volumes = np.empty(
+            (rows, columns, len(frames), PLANES, shape.half, shape.half), dtype=SAMPLE
+        )
         for t, planes in enumerate(frames):
             for number, plane in enumerate(planes):
-                size = shape.patch if number == 0 else shape.half
-                stride = shape.stride if number == 0 else shape.stride // 2
+                shift, _ = FORMAT.plane_shift(number)
+                size, stride = shape.patch >> shift, shape.stride >> shift
                 tall, wide = (rows - 1) * stride + size, (columns - 1) * stride + size
                 padded = np.pad(
                     plane,
@@ -41,10 +44,10 @@ class GroupPatches:
                 windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size))
                 windows = windows[::stride, ::stride][:rows, :columns]
                 if number == 0:
-                    for phase in range(4):
+                    for phase in range(PHASES):
                         volumes[:, :, t, phase] = windows[..., phase // 2 :: 2, phase % 2 :: 2]
                 else:
-                    volumes[:, :, t, 3 + number] = windows
+                    volumes[:, :, t, PHASES + number - 1] = windows
         self.count = rows * columns
         self.samples = width * height * len(frames)
         self.frames = len(frames)
@@ -54,4 +57,4 @@ class GroupPatches:
     def batch(self, index: torch.Tensor | slice) -> tuple[torch.Tensor, torch.Tensor]:
         """Inputs and targets of the patches of `index`."""
         targets = self._volumes[index].permute(1, 2, 3, 4, 0)
-        return self.inputs[:, index], targets.float() - 128.0
+        return self.inputs[:, index], targets.float() - float(MIDDLE)

@@ -22,11 +22,11 @@ from nvcodec.encode.nirvana.train import Report, train_group
 from nvcodec.format import Group
 from nvcodec.media.quality import QualityMeter
 from nvcodec.media.source import SourceError
-from nvcodec.model.nirvana.render import render_region, samples_crc
+from nvcodec.model.nirvana.render import render_region
 from nvcodec.model.nirvana.renderer import NirvanaRenderer
 from nvcodec.model.nirvana.shape import NetworkShape
 from nvcodec.model.nirvana.weights import GroupWeights, code_weights, rebuild_weights
-from nvcodec.picture import Picture
+from nvcodec.picture import Picture, samples_crc
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ import torch
 
 from nvcodec.model.cuda import fusion_kernels
 from nvcodec.model.cuda.renderer import TensorPlanes
-from nvcodec.model.hybrid.fusion.inputs import RECIPROCAL, STEP
+from nvcodec.model.hybrid.canvas.quantiser import STEP
+from nvcodec.model.hybrid.fusion.inputs import RECIPROCAL
 from nvcodec.model.hybrid.fusion.render import NetworkSource, predicted_planes
 from nvcodec.model.hybrid.fusion.weights import (
     CONSTANT,
@@ -26,7 +27,8 @@ from nvcodec.model.hybrid.fusion.weights import (
     FusionShape,
     Network,
 )
-from nvcodec.picture import Planes, Region
+from nvcodec.model.samples import FORMAT
+from nvcodec.picture import Plane, Planes
 
 _SITES = 256
 """Sites of a tile."""
@@ -35,8 +37,8 @@ _OUTPUTS = 8
 """Planes of the output layer's weights, six of them used."""
 
 
-def _packed(planes: Sequence[npt.NDArray[np.uint8]], device: torch.device) -> torch.Tensor:
-    """Planes one after the other, u8 on the device."""
+def _packed(planes: Sequence[Plane], device: torch.device) -> torch.Tensor:
+    """Planes one after the other, on the device."""
     return torch.from_numpy(np.concatenate([plane.ravel() for plane in planes])).to(device)
 
 
@@ -48,18 +50,11 @@ def upload(planes: Planes, device: torch.device) -> TensorPlanes:
 
 def _split(frame: torch.Tensor, width: int, height: int) -> TensorPlanes:
     """The planes of a frame of so many luma samples."""
-    luma = width * height
-    half = height // 2, width // 2
-    blue, red = (frame[luma + k * luma // 4 :][: luma // 4].view(half) for k in range(2))
-    return frame[:luma].view(height, width), blue, red
-
-
-def crop(planes: TensorPlanes, region: Region) -> TensorPlanes:
-    """A region (x0, y0, x1, y1) in luma samples, x0 and y0 even, of planes; shares their memory."""
-    x0, y0, x1, y1 = region
-    luma, blue, red = planes
-    half = np.s_[y0 // 2 : -(-y1 // 2), x0 // 2 : -(-x1 // 2)]
-    return luma[y0:y1, x0:x1], blue[half], red[half]
+    shapes = FORMAT.plane_shapes(width, height)
+    sizes = [rows * columns for rows, columns in shapes]
+    parts = torch.split(frame, sizes)
+    luma, blue, red = (part.view(shape) for part, shape in zip(parts, shapes, strict=True))
+    return luma, blue, red
 
 
 @lru_cache
@@ -186,4 +181,5 @@ class CudaFusion:
             CHANNELS=self._last.shape[2],
             BLOCK=_SITES,
         )
-        return _split(frame, 2 * columns, 2 * rows)
+        height, width = source.canvas.planes[0].shape
+        return _split(frame, width, height)

@@ -8,6 +8,12 @@ no frame that a level allows has 2^31 channels of sites.
 import triton
 import triton.language as tl
 
+from nvcodec.coding.hybrid.leaves import LAST_Q
+from nvcodec.model.samples import PEAK
+
+# Triton lets kernels see globals of this kind only.
+_PEAK, _LAST_Q = tl.constexpr(PEAK), tl.constexpr(LAST_Q)
+
 
 @triton.jit
 def _clip(value, most):
@@ -18,7 +24,7 @@ def _clip(value, most):
 def _indices(quantisers, y, x, plane, columns, chroma_offset, inside):
     """Quantiser indices of planes at sites (spec 9.1); `quantisers` has those of 4 x 4 sites."""
     q = tl.load(quantisers + (y // 4) * (columns // 4) + x // 4, inside, 0).to(tl.int32)
-    return tl.where(plane < 4, q, tl.minimum(tl.maximum(q + chroma_offset, 0), 63))
+    return tl.where(plane < 4, q, tl.minimum(tl.maximum(q + chroma_offset, 0), _LAST_Q))
 
 
 @triton.jit
@@ -170,4 +176,5 @@ def fusion_output(
     change = (correction * tl.load(steps + index) + (1 << 15)) >> 16
     place = _places(y[:, None], x[:, None], n[None, :], rows, columns)
     sample = tl.load(samples + place, used, 0).to(tl.int32) + change
-    tl.store(out + place, tl.minimum(tl.maximum(sample, 0), 255).to(tl.uint8), used)
+    clipped = tl.minimum(tl.maximum(sample, 0), _PEAK)
+    tl.store(out + place, clipped.to(out.dtype.element_ty), used)

@@ -7,6 +7,16 @@ program. Element offsets are 32-bit: no tensor but the planes has 2^31 elements.
 import triton
 import triton.language as tl
 
+from nvcodec.model.nirvana.render import START, SUM_BITS
+from nvcodec.model.resample import MID_SHIFT, OUT_SHIFT
+from nvcodec.model.samples import PEAK
+
+# Triton lets kernels see globals of this kind only.
+_PEAK = tl.constexpr(PEAK)
+_START, _SUM_BITS = tl.constexpr(START), tl.constexpr(SUM_BITS)
+_MID_SHIFT, _OUT_SHIFT = tl.constexpr(MID_SHIFT), tl.constexpr(OUT_SHIFT)
+_MID_HALF, _OUT_HALF = tl.constexpr(1 << MID_SHIFT >> 1), tl.constexpr(1 << OUT_SHIFT >> 1)
+
 
 @triton.jit
 def _sine(acc, scale, table):
@@ -401,7 +411,7 @@ def blend(
     frame = tl.program_id(2) // PLANES
     plane = tl.program_id(2) % PLANES
     inside = (y < rows)[:, None] & (x < width)[None, :]
-    acc = tl.full((BLOCK_Y, BLOCK_X), (2048 << 12) + (1 << 15), tl.int32)
+    acc = tl.full((BLOCK_Y, BLOCK_X), _START, tl.int32)
     reach: tl.constexpr = 2 if OVERLAP > 0 else 1
     for j in tl.static_range(reach):
         py = tl.minimum((top + y) // stride, down - 1) - j
@@ -417,7 +427,7 @@ def blend(
             place = base + (ky * SIDE)[:, None] + kx[None, :]
             value = tl.load(values + place, inside & covered, 0).to(tl.int32)
             acc += value * (wy[:, None] * wx[None, :])
-    sample = tl.minimum(tl.maximum(acc >> 16, 0), 255).to(tl.uint8)
+    sample = tl.minimum(tl.maximum(acc >> _SUM_BITS, 0), _PEAK).to(out.dtype.element_ty)
     base = (frame * PLANES + plane).to(tl.int64) * height * width
     tl.store(out + base + (row + y)[:, None] * width + x[None, :], sample, inside)
 
@@ -443,7 +453,7 @@ def filter_axis(
     y = tl.program_id(1) * BLOCK_Y + tl.arange(0, BLOCK_Y)
     x = tl.program_id(0) * BLOCK_X + tl.arange(0, BLOCK_X)
     inside = (y < rows)[:, None] & (x < columns)[None, :]
-    acc = tl.full((BLOCK_Y, BLOCK_X), 1 << 19 if VERTICAL else 1 << 7, tl.int32)
+    acc = tl.full((BLOCK_Y, BLOCK_X), _OUT_HALF if VERTICAL else _MID_HALF, tl.int32)
     for k in range(taps):
         if VERTICAL:
             row = tl.load(start + y, y < rows, 0) + k
@@ -454,8 +464,8 @@ def filter_axis(
             place = y[:, None] * pitch + column[None, :]
             factor = tl.load(coefficients + x * taps + k, x < columns, 0)[None, :]
         acc += tl.load(source + place, inside, 0).to(tl.int32) * factor.to(tl.int32)
+    value = acc >> (_OUT_SHIFT if VERTICAL else _MID_SHIFT)
     if VERTICAL:
-        value = tl.minimum(tl.maximum(acc >> 20, 0), 255).to(tl.uint8)
-    else:
-        value = (acc >> 8).to(tl.int16)
-    tl.store(out + y[:, None] * columns + x[None, :], value, inside)
+        value = tl.minimum(tl.maximum(value, 0), _PEAK)
+    place = out + y[:, None] * columns + x[None, :]
+    tl.store(place, value.to(out.dtype.element_ty), inside)

@@ -16,6 +16,11 @@ import numpy.typing as npt
 import torch
 
 from nvcodec.model.cuda import kernels
+from nvcodec.model.nirvana.shape import PHASES, PLANES
+from nvcodec.model.samples import FORMAT
+
+SAMPLES: torch.dtype = getattr(torch, FORMAT.dtype.name)
+"""The type of samples in tensors."""
 
 ROWS, COLUMNS, DEPTH = 128, 64, 64
 """Tile of a dense layer: patches, rows of weights, and the columns taken at a time."""
@@ -396,14 +401,14 @@ def blend(
 ) -> None:
     """Blending and rounding (spec 5.5) to rows row..row+rows-1 of planes.
 
-    `planes` is u8 (frames, 1, height, width) for luma or (frames, 2, height, width) for chroma;
+    `planes` are samples (frames, 1, height, width) of luma or (frames, 2, height, width) of chroma;
     `corner` is the (row, column) in the plane of the frame of the first sample. `values`
     (patches, frames, 6 * G * G) are those of `patches`, in order. `overlap` is of luma.
     """
     frames, count, height, width = planes.shape
     size = values.shape[2]
-    half = math.isqrt(size // 6)
-    sub = count
+    half = math.isqrt(size // PLANES)
+    across, _ = FORMAT.plane_shift(count - 1)
     _launch(
         kernels.blend,
         (_tiles(width, 128), _tiles(rows, 8), frames * count),
@@ -421,10 +426,10 @@ def blend(
         patches.columns,
         patches.down,
         patches.across,
-        SIDE=2 * half // sub,
-        OVERLAP=overlap // sub,
+        SIDE=2 * half >> across,
+        OVERLAP=overlap >> across,
         PLANES=count,
-        SKIP=0 if count == 1 else 4 * half**2,
+        SKIP=0 if count == 1 else PHASES * half**2,
         SIZE=size,
         BLOCK_Y=8,
         BLOCK_X=128,
@@ -437,12 +442,12 @@ def filter_axis(
     """One pass of spec 6.4 over a plane (rows, columns), whose rows need not be adjacent.
 
     `start` is int32 (count,), `coefficients` int16 (count, taps): output sample i is made of source
-    samples start[i].. . Gives int16 (rows, count) from u8 along the rows, u8 (count, columns) from
-    int16 along the columns (`vertical`).
+    samples start[i].. . Gives int16 (rows, count) from samples along the rows, samples (count,
+    columns) from int16 along the columns (`vertical`).
     """
     count, taps = coefficients.shape
     rows, columns = (count, source.shape[1]) if vertical else (source.shape[0], count)
-    out = source.new_empty((rows, columns), dtype=torch.uint8 if vertical else torch.int16)
+    out = source.new_empty((rows, columns), dtype=SAMPLES if vertical else torch.int16)
     _launch(
         kernels.filter_axis,
         (_tiles(columns, 128), _tiles(rows, 8)),

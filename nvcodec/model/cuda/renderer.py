@@ -13,12 +13,13 @@ from nvcodec.model.cuda import launch
 from nvcodec.model.cuda.launch import Dense, Learned, Patches, Windowed
 from nvcodec.model.nirvana.layers import GELU, SINE, time_code
 from nvcodec.model.nirvana.render import bands
-from nvcodec.model.nirvana.shape import NetworkShape
+from nvcodec.model.nirvana.shape import PHASES, PLANES, NetworkShape
 from nvcodec.model.nirvana.weights import GroupWeights
-from nvcodec.picture import Planes
+from nvcodec.model.samples import FORMAT
+from nvcodec.picture import Planes, Region, region_size
 
 TensorPlanes = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
-"""u8 tensors of the shapes of `Planes`, on the device that rendered them."""
+"""Tensors of `launch.SAMPLES` of the shapes of `Planes`, on the device that rendered them."""
 
 _VALUE_BYTES = 1 << 29
 """Bytes of patch values that are held at once, but for two rows of patches at least."""
@@ -74,13 +75,12 @@ class CudaRenderer:
         width: int,
         height: int,
         frames: Sequence[int],
-        region: tuple[int, int, int, int] | None = None,
+        region: Region | None = None,
     ) -> list[TensorPlanes]:
         """Render frames (numbers within the group) of a video of width x height luma samples.
 
-        `region` is (x0, y0, x1, y1) in luma samples with even x0, y0, None for the whole frame.
-        Returns u8 planes as `render_region` does. All frames between the first and the last of
-        `frames` are computed. Does not wait for the device.
+        `region` is None for the whole frame. Returns planes as `render_region` does. All frames
+        between the first and the last of `frames` are computed. Does not wait for the device.
 
         Raises ValueError when a frame number is not in 0..T-1.
         """
@@ -90,26 +90,28 @@ class CudaRenderer:
         if not frames:
             return []
         first, count = min(frames), max(frames) - min(frames) + 1
-        x0, y0, x1, y1 = region or (0, 0, width, height)
-        half = -(-y1 // 2) - y0 // 2, -(-x1 // 2) - x0 // 2
-        luma = self._empty(torch.uint8, count, 1, y1 - y0, x1 - x0)
-        chroma = self._empty(torch.uint8, count, 2, *half)
+        region = region or (0, 0, width, height)
+        x0, y0, x1, y1 = region
+        luma_shape, chroma_shape, _ = FORMAT.plane_shapes(*region_size(region))
+        luma = self._empty(launch.SAMPLES, count, 1, *luma_shape)
+        chroma = self._empty(launch.SAMPLES, count, 2, *chroma_shape)
         left, right = shape.patches_covering(x0, x1, width)
-        row_bytes = (right - left) * count * 3 * shape.patch**2
+        row_bytes = (right - left) * count * 2 * shape.values
         for start, stop in bands(shape, y0, y1, _VALUE_BYTES // row_bytes):
             top, bottom = shape.patches_covering(start, stop, height)
             patches = Patches(
                 top, left, bottom - top, right - left, shape.patches(height), shape.patches(width)
             )
             values = self._values(patches, first, count)
-            for sub, planes in ((1, luma), (2, chroma)):
+            for number, planes in enumerate((luma, chroma)):
+                across, down = FORMAT.plane_shift(number)
                 launch.blend(
                     values,
                     patches,
                     shape.overlap,
-                    (start // sub, x0 // sub),
-                    (start - y0) // sub,
-                    -(-(stop - start) // sub),
+                    (start >> down, x0 >> across),
+                    (start - y0) >> down,
+                    -(-(stop - start) >> down),
                     planes,
                 )
         return [
@@ -129,7 +131,7 @@ class CudaRenderer:
         each = sum(pitches) + shape.features + 2 * frames * area * (channels + 4 * heads)
         batch = min(patches.count, max(1, _SCRATCH_BYTES // each), self._batch or patches.count)
 
-        values = self._empty(torch.int16, patches.count, frames, 6 * area)
+        values = self._empty(torch.int16, patches.count, frames, shape.values)
         activations = [layer.inputs(batch) for layer in layers]
         if heads:
             sources = self._empty(torch.float16, batch, frames, half, half, channels)
@@ -158,7 +160,7 @@ class CudaRenderer:
                 launch.hidden_layer(self._hidden, self._gelu, sources, count, first_frame, hidden)
                 launch.output_layer(self._output, hidden, count, first_frame, first, values)
             else:
-                skip = first_frame * 6 * area
+                skip = first_frame * shape.values
                 launch.expand_values(self._expand, learned, inputs, count, skip, first, values)
         return values
 
@@ -191,9 +193,9 @@ def _row_order(shape: NetworkShape) -> npt.NDArray[np.int64]:
     rows = np.arange(shape.layers[shape.depth].rows)
     if shape.head_channels:
         return rows.reshape(-1, half, half).transpose(1, 2, 0).ravel()
-    phases = rows.reshape(frames, 6, half, half)
-    luma = phases[:, :4].reshape(frames, 2, 2, half, half).transpose(0, 3, 1, 4, 2)
-    return np.hstack([luma.reshape(frames, -1), phases[:, 4:].reshape(frames, -1)]).ravel()
+    planes = rows.reshape(frames, PLANES, half, half)
+    luma = planes[:, :PHASES].reshape(frames, 2, 2, half, half).transpose(0, 3, 1, 4, 2)
+    return np.hstack([luma.reshape(frames, -1), planes[:, PHASES:].reshape(frames, -1)]).ravel()
 
 
 def hidden_layer(

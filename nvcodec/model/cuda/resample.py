@@ -9,6 +9,7 @@ import torch
 from nvcodec.model.cuda import launch
 from nvcodec.model.cuda.renderer import TensorPlanes
 from nvcodec.model.resample import AxisPlan, View, axis_plans
+from nvcodec.model.samples import CHROMA_X, CHROMA_Y
 
 
 def resample(
@@ -21,7 +22,7 @@ def resample(
 ) -> TensorPlanes:
     """Return the planes Y, Cb, Cr of `view` from those of its `source_region`.
 
-    As `nvcodec.model.resample.resample`, with u8 tensors. Planes at the source's size are slices,
+    As `nvcodec.model.resample.resample`, with tensors. Planes at the source's size are slices,
     which share memory with `planes`.
     """
     x, y = origin
@@ -30,10 +31,11 @@ def resample(
     )
     native = view.is_native(source_width, source_height)
     luma, cb, cr = planes
+    left, top = x >> CHROMA_X, y >> CHROMA_Y
     return (
         _plane(luma, x, y, across, down, native),
-        _plane(cb, x // 2, y // 2, chroma_across, chroma_down, native),
-        _plane(cr, x // 2, y // 2, chroma_across, chroma_down, native),
+        _plane(cb, left, top, chroma_across, chroma_down, native),
+        _plane(cr, left, top, chroma_across, chroma_down, native),
     )
 
 

@@ -232,7 +232,7 @@ class FloatNetwork:
             sine_layer(acc, self._biases[number], self._scales[number], SINE, 0, outputs)
         sines, learned = outputs[:, :, 0], features.astype(np.float32)
         if not shape.head_channels:
-            rows = 6 * shape.half**2
+            rows = shape.values
             for k, t in enumerate(frames):
                 part = slice(t * rows, (t + 1) * rows)
                 sums = self._expand(sines, learned, part)

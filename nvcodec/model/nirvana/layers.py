@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nvcodec.compiled import allocating
+from nvcodec.model.nirvana.shape import PHASES
 from nvcodec.tables import load_table
 
 SINE = load_table("sine.txt")
@@ -88,7 +89,7 @@ def direct(
             value += (np.int64(more[r, n]) + bias[1, r]) * scale[1]
             value = (value + (1 << 31)) >> 32
             value = min(32767, max(-32768, value))
-            if phase < 4:
+            if phase < PHASES:
                 luma[n, 2 * gy + phase // 2, 2 * gx + phase % 2] = value
             else:
-                chroma[phase - 4, n, gy, gx] = value
+                chroma[phase - PHASES, n, gy, gx] = value

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -12,10 +11,24 @@ import numpy.typing as npt
 from nvcodec.compiled import allocating
 from nvcodec.model.nirvana.layers import Values
 from nvcodec.model.nirvana.shape import NetworkShape
-from nvcodec.picture import Planes
+from nvcodec.model.samples import FORMAT, MIDDLE, PEAK
+from nvcodec.picture import Planes, Region, region_size
 
 _VALUE_BYTES = 1 << 27
 """Bytes of patch values that are held at once, but for two rows of patches at least."""
+
+
+VALUE_BITS = 4
+"""Values are int16 in 1/16 sample, from the middle sample on: they reach 2047 samples off it."""
+
+_WEIGHT_BITS = 12
+"""Log2 of what the blending weights of a sample sum to."""
+
+SUM_BITS = VALUE_BITS + _WEIGHT_BITS
+"""Scale of sums, of 32 bits: with 8-bit samples they stay below 2^28 (spec 5.5)."""
+
+START = (MIDDLE << SUM_BITS) + (1 << (SUM_BITS - 1))
+"""What a sum begins with: the middle sample, and half a sample to round."""
 
 
 class PatchRenderer(Protocol):
@@ -74,7 +87,7 @@ def _blend(
     acc = np.empty(width, np.int32)
     for y in range(height):
         frame_y = origin[0] + y
-        acc[:] = (2048 << 12) + (1 << 15)
+        acc[:] = START
         for j in range(rows):
             py = first[0] + j
             k = frame_y - py * stride
@@ -89,7 +102,7 @@ def _blend(
                 for x in range(max(0, -left), min(p, width - left)):
                     acc[left + x] += np.int32(row[x]) * np.int32(wy * wx[x])
         for x in range(width):
-            out[y, x] = min(255, max(0, acc[x] >> 16))
+            out[y, x] = min(PEAK, max(0, acc[x] >> SUM_BITS))
 
 
 def render_region(
@@ -97,31 +110,24 @@ def render_region(
     width: int,
     height: int,
     frames: Sequence[int],
-    region: tuple[int, int, int, int] | None = None,
+    region: Region | None = None,
 ) -> list[Planes]:
     """Render frames (numbers within the group) of a video of width x height luma samples.
 
-    `region` is (x0, y0, x1, y1) in luma samples with even x0, y0, None for the whole frame. Only
-    the patches that reach it are evaluated. Returns u8 planes Y (y1-y0, x1-x0), Cb and Cr (half,
-    rounded up) for each frame.
+    `region` is None for the whole frame. Only the patches that reach it are evaluated. Returns the
+    planes of the region for each frame.
 
     Raises ValueError when a frame number is not in 0..T-1.
     """
     shape = renderer.shape
     if not all(0 <= frame < shape.group_frames for frame in frames):
         raise ValueError(f"frames {list(frames)} are not all in 0..{shape.group_frames - 1}")
-    x0, y0, x1, y1 = region or (0, 0, width, height)
-    pictures: list[Planes] = [
-        (
-            np.empty((y1 - y0, x1 - x0), np.uint8),
-            np.empty((-(-y1 // 2) - y0 // 2, -(-x1 // 2) - x0 // 2), np.uint8),
-            np.empty((-(-y1 // 2) - y0 // 2, -(-x1 // 2) - x0 // 2), np.uint8),
-        )
-        for _ in frames
-    ]
+    region = region or (0, 0, width, height)
+    x0, y0, x1, y1 = region
+    pictures = [FORMAT.empty(*region_size(region)) for _ in frames]
     # Values of all patches would be many times as large as the pictures of a large video.
     first_x, last_x = shape.patches_covering(x0, x1, width)
-    row_bytes = (last_x - first_x) * shape.patch**2 * 3 * max(1, len(frames))
+    row_bytes = (last_x - first_x) * 2 * shape.values * max(1, len(frames))
     for start, stop in bands(shape, y0, y1, _VALUE_BYTES // row_bytes):
         _render_band(renderer, width, height, frames, (x0, start, x1, stop), y0, pictures)
     return pictures
@@ -144,7 +150,7 @@ def _render_band(
     width: int,
     height: int,
     frames: Sequence[int],
-    band: tuple[int, int, int, int],
+    band: Region,
     top: int,
     pictures: list[Planes],
 ) -> None:
@@ -165,24 +171,16 @@ def _render_band(
     luma, chroma = renderer.values(xs.ravel(), ys.ravel(), numbers.ravel(), frames)
     for k, picture in enumerate(pictures):
         for number, plane in enumerate(picture):
-            sub = 1 if number == 0 else 2
+            across, down = FORMAT.plane_shift(number)
             values = luma[k] if number == 0 else chroma[k, number - 1]
-            size = shape.patch // sub
+            # Patches of a plane are square: chroma is halved on both axes or on none.
+            size = shape.patch >> across
             _blend(
                 values.reshape(rows, columns, size, size),
-                axis_weights(size, shape.overlap // sub),
-                shape.stride // sub,
+                axis_weights(size, shape.overlap >> across),
+                shape.stride >> across,
                 (first_y, first_x),
                 total,
-                (y0 // sub, x0 // sub),
-                plane[(y0 - top) // sub : -(-(y1 - top) // sub)],
+                (y0 >> down, x0 >> across),
+                plane[(y0 - top) >> down : -(-(y1 - top) >> down)],
             )
-
-
-def samples_crc(pictures: Iterable[Planes]) -> int:
-    """The `crc` of a group (spec 2.7) of its rendered frames in display order."""
-    crc = 0
-    for planes in pictures:
-        for plane in planes:
-            crc = zlib.crc32(np.ascontiguousarray(plane).data, crc)
-    return crc

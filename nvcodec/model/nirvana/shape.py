@@ -10,6 +10,13 @@ from nvcodec.format.errors import CorruptError
 
 MAX_BIAS = 32767
 MAX_FEATURE = 127
+PHASES = 4
+"""Planes that luma makes at the resolution of chroma: one for each of the 2 x 2 luma samples that
+belong to a chroma sample of 4:2:0."""
+
+PLANES = PHASES + 2
+"""All planes at that resolution: the phases of luma, Cb, Cr."""
+
 BOUND = 1 << 24
 BOUND_FIRST = 1 << 36
 
@@ -105,6 +112,11 @@ class NetworkShape:
         return self.patch // 2
 
     @property
+    def values(self) -> int:
+        """Values of a patch in one frame: those of all planes, G x G each."""
+        return PLANES * self.half**2
+
+    @property
     def stride(self) -> int:
         """Luma samples from one patch to the next."""
         return self.patch - self.overlap
@@ -115,7 +127,7 @@ class NetworkShape:
         area, t, c, h = self.half**2, self.group_frames, self.stem_channels, self.head_channels
         layers = [Layer(self.width, 2, 0, 2047, 32768, BOUND_FIRST)]
         layers += [Layer(self.width, self.width, 1, 127, 127, BOUND)] * (self.depth - 1)
-        rows = c * area if h else t * 6 * area
+        rows = c * area if h else t * self.values
         layers.append(Layer(rows, self.width, 2, 127, 127, BOUND))
         if h:
             layers.append(Layer(t * 4 * h, c * 9, 3, 2047, 2047, BOUND))

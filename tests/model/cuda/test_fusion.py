@@ -12,12 +12,13 @@ from nvcodec.format import UnsupportedError
 from nvcodec.model.hybrid.fusion.packed import pack_network
 from nvcodec.model.hybrid.fusion.render import render
 from nvcodec.model.hybrid.fusion.weights import FusionShape, HiddenLayer, default_weights
+from nvcodec.model.samples import FORMAT
 from tests.model.hybrid.fusion.samples import random_shape, random_source, random_weights
 
 pytest.importorskip("triton", reason="Triton is not installed")
 
 from nvcodec.model.cuda import fusion_kernels
-from nvcodec.model.cuda.fusion import CudaFusion, crop
+from nvcodec.model.cuda.fusion import CudaFusion
 from nvcodec.model.cuda.fusion_check import require_exact
 from nvcodec.model.cuda.renderer import to_host
 
@@ -37,7 +38,7 @@ def test_bytes_equal_the_cpu(seed: int) -> None:
     planes = CudaFusion(shape, network, CPU).picture(source)
     for region in ((0, 0, width, height), (2, 4, width - 1, height - 3)):
         expected = render(source, pack_network(shape, network), region)
-        (got,) = to_host([crop(planes, region)])
+        (got,) = to_host([FORMAT.crop(planes, region)])
         for plane, other in zip(got, expected, strict=True):
             np.testing.assert_array_equal(plane, other)
 

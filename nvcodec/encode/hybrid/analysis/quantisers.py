@@ -12,11 +12,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from nvcodec.coding.hybrid.leaves import LAST_Q
 from nvcodec.encode.hybrid.analysis.lookahead import GroupAnalysis, error_weights
 from nvcodec.encode.hybrid.rate.tradeoff import (
     BLOCK_STRENGTH,
     CANVAS_STRENGTH,
-    LAST,
     MOST_BLOCK_OFFSET,
     quantiser_index,
 )
@@ -39,5 +39,5 @@ def quantiser_maps(crf: float, window: Sequence[GroupAnalysis]) -> list[Quantise
         mean = logs.mean()
         block = np.clip(BLOCK_STRENGTH * (logs - mean), -MOST_BLOCK_OFFSET, MOST_BLOCK_OFFSET)
         index = quantiser_index(crf, CANVAS_STRENGTH * mean + block)
-        maps.append(np.clip(np.floor(index + 0.5), 0, LAST).astype(np.uint8))
+        maps.append(np.clip(np.floor(index + 0.5), 0, LAST_Q).astype(np.uint8))
     return maps

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nvcodec.model.hybrid.fusion.inputs import STEP
+from nvcodec.model.hybrid.canvas.quantiser import STEP
 from nvcodec.model.hybrid.fusion.packed import PackedNetwork
 from nvcodec.model.hybrid.fusion.render import NetworkSource, output_inputs
 from nvcodec.model.hybrid.fusion.weights import (

@@ -6,15 +6,7 @@ absolute values in steps.
 
 from __future__ import annotations
 
-import numpy as np
-
 from nvcodec.compiled import Real
-
-STEPS = np.array([2.0 ** ((q - 4) / 6) for q in range(64)], np.float32)
-"""Quantiser steps by index (spec 8.6)."""
-
-LAST = 63
-"""Index of the coarsest quantiser."""
 
 WEIGHT = 0.12
 """Lambda: squared quantiser steps that a bit is worth."""

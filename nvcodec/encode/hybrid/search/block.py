@@ -14,7 +14,8 @@ import numpy.typing as npt
 from nvcodec.compiled import Integer, kernel
 from nvcodec.encode.hybrid.rate.costs import ContentCosts
 from nvcodec.encode.hybrid.rate.intra import IntraCosts
-from nvcodec.encode.hybrid.rate.tradeoff import SATD_WEIGHT, STEPS, WEIGHT
+from nvcodec.encode.hybrid.rate.tradeoff import SATD_WEIGHT, WEIGHT
+from nvcodec.model.hybrid.canvas.quantiser import REAL_STEP
 
 NEVER = 1e18
 """Above all costs."""
@@ -58,7 +59,7 @@ class Block(NamedTuple):
 def block_at(given: Given, y: Integer, x: Integer, n: Integer) -> Block:
     """The block of n x n luma samples at (y, x)."""
     q = int(given.quantisers[y >> 5, x >> 5])
-    step = STEPS[q]
+    step = REAL_STEP[q]
     return Block(
         int(y), int(x), int(n), log2(n) - 3, q, step, WEIGHT * step * step, SATD_WEIGHT * step
     )

@@ -13,12 +13,11 @@ import numpy.typing as npt
 
 from nvcodec.coding.hybrid.leaves import CODED, FIRST, INTRA, MERGE, SIZE, UNITS, X, Y
 from nvcodec.compiled import Integer, Real, allocating, kernel
-from nvcodec.encode.hybrid.rate.tradeoff import STEPS
 from nvcodec.encode.hybrid.search.block import Block, Given, block_at, log2
 from nvcodec.encode.hybrid.search.transform_tree import LARGEST, append_tree, best_tree
 from nvcodec.encode.hybrid.search.units import Pool, append_unit, load_residual, transform_unit
 from nvcodec.encode.hybrid.search.workspace import Workspace
-from nvcodec.model.hybrid.canvas.reconstruct import plane_index
+from nvcodec.model.hybrid.canvas.quantiser import REAL_STEP, plane_index
 
 
 class Predicted(NamedTuple):
@@ -41,7 +40,7 @@ def _chroma_units(
     t, c = w.transform, given.content
     log2n = log2(n)
     size = log2n - 2
-    step = STEPS[plane_index(b.q, 1, given.chroma_offset)]
+    step = REAL_STEP[plane_index(b.q, 1, given.chroma_offset)]
     weight = b.price / (step * step)
     some = False
     other = False

@@ -27,7 +27,7 @@ from nvcodec.coding.hybrid.motion import MODES
 from nvcodec.compiled import Integer, Real, kernel
 from nvcodec.encode.hybrid.distances import satd
 from nvcodec.encode.hybrid.rate.intra import IntraCosts
-from nvcodec.encode.hybrid.rate.tradeoff import STEPS, WEIGHT
+from nvcodec.encode.hybrid.rate.tradeoff import WEIGHT
 from nvcodec.encode.hybrid.search.block import NEVER, Block, Given, block_at, log2
 from nvcodec.encode.hybrid.search.units import Pool, append_unit, load_residual, transform_unit
 from nvcodec.encode.hybrid.search.workspace import ANGLES_BESIDE, IntraSpace, Workspace
@@ -38,7 +38,8 @@ from nvcodec.model.hybrid.canvas.intra import (
     intra_smooth,
     is_smoothed,
 )
-from nvcodec.model.hybrid.canvas.reconstruct import add_numbered, plane_index
+from nvcodec.model.hybrid.canvas.quantiser import REAL_STEP, plane_index
+from nvcodec.model.hybrid.canvas.reconstruct import add_numbered
 
 _CHROMA_MODES = (0, 26, 10, 1)
 """Chroma modes beside luma's, which takes its place in the list as mode 34 (spec 7.4)."""
@@ -272,7 +273,7 @@ def _try_chroma(
     n = b.n >> 1
     y = b.y >> 1
     x = b.x >> 1
-    step = STEPS[q]
+    step = REAL_STEP[q]
     weight = b.price / (step * step)
     total = b.price * bits
     cb = 0

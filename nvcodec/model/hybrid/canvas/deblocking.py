@@ -10,6 +10,7 @@ import numpy as np
 
 from nvcodec.coding.hybrid.leaves import (
     FIRST,
+    LAST_Q,
     SIZE,
     UNIT_PLANE,
     UNIT_SIZE,
@@ -21,11 +22,21 @@ from nvcodec.coding.hybrid.leaves import (
     Y,
 )
 from nvcodec.compiled import Integer, kernel
+from nvcodec.model.hybrid.canvas.plane import CELL
+from nvcodec.model.hybrid.canvas.quantiser import INDICES
+from nvcodec.model.samples import CHROMA_X, CHROMA_Y, PEAK
 from nvcodec.tables import load_table
 
-_TABLE = load_table("deblocking.txt").reshape(64, 2)
+# Differences of samples, by quantiser index: of 8 bits.
+_TABLE = load_table("deblocking.txt").reshape(INDICES, 2)
 _BETA = np.ascontiguousarray(_TABLE[:, 0]).astype(np.int64)
 _TC = np.concatenate([_TABLE[:, 1], _TABLE[-1:, 1], _TABLE[-1:, 1]]).astype(np.int64)
+
+_CHROMA_ROWS, _CHROMA_COLUMNS = CELL >> CHROMA_Y, CELL >> CHROMA_X
+"""Chroma samples of a cell: down, across."""
+
+# Chroma edges are 8 chroma samples apart: cells from one to the next, down and across.
+_CHROMA_CELLS_Y, _CHROMA_CELLS_X = 1 << CHROMA_Y, 1 << CHROMA_X
 
 
 @kernel
@@ -157,15 +168,15 @@ def _luma_segment(
         if abs(e) >= 10 * tc:
             continue
         e = min(tc, max(-tc, e))
-        s[i - across] = min(255, max(0, p0 + e))
-        s[i] = min(255, max(0, q0 - e))
+        s[i - across] = min(PEAK, max(0, p0 + e))
+        s[i] = min(PEAK, max(0, q0 - e))
         half = tc >> 1
         if dp0 + dp3 < side:
             change = (((p2 + p0 + 1) >> 1) - p1 + e) >> 1
-            s[i - 2 * across] = min(255, max(0, p1 + min(half, max(-half, change))))
+            s[i - 2 * across] = min(PEAK, max(0, p1 + min(half, max(-half, change))))
         if dq0 + dq3 < side:
             change = (((q2 + q0 + 1) >> 1) - q1 - e) >> 1
-            s[i + across] = min(255, max(0, q1 + min(half, max(-half, change))))
+            s[i + across] = min(PEAK, max(0, q1 + min(half, max(-half, change))))
 
 
 @kernel
@@ -221,25 +232,25 @@ def filter_chroma(
     samples = plane.reshape(-1)
     stride = plane.shape[1]
     for y in range(row0, row1):
-        if horizontal and y & 1:
+        if horizontal and y % _CHROMA_CELLS_Y:
             continue
-        for x in range(0, strengths.shape[1], 1 if horizontal else 2):
+        for x in range(0, strengths.shape[1], 1 if horizontal else _CHROMA_CELLS_X):
             strength = np.int64(strengths[y, x])
             if strength == 0:
                 continue
             before = indices[y - 1, x] if horizontal else indices[y, x - 1]
             index: Integer = (np.int64(before) + np.int64(indices[y, x]) + 1) >> 1
-            index = min(63, max(0, index + offset))
-            tc = _TC[min(63, index + 2 * (strength - 1))]
+            index = min(LAST_Q, max(0, index + offset))
+            tc = _TC[min(LAST_Q, index + 2 * (strength - 1))]
             if tc == 0:
                 continue
-            at = 4 * (y * stride + x)
+            at = _CHROMA_ROWS * y * stride + _CHROMA_COLUMNS * x
             across, along = (stride, 1) if horizontal else (1, stride)
-            for k in range(4):
+            for k in range(_CHROMA_COLUMNS if horizontal else _CHROMA_ROWS):
                 i = at + k * along
                 p0, p1 = np.int64(samples[i - across]), np.int64(samples[i - 2 * across])
                 q0, q1 = np.int64(samples[i]), np.int64(samples[i + across])
                 e = (4 * (q0 - p0) + p1 - q1 + 4) >> 3
                 e = min(tc, max(-tc, e))
-                samples[i - across] = min(255, max(0, p0 + e))
-                samples[i] = min(255, max(0, q0 - e))
+                samples[i - across] = min(PEAK, max(0, p0 + e))
+                samples[i] = min(PEAK, max(0, q0 - e))

@@ -12,6 +12,7 @@ import numpy as np
 from nvcodec.coding.hybrid.leaves import INTRA, SIZE, X, Y
 from nvcodec.compiled import Integer, allocating, kernel
 from nvcodec.model.hybrid.canvas.vectors import filter_row, filter_row_into, sample_row
+from nvcodec.model.samples import SAMPLE, plane_shift
 
 LUMA_TAPS = np.array(
     [
@@ -22,6 +23,8 @@ LUMA_TAPS = np.array(
     ],
     np.int32,
 )
+
+# By eighths of a chroma sample, which quarters of a luma sample are where chroma is halved.
 _CHROMA = np.array(
     [
         [0, 64, 0, 0],
@@ -36,8 +39,15 @@ _CHROMA = np.array(
     np.int32,
 )
 
+_VECTOR_FRACTION = 2
+"""Vectors are in 1/4 luma sample: log2. In a plane of chroma their fraction has more bits."""
+
 _PRED_BITS = np.int32(7)
 """PRED is in 1/128 sample."""
+
+_SUM = np.int16
+"""What `first` of 8.3 fits in: with 8 bits -6120..22440, as taps below 0 sum up to -24 and those
+above to 88. `vectors` computes it in 16 bits."""
 
 BLOCK = 64
 """The largest block, and samples from row to row in the scratch arrays of sums."""
@@ -233,12 +243,11 @@ def _one_reference(
 ) -> None:
     """Out = (out & keep) + (S << double) of a block of one reference, by a vector (y, x)."""
     vy, vx = vector
-    if chroma:
-        bits, before, after = 3, 1, 2
-    else:
-        bits, before, after = 2, 3, 4
-    fy, fx = vy & ((1 << bits) - 1), vx & ((1 << bits) - 1)
-    y, x = y + (vy >> bits), x + (vx >> bits)
+    before, after = (1, 2) if chroma else (3, 4)
+    across_shift, down_shift = plane_shift(chroma)
+    bits_y, bits_x = _VECTOR_FRACTION + down_shift, _VECTOR_FRACTION + across_shift
+    fy, fx = vy & ((1 << bits_y) - 1), vx & ((1 << bits_x) - 1)
+    y, x = y + (vy >> bits_y), x + (vx >> bits_x)
     up, down = (before, after) if fy else (0, 0)
     left, right = (before, after) if fx else (0, 0)
     height, across = reference.shape
@@ -292,7 +301,7 @@ def predict_block(
 @allocating
 def scratch() -> tuple[np.ndarray, np.ndarray]:
     """A thread's scratch arrays `first` and `samples` of `predict_block`."""
-    return np.empty((BLOCK + 7, BLOCK), np.int16), np.empty((BLOCK + 7, BLOCK + 8), np.uint8)
+    return np.empty((BLOCK + 7, BLOCK), _SUM), np.empty((BLOCK + 7, BLOCK + 8), SAMPLE)
 
 
 @kernel
@@ -328,19 +337,20 @@ def predict_rows(
     """Predict, in one plane, the leaves in rows row0..row1-1 of root blocks that are not intra.
 
     `leaves` is a table of leaves, `packed` the motion of all cells
-    (`packed_motion`). References and `out` are u8 planes of the coded size; a chain canvas has
+    (`packed_motion`). References and `out` are planes of the coded size; a chain canvas has
     reference0 twice. Samples of intra leaves stay as they are.
     """
     first, samples = scratch()
     values = np.empty((BLOCK, BLOCK), np.int32)
-    sub = 1 if chroma else 0
+    across, down = plane_shift(chroma)
     for number in range(len(leaves)):
         y, x = np.int64(leaves[number, Y]), np.int64(leaves[number, X])
         if leaves[number, INTRA] or y < row0 * BLOCK or y >= row1 * BLOCK:
             continue
         motion = packed[y >> 3, x >> 3]
-        y, x, size = y >> sub, x >> sub, np.int64(leaves[number, SIZE]) >> sub
+        y, x, size = y >> down, x >> across, np.int64(leaves[number, SIZE])
+        rows, width = size >> down, size >> across
         predict_block(
-            chroma, reference0, reference1, y, x, size, size, motion, first, samples, values
+            chroma, reference0, reference1, y, x, rows, width, motion, first, samples, values
         )
-        store_rows(values, size, size, out, y * out.shape[1] + x)
+        store_rows(values, rows, width, out, y * out.shape[1] + x)

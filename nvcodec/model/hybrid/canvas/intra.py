@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from nvcodec.compiled import Integer, allocating, kernel
+from nvcodec.model.samples import MIDDLE, PEAK, SAMPLE, plane_shift
 
 PLANAR, DC = 0, 1
 MODES = 35
@@ -37,17 +38,19 @@ def intra_references(
     """Fill edge[0..4n] for the block of n x n samples at (x, y) of a plane.
 
     `available` says for each 4 x 4 block of luma (rows, columns) whether its samples and those of
-    chroma there (2 x 2) are reconstructed.
+    chroma there are reconstructed.
     """
     height, width = plane.shape
-    shift = 1 if chroma else 2
-    step = 1 << shift
+    across, down = plane_shift(chroma)
+    # Log2 of samples of the plane in such a block.
+    shift_x, shift_y = 2 - across, 2 - down
     known = -1
     # Left from the bottom up, the corner, then top: in the order of the edge.
     if x > 0:
-        column = (x - 1) >> shift
+        column = (x - 1) >> shift_x
+        step = 1 << shift_y
         for start in range(2 * n - step, -1, -step):
-            if y + start < height and available[(y + start) >> shift, column]:
+            if y + start < height and available[(y + start) >> shift_y, column]:
                 if known < 0:
                     known = 2 * n - start - step
                 for i in range(step):
@@ -55,18 +58,19 @@ def intra_references(
             elif known >= 0:
                 for i in range(step):
                     edge[2 * n - 1 - start - i] = edge[2 * n - start - step - 1]
-        if y > 0 and available[(y - 1) >> shift, column]:
+        if y > 0 and available[(y - 1) >> shift_y, column]:
             if known < 0:
                 known = 2 * n
             edge[2 * n] = plane[y - 1, x - 1]
         elif known >= 0:
             edge[2 * n] = edge[2 * n - 1]
     if y > 0:
-        row = (y - 1) >> shift
+        row = (y - 1) >> shift_y
+        step = 1 << shift_x
         if x == 0 and known >= 0:
             edge[2 * n] = edge[2 * n - 1]
         for start in range(0, 2 * n, step):
-            if x + start < width and available[row, (x + start) >> shift]:
+            if x + start < width and available[row, (x + start) >> shift_x]:
                 if known < 0:
                     known = 2 * n + 1 + start
                 for i in range(step):
@@ -78,7 +82,7 @@ def intra_references(
         for k in range(2 * n + 1, 4 * n + 1):
             edge[k] = edge[2 * n]
     if known < 0:
-        edge[: 4 * n + 1] = 128
+        edge[: 4 * n + 1] = MIDDLE
     else:
         for k in range(known):
             edge[k] = edge[known]
@@ -178,7 +182,7 @@ def _angular(
     if special and angle == 0:
         for k in range(n):
             change = (edge[corner - main * (1 + k)] - edge[corner]) >> 1
-            clipped = min(255, max(0, edge[corner + main] + change))
+            clipped = min(PEAK, max(0, edge[corner + main] + change))
             if down:
                 out[k, 0] = clipped
             else:
@@ -192,7 +196,7 @@ def intra_scratch() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         np.empty(4 * MOST + 1, np.int32),
         np.empty(4 * MOST + 1, np.int32),
         np.empty(3 * MOST + 2, np.int32),
-        np.empty((MOST, MOST), np.uint8),
+        np.empty((MOST, MOST), SAMPLE),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from nvcodec.model.samples import FORMAT
 from nvcodec.picture import Planes
 
 CELL = 8
@@ -74,9 +75,7 @@ class Canvas:
 
     def crop(self, width: int, height: int) -> Planes:
         """The frame of so many luma samples (views of the planes)."""
-        luma, *chroma = self.planes
-        cb, cr = (plane[: (height + 1) // 2, : (width + 1) // 2] for plane in chroma)
-        return luma[:height, :width], cb, cr
+        return FORMAT.crop(self.planes, (0, 0, width, height))
 
 
 def coded_size(width: int, height: int) -> tuple[int, int]:
@@ -86,8 +85,4 @@ def coded_size(width: int, height: int) -> tuple[int, int]:
 
 def empty_planes(width: int, height: int) -> Planes:
     """Planes, not set, of a canvas of this coded size."""
-    return (
-        np.empty((height, width), np.uint8),
-        np.empty((height // 2, width // 2), np.uint8),
-        np.empty((height // 2, width // 2), np.uint8),
-    )
+    return FORMAT.empty(width, height)

@@ -40,7 +40,10 @@ from nvcodec.model.hybrid.canvas.inter import packed_motion, predict_rows
 from nvcodec.model.hybrid.canvas.intra import intra_block, intra_scratch
 from nvcodec.model.hybrid.canvas.motion import motion_of_leaves
 from nvcodec.model.hybrid.canvas.plane import CELL, ROOT, Canvas, Step, empty_planes
+from nvcodec.model.hybrid.canvas.quantiser import plane_index
 from nvcodec.model.hybrid.canvas.transform import add_unit, transform_scratch
+from nvcodec.model.samples import plane_shift
+from nvcodec.picture import Plane
 
 Table = npt.NDArray[np.int32]
 
@@ -51,12 +54,6 @@ _BANDS = 8
 @kernel
 def _log2(n: Integer) -> Integer:
     return 2 if n == 4 else 3 if n == 8 else 4 if n == 16 else 5
-
-
-@kernel
-def plane_index(q: Integer, plane: Integer, chroma_offset: Integer) -> Integer:
-    """The quantiser index of a unit of a plane (8.6) of a leaf with index q."""
-    return min(63, max(0, q + chroma_offset)) if plane else q
 
 
 @kernel
@@ -127,13 +124,14 @@ def reconstruct_intra(
     """
     coefficients, sums = transform_scratch()
     edge, smoothed, line, out = intra_scratch()
-    sub = 1 if number else 0
+    across, down = plane_shift(number)
     for n in range(len(leaves)):
         if not leaves[n, INTRA]:
             continue
         index = plane_index(np.int64(leaves[n, Q]), number, chroma_offset)
-        size: Integer = np.int64(leaves[n, SIZE]) >> sub
-        left, top = np.int64(leaves[n, X]) >> sub, np.int64(leaves[n, Y]) >> sub
+        # Intra blocks are square: this takes a chroma format that halves both sides, or none.
+        size: Integer = np.int64(leaves[n, SIZE]) >> across
+        left, top = np.int64(leaves[n, X]) >> across, np.int64(leaves[n, Y]) >> down
         blocks = 1
         if leaves[n, FOUR] and number == 0:
             blocks, size = 4, 4
@@ -155,9 +153,9 @@ def reconstruct_intra(
             ):
                 add_numbered(units, unit, levels, index, coefficients, sums, plane)
                 unit += 1
-            shift = 2 - sub
-            for i in range(y >> shift, (y + size) >> shift):
-                for j in range(x >> shift, (x + size) >> shift):
+            shift_y, shift_x = 2 - down, 2 - across
+            for i in range(y >> shift_y, (y + size) >> shift_y):
+                for j in range(x >> shift_x, (x + size) >> shift_x):
                     available[i, j] = 1
 
 
@@ -229,7 +227,7 @@ def deblock(
     direction: npt.NDArray[np.uint8],
     vectors: npt.NDArray[np.int16],
     chroma_offset: int,
-    planes: Sequence[npt.NDArray[np.uint8]],
+    planes: Sequence[Plane],
     pool: Executor | None = None,
 ) -> None:
     """Deblock the planes of a canvas."""

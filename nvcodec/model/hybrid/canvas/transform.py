@@ -6,11 +6,18 @@ import numpy as np
 
 from nvcodec.coding.hybrid.leaves import LEVEL_POSITION, LEVEL_VALUE
 from nvcodec.compiled import Integer, allocating, kernel
+from nvcodec.model.hybrid.canvas.quantiser import STEP
 from nvcodec.model.hybrid.canvas.vectors import combine_rows
 from nvcodec.tables import load_table
 
 _TRANSFORM = load_table("transform.txt").reshape(32, 32)
-_SCALES = np.array([40, 45, 51, 57, 64, 72], np.int64)
+
+_SHIFT_DOWN, _SHIFT_ACROSS = 7, 12
+"""Log2 of what the sums of the two stages are divided by. The second rests on 8 bits: samples of
+more bits take as many less."""
+
+_LOWEST, _HIGHEST = -32768, 32767
+"""Range of levels and coefficients, enough for residuals of 8 bits at the scale of 8.5."""
 
 # The matrices of all sizes one after the other, that of size n at _MATRIX_AT[log2(n)].
 _MATRICES = np.concatenate([_TRANSFORM[:: 32 // n, :n].ravel() for n in (4, 8, 16, 32)])
@@ -38,20 +45,21 @@ def add_unit(
 ) -> None:
     """Add the residual of a unit of size 2^log_size to the samples at (x, y) of a plane.
 
-    Its positions and levels are rows first..last-1 of `levels`, 0..63 is the quantiser index q of
+    Its positions and levels are rows first..last-1 of `levels`, `index` is the quantiser index q of
     the plane (8.6). `coefficients` and `sums` are those of `transform_scratch`.
     """
     if first >= last:
         return
     n = 1 << log_size
-    scale = _SCALES[index % 6] << (index // 6)
+    scale: Integer = np.int64(STEP[index])
+    # STEP is in 1/64 sample; coefficients of 8-bit residuals are in 2^(log_size - 7) of one.
     shift = log_size - 1
     half = np.int64(1) << (shift - 1)
     columns, rows = 0, 0
     for k in range(first, last):
         position = np.int64(levels[k, LEVEL_POSITION])
-        level = min(32767, max(-32768, np.int64(levels[k, LEVEL_VALUE])))
-        value = min(32767, max(-32768, (level * scale + half) >> shift))
+        level = min(_HIGHEST, max(_LOWEST, np.int64(levels[k, LEVEL_VALUE])))
+        value = min(_HIGHEST, max(_LOWEST, (level * scale + half) >> shift))
         # Transposed, so that a column's coefficients are neighbours.
         row, column = position >> log_size, position & (n - 1)
         coefficients[column * n + row] = value
@@ -78,25 +86,29 @@ def _stages(
     stride = plane.shape[1]
     if n == 32:
         for x in range(columns):
-            combine_rows(32, _MATRICES, matrix, n, coefficients, x * n, 1, rows, 7, sums, x * n)
+            at = x * n
+            combine_rows(32, _MATRICES, matrix, n, coefficients, at, 1, rows, _SHIFT_DOWN, sums, at)
         for i in range(n):
             to = place + i * stride
-            combine_rows(32, _MATRICES, matrix, n, sums, i, n, columns, 12, plane, to)
+            combine_rows(32, _MATRICES, matrix, n, sums, i, n, columns, _SHIFT_ACROSS, plane, to)
     elif n == 16:
         for x in range(columns):
-            combine_rows(16, _MATRICES, matrix, n, coefficients, x * n, 1, rows, 7, sums, x * n)
+            at = x * n
+            combine_rows(16, _MATRICES, matrix, n, coefficients, at, 1, rows, _SHIFT_DOWN, sums, at)
         for i in range(n):
             to = place + i * stride
-            combine_rows(16, _MATRICES, matrix, n, sums, i, n, columns, 12, plane, to)
+            combine_rows(16, _MATRICES, matrix, n, sums, i, n, columns, _SHIFT_ACROSS, plane, to)
     elif n == 8:
         for x in range(columns):
-            combine_rows(8, _MATRICES, matrix, n, coefficients, x * n, 1, rows, 7, sums, x * n)
+            at = x * n
+            combine_rows(8, _MATRICES, matrix, n, coefficients, at, 1, rows, _SHIFT_DOWN, sums, at)
         for i in range(n):
             to = place + i * stride
-            combine_rows(8, _MATRICES, matrix, n, sums, i, n, columns, 12, plane, to)
+            combine_rows(8, _MATRICES, matrix, n, sums, i, n, columns, _SHIFT_ACROSS, plane, to)
     else:
         for x in range(columns):
-            combine_rows(4, _MATRICES, matrix, n, coefficients, x * n, 1, rows, 7, sums, x * n)
+            at = x * n
+            combine_rows(4, _MATRICES, matrix, n, coefficients, at, 1, rows, _SHIFT_DOWN, sums, at)
         for i in range(n):
             to = place + i * stride
-            combine_rows(4, _MATRICES, matrix, n, sums, i, n, columns, 12, plane, to)
+            combine_rows(4, _MATRICES, matrix, n, sums, i, n, columns, _SHIFT_ACROSS, plane, to)

@@ -11,7 +11,7 @@ import numpy as np
 from nvcodec.coding.hybrid.leaves import INTRA, SIZE, Q, X, Y
 from nvcodec.compiled import Integer, allocating, kernel
 from nvcodec.model.hybrid.canvas.inter import BLOCK, predict_block, scratch, store_rows
-from nvcodec.model.hybrid.canvas.reconstruct import plane_index
+from nvcodec.model.hybrid.canvas.quantiser import STEP, plane_index
 from nvcodec.model.hybrid.fusion.rows import (
     chroma_difference,
     chroma_high_pass,
@@ -19,15 +19,17 @@ from nvcodec.model.hybrid.fusion.rows import (
     luma_difference,
     luma_high_pass,
 )
+from nvcodec.model.samples import CHROMA_X, CHROMA_Y, plane_shift
 
 PAIRS = 9
 """Words of a site: pairs of its input channels."""
 
-_S6 = (40, 45, 51, 57, 64, 72)
-STEP = np.array([_S6[q % 6] << (q // 6) for q in range(64)], np.int32)
-"""Quantiser steps in 1/64 (spec 8.6)."""
-
 RECIPROCAL = (((1 << 22) + STEP // 2) // STEP).astype(np.int32)
+"""That of each quantiser index. With 8 bits, products with 25 * sample - Box are below 2^31; sums
+of columns of samples, and that difference, fit in 16 bits (spec 9.3)."""
+
+# Sites are chroma samples, with the luma samples that belong to them: log2 of those in a cell.
+_SITES_Y, _SITES_X = 3 - CHROMA_Y, 3 - CHROMA_X
 
 
 @allocating
@@ -81,12 +83,13 @@ def single_predictions(
     """
     first, samples = scratch()
     values = np.empty((BLOCK, BLOCK), np.int32)
-    sub = 1 if chroma else 0
+    shift_x, shift_y = plane_shift(chroma)
     height, width = out0.shape
     for number in range(len(leaves)):
-        top, x = np.int64(leaves[number, Y]) >> sub, np.int64(leaves[number, X]) >> sub
-        size = np.int64(leaves[number, SIZE]) >> sub
-        y, end = max(top, row0), min(top + size, row0 + height)
+        top, x = np.int64(leaves[number, Y]) >> shift_y, np.int64(leaves[number, X]) >> shift_x
+        size = np.int64(leaves[number, SIZE]) >> shift_x
+        tall = np.int64(leaves[number, SIZE]) >> shift_y
+        y, end = max(top, row0), min(top + tall, row0 + height)
         if y >= end or x < column0 or x >= column0 + width:
             continue
         rows, down, right = end - y, y - row0, x - column0
@@ -130,9 +133,9 @@ def factors_row(
     int32 `luma` has one for each sample of a luma row, `chroma` one for each site. Sites right of
     the grid get 0.
     """
-    cells = quantisers[row >> 2]
+    cells = quantisers[row >> _SITES_Y]
     for j in range(chroma.shape[0]):
-        cell = (column + j) >> 2
+        cell = (column + j) >> _SITES_X
         of_luma: Integer = np.int32(0)
         of_chroma: Integer = np.int32(0)
         if cell < cells.shape[0]:

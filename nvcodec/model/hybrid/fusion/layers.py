@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 
 from nvcodec.compiled import Integer, allocating, kernel
+from nvcodec.model.hybrid.canvas.quantiser import STEP
 from nvcodec.model.hybrid.fusion.inputs import (
     PAIRS,
     RECIPROCAL,
-    STEP,
     WIDTH,
     chroma_difference_row,
     chroma_high_pass_row,

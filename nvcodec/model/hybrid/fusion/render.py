@@ -15,10 +15,14 @@ from nvcodec.model.hybrid.fusion.inputs import PAIRS, cell_quantisers, single_pr
 from nvcodec.model.hybrid.fusion.layers import BandSource, Sites, band_inputs, fuse_band
 from nvcodec.model.hybrid.fusion.packed import PackedNetwork
 from nvcodec.model.hybrid.fusion.weights import HIGH_PASS, LINEAR
-from nvcodec.picture import Planes, Region
+from nvcodec.model.samples import CHROMA_X, FORMAT, SAMPLE
+from nvcodec.picture import Plane, Planes, Region, region_size
 
 _BAND = 32
 """Rows of sites of a band: its neighbours' rows that it evaluates too are few beside these."""
+
+_ROOT_SITES = ROOT >> CHROMA_X
+"""Sites across a root block."""
 
 _NOTHING_TAKEN = np.empty((0, 0, 0), np.int32)
 
@@ -54,27 +58,17 @@ class NetworkSource:
         )
 
 
-def empty_region(region: Region) -> Planes:
-    """Planes, not set, of a region."""
-    x0, y0, x1, y1 = region
-    chroma = -(-y1 // 2) - y0 // 2, -(-x1 // 2) - x0 // 2
-    return (
-        np.empty((y1 - y0, x1 - x0), np.uint8),
-        np.empty(chroma, np.uint8),
-        np.empty(chroma, np.uint8),
-    )
-
-
 def predicted_planes(
     source: NetworkSource, y0: int, y1: int, x0: int, x1: int
-) -> tuple[npt.NDArray[np.uint8], ...]:
+) -> tuple[Plane, ...]:
     """Planes of the sites of a rectangle, predicted by reference 0, then by reference 1."""
-    planes: list[list[npt.NDArray[np.uint8]]] = [[], []]
+    planes: list[list[Plane]] = [[], []]
     two = len(source.references) == 2
+    # A site is a chroma sample, with the luma samples that belong to it.
+    sites = x0, y0, x1, y1
     for number, plane in enumerate(source.canvas.planes):
-        sub = 1 if number else 2
-        shape = sub * (y1 - y0), sub * (x1 - x0)
-        made = [np.empty(shape, np.uint8) for _ in source.references]
+        left, top, right, bottom = sites if number else FORMAT.luma_region(sites)
+        made = [np.empty((bottom - top, right - left), SAMPLE) for _ in source.references]
         single_predictions(
             number > 0,
             source.leaves,
@@ -82,8 +76,8 @@ def predicted_planes(
             plane,
             source.references[0][number],
             source.references[-1][number],
-            sub * y0,
-            sub * x0,
+            top,
+            left,
             two,
             made[0],
             made[-1],
@@ -95,7 +89,7 @@ def predicted_planes(
 
 def _band_source(
     source: NetworkSource,
-    predictions: tuple[npt.NDArray[np.uint8], ...],
+    predictions: tuple[Plane, ...],
     top: int,
     left: int,
 ) -> BandSource:
@@ -127,33 +121,32 @@ def render_band(
     """
     halo = network.halo
     rows, columns = source.canvas.planes[1].shape
-    x0, x1 = region[0] // 2, -(-region[2] // 2)
+    x0, region_y, x1, _ = FORMAT.chroma_region(region)
     moving = bool(source.references)
-    top, left = max(0, y0 - halo), max(0, x0 - halo) // (ROOT // 2) * (ROOT // 2)
-    predictions: tuple[npt.NDArray[np.uint8], ...] = source.canvas.planes * 2
+    top, left = max(0, y0 - halo), max(0, x0 - halo) // _ROOT_SITES * _ROOT_SITES
+    predictions: tuple[Plane, ...] = source.canvas.planes * 2
     if moving:
-        right = -(-(x1 + halo) // (ROOT // 2)) * (ROOT // 2)
-        bottom = min(rows, y1 + halo)
-        predictions = predicted_planes(source, top, bottom, left, min(columns, right))
+        right = min(columns, -(-(x1 + halo) // _ROOT_SITES) * _ROOT_SITES)
+        predictions = predicted_planes(source, top, min(rows, y1 + halo), left, right)
     fuse_band(
         _band_source(source, predictions, top, left),
         network,
         Sites(y0=y0, y1=y1, x0=x0, x1=x1),
         out,
-        region[1] // 2,
+        region_y,
         taken,
     )
 
 
 def region_bands(region: Region) -> list[tuple[int, int]]:
     """The rows of sites of a region in parts, first and end, that are best rendered together."""
-    y0, y1 = region[1] // 2, -(-region[3] // 2)
+    _, y0, _, y1 = FORMAT.chroma_region(region)
     return [(y, min(y1, y + _BAND)) for y in range(y0, y1, _BAND)]
 
 
 def render(source: NetworkSource, network: PackedNetwork, region: Region) -> Planes:
-    """A region of a frame: u8 planes Y (y1-y0, x1-x0), Cb and Cr (half, rounded up)."""
-    out = empty_region(region)
+    """A region of a frame."""
+    out = FORMAT.empty(*region_size(region))
     for y0, y1 in region_bands(region):
         render_band(source, network, region, y0, y1, out)
     return out
@@ -170,8 +163,9 @@ def output_inputs(
     pairs = network.output_terms
     taken = np.empty((len(rows), pairs, columns), np.int32)
     for k, y in enumerate(rows):
-        region = (0, 2 * y, 2 * columns, 2 * y + 2)
-        render_band(source, network, region, y, y + 1, empty_region(region), taken[k : k + 1])
+        region = FORMAT.luma_region((0, y, columns, y + 1))
+        out = FORMAT.empty(*region_size(region))
+        render_band(source, network, region, y, y + 1, out, taken[k : k + 1])
     words = taken.view(np.int16).reshape(len(rows), pairs, columns, 2)
     channels = words.transpose(1, 3, 0, 2).reshape(2 * pairs, len(rows), columns)
     # Words have units first, then taps of the window with all planes, then differences.

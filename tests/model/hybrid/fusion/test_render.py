@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 from nvcodec.model.hybrid.fusion import render as render_module
 from nvcodec.model.hybrid.fusion.packed import pack_network
 from nvcodec.model.hybrid.fusion.render import (
-    empty_region,
     region_bands,
     render,
     render_band,
     site_inputs,
 )
 from nvcodec.model.hybrid.fusion.weights import FusionShape, HiddenLayer
+from nvcodec.model.samples import FORMAT
 from tests.model.hybrid.fusion import reference
 from tests.model.hybrid.fusion.samples import random_shape, random_source, random_weights
 
@@ -86,7 +86,7 @@ def test_bands(monkeypatch):
     expected = render(source, network, region)
     for rows in (1, 3, 7, 60):
         monkeypatch.setattr(render_module, "_BAND", rows)
-        out = empty_region(region)
+        out = FORMAT.empty(136, 120)
         for y0, y1 in reversed(region_bands(region)):
             render_band(source, network, region, y0, y1, out)
         assert all(np.array_equal(a, b) for a, b in zip(out, expected, strict=True))
