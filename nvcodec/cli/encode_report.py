@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from nvcodec.cli.outcome import Console, counted
-from nvcodec.encode.encoder import EncodedGroup, EncodeResult, Observer
+from nvcodec.encode.result import EncodedGroup, EncodeResult, Observer
 from nvcodec.media.quality import QualityMeter
 from nvcodec.model.description import CanvasShape
 

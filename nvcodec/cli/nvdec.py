@@ -25,6 +25,7 @@ from nvcodec.cli.outcome import (
     require_output,
     standard_input,
 )
+from nvcodec.options import DEVICES
 
 if TYPE_CHECKING:
     from nvcodec.decode.decoder import Decoder
@@ -64,7 +65,7 @@ COMMAND = "nvdec"
     "--threads", type=click.IntRange(min=1), help="Threads.  [default: one for each core]"
 )
 @click.option("--batch", type=click.IntRange(min=1), help="Patches evaluated at once.")
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option("--device", type=click.Choice(DEVICES), default="cpu", show_default=True)
 @click.option("--max-luma-samples", type=click.IntRange(min=1), help="Limit per frame.")
 @click.option("--max-weights", type=click.IntRange(min=1), help="Limit of a network.")
 @click.option("--max-unit-bytes", type=click.IntRange(min=1), help="Limit of a unit.")

@@ -18,6 +18,7 @@ from nvcodec.cli.outcome import (
     require_input,
     standard_input,
 )
+from nvcodec.options import MODELS
 
 if TYPE_CHECKING:
     from nvcodec.format import Group
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 COMMAND = "nvinfo"
 
 _SUBSTREAMS = ("tables", "content", "motion", "network")
-_MODELS = {1: "nirvana", 2: "hybrid"}
+_MODEL_NAMES = {model.number: name for name, model in MODELS.items()}
 _KINDS_SHOWN = {
     "nirvana": ("network", "tables"),
     "hybrid": ("content", "motion", "network", "network_mode"),
@@ -120,7 +121,7 @@ def _read(file: BinaryIO, report: dict[str, Any]) -> None:
     if header["frame_count"] == UNKNOWN_FRAME_COUNT:
         header["frame_count"] = None
     groups: list[dict[str, Any]] = []
-    report |= {"header": header, "model": {"name": _MODELS[header["model"]]}, "metadata": {}}
+    report |= {"header": header, "model": {"name": _MODEL_NAMES[header["model"]]}, "metadata": {}}
     complete = False
     try:
         for event in reader:

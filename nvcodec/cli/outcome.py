@@ -54,11 +54,11 @@ class RequestError(Exception):
 _CODES_BY_NAME = {
     "nvcodec.encode.nirvana.jobs.JobsError": ExitCode.USAGE,
     "nvcodec.encode.nirvana.jobs.SegmentError": ExitCode.OTHER,
-    "nvcodec.encode.nirvana.settings.OptionError": ExitCode.USAGE,
     "nvcodec.encode.nirvana.store.SettingsError": ExitCode.USAGE,
     "nvcodec.media.source.NothingLeftError": ExitCode.USAGE,
     "nvcodec.media.source.SourceError": ExitCode.CORRUPT,
     "nvcodec.model.resample.ViewError": ExitCode.USAGE,
+    "nvcodec.options.OptionError": ExitCode.USAGE,
     "torch.OutOfMemoryError": ExitCode.OTHER,
 }
 

@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-METRICS: Final = ("psnr", "ssim", "ms-ssim")
+from nvcodec.options import METRICS
 
 _WINDOW: Final = 11
 # The coarsest of MS-SSIM's five scales still has to hold the window.
