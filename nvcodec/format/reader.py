@@ -1,4 +1,4 @@
-"""Reading a bitstream (clause 2): takes a binary file object, gives checked units in order.
+"""Reading a bitstream (spec 2): takes a binary file object, gives checked units in order.
 
 UnitReader reads forward and never seeks; read_index, scan_index and read_group_at need seeking.
 """
@@ -43,7 +43,7 @@ _DEFAULT_LIMITS: Final = Limits()
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """The payload of the unit that describes the model (clauses 4.1, 7.1), not yet parsed."""
+    """The payload of the unit that describes the model (spec 4.1, 7.1), not yet parsed."""
 
     payload: bytes
     offset: int
@@ -51,7 +51,7 @@ class Description:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """The JSON object of one mETa unit (clause 2.6)."""
+    """The JSON object of one mETa unit (spec 2.6)."""
 
     members: dict[str, Any]
 
@@ -72,12 +72,12 @@ class UnitReader:
     """Reads a bitstream forward from any binary file object, pipes included.
 
     Iterating gives one Description, any Metadata, the GroupUnits in display order, then
-    End; each as soon as its unit is read. The rules of clause 2 hold for what has been given, and
+    End; each as soon as its unit is read. The rules of spec 2 hold for what has been given, and
     for the whole file once End has been. The first error is final: it is raised again on every
     further call.
 
     Args:
-        file: has ``read(size)``; it may return fewer bytes than asked for.
+        file: has `read(size)`; it may return fewer bytes than asked for.
         limits: what to accept; a file also keeps within its level.
 
     Attributes:
@@ -109,7 +109,7 @@ class UnitReader:
         """Read the signature and HEAD, unless that is done.
 
         Raises:
-            NrvError: of the class that clause 2.10 gives.
+            NrvError: of the class that spec 2.10 gives.
             OSError: from the file object.
 
         """
@@ -127,7 +127,7 @@ class UnitReader:
 
     @property
     def header(self) -> Header:
-        """The header of the bitstream, read by ``open`` if it has not been."""
+        """The header of the bitstream, read by `open` if it has not been."""
         return self.open()
 
     def __iter__(self) -> Iterator[Event]:
@@ -216,7 +216,7 @@ class UnitReader:
 
 
 def read_index(file: SeekableFile, limits: Limits = _DEFAULT_LIMITS) -> list[IndexEntry] | None:
-    """The entries of iNDX, found through the last 40 bytes of the file (clauses 2.8, 2.9).
+    """The entries of iNDX, found through the last 40 bytes of the file (spec 2.8, 2.9).
 
     Returns:
         One entry for each group, or None when the file is incomplete or its index missing or
@@ -287,7 +287,7 @@ def read_group_at(
     limits: Limits = _DEFAULT_LIMITS,
     group_length: int | None = None,
 ) -> Group:
-    """Read the group that an index entry points to (clause 2.8).
+    """Read the group that an index entry points to (spec 2.8).
 
     GroupSequence(header.frame_count, entry.first_frame) checks that groups read one after
     another, from a key group on, belong together.
