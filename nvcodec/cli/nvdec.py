@@ -18,7 +18,6 @@ from nvcodec.cli.outcome import (
     Console,
     RequestError,
     compilation_told,
-    counted,
     ending,
     print_version,
     require_input,
@@ -26,6 +25,7 @@ from nvcodec.cli.outcome import (
     standard_input,
 )
 from nvcodec.options import DEVICES
+from nvcodec.words import counted
 
 if TYPE_CHECKING:
     from nvcodec.decode.decoder import Decoder
@@ -127,7 +127,7 @@ def main(
             raise RequestError(f"{source}: no frame is left after skipping {skip}")
         console.say(f"decoded: {delivered}")
         if delivered.digest is not None and not as_json:
-            click.echo(delivered.digest.hexdigest())
+            console.result(delivered.digest.hexdigest())
         console.line("done", **delivered.members())
 
 

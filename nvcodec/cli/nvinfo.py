@@ -19,6 +19,7 @@ from nvcodec.cli.outcome import (
     standard_input,
 )
 from nvcodec.options import MODELS
+from nvcodec.words import counted
 
 if TYPE_CHECKING:
     from nvcodec.format import Group
@@ -50,7 +51,8 @@ _KINDS_SHOWN = {
 @click.argument("source", metavar="FILE")
 def main(source: str, as_json: bool) -> None:
     """List as the arguments say."""
-    with ending(Console(COMMAND), source):
+    console = Console(COMMAND)
+    with ending(console, source):
         require_input(source)
         opened = nullcontext(standard_input()) if source == "-" else open(source, "rb")  # noqa: SIM115
         with opened as file:
@@ -59,7 +61,7 @@ def main(source: str, as_json: bool) -> None:
                 _read(file, report)
             finally:
                 if report:
-                    click.echo(json.dumps(report) if as_json else _text(report))
+                    console.result(json.dumps(report) if as_json else _text(report))
 
 
 class _UnitTap:
@@ -216,7 +218,7 @@ def _text(report: dict[str, Any]) -> str:
     pixels = header["width"] * header["height"] * max(1, report["frames"])
     lines.append(
         f"  {'all':20} {report['bytes']:10} {8 * report['bytes'] / pixels:.4f} bpp,"
-        f" {report['frames']} frames"
+        f" {counted(report['frames'], 'frame')}"
     )
     if not report["complete"]:
         lines.append("the file is not complete")

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+import av
+
+# libav also gives these for input that it finds wrong; then its log says more.
+_VAGUE = (errno.EBUSY, errno.EINVAL)
 
 
 def reason(error: BaseException) -> str:
     """What an error says, in one line."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    # (level, component, text), against its declared type.
+    log: Any = error.log if isinstance(error, av.FFmpegError) else None
+    if log is not None and getattr(error, "errno", None) in _VAGUE:
+        text = log[2].rstrip(".\n")
     return " ".join(text.split())
 
 

@@ -30,6 +30,7 @@ from nvcodec.media.pixel_format import (
 )
 from nvcodec.media.timestamps import Clock
 from nvcodec.picture import Picture, Planes
+from nvcodec.words import counted
 
 # FFmpeg renders any text file as a picture of a terminal; nobody wants that encoded.
 _TEXT_ART_FORMATS: Final = frozenset({"tty", "bin", "xbin", "adf", "idf"})
@@ -65,7 +66,7 @@ def _describe(stream: Stream) -> str:
     name = "unknown codec" if context is None else str(context.name)
     if stream.type == "audio" and context is not None:
         channels = context.layout.nb_channels
-        name += f" {context.sample_rate} Hz {channels} channel{'s' if channels > 1 else ''}"
+        name += f" {context.sample_rate} Hz {counted(channels, 'channel')}"
     return name
 
 
@@ -167,12 +168,11 @@ class Source:
             if other.index != stream.index:
                 dropped.setdefault(other.type, []).append(_describe(other))
         for kind, tracks in dropped.items():
-            plural = "s" if len(tracks) > 1 else ""
             listed = ", ".join(
                 f"{count} x {text}" if count > 1 else text
                 for text, count in Counter(tracks).items()
             )
-            self._notes.add(f"dropped {len(tracks)} {kind} track{plural}: {listed}")
+            self._notes.add(f"dropped {counted(len(tracks), f'{kind} track')}: {listed}")
         return stream
 
     def _decode(self) -> Generator[VideoFrame, None, None]:
@@ -191,7 +191,9 @@ class Source:
                     skipped += 1
                     continue
                 if decoded and skipped:
-                    self._notes.add(f"skipped {skipped} undecodable packets before the first frame")
+                    self._notes.add(
+                        f"skipped {counted(skipped, 'undecodable packet')} before the first frame"
+                    )
                     skipped = 0
                 yield from decoded
         except (av.FFmpegError, OSError, ValueError) as error:
@@ -206,9 +208,8 @@ class Source:
         if skipped:
             raise SourceError(f"cannot read {self._name}: no packet of its video decodes")
         if self._decoded < self._stream.frames:
-            self._notes.add(
-                f"the source declares {self._stream.frames} frames but ends after {self._decoded}"
-            )
+            declared = counted(self._stream.frames, "frame")
+            self._notes.add(f"the source declares {declared} but ends after {self._decoded}")
 
     def _check_interrupt(self) -> None:
         if self._reader is not None:
@@ -228,7 +229,7 @@ class Source:
                 return frame
         if self._decoded:
             raise NothingLeftError(
-                f"cannot read {self._name}: it has {self._decoded} frames, "
+                f"cannot read {self._name}: it has {counted(self._decoded, 'frame')}, "
                 f"none is left after skipping {skip}"
             )
         raise SourceError(f"cannot read {self._name}: it has no frames")

@@ -278,6 +278,25 @@ def test_folders_and_missing_files(clip, tmp_path):
     assert leftovers(tmp_path) == []
 
 
+def test_a_name_with_a_newline_is_one_line(tmp_path):
+    for name, code in (("no\nne.nrv", 1), ("em\x1b[2Jpty\r\n.nrv", 3)):
+        path = tmp_path / name
+        if code == 3:
+            path.write_bytes(b"")
+        for command, rest in (("nvdec", ["null"]), ("nvinfo", [])):
+            line = one_line(call(command, path, *rest), code)
+            assert line.isprintable()
+            assert name.encode("unicode_escape").decode() in line
+
+
+def test_one_frame_is_no_plural(stream, tmp_path):
+    data, _ = synthesize(Plan(width=8, height=8, frames=(1, 1), keys=(0,)))
+    path, out = tmp_path / "x.nrv", tmp_path / "out.y4m"
+    path.write_bytes(data[:-110])
+    assert "has the 1 frame before" in one_line(call("nvdec", path, out), 3)
+    assert ", 1 frame\n" in call("nvinfo", path).stdout
+
+
 def test_nothing_is_overwritten_unless_asked(stream, clip, tmp_path):
     out = tmp_path / "out.y4m"
     out.write_bytes(b"precious")

@@ -118,9 +118,10 @@ class TestSelection:
         if frames is None or skip + frames <= 6:
             assert source.frame_count_hint == len(expected)
 
-    def test_nothing_left(self, tmp_path):
-        clip = encode(tmp_path / "a.mkv", noise(2, 16, 16), 16, 16)
-        with pytest.raises(SourceError, match="2 frames, none is left after skipping 2"):
+    @pytest.mark.parametrize(("count", "text"), [(1, "1 frame"), (2, "2 frames")])
+    def test_nothing_left(self, tmp_path, count, text):
+        clip = encode(tmp_path / "a.mkv", noise(count, 16, 16), 16, 16)
+        with pytest.raises(SourceError, match=f"it has {text}, none is left after skipping 2"):
             open_source(clip, skip=2)
 
     @pytest.mark.parametrize("selection", [{"skip": -1}, {"frames": 0}])
@@ -151,6 +152,8 @@ class TestErrors:
             ("a.py", b"import os\n" * 50, "no known video format"),
             ("a.srt", b"1\n00:00:01,000 --> 00:00:02,000\nhi\n", "no video track"),
             ("a.y4m", b"YUV4MPEG2 W4 H4 F25:1\n", "it has no frames"),
+            ("a.y4m", b"YUV4MPEG2 W0 H4 F25:1\nFRAME\n", "Picture size 0x4 is invalid"),
+            ("a.y4m", b"YUV4MPEG2 " + b"X" * 300, "Header too large"),
         ],
     )
     def test_not_a_video(self, tmp_path, name, content, reason):

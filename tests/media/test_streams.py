@@ -1,9 +1,13 @@
 """Sources that are pipes and file objects."""
 
+import io
 import os
+import signal
 import threading
 from fractions import Fraction
 from pathlib import Path
+
+import pytest
 
 from nvcodec.media.source import open_source
 from nvcodec.media.y4m import Y4mWriter
@@ -62,3 +66,47 @@ def test_file_name_like_a_url(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("take:1.y4m").write_bytes(y4m_bytes(noise(1, 4, 4), 4, 4))
     assert len(read("take:1.y4m")[1]) == 1
+
+
+@pytest.mark.parametrize("taken", [0, 40, 1000, 3 * 6150])
+def test_an_interrupt_while_libav_reads_passes_on(taken, capfd):
+    data = y4m_bytes(noise(4, 64, 64), 64, 64)
+
+    class Stalling(io.BytesIO):
+        def read1(self, size=-1):
+            if self.tell() >= taken:
+                raise KeyboardInterrupt
+            return super().read1(min(size, taken - self.tell()))
+
+    with pytest.raises(KeyboardInterrupt), open_source(Stalling(data)) as source:
+        list(source)
+    assert capfd.readouterr().err == ""
+
+
+def test_an_interrupt_while_a_named_pipe_has_no_writer(tmp_path):
+    path = tmp_path / "in.y4m"
+    os.mkfifo(path)
+
+    def stop(number, frame):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, stop)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 1)
+        with pytest.raises(KeyboardInterrupt):
+            open_source(path)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_named_pipe(tmp_path):
+    path = tmp_path / "in.y4m"
+    os.mkfifo(path)
+    pictures = noise(3, 16, 16)
+    thread = threading.Thread(target=path.write_bytes, args=(y4m_bytes(pictures, 16, 16),))
+    thread.start()
+    _, got = read(path)
+    thread.join()
+    for picture, planes in zip(got, pictures, strict=True):
+        assert_same(picture, planes)
