@@ -19,6 +19,7 @@ from nvcodec.cli.outcome import (
     RequestError,
     compilation_told,
     ending,
+    message,
     print_version,
     require_input,
     require_output,
@@ -123,6 +124,8 @@ def main(
             view = decoder.view(size, crop)
             asked = {"start": skip, "count": frames, "size": size, "crop": crop, "verify": verify}
             _deliver(decoder, view, asked, out, delivered, console)
+        if decoder.metadata_error is not None:
+            console.say(f"{message(decoder.metadata_error, source)}; no frame depends on it")
         if not delivered.frames:
             raise RequestError(f"{source}: no frame is left after skipping {skip}")
         console.say(f"decoded: {delivered}")

@@ -22,7 +22,7 @@ from nvcodec.options import MODELS
 from nvcodec.words import counted
 
 if TYPE_CHECKING:
-    from nvcodec.format import Group
+    from nvcodec.format import Group, NrvError
     from nvcodec.model.description import CanvasShape
 
 COMMAND = "nvinfo"
@@ -118,6 +118,7 @@ def _read(file: BinaryIO, report: dict[str, Any]) -> None:
             max_unit_bytes=top.unit_bytes,
             max_multiplications=top.multiplications,
         ),
+        lenient=True,
     )
     header = asdict(reader.open())
     if header["frame_count"] == UNKNOWN_FRAME_COUNT:
@@ -125,6 +126,7 @@ def _read(file: BinaryIO, report: dict[str, Any]) -> None:
     groups: list[dict[str, Any]] = []
     report |= {"header": header, "model": {"name": _MODEL_NAMES[header["model"]]}, "metadata": {}}
     complete = False
+    damage: NrvError | None = None
     try:
         for event in reader:
             if isinstance(event, Description):
@@ -140,6 +142,7 @@ def _read(file: BinaryIO, report: dict[str, Any]) -> None:
                     }
             elif isinstance(event, Metadata):
                 report["metadata"] |= event.members
+                damage = damage or event.error
             elif isinstance(event, GroupUnit):
                 group = _group(event, reader.offset)
                 if isinstance(shape, CanvasShape):
@@ -161,6 +164,8 @@ def _read(file: BinaryIO, report: dict[str, Any]) -> None:
             "units": tap.units(),
             "groups": groups,
         }
+    if damage is not None:
+        raise damage
 
 
 def _group(unit: Any, end: int) -> dict[str, Any]:

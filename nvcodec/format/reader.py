@@ -51,9 +51,10 @@ class Description:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """The JSON object of one mETa unit (spec 2.6)."""
+    """The JSON object of one mETa unit (spec 2.6); empty, with the error, where it is damaged."""
 
     members: dict[str, Any]
+    error: CorruptError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ class UnitReader:
     Args:
         file: has `read(size)`; it may return fewer bytes than asked for.
         limits: what to accept; a file also keeps within its level.
+        lenient: whether a mETa unit may be damaged, as decoding never needs it.
 
     Attributes:
         group_length: the group length of the description, which bounds the frames of a
@@ -86,8 +88,11 @@ class UnitReader:
 
     """
 
-    def __init__(self, file: Readable, limits: Limits = _DEFAULT_LIMITS) -> None:
+    def __init__(
+        self, file: Readable, limits: Limits = _DEFAULT_LIMITS, *, lenient: bool = False
+    ) -> None:
         self.group_length: int | None = None
+        self._lenient = lenient
         self._source = ByteSource(file)
         self._limits = limits
         self._header: Header | None = None
@@ -153,6 +158,8 @@ class UnitReader:
         ordinal = self._sequence.group_count
         with located(_unit_name(unit, ordinal), offset):
             self._limits.check("unit_bytes", unit.length, header.level)
+            if unit.type == META and self._lenient:
+                return self._read_metadata(unit, offset)
             # The CRC covers the type, so what the type means is judged after it.
             if unit.type not in KNOWN_TYPES:
                 skip_payload(self._source, unit)
@@ -171,6 +178,17 @@ class UnitReader:
             if unit.type == FEND:
                 return self._take_end(payload, header)
             return Description(payload, offset)
+
+    def _read_metadata(self, unit: UnitHeader, offset: int) -> Metadata:
+        members: dict[str, Any] = {}
+        damage: CorruptError | None = None
+        try:
+            with located(str(META), offset):
+                members = parse_metadata(read_payload(self._source, unit))
+        except CorruptError as error:
+            damage = error
+        self._order.admit(unit.type)
+        return Metadata(members, damage)
 
     def _take_group(self, payload: bytes, header: Header, offset: int) -> Group:
         group = Group.parse(payload, self.group_length)

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import itertools
+import json
 
 import numba
 import numpy as np
@@ -44,6 +45,12 @@ def unit_ends(data):
         place += int.from_bytes(data[place + 4 : place + 8], "little") + 12
         ends.append(place)
     return ends
+
+
+def metadata_at(data):
+    """Places of the payload and the CRC of the mETa unit."""
+    start = data.index(b"mETa")
+    return range(start + 8, start + 12 + int.from_bytes(data[start + 4 : start + 8], "little"))
 
 
 def groups_before(data, place):
@@ -204,11 +211,15 @@ def test_flips(stream, tmp_path):
     data, pictures = stream
     out = tmp_path / "out.y4m"
     rng = np.random.default_rng(3)
+    unneeded = metadata_at(data)
     for place in sorted({*range(0, 90, 7), *rng.integers(0, len(data), 40).tolist()}):
         damaged = bytearray(data)
         damaged[place] ^= 1 << int(rng.integers(8))
         out.unlink(missing_ok=True)
         result = call("nvdec", "-", out, stdin=bytes(damaged))
+        if place in unneeded:
+            assert result.exit_code == 0
+            continue
         # A length may exceed the level before its CRC is read.
         assert result.exit_code in (3, 4), place
         one_line(result, result.exit_code)
@@ -217,6 +228,24 @@ def test_flips(stream, tmp_path):
             assert_same_pictures(parse_y4m(out.read_bytes())[1], pictures[:frames])
         else:
             assert not out.exists()
+
+
+def test_damaged_metadata_is_said_and_costs_no_frame(stream, tmp_path):
+    data, pictures = stream
+    path, out = tmp_path / "x.nrv", tmp_path / "out.y4m"
+    damaged = bytearray(data)
+    damaged[metadata_at(data)[3]] ^= 1
+    path.write_bytes(damaged)
+    result = call("nvdec", path, out)
+    assert result.exit_code == 0
+    assert_same_pictures(parse_y4m(out.read_bytes())[1], pictures)
+    said, decoded = result.stderr.splitlines()
+    assert f"{path}: mETa at byte" in said
+    assert said.endswith("; no frame depends on it")
+    assert "9 frames" in decoded
+    listed = call("nvinfo", "--json", path)
+    assert "mETa at byte" in one_line(listed, 3)
+    assert (json.loads(listed.stdout)["frames"], json.loads(listed.stdout)["complete"]) == (9, True)
 
 
 def test_json_reports_errors_too(stream, tmp_path):
