@@ -86,13 +86,10 @@ def main(
     frames: int | None,
     verify: bool,
     md5: bool,
-    threads: int | None,
-    batch: int | None,
-    device: str,
     as_json: bool,
     yes: bool,
     quiet: bool,
-    **limits: int | None,
+    **decoding: Any,
 ) -> None:
     """Decode as the arguments say."""
     if output == "-" and (as_json or md5):
@@ -103,7 +100,6 @@ def main(
             require_output(source, output, ".y4m", "'-' nor 'null'")
         require_input(source)
         from nvcodec.decode.decoder import Decoder
-        from nvcodec.format import Limits
         from nvcodec.media.y4m import FrameDigest
 
         delivered = _Delivered(FrameDigest() if md5 or as_json else None)
@@ -112,10 +108,7 @@ def main(
             _opened(output, yes, delivered, console) as out,
             Decoder(
                 standard_input() if source == "-" else source,
-                device=device,
-                threads=threads,
-                batch=batch,
-                limits=Limits(**{name: n for name, n in limits.items() if n is not None}),
+                **_decoder_options(decoding),
             ) as decoder,
         ):
             if isinstance(size, float):
@@ -132,6 +125,16 @@ def main(
         if delivered.digest is not None and not as_json:
             console.result(delivered.digest.hexdigest())
         console.line("done", **delivered.members())
+
+
+def _decoder_options(decoding: dict[str, Any]) -> dict[str, Any]:
+    """Keywords of Decoder from options, of which those of limits begin with max_."""
+    from nvcodec.format import Limits
+
+    limits = {name: value for name, value in decoding.items() if name.startswith("max_")}
+    given = {name: value for name, value in limits.items() if value is not None}
+    others = {name: value for name, value in decoding.items() if name not in limits}
+    return others | {"limits": Limits(**given)}
 
 
 @dataclass
