@@ -6,11 +6,13 @@ they are first used, so that reading a file never loads the encoder.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from nvcodec.version import __version__
 
+# As typing has it, whose import would take most of the time before a command can take signals.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from nvcodec.decode.decoder import Decoder
     from nvcodec.decode.frame import Frame
     from nvcodec.encode.encoder import encode

@@ -2,21 +2,7 @@
 
 from __future__ import annotations
 
-import click
-
-from nvcodec.cli import nvdec, nvenc, nvinfo
-from nvcodec.cli.outcome import NOT_NVIDIA, print_version
-
-
-@click.group(help=NOT_NVIDIA, context_settings={"help_option_names": ["-h", "--help"]})
-@print_version("nvcodec")
-def main() -> None:
-    """Choose a command."""
-
-
-main.add_command(nvenc.main)
-main.add_command(nvdec.main)
-main.add_command(nvinfo.main)
+from nvcodec.cli import start
 
 if __name__ == "__main__":
-    main(prog_name="python -m nvcodec")
+    start.module()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from nvcodec.format import UnsupportedError
-
-DEVICES = ("cpu", "cuda")
+from nvcodec.options import DEVICES
 
 
 def require_device(device: str) -> None:

@@ -7,6 +7,8 @@ import re
 
 import click
 
+from nvcodec.options import METRICS
+
 
 def finite(_context: click.Context, _option: click.Parameter, value: float) -> float:
     """Refuse the "nan" and "inf" that float() takes."""
@@ -44,8 +46,6 @@ def crop(
 
 def metrics(_context: click.Context, _option: click.Parameter, value: str) -> tuple[str, ...]:
     """Names of metrics with commas between them."""
-    from nvcodec.media.quality import METRICS
-
     names = tuple(dict.fromkeys(value.split(",")))
     for name in names:
         if name not in METRICS:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from nvcodec.cli.outcome import Console, counted
-from nvcodec.encode.encoder import EncodedGroup, EncodeResult, Observer
+from nvcodec.cli.outcome import Console
+from nvcodec.encode.result import EncodedGroup, EncodeResult, Observer
 from nvcodec.media.quality import QualityMeter
 from nvcodec.model.description import CanvasShape
+from nvcodec.picture import YUV420P8
+from nvcodec.words import counted
 
 if TYPE_CHECKING:
     from nvcodec.encode.nirvana.jobs import GroupProgress
@@ -49,7 +51,7 @@ class EncodeReport(Observer):
     def training(self, progress: GroupProgress) -> None:
         """Move the bar."""
         training = progress.training
-        decibels = 10 * math.log10(255**2 / max(training.error, 1e-9))
+        decibels = 10 * math.log10(YUV420P8.peak**2 / max(training.error, 1e-9))
         self._bar.set_description_str(f"group {progress.ordinal}", refresh=False)
         self._bar.set_postfix_str(
             f"iteration {training.iteration}/{training.iterations}"

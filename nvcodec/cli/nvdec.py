@@ -18,13 +18,15 @@ from nvcodec.cli.outcome import (
     Console,
     RequestError,
     compilation_told,
-    counted,
     ending,
+    message,
     print_version,
     require_input,
     require_output,
     standard_input,
 )
+from nvcodec.options import DEVICES
+from nvcodec.words import counted
 
 if TYPE_CHECKING:
     from nvcodec.decode.decoder import Decoder
@@ -64,7 +66,7 @@ COMMAND = "nvdec"
     "--threads", type=click.IntRange(min=1), help="Threads.  [default: one for each core]"
 )
 @click.option("--batch", type=click.IntRange(min=1), help="Patches evaluated at once.")
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option("--device", type=click.Choice(DEVICES), default="cpu", show_default=True)
 @click.option("--max-luma-samples", type=click.IntRange(min=1), help="Limit per frame.")
 @click.option("--max-weights", type=click.IntRange(min=1), help="Limit of a network.")
 @click.option("--max-unit-bytes", type=click.IntRange(min=1), help="Limit of a unit.")
@@ -84,13 +86,10 @@ def main(
     frames: int | None,
     verify: bool,
     md5: bool,
-    threads: int | None,
-    batch: int | None,
-    device: str,
     as_json: bool,
     yes: bool,
     quiet: bool,
-    **limits: int | None,
+    **decoding: Any,
 ) -> None:
     """Decode as the arguments say."""
     if output == "-" and (as_json or md5):
@@ -101,7 +100,6 @@ def main(
             require_output(source, output, ".y4m", "'-' nor 'null'")
         require_input(source)
         from nvcodec.decode.decoder import Decoder
-        from nvcodec.format import Limits
         from nvcodec.media.y4m import FrameDigest
 
         delivered = _Delivered(FrameDigest() if md5 or as_json else None)
@@ -110,10 +108,7 @@ def main(
             _opened(output, yes, delivered, console) as out,
             Decoder(
                 standard_input() if source == "-" else source,
-                device=device,
-                threads=threads,
-                batch=batch,
-                limits=Limits(**{name: n for name, n in limits.items() if n is not None}),
+                **_decoder_options(decoding),
             ) as decoder,
         ):
             if isinstance(size, float):
@@ -122,12 +117,24 @@ def main(
             view = decoder.view(size, crop)
             asked = {"start": skip, "count": frames, "size": size, "crop": crop, "verify": verify}
             _deliver(decoder, view, asked, out, delivered, console)
+        if decoder.metadata_error is not None:
+            console.say(f"{message(decoder.metadata_error, source)}; no frame depends on it")
         if not delivered.frames:
             raise RequestError(f"{source}: no frame is left after skipping {skip}")
         console.say(f"decoded: {delivered}")
         if delivered.digest is not None and not as_json:
-            click.echo(delivered.digest.hexdigest())
+            console.result(delivered.digest.hexdigest())
         console.line("done", **delivered.members())
+
+
+def _decoder_options(decoding: dict[str, Any]) -> dict[str, Any]:
+    """Keywords of Decoder from options, of which those of limits begin with max_."""
+    from nvcodec.format import Limits
+
+    limits = {name: value for name, value in decoding.items() if name.startswith("max_")}
+    given = {name: value for name, value in limits.items() if value is not None}
+    others = {name: value for name, value in decoding.items() if name not in limits}
+    return others | {"limits": Limits(**given)}
 
 
 @dataclass

@@ -18,6 +18,17 @@ from nvcodec.cli.outcome import (
     require_output,
     standard_input,
 )
+from nvcodec.options import (
+    CRF_RANGE,
+    DEFAULTS,
+    DEVICES,
+    GROUP_SIZES,
+    HYBRID_GROUP,
+    METRICS,
+    MODELS,
+    NETWORKS,
+    PRESETS,
+)
 
 COMMAND = "nvenc"
 
@@ -36,54 +47,59 @@ COMMAND = "nvenc"
 )
 @click.option(
     "--model",
-    type=click.Choice(["hybrid", "nirvana"]),
-    default="hybrid",
+    type=click.Choice(list(MODELS)),
+    default=DEFAULTS.model,
     show_default=True,
     help="hybrid: coded pictures and motion, with a small trained network on top. nirvana: a patch"
     " network alone, for research.",
 )
 @click.option(
     "--crf",
-    type=click.FloatRange(0, 60),
+    type=click.FloatRange(*CRF_RANGE),
     callback=arguments.finite,
-    default=30.0,
+    default=DEFAULTS.crf,
     show_default=True,
     help="Quality; lower is better and bigger.",
 )
 @click.option(
     "--preset",
-    type=click.Choice(["fast", "medium", "slow", "paper"]),
-    default="medium",
+    type=click.Choice(PRESETS),
+    default=DEFAULTS.preset,
     show_default=True,
     help="Effort; paper is the recipe of arXiv 2212.14593, for nirvana.",
 )
 @click.option(
     "--network",
-    type=click.Choice(["auto", "paper", "trained", "fixed", "off"]),
-    default="auto",
+    type=click.Choice(NETWORKS),
+    default=DEFAULTS.network,
     show_default=True,
     help="Network shape of nirvana: auto (by --crf and frame size) or the paper's. Fusion network"
     " of hybrid: trained for each group (auto too), fixed, or off.",
 )
 @click.option(
     "--group-size",
-    type=click.IntRange(1, 32),
-    help="Frames of a group.  [default: up to 16, by content; nirvana: the network's]",
+    type=click.IntRange(*GROUP_SIZES),
+    help=f"Frames of a group.  [default: up to {HYBRID_GROUP}, by content; nirvana: the network's]",
 )
 @click.option(
     "--key-interval",
     type=click.FloatRange(min=0, min_open=True),
     callback=arguments.finite,
-    default=10.0,
+    default=DEFAULTS.key_interval,
     show_default=True,
     help="Seconds from key group to key group.",
 )
-@click.option("--skip", type=click.IntRange(min=0), default=0, help="Frames to leave out first.")
+@click.option(
+    "--skip",
+    type=click.IntRange(min=0),
+    default=DEFAULTS.skip,
+    help="Frames to leave out first.",
+)
 @click.option("--frames", type=click.IntRange(min=1), help="Frames to encode.  [default: all]")
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
-    default=1,
+    default=DEFAULTS.jobs,
     show_default=True,
     help="Processes that train nirvana side by side, from key group to key group; the same bytes.",
 )
@@ -95,8 +111,8 @@ COMMAND = "nvenc"
 )
 @click.option(
     "--device",
-    type=click.Choice(["cpu", "cuda"]),
-    default="cpu",
+    type=click.Choice(DEVICES),
+    default=DEFAULTS.device,
     show_default=True,
     help="Where networks are trained.",
 )
@@ -104,9 +120,9 @@ COMMAND = "nvenc"
     "--metrics",
     metavar="M[,M...]",
     callback=arguments.metrics,
-    default="psnr",
+    default=",".join(DEFAULTS.metrics),
     show_default=True,
-    help="Qualities to report: psnr, ssim, ms-ssim.",
+    help=f"Qualities to report: {', '.join(METRICS)}.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON lines on standard output.")
 @click.option(

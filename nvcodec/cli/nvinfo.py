@@ -18,15 +18,17 @@ from nvcodec.cli.outcome import (
     require_input,
     standard_input,
 )
+from nvcodec.options import MODELS
+from nvcodec.words import counted
 
 if TYPE_CHECKING:
-    from nvcodec.format import Group
+    from nvcodec.format import Group, NrvError
     from nvcodec.model.description import CanvasShape
 
 COMMAND = "nvinfo"
 
 _SUBSTREAMS = ("tables", "content", "motion", "network")
-_MODELS = {1: "nirvana", 2: "hybrid"}
+_MODEL_NAMES = {model.number: name for name, model in MODELS.items()}
 _KINDS_SHOWN = {
     "nirvana": ("network", "tables"),
     "hybrid": ("content", "motion", "network", "network_mode"),
@@ -49,7 +51,8 @@ _KINDS_SHOWN = {
 @click.argument("source", metavar="FILE")
 def main(source: str, as_json: bool) -> None:
     """List as the arguments say."""
-    with ending(Console(COMMAND), source):
+    console = Console(COMMAND)
+    with ending(console, source):
         require_input(source)
         opened = nullcontext(standard_input()) if source == "-" else open(source, "rb")  # noqa: SIM115
         with opened as file:
@@ -58,7 +61,7 @@ def main(source: str, as_json: bool) -> None:
                 _read(file, report)
             finally:
                 if report:
-                    click.echo(json.dumps(report) if as_json else _text(report))
+                    console.result(json.dumps(report) if as_json else _text(report))
 
 
 class _UnitTap:
@@ -115,13 +118,15 @@ def _read(file: BinaryIO, report: dict[str, Any]) -> None:
             max_unit_bytes=top.unit_bytes,
             max_multiplications=top.multiplications,
         ),
+        lenient=True,
     )
     header = asdict(reader.open())
     if header["frame_count"] == UNKNOWN_FRAME_COUNT:
         header["frame_count"] = None
     groups: list[dict[str, Any]] = []
-    report |= {"header": header, "model": {"name": _MODELS[header["model"]]}, "metadata": {}}
+    report |= {"header": header, "model": {"name": _MODEL_NAMES[header["model"]]}, "metadata": {}}
     complete = False
+    damage: NrvError | None = None
     try:
         for event in reader:
             if isinstance(event, Description):
@@ -137,6 +142,7 @@ def _read(file: BinaryIO, report: dict[str, Any]) -> None:
                     }
             elif isinstance(event, Metadata):
                 report["metadata"] |= event.members
+                damage = damage or event.error
             elif isinstance(event, GroupUnit):
                 group = _group(event, reader.offset)
                 if isinstance(shape, CanvasShape):
@@ -158,6 +164,8 @@ def _read(file: BinaryIO, report: dict[str, Any]) -> None:
             "units": tap.units(),
             "groups": groups,
         }
+    if damage is not None:
+        raise damage
 
 
 def _group(unit: Any, end: int) -> dict[str, Any]:
@@ -215,7 +223,7 @@ def _text(report: dict[str, Any]) -> str:
     pixels = header["width"] * header["height"] * max(1, report["frames"])
     lines.append(
         f"  {'all':20} {report['bytes']:10} {8 * report['bytes'] / pixels:.4f} bpp,"
-        f" {report['frames']} frames"
+        f" {counted(report['frames'], 'frame')}"
     )
     if not report["complete"]:
         lines.append("the file is not complete")

@@ -13,9 +13,12 @@ import traceback
 from collections.abc import Callable, Iterator
 from enum import IntEnum
 from types import FrameType
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, TextIO, TypeVar
 
 import click
+
+from nvcodec.cli import start
+from nvcodec.words import counted, in_one_line
 
 NOT_NVIDIA = "A neural video codec; not NVIDIA's NVENC or NVDEC."
 
@@ -54,11 +57,11 @@ class RequestError(Exception):
 _CODES_BY_NAME = {
     "nvcodec.encode.nirvana.jobs.JobsError": ExitCode.USAGE,
     "nvcodec.encode.nirvana.jobs.SegmentError": ExitCode.OTHER,
-    "nvcodec.encode.nirvana.settings.OptionError": ExitCode.USAGE,
     "nvcodec.encode.nirvana.store.SettingsError": ExitCode.USAGE,
     "nvcodec.media.source.NothingLeftError": ExitCode.USAGE,
     "nvcodec.media.source.SourceError": ExitCode.CORRUPT,
     "nvcodec.model.resample.ViewError": ExitCode.USAGE,
+    "nvcodec.options.OptionError": ExitCode.USAGE,
     "torch.OutOfMemoryError": ExitCode.OTHER,
 }
 
@@ -123,11 +126,6 @@ def _advice(error: Exception) -> str:
     return ""
 
 
-def counted(number: int, what: str) -> str:
-    """A number with its noun, in the plural unless it is one."""
-    return f"{number} {what}{'s' * (number != 1)}"
-
-
 class Console:
     """What one run of a command says: lines on standard error, JSON lines on standard output.
 
@@ -144,14 +142,23 @@ class Console:
         self._quiet = quiet
 
     def say(self, text: str) -> None:
-        """Write a line, unless the command is to be quiet."""
+        """Write a line on standard error, unless the command is to be quiet.
+
+        What cannot be said is no reason to stop.
+        """
         if not self._quiet:
-            click.echo(f"{self._command}: {text}", err=True)
+            self._say(text)
 
     def line(self, kind: str, **members: Any) -> None:
         """Write a JSON line, if JSON is wanted."""
         if self.as_json:
-            click.echo(json.dumps({"type": kind, **members}))
+            self.result(json.dumps({"type": kind, **members}))
+
+    def result(self, text: str) -> None:
+        """Write what was asked for on standard output; raises OSError when that fails."""
+        if sys.stdout is None:
+            raise OSError(errno.EBADF, "it is closed", "standard output")
+        click.echo(text)
 
     def bar(self, total: int | None, **options: Any) -> Any:
         """A tqdm progress bar, which shows on terminals only."""
@@ -164,22 +171,30 @@ class Console:
 
     def keeps(self, output: str, frames: int) -> None:
         """Make an error line add that `output` keeps the frames before the error."""
-        self.kept = f"{'OUT' if output == '-' else output} has the {frames} frames before"
+        name = "OUT" if output == "-" else output
+        self.kept = f"{name} has the {counted(frames, 'frame')} before"
 
     def failed(self, error: BaseException, source: str) -> ExitCode:
         """Report an error; returns the exit code."""
         code = exit_code(error)
         if code is None and os.environ.get(_DEBUG):
-            traceback.print_exception(error)
+            with contextlib.suppress(OSError):
+                traceback.print_exception(error)
         code = ExitCode.OTHER if code is None else code
         text = message(error, source)
         kept = f"; {self.kept}" if self.kept else ""
-        # Whoever read either may be gone.
-        with contextlib.suppress(OSError):
-            click.echo(f"{self._command}: {text}{kept}", err=True)
+        self._say(text + kept)
+        # Whoever read it may be gone.
         with contextlib.suppress(OSError):
             self.line("error", message=text, exit_code=code, **self.members())
         return code
+
+    def _say(self, text: str) -> None:
+        try:
+            click.echo(f"{self._command}: {in_one_line(text)}", err=True)
+        except OSError:
+            # A full disk, or whoever read it is gone.
+            _discard(sys.stderr)
 
 
 @contextlib.contextmanager
@@ -238,12 +253,16 @@ def ending(console: Console, source: str) -> Iterator[None]:
     except (click.ClickException, click.exceptions.Exit):
         raise
     except BrokenPipeError:
-        # Python would complain when it flushes at its end.
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard(sys.stdout)
         sys.exit(ExitCode.OTHER)
     except BaseException as error:
         sys.exit(console.failed(error, source))
+
+
+def _discard(stream: TextIO) -> None:
+    """Discard what is still in a stream: Python would complain when it flushes at its end."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextlib.contextmanager
@@ -258,12 +277,13 @@ def _stopped_by_signals() -> Iterator[None]:
             raise KeyboardInterrupt
 
     replaced = {}
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+    for name in start.STOPPING:
         number = getattr(signal, name, None)
         # What is ignored stays so, as nohup wants it; only the main thread may change it.
         if number is not None and signal.getsignal(number) in (
             signal.SIG_DFL,
             signal.default_int_handler,
+            start.stop,
         ):
             with contextlib.suppress(ValueError):
                 replaced[number] = signal.signal(number, stop)

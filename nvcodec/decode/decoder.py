@@ -88,6 +88,7 @@ class Decoder:
         header: the HEAD unit.
         shape: the description of the model.
         metadata: members of the mETa units read so far.
+        metadata_error: what is wrong in the first damaged mETa unit, which decoding does without.
 
     Raises:
         NrvError: of the class that spec 2.10 gives, here and while decoding. Frames of groups
@@ -113,12 +114,13 @@ class Decoder:
         self._owned = isinstance(source, str | os.PathLike)
         self._file: BinaryIO = open(source, "rb") if self._owned else source  # type: ignore[assignment, arg-type]  # noqa: SIM115
         self.metadata: dict[str, object] = {}
+        self.metadata_error: NrvError | None = None
         self._position = 0
         self._index: list[IndexEntry] | None = None
         self._index_error: NrvError | None = None
         self._kept: _Rebuilt | None = None
         try:
-            self._reader = UnitReader(self._file, self._limits)
+            self._reader = UnitReader(self._file, self._limits, lenient=True)
             self.header: Header = self._reader.open()
             self.shape: Shape = self._read_description()
             self._model: GroupModel[Any] = make_model(self.shape, self.header, self._device)
@@ -329,7 +331,7 @@ class Decoder:
             if not self._file.seekable():
                 raise UnsupportedError("this input cannot be read twice: it is not seekable")
             self._file.seek(0)
-            self._reader = UnitReader(self._file, self._limits)
+            self._reader = UnitReader(self._file, self._limits, lenient=True)
             self._read_description()
         self._fresh = False
         # Other methods may move the file between two units of this pass, and before the first.
@@ -340,6 +342,7 @@ class Decoder:
             event = next(reader, None)
             if isinstance(event, Metadata):
                 self.metadata |= event.members
+                self.metadata_error = self.metadata_error or event.error
             elif isinstance(event, GroupUnit):
                 yield _Rebuilt(event.group, event.ordinal, event.offset)
             elif isinstance(event, End) or event is None:

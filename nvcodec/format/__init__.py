@@ -1,4 +1,4 @@
-"""The container of `.nrv` files (clause 2 of the specification): bytes to units, and back.
+"""The container of `.nrv` files (spec 2): bytes to units, and back.
 
 UnitReader and NrvWriter are the two ends; everything else is what they hand over or raise.
 """

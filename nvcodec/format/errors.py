@@ -15,13 +15,13 @@ from contextlib import contextmanager
 
 
 class NrvError(Exception):
-    """Root of the errors of the format (clause 2.10).
+    """Root of the errors of the format (spec 2.10).
 
     Attributes:
         message: what was wrong.
-        unit: the unit it was found in, such as ``"GRUP 3"`` (groups count from 0), or None.
+        unit: the unit it was found in, such as `"GRUP 3"` (groups count from 0), or None.
         offset: byte offset of that unit from the start of the file, or None.
-        rule: the clause of the specification that is broken, such as ``"2.7"``, or None.
+        rule: the clause of the spec that is broken, such as `"2.7"`, or None.
 
     """
 

@@ -1,4 +1,4 @@
-"""The GRUP unit (clause 2.7): takes a payload, gives a checked Group, and back."""
+"""The GRUP unit (spec 2.7): takes a payload, gives a checked Group, and back."""
 
 import struct
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ class GroupHeader:
         first_pts: presentation time of the first frame in ticks of the time base.
 
     Raises:
-        CorruptError: a value is outside its rule (clause 2.7).
+        CorruptError: a value is outside its rule (spec 2.7).
 
     """
 
@@ -82,20 +82,20 @@ class GroupHeader:
 
 @dataclass(frozen=True)
 class Group(GroupHeader):
-    """A group: the parameters of ``frame_count`` consecutive frames, still coded.
+    """A group: the parameters of `frame_count` consecutive frames, still coded.
 
-    Which substreams are empty depends on the model: see ``require_model``.
+    Which substreams are empty depends on the model: see `require_model`.
 
     Attributes:
-        durations: ticks of each frame, ``frame_count`` values of 1..2^32-1.
-        tables: entropy tables (clause 3.4), or empty.
-        content: the coded canvases (clause 7.5).
-        motion: how their blocks are predicted (clause 7.4).
-        network: the coded weights (clauses 4.4, 9.6).
+        durations: ticks of each frame, `frame_count` values of 1..2^32-1.
+        tables: entropy tables (spec 3.4), or empty.
+        content: the coded canvases (spec 7.5).
+        motion: how their blocks are predicted (spec 7.4).
+        network: the coded weights (spec 4.4, 9.6).
 
     Raises:
         CorruptError: a value is outside its rule, or the end of the last frame outside 64 bits
-            (clause 2.7).
+            (spec 2.7).
 
     """
 
@@ -117,7 +117,7 @@ class Group(GroupHeader):
             raise CorruptError("the last frame ends outside 64 bits", rule=_RULE)
 
     def require_model(self, model: int) -> None:
-        """Raise CorruptError when the group breaks a rule of its model (clause 2.7)."""
+        """Raise CorruptError when the group breaks a rule of its model (spec 2.7)."""
         if model == NIRVANA and (self.content or self.motion):
             raise CorruptError("content and motion are not empty in model 1", rule=_RULE)
         if model == HYBRID and self.tables:
@@ -151,7 +151,7 @@ class Group(GroupHeader):
             max_frames: the group length of the description, or None when not known.
 
         Raises:
-            CorruptError: a requirement of clause 2.7 on the payload is broken.
+            CorruptError: a requirement of spec 2.7 on the payload is broken.
 
         """
         fixed, equal = _parse_fixed(payload)
@@ -228,7 +228,7 @@ class Group(GroupHeader):
 
 
 class GroupSequence:
-    """The rules between the groups of a bitstream (clause 2.7).
+    """The rules between the groups of a bitstream (spec 2.7).
 
     Args:
         frame_count: that of HEAD, or UNKNOWN_FRAME_COUNT.

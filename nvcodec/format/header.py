@@ -1,4 +1,4 @@
-"""The HEAD unit (clause 2.4): takes 48 bytes, gives a checked Header, and back."""
+"""The HEAD unit (spec 2.4): takes 48 bytes, gives a checked Header, and back."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ HEAD_BYTES: Final[int] = _HEAD.sizeof()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """The fields of HEAD, under the names and with the rules of clause 2.4.
+    """The fields of HEAD, under the names and with the rules of spec 2.4.
 
     A Header that exists is valid. Rules are checked in the order of the fields. That the frame
     size keeps within the level is for the reader and the writer to check.

@@ -1,4 +1,4 @@
-"""The iNDX and FEND units (clauses 2.8, 2.9): takes payloads, gives entries and the end."""
+"""The iNDX and FEND units (spec 2.8, 2.9): takes payloads, gives entries and the end."""
 
 import struct
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ FEND_UNIT_BYTES: Final = FEND_BYTES + UNIT_OVERHEAD_BYTES
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """Where a group is (clause 2.8).
+    """Where a group is (spec 2.8).
 
     Attributes:
         offset: of the type field of its GRUP unit, in bytes from the start of the file.
@@ -47,7 +47,7 @@ class IndexEntry:
 
 
 def index_bytes(count: int) -> int:
-    """Bytes of the payload of an iNDX unit of ``count`` entries."""
+    """Bytes of the payload of an iNDX unit of `count` entries."""
     return _COUNT_BYTES + _ENTRY.size * count
 
 
@@ -61,7 +61,7 @@ def parse_index(payload: bytes) -> list[IndexEntry]:
     """Read the payload of an iNDX unit.
 
     Raises:
-        CorruptError: its length is not that of ``count`` entries, an undefined flag is set, the
+        CorruptError: its length is not that of `count` entries, an undefined flag is set, the
             first group is not a key group, or offsets, frames and times do not increase.
 
     """
@@ -93,11 +93,11 @@ def parse_index(payload: bytes) -> list[IndexEntry]:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The fields of FEND (clause 2.9).
+    """The fields of FEND (spec 2.9).
 
     Attributes:
         frame_count: frames of the file.
-        md5: 16 bytes, MD5 of the little-endian ``crc`` fields of all groups.
+        md5: 16 bytes, MD5 of the little-endian `crc` fields of all groups.
         index_offset: offset of the iNDX unit from the start of the file, or 0 without one.
 
     """

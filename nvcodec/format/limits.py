@@ -1,4 +1,4 @@
-"""Levels and reader limits (clause 2.11): takes a quantity, gives nothing or an OverLimitError."""
+"""Levels and reader limits (spec 2.11): takes a quantity, gives nothing or an OverLimitError."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Level:
         luma_samples: luma samples per frame.
         weights: weights of the network (model 1).
         unit_bytes: bytes of the payload of one unit.
-        multiplications: multiplications per rendered luma sample (model 1, clause 5.8).
+        multiplications: multiplications per rendered luma sample (model 1, spec 5.8).
 
     """
 
@@ -42,7 +42,7 @@ class Level:
         return value
 
     def check(self, bound: Bound, value: int) -> None:
-        """Raise OverLimitError when ``value`` is above the level's bound (clause 2.11)."""
+        """Raise OverLimitError when `value` is above the level's bound (spec 2.11)."""
         if value > self.bound(bound):
             raise OverLimitError(
                 f"{value} {_WORDS[bound]}, above the {self.bound(bound)} of level {self.number}",
@@ -72,7 +72,7 @@ class Limits:
         max_luma_samples: luma samples per frame.
         max_weights: weights of the network.
         max_unit_bytes: bytes of the payload of one unit.
-        max_multiplications: multiplications per rendered luma sample (clause 5.8).
+        max_multiplications: multiplications per rendered luma sample (spec 5.8).
 
     """
 
@@ -90,7 +90,7 @@ class Limits:
             level: the level that HEAD states, 1..5.
 
         Raises:
-            OverLimitError: above the level's bound or above this reader's limit (clause 2.11).
+            OverLimitError: above the level's bound or above this reader's limit (spec 2.11).
 
         """
         LEVELS[level].check(bound, value)
@@ -109,7 +109,7 @@ def smallest_level(luma_samples: int, weights: int, unit_bytes: int, multiplicat
     Model 2 has no weights and no multiplications: they are 0.
 
     Raises:
-        OverLimitError: a value is above the bound of the highest level (clause 2.11).
+        OverLimitError: a value is above the bound of the highest level (spec 2.11).
 
     """
     values: dict[Bound, int] = {

@@ -1,4 +1,4 @@
-"""The mETa unit (clause 2.6): takes a Zstandard frame, gives a checked JSON object, and back."""
+"""The mETa unit (spec 2.6): takes a Zstandard frame, gives a checked JSON object, and back."""
 
 import json
 from typing import Any, Final
@@ -17,7 +17,7 @@ def parse_metadata(payload: bytes) -> dict[str, Any]:
 
     Raises:
         CorruptError: it is not one Zstandard frame with a declared size of at most 65536 bytes,
-            or those are not one UTF-8 JSON object with members of the known types (clause 2.6).
+            or those are not one UTF-8 JSON object with members of the known types (spec 2.6).
 
     """
     try:
@@ -44,7 +44,7 @@ def build_metadata(metadata: dict[str, Any]) -> bytes:
 
     Raises:
         CorruptError: the object is not JSON, is above 65536 bytes, or a known member has another
-            type than clause 2.6 says.
+            type than spec 2.6 says.
 
     """
     try:

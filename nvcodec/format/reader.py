@@ -1,4 +1,4 @@
-"""Reading a bitstream (clause 2): takes a binary file object, gives checked units in order.
+"""Reading a bitstream (spec 2): takes a binary file object, gives checked units in order.
 
 UnitReader reads forward and never seeks; read_index, scan_index and read_group_at need seeking.
 """
@@ -43,7 +43,7 @@ _DEFAULT_LIMITS: Final = Limits()
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """The payload of the unit that describes the model (clauses 4.1, 7.1), not yet parsed."""
+    """The payload of the unit that describes the model (spec 4.1, 7.1), not yet parsed."""
 
     payload: bytes
     offset: int
@@ -51,9 +51,10 @@ class Description:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """The JSON object of one mETa unit (clause 2.6)."""
+    """The JSON object of one mETa unit (spec 2.6); empty, with the error, where it is damaged."""
 
     members: dict[str, Any]
+    error: CorruptError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +73,14 @@ class UnitReader:
     """Reads a bitstream forward from any binary file object, pipes included.
 
     Iterating gives one Description, any Metadata, the GroupUnits in display order, then
-    End; each as soon as its unit is read. The rules of clause 2 hold for what has been given, and
+    End; each as soon as its unit is read. The rules of spec 2 hold for what has been given, and
     for the whole file once End has been. The first error is final: it is raised again on every
     further call.
 
     Args:
-        file: has ``read(size)``; it may return fewer bytes than asked for.
+        file: has `read(size)`; it may return fewer bytes than asked for.
         limits: what to accept; a file also keeps within its level.
+        lenient: whether a mETa unit may be damaged, as decoding never needs it.
 
     Attributes:
         group_length: the group length of the description, which bounds the frames of a
@@ -86,8 +88,11 @@ class UnitReader:
 
     """
 
-    def __init__(self, file: Readable, limits: Limits = _DEFAULT_LIMITS) -> None:
+    def __init__(
+        self, file: Readable, limits: Limits = _DEFAULT_LIMITS, *, lenient: bool = False
+    ) -> None:
         self.group_length: int | None = None
+        self._lenient = lenient
         self._source = ByteSource(file)
         self._limits = limits
         self._header: Header | None = None
@@ -109,7 +114,7 @@ class UnitReader:
         """Read the signature and HEAD, unless that is done.
 
         Raises:
-            NrvError: of the class that clause 2.10 gives.
+            NrvError: of the class that spec 2.10 gives.
             OSError: from the file object.
 
         """
@@ -127,7 +132,7 @@ class UnitReader:
 
     @property
     def header(self) -> Header:
-        """The header of the bitstream, read by ``open`` if it has not been."""
+        """The header of the bitstream, read by `open` if it has not been."""
         return self.open()
 
     def __iter__(self) -> Iterator[Event]:
@@ -153,6 +158,8 @@ class UnitReader:
         ordinal = self._sequence.group_count
         with located(_unit_name(unit, ordinal), offset):
             self._limits.check("unit_bytes", unit.length, header.level)
+            if unit.type == META and self._lenient:
+                return self._read_metadata(unit, offset)
             # The CRC covers the type, so what the type means is judged after it.
             if unit.type not in KNOWN_TYPES:
                 skip_payload(self._source, unit)
@@ -171,6 +178,17 @@ class UnitReader:
             if unit.type == FEND:
                 return self._take_end(payload, header)
             return Description(payload, offset)
+
+    def _read_metadata(self, unit: UnitHeader, offset: int) -> Metadata:
+        members: dict[str, Any] = {}
+        damage: CorruptError | None = None
+        try:
+            with located(str(META), offset):
+                members = parse_metadata(read_payload(self._source, unit))
+        except CorruptError as error:
+            damage = error
+        self._order.admit(unit.type)
+        return Metadata(members, damage)
 
     def _take_group(self, payload: bytes, header: Header, offset: int) -> Group:
         group = Group.parse(payload, self.group_length)
@@ -216,7 +234,7 @@ class UnitReader:
 
 
 def read_index(file: SeekableFile, limits: Limits = _DEFAULT_LIMITS) -> list[IndexEntry] | None:
-    """The entries of iNDX, found through the last 40 bytes of the file (clauses 2.8, 2.9).
+    """The entries of iNDX, found through the last 40 bytes of the file (spec 2.8, 2.9).
 
     Returns:
         One entry for each group, or None when the file is incomplete or its index missing or
@@ -287,7 +305,7 @@ def read_group_at(
     limits: Limits = _DEFAULT_LIMITS,
     group_length: int | None = None,
 ) -> Group:
-    """Read the group that an index entry points to (clause 2.8).
+    """Read the group that an index entry points to (spec 2.8).
 
     GroupSequence(header.frame_count, entry.first_frame) checks that groups read one after
     another, from a key group on, belong together.

@@ -19,7 +19,7 @@ _CHUNK_BYTES: Final = 1 << 16
 
 
 class Readable(Protocol):
-    """A binary file object that gives up to ``size`` bytes, fewer when fewer are there."""
+    """A binary file object that gives up to `size` bytes, fewer when fewer are there."""
 
     def read(self, size: int, /) -> bytes | None:
         """1..size bytes, or none at the end of the input."""
@@ -29,14 +29,14 @@ class SeekableFile(Readable, Protocol):
     """A binary file object that also moves to an absolute position and returns it."""
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Move to ``offset`` from the start (``whence`` 0) or the end (2)."""
+        """Move to `offset` from the start (`whence` 0) or the end (2)."""
 
 
 class Writable(Protocol):
     """A binary file object that takes bytes and returns how many it took."""
 
     def write(self, data: bytes, /) -> int | None:
-        """Take the first bytes of ``data`` and return how many."""
+        """Take the first bytes of `data` and return how many."""
 
     def flush(self) -> None:
         """Send on what has been taken."""
@@ -44,7 +44,7 @@ class Writable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class UnitType:
-    """The four ASCII letters of a unit and the properties in their case (clause 2.2).
+    """The four ASCII letters of a unit and the properties in their case (spec 2.2).
 
     Raises:
         CorruptError: the code is not four ASCII letters.
@@ -95,7 +95,7 @@ KNOWN_TYPES: Final = frozenset({HEAD, SIRN, HYBR, META, GRUP, INDX, FEND})
 
 
 class UnitOrder:
-    """The order of the units after HEAD (clause 2.3).
+    """The order of the units after HEAD (spec 2.3).
 
     Args:
         description: type of the description of the model.
@@ -167,7 +167,7 @@ class ByteSource:
         return data
 
     def read(self, size: int) -> bytes:
-        """``size`` bytes, fewer only at the end of the input; ``size`` is small."""
+        """`size` bytes, fewer only at the end of the input; `size` is small."""
         data = self.read_some(size)
         while len(data) < size and (more := self.read_some(size - len(data))):
             data += more
@@ -183,7 +183,7 @@ class UnitHeader:
 
 
 def build_unit(unit: UnitType, payload: bytes) -> bytes:
-    """The bytes of one unit: type, length, payload, CRC-32 (clause 2.2)."""
+    """The bytes of one unit: type, length, payload, CRC-32 (spec 2.2)."""
     crc = zlib.crc32(payload, zlib.crc32(unit.code))
     return b"".join(
         (unit.code, len(payload).to_bytes(4, "little"), payload, crc.to_bytes(4, "little"))
@@ -191,7 +191,7 @@ def build_unit(unit: UnitType, payload: bytes) -> bytes:
 
 
 def read_signature(source: ByteSource) -> None:
-    """Read the eight bytes that begin a bitstream (clause 2.1).
+    """Read the eight bytes that begin a bitstream (spec 2.1).
 
     Raises:
         CorruptError: other bytes are there.
@@ -209,7 +209,7 @@ def read_signature(source: ByteSource) -> None:
 
 
 def read_unit_header(source: ByteSource) -> UnitHeader:
-    """Read type and length of the next unit (clause 2.2).
+    """Read type and length of the next unit (spec 2.2).
 
     Raises:
         CorruptError: the type is not four letters.
@@ -225,7 +225,7 @@ def read_unit_header(source: ByteSource) -> UnitHeader:
 
 
 def read_payload(source: ByteSource, unit: UnitHeader) -> bytes:
-    """Read payload and CRC of a unit whose length has been checked (clause 2.2).
+    """Read payload and CRC of a unit whose length has been checked (spec 2.2).
 
     Memory grows with the bytes that arrive, not with the stated length.
 

@@ -1,4 +1,4 @@
-"""Writing a bitstream (clause 2): takes a header and groups, gives bytes to a file object."""
+"""Writing a bitstream (spec 2): takes a header and groups, gives bytes to a file object."""
 
 import hashlib
 from enum import Enum, auto
@@ -46,7 +46,7 @@ class NrvWriter:
     repeated with other arguments.
 
     Args:
-        file: has ``write(bytes)``, which returns how many bytes it took, and ``flush()``; the
+        file: has `write(bytes)`, which returns how many bytes it took, and `flush()`; the
             bitstream begins where the file object stands, which shall be its start.
 
     """
@@ -76,12 +76,12 @@ class NrvWriter:
 
         Args:
             header: of the file; its level bounds everything that follows.
-            description: payload of the unit that describes the model (clauses 4.1, 7.1).
-            metadata: the JSON object of mETa (clause 2.6).
+            description: payload of the unit that describes the model (spec 4.1, 7.1).
+            metadata: the JSON object of mETa (spec 2.6).
 
         Raises:
-            CorruptError: the metadata breaks clause 2.6.
-            OverLimitError: a value is above its level's bound (clause 2.11).
+            CorruptError: the metadata breaks spec 2.6.
+            OverLimitError: a value is above its level's bound (spec 2.11).
             OSError: from the file object.
 
         """
@@ -105,8 +105,8 @@ class NrvWriter:
 
         Raises:
             CorruptError: the group is not one of the model or cannot follow those before it
-                (clause 2.7), or the file then has more frames than its header states (clause 2.9).
-            OverLimitError: the unit is longer than the level allows (clause 2.11).
+                (spec 2.7), or the file then has more frames than its header states (spec 2.9).
+            OverLimitError: the unit is longer than the level allows (spec 2.11).
             OSError: from the file object.
 
         """
@@ -127,8 +127,8 @@ class NrvWriter:
         """Write iNDX and FEND; the file object is left open.
 
         Raises:
-            CorruptError: there is no group (clause 2.3), or fewer frames than the header states
-                (clause 2.9).
+            CorruptError: there is no group (spec 2.3), or fewer frames than the header states
+                (spec 2.9).
             OSError: from the file object.
 
         """

@@ -11,9 +11,8 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from nvcodec.options import METRICS
 from nvcodec.picture import YUV420P8
-
-METRICS: Final = ("psnr", "ssim", "ms-ssim")
 
 _WINDOW: Final = 11
 # The coarsest of MS-SSIM's five scales still has to hold the window.

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import itertools
+import json
 
 import numba
 import numpy as np
@@ -45,6 +46,12 @@ def unit_ends(data):
         place += int.from_bytes(data[place + 4 : place + 8], "little") + 12
         ends.append(place)
     return ends
+
+
+def metadata_at(data):
+    """Places of the payload and the CRC of the mETa unit."""
+    start = data.index(b"mETa")
+    return range(start + 8, start + 12 + int.from_bytes(data[start + 4 : start + 8], "little"))
 
 
 def groups_before(data, place):
@@ -205,11 +212,15 @@ def test_flips(stream, tmp_path):
     data, pictures = stream
     out = tmp_path / "out.y4m"
     rng = np.random.default_rng(3)
+    unneeded = metadata_at(data)
     for place in sorted({*range(0, 90, 7), *rng.integers(0, len(data), 40).tolist()}):
         damaged = bytearray(data)
         damaged[place] ^= 1 << int(rng.integers(8))
         out.unlink(missing_ok=True)
         result = call("nvdec", "-", out, stdin=bytes(damaged))
+        if place in unneeded:
+            assert result.exit_code == 0
+            continue
         # A length may exceed the level before its CRC is read.
         assert result.exit_code in (3, 4), place
         one_line(result, result.exit_code)
@@ -218,6 +229,24 @@ def test_flips(stream, tmp_path):
             assert_same_pictures(parse_y4m(out.read_bytes())[1], pictures[:frames])
         else:
             assert not out.exists()
+
+
+def test_damaged_metadata_is_said_and_costs_no_frame(stream, tmp_path):
+    data, pictures = stream
+    path, out = tmp_path / "x.nrv", tmp_path / "out.y4m"
+    damaged = bytearray(data)
+    damaged[metadata_at(data)[3]] ^= 1
+    path.write_bytes(damaged)
+    result = call("nvdec", path, out)
+    assert result.exit_code == 0
+    assert_same_pictures(parse_y4m(out.read_bytes())[1], pictures)
+    said, decoded = result.stderr.splitlines()
+    assert f"{path}: mETa at byte" in said
+    assert said.endswith("; no frame depends on it")
+    assert "9 frames" in decoded
+    listed = call("nvinfo", "--json", path)
+    assert "mETa at byte" in one_line(listed, 3)
+    assert (json.loads(listed.stdout)["frames"], json.loads(listed.stdout)["complete"]) == (9, True)
 
 
 def test_json_reports_errors_too(stream, tmp_path):
@@ -277,6 +306,25 @@ def test_folders_and_missing_files(clip, tmp_path):
         line = one_line(call("nvdec", source, out), 1)
         assert str(source if out == "null" else out) in line
     assert leftovers(tmp_path) == []
+
+
+def test_a_name_with_a_newline_is_one_line(tmp_path):
+    for name, code in (("no\nne.nrv", 1), ("em\x1b[2Jpty\r\n.nrv", 3)):
+        path = tmp_path / name
+        if code == 3:
+            path.write_bytes(b"")
+        for command, rest in (("nvdec", ["null"]), ("nvinfo", [])):
+            line = one_line(call(command, path, *rest), code)
+            assert line.isprintable()
+            assert name.encode("unicode_escape").decode() in line
+
+
+def test_one_frame_is_no_plural(stream, tmp_path):
+    data, _ = synthesize(Plan(width=8, height=8, frames=(1, 1), keys=(0,)))
+    path, out = tmp_path / "x.nrv", tmp_path / "out.y4m"
+    path.write_bytes(data[:-110])
+    assert "has the 1 frame before" in one_line(call("nvdec", path, out), 3)
+    assert ", 1 frame\n" in call("nvinfo", path).stdout
 
 
 def test_nothing_is_overwritten_unless_asked(stream, clip, tmp_path):

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from nvcodec.encode import encoder
 from nvcodec.encode.nirvana import segment
+from nvcodec.encode.writing import GroupWriter
 from tests.cli.support import (
     NIRVANA,
     assert_same_pictures,
@@ -166,13 +166,13 @@ def test_nothing_is_overwritten_unless_asked(source, tmp_path):
 
 def test_what_appears_meanwhile_is_kept(source, tmp_path, monkeypatch):
     out = tmp_path / "out.nrv"
-    true = encoder._Run.write
+    true = GroupWriter.write
 
     def write(self, *arguments):
         out.write_bytes(b"precious")
         true(self, *arguments)
 
-    monkeypatch.setattr(encoder._Run, "write", write)
+    monkeypatch.setattr(GroupWriter, "write", write)
     assert "appeared" in one_line(call("nvenc", *NIRVANA, "--frames", 1, source, out), 1)
     assert out.read_bytes() == b"precious"
     assert leftovers(tmp_path) == []

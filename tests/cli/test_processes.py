@@ -36,7 +36,7 @@ PLAN = Plan(width=21, height=13, frames=(3, 3, 1), keys=(0, 2))
 def run(command, *arguments, **options):
     with ended(start(command, *arguments, **options)) as process:
         out, err = process.communicate()
-    return process.returncode, out, err.decode()
+    return process.returncode, out, (err or b"").decode()
 
 
 @pytest.mark.parametrize("command", ["nvenc", "nvdec", "nvinfo"])
@@ -162,17 +162,46 @@ def test_an_interrupt_keeps_the_groups_before(tmp_path, number):
     assert len(parse_y4m((tmp_path / "out.y4m").read_bytes())[1]) == 2
 
 
-def test_an_interrupt_while_waiting_for_input(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_while_the_producer_stalls(tmp_path, number):
     out = tmp_path / "out.nrv"
     with ended(start("nvenc", *NIRVANA, "--json", "--group-size", 2, "-", out)) as process:
         process.stdin.write(y4m(moving(20, 24, 16)))
         process.stdin.flush()
-        while json.loads(process.stdout.readline())["type"] != "group":
-            pass
-        _, err = interrupt(process)
+        # All groups but the last, whose last frame may not be the last of the input.
+        for line in process.stdout:
+            if json.loads(line).get("ordinal") == 8:
+                break
+        _, err = interrupt(process, number)
     assert "interrupted" in err
+    assert "has the 18 frames before" in err
     assert call("nvdec", "--verify", out, "null").exit_code == 0
     assert leftovers(tmp_path) == []
+
+
+# Sends itself a signal when a module is about to be imported.
+_STOPPED_AT = """
+import os, signal, sys
+stopped_at = sys.argv.pop(1)
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == stopped_at:
+            os.kill(os.getpid(), signal.{signal})
+sys.meta_path.insert(0, Finder())
+from nvcodec.cli.start import {command}
+{command}()
+"""
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("command", ["nvenc", "nvdec", "nvinfo"])
+def test_an_interrupt_at_the_very_start(command, number):
+    program = _STOPPED_AT.format(signal=number, command=command)
+    for module in ("click", f"nvcodec.cli.{command}", "nvcodec.cli.outcome"):
+        result = subprocess.run(
+            [sys.executable, "-c", program, module, "--help"], capture_output=True, cwd=ROOT
+        )
+        assert (result.returncode, result.stderr) == (130, b"interrupted\n"), module
 
 
 def test_an_interrupt_before_the_first_group_leaves_nothing(tmp_path):
@@ -238,11 +267,37 @@ def test_full_and_closed_standard_streams(tmp_path):
     with open("/dev/full", "wb") as full:
         code, _, err = run("nvdec", path, "-", stdout=full)
     assert (code, err) == (1, "nvdec: standard output: No space left on device\n")
-    for redirect, name in (("<&-", "standard input"), (">&-", "standard output")):
-        arguments = ("-", "null") if "<" in redirect else (path, "-")
-        line = " ".join(argv("nvdec", *arguments)) + " " + redirect
+    for command, arguments, redirect, name in (
+        ("nvdec", ("-", "null"), "<&-", "standard input"),
+        ("nvdec", (path, "-"), ">&-", "standard output"),
+        ("nvdec", ("-q", "--md5", path, "null"), ">&-", "standard output"),
+        ("nvinfo", (path,), ">&-", "standard output"),
+    ):
+        line = " ".join(argv(command, *arguments)) + " " + redirect
         result = subprocess.run(["sh", "-c", line], capture_output=True, text=True, cwd=ROOT)
-        assert (result.returncode, result.stderr) == (1, f"nvdec: {name}: it is closed\n")
+        assert (result.returncode, result.stderr) == (1, f"{command}: {name}: it is closed\n")
+
+
+def test_standard_error_that_cannot_be_written(tmp_path):
+    data, pictures = synthesize(PLAN)
+    path, out = tmp_path / "x.nrv", tmp_path / "out.y4m"
+    path.write_bytes(data)
+
+    def decoded(process):
+        assert process.wait() == 0
+        assert_same_pictures(parse_y4m(out.read_bytes())[1], pictures)
+
+    with open("/dev/full", "wb") as full, ended(start("nvdec", path, out, stderr=full)) as process:
+        decoded(process)
+    with ended(start("nvdec", "-y", path, out)) as process:
+        process.stderr.close()
+        decoded(process)
+        process.stderr = None
+    line = " ".join(argv("nvdec", "-y", path, out)) + " 2>&-"
+    with ended(subprocess.Popen(["sh", "-c", line], cwd=ROOT)) as process:
+        decoded(process)
+    with open("/dev/full", "wb") as full:
+        assert run("nvdec", tmp_path / "none.nrv", "null", stderr=full)[0] == 1
 
 
 def on_terminal(command, *arguments):

@@ -195,10 +195,29 @@ def test_every_truncation() -> None:
     assert use(data) == (len(pictures), None)
 
 
+def metadata_at(data: bytes) -> range:
+    """Places of the payload and the CRC of the mETa unit."""
+    start = data.index(b"mETa")
+    return range(start + 8, start + 12 + int.from_bytes(data[start + 4 : start + 8], "little"))
+
+
+def test_damaged_metadata_costs_no_frame() -> None:
+    data, pictures = sample("tiny")
+    for place in metadata_at(data):
+        damaged = bytearray(data)
+        damaged[place] ^= 16
+        assert use(bytes(damaged)) == (len(pictures), None)
+        decoder = opened(bytes(damaged))
+        take(decoder)
+        assert decoder.metadata == {}
+        assert decoder.metadata_error is not None
+        assert (decoder.metadata_error.unit, decoder.metadata_error.rule) == ("mETa", "2.2")
+
+
 def test_every_bit_flip() -> None:
     data, _ = sample("tiny")
     groups = group_offsets(data)
-    for place in range(len(data)):
+    for place in sorted(set(range(len(data))) - set(metadata_at(data))):
         for bit in range(8):
             damaged = bytearray(data)
             damaged[place] ^= 1 << bit

@@ -1,5 +1,6 @@
 """Every rule of clause 2, broken one at a time, gives the class and the clause that it should."""
 
+import io
 import json
 import struct
 from typing import Any
@@ -12,9 +13,11 @@ from nvcodec.format import (
     End,
     GroupUnit,
     Limits,
+    Metadata,
     NrvError,
     OverLimitError,
     TruncatedError,
+    UnitReader,
     UnsupportedError,
 )
 
@@ -295,6 +298,27 @@ def test_limits_of_the_reader() -> None:
     _, error = read_all(SMALL, Limits(max_luma_samples=17 * 9 - 1))
     assert isinstance(error, OverLimitError)
     assert error.unit == "HEAD"
+
+
+def test_a_lenient_reader_goes_on_after_damaged_metadata() -> None:
+    good = complete(head(), SIRN, meta(), KEY)
+    start = good.index(b"mETa")
+    damaged = bytearray(good)
+    damaged[start + 8] ^= 1
+    cases = ((with_meta(b"no frame"), "2.6"), (bytes(damaged), "2.2"))
+    for data, rule in cases:
+        events = list(UnitReader(io.BytesIO(data), lenient=True))
+        (found,) = (event for event in events if isinstance(event, Metadata))
+        assert found.members == {}
+        assert found.error is not None
+        assert (found.error.rule, found.error.unit, found.error.offset) == (rule, "mETa", start)
+        assert isinstance(events[-1], End)
+    for data in (
+        complete(head(), SIRN, KEY, meta()),
+        with_meta(b"no frame")[: start + 12],
+    ):
+        with pytest.raises(NrvError):
+            list(UnitReader(io.BytesIO(data), lenient=True))
 
 
 def test_metadata_is_what_json_says() -> None:

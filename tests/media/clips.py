@@ -1,10 +1,14 @@
 """Small clips made with PyAV for the tests of this folder."""
 
+import io
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
+
+from nvcodec.media.source import open_source
+from nvcodec.media.y4m import Y4mWriter
 
 
 def noise(count, width, height, seed=0):
@@ -100,3 +104,18 @@ def assert_same(picture, planes):
         assert got.flags.c_contiguous
         assert got.dtype == np.uint8
         np.testing.assert_array_equal(got, expected)
+
+
+def read(path, **selection):
+    """(source, its pictures) of a clip."""
+    with open_source(path, **selection) as source:
+        return source, list(source)
+
+
+def y4m_bytes(pictures, width, height, rate=Fraction(25)):
+    """Pictures as the bytes of a Y4M file."""
+    buffer = io.BytesIO()
+    writer = Y4mWriter(buffer, width, height, rate, None, 2, 0)
+    for planes in pictures:
+        writer.write(planes)
+    return buffer.getvalue()

@@ -39,8 +39,8 @@ from nvcodec.encode.hybrid import group
 from nvcodec.encode.hybrid import video as coder
 from nvcodec.encode.hybrid.analysis.quantisers import BASE, LAST
 from nvcodec.encode.hybrid.effort import EFFORTS
-from nvcodec.encode.nirvana.settings import HYBRID_GROUP
 from nvcodec.model.hybrid.canvas import reconstruct
+from nvcodec.options import HYBRID_GROUP
 from tools.lib import report
 from tools.lib.bd_rate import compare
 from tools.lib.clips import Clip

@@ -26,17 +26,20 @@ from typing import Any
 
 import click
 
-from nvcodec.encode.encoder import EncodedGroup, EncodeResult, Observer
-from nvcodec.encode.nirvana.settings import NETWORKS, PAPER_SHAPE, PRESETS, rate_weight
+from nvcodec.encode.nirvana.settings import PAPER_SHAPE, PRESETS, rate_weight
+from nvcodec.encode.result import EncodedGroup, EncodeResult, Observer
 from nvcodec.format import CorruptError
 from nvcodec.media.source import open_source
 from nvcodec.model.nirvana.shape import NetworkShape
+from nvcodec.options import MODELS
 from tools.ablation.inside import Change, changed
 from tools.bench import paper_recipe
 from tools.lib import report
 from tools.lib.bd_rate import compare
 from tools.lib.clips import Clip, scaled
 from tools.lib.measure import ONE_KEY, Model, measure
+
+_NETWORKS = MODELS["nirvana"].networks
 
 # Ours; its iterations are scaled to the seconds.
 _PRESET = "medium"
@@ -271,9 +274,9 @@ def _networks(_context: Any, _option: Any, values: tuple[str, ...]) -> list[str]
 @click.option(
     "--network",
     "networks",
-    type=click.Choice(NETWORKS),
+    type=click.Choice(_NETWORKS),
     multiple=True,
-    default=NETWORKS[::-1],
+    default=_NETWORKS[::-1],
     show_default=True,
     callback=_networks,
     help="Of our recipe; can be given again.",

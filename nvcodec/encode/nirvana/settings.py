@@ -1,4 +1,4 @@
-"""What an encode is asked for, and what follows from it: lambda, network shape, iterations."""
+"""What follows from the options of an encode: lambda, network shape, iterations."""
 
 from __future__ import annotations
 
@@ -6,12 +6,6 @@ import math
 from dataclasses import dataclass
 
 from nvcodec.model.nirvana.shape import NetworkShape
-
-MODELS = ("nirvana", "hybrid")
-NETWORKS = ("auto", "paper")
-HYBRID_NETWORKS = ("auto", "trained", "fixed", "off")
-HYBRID_GROUP = 16
-"""Frames of a group of the hybrid model, unless another number is asked for."""
 
 PAPER_SHAPE = NetworkShape(
     patch=32,
@@ -24,12 +18,7 @@ PAPER_SHAPE = NetworkShape(
 )
 """The network of arXiv 2212.14593 in the fields of spec 4.1."""
 
-
 _REFERENCE_PATCHES = 400
-
-
-class OptionError(ValueError):
-    """An option that the model does not have."""
 
 
 @dataclass(frozen=True)

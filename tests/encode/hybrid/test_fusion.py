@@ -10,7 +10,6 @@ from nvcodec.decode.decoder import Decoder
 from nvcodec.encode.encoder import encode
 from nvcodec.encode.hybrid.fusion.choice import GroupFrames, choose_network
 from nvcodec.encode.hybrid.fusion.fit import Moments, bits_of, moments, train
-from nvcodec.encode.nirvana.settings import OptionError
 from nvcodec.model.hybrid.fusion.packed import pack_network
 from nvcodec.model.hybrid.fusion.weights import (
     LINEAR,
@@ -22,6 +21,7 @@ from nvcodec.model.hybrid.fusion.weights import (
     Network,
     spread_shared,
 )
+from nvcodec.options import OptionError
 from tests.encode.hybrid.test_video import moving, y4m
 from tools.train.fusion_data import network_sources
 

@@ -13,11 +13,11 @@ from nvcodec.encode.encoder import Observer, encode
 from nvcodec.encode.hybrid import group
 from nvcodec.encode.hybrid import video as coder
 from nvcodec.encode.hybrid.analysis.quantisers import AHEAD_FRAMES
-from nvcodec.encode.nirvana.settings import OptionError
 from nvcodec.format import HYBRID, GroupUnit, UnitReader
 from nvcodec.media.quality import QualityMeter
 from nvcodec.media.source import Source, SourceError
 from nvcodec.model.description import CanvasShape
+from nvcodec.options import OptionError
 from tests.cli.support import ROOT, moving, y4m
 
 CLIPS = Path(__file__).parents[4] / "shared" / "clips"

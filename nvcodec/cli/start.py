@@ -1,0 +1,61 @@
+"""Where the scripts of the commands begin: a signal ends them quietly from the first moment.
+
+Imports next to nothing before signals are taken care of: the command itself comes after that.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from types import FrameType
+
+STOPPING = ("SIGINT", "SIGTERM", "SIGHUP")
+"""Signals that end a command, where the system has them."""
+
+_INTERRUPTED = 130
+
+
+def stop(_number: int, _frame: FrameType | None) -> None:
+    """End the process: nothing has begun that could be finished.
+
+    An exception would pass through half-imported modules, some of which would swallow it.
+    """
+    try:  # noqa: SIM105 - contextlib would have to be imported first
+        os.write(2, b"interrupted\n")
+    except OSError:
+        pass
+    os._exit(_INTERRUPTED)
+
+
+def nvenc() -> None:
+    """Run nvenc."""
+    _run("nvenc", "nvenc")
+
+
+def nvdec() -> None:
+    """Run nvdec."""
+    _run("nvdec", "nvdec")
+
+
+def nvinfo() -> None:
+    """Run nvinfo."""
+    _run("nvinfo", "nvinfo")
+
+
+def module() -> None:
+    """Run `python -m nvcodec`, which has all commands."""
+    _run("commands", "python -m nvcodec")
+
+
+def _run(command: str, name: str) -> None:
+    for signal_name in STOPPING:
+        number = getattr(signal, signal_name, None)
+        # What is ignored stays so, as nohup wants it.
+        if number is not None and signal.getsignal(number) in (
+            signal.SIG_DFL,
+            signal.default_int_handler,
+        ):
+            signal.signal(number, stop)
+    from importlib import import_module
+
+    import_module(f"nvcodec.cli.{command}").main(prog_name=name)

@@ -1,0 +1,143 @@
+"""The seam between an encode and the models: options and a source to a model's coder."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from nvcodec.encode.coder import VideoCoder
+from nvcodec.encode.result import EncodeResult, Observer
+from nvcodec.media.source import Source
+from nvcodec.options import HYBRID_GROUP, EncodeOptions
+from nvcodec.version import __version__
+
+if TYPE_CHECKING:
+    from nvcodec.encode.nirvana.store import SegmentStore
+
+
+def settings(options: EncodeOptions) -> dict[str, Any]:
+    """What a file's mETa says about its encode (spec 2.6)."""
+    return {
+        "model": options.model,
+        "crf": options.crf,
+        "preset": options.preset,
+        "network": _network(options),
+    }
+
+
+def _network(options: EncodeOptions) -> str:
+    auto = options.model == "hybrid" and options.network == "auto"
+    return "trained" if auto else options.network
+
+
+@dataclass(frozen=True)
+class Segments:
+    """The segments of an encode of the nirvana model; none of all this in the hybrid model.
+
+    Attributes:
+        store: where they are kept beside the output; None where there is no such place.
+        source: the path that jobs read the source from; None where segments are no jobs.
+
+    """
+
+    store: SegmentStore | None = None
+    source: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        options: EncodeOptions,
+        source: str | os.PathLike[str] | BinaryIO,
+        output: str | os.PathLike[str] | BinaryIO,
+    ) -> Segments:
+        """Those of an encode; nothing is read or written yet.
+
+        Raises:
+            JobsError: the source or output is none for jobs or resuming.
+            FileExistsError: the output has segments, and the options do not say what to do.
+
+        """
+        if options.model == "hybrid":
+            return cls()
+        from nvcodec.encode.nirvana.jobs import require_path
+        from nvcodec.encode.nirvana.video import segment_store
+
+        store = segment_store(output, options.resume, options.overwrite)
+        return cls(store, require_path(source) if options.by_jobs else None)
+
+    def start_over(self) -> None:
+        """Delete the segments of an encode that was stopped."""
+        if self.store is not None:
+            self.store.remove()
+
+    @contextlib.contextmanager
+    def kept(self, result: EncodeResult) -> Iterator[None]:
+        """Delete the segments after the block; if it fails, keep the finished ones."""
+        try:
+            yield
+        except BaseException:
+            result.resumable = self.store is not None and self.store.keep()
+            raise
+        self.start_over()
+
+
+def make_coder(
+    options: EncodeOptions, source: Source, segments: Segments, observer: Observer
+) -> VideoCoder:
+    """The coder of a model for the pictures of a source."""
+    # Each model brings its libraries along: only one of them is needed.
+    if options.model == "hybrid":
+        return _hybrid(options, source, observer)
+    return _nirvana(options, source, segments, observer)
+
+
+def _hybrid(options: EncodeOptions, source: Source, observer: Observer) -> VideoCoder:
+    from nvcodec.encode.hybrid.effort import EFFORTS
+    from nvcodec.encode.hybrid.video import HybridCoder
+
+    return HybridCoder(
+        source.width,
+        source.height,
+        crf=options.crf,
+        effort=EFFORTS[options.preset],
+        group_frames=options.group_size or HYBRID_GROUP,
+        network=_network(options),
+        by_content=options.group_size is None,
+        metrics=options.metrics,
+        threads=options.threads or os.cpu_count() or 1,
+        report=observer.coding,
+    )
+
+
+def _nirvana(
+    options: EncodeOptions, source: Source, segments: Segments, observer: Observer
+) -> VideoCoder:
+    from nvcodec.encode.nirvana.video import Jobs, NirvanaCoder
+
+    jobs = None
+    if segments.source is not None:
+        basis = {"key_interval": options.key_interval, "nvcodec": __version__}
+        jobs = Jobs(
+            options.jobs,
+            segments.source,
+            options.skip,
+            options.frames,
+            settings(options) | basis,
+            segments.store,
+        )
+    return NirvanaCoder(
+        source.width,
+        source.height,
+        crf=options.crf,
+        preset=options.preset,
+        network=_network(options),
+        group_size=options.group_size,
+        metrics=options.metrics,
+        threads=options.threads or 1,
+        device=options.device,
+        jobs=jobs,
+        report=observer.training,
+    )

@@ -1,0 +1,81 @@
+"""What an encode gives, the groups that it has written, and tells an observer meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from nvcodec.media.quality import QualityMeter
+from nvcodec.model.description import Shape
+
+if TYPE_CHECKING:
+    from nvcodec.encode.nirvana.jobs import GroupProgress
+
+
+@dataclass(frozen=True)
+class EncodedGroup:
+    """A group that has been written: the sizes of its GRUP unit and of what is in it.
+
+    `network_bytes` are tables and network; `chain_bytes` are those of content and motion that its
+    chain canvas takes, 0 where it has none. `meter` has its qualities, from the samples that a
+    decoder renders.
+    """
+
+    ordinal: int
+    first_frame: int
+    frames: int
+    key: bool
+    bytes: int
+    network_bytes: int
+    content_bytes: int
+    motion_bytes: int
+    chain_bytes: int
+    seconds: float
+    meter: QualityMeter
+
+
+@dataclass
+class EncodeResult:
+    """What an encode has written so far.
+
+    `meter` has the qualities of all groups, from the samples that a decoder renders.
+    """
+
+    width: int
+    height: int
+    shape: Shape
+    groups: list[EncodedGroup] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    bytes: int = 0
+    seconds: float = 0.0
+    complete: bool = False
+    """Whether the output has it all, with the end that makes it valid."""
+    resumable: bool = False
+    """Whether finished segments are kept on disk for an encode that resumes."""
+    meter: QualityMeter = field(default_factory=QualityMeter)
+
+    @property
+    def frames(self) -> int:
+        """Frames written."""
+        return sum(group.frames for group in self.groups)
+
+    @property
+    def bits_per_pixel(self) -> float:
+        """Bits of the file per luma sample."""
+        return 8 * self.bytes / (self.width * self.height * max(1, self.frames))
+
+
+class Observer:
+    """Told about an encode while it runs; does nothing by itself."""
+
+    def started(self, result: EncodeResult, frame_count_hint: int | None) -> None:
+        """The source is open and the header is about to be written."""
+
+    def training(self, progress: GroupProgress) -> None:
+        """A group's training has come this far; with several jobs, groups come in any order."""
+
+    def coding(self, ordinal: int, frames: int) -> None:
+        """So many frames of a group of the hybrid model are coded; groups come in order."""
+
+    def encoded(self, group: EncodedGroup) -> None:
+        """A group has been written; they come in file order."""

@@ -1,0 +1,145 @@
+"""The output of an encode: coded groups to a `.nrv` file, as they come."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any, BinaryIO
+
+from nvcodec.encode.coder import CodedGroup
+from nvcodec.encode.result import EncodedGroup, EncodeResult, Observer
+from nvcodec.format import Header, NrvError, NrvWriter
+from nvcodec.media.output import OutputFile
+from nvcodec.media.source import Source
+from nvcodec.picture import YUV420P8
+from nvcodec.version import __version__
+
+
+def source_header(source: Source, model: int, level: int) -> Header:
+    """HEAD (spec 2.4) of an encode of a source: its size, times and colours."""
+    rate = source.frame_rate or Fraction(0)
+    sar = source.sar or Fraction(0)
+    return Header(
+        level=level,
+        model=model,
+        chroma_format=YUV420P8.chroma_format,
+        bit_depth=YUV420P8.bit_depth,
+        width=source.width,
+        height=source.height,
+        frame_rate_num=rate.numerator,
+        frame_rate_den=rate.denominator if rate else 0,
+        time_base_num=source.time_base.numerator,
+        time_base_den=source.time_base.denominator,
+        sar_num=sar.numerator,
+        sar_den=sar.denominator if sar else 0,
+        colour_primaries=source.colour_primaries,
+        transfer=source.transfer,
+        matrix=source.matrix,
+        full_range=source.full_range,
+        chroma_location=source.chroma_location,
+    )
+
+
+class GroupWriter:
+    """Writes the groups of one encode and adds them to its result.
+
+    Args:
+        header: HEAD of the file.
+        result: grows with each group.
+        settings: member of mETa (spec 2.6).
+        observer: told about each group.
+
+    Attributes:
+        finished: whether the end has been written that makes the file valid.
+
+    """
+
+    def __init__(
+        self, header: Header, result: EncodeResult, settings: dict[str, Any], observer: Observer
+    ) -> None:
+        self.finished = False
+        self._header = header
+        self._result = result
+        self._settings = settings
+        self._observer = observer
+
+    @contextlib.contextmanager
+    def opened(
+        self, output: str | os.PathLike[str] | BinaryIO, overwrite: bool
+    ) -> Generator[BinaryIO, None, None]:
+        """The file to write to, which keeps what has been finished whatever ends the block.
+
+        Raises:
+            FileExistsError: a path has a file that may not be replaced.
+            OSError: it cannot be written.
+
+        """
+        if not isinstance(output, str | os.PathLike):
+            try:
+                yield output
+            finally:
+                self._result.complete = self.finished
+            return
+        with OutputFile(output, overwrite=overwrite) as file:
+            try:
+                yield file.file
+            finally:
+                if self.finished:
+                    file.commit()
+                    self._result.complete = True
+
+    def write(self, file: BinaryIO, coded: Iterator[CodedGroup]) -> None:
+        """Write the whole file; of an iterator that fails, the groups before."""
+        started = time.perf_counter()
+        writer = NrvWriter(file)
+        writer.begin(
+            self._header,
+            self._result.shape.to_payload(),
+            {"encoder": f"nvcodec {__version__}", "settings": self._settings},
+        )
+        try:
+            for group in coded:
+                self._add(writer, group)
+                self._measure(writer, started)
+        except BaseException:
+            # The groups so far make a valid file, unless writing is what failed.
+            if self._result.groups:
+                with contextlib.suppress(NrvError):
+                    self._finish(writer, started)
+            raise
+        self._finish(writer, started)
+
+    def _finish(self, writer: NrvWriter, started: float) -> None:
+        writer.finish()
+        self.finished = True
+        self._measure(writer, started)
+
+    def _measure(self, writer: NrvWriter, started: float) -> None:
+        self._result.bytes = writer.offset
+        self._result.seconds = time.perf_counter() - started
+
+    def _add(self, writer: NrvWriter, coded: CodedGroup) -> None:
+        before = writer.offset
+        # A segment counts its frames from its own first.
+        group = replace(coded.group, first_frame=self._result.frames)
+        writer.add_group(group)
+        encoded = EncodedGroup(
+            ordinal=len(self._result.groups),
+            first_frame=group.first_frame,
+            frames=group.frame_count,
+            key=group.key,
+            bytes=writer.offset - before,
+            network_bytes=len(group.tables) + len(group.network),
+            content_bytes=len(group.content),
+            motion_bytes=len(group.motion),
+            chain_bytes=coded.chain_bytes,
+            seconds=coded.seconds,
+            meter=coded.meter,
+        )
+        self._result.meter.merge(coded.meter)
+        self._result.groups.append(encoded)
+        self._observer.encoded(encoded)

@@ -1,0 +1,65 @@
+"""Timestamps of frames as containers have them, to ones that a bitstream can have."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Final
+
+from av.video.frame import VideoFrame
+
+_MAX_DURATION: Final = 2**32 - 1
+
+
+class Clock:
+    """Turns the timestamps of frames into ones that increase by 1 .. 2**32 - 1 ticks.
+
+    Args:
+        time_base: seconds per tick.
+        frame_rate: frames per second, which repaired times follow; None for 25.
+
+    Attributes:
+        repaired: whether any timestamp so far was repaired.
+
+    """
+
+    def __init__(self, time_base: Fraction, frame_rate: Fraction | None) -> None:
+        self._time_base = time_base
+        self._step = 1 / (time_base * (frame_rate or 25))
+        self._last: int | None = None
+        self._gap = 0
+        self._own_duration = 0
+        # Repaired times count from the last good one, so that rounding does not add up.
+        self._good = 0
+        self._since_good = 0
+        self.repaired = False
+
+    def _ticks(self, value: int, frame: VideoFrame) -> int:
+        if frame.time_base in (None, self._time_base):
+            return value
+        return round(value * frame.time_base / self._time_base)
+
+    def stamp(self, frame: VideoFrame) -> int:
+        """Presentation time of the next frame, in ticks."""
+        declared = None if frame.pts is None else self._ticks(frame.pts, frame)
+        self._own_duration = self._ticks(frame.duration or 0, frame)
+        last = self._last
+        if declared is not None and (last is None or 0 < declared - last <= _MAX_DURATION):
+            pts = self._good = declared
+            self._since_good = 0
+        else:
+            self.repaired = True
+            if last is None:
+                pts = 0
+            else:
+                self._since_good += 1
+                expected = self._good + round(self._since_good * self._step)
+                pts = min(max(expected, last + 1), last + _MAX_DURATION)
+        if last is not None:
+            self._gap = pts - last
+        self._last = pts
+        return pts
+
+    def last_duration(self) -> int:
+        """Ticks that the frame stamped last is shown for when no frame follows."""
+        ticks = self._own_duration if self._own_duration > 0 else self._gap or round(self._step)
+        return min(max(ticks, 1), _MAX_DURATION)

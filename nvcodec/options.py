@@ -1,0 +1,162 @@
+"""What an encode can be asked for: options with their defaults, ranges and choices, by model.
+
+`encode()`, nvenc and tools take them from here. Loads nothing but the standard library, so that
+`--help` stays quick.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+CRF_RANGE = (0, 60)
+"""The best and the worst quality that can be asked for."""
+
+GROUP_SIZES = (1, 32)
+"""Least and most frames of a group (spec 4.1, 7.1)."""
+
+DEVICES = ("cpu", "cuda")
+"""What networks can be trained and evaluated on."""
+
+METRICS = ("psnr", "ssim", "ms-ssim")
+"""Qualities that can be measured."""
+
+HYBRID_GROUP = 16
+"""Most frames of a group of the hybrid model, unless a group size is given."""
+
+
+class OptionError(ValueError):
+    """An option that the model does not have."""
+
+
+class ModelOptions(NamedTuple):
+    """What one model offers.
+
+    Attributes:
+        number: HEAD's `model` (spec 2.4).
+        presets: efforts, from fast to slow.
+        networks: choices of `network`, the default first.
+        devices: where it can be trained.
+        segments: whether segments can be trained by several jobs, and an encode resumed.
+
+    """
+
+    number: int
+    presets: tuple[str, ...]
+    networks: tuple[str, ...]
+    devices: tuple[str, ...]
+    segments: bool
+
+
+MODELS = {
+    "hybrid": ModelOptions(
+        number=2,
+        presets=("fast", "medium", "slow"),
+        networks=("auto", "trained", "fixed", "off"),
+        devices=("cpu",),
+        segments=False,
+    ),
+    "nirvana": ModelOptions(
+        number=1,
+        presets=("fast", "medium", "slow", "paper"),
+        networks=("auto", "paper"),
+        devices=DEVICES,
+        segments=True,
+    ),
+}
+
+# Presets and networks of any model, as nvenc lists them.
+PRESETS = MODELS["nirvana"].presets
+NETWORKS = tuple(dict.fromkeys(MODELS["nirvana"].networks + MODELS["hybrid"].networks))
+
+
+class EncodeOptions(NamedTuple):
+    """All options of an encode, with their defaults; `encode()` says what they mean.
+
+    The record itself takes any values: `validate` judges them.
+    """
+
+    model: str = "hybrid"
+    crf: float = 30.0
+    preset: str = "medium"
+    network: str = "auto"
+    group_size: int | None = None
+    key_interval: float = 10.0
+    skip: int = 0
+    frames: int | None = None
+    threads: int | None = None
+    device: str = "cpu"
+    jobs: int = 1
+    resume: bool = False
+    metrics: tuple[str, ...] = ("psnr",)
+    overwrite: bool = False
+
+    @property
+    def by_jobs(self) -> bool:
+        """Whether segments are jobs: several at a time, or those that a resumed encode lacks."""
+        return self.jobs > 1 or self.resume
+
+
+DEFAULTS = EncodeOptions()
+
+
+def validate(options: EncodeOptions) -> None:
+    """Check the options against their ranges, and against what the model offers.
+
+    Raises:
+        ValueError: a value is out of its range or none of the choices.
+        OptionError: the model does not have the option; another one does.
+
+    """
+    _require_choice("model", options.model, tuple(MODELS))
+    _require_choice("preset", options.preset, PRESETS)
+    _require_choice("device", options.device, DEVICES)
+    if not options.metrics:
+        raise ValueError("no metrics")
+    for metric in options.metrics:
+        _require_choice("metric", metric, METRICS)
+    if options.network not in NETWORKS:
+        raise ValueError(f"network {options.network!r} is none of a model")
+    least, most = CRF_RANGE
+    # NaN is in no range.
+    if not least <= options.crf <= most:
+        raise ValueError(f"crf {options.crf} is not in {least}..{most}")
+    least, most = GROUP_SIZES
+    if options.group_size is not None and not least <= options.group_size <= most:
+        raise ValueError(f"group size {options.group_size} is not in {least}..{most}")
+    if not 0 < options.key_interval < math.inf:
+        raise ValueError(f"key interval {options.key_interval} is not positive and finite")
+    if options.skip < 0 or (options.frames is not None and options.frames < 1):
+        raise ValueError(f"skip={options.skip} and frames={options.frames} select nothing")
+    if (options.threads is not None and options.threads < 1) or options.jobs < 1:
+        raise ValueError(
+            f"threads {options.threads} and jobs {options.jobs} are not both at least 1"
+        )
+    _require_offered(options)
+
+
+def _require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"{name} {value!r} is not one of {', '.join(choices)}")
+
+
+def _require_offered(options: EncodeOptions) -> None:
+    """Raise OptionError for an option that the model does not have."""
+    offered = MODELS[options.model]
+    if options.network not in offered.networks:
+        raise OptionError(f"the {options.model} model does not have network {options.network}")
+    *others, last = offered.presets
+    for missing, text in (
+        (
+            options.preset not in offered.presets,
+            f"preset {options.preset}, only {', '.join(others)} and {last}",
+        ),
+        (
+            options.device not in offered.devices,
+            f"device {options.device}, as it is encoded on the CPU only",
+        ),
+        (options.jobs > 1 and not offered.segments, "several jobs, as threads share the work"),
+        (options.resume and not offered.segments, "resuming"),
+    ):
+        if missing:
+            raise OptionError(f"the {options.model} model does not have {text}; model nirvana does")

@@ -1,0 +1,64 @@
+"""Display matrices: planes, sizes and chroma locations of turned pictures."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nvcodec.media.orientation import Orientation
+
+from .clips import assert_same, encode, noise, read
+
+
+@pytest.mark.parametrize(("rotation", "turns", "location"), [(-90, -1, 3), (90, 1, 5), (180, 2, 1)])
+def test_rotation_is_applied(tmp_path, rotation, turns, location):
+    pictures = noise(2, 32, 16)
+    clip = encode(
+        tmp_path / "a.mp4",
+        pictures,
+        32,
+        16,
+        codec="libx264",
+        options={"qp": "0"},
+        sar=Fraction(2, 1),
+        rotation=rotation,
+    )
+    source, got = read(clip)
+    turned = abs(rotation) == 90
+    assert (source.width, source.height) == ((16, 32) if turned else (32, 16))
+    assert source.sar == (Fraction(1, 2) if turned else Fraction(2))
+    assert source.chroma_location == location
+    assert any(note.startswith("rotated") for note in source.notes)
+    for picture, planes in zip(got, pictures, strict=True):
+        assert_same(picture, [np.rot90(plane, turns) for plane in planes])
+
+
+def test_odd_rotation_is_announced(tmp_path):
+    clip = encode(tmp_path / "a.mp4", noise(1, 32, 16), 32, 16, codec="mpeg4", rotation=-45)
+    source, _ = read(clip)
+    assert source.notes == ["display rotation of 45 degrees clockwise is not applied"]
+
+
+@given(
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+    st.integers(1, 9),
+    st.integers(1, 9),
+    st.sampled_from([0.0, 0.5, 1.0]),
+)
+def test_orientation_moves_chroma_with_luma(swap, flip_x, flip_y, width, height, x):
+    # Positions are doubled so that half-sample offsets are whole.
+    turn = Orientation(swap, flip_x, flip_y)
+    shown_width, shown_height = (height, width) if swap else (width, height)
+    columns = np.tile(np.arange(width), (height, 1)).astype(np.uint8)
+    chroma = np.tile(np.arange((width + 1) // 2), ((height + 1) // 2, 1)).astype(np.uint8)
+    luma, chroma = turn.apply(columns), turn.apply(chroma)
+    new_x, new_y = turn.chroma_offset((x, 0.5), shown_width, shown_height)
+    axis, offset = (0, new_y) if swap else (1, new_x)
+    step = -1 if (flip_y if swap else flip_x) else 1
+    luma_of_first = luma[0, 0] + step * offset
+    assert luma_of_first == 2 * chroma[0, 0] + x
+    assert luma.shape[axis] == width
