@@ -9,7 +9,7 @@ from nvcodec.model.hybrid.canvas.inter import (
     scratch,
 )
 from tests.model.hybrid.canvas import reference
-from tests.model.hybrid.canvas.reference import random_leaves, random_motion
+from tests.model.hybrid.canvas.tables import random_leaves, random_motion
 
 
 def planes(rng, height, width):

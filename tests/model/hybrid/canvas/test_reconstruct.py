@@ -6,7 +6,7 @@ import pytest
 from nvcodec.model.hybrid.canvas.plane import Step, coded_size, schedule
 from nvcodec.model.hybrid.canvas.reconstruct import reconstruct
 from tests.model.hybrid.canvas import reference
-from tests.model.hybrid.canvas.reference import random_tables
+from tests.model.hybrid.canvas.tables import random_tables
 
 
 def check(canvas, tables, canvases, offset):
