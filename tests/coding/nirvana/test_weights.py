@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -468,3 +470,21 @@ def test_group(scale: float, kernel_bench: KernelBench) -> None:
         lambda: list(reference.encode(slow.bins)),
         unit="bin",
     )
+
+
+def test_context_costs(kernel_bench: KernelBench) -> None:
+    record = trace(plain(laplacian(0, 3.0, (40, 60), (60, 40))))
+
+    def slow() -> np.ndarray:
+        contexts, costs = [reference.Context(*line) for line in reference.default_lines()], {}
+        for number, one in zip((record >> 1).tolist(), (record & 1).tolist(), strict=True):
+            context = contexts[number]
+            p = ((context.fast + context.slow) >> 1) / 65536
+            costs[number] = costs.get(number, 0.0) - math.log2(p if one else 1 - p)
+            context.adapt(one)
+        return np.array([costs.get(number, 0.0) for number in range(CONTEXTS)])
+
+    def call() -> np.ndarray:
+        return context_costs(record, default_contexts(), -1)
+
+    kernel_bench("context_costs", len(record), call, slow, unit="bin", tolerance=1e-9)
