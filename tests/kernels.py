@@ -61,10 +61,10 @@ def table(rows: list[dict[str, Any]]) -> Iterator[str]:
             row["kernel"],
             row["unit"],
             str(row["units"]),
-            f"{row['ns']:.3g}",
-            f"{row['reference_ns']:.4g}",
-            f"{row['reference_ns'] / row['ns']:.3g} x",
-            f"{1000 / row['ns']:.4g}",
+            _digits(row["ns"]),
+            _digits(row["reference_ns"]),
+            f"{_digits(row['reference_ns'] / row['ns'])} x",
+            _digits(1000 / row["ns"]),
         )
         for row in rows
     ]
@@ -73,6 +73,11 @@ def table(rows: list[dict[str, Any]]) -> Iterator[str]:
         padded = [cell.ljust(width) for cell, width in zip(line[:2], widths[:2], strict=True)]
         padded += [cell.rjust(width) for cell, width in zip(line[2:], widths[2:], strict=True)]
         yield f"| {' | '.join(padded)} |"
+
+
+def _digits(value: float) -> str:
+    """Three digits, or all of a whole number."""
+    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
 
 
 class KernelBench:
