@@ -3,6 +3,8 @@
 import os
 import signal
 
+pytest_plugins = ["tests.kernels"]
+
 # Triton's kernels run on the host, in its interpreter, in every process that imports it after this.
 os.environ["TRITON_INTERPRET"] = "1"
 

@@ -1,6 +1,7 @@
 """A slow decoder of clauses 3, 4.4 and 4.6, written from the text with unbounded integers.
 
-It shares nothing with the package but the file of default tables.
+It shares nothing with the package but the file of default tables. `encode` is the inverse of the
+range decoder, for the bins that it read.
 """
 
 from __future__ import annotations
@@ -33,13 +34,17 @@ class Context:
         assert 1 <= self.slow <= 65535
 
 
+Bin = tuple[int | None, int]
+"""Probability of a 1 in 1/65536, None of a bypass bit, and the bit."""
+
+
 class Decoder:
-    """Clause 3.2; `bytes_read` is BytesRead."""
+    """Clause 3.2; `bytes_read` is BytesRead, `bins` all that was read."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.bytes_read = 0
-        self.bits = 0
+        self.bins: list[Bin] = []
         self.range = 0xFFFFFFFF
         self.code = 0
         for _ in range(4):
@@ -50,6 +55,11 @@ class Decoder:
         self.bytes_read += 1
         return self.data[self.bytes_read - 1] if self.bytes_read <= len(self.data) else 0
 
+    @property
+    def bits(self) -> int:
+        """Bits with a context so far."""
+        return sum(probability is not None for probability, _ in self.bins)
+
     def normalise(self) -> None:
         assert 0 <= self.code < self.range < 1 << 32
         while self.range < 1 << 24:
@@ -57,9 +67,10 @@ class Decoder:
             self.code = (self.code << 8) + self.next_byte()
 
     def bit(self, context: Context) -> int:
-        self.bits += 1
-        bound = (self.range >> 16) * ((context.fast + context.slow) >> 1)
+        probability = (context.fast + context.slow) >> 1
+        bound = (self.range >> 16) * probability
         bit = int(self.code < bound)
+        self.bins.append((probability, bit))
         if bit:
             self.range = bound
         else:
@@ -72,6 +83,7 @@ class Decoder:
     def bypass(self) -> int:
         half = self.range >> 1
         bit = int(self.code >= half)
+        self.bins.append((None, bit))
         if bit:
             self.code -= half
             self.range -= half
@@ -82,6 +94,26 @@ class Decoder:
 
     def finished(self) -> bool:
         return self.bytes_read >= len(self.data) and not self.data.endswith(b"\0")
+
+
+def encode(bins: list[Bin]) -> bytes:
+    """The substream of these bins: the number of most trailing zero bytes in the last range."""
+    low, width, size = 0, 0xFFFFFFFF, 4
+    for probability, bit in bins:
+        bound = width >> 1 if probability is None else (width >> 16) * probability
+        # A 1 with a context is the lower part of the range, a bypass 1 the upper one.
+        if bit == (probability is not None):
+            width = bound
+        else:
+            low += bound
+            width -= bound
+        while width < 1 << 24:
+            low, width, size = low << 8, width << 8, size + 1
+    for zeros in (32, 24, 16, 8, 0):
+        value = -(-low >> zeros) << zeros
+        if value < low + width:
+            break
+    return value.to_bytes(size, "big").rstrip(b"\0")
 
 
 F = -1
@@ -97,7 +129,11 @@ def prefix_number(kind: int, i: int) -> int:
 
 
 def difference(decoder: Decoder, contexts: list[Context], kind: int, cls: int) -> int:
-    zero = zero_number(kind, cls)
+    return coded_difference(decoder, contexts, zero_number(kind, cls), prefix_number(kind, 0))
+
+
+def coded_difference(decoder: Decoder, contexts: list[Context], zero: int, prefix: int) -> int:
+    """Clause 3.3, with the numbers of the contexts ZERO and PREFIX of a kind and class."""
     if not decoder.bit(contexts[zero]):
         return 0
     m = 1
@@ -108,7 +144,7 @@ def difference(decoder: Decoder, contexts: list[Context], kind: int, cls: int) -
     if m == 7:
         g = 0
         while g < 15:
-            if not decoder.bit(contexts[prefix_number(kind, min(g, 9))]):
+            if not decoder.bit(contexts[prefix + min(g, 9)]):
                 break
             g += 1
         r = 1

@@ -1,6 +1,7 @@
 """Small clips made with PyAV for the tests of this folder."""
 
 import io
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
@@ -29,6 +30,16 @@ def fill_frame(frame, planes):
         rows[:, : data.shape[1]] = data
 
 
+@dataclass(frozen=True)
+class Properties:
+    """What a file says beside its pictures. `colour` has attributes of the stream and frames."""
+
+    colour: dict[str, int] = field(default_factory=dict)
+    rotation: float = 0
+    audio: bool = False
+    sar: Fraction | None = None
+
+
 def encode(
     path,
     pictures,
@@ -41,12 +52,13 @@ def encode(
     pts=None,
     time_base=None,
     options=None,
-    colour=None,
-    rotation=0,
-    audio=False,
-    sar=None,
+    **properties,
 ):
-    """Write pictures (planes per frame) to a file; pts are in ticks of `time_base`."""
+    """Write pictures (planes per frame) to a file; pts are in ticks of `time_base`.
+
+    Other arguments are those of Properties.
+    """
+    said = Properties(**properties)
     with av.open(str(path), "w") as output:
         stream = output.add_stream(codec, rate=rate)
         context = stream.codec_context
@@ -54,18 +66,18 @@ def encode(
         stream.options = options or {}
         time_base = time_base or 1 / Fraction(rate)
         context.time_base = time_base
-        if sar:
-            context.sample_aspect_ratio = sar
-        for name, value in (colour or {}).items():
+        if said.sar:
+            context.sample_aspect_ratio = said.sar
+        for name, value in said.colour.items():
             setattr(context, name, value)
-        if rotation:
-            stream.set_display_rotation(rotation)
-        if audio:
+        if said.rotation:
+            stream.set_display_rotation(said.rotation)
+        if said.audio:
             add_tone(output)
         for index, planes in enumerate(pictures):
             frame = av.VideoFrame(width, height, pixel_format)
             fill_frame(frame, planes)
-            for name, value in (colour or {}).items():
+            for name, value in said.colour.items():
                 setattr(frame, name, value)
             frame.pts = index if pts is None else pts[index]
             frame.time_base = time_base

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from nvcodec.model.resample import View, ViewError, _axis_plan, resample, source_region
 from nvcodec.tables import load_table
+from tests.kernels import KernelBench
 
 Frame = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], npt.NDArray[np.uint8]]
 Ints = npt.NDArray[np.int64]
@@ -325,3 +326,15 @@ def test_bad_arguments() -> None:
         resample(frame, (1, 0), 16, 16, view, 0)
     with pytest.raises(ValueError, match="lacks"):
         resample(frame, (0, 0), 18, 16, view, 0)
+
+
+@pytest.mark.parametrize("size", [(256, 192), (64, 48), (100, 96), (128, 60)])
+def test_frame(size: tuple[int, int], kernel_bench: KernelBench) -> None:
+    """Twice and half the size, and one axis alone."""
+    frame = noise(128, 96, 0)
+    kernel_bench(
+        f"resample 128x96 to {size[0]}x{size[1]}",
+        size[0] * size[1] * 3 // 2,
+        lambda: render(frame, size),
+        lambda: reference(frame, size, 0),
+    )

@@ -19,8 +19,9 @@ from nvcodec.model.nirvana.weights import (
 )
 from tests.cli.support import moving
 from tests.tools.support import loaded, run
-from tools.bench import faster, paper_recipe
-from tools.bench.paper_recipe import BIT_PRICE, Lattice, rate_weight, train_group
+from tools.bench import faster
+from tools.lib import paper_recipe
+from tools.lib.paper_recipe import BIT_PRICE, Lattice, rate_weight, train_group
 
 SMALL = {"patch": 16, "width": 8, "stem_channels": 2, "head_channels": 2}
 SHAPE = replace(settings.PAPER_SHAPE, **SMALL)

@@ -18,10 +18,10 @@ from tests.tools.test_hybrid_ablation import pictures
 from tools.ablation import fusion_form
 from tools.bench import fusion as fusion_bench
 from tools.lib.clips import Clip
+from tools.lib.fusion_float import UNIT, FloatNetwork, integer_outputs, integers, seen
 from tools.train import fusion_data, photo_clips
 from tools.train import theta0 as train_theta0
 from tools.train.fusion_data import HALO, PATCH, Patches, collect, network_sources, site_errors
-from tools.train.fusion_float import UNIT, FloatNetwork, integer_outputs, integers, seen
 
 HIDDEN = ((1, 6), (3, 4))
 

@@ -2,12 +2,13 @@
 
     python -m tools.bench.faster CLIP --size 88x72 --shape width=48,stem_channels=4,head_channels=4
 
-The recipe of NIRVANA's authors (tools/paper_recipe.py says what it is) encodes the clip first, with
-the paper's network or a change of it. Ours then gets shares of the CPU seconds that this took, with
-the same network ("paper") and with the product's default ("auto"). Each share is encoded at two to
-four crf, around the PSNR of the paper's recipe where they can be found, so that the bytes at that
-PSNR can be interpolated. All of them are real files that were decoded. CPU seconds are those of
-this process from the first group to the last, with coding and verifying; warm-ups are not counted.
+The recipe of NIRVANA's authors (tools/lib/paper_recipe.py says what it is) encodes the clip first,
+with the paper's network or a change of it. Ours then gets shares of the CPU seconds that this took,
+with the same network ("paper") and with the product's default ("auto"). Each share is encoded at
+two to four crf, around the PSNR of the paper's recipe where they can be found, so that the bytes at
+that PSNR can be interpolated. All of them are real files that were decoded. CPU seconds are those
+of this process from the first group to the last, with coding and verifying; warm-ups are not
+counted.
 
 Two lines for each network of ours conclude: the least share that reaches the PSNR of the paper's
 recipe in no more than its bytes, and the bytes at its PSNR with the largest share.
@@ -33,8 +34,7 @@ from nvcodec.media.source import open_source
 from nvcodec.model.nirvana.shape import NetworkShape
 from nvcodec.options import MODELS
 from tools.ablation.inside import Change, changed
-from tools.bench import paper_recipe
-from tools.lib import report
+from tools.lib import paper_recipe, report
 from tools.lib.bd_rate import compare
 from tools.lib.clips import Clip, scaled
 from tools.lib.measure import ONE_KEY, Model, measure

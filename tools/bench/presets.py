@@ -1,7 +1,8 @@
 """Speed against bits of presets: what `tools.bench.rd` measured in one run, as a curve.
 
-    python -m tools.bench.rd CLIP... --model hybrid:fast --model hybrid:medium --model hybrid:slow
-        --against x264 --json rd.json
+\b
+    python -m tools.bench.rd CLIP... --model hybrid:fast --model hybrid:medium
+        --model hybrid:slow --against x264 --json rd.json
     python -m tools.bench.presets rd.json --plot presets.png
 
 For each codec of the run: frames a second over all its encodes of all clips, start-up left in, and

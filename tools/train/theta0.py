@@ -31,8 +31,7 @@ import torch
 from nvcodec.model.hybrid.canvas.quantiser import STEP
 from nvcodec.model.hybrid.fusion.weights import FusionWeights, weights_to_table
 from tools.lib.bd_rate import compare
-from tools.train.fusion_data import HALO, PATCH, Patches
-from tools.train.fusion_float import (
+from tools.lib.fusion_float import (
     LUMA,
     UNIT,
     FloatNetwork,
@@ -42,6 +41,7 @@ from tools.train.fusion_float import (
     integers,
     seen,
 )
+from tools.train.fusion_data import HALO, PATCH, Patches
 
 STEPS = torch.from_numpy(STEP.astype(np.float32) / 64)
 """Quantiser steps by index."""

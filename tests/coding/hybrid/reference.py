@@ -1,4 +1,4 @@
-"""A slow decoder of clauses 7.4 to 7.6, written from the text with recursion and dictionaries.
+"""A slow decoder of clauses 7.4 to 7.6 and 9.6, from the text, by recursion and dictionaries.
 
 It shares nothing with the package but the files of default tables.
 """
@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.coding.reference import Context, Decoder
+from tests.coding.reference import Context, Decoder, coded_difference
 
 TABLES = Path(__file__).parents[3] / "spec" / "tables"
 
 Blocks = list[tuple[int, int, int]]
+Numbers = list[list[int]]
 
 
 def contexts(name: str) -> list[Context]:
@@ -342,3 +343,48 @@ class Content:
 def diagonal(k: int) -> list[tuple[int, int]]:
     """DIAG(k)."""
     return sorted(((x, y) for x in range(k) for y in range(k)), key=lambda at: (sum(at), at[0]))
+
+
+def network_kind(p: int, i: int) -> int:
+    """Kind(p, i) of clause 9.6."""
+    if i == 0:
+        return 0
+    if i >= 67:
+        return 8 if p < 4 else 9
+    plane, first = ((i - 1) // 9, 1) if i < 55 else ((i - 55) % 6, 4)
+    if plane == p:
+        return first
+    return first + (1 if (plane < 4) == (p < 4) else 2)
+
+
+def network(decoder: Decoder, networks: int, units: int) -> tuple[int, Numbers, list[Numbers]]:
+    """Clause 9.6: number of the mode, s and d of each network."""
+    table = contexts("fusion")
+
+    def difference(kind: int, e: int) -> int:
+        zero = 6 + 31 * kind + 7 * sum(e >= least for least in (1, 3))
+        return coded_difference(decoder, table, zero, 27 + 31 * kind)
+
+    def size(value: int) -> int:
+        return min(15, abs(value))
+
+    shared = [[0] * 25 for _ in range(networks)]
+    found = [[[0] * (67 + units) for _ in range(6)] for _ in range(networks)]
+    for mode in range(2):
+        if decoder.bit(table[mode]):
+            return mode, shared, found
+    for s, d in zip(shared, found, strict=True):
+        if not decoder.bit(table[2]):
+            continue
+        if decoder.bit(table[3]):
+            for j in range(25):
+                e = (size(s[j - 1]) if j % 5 > 0 else 0) + (size(s[j - 5]) if j >= 5 else 0)
+                s[j] = difference(7, e)
+        previous = 1
+        for p in range(6):
+            previous = decoder.bit(table[4 + previous])
+            if previous:
+                for i in range(67 + units):
+                    e = (size(d[p][i - 1]) if i > 0 else 0) + (size(d[p - 1][i]) if p > 0 else 0)
+                    d[p][i] = difference(network_kind(p, i), e)
+    return 2, shared, found

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -39,7 +37,9 @@ from nvcodec.coding.hybrid.leaves import (
 from nvcodec.coding.hybrid.levels import MAX_LEVEL
 from nvcodec.coding.hybrid.motion import default_motion_contexts, encode_motion, motion_capacity
 from nvcodec.coding.rangecoder import RangeDecoder, RangeEncoder
+from tests.coding import reference
 from tests.coding.reference import Decoder
+from tests.kernels import KernelBench
 
 from .reference import Content, Motion, contexts
 from .tables import SCANS, content_of, leaves_of, random_content, random_leaves
@@ -178,12 +178,10 @@ def test_any_bytes(canvas_set: int, data: bytes, size: tuple[int, int], seed: in
 @pytest.mark.parametrize("canvas_set", [0, 2])
 def test_constant_data_is_bounded(fill: int, canvas_set: int) -> None:
     leaves = random_leaves(np.random.default_rng(1), 640, 360, canvas_set)
-    start = time.process_time()
     decoder = RangeDecoder(bytes([fill]) * 400000, default_content_contexts())
     _, units, levels = decode_content(decoder, leaves, canvas_set, 640, 360)
     assert len(units) <= 80 * 45 * 6
     assert len(levels) <= 640 * 360 * 3 // 2
-    assert time.process_time() - start < 20
 
 
 def whole(canvas_set: int) -> np.ndarray:
@@ -328,3 +326,36 @@ def test_default_tables_are_fresh() -> None:
     assert tables.shape == (CONTENT_CONTEXTS, 3)
     tables[:] = 0
     assert default_content_contexts().any()
+
+
+@pytest.mark.parametrize("canvas_set", [0, 1, 2])
+def test_canvas(canvas_set: int, kernel_bench: KernelBench) -> None:
+    width, height = 128, 128
+    rng = np.random.default_rng(canvas_set)
+    leaves = random_leaves(rng, width, height, canvas_set)
+    units, levels = random_content(rng, leaves, 30, True)
+    canvas = (leaves, units, levels, 30, True, canvas_set)
+    data, motion = encode([canvas]), motion_of(leaves, width, height, canvas_set)
+    slow = Decoder(data)
+    Content(slow, contexts("content"), motion)
+
+    def decode() -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
+        found = cleared(leaves)
+        decoder = RangeDecoder(data, default_content_contexts())
+        return *decode_content(decoder, found, canvas_set, width, height), found
+
+    def slow_decode() -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
+        # Units are appended to the leaves, which are those of the motion substream.
+        motion = motion_of(leaves, width, height, canvas_set)
+        content = Content(Decoder(data), contexts("content"), motion)
+        return *content_of(motion, content), leaves_of(motion)
+
+    bins = len(slow.bins)
+    kernel_bench(f"decode content, set {canvas_set}", bins, decode, slow_decode, unit="bin")
+    kernel_bench(
+        f"encode content, set {canvas_set}",
+        bins,
+        lambda: list(encode([canvas])),
+        lambda: list(reference.encode(slow.bins)),
+        unit="bin",
+    )

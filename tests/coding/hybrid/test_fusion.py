@@ -21,6 +21,8 @@ from nvcodec.coding.hybrid.fusion import (
 )
 from nvcodec.coding.nirvana.weights import MAX_DIFFERENCE
 from nvcodec.format import CorruptError
+from tests.coding.hybrid import reference
+from tests.coding.reference import Decoder, encode
 
 UNITS = 6
 
@@ -52,6 +54,11 @@ def test_round_trip(seed, networks, spread, share):
     mode, *decoded = decode_network(data, networks, UNITS)
     assert mode is NetworkMode.NEW
     assert all(np.array_equal(a, b) for a, b in zip(decoded, changes, strict=True))
+    slow = Decoder(data)
+    number, *expected = reference.network(slow, networks, UNITS)
+    assert number == mode.value
+    assert all(np.array_equal(a, b) for a, b in zip(decoded, expected, strict=True))
+    assert slow.finished()
 
 
 @pytest.mark.parametrize(("mode", "most"), [(NetworkMode.KEEP, 0), (NetworkMode.OFF, 1)])
@@ -111,3 +118,29 @@ def test_contexts():
     record = trace_network(NetworkMode.NEW, *some(0, 3, 3, 1))
     assert record.max() >> 1 < NETWORK_CONTEXTS
     assert trace_network(NetworkMode.KEEP, *some(0, 3, 3, 1)).tolist() == [1]
+
+
+@pytest.mark.parametrize("spread", [0.7, 30])
+def test_networks(spread, kernel_bench):
+    changes = some(1, 3, spread, 1)
+    data = encode_network(NetworkMode.NEW, *changes)
+    slow = Decoder(data)
+    reference.network(slow, 3, UNITS)
+
+    def decode():
+        mode, *found = decode_network(data, 3, UNITS)
+        return mode.value, *found
+
+    def slow_decode():
+        mode, *found = reference.network(Decoder(data), 3, UNITS)
+        return mode, *map(np.array, found)
+
+    bins = len(slow.bins)
+    kernel_bench(f"decode network, spread {spread}", bins, decode, slow_decode, unit="bin")
+    kernel_bench(
+        f"encode network, spread {spread}",
+        bins,
+        lambda: list(encode_network(NetworkMode.NEW, *changes)),
+        lambda: list(encode(slow.bins)),
+        unit="bin",
+    )

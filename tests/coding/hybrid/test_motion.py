@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -35,7 +33,9 @@ from nvcodec.coding.hybrid.motion import (
     trace_motion,
 )
 from nvcodec.coding.rangecoder import RangeDecoder, RangeEncoder
+from tests.coding import reference
 from tests.coding.reference import Decoder
+from tests.kernels import KernelBench
 
 from .reference import Motion, contexts
 from .tables import leaves_of, random_leaves
@@ -112,12 +112,10 @@ def test_any_bytes(canvas_set: int, data: bytes, size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("fill", [0x00, 0x7F, 0x80, 0xFE])
 @pytest.mark.parametrize("canvas_set", [0, 1, 2])
 def test_constant_data_is_bounded(fill: int, canvas_set: int) -> None:
-    start = time.process_time()
     for _ in range(2):
         decoder = RangeDecoder(bytes([fill]) * 100000, default_motion_contexts())
         leaves = decode_motion(decoder, 1920, 1080, canvas_set)
         assert len(leaves) <= 240 * 135
-    assert time.process_time() - start < 20
 
 
 def plain(canvas_set: int) -> np.ndarray:
@@ -213,3 +211,30 @@ def test_default_tables_are_fresh() -> None:
 
 def test_columns() -> None:
     assert MOTION_COLUMNS == CODED
+
+
+@pytest.mark.parametrize("canvas_set", [0, 1, 2])
+def test_canvas(canvas_set: int, kernel_bench: KernelBench) -> None:
+    width, height = 320, 192
+    leaves = random_leaves(np.random.default_rng(canvas_set), width, height, canvas_set)
+    data = encode([(leaves, width, height, canvas_set)])
+    slow = Decoder(data)
+    Motion(slow, contexts("motion"), width, height, canvas_set)
+
+    def decode() -> np.ndarray:
+        decoder = RangeDecoder(data, default_motion_contexts())
+        return decode_motion(decoder, width, height, canvas_set)
+
+    def slow_decode() -> np.ndarray:
+        decoder = Decoder(data)
+        return leaves_of(Motion(decoder, contexts("motion"), width, height, canvas_set))
+
+    bins = len(slow.bins)
+    kernel_bench(f"decode motion, set {canvas_set}", bins, decode, slow_decode, unit="bin")
+    kernel_bench(
+        f"encode motion, set {canvas_set}",
+        bins,
+        lambda: list(encode([(leaves, width, height, canvas_set)])),
+        lambda: list(reference.encode(slow.bins)),
+        unit="bin",
+    )

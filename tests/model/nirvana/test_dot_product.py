@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from llvmlite.binding import get_host_cpu_features
 
 from nvcodec.model.nirvana import dot_product
+from tests.kernels import KernelBench
 
 FEATURES = get_host_cpu_features()
 needs_instructions = pytest.mark.skipif(
@@ -167,3 +168,30 @@ def test_not_usable_when_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(dot_product, "_LANES", 16)
         monkeypatch.setattr(dot_product, "products", substitute)
         assert not dot_product.usable.__wrapped__()
+
+
+@needs_instructions
+@pytest.mark.parametrize("dtype", RANGES)
+@pytest.mark.parametrize("columns", [16, 64])
+def test_layer(columns: int, dtype: type, kernel_bench: KernelBench) -> None:
+    """Products of a layer of 96 units for a batch of patches."""
+    rows = k = 96
+    most, narrow = RANGES[dtype], dtype is np.int8
+    rng = np.random.default_rng(columns)
+    weights, values = (matrix("random", most, s, rng) for s in ((rows, k), (k, columns)))
+    packed = dot_product.pack(weights, dtype)
+    full = (values + dot_product.OFFSET * narrow)[None, None]
+    inputs = stored(full, np.uint8 if narrow else np.int16)
+    out = dot_product.empty((1, rows, columns), np.int32)
+
+    def call() -> np.ndarray:
+        dot_product.products(packed, inputs, out)
+        return out[0]
+
+    kernel_bench(
+        f"products of {np.dtype(dtype)}, {columns} columns",
+        rows * k * columns,
+        call,
+        lambda: weights @ full[0, 0],
+        unit="product",
+    )

@@ -11,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nvcodec.model.nirvana import dot_product, render
-from nvcodec.model.nirvana.render import axis_weights, coordinates, render_region
+from nvcodec.model.nirvana.render import coordinates, render_region
 from nvcodec.model.nirvana.renderer import NirvanaRenderer
 from nvcodec.model.nirvana.shape import NetworkShape
 from nvcodec.model.nirvana.weights import GroupWeights, LayerParameters, check_weights, row_sums
 from tests.synthetic import DIRECT, UPSAMPLING, random_weights
 
 from . import reference
+from .networks import slow
 
 
 @pytest.fixture(params=["integer", "float"], autouse=True, scope="module")
@@ -31,22 +32,6 @@ def products(request: pytest.FixtureRequest) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dot_product, "usable", lambda: False)
         yield
-
-
-def slow(weights: GroupWeights) -> reference.Network:
-    layers = [
-        reference.LayerWeights(
-            weights.tensors[2 * n].tolist(),
-            [] if layer.featured else weights.tensors[2 * n + 1].tolist(),
-            record.step,
-            record.bias_shift,
-        )
-        for n, (layer, record) in enumerate(
-            zip(weights.shape.layers, weights.parameters, strict=True)
-        )
-    ]
-    features = weights.tensors[-1].tolist() if weights.shape.features else []
-    return reference.Network(**vars(weights.shape) | {"features": features}, layers=layers)
 
 
 def check(weights: GroupWeights, width: int, height: int, frames: list[int]) -> None:
@@ -277,27 +262,6 @@ def test_bands(name: str, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
             luma, cb, cr = WHOLE[name][0]
             half = slice(y0 // 2, (y1 + 1) // 2)
             assert same(planes, (luma[y0:y1], cb[half], cr[half]))
-
-
-@pytest.mark.parametrize("patch", range(2, 65))
-def test_blending_weights(patch: int) -> None:
-    """They are those of the text, and neighbours sum to 64, so that a sample's sum to 4096."""
-    for overlap in range(patch // 2 + 1):
-        table = axis_weights(patch, overlap)
-        assert table.shape == (2, 2, patch)
-        stride = patch - overlap
-        for before in (0, 1):
-            for after in (0, 1):
-                expected = [
-                    reference.ramp_weight(k, patch, overlap, bool(before), bool(after))
-                    for k in range(patch)
-                ]
-                assert table[before, after].tolist() == expected
-        line = np.zeros(3 * stride + patch, np.int64)
-        for n in range(4):
-            line[n * stride : n * stride + patch] += table[int(n > 0), int(n < 3)]
-        assert (line == 64).all()
-        assert (np.outer(line, line) == 4096).all()
 
 
 def test_coordinates() -> None:

@@ -10,7 +10,6 @@ from nvcodec.coding.hybrid.leaves import (
     FOUR,
     INDEX,
     INTRA,
-    LEAF_COLUMNS,
     MERGE,
     MODE,
     SIZE,
@@ -177,43 +176,6 @@ def inter(references, direction, vectors, chroma):
     return out
 
 
-def random_leaves(rng, height, width, split, intra=0.0):
-    """A leaf table of a canvas: split[n] is the share of blocks of n that are split."""
-    out = []
-
-    def block(x, y, n):
-        if x >= width or y >= height:
-            return
-        if n > 8 and (x + n > width or y + n > height or rng.random() < split[n]):
-            h = n // 2
-            for a, b in ((0, 0), (h, 0), (0, h), (h, h)):
-                block(x + a, y + b, h)
-            return
-        leaf = np.zeros(LEAF_COLUMNS, np.int32)
-        leaf[X], leaf[Y], leaf[SIZE] = x, y, n
-        leaf[INTRA] = n < 64 and rng.random() < intra
-        out.append(leaf)
-
-    for y in range(0, height, 64):
-        for x in range(0, width, 64):
-            block(x, y, 64)
-    return np.array(out)
-
-
-def random_motion(rng, leaves, height, width, most, same=0.3, chain=False):
-    """Direction and vectors of the cells of a leaf table."""
-    direction = np.zeros((height // 8, width // 8), np.uint8)
-    vectors = np.zeros((2, height // 8, width // 8, 2), np.int16)
-    for leaf in leaves:
-        if leaf[INTRA]:
-            continue
-        y, x, n = leaf[Y] // 8, leaf[X] // 8, leaf[SIZE] // 8
-        direction[y : y + n, x : x + n] = 1 if chain else rng.integers(1, 4)
-        v = rng.integers(-most, most + 1, (2, 1, 1, 2))
-        vectors[:, y : y + n, x : x + n] = 3 if rng.random() < same else np.clip(v, -8192, 8191)
-    return direction, vectors
-
-
 def motion(leaves, chain, height, width):
     """Direction and vectors of all cells as dicts of (y, x)."""
     cells = {}
@@ -362,104 +324,72 @@ def filter_lines(lines, beta, tc):
             lines[k][5] = clip(0, 255, q1 + clip(-half, half, (((q2 + q0 + 1) >> 1) - q1 - e) >> 1))
 
 
-def deblock(leaves, units, direction, vectors, offset, planes):
-    """Deblocked copies of the three planes."""
-    rows, columns = direction.shape
-    q_of = np.zeros((rows, columns), int)
+def quantisers(leaves, rows, columns):
+    """Q of all cells."""
+    out = np.zeros((rows, columns), int)
     for leaf in leaves:
         x, y, n = leaf[X] // 8, leaf[Y] // 8, leaf[SIZE] // 8
-        q_of[y : y + n, x : x + n] = leaf[Q]
-    out = [plane.astype(int) for plane in planes]
-    for axis in (1, 0):
-        turned = [plane if axis else plane.T for plane in out]
-        for r in range(rows):
-            for c in range(columns):
-                q, p = (r, c), (r - (axis == 0), c - (axis == 1))
-                if min(p) < 0:
-                    continue
-                s = strength(leaves, units, direction, vectors, p, q, axis)
-                if not s:
-                    continue
-                along, across = (r, c) if axis else (c, r)
-                qe = (q_of[p] + q_of[q] + 1) >> 1
-                for part in (0, 4):
-                    a = 8 * along + part
-                    lines = turned[0][a : a + 4, 8 * across - 4 : 8 * across + 4]
-                    copy = lines.tolist()
-                    filter_lines(copy, beta_of(qe), tc_of(clip(0, 65, qe + 2 * (s - 1))))
-                    lines[:] = copy
-                if 8 * across % 16:
-                    continue
-                qc = clip(0, 63, qe + offset)
-                tc = tc_of(clip(0, 63, qc + 2 * (s - 1)))
-                for plane in turned[1:]:
-                    for k in range(4):
-                        line = plane[4 * along + k]
-                        p1, p0, q0, q1 = line[4 * across - 2 : 4 * across + 2].tolist()
-                        e = clip(-tc, tc, (4 * (q0 - p0) + p1 - q1 + 4) >> 3)
-                        line[4 * across - 1] = clip(0, 255, p0 + e)
-                        line[4 * across] = clip(0, 255, q0 - e)
-    return [plane.astype(np.uint8) for plane in out]
+        out[y : y + n, x : x + n] = leaf[Q]
+    return out
 
 
-def random_tables(rng, height, width, set_, split, most=40, q=None, levels=4):
-    """Leaves, units and levels of a canvas with everything that the syntax allows."""
-    split = split | ({64: 1} if set_ == 0 else {})
-    leaves = random_leaves(rng, height, width, split, 0.15)
-    units, entries = [], []
-    for leaf in leaves:
-        n = int(leaf[SIZE])
-        leaf[Q] = rng.integers(0, 64) if q is None else q
-        if set_ == 0:
-            leaf[INTRA] = 1
-            leaf[FOUR] = n == 8 and rng.random() < 0.5
-        if leaf[INTRA]:
-            leaf[MODE : MODE + 4] = rng.integers(0, 35, 4)
-            if not leaf[FOUR]:
-                leaf[MODE : MODE + 4] = leaf[MODE]
-            leaf[CHROMA] = rng.integers(0, 35)
-            leaf[CODED] = 1
-        else:
-            leaf[MERGE] = rng.random() < 0.5
-            leaf[CODED] = rng.random() < 0.5
-            if leaf[MERGE]:
-                leaf[INDEX] = rng.integers(0, 5)
-            else:
-                leaf[DIRECTION] = 1 if set_ == 1 else rng.integers(1, 4)
-                leaf[VY0 : VY0 + 4] = rng.integers(-most, most + 1, 4)
-        leaf[FIRST] = len(units)
+def strengths(leaves, units, direction, vectors):
+    """Strengths (2, rows, columns) of the left edges of all cells, then of the upper ones."""
+    out = np.zeros((2, *direction.shape), int)
+    for kind, axis in enumerate((1, 0)):
+        for r, c in np.ndindex(direction.shape):
+            p = (r - (axis == 0), c - (axis == 1))
+            if min(p) >= 0:
+                out[kind, r, c] = strength(leaves, units, direction, vectors, p, (r, c), axis)
+    return out
 
-        def unit(plane, x, y, size):
-            if rng.random() < 0.6:
-                count = int(rng.integers(1, 6))
-                units.append((plane, x, y, size, len(entries), count))
-                for position in rng.choice(size * size, count, replace=False).tolist():
-                    entries.append((position, int(rng.integers(1, levels)) * rng.choice([-1, 1])))
 
-        def tree(x, y, size):
-            if size > 4 and rng.random() < 0.4:
-                h = size // 2
-                for a, b in ((0, 0), (h, 0), (0, h), (h, h)):
-                    tree(x + a, y + b, h)
-            else:
-                unit(0, x, y, size)
+def edges(strengths, q_of, horizontal):
+    """Cells along and across an edge, its strength and the mean Q, in the order of filtering."""
+    for r, c in np.argwhere(strengths):
+        p = (r - 1, c) if horizontal else (r, c - 1)
+        along, across = (c, r) if horizontal else (r, c)
+        yield along, across, int(strengths[r, c]), int(q_of[p] + q_of[r, c] + 1) >> 1
 
-        x, y = int(leaf[X]), int(leaf[Y])
-        m = min(n, 32)
-        for b in range(0, n if leaf[CODED] else 0, m):
-            for a in range(0, n, m):
-                if leaf[INTRA] and leaf[FOUR]:
-                    for c, d in ((0, 0), (4, 0), (0, 4), (4, 4)):
-                        unit(0, x + c, y + d, 4)
-                elif leaf[INTRA]:
-                    unit(0, x, y, n)
-                else:
-                    tree(x + a, y + b, m)
-                unit(1, (x + a) // 2, (y + b) // 2, m // 2)
-                unit(2, (x + a) // 2, (y + b) // 2, m // 2)
-        leaf[UNITS] = len(units) - leaf[FIRST]
-    shape = np.array(units, np.int32).reshape(-1, 6), np.array(entries, np.int32).reshape(-1, 2)
-    return leaves, *shape
+
+def filter_luma(plane, strengths, q_of, horizontal):
+    """A plane with its left or, if horizontal, its upper edges of cells filtered."""
+    out = plane.astype(int)
+    turned = out.T if horizontal else out
+    for along, across, s, qe in edges(strengths, q_of, horizontal):
+        for part in (0, 4):
+            a = 8 * along + part
+            lines = turned[a : a + 4, 8 * across - 4 : 8 * across + 4]
+            copy = lines.tolist()
+            filter_lines(copy, beta_of(qe), tc_of(clip(0, 65, qe + 2 * (s - 1))))
+            lines[:] = copy
+    return out.astype(np.uint8)
+
+
+def filter_chroma(plane, strengths, q_of, offset, horizontal):
+    out = plane.astype(int)
+    turned = out.T if horizontal else out
+    for along, across, s, qe in edges(strengths, q_of, horizontal):
+        if 8 * across % 16:
+            continue
+        tc = tc_of(clip(0, 63, clip(0, 63, qe + offset) + 2 * (s - 1)))
+        for k in range(4):
+            line = turned[4 * along + k]
+            p1, p0, q0, q1 = line[4 * across - 2 : 4 * across + 2].tolist()
+            e = clip(-tc, tc, (4 * (q0 - p0) + p1 - q1 + 4) >> 3)
+            line[4 * across - 1] = clip(0, 255, p0 + e)
+            line[4 * across] = clip(0, 255, q0 - e)
+    return out.astype(np.uint8)
+
+
+def deblock(leaves, units, direction, vectors, offset, planes):
+    """Deblocked copies of the three planes."""
+    q_of = quantisers(leaves, *direction.shape)
+    luma, *chroma = planes
+    for horizontal, s in enumerate(strengths(leaves, units, direction, vectors)):
+        luma = filter_luma(luma, s, q_of, horizontal)
+        chroma = [filter_chroma(plane, s, q_of, offset, horizontal) for plane in chroma]
+    return [luma, *chroma]
 
 
 def reconstruct(leaves, units, levels, direction, vectors, references, offset):

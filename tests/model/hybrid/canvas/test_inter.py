@@ -9,7 +9,7 @@ from nvcodec.model.hybrid.canvas.inter import (
     scratch,
 )
 from tests.model.hybrid.canvas import reference
-from tests.model.hybrid.canvas.reference import random_leaves, random_motion
+from tests.model.hybrid.canvas.tables import random_leaves, random_motion
 
 
 def planes(rng, height, width):
@@ -85,3 +85,29 @@ def test_packed_motion():
             changed[k] ^= 1
             used = direction >> (k // 2) & 1
             assert (pack_motion(direction, *changed) != packed) == bool(used)
+
+
+@pytest.mark.parametrize("chroma", [False, True])
+@pytest.mark.parametrize("size", [8, 64])
+@pytest.mark.parametrize("fraction", [(0, 0), (0, 2), (2, 0), (2, 2)])
+@pytest.mark.parametrize("direction", [1, 3])
+def test_blocks_of_one_motion(direction, fraction, size, chroma, kernel_bench):
+    height = width = 128
+    rng = np.random.default_rng(size)
+    sub = 1 if chroma else 0
+    references = [rng.integers(0, 256, (height >> sub, width >> sub), np.uint8) for _ in range(2)]
+    leaves = random_leaves(rng, height, width, dict.fromkeys((64, 32, 16), float(size < 64)))
+    cells = height // 8, width // 8
+    directions = np.full(cells, direction, np.uint8)
+    vectors = np.broadcast_to(np.array(fraction, np.int16) + 4, (2, *cells, 2)).copy()
+    packed = packed_motion(directions, vectors)
+    out = np.zeros_like(references[0])
+
+    def call():
+        predict_rows(chroma, leaves, 0, -(-height // 64), packed, *references, out)
+        return out
+
+    name = f"predict {'chroma' if chroma else 'luma'} {size >> sub}, {direction:02b}, {fraction}"
+    kernel_bench(
+        name, out.size, call, lambda: reference.inter(references, directions, vectors, chroma)
+    )

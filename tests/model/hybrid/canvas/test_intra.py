@@ -1,7 +1,8 @@
+import numba
 import numpy as np
 import pytest
 
-from nvcodec.model.hybrid.canvas.intra import intra_block, intra_scratch
+from nvcodec.model.hybrid.canvas.intra import DC, PLANAR, intra_block, intra_scratch
 from tests.model.hybrid.canvas import reference
 
 
@@ -28,3 +29,36 @@ def test_all_modes(n, chroma, dtype):
                     out = room[3]
                     intra_block(mode, plane, known, chroma, y, x, n, *room[:3], out)
                     assert np.array_equal(out[:n, :n], expected), (mode, x, y, share)
+
+
+@numba.njit
+def predict_blocks(mode, plane, available, n, room, out):
+    """All blocks of n x n samples of a luma plane, each from the plane's own samples."""
+    height, width = plane.shape
+    edge, smoothed, line, block = room
+    for y in range(0, height, n):
+        for x in range(0, width, n):
+            intra_block(mode, plane, available, False, y, x, n, edge, smoothed, line, block)
+            out[y : y + n, x : x + n] = block[:n, :n]
+
+
+@pytest.mark.parametrize("n", [4, 8, 32])
+@pytest.mark.parametrize("mode", [PLANAR, DC, 10, 14, 26, 34])
+def test_plane_of_one_mode(mode, n, kernel_bench):
+    plane = np.random.default_rng(n).integers(0, 256, (64, 96), np.uint8)
+    available = np.ones((16, 24), np.uint8)
+    known, out, room = np.ones(plane.shape, bool), np.zeros_like(plane), intra_scratch()
+
+    def call():
+        predict_blocks(mode, plane, available, n, room, out)
+        return out
+
+    def slow():
+        expected = np.zeros(plane.shape, np.int64)
+        for y in range(0, 64, n):
+            for x in range(0, 96, n):
+                block = reference.intra(mode, plane, known, x, y, n, True)
+                expected[y : y + n, x : x + n] = block
+        return expected
+
+    kernel_bench(f"intra {n}, mode {mode}", plane.size, call, slow)

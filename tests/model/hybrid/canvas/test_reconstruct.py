@@ -6,7 +6,7 @@ import pytest
 from nvcodec.model.hybrid.canvas.plane import Step, coded_size, schedule
 from nvcodec.model.hybrid.canvas.reconstruct import reconstruct
 from tests.model.hybrid.canvas import reference
-from tests.model.hybrid.canvas.reference import random_tables
+from tests.model.hybrid.canvas.tables import random_tables
 
 
 def check(canvas, tables, canvases, offset):
@@ -83,3 +83,28 @@ def test_sizes():
     tables = random_tables(rng, 24, 16, 0, {64: 1, 32: 1, 16: 0.5})
     canvas = reconstruct(*tables, schedule(1, True)[0], [], (16, 24), 0)
     assert [p.shape for p in canvas.crop(15, 17)] == [(17, 15), (9, 8), (9, 8)]
+
+
+@pytest.mark.parametrize("canvas_set", [0, 1, 2])
+def test_whole_canvas(canvas_set, kernel_bench):
+    width, height = 136, 72
+    rng = np.random.default_rng(canvas_set)
+    split = {64: 0.7, 32: 0.5, 16: 0.5}
+    key = reconstruct(
+        *random_tables(rng, height, width, 0, split), schedule(1, True)[0], [], (width, height), 0
+    )
+    steps = Step(0, None, None, 0), Step(0, -1, None, 0), Step(0, -1, 1, 1)
+    step, references = steps[canvas_set], [key] * canvas_set
+    tables = random_tables(rng, height, width, canvas_set, split, q=30)
+    planes = [canvas.planes for canvas in references]
+    motion = reconstruct(*tables, step, references, (width, height), 0)
+
+    def slow():
+        return reference.reconstruct(*tables, motion.direction, motion.vectors, planes, 0)
+
+    kernel_bench(
+        f"reconstruct {width}x{height}, set {canvas_set}",
+        width * height * 3 // 2,
+        lambda: reconstruct(*tables, step, references, (width, height), 0).planes,
+        slow,
+    )

@@ -1,3 +1,4 @@
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -62,3 +63,49 @@ def test_no_levels():
     plane = np.full((8, 8), 7, np.uint8)
     add_unit(np.zeros((0, 2), np.int32), 0, 0, 3, 20, *transform_scratch(), plane, 0, 0)
     assert (plane == 7).all()
+
+
+@numba.njit
+def add_units(levels, count, log_size, index, room, plane):
+    """A unit of `count` levels in each block of a plane."""
+    coefficients, sums = room
+    height, width = plane.shape
+    first = 0
+    for y in range(0, height, 1 << log_size):
+        for x in range(0, width, 1 << log_size):
+            add_unit(levels, first, first + count, log_size, index, coefficients, sums, plane, y, x)
+            first += count
+
+
+@pytest.mark.parametrize("n", [4, 8, 16, 32])
+@pytest.mark.parametrize("dense", [False, True])
+def test_plane_of_units(dense, n, kernel_bench):
+    """Units of three low frequencies, and of all frequencies."""
+    rng = np.random.default_rng(n)
+    before = rng.integers(0, 256, (64, 64), np.uint8)
+    positions = np.arange(n * n) if dense else np.array([0, 1, n])
+    blocks = (64 // n) ** 2
+    levels = np.empty((blocks, len(positions), 2), np.int32)
+    levels[..., 0] = positions
+    levels[..., 1] = rng.integers(-9, 10, levels.shape[:2])
+    plane, room, log_size = before.copy(), transform_scratch(), n.bit_length() - 1
+    table = levels.reshape(-1, 2)
+
+    def call():
+        plane[:] = before
+        add_units(table, len(positions), log_size, 24, room, plane)
+        return plane
+
+    def slow():
+        out = before.astype(np.int64)
+        for number in range(blocks):
+            y, x = (n * place for place in divmod(number, 64 // n))
+            d = [[0] * n for _ in range(n)]
+            for position, level in levels[number].tolist():
+                d[position // n][position % n] = reference.coefficient(level, 24, log_size)
+            block = out[y : y + n, x : x + n]
+            block[:] = np.clip(block + reference.residual(d, n), 0, 255)
+        return out
+
+    name = f"add_unit {n}, {'all' if dense else 'three'} coefficients"
+    kernel_bench(name, before.size, call, slow)

@@ -10,7 +10,7 @@ from nvcodec.model.hybrid.canvas.reconstruct import reconstruct
 from nvcodec.model.hybrid.fusion.render import NetworkSource
 from nvcodec.model.hybrid.fusion.weights import FusionShape, FusionWeights, HiddenLayer, Network
 from nvcodec.picture import Planes
-from tests.model.hybrid.canvas.reference import random_tables
+from tests.model.hybrid.canvas.tables import random_tables
 
 STEPS = (Step(0, None, None, 0), Step(3, -1, None, 0), Step(1, -1, 3, 1))
 """Of a key, a chain and an interior canvas."""

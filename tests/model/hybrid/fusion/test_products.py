@@ -61,3 +61,39 @@ def test_block(units, hidden, pairs, monkeypatch):
             expected = np.clip(expected, -16383, 16383)
         got = values[terms * COLUMNS :].view(np.int16).reshape(units // 2, COLUMNS, 2)
         assert np.array_equal(got.transpose(0, 2, 1).reshape(units, COLUMNS), expected)
+
+
+@pytest.mark.parametrize("pairs", [False, True])
+@pytest.mark.parametrize("units", [2, 4, 6])
+def test_row_of_blocks(units, pairs, monkeypatch, kernel_bench):
+    if pairs and not products._PAIRS:
+        pytest.skip("this processor has no such instruction")
+    monkeypatch.setattr(products, "_PAIRS", pairs)
+    terms, columns = 81, 16 * COLUMNS
+    rng = np.random.default_rng(units)
+    inputs = rng.integers(-4095, 4096, (terms, columns, 2))
+    weights = rng.integers(-60, 61, (terms, units, 2))
+    biases = rng.integers(-(10**6), 10**6, units).astype(np.int32)
+    values = np.zeros((terms + units // 2) * columns, np.int32)
+    values[: terms * columns] = words(inputs).ravel()
+    offsets, packed = columns * np.arange(terms), words(weights).ravel()
+
+    @numba.njit
+    def run(values, offsets, packed, biases, shift):
+        for x in range(0, columns, COLUMNS):
+            layer_block(
+                units, 1, values, offsets, x, packed, 0, biases, 0, shift, 4095,
+                terms * columns, columns,
+            )  # fmt: skip
+
+    def call():
+        run(values, offsets, packed, biases, np.int32(9))
+        return values[terms * columns :].view(np.int16).reshape(units // 2, columns, 2)
+
+    def slow():
+        sums = (np.einsum("txp,tup->ux", inputs, weights) + biases[:, None]) >> 9
+        kept = np.clip(np.maximum(sums, sums >> 3), -4095, 4095)
+        return kept.reshape(units // 2, 2, columns).transpose(0, 2, 1)
+
+    name = f"layer_block {units} units, {'pairs' if pairs else 'plain'}"
+    kernel_bench(name, 2 * terms * units * columns, call, slow, unit="product")

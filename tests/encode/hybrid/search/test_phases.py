@@ -1,0 +1,23 @@
+"""Luma at quarter samples against the sums of clause 8.3."""
+
+import numpy as np
+import pytest
+
+from nvcodec.encode.hybrid.search.phases import MARGIN, make_phases
+from tests.model.hybrid.canvas.reference import pred
+
+
+@pytest.mark.parametrize("kind", ["noise", "extremes"])
+def test_phases(kind, kernel_bench):
+    rng = np.random.default_rng(0)
+    shape = 40, 72
+    luma = rng.integers(0, 256, shape) if kind == "noise" else rng.choice([0, 255], shape)
+    luma = luma.astype(np.uint8)
+    rows, columns = (size + 2 * MARGIN for size in shape)
+
+    def slow():
+        vectors = [[(fy, fx)] * 2 for fy in range(4) for fx in range(4)]
+        sums = [pred([luma] * 2, -MARGIN, -MARGIN, rows, columns, 1, v, False) for v in vectors]
+        return np.clip((np.stack(sums) + 64) >> 7, 0, 255)
+
+    kernel_bench(f"make_phases of {kind}", 16 * rows * columns, lambda: make_phases(luma), slow)

@@ -1,0 +1,78 @@
+"""SAD and SATD of blocks, to one reference and to the mean of two."""
+
+import numba
+import numpy as np
+import pytest
+
+from nvcodec.encode.hybrid.distances import sad, sad_mean, satd, satd_mean
+from tests.encode.hybrid.reference import hadamard_sum
+
+FAR = 1 << 40
+
+
+@pytest.mark.parametrize("n", [8, 16, 32, 64])
+@pytest.mark.parametrize("extreme", [False, True])
+def test_distances(n, extreme):
+    rng = np.random.default_rng(n)
+    current, a, b = (rng.integers(0, 256, (70, w), np.uint8) for w in (90, 100, 100))
+    if extreme:
+        current[:], a[:], b[:] = 255, 0, 0
+    (y, x), (ay, ax), (by, bx) = (1, 3), (5, 0), (2, 17)
+    block = current[y : y + n, x : x + n].astype(np.int64)
+    first, second = (
+        p[r : r + n, c : c + n].astype(np.int64) for p, r, c in ((a, ay, ax), (b, by, bx))
+    )
+    one = current.ravel(), 90 * y + x, 90, a.ravel(), 100 * ay + ax
+    two = *one, b.ravel(), 100 * by + bx
+    mean = (first + second + 1) >> 1
+    assert sad(*one, 100, n, FAR) == abs(block - first).sum()
+    assert sad_mean(*two, 100, n, FAR) == abs(block - mean).sum()
+    assert satd(*one, 100, n) == hadamard_sum(block - first)
+    assert satd_mean(*two, 100, n) == hadamard_sum(block - mean)
+    most = sad(*one, 100, n, FAR) // 3
+    assert most < sad(*one, 100, n, most) <= sad(*one, 100, n, FAR)
+
+
+def blocks_of(plane, places, n):
+    return [plane[y : y + n, x : x + n].astype(np.int64) for y, x in places.tolist()]
+
+
+@pytest.mark.parametrize("n", [8, 16, 32, 64])
+@pytest.mark.parametrize("hadamard", [False, True])
+@pytest.mark.parametrize("mean", [False, True])
+def test_many_blocks(mean, hadamard, n, kernel_bench):
+    rng = np.random.default_rng(n)
+    size, count = 160, 4096 // n
+    current, a, b = rng.integers(0, 256, (3, size, size), np.uint8)
+    places = rng.integers(0, size - n + 1, (3, count, 2))
+    at, a_at, b_at = places @ np.array([size, 1])
+    out = np.zeros(count, np.int64)
+    flat = [plane.ravel() for plane in (current, a, b)]
+
+    @numba.njit
+    def run(current, a, b, at, a_at, b_at, out):
+        for k in range(count):
+            if hadamard and mean:
+                out[k] = satd_mean(current, at[k], size, a, a_at[k], b, b_at[k], size, n)
+            elif hadamard:
+                out[k] = satd(current, at[k], size, a, a_at[k], size, n)
+            elif mean:
+                out[k] = sad_mean(current, at[k], size, a, a_at[k], b, b_at[k], size, n, FAR)
+            else:
+                out[k] = sad(current, at[k], size, a, a_at[k], size, n, FAR)
+
+    def call():
+        run(*flat, at, a_at, b_at, out)
+        return out
+
+    def slow():
+        first, second = blocks_of(a, places[1], n), blocks_of(b, places[2], n)
+        if mean:
+            first = [(p + q + 1) >> 1 for p, q in zip(first, second, strict=True)]
+        differences = [
+            block - p for block, p in zip(blocks_of(current, places[0], n), first, strict=True)
+        ]
+        return np.array([hadamard_sum(d) if hadamard else abs(d).sum() for d in differences])
+
+    name = f"{'satd' if hadamard else 'sad'}{'_mean' if mean else ''} {n}"
+    kernel_bench(name, n * n * count, call, slow)

@@ -1,0 +1,132 @@
+"""Operations on short rows of neighbours, at every width that kernels use."""
+
+import numba
+import numpy as np
+import pytest
+
+from nvcodec.model.hybrid.canvas.vectors import (
+    combine_rows,
+    filter_row,
+    filter_row_into,
+    sample_row,
+)
+
+WIDTHS = [4, 8, 16, 32]
+ROWS = 512
+STRIDE = 48
+TAPS = (-1, 4, -11, 40, 40, -11, 4, -1)
+
+
+def samples(rng):
+    return rng.integers(0, 256, (ROWS, STRIDE), np.uint8)
+
+
+def tapped(source, width, taps):
+    """Sums over taps of the first `width` places of each row."""
+    wide = source.astype(np.int64)
+    return sum(tap * wide[:, k : k + width] for k, tap in enumerate(taps))
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_filter_row(width, kernel_bench):
+    source, out = samples(np.random.default_rng(width)), np.zeros((ROWS, STRIDE), np.int16)
+
+    @numba.njit
+    def run(source, out):
+        taps = TAPS
+        for at in range(0, ROWS * STRIDE, STRIDE):
+            filter_row(width, source, at, 1, taps, out, at)
+
+    def call():
+        run(source, out)
+        return out[:, :width]
+
+    kernel_bench(f"filter_row {width}", ROWS * width, call, lambda: tapped(source, width, TAPS))
+    assert not out[:, width:].any()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16])
+@pytest.mark.parametrize(("double", "keep"), [(1, 0), (0, -1)])
+def test_filter_row_into(double, keep, dtype, width, kernel_bench):
+    rng = np.random.default_rng(width)
+    source = samples(rng)
+    if dtype is np.int16:
+        source = rng.integers(-32768, 32768, source.shape, np.int16)
+    before = rng.integers(-(10**6), 10**6, (ROWS, STRIDE), np.int32)
+    out = before.copy()
+
+    @numba.njit
+    def run(source, out):
+        taps = TAPS
+        for at in range(0, ROWS * STRIDE, STRIDE):
+            filter_row_into(width, source, at, 1, taps, out, at, double, keep)
+
+    def call():
+        out[:] = before
+        run(source, out)
+        return out[:, :width]
+
+    def slow():
+        total = tapped(source, width, TAPS) >> (6 if dtype is np.int16 else 0)
+        return (total << double) + (before[:, :width] & keep)
+
+    name = f"filter_row_into {width}, {np.dtype(dtype)}, {'adds' if keep else 'sets'}"
+    kernel_bench(name, ROWS * width, call, slow)
+    np.testing.assert_array_equal(out[:, width:], before[:, width:])
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_sample_row(width, kernel_bench):
+    rng = np.random.default_rng(width)
+    values = rng.integers(-(1 << 16), 1 << 16, (ROWS, STRIDE), np.int32)
+    out = np.zeros((ROWS, STRIDE), np.uint8)
+
+    @numba.njit
+    def run(values, out):
+        for at in range(0, ROWS * STRIDE, STRIDE):
+            sample_row(width, values, at, np.int32(7), out, at)
+
+    def call():
+        run(values, out)
+        return out[:, :width]
+
+    def slow():
+        return np.clip((values[:, :width].astype(np.int64) + 64) >> 7, 0, 255)
+
+    kernel_bench(f"sample_row {width}", ROWS * width, call, slow)
+    assert not out[:, width:].any()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("adds", [False, True])
+def test_combine_rows(adds, width, kernel_bench):
+    rng = np.random.default_rng(width)
+    terms = 8
+    matrix = rng.integers(-90, 91, (terms, width), np.int32)
+    factors = rng.integers(-32768, 32768, (ROWS, terms), np.int32)
+    before = samples(rng) if adds else np.zeros((ROWS, STRIDE), np.int32)
+    out = before.copy()
+
+    @numba.njit
+    def run(matrix, factors, out):
+        for row in range(ROWS):
+            at = row * terms
+            combine_rows(
+                width, matrix, 0, width, factors, at, 1, terms, np.int32(12), out, row * STRIDE
+            )
+
+    def call():
+        out[:] = before
+        run(matrix, factors, out)
+        return out[:, :width]
+
+    def slow():
+        total = (factors.astype(np.int64) @ matrix + 2048) >> 12
+        if adds:
+            return np.clip(before[:, :width] + total, 0, 255)
+        return np.clip(total, -32768, 32767)
+
+    name = f"combine_rows {width}, {'adds to samples' if adds else 'sets'}"
+    kernel_bench(name, ROWS * width * terms, call, slow, unit="product")
+    np.testing.assert_array_equal(out[:, width:], before[:, width:])

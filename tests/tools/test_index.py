@@ -1,0 +1,28 @@
+"""Every tool is a command with a help text, and stands in the index."""
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+TOOLS = Path(__file__).parents[2] / "tools"
+COMMANDS = sorted(
+    ".".join(path.relative_to(TOOLS.parent).with_suffix("").parts)
+    for path in TOOLS.rglob("*.py")
+    if '\nif __name__ == "__main__":\n' in path.read_text(encoding="utf-8")
+)
+
+
+def test_index():
+    text = (TOOLS / "README.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^\| `python -m (tools[\w.]+)", text, re.M)) == COMMANDS
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help(command):
+    result = CliRunner().invoke(importlib.import_module(command).main, ["--help"])
+    assert result.exit_code == 0, result.output
+    # One line of the text is a call of it.
+    assert f"  python -m {command}" in result.output
