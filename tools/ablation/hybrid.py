@@ -16,31 +16,32 @@ another group size. The last line names the format's tools that are worth little
 
 from __future__ import annotations
 
-import io
 import math
 import multiprocessing
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import closing
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import click
 import numpy as np
 
-from nvcodec.coding.hybrid import canvases
-from nvcodec.coding.hybrid.leaves import INTRA, SIZE, X, Y
-from nvcodec.encode.encoder import encode
-from nvcodec.encode.hybrid import canvas as canvas_coder
-from nvcodec.encode.hybrid import group
-from nvcodec.encode.hybrid import video as coder
-from nvcodec.encode.hybrid.analysis.quantisers import BASE, LAST
+from nvcodec.coding.hybrid.leaves import LAST_Q
+from nvcodec.encode.grouping import group_pictures
+from nvcodec.encode.hybrid.analysis.lookahead import GroupAnalysis
+from nvcodec.encode.hybrid.analysis.quantisers import QuantiserMap, quantiser_maps
 from nvcodec.encode.hybrid.effort import EFFORTS
-from nvcodec.model.hybrid.canvas import reconstruct
-from nvcodec.options import HYBRID_GROUP
+from nvcodec.encode.hybrid.rate.tradeoff import quantiser_index
+from nvcodec.encode.hybrid.tools import ALL, Tools
+from nvcodec.encode.hybrid.video import HybridCoder, MapMaker
+from nvcodec.encode.writing import source_header
+from nvcodec.media.quality import QualityMeter
+from nvcodec.media.source import open_source
+from nvcodec.options import HYBRID_GROUP, MODELS
 from tools.lib import report
 from tools.lib.bd_rate import compare
 from tools.lib.clips import Clip
@@ -51,159 +52,54 @@ FORMAT, ENCODER, OPTION = "format", "encoder", "option"
 LITTLE_ON_THE_MEAN, LITTLE_ON_A_CLIP = 1.0, 5.0
 """Percent below which a tool of the format is worth little."""
 
-_HUGE = 1e11
-"""Bits that nothing is worth; times any lambda it is still below what stands for impossible."""
-
 _KEY, _CHAIN, _INTERIOR = -2, 0, 2
 """Fixed offsets to the quantiser index; of interior canvases the depth is added."""
 _DEEPEST = 6
 """Offset of the deepest canvases of a group of 16, which no error is inherited from."""
 
-Put = Callable[[Any, str, Any], None]
-"""Replaces a name of a module while an encode runs."""
-Change = Callable[[Put], None]
+
+def _flat_maps(crf: float, window: Sequence[GroupAnalysis]) -> list[QuantiserMap]:
+    """One quantiser for a canvas, the mean of its map."""
+    return [np.full_like(q, math.floor(q.mean() + 0.5)) for q in quantiser_maps(crf, window)]
+
+
+def _fixed_maps(crf: float, window: Sequence[GroupAnalysis]) -> list[QuantiserMap]:
+    """One quantiser for a canvas, by its place in the group alone."""
+    result = []
+    for step, q in zip(window[0].steps, quantiser_maps(crf, window), strict=True):
+        offset = (_KEY, _CHAIN, _INTERIOR + step.depth)[step.set]
+        index = math.floor(quantiser_index(crf, _DEEPEST - offset) + 0.5)
+        result.append(np.full_like(q, min(LAST_Q, max(0, index))))
+    return result
 
 
 @dataclass(frozen=True)
 class Row:
-    """One change of the encoder: names put in place, and options of `nvcodec.encode`."""
+    """One change of the encoder; a group size fixes it."""
 
     kind: str
-    change: Change = lambda put: None
-    options: Mapping[str, Any] = field(default_factory=dict)
+    tools: Tools = ALL
+    maps: MapMaker = quantiser_maps
+    group_size: int | None = None
 
-
-def _without_deblocking(put: Put) -> None:
-    put(reconstruct, "deblock", lambda *_: None)
-
-
-def _dear(*choices: Callable[[Any], Any]) -> Change:
-    """Choices that are never taken: each gives the part of a canvas's prices that becomes huge.
-
-    A choice gives None in canvases that do not have it.
-    """
-
-    def change(put: Put) -> None:
-        make = group.make_prices
-
-        def made(*arguments: Any) -> Any:
-            prices = make(*arguments)
-            for choice in choices:
-                bits = choice(prices)
-                if bits is not None:
-                    bits[...] = _HUGE
-            return prices
-
-        put(group, "make_prices", made)
-
-    return change
-
-
-def _inter(choice: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """A choice of canvases that are not key."""
-    return lambda prices: None if prices.motion is None else choice(prices)
-
-
-def _key(choice: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda prices: choice(prices) if prices.motion is None else None
-
-
-def _both(*changes: Change) -> Change:
-    def change(put: Put) -> None:
-        for one in changes:
-            one(put)
-
-    return change
-
-
-def _quartered_intra(put: Put) -> None:
-    """Intra leaves of 32 samples in inter canvases become four of 16: no price is theirs alone."""
-    search = canvas_coder.search_motion
-
-    def searched(given: Any, found: Any) -> None:
-        search(given, found)
-        leaves = found.leaves[: found.count[0]]
-        parts = np.where((leaves[:, INTRA] == 1) & (leaves[:, SIZE] == 32), 4, 1)
-        number = np.arange(parts.sum()) - np.repeat(np.cumsum(parts) - parts, parts)
-        leaves, quarter = np.repeat(leaves, parts, 0), np.repeat(parts == 4, parts)
-        leaves[quarter, SIZE] = 16
-        leaves[quarter, X] += 16 * (number[quarter] & 1)
-        leaves[quarter, Y] += 16 * (number[quarter] >> 1)
-        found.leaves[: len(leaves)] = leaves
-        found.count[0] = len(leaves)
-
-    put(canvas_coder, "search_motion", searched)
-
-
-def _without_intra(put: Put) -> None:
-    search = canvas_coder.Search
-    put(canvas_coder, "Search", lambda *given: search(*given)._replace(intra=False))
-
-
-def _flat_maps(put: Put) -> None:
-    make = coder.quantiser_maps
-
-    def maps(crf: float, window: Sequence[Any]) -> list[Any]:
-        return [np.full_like(q, math.floor(q.mean() + 0.5)) for q in make(crf, window)]
-
-    put(coder, "quantiser_maps", maps)
-
-
-def _fixed_maps(put: Put) -> None:
-    make = coder.quantiser_maps
-
-    def maps(crf: float, window: Sequence[Any]) -> list[Any]:
-        result = []
-        for step, q in zip(window[0].steps, make(crf, window), strict=True):
-            offset = (_KEY, _CHAIN, _INTERIOR + step.depth)[step.set]
-            index = math.floor(crf + BASE - _DEEPEST + offset + 0.5)
-            result.append(np.full_like(q, min(LAST, max(0, index))))
-        return result
-
-    put(coder, "quantiser_maps", maps)
-
-
-def _flat_contexts(put: Put) -> None:
-    for name in ("default_motion_contexts", "default_content_contexts"):
-        make = getattr(group, name)
-
-        def flat(make: Callable[[], Any] = make) -> Any:
-            contexts = make()
-            contexts[:] = 32768, 32768, 0
-            return contexts
-
-        for module in (group, canvases):
-            put(module, name, flat)
-
-
-def _without_trials(put: Put) -> None:
-    efforts = {name: replace(effort, trial=False) for name, effort in EFFORTS.items()}
-    for name, effort in efforts.items():
-        put(EFFORTS, name, effort)
-
-
-_LARGE_INTER = _dear(_inter(lambda p: p.content.tree[2, :1]))
-_LARGE_KEY = _dear(_key(lambda p: p.intra.split[1, :, 0]))
 
 ROWS = {
-    "deblocking": Row(FORMAT, _without_deblocking),
-    "merges": Row(FORMAT, _dear(_inter(lambda p: p.motion.merge[..., 1]))),
-    "own vectors of two references": Row(FORMAT, _dear(_inter(lambda p: p.motion.both[:, 1]))),
-    "inter blocks of 64": Row(FORMAT, _dear(_inter(lambda p: p.motion.split[2, :, 0]))),
-    "inter blocks of 8": Row(FORMAT, _dear(_inter(lambda p: p.motion.split[0, :, 1]))),
-    "transforms of 32, inter canvases": Row(FORMAT, _both(_LARGE_INTER, _quartered_intra)),
-    "transforms of 32, key canvases": Row(FORMAT, _LARGE_KEY),
-    "transforms of 32": Row(FORMAT, _both(_LARGE_INTER, _LARGE_KEY, _quartered_intra)),
-    "luma transforms of 4": Row(
-        FORMAT, _dear(lambda p: p.content.tree[0, 1:], lambda p: p.intra.four[1:])
-    ),
-    "intra leaves in inter canvases": Row(FORMAT, _without_intra),
-    "quantiser deltas": Row(FORMAT, _flat_maps),
-    "trained default contexts": Row(FORMAT, _flat_contexts),
-    "lookahead": Row(ENCODER, _fixed_maps),
-    "trials": Row(ENCODER, _without_trials),
+    "deblocking": Row(FORMAT, Tools(deblocking=False)),
+    "merges": Row(FORMAT, Tools(merge=False)),
+    "own vectors of two references": Row(FORMAT, Tools(bi=False)),
+    "inter blocks of 64": Row(FORMAT, Tools(largest_inter=32)),
+    "inter blocks of 8": Row(FORMAT, Tools(smallest_inter=16)),
+    "transforms of 32, inter canvases": Row(FORMAT, Tools(inter_transform_32=False)),
+    "transforms of 32, key canvases": Row(FORMAT, Tools(key_transform_32=False)),
+    "transforms of 32": Row(FORMAT, Tools(inter_transform_32=False, key_transform_32=False)),
+    "luma transforms of 4": Row(FORMAT, Tools(transform_4=False)),
+    "intra leaves in inter canvases": Row(FORMAT, Tools(intra=False)),
+    "quantiser deltas": Row(FORMAT, maps=_flat_maps),
+    "trained default contexts": Row(FORMAT, Tools(trained_contexts=False)),
+    "lookahead": Row(ENCODER, maps=_fixed_maps),
+    "trials": Row(ENCODER, Tools(trials=False)),
     **{
-        f"groups of {frames}, not by content": Row(OPTION, options={"group_size": frames})
+        f"groups of {frames}, not by content": Row(OPTION, group_size=frames)
         for frames in (1, 4, 8, HYBRID_GROUP, 32)
     },
 }
@@ -215,21 +111,6 @@ POINTS = {
     "bytes": "{bytes}",
     "PSNR": "{psnr:.2f}",
 }
-
-
-@contextmanager
-def switched(row: Row) -> Iterator[None]:
-    """Encodes of this process are changed while the block runs."""
-    with ExitStack() as stack:
-
-        def put(place: Any, name: str, value: Any) -> None:
-            if isinstance(place, dict):
-                stack.enter_context(patch.dict(place, {name: value}))
-            else:
-                stack.enter_context(patch.object(place, name, value))
-
-        row.change(put)
-        yield
 
 
 @dataclass(frozen=True)
@@ -248,28 +129,43 @@ class _Case:
 def measure(case: _Case) -> dict[str, Any]:
     """Bytes of the substreams of a clip, and PSNR of what they decode to."""
     row = ROWS[case.row] if case.row else Row("")
+    meter = QualityMeter()
+    sizes = {"content": 0, "motion": 0, "network": 0}
     started = time.process_time()
-    with switched(row):
-        result = encode(
-            case.clip.path,
-            io.BytesIO(),
-            model="hybrid",
+    with open_source(case.clip.path, frames=case.clip.frames) as source:
+        coder = HybridCoder(
+            source.width,
+            source.height,
             crf=case.crf,
-            preset=case.preset,
-            frames=case.clip.frames,
-            key_interval=ONE_KEY,
+            effort=EFFORTS[case.preset],
+            group_frames=row.group_size or HYBRID_GROUP,
+            by_content=row.group_size is None,
+            network="trained",
+            metrics=meter.metrics,
             threads=1,
-            **row.options,
+            report=lambda ordinal, frames: None,
+            tools=row.tools,
+            make_maps=row.maps,
         )
+        groups = group_pictures(
+            source,
+            coder.shape.group_frames,
+            coder.key_frames,
+            Fraction(ONE_KEY),
+            source.time_base,
+        )
+        header = source_header(source, MODELS["hybrid"].number, coder.level)
+        for coded in coder.code(groups, header):
+            meter.merge(coded.meter)
+            for name in sizes:
+                sizes[name] += len(getattr(coded.group, name))
     return {
         "row": case.row,
         "clip": case.clip.name,
         "crf": case.crf,
-        "bytes": sum(
-            part.content_bytes + part.motion_bytes + part.network_bytes for part in result.groups
-        ),
-        "motion_bytes": sum(part.motion_bytes for part in result.groups),
-        "psnr": result.meter.values()["psnr"]["all"],
+        "bytes": sum(sizes.values()),
+        "motion_bytes": sizes["motion"],
+        "psnr": meter.values()["psnr"]["all"],
         "cpu_seconds": time.process_time() - started,
     }
 

@@ -3,7 +3,8 @@
 import numpy as np
 
 from nvcodec.encode.hybrid.analysis.lookahead import analyse
-from nvcodec.encode.hybrid.analysis.quantisers import BASE, quantiser_maps
+from nvcodec.encode.hybrid.analysis.quantisers import quantiser_maps
+from nvcodec.encode.hybrid.rate.tradeoff import BASE
 from nvcodec.model.hybrid.canvas.plane import schedule
 from tests.encode.hybrid.pictures import smooth_noise, sources
 

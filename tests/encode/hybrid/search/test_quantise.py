@@ -6,7 +6,8 @@ import pytest
 
 from nvcodec.coding.hybrid.content import default_content_contexts
 from nvcodec.encode.hybrid.rate.costs import MOST_LISTED, bit_costs, escape_bits, unit_costs
-from nvcodec.encode.hybrid.search.quantise import SCAN, STRIDE, quantise
+from nvcodec.encode.hybrid.search.quantise import SCAN, quantise
+from nvcodec.encode.hybrid.search.workspace import TransformSpace
 
 SIZES = {4: 2, 8: 3, 16: 4, 32: 5}
 WEIGHT = 0.12
@@ -53,8 +54,7 @@ def unit_cost(coefficients, levels, n, weight, costs):
 def test_levels_are_worth_their_bits(n, log2n):
     rng = np.random.default_rng(n)
     costs = unit_costs(bit_costs(default_content_contexts()), 1, 0)
-    magnitudes = np.zeros(STRIDE * STRIDE, np.int32)
-    scratch = np.zeros((3, 1024), np.float32)
+    space = TransformSpace.make()
     y, x = np.indices((n, n))
     exact = coded = 0
     for scale in (0.3, 1, 3, 30, 300):
@@ -69,11 +69,10 @@ def test_levels_are_worth_their_bits(n, log2n):
                 np.float32(WEIGHT),
                 costs,
                 np.float32(0.55),
-                magnitudes,
-                scratch,
+                space,
                 levels,
             )
-            assert not magnitudes.any()
+            assert not space.magnitudes.any()
             energy = float((coefficients.astype(np.float64) ** 2).sum())
             assert cost <= energy * 1.0001
             assert count == np.count_nonzero(levels)
@@ -177,18 +176,18 @@ def test_many_units(scale, n, log2n, kernel_bench):
     units = rng.laplace(size=(count, n, n)) * scale * np.exp(-(x + y) / n)
     units = units.astype(np.float32).reshape(count, n * n)
     levels = np.zeros((count, n * n), np.int32)
-    rooms = np.zeros(STRIDE * STRIDE, np.int32), np.zeros((3, 1024), np.float32)
+    space = TransformSpace.make()
 
     @numba.njit
-    def run(units, costs, magnitudes, scratch, levels):
+    def run(units, costs, space, levels):
         for k in range(count):
             quantise(
-                units[k], n, log2n, np.float32(WEIGHT), costs, np.float32(0.55), magnitudes,
-                scratch, levels[k],
+                units[k], n, log2n, np.float32(WEIGHT), costs, np.float32(0.55), space,
+                levels[k],
             )  # fmt: skip
 
     def call():
-        run(units, costs, *rooms, levels)
+        run(units, costs, space, levels)
         return levels
 
     def slow():

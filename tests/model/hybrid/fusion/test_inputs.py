@@ -11,7 +11,7 @@ from nvcodec.model.hybrid.fusion.inputs import (
     factors_row,
     luma_difference_row,
     luma_high_pass_row,
-    warps,
+    single_predictions,
 )
 from tests.model.hybrid.fusion import reference
 from tests.model.hybrid.fusion.samples import random_source
@@ -164,7 +164,7 @@ def test_chroma_difference_row(rng, kernel_bench):
 
 @pytest.mark.parametrize("plane", [0, 1])
 @pytest.mark.parametrize("canvas_set", [1, 2])
-def test_warps(canvas_set, plane, rng, kernel_bench):
+def test_single_predictions(canvas_set, plane, rng, kernel_bench):
     source, leaves = random_source(rng, 136, 72, canvas_set, 255)
     own = source.canvas.planes[plane]
     references = [of[plane] for of in (source.references[0], source.references[-1])]
@@ -172,12 +172,12 @@ def test_warps(canvas_set, plane, rng, kernel_bench):
     out = np.zeros((2, *own.shape), np.uint8)
 
     def call():
-        warps(plane > 0, leaves, source.motion, own, *references, 0, 0, two, *out)
+        single_predictions(plane > 0, leaves, source.motion, own, *references, 0, 0, two, *out)
         return out[: 1 + two]
 
     def slow():
         found = [reference.warp(source.canvas, source.references, r)[plane] for r in range(1 + two)]
         return np.stack(found)
 
-    name = f"warps of {'chroma' if plane else 'luma'}, set {canvas_set}"
+    name = f"single predictions of {'chroma' if plane else 'luma'}, set {canvas_set}"
     kernel_bench(name, (1 + two) * own.size, call, slow)

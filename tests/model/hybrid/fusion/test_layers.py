@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nvcodec.model.hybrid.fusion.layers import pack_network
+from nvcodec.model.hybrid.fusion.packed import pack_network
 from nvcodec.model.hybrid.fusion.render import output_inputs, render
 from nvcodec.model.hybrid.fusion.weights import FusionShape, HiddenLayer
 from tests.model.hybrid.fusion import reference
