@@ -32,7 +32,7 @@ from nvcodec.encode.result import EncodedGroup, EncodeResult, Observer
 from nvcodec.format import CorruptError
 from nvcodec.media.source import open_source
 from nvcodec.model.nirvana.shape import NetworkShape
-from nvcodec.options import MODELS
+from nvcodec.options import CRF_RANGE, MODELS
 from tools.ablation.inside import Change, changed
 from tools.lib import paper_recipe, report
 from tools.lib.bd_rate import compare
@@ -158,6 +158,7 @@ class _Ours:
                 crf += (above["psnr"] - psnr) / _DECIBELS + _BEYOND
             elif below:
                 crf -= (psnr - below["psnr"]) / _DECIBELS + _BEYOND
+            crf = min(max(crf, CRF_RANGE[0]), CRF_RANGE[1])
         return rows
 
 
