@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from nvcodec.encode.coder import VideoCoder
 from nvcodec.encode.result import EncodeResult, Observer
 from nvcodec.media.source import Source
-from nvcodec.options import HYBRID_GROUP, EncodeOptions
+from nvcodec.options import EncodeOptions
 from nvcodec.version import __version__
 
 if TYPE_CHECKING:
@@ -103,9 +103,8 @@ def _hybrid(options: EncodeOptions, source: Source, observer: Observer) -> Video
         source.height,
         crf=options.crf,
         effort=EFFORTS[options.preset],
-        group_frames=options.group_size or HYBRID_GROUP,
+        group_size=options.group_size,
         network=_network(options),
-        by_content=options.group_size is None,
         metrics=options.metrics,
         threads=options.threads or os.cpu_count() or 1,
         report=observer.coding,

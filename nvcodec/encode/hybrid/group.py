@@ -26,6 +26,8 @@ from nvcodec.encode.hybrid.tools import ALL, Tools
 from nvcodec.model.hybrid.canvas.plane import ROOT, Canvas, schedule
 from nvcodec.model.hybrid.canvas.reconstruct import reconstruct
 from nvcodec.model.hybrid.fusion.render import NetworkSource
+from nvcodec.model.samples import FORMAT
+from nvcodec.picture import Planes
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,8 +140,7 @@ def compile_kernels(settings: CanvasSettings) -> None:
     In the main thread, where Ctrl-C ends it: a task would have to be waited for.
     """
     tiny = replace(settings, width=ROOT, height=ROOT, tools=ALL)
-    noise = np.random.default_rng(0).integers(0, 256, tiny.size, np.uint8)
-    source = Pyramid.of((noise, noise[::2, ::2].copy(), noise[1::2, 1::2].copy()), *tiny.size)
+    source = Pyramid.of(_noise(*tiny.size), *tiny.size)
     (quantisers,) = quantiser_maps(30, [analyse([source], None)])
     key = code_key_canvas(tiny, source, quantisers)
     decode_group(tiny, code_substreams([key], tiny), [key.canvas], None)
@@ -157,6 +158,15 @@ def compile_kernels(settings: CanvasSettings) -> None:
         coded = code_substreams(canvases, tiny)
         decode_group(tiny, coded, [canvas.canvas for canvas in canvases], before.canvas)
         before = references[frames - 1]
+
+
+def _noise(width: int, height: int) -> Planes:
+    rng = np.random.default_rng(0)
+    y, cb, cr = (
+        rng.integers(0, FORMAT.peak + 1, shape, FORMAT.dtype)
+        for shape in FORMAT.plane_shapes(width, height)
+    )
+    return y, cb, cr
 
 
 def _same(canvas: Canvas, other: Canvas) -> bool:

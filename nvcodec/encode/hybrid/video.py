@@ -8,6 +8,7 @@ order in which tasks run: bytes are the same for any number of threads.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -52,6 +53,8 @@ from nvcodec.media.source import SourceError
 from nvcodec.model.description import CanvasShape
 from nvcodec.model.hybrid.canvas.plane import Step, coded_size, schedule
 from nvcodec.model.hybrid.fusion.weights import FusionWeights, default_weights
+from nvcodec.model.samples import FORMAT
+from nvcodec.options import HYBRID_GROUP
 from nvcodec.picture import samples_crc
 from nvcodec.tasks import TaskPool
 
@@ -120,7 +123,7 @@ class _Running:
 class HybridCoder:
     """Codes the groups of one video with the hybrid model.
 
-    Groups are as they come, or, `by_content`, cut into shorter ones where that takes fewer bits.
+    Groups have `group_size` frames; None is for HYBRID_GROUP, or fewer where that takes fewer bits.
     """
 
     key_frames = 1
@@ -132,8 +135,7 @@ class HybridCoder:
         *,
         crf: float,
         effort: Effort,
-        group_frames: int,
-        by_content: bool,
+        group_size: int | None,
         network: str,
         metrics: Sequence[str],
         threads: int,
@@ -141,15 +143,16 @@ class HybridCoder:
         tools: Tools = ALL,
         make_maps: MapMaker = quantiser_maps,
     ) -> None:
+        group_frames = group_size or HYBRID_GROUP
         self.shape = CanvasShape(group_frames, network=int(network != "off"))
         self._network = network
-        self._width, self._height = width, height
+        self._size = width, height
         self._settings = CanvasSettings(
             *coded_size(width, height), self.shape.chroma_offset, effort, tools
         )
         self._crf = crf
         self._make_maps = make_maps
-        self._by_content = by_content
+        self._by_content = group_size is None
         # Prepared pictures take about two bytes for each luma sample.
         room = _AHEAD_BYTES // (2 * width * height * group_frames)
         self._ahead = min(-(-AHEAD_FRAMES // group_frames), max(1, room))
@@ -171,9 +174,10 @@ class HybridCoder:
     @property
     def level(self) -> int:
         """The level of the file, whose writer checks every unit."""
-        luma = self._width * self._height
-        samples = luma * 1.5 * self.shape.group_frames
-        unit_bytes = round(samples * most_bits_per_sample(self._crf) / 8)
+        luma = math.prod(self._size)
+        samples = sum(rows * columns for rows, columns in FORMAT.plane_shapes(*self._size))
+        bits = samples * self.shape.group_frames * most_bits_per_sample(self._crf)
+        unit_bytes = round(bits / 8)
         return smallest_level(luma, 0, min(unit_bytes, LEVELS[max(LEVELS)].unit_bytes), 0)
 
     def code(

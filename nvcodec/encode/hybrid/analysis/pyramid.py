@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from nvcodec.model.samples import FORMAT
 from nvcodec.picture import Plane, Planes
 
 LOOKAHEAD_MARGIN = 64
@@ -42,9 +43,9 @@ class Pyramid:
             return np.pad(plane, missing, mode="edge") if any(map(any, missing)) else plane
 
         luma, cb, cr = planes
-        luma = padded(luma, height, width)
-        chroma = height // 2, width // 2
-        whole = luma, padded(cb, *chroma), padded(cr, *chroma)
+        of_luma, of_cb, of_cr = FORMAT.plane_shapes(width, height)
+        luma = padded(luma, *of_luma)
+        whole = luma, padded(cb, *of_cb), padded(cr, *of_cr)
         return cls(whole, small_luma(luma), half_luma(luma))
 
 
@@ -54,7 +55,7 @@ def small_luma(luma: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     padded = np.pad(luma, ((0, -height % STEP), (0, -width % STEP)), mode="edge")
     rows, columns = padded.shape[0] // SCALE, padded.shape[1] // SCALE
     means = padded.reshape(rows, SCALE, columns, SCALE).mean(axis=(1, 3), dtype=np.float32)
-    small = np.round(means).astype(np.uint8)
+    small = np.round(means).astype(luma.dtype)
     return np.pad(small, COARSE_MARGIN, mode="edge")
 
 
@@ -63,4 +64,4 @@ def half_luma(luma: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     height, width = luma.shape
     padded = np.pad(luma, ((0, -height % 16), (0, -width % 16)), mode="edge").astype(np.uint16)
     total = padded[::2, ::2] + padded[1::2, ::2] + padded[::2, 1::2] + padded[1::2, 1::2]
-    return np.pad(((total + 2) >> 2).astype(np.uint8), LOOKAHEAD_MARGIN, mode="edge")
+    return np.pad(((total + 2) >> 2).astype(luma.dtype), LOOKAHEAD_MARGIN, mode="edge")

@@ -7,6 +7,7 @@ absolute values in steps.
 from __future__ import annotations
 
 from nvcodec.compiled import Real
+from nvcodec.model.samples import FORMAT
 
 WEIGHT = 0.12
 """Lambda: squared quantiser steps that a bit is worth."""
@@ -51,5 +52,5 @@ def network_multiplier(crf: float) -> float:
 
 def most_bits_per_sample(crf: float) -> float:
     """Bits for a sample that a file at this crf stays below."""
-    # Noise of 8 bits has a bit less for each doubling of the step, which is every 6 of its index.
-    return max(1.0, 8 - (crf - 4) / 6) / _NOISE_SHARE
+    # Noise of all bits has one less for each doubling of the step, which is every 6 of its index.
+    return max(1.0, FORMAT.bit_depth - (crf - 4) / 6) / _NOISE_SHARE

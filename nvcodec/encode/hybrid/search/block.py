@@ -16,6 +16,7 @@ from nvcodec.encode.hybrid.rate.costs import ContentCosts
 from nvcodec.encode.hybrid.rate.intra import IntraCosts
 from nvcodec.encode.hybrid.rate.tradeoff import SATD_WEIGHT, WEIGHT
 from nvcodec.model.hybrid.canvas.quantiser import REAL_STEP
+from nvcodec.model.samples import CHROMA_X, CHROMA_Y
 
 NEVER = 1e18
 """Above all costs."""
@@ -63,6 +64,12 @@ def block_at(given: Given, y: Integer, x: Integer, n: Integer) -> Block:
     return Block(
         int(y), int(x), int(n), log2(n) - 3, q, step, WEIGHT * step * step, SATD_WEIGHT * step
     )
+
+
+@kernel
+def chroma_of(y: Integer, x: Integer, n: Integer) -> tuple[Integer, Integer, Integer]:
+    """Where the chroma of n x n luma samples at (y, x) is: (y, x, n) in chroma samples."""
+    return y >> CHROMA_Y, x >> CHROMA_X, n >> CHROMA_X
 
 
 @kernel

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from nvcodec.coding.hybrid.leaves import CODED, FIRST, INTRA, MERGE, SIZE, UNITS, X, Y
 from nvcodec.compiled import Integer, Real, allocating, kernel
-from nvcodec.encode.hybrid.search.block import Block, Given, block_at, log2
+from nvcodec.encode.hybrid.search.block import Block, Given, block_at, chroma_of, log2
 from nvcodec.encode.hybrid.search.transform_tree import LARGEST, append_tree, best_tree
 from nvcodec.encode.hybrid.search.units import Pool, append_unit, load_residual, transform_unit
 from nvcodec.encode.hybrid.search.workspace import Workspace
@@ -86,7 +86,8 @@ def _decide_node(
     log2n = log2(n)
     load_residual(given.source0, y, x, predicted.plane0[y:, x:], n, t.residual)
     luma_coded, luma_count, luma_empty = best_tree(given, w, b, n)
-    cb, cr = _chroma_units(given, predicted, w, b, y >> 1, x >> 1, n >> 1)
+    chroma_y, chroma_x, chroma_n = chroma_of(y, x, n)
+    cb, cr = _chroma_units(given, predicted, w, b, chroma_y, chroma_x, chroma_n)
     chroma = cb | cr
     # A flag says whether luma has levels, unless a coded leaf has them nowhere else.
     luma_zero = luma_empty
@@ -102,9 +103,9 @@ def _decide_node(
     else:
         total += luma_zero
     if cb:
-        append_unit(pool, 1, x >> 1, y >> 1, n >> 1, log2n - 1, t.chroma[0])
+        append_unit(pool, 1, chroma_x, chroma_y, chroma_n, log2(chroma_n), t.chroma[0])
     if cr:
-        append_unit(pool, 2, x >> 1, y >> 1, n >> 1, log2n - 1, t.chroma[1])
+        append_unit(pool, 2, chroma_x, chroma_y, chroma_n, log2(chroma_n), t.chroma[1])
     return total, nothing + (luma_empty + t.chroma_empty[0] + t.chroma_empty[1])
 
 

@@ -28,7 +28,7 @@ from nvcodec.compiled import Integer, Real, kernel
 from nvcodec.encode.hybrid.distances import satd
 from nvcodec.encode.hybrid.rate.intra import IntraCosts
 from nvcodec.encode.hybrid.rate.tradeoff import WEIGHT
-from nvcodec.encode.hybrid.search.block import NEVER, Block, Given, block_at, log2
+from nvcodec.encode.hybrid.search.block import NEVER, Block, Given, block_at, chroma_of, log2
 from nvcodec.encode.hybrid.search.units import Pool, append_unit, load_residual, transform_unit
 from nvcodec.encode.hybrid.search.workspace import ANGLES_BESIDE, IntraSpace, Workspace
 from nvcodec.model.hybrid.canvas.intra import (
@@ -270,9 +270,7 @@ def _try_chroma(
     A cost that is not below `best` may be partial.
     """
     t, space, c = s.workspace.transform, s.workspace.intra, s.given.content
-    n = b.n >> 1
-    y = b.y >> 1
-    x = b.x >> 1
+    y, x, n = chroma_of(b.y, b.x, b.n)
     step = REAL_STEP[q]
     weight = b.price / (step * step)
     total = b.price * bits
@@ -313,9 +311,7 @@ def _decide_chroma(s: Intra, b: Block, luma_mode: Integer) -> tuple[Real, Intege
     Returns the cost, the mode, and whether there is a unit of Cb or Cr.
     """
     t, space, canvas = s.workspace.transform, s.workspace.intra, s.rebuilt
-    n = b.n >> 1
-    y = b.y >> 1
-    x = b.x >> 1
+    y, x, n = chroma_of(b.y, b.x, b.n)
     q = plane_index(b.q, 1, s.given.chroma_offset)
     intra_references(canvas.plane1, canvas.known, True, y, x, n, space.edges[0])
     intra_references(canvas.plane2, canvas.known, True, y, x, n, space.edges[1])

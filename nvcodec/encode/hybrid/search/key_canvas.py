@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from nvcodec.coding.hybrid.leaves import LEAF_COLUMNS
 from nvcodec.compiled import Integer, Real, kernel
-from nvcodec.encode.hybrid.search.block import NEVER, Block, block_at, smaller_beside
+from nvcodec.encode.hybrid.search.block import NEVER, Block, block_at, chroma_of, smaller_beside
 from nvcodec.encode.hybrid.search.intra import Intra, Rebuilt, decide_intra_leaf
 from nvcodec.encode.hybrid.search.partition import Walk, partition
 from nvcodec.encode.hybrid.search.workspace import IntraSpace
@@ -39,11 +39,11 @@ def _keep(canvas: Rebuilt, b: Block, space: IntraSpace) -> None:
     for j in range(b.n):
         for k in range(b.n):
             kept[0, j * b.n + k] = canvas.plane0[b.y + j, b.x + k]
-    h = b.n >> 1
+    y, x, h = chroma_of(b.y, b.x, b.n)
     for j in range(h):
         for k in range(h):
-            kept[1, j * h + k] = canvas.plane1[(b.y >> 1) + j, (b.x >> 1) + k]
-            kept[2, j * h + k] = canvas.plane2[(b.y >> 1) + j, (b.x >> 1) + k]
+            kept[1, j * h + k] = canvas.plane1[y + j, x + k]
+            kept[2, j * h + k] = canvas.plane2[y + j, x + k]
     m = b.n >> 2
     for j in range(m):
         for k in range(m):
@@ -57,11 +57,11 @@ def _restore(canvas: Rebuilt, b: Block, space: IntraSpace) -> None:
     for j in range(b.n):
         for k in range(b.n):
             canvas.plane0[b.y + j, b.x + k] = kept[0, j * b.n + k]
-    h = b.n >> 1
+    y, x, h = chroma_of(b.y, b.x, b.n)
     for j in range(h):
         for k in range(h):
-            canvas.plane1[(b.y >> 1) + j, (b.x >> 1) + k] = kept[1, j * h + k]
-            canvas.plane2[(b.y >> 1) + j, (b.x >> 1) + k] = kept[2, j * h + k]
+            canvas.plane1[y + j, x + k] = kept[1, j * h + k]
+            canvas.plane2[y + j, x + k] = kept[2, j * h + k]
     m = b.n >> 2
     for j in range(m):
         for k in range(m):

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from nvcodec.compiled import Integer, allocating
 from nvcodec.model.hybrid.canvas.inter import LUMA_TAPS
+from nvcodec.model.samples import PEAK, SAMPLE
 
 MARGIN = 80
 """Luma samples around the coded plane."""
@@ -59,7 +60,7 @@ def _down(first: np.ndarray, fy: Integer, out: np.ndarray) -> None:
                 )
                 >> 12
             )
-            out[y, x] = min(max(total, 0), 255)
+            out[y, x] = min(max(total, 0), PEAK)
 
 
 @allocating
@@ -69,13 +70,13 @@ def _straight(first: np.ndarray, out: np.ndarray) -> None:
     for y in range(rows):
         for x in range(columns):
             total = (np.int32(first[y + 3, x]) + 32) >> 6
-            out[y, x] = min(max(total, 0), 255)
+            out[y, x] = min(max(total, 0), PEAK)
 
 
 def make_phases(luma: npt.NDArray[np.uint8]) -> Phases:
     """All phases of a coded luma plane (height, width)."""
     height, width = luma.shape
-    out = np.empty((16, height + 2 * MARGIN, width + 2 * MARGIN), np.uint8)
+    out = np.empty((16, height + 2 * MARGIN, width + 2 * MARGIN), SAMPLE)
     # Taps reach 3 before and 4 after.
     padded = np.pad(luma, ((MARGIN + 3, MARGIN + 4), (MARGIN + 3, MARGIN + 4)), mode="edge")
     first = np.empty((height + 2 * MARGIN + 7, width + 2 * MARGIN), np.int16)

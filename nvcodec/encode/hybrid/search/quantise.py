@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+import numpy.typing as npt
 
 from nvcodec.coding.hybrid.levels import GREATER_CLASS, PLACE, SIG_CLASS, diagonals
 from nvcodec.compiled import Integer, Real, kernel
@@ -26,6 +29,18 @@ def _scans() -> np.ndarray:
 SCAN = _scans()
 
 
+class _Unit(NamedTuple):
+    """A unit under decision; fields are the arguments of `quantise`."""
+
+    coefficients: npt.NDArray[np.float32]
+    n: int
+    log2n: int
+    weight: float
+    costs: UnitCosts
+    space: TransformSpace
+    levels: npt.NDArray[np.int32]
+
+
 @kernel
 def quantise(
     coefficients: np.ndarray,
@@ -45,139 +60,175 @@ def quantise(
     cost D + weight * R in squared steps without flags outside the unit, and the number of levels
     that are not zero. Where there are none the cost is that of all zeros.
     """
-    size = log2n - 2
-    scan = SCAN[size]
-    area = n * n
+    scan = SCAN[log2n - 2]
     zero_cost = np.float32(0.0)
-    for k in range(area):
+    for k in range(n * n):
         zero_cost += coefficients[k] * coefficients[k]
-    last = area - 1
+    last = n * n - 1
     while last >= 0:
         if abs(coefficients[scan[last]]) >= least:
             break
         last -= 1
-    for k in range(area):
+    for k in range(n * n):
         levels[k] = 0
     if last < 0:
         return zero_cost, 0
-    sig = costs.sig[size]
-    level_bits = costs.level
-    full_bits = costs.full[size]
-    cost_of, zero_of, sig_of = space.positions[0], space.positions[1], space.positions[2]
-    magnitudes, full, block_cost = space.magnitudes, space.full, space.block_cost
-    # 1 where a 4 x 4 sub-block has a level, with a border.
-    for k in range(full.size):
-        full[k] = 0
+    for k in range(space.full.size):
+        space.full[k] = 0
+    unit = _Unit(coefficients, n, log2n, weight, costs, space, levels)
     total = zero_cost
-    last_block = last >> 4
-    for b in range(last_block, -1, -1):
-        corner = scan[b << 4]
-        by = (corner // n) >> 2
-        bx = (corner % n) >> 2
-        near = 1 if full[by * 9 + bx + 1] | full[(by + 1) * 9 + bx] else 0
-        coded = b < last_block and b > 0
-        some = 0
-        spent = np.float32(0.0)
-        zeros = np.float32(0.0)
-        top = last & 15 if b == last_block else 15
-        for i in range(top, -1, -1):
-            k = (b << 4) + i
-            position = scan[k]
-            y = position >> log2n
-            x = position & (n - 1)
-            at = y * STRIDE + x
-            t = (
-                magnitudes[at + 1]
-                + magnitudes[at + 2]
-                + magnitudes[at + STRIDE]
-                + magnitudes[at + 2 * STRIDE]
-                + magnitudes[at + STRIDE + 1]
-            )
-            place = PLACE[x + y]
-            value = abs(coefficients[position])
-            squared = value * value
-            zeros += squared
-            sig_class = SIG_CLASS[min(t, SIG_CLASS.size - 1)]
-            zero_bits = weight * sig[place, sig_class, 0]
-            one_bits = weight * sig[place, sig_class, 1]
-            q = int(value + np.float32(0.5))
-            best = squared + zero_bits
-            chosen = 0
-            if q > 0:
-                level_class = GREATER_CLASS[min(t, GREATER_CLASS.size - 1)]
-                low = max(1, q - 1)
-                for candidate in range(q, low - 1, -1):
-                    error = value - candidate
-                    bits = level_bits[place, level_class, min(candidate, MOST_LISTED)]
-                    if candidate >= MOST_LISTED:
-                        bits += escape_bits(candidate)
-                    cost = error * error + weight * bits + one_bits
-                    if cost < best:
-                        best = cost
-                        chosen = candidate
-            cost_of[k] = best
-            zero_of[k] = squared
-            sig_of[k] = one_bits
-            spent += best
-            if chosen > 0:
-                some += 1
-                levels[position] = chosen
-                magnitudes[at] = chosen
-        flag = np.float32(0.0)
-        if coded:
-            if some > 0:
-                flag = weight * full_bits[near, 1]
-            if some == 0 or zeros + weight * full_bits[near, 0] < spent + flag:
-                flag = weight * full_bits[near, 0]
-                spent = zeros
-                for i in range(16):
-                    position = scan[(b << 4) + i]
-                    if levels[position] > 0:
-                        levels[position] = 0
-                        magnitudes[(position >> log2n) * STRIDE + (position & (n - 1))] = 0
-                some = 0
-        block_cost[b] = flag
-        full[by * 9 + bx] = 1 if some > 0 or not coded else 0
-        if some == 0 and coded:
-            for i in range(16):
-                k = (b << 4) + i
-                cost_of[k] = zero_of[k]
-        total += spent + flag - zeros
-    # Where the last level is best: everything behind it is zero at no rate.
+    for b in range(last >> 4, -1, -1):
+        total += _choose_block(unit, b, last)
+    best, last_kept = _best_last(unit, last, total, zero_cost)
+    return best, _finish(unit, last, last_kept)
+
+
+@kernel
+def _choose_block(u: _Unit, b: Integer, last: Integer) -> Real:
+    """Choose the magnitudes of sub-block b; returns what it costs above all zeros.
+
+    `last` is the scan index of the last coefficient that may be a level.
+    """
+    scan = SCAN[u.log2n - 2]
+    space = u.space
+    sig = u.costs.sig[u.log2n - 2]
+    full_bits = u.costs.full[u.log2n - 2]
+    cost_of, zero_of, sig_of = space.positions[0], space.positions[1], space.positions[2]
+    corner = scan[b << 4]
+    by = (corner // u.n) >> 2
+    bx = (corner % u.n) >> 2
+    near = 1 if space.full[by * 9 + bx + 1] | space.full[(by + 1) * 9 + bx] else 0
+    coded = b < last >> 4 and b > 0
+    some = 0
+    spent = np.float32(0.0)
+    zeros = np.float32(0.0)
+    top = 15 if b < last >> 4 else last & 15
+    for i in range(top, -1, -1):
+        k = (b << 4) + i
+        position = scan[k]
+        y = position >> u.log2n
+        x = position & (u.n - 1)
+        at = y * STRIDE + x
+        t = _template(space.magnitudes, at)
+        place = PLACE[x + y]
+        value = abs(u.coefficients[position])
+        squared = value * value
+        zeros += squared
+        sig_class = SIG_CLASS[min(t, SIG_CLASS.size - 1)]
+        zero_bits = u.weight * sig[place, sig_class, 0]
+        one_bits = u.weight * sig[place, sig_class, 1]
+        q = int(value + np.float32(0.5))
+        best = squared + zero_bits
+        chosen = 0
+        if q > 0:
+            level_class = GREATER_CLASS[min(t, GREATER_CLASS.size - 1)]
+            low = max(1, q - 1)
+            for candidate in range(q, low - 1, -1):
+                error = value - candidate
+                bits = u.costs.level[place, level_class, min(candidate, MOST_LISTED)]
+                if candidate >= MOST_LISTED:
+                    bits += escape_bits(candidate)
+                cost = error * error + u.weight * bits + one_bits
+                if cost < best:
+                    best = cost
+                    chosen = candidate
+        cost_of[k] = best
+        zero_of[k] = squared
+        sig_of[k] = one_bits
+        spent += best
+        if chosen > 0:
+            some += 1
+            u.levels[position] = chosen
+            space.magnitudes[at] = chosen
+    flag = np.float32(0.0)
+    if coded:
+        if some > 0:
+            flag = u.weight * full_bits[near, 1]
+        if some == 0 or zeros + u.weight * full_bits[near, 0] < spent + flag:
+            flag = u.weight * full_bits[near, 0]
+            spent = zeros
+            some = 0
+            _clear_block(u, b)
+    space.block_cost[b] = flag
+    space.full[by * 9 + bx] = 1 if some > 0 or not coded else 0
+    return spent + flag - zeros
+
+
+@kernel
+def _template(magnitudes: np.ndarray, at: Integer) -> Integer:
+    """The sum of magnitudes that classes follow from (spec 7.6)."""
+    return (
+        magnitudes[at + 1]
+        + magnitudes[at + 2]
+        + magnitudes[at + STRIDE]
+        + magnitudes[at + 2 * STRIDE]
+        + magnitudes[at + STRIDE + 1]
+    )
+
+
+@kernel
+def _clear_block(u: _Unit, b: Integer) -> None:
+    """Make a sub-block one without levels."""
+    cost_of, zero_of = u.space.positions[0], u.space.positions[1]
+    for k in range(b << 4, (b << 4) + 16):
+        position = SCAN[u.log2n - 2, k]
+        if u.levels[position] > 0:
+            u.levels[position] = 0
+            u.space.magnitudes[_at(u, position)] = 0
+        cost_of[k] = zero_of[k]
+
+
+@kernel
+def _at(u: _Unit, position: Integer) -> Integer:
+    """Where the magnitude of a position is."""
+    return (position >> u.log2n) * STRIDE + (position & (u.n - 1))
+
+
+@kernel
+def _best_last(u: _Unit, last: Integer, total: Real, zero_cost: Real) -> tuple[Real, Integer]:
+    """Where the last level is best: everything behind it is zero at no rate.
+
+    Returns the cost of the unit and the scan index; -1 where no level at all is best.
+    """
+    scan = SCAN[u.log2n - 2]
+    cost_of, zero_of, sig_of = u.space.positions[0], u.space.positions[1], u.space.positions[2]
+    last_bits = u.costs.last
+    size = u.log2n - 2
     best_total = zero_cost
     best_last = -1
-    for b in range(last_block, -1, -1):
-        stop = False
-        total -= block_cost[b]
+    for b in range(last >> 4, -1, -1):
+        total -= u.space.block_cost[b]
         for i in range(15, -1, -1):
             k = (b << 4) + i
             if k > last:
                 continue
             position = scan[k]
-            if levels[position] > 0:
-                y = position >> log2n
-                x = position & (n - 1)
-                candidate = (
-                    total + weight * (costs.last[0, size, x] + costs.last[1, size, y]) - sig_of[k]
-                )
+            if u.levels[position] > 0:
+                y = position >> u.log2n
+                x = position & (u.n - 1)
+                bits = last_bits[0, size, x] + last_bits[1, size, y]
+                candidate = total + u.weight * bits - sig_of[k]
                 if candidate < best_total:
                     best_total = candidate
                     best_last = k
-                if levels[position] > 1:
-                    stop = True
-                    break
+                if u.levels[position] > 1:
+                    return best_total, best_last
             total += zero_of[k] - cost_of[k]
-        if stop:
-            break
+    return best_total, best_last
+
+
+@kernel
+def _finish(u: _Unit, last: Integer, last_kept: Integer) -> Integer:
+    """Give levels their signs, and clear those behind the last one; returns how many there are."""
     count = 0
     for k in range(last + 1):
-        position = scan[k]
-        if levels[position] > 0:
-            magnitudes[(position >> log2n) * STRIDE + (position & (n - 1))] = 0
-            if k > best_last:
-                levels[position] = 0
+        position = SCAN[u.log2n - 2, k]
+        if u.levels[position] > 0:
+            u.space.magnitudes[_at(u, position)] = 0
+            if k > last_kept:
+                u.levels[position] = 0
             else:
                 count += 1
-                if coefficients[position] < 0:
-                    levels[position] = -levels[position]
-    return best_total, count
+                if u.coefficients[position] < 0:
+                    u.levels[position] = -u.levels[position]
+    return count

@@ -8,6 +8,7 @@ from nvcodec.coding.hybrid.leaves import LEAF_COLUMNS
 from nvcodec.coding.hybrid.motion import MODES
 from nvcodec.encode.hybrid.search.partition import Walk
 from nvcodec.model.hybrid.canvas.intra import MOST
+from nvcodec.model.samples import CHROMA_X, CHROMA_Y, SAMPLE
 from nvcodec.records import Record, array, nested
 
 STRIDE = 36
@@ -18,6 +19,8 @@ ANGLES_BESIDE = 3
 
 _AREA = MOST * MOST
 """Samples of the largest transform and of the largest intra block."""
+_CHROMA_AREA = _AREA >> (CHROMA_X + CHROMA_Y)
+"""Samples of Cb or Cr beside these."""
 _EDGE = 4 * MOST + 1
 """Samples around a block (model.hybrid.canvas.intra)."""
 
@@ -40,7 +43,7 @@ class TransformSpace(Record):
     full = array(np.int8, 100)
     block_cost = array(np.float32, 64)
     levels = array(np.int32, 4, _AREA)
-    chroma = array(np.int32, 2, _AREA // 4)
+    chroma = array(np.int32, 2, _CHROMA_AREA)
     chroma_cost = array(np.float64, 2)
     chroma_empty = array(np.float64, 2)
 
@@ -68,7 +71,7 @@ class IntraSpace(Record):
     `unit` and `sums` are those of `transform_scratch`.
     """
 
-    prediction = array(np.uint8, MOST, MOST)
+    prediction = array(SAMPLE, MOST, MOST)
     edges = array(np.int32, 3, _EDGE)
     square = array(np.int32, 4, 4)
     line = array(np.int32, 3 * MOST + 2)
@@ -77,8 +80,8 @@ class IntraSpace(Record):
     best_modes = array(np.int64, ANGLES_BESIDE)
     levels = array(np.int32, _AREA)
     best_levels = array(np.int32, _AREA)
-    best_chroma = array(np.int32, 2, _AREA // 4)
-    kept = array(np.uint8, 3, 3, _AREA)
+    best_chroma = array(np.int32, 2, _CHROMA_AREA)
+    kept = array(SAMPLE, 3, 3, _AREA)
     kept_modes = array(np.uint8, 3, 8, 8)
     leaves = array(np.int32, 3, LEAF_COLUMNS)
     quarters = array(np.int32, LEAF_COLUMNS)
