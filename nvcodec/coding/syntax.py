@@ -62,7 +62,7 @@ _STORE = """
 coder[0] = _low; coder[1] = _range; coder[2] = _cache; coder[3] = _pending; coder[4] = _position
 """
 
-# The range coder around one bit: `_context` is its context, `_bit` what is coded or was decoded.
+# The range coder around one bit: `_context` is its context, `NAME` what is coded or was decoded.
 _CONTEXT = """
 _fast = np.int64(contexts[_context, 0])
 _slow = np.int64(contexts[_context, 1])
@@ -100,7 +100,7 @@ def _indent(block: str) -> str:
 _BIT = {
     Direction.ENCODE: f"""
 {_CONTEXT}
-if _bit != 0:
+if NAME != 0:
     _range = _bound
 {_indent(_ADAPT_ONE)}
 else:
@@ -112,11 +112,11 @@ else:
     Direction.DECODE: f"""
 {_CONTEXT}
 if _low < _bound:
-    _bit = 1
+    NAME = 1
     _range = _bound
 {_indent(_ADAPT_ONE)}
 else:
-    _bit = 0
+    NAME = 0
     _low -= _bound
     _range -= _bound
 {_indent(_ADAPT_ZERO)}
@@ -124,14 +124,14 @@ else:
 """,
     Direction.TRACE: """
 if _position < buffer.size:
-    buffer[_position] = 2 * _context + _bit
+    buffer[_position] = 2 * _context + NAME
 _position += 1
 """,
 }
 _BYPASS = {
     Direction.ENCODE: f"""
 _bound = _range >> 1
-if _bit != 0:
+if NAME != 0:
     _low += _bound
     _range -= _bound
 else:
@@ -141,11 +141,11 @@ else:
     Direction.DECODE: f"""
 _bound = _range >> 1
 if _low >= _bound:
-    _bit = 1
+    NAME = 1
     _low -= _bound
     _range -= _bound
 else:
-    _bit = 0
+    NAME = 0
     _range = _bound
 {_DECODE_NORMALISE}
 """,
@@ -233,10 +233,12 @@ class _Expansion:
     def _bit(
         self, text: str, before: list[ast.stmt], value: ast.expr, targets: list[ast.expr]
     ) -> list[ast.stmt]:
+        name = _identifier(targets[0]) if targets else ""
+        if not name:
+            raise SyntaxError("a bit has a name")
         if self.direction is not Direction.DECODE:
-            before = [_set("_bit", value), *before]
-        result = ast.copy_location(ast.Name("_bit", ast.Load()), value)
-        return [*before, *_statements(text), _assign(targets, result)]
+            before = [_set(name, value), *before]
+        return [*before, *_statements(text.replace("NAME", name))]
 
     def _part(
         self, function: Callable[..., Any], arguments: list[ast.expr], targets: list[ast.expr]

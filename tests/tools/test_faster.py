@@ -121,7 +121,7 @@ def test_faster(clip, tmp_path):
     options = ["--size", "24x16", "--shape", changes, "--iterations", "16,8"]
     options += ["--shares", "1,1/2", "--lattice", "4,0.01", "--json", tmp_path / "f.json"]
     text, (encodes, budgets) = run(faster.main, clip, *options)
-    data = loaded(tmp_path / "f.json", "faster")
+    data = loaded(tmp_path / "f.json", "bench.faster")
     paper, *ours = data["encodes"]
     assert encodes[0]["recipe"] == "paper's"
     assert encodes[0]["iterations"] == "16+8"

@@ -176,7 +176,7 @@ def test_the_bench(clip, tmp_path):
     ]
     assert [row["clip"] for row in rates] == ["clip", "mean"]
     assert [p["of the network"] for p in points if p["network"] == "off"] == ["0", "0"]
-    assert len(loaded(tmp_path / "a.json", "fusion_bench")["points"]) == 6
+    assert len(loaded(tmp_path / "a.json", "bench.fusion")["points"]) == 6
 
 
 @pytest.mark.parametrize("network", fusion_bench.MODES)

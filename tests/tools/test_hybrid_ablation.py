@@ -124,7 +124,7 @@ def test_tables(clip, tmp_path):
     assert all(r["mean"] == r["clip"] for r in table)
     assert float(table[2]["mean"].split()[0]) > 0
     assert "Worth less than 1 % on the mean and 5 % on every clip: " in text
-    data = loaded(tmp_path / "a.json", "hybrid_ablation")
+    data = loaded(tmp_path / "a.json", "ablation.hybrid")
     assert len(data["points"]) == 8
     assert [f"{row['mean']:+.2f} %" for row in data["rows"]] == [row["mean"] for row in table]
     assert [p["bytes"] for p in data["points"][:2]] == [int(p["bytes"]) for p in points]

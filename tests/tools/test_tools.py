@@ -51,7 +51,7 @@ def test_rd(clip, tmp_path):
     assert comparisons[1]["BD-rate"] == "-"
     assert [(m["codec"], m["clips"]) for m in means][1] == ("nirvana:slow", "0")
     assert means[0]["mean BD-rate"] == comparisons[0]["BD-rate"]
-    data = loaded(tmp_path / "rd.json", "rd")
+    data = loaded(tmp_path / "rd.json", "bench.rd")
     assert [p["bytes"] for p in data["points"]] == [int(p["bytes"]) for p in points]
     assert data["comparisons"][1]["ratio"] > 1
     assert (tmp_path / "rd.png").read_bytes().startswith(b"\x89PNG")
@@ -113,7 +113,7 @@ def test_adaptive(clip, tmp_path):
         assert part[2]["of the first"] == row["last group"] == f"{sizes[2] / sizes[0]:.1%}"
         assert row["later groups, mean"] == f"{(sizes[1] + sizes[2]) / 2 / sizes[0]:.1%}"
         assert sum(sizes) < int(row["bytes"]) < sum(sizes) + 1000
-    assert len(loaded(tmp_path / "a.json", "adaptive")["groups"]) == 6
+    assert len(loaded(tmp_path / "a.json", "bench.adaptive")["groups"]) == 6
 
 
 def test_adaptive_with_one_group(clip):
@@ -137,7 +137,7 @@ def test_long_video(clip, tmp_path):
         ("middle", "9 to 10", "2", "1"),
         ("last", "18 to 19", "2", "0"),
     ]
-    data = loaded(tmp_path / "l.json", "long_video")
+    data = loaded(tmp_path / "l.json", "bench.long_video")
     groups = data["runs"][1]["groups"]
     assert [t["bytes"] for t in data["tenths"]] == [
         sum(group["bytes"] for group in groups[first : first + 2]) for first in (0, 9, 18)
@@ -159,7 +159,7 @@ def test_resolution(clip, tmp_path):
     assert [row["scaling"] for row in rows] == ["downscaled", "none", "upscaled", "upscaled"]
     assert {row["frames"] for row in rows} == {"2"}
     assert len({row["bytes"] for row in rows}) == 4
-    shapes = [row["shape"] for row in loaded(tmp_path / "r.json", "resolution")["sizes"]]
+    shapes = [row["shape"] for row in loaded(tmp_path / "r.json", "bench.resolution")["sizes"]]
     assert {shape["group_frames"] for shape in shapes} == {16}
     assert "is not WIDTHxHEIGHT" in run(resolution.main, clip, "--sizes", "0x5", code=2)[0]
 
@@ -190,7 +190,7 @@ def test_jobs_scaling(clip, tmp_path, monkeypatch):
     assert rows[0]["MD5 of the file"] == rows[1]["MD5 of the file"]
     assert rows[0]["speed-up"] == "1.00"
     assert "All files are the same." in text
-    assert len(loaded(tmp_path / "j.json", "jobs_scaling")["jobs"]) == 2
+    assert len(loaded(tmp_path / "j.json", "bench.jobs_scaling")["jobs"]) == 2
 
 
 def test_jobs_that_change_the_file_fail(clip, monkeypatch):
@@ -211,7 +211,7 @@ def test_ablation(tmp_path, monkeypatch):
     _, (rows,) = run(ablation.main, source, "--crf", 12, *files)
     assert rows[0]["axis"] == "base"
     assert {row["axis"] for row in rows[1:]} == set(ablation.AXES)
-    data = loaded(tmp_path / "a.json", "ablation")["rows"]
+    data = loaded(tmp_path / "a.json", "ablation.nirvana")["rows"]
     weight = settings.rate_weight(12)
     for row in data:
         assert row["cost"] == pytest.approx(row["squared_error"] + weight * row["bpp"])

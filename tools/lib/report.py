@@ -28,7 +28,9 @@ class Tool(click.Command):
         parent: click.Context | None = None,
         **extra: Any,
     ) -> click.Context:
-        line = f"python -m tools.{self.name} {shlex.join(args)}".rstrip()
+        assert self.callback is not None
+        module = self.callback.__globals__["__spec__"].name
+        line = f"python -m {module} {shlex.join(args)}".rstrip()
         return super().make_context(info_name, args, parent, obj=line, **extra)
 
 

@@ -23,6 +23,7 @@ from nvcodec.coding.nirvana.weights import (
     trace,
 )
 from nvcodec.coding.rangecoder import RangeDecoder
+from nvcodec.coding.syntax import Direction, compile_syntax
 from nvcodec.format import CorruptError
 from tests.coding import reference
 from tests.kernels import KernelBench
@@ -125,7 +126,7 @@ def test_bytes_read_is_that_of_the_text() -> None:
         found = []
         for kind, shape in shapes:
             matrix = np.zeros(shape, np.int32)
-            decoder.run(coding._decode_rows, matrix, kind)
+            decoder.run(compile_syntax(coding.weight_rows, Direction.DECODE), matrix, kind)
             found.append(matrix.tolist())
         slow, _, slow_decoder = reference.decode(b"", data, shapes)
         assert found == slow
@@ -146,7 +147,7 @@ def test_decoding_depends_on_what_is_decoded_only() -> None:
     # Only zeros may be left unwritten.
     matrix[coded[0][1] == 0] = 0
     decoder = RangeDecoder(network, default_contexts())
-    decoder.run(coding._decode_rows, matrix, 0)
+    decoder.run(compile_syntax(coding.weight_rows, Direction.DECODE), matrix, 0)
     np.testing.assert_array_equal(matrix, coded[0][1])
 
 
@@ -391,8 +392,12 @@ def test_bytes_read_with_features_is_that_of_the_text() -> None:
             matrices = [(2, np.zeros((3, 4), np.int32))]
             found = Differences(matrices, np.zeros((12, 3), np.int32), 4, key)
             decoder = RangeDecoder(data, default_contexts())
-            decoder.run(coding._decode_rows, found.matrices[0][1], 2)
-            decoder.run(coding._decode_features, *found.feature_arguments())
+            decoder.run(
+                compile_syntax(coding.weight_rows, Direction.DECODE), found.matrices[0][1], 2
+            )
+            decoder.run(
+                compile_syntax(coding.feature_rows, Direction.DECODE), *found.feature_arguments()
+            )
             slow, _, slow_decoder = slow_decode(b"", data, found)
             assert [array.tolist() for array in arrays(found)] == slow
             assert int(decoder._state[4]) == slow_decoder.bytes_read

@@ -254,8 +254,8 @@ def test_a_failing_task_is_the_error(monkeypatch):
 def test_a_wrong_canvas_is_found(monkeypatch):
     true = group.reconstruct
 
-    def wrong(*arguments):
-        canvas = true(*arguments)
+    def wrong(*arguments, **options):
+        canvas = true(*arguments, **options)
         canvas.planes[2][0, 0] ^= 1
         return canvas
 
@@ -321,7 +321,8 @@ def test_maps_see_the_groups_that_follow(monkeypatch, frames, ahead):
         return maps
 
     monkeypatch.setattr(coder, "Stretch", Watched)
-    monkeypatch.setattr(coder, "quantiser_maps", varying)
+    defaults = coder.HybridCoder.__init__.__kwdefaults__
+    monkeypatch.setitem(defaults, "make_maps", varying)
     monkeypatch.setattr(coder, "AHEAD_FRAMES", frames)
     # The first sample of a picture is its number.
     pictures = textured(10, 70, 50)

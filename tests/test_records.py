@@ -1,0 +1,50 @@
+"""Records: one block of memory, to Python and to kernels."""
+
+import numpy as np
+
+from nvcodec.compiled import kernel
+from nvcodec.records import Record, array, nested
+
+
+class Inner(Record):
+    numbers = array(np.int64, 3)
+
+
+class Outer(Record):
+    small = array(np.uint8, 5)
+    reals = array(np.float32, 2, 4)
+    inner = nested(Inner)
+
+
+@kernel
+def fill(record, value):
+    for k in range(record.inner.numbers.size):
+        record.inner.numbers[k] = value + k
+    row = record.reals[1]
+    row[2] = value
+    return record.small[4]
+
+
+def test_a_kernel_writes_into_a_record():
+    record = Outer.make(small=7)
+    assert record.small.tolist() == [7] * 5
+    assert not record.reals.any()
+    assert fill(record, 40) == 7
+    assert record.inner.numbers.tolist() == [40, 41, 42]
+    assert record.reals.tolist() == [[0] * 4, [0, 0, 40, 0]]
+
+
+def test_values_are_copied():
+    given = np.arange(8, dtype=np.float32).reshape(2, 4)
+    record = Outer.make(reals=given)
+    given[:] = -1
+    assert record.reals.tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    other = Outer.make()
+    record.reals[0, 0] = 9
+    assert not other.reals.any()
+
+
+def test_arrays_are_aligned():
+    record = Outer.make()
+    assert record.inner.numbers.ctypes.data % 8 == 0
+    assert record.reals.ctypes.data % 4 == 0
