@@ -39,7 +39,7 @@ import numpy as np
 
 from nvcodec.coding.adaptation import FAST_SHIFT, NEXT_COUNT, SLOW_SHIFT
 from nvcodec.coding.carry import shift_low
-from nvcodec.compiled import allocating
+from nvcodec.compiled import kernel
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -296,8 +296,9 @@ def compile_syntax(function: Callable[..., None], direction: Direction) -> Calla
 
     The result takes `coder` (int64, STATE_SIZE), `contexts` (int32, n x 3: fast, slow, count),
     `buffer` (uint8 bytes; for TRACE int32, receiving 2 * context + bit) and the syntax's own
-    arguments. It is named after the function and the direction, and its code is kept with that of
-    the module that defines the function. It takes about a hundredth of a second the first time.
+    arguments. Like every `kernel` it makes no arrays. It is named after the function and the
+    direction, and its code is kept with that of the module that defines the function. It takes
+    about a hundredth of a second the first time.
     """
     namespace = dict(function.__globals__)
     namespace |= {
@@ -320,7 +321,7 @@ def compile_syntax(function: Callable[..., None], direction: Direction) -> Calla
     tree = ast.Module([definition], [])
     # Kernels are kept by the file that their code object names.
     exec(compile(tree, inspect.getsourcefile(function) or "<syntax>", "exec"), namespace)
-    compiled: Callable[..., None] = allocating(namespace[definition.name])
+    compiled: Callable[..., None] = kernel(namespace[definition.name])
     return compiled
 
 

@@ -22,7 +22,7 @@ from nvcodec.coding.hybrid.leaves import (
     check_table,
 )
 from nvcodec.coding.hybrid.levels import END, MAX_LEVEL
-from nvcodec.coding.hybrid.units import content_units
+from nvcodec.coding.hybrid.units import UnitSpace, content_units
 from nvcodec.coding.rangecoder import Contexts, RangeDecoder, RangeEncoder
 from nvcodec.coding.syntax import STATE_SIZE, Direction, compile_syntax
 from nvcodec.tables import load_table
@@ -106,6 +106,11 @@ def _check_counts(units: Table, counts: npt.NDArray[np.int64]) -> None:
         raise ValueError(f"unit {coded} does not follow in coding order")
 
 
+def _space(width: int) -> tuple[UnitSpace, npt.NDArray[np.int64]]:
+    """Working memory of `content_units` for a canvas of so many luma samples across."""
+    return UnitSpace.make(), np.zeros(width >> 3, np.int64)
+
+
 def encode_content(
     encoder: RangeEncoder,
     leaves: Table,
@@ -130,7 +135,7 @@ def encode_content(
     head = np.array([quantiser, varying], np.int64)
     counts = np.zeros(3, np.int64)
     encode = compile_syntax(content_units, Direction.ENCODE)
-    encoder.run(encode, leaves, units, levels, head, counts, canvas_set, width)
+    encoder.run(encode, leaves, units, levels, head, counts, *_space(width), canvas_set)
     _check_counts(units, counts)
 
 
@@ -155,7 +160,7 @@ def decode_content(
     levels = np.empty((samples // 2 * 3, LEVEL_COLUMNS), np.int32)
     head = np.zeros(2, np.int64)
     counts = np.zeros(3, np.int64)
-    decoder.run(_decode, leaves, units, levels, head, counts, canvas_set, width)
+    decoder.run(_decode, leaves, units, levels, head, counts, *_space(width), canvas_set)
     return int(head[0]), units[: int(counts[0])].copy(), levels[: int(counts[1])].copy()
 
 
@@ -178,6 +183,7 @@ def trace_content(
     record = np.empty(_most_bits(leaves, units, levels), np.int32)
     contexts = np.zeros((0, 3), np.int32)
     trace = compile_syntax(content_units, Direction.TRACE)
-    trace(state, contexts, record, leaves, units, levels, head, counts, canvas_set, width)
+    space = _space(width)
+    trace(state, contexts, record, leaves, units, levels, head, counts, *space, canvas_set)
     _check_counts(units, counts)
     return record[: int(state[4])]

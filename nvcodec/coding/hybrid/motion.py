@@ -29,6 +29,7 @@ from nvcodec.coding.hybrid.leaves import (
 )
 from nvcodec.coding.rangecoder import Contexts, RangeDecoder, RangeEncoder
 from nvcodec.coding.syntax import ENCODING, STATE_SIZE, Direction, bit, bypass, compile_syntax, part
+from nvcodec.records import Record, array
 from nvcodec.tables import load_table
 
 # Numbers of the first context of each kind (spec 7.7).
@@ -243,12 +244,27 @@ def vectors(leaves: np.ndarray, row: int, line: np.ndarray, size: int, kind: int
             line[VY0 + k] = component(leaves[row, VY0 + k], kind - 1, k & 1)
 
 
+class LeafSpace(Record):
+    """Working memory of `motion_blocks`: the leaves left of the next one, and the leaf in `line`.
+
+    By rows of cells, their size and kind (1 intra, 2 merged); by rows of 4 x 4 blocks, their mode.
+    In the order of block() the last one written is the neighbour.
+    """
+
+    size = array(np.int64, 8)
+    kind = array(np.int64, 8)
+    mode = array(np.int64, 16)
+    line = array(np.int64, LEAF_COLUMNS)
+
+
 def motion_blocks(
     coder: np.ndarray,
     contexts: np.ndarray,
     buffer: np.ndarray,
     leaves: np.ndarray,
     found: np.ndarray,
+    space: LeafSpace,
+    tops: np.ndarray,
     width: int,
     height: int,
     kind: int,
@@ -257,19 +273,18 @@ def motion_blocks(
 
     `leaves` is int32 (rows, LEAF_COLUMNS); the decoder needs a row for each cell. `found` is int64
     (3,): the number of leaves, and in the encoder the first row and column that are not as coded
-    (row -1 if there is none).
+    (row -1 if there is none). `space` and `tops` are zero; `tops`, int64 (3, width / 4), is what
+    `space` is to the left: size and kind by columns of cells, mode by columns of 4 x 4 blocks.
     """
     inter = kind - 1
     rows = leaves.shape[0]
-    # What the leaves left of and above the next one are: by cells their size and kind (1 intra,
-    # 2 merged), by 4 x 4 blocks their mode. In the order of block() the last one written is it.
-    left_size = np.zeros(8, np.int64)
-    left_kind = np.zeros(8, np.int64)
-    left_mode = np.zeros(16, np.int64)
-    top_size = np.zeros(width >> 3, np.int64)
-    top_kind = np.zeros(width >> 3, np.int64)
-    top_mode = np.zeros(width >> 2, np.int64)
-    line = np.zeros(LEAF_COLUMNS, np.int64)
+    left_size = space.size
+    left_kind = space.kind
+    left_mode = space.mode
+    top_size = tops[0]
+    top_kind = tops[1]
+    top_mode = tops[2]
+    line = space.line
     leaf = 0
     found[1] = -1
     for root in range(((width + 63) >> 6) * ((height + 63) >> 6)):
@@ -380,6 +395,11 @@ def _check_found(leaves: Table, found: npt.NDArray[np.int64]) -> None:
         raise ValueError(f"{len(leaves)} leaves are not the {count} of the canvas")
 
 
+def _space(width: int) -> tuple[LeafSpace, npt.NDArray[np.int64]]:
+    """Working memory of `motion_blocks` for a canvas of so many luma samples across."""
+    return LeafSpace.make(), np.zeros((3, width >> 2), np.int64)
+
+
 def encode_motion(
     encoder: RangeEncoder, leaves: Table, coded_width: int, coded_height: int, canvas_set: int
 ) -> None:
@@ -395,7 +415,8 @@ def encode_motion(
     _check(leaves, coded_width, coded_height, canvas_set)
     found = np.zeros(3, np.int64)
     encode = compile_syntax(motion_blocks, Direction.ENCODE)
-    encoder.run(encode, leaves, found, coded_width, coded_height, canvas_set)
+    space = _space(coded_width)
+    encoder.run(encode, leaves, found, *space, coded_width, coded_height, canvas_set)
     _check_found(leaves, found)
 
 
@@ -410,7 +431,8 @@ def decode_motion(
     check_canvas(coded_width, coded_height, canvas_set)
     leaves = np.empty(((coded_width >> 3) * (coded_height >> 3), LEAF_COLUMNS), np.int32)
     found = np.zeros(3, np.int64)
-    decoder.run(_decode, leaves, found, coded_width, coded_height, canvas_set)
+    space = _space(coded_width)
+    decoder.run(_decode, leaves, found, *space, coded_width, coded_height, canvas_set)
     return leaves[: int(found[0])].copy()
 
 
@@ -427,6 +449,7 @@ def trace_motion(
     record = np.empty(_LEAF_BITS * len(leaves), np.int32)
     contexts = np.zeros((0, 3), np.int32)
     trace = compile_syntax(motion_blocks, Direction.TRACE)
-    trace(state, contexts, record, leaves, found, coded_width, coded_height, canvas_set)
+    space = _space(coded_width)
+    trace(state, contexts, record, leaves, found, *space, coded_width, coded_height, canvas_set)
     _check_found(leaves, found)
     return record[: int(state[4])]

@@ -31,6 +31,7 @@ from nvcodec.coding.hybrid.leaves import (
 from nvcodec.coding.hybrid.levels import STRIDE, SUB_STRIDE, unit_levels
 from nvcodec.coding.syntax import ENCODING, bit, bypass, part
 from nvcodec.compiled import allocating
+from nvcodec.records import Record, array
 
 # Numbers of the first context of each kind (spec 7.7).
 DELTA = 0
@@ -221,6 +222,18 @@ def node_units(
     return unit, level, fits
 
 
+class UnitSpace(Record):
+    """Working memory of `content_units`.
+
+    `left`, as its `top`, says whether the last leaf of each row of cells is intra or coded. `near`
+    has the magnitudes of a unit, `fulls` 1 for each of its sub-blocks with levels.
+    """
+
+    left = array(np.int64, 8)
+    near = array(np.uint8, STRIDE * STRIDE)
+    fulls = array(np.int64, SUB_STRIDE * SUB_STRIDE)
+
+
 def content_units(
     coder: np.ndarray,
     contexts: np.ndarray,
@@ -230,21 +243,21 @@ def content_units(
     levels: np.ndarray,
     head: np.ndarray,
     counts: np.ndarray,
+    space: UnitSpace,
+    top: np.ndarray,
     kind: int,
-    width: int,
 ) -> None:
     """Syntax of spec 7.5 and 7.6 for one canvas of the set `kind`.
 
     `leaves` as of `motion_blocks`; `units` is int32 (rows, UNIT_COLUMNS), `levels` int32 (rows,
     LEVEL_COLUMNS). `head` is int64 (2,): quantiser, varying. `counts` is int64 (3,): units,
-    levels, and in the encoder the first leaf that is not as coded, else -1.
+    levels, and in the encoder the first leaf that is not as coded, else -1. `space` and `top`,
+    int64 with an element for each column of cells, are zero.
     """
     inter = kind - 1
-    # Whether the last leaf of each row and column of cells is intra or coded.
-    left = np.zeros(8, np.int64)
-    top = np.zeros(width >> 3, np.int64)
-    near = np.zeros(STRIDE * STRIDE, np.uint8)
-    fulls = np.zeros(SUB_STRIDE * SUB_STRIDE, np.int64)
+    left = space.left
+    near = space.near
+    fulls = space.fulls
 
     q = 0
     for j in range(6):
