@@ -1,4 +1,4 @@
-"""The ways of computing a siren network give the same values, whatever its shape and weights."""
+"""The ways of computing a nirvana network give the same values, whatever its shape and weights."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nvcodec.picture import YUV420P8
+from nvcodec.model.samples import PEAK
 from nvcodec.simd import INDEX, NUMBER, PLACE, WORD, Operands, constant, operation
 
 
@@ -39,7 +39,7 @@ def _filter_into(code: Operands) -> None:
 
 def _samples(code: Operands) -> None:
     value = code.rounded(code.load("values"), code["shift"])
-    code.store(code.clip(value, 0, YUV420P8.peak), "out")
+    code.store(code.clip(value, 0, PEAK), "out")
 
 
 def _combine(code: Operands) -> None:
@@ -70,7 +70,7 @@ def _combine(code: Operands) -> None:
     builder.position_at_end(after)
     value = code.rounded(more, code["shift"])
     if code.element("out").width == 8:
-        value = code.clip(builder.add(value, code.load("out")), 0, YUV420P8.peak)
+        value = code.clip(builder.add(value, code.load("out")), 0, PEAK)
     else:
         value = code.clip(value, -32768, 32767)
     code.store(value, "out")

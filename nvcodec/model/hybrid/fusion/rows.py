@@ -13,7 +13,7 @@ from typing import Any
 from llvmlite import ir
 
 from nvcodec.model.hybrid.fusion.weights import MAX_INPUT
-from nvcodec.picture import YUV420P8
+from nvcodec.model.samples import PEAK
 from nvcodec.simd import PLACE, Operands, operation
 
 _HIGH_PASS_SHIFT = 15
@@ -53,7 +53,7 @@ def _difference(code: Operands, samples: str, predicted: str) -> Any:
 
 def _corrected(code: Operands, samples: str, correction: Any) -> Any:
     change = _scaled(code, correction, "steps", _CORRECTION_SHIFT)
-    return code.clip(code.builder.add(code.load(samples), change), 0, YUV420P8.peak)
+    return code.clip(code.builder.add(code.load(samples), change), 0, PEAK)
 
 
 def _column_sums(code: Operands) -> None:
