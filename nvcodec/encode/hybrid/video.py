@@ -69,11 +69,11 @@ _AHEAD_BYTES = 100 << 20
 """Memory budget for lookahead; one stretch is always kept."""
 
 _PRICES_BACK = 3
-"""Interior canvases take their prices from the group this many groups earlier. So they need not wait
-for the interior canvases of the group just before. The cost in bits is too small to measure."""
+"""Interior canvases take their prices from this many groups back. So they need not wait for the
+interior canvases of the group just before. The cost in bits is too small to measure."""
 
 MapMaker = Callable[[float, Sequence[GroupAnalysis]], list[QuantiserMap]]
-"""From crf and consecutive groups to the quantiser maps of the first group; see `quantiser_maps`."""
+"""From crf and consecutive groups to the quantiser maps of the first; see `quantiser_maps`."""
 
 CanvasReport = Callable[[int, int], None]
 """Called with the number of a group in the file and how many of its canvases are coded."""
@@ -105,7 +105,7 @@ class _Tail:
     reference: Future[Reference]
     chain: Future[Prices]
     interior: tuple[Future[Prices], ...]
-    """Prices for interior canvases from earlier groups, oldest first; the next group uses the first."""
+    """Prices for interior canvases, from earlier groups, oldest first; the next uses the first."""
     weights: Future[FusionWeights]
     """Fusion network weights that the next group starts from."""
 

@@ -11,7 +11,7 @@ from nvcodec.encode.hybrid.rate.motion import MotionCosts, motion_costs
 from nvcodec.encode.hybrid.tools import Tools
 
 _UNAFFORDABLE = 1e11
-"""Bits of a choice that is never to be made. Times any lambda, they stay below `search.block.NEVER`."""
+"""Bits of a choice that is never to be made. Times any lambda they are below search.block.NEVER."""
 
 
 @dataclass(frozen=True)

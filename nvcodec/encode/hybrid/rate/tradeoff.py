@@ -25,8 +25,8 @@ BASE = 10.0
 same crf."""
 
 CANVAS_STRENGTH = 3.0
-"""Each doubling of a canvas's mean error weight lowers its quantiser indices by this much. The value
-is right for errors that later canvases inherit in full."""
+"""Each doubling of a canvas's mean error weight lowers its quantiser indices by this much. That is
+right for errors that later canvases inherit in full."""
 
 BLOCK_STRENGTH = 1.5
 """The same for a block relative to its canvas; estimated less reliably, hence smaller."""
@@ -51,5 +51,5 @@ def network_multiplier(crf: float) -> float:
 
 def most_bits_per_sample(crf: float) -> float:
     """Bits per sample that a file at this crf is expected to stay below."""
-    # 8-bit noise takes a bit less for each doubling of the quantiser step, i.e. each 6 of its index.
+    # 8-bit noise takes a bit less for each doubling of the quantiser step: for 6 more of its index.
     return max(1.0, 8 - (crf - 4) / 6) / _NOISE_SHARE

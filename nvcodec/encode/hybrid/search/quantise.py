@@ -1,4 +1,4 @@
-"""Rate-distortion optimised quantisation of one unit: coefficients to levels (spec 7.6, 8.6)."""
+"""Rate-distortion optimised quantisation (RDOQ) of one unit (spec 7.6, 8.6)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nvcodec.encode.hybrid.search.workspace import STRIDE, TransformSpace
 
 
 def _scans() -> np.ndarray:
-    """Position y * n + x of each scan index, by log2(n) - 2."""
+    """Position y * n + x of each scan index, by log2(n) - 2: (4, 1024)."""
     scans = np.zeros((4, 1024), np.int32)
     for size in range(4):
         n = 4 << size
@@ -39,11 +39,11 @@ def quantise(
 ) -> tuple[Real, Integer]:
     """Choose the levels of a unit.
 
-    `coefficients` are flat float32 in units of the quantiser step; `weight` is lambda in units of
-    the squared step for a bit. A coefficient below `least` never is the last one. The magnitudes of
-    `space` are zeros here and afterwards. Fills `levels` (int32, by position, n * n). Returns the
-    cost D + weight * R in squared steps without flags outside the unit, and the number of levels
-    that are not zero. Where there are none the cost is that of all zeros.
+    `coefficients` are flat float32 in quantiser steps; `weight` is lambda in squared steps. The
+    last level is never at a coefficient below `least`. `space.magnitudes` has to be zero, and is
+    zero again afterwards. Fills `levels`, int32 (n * n,) by position. Returns the cost
+    D + weight * R in squared steps, and the number of levels that are not zero. R is without flags
+    outside the unit. Without levels the cost is the energy of the coefficients.
     """
     size = log2n - 2
     scan = SCAN[size]
@@ -65,7 +65,7 @@ def quantise(
     full_bits = costs.full[size]
     cost_of, zero_of, sig_of = space.positions[0], space.positions[1], space.positions[2]
     magnitudes, full, block_cost = space.magnitudes, space.full, space.block_cost
-    # 1 where a 4 x 4 sub-block has a level, with a border.
+    # 1 if a 4 x 4 sub-block has levels; there is a border at the right and below.
     for k in range(full.size):
         full[k] = 0
     total = zero_cost
@@ -86,7 +86,7 @@ def quantise(
             y = position >> log2n
             x = position & (n - 1)
             at = y * STRIDE + x
-            t = (
+            template = (
                 magnitudes[at + 1]
                 + magnitudes[at + 2]
                 + magnitudes[at + STRIDE]
@@ -97,16 +97,16 @@ def quantise(
             value = abs(coefficients[position])
             squared = value * value
             zeros += squared
-            sig_class = SIG_CLASS[min(t, SIG_CLASS.size - 1)]
+            sig_class = SIG_CLASS[min(template, SIG_CLASS.size - 1)]
             zero_bits = weight * sig[place, sig_class, 0]
             one_bits = weight * sig[place, sig_class, 1]
-            q = int(value + np.float32(0.5))
+            nearest = int(value + np.float32(0.5))
             best = squared + zero_bits
             chosen = 0
-            if q > 0:
-                level_class = GREATER_CLASS[min(t, GREATER_CLASS.size - 1)]
-                low = max(1, q - 1)
-                for candidate in range(q, low - 1, -1):
+            if nearest > 0:
+                level_class = GREATER_CLASS[min(template, GREATER_CLASS.size - 1)]
+                low = max(1, nearest - 1)
+                for candidate in range(nearest, low - 1, -1):
                     error = value - candidate
                     bits = level_bits[place, level_class, min(candidate, MOST_LISTED)]
                     if candidate >= MOST_LISTED:
@@ -143,7 +143,7 @@ def quantise(
                 k = (b << 4) + i
                 cost_of[k] = zero_of[k]
         total += spent + flag - zeros
-    # Where the last level is best: everything behind it is zero at no rate.
+    # Choose the last level: all after it become zero and cost no bits. A level above 1 is kept.
     best_total = zero_cost
     best_last = -1
     for b in range(last_block, -1, -1):
