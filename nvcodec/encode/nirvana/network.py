@@ -278,7 +278,7 @@ class TrainedNetwork:
         return self._upsample(x.reshape(shape.stem_channels, half, half, -1), frames)
 
     def _upsample(self, feature: torch.Tensor, frames: int) -> torch.Tensor:
-        """The upsampling blocks (spec 5.4) of all frames by matrix products: (C, G, G, n) to samples.
+        """Upsampling blocks (spec 5.4) of all frames as matrix products: (C, G, G, n) to targets.
 
         The first convolution is one product with the shifted features, for all frames. The time
         code is constant over a patch, so it adds a map that is the same for all patches. The second
