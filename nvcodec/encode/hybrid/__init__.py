@@ -1,20 +1,21 @@
 """The encoder of the hybrid model (spec 7, 8, 9): how pictures become coded groups.
 
-From the picture on, each room imports only from those before it:
+In the order of the data; each of these imports only from those before it:
 
-- rate: bits of syntax from contexts, and `tradeoff`, which says what a bit is worth;
-- analysis: a picture's planes and its smaller luma (pyramid); motion between pictures (coarse);
-  what later canvases inherit from each block (lookahead); where groups end (lengths); crf to
-  quantiser indices (quantisers);
-- search: one canvas to leaves and units. `partition` walks over blocks; `key_canvas` and
-  `inter_canvas` are its two uses, `transform_tree` the third. Each prediction tool is a file that
-  offers candidates: merge, vectors, bi; `intra` decides intra leaves;
-- assemble: what was decided, as the tables that the substreams are coded from;
-- canvas: one canvas, from its picture and references to its tables and what they reconstruct;
-- group: canvases to substreams, and back as a decoder does;
-- fusion: what a group does with the fusion network, and training of its part;
-- video: all groups of a video, as tasks that wait for each other.
+- rate: the bits of syntax under given contexts; every lambda (tradeoff);
+- analysis: the planes of a picture and its smaller luma (pyramid); motion between pictures
+  (coarse); what later canvases inherit from each block (lookahead); where groups end (lengths);
+  crf to quantiser indices (quantisers);
+- search: decides the leaves (coding blocks) and units (transform blocks) of one canvas. `partition`
+  is the recursive search. `key_canvas`, `inter_canvas` and `transform_tree` use it. Each inter tool
+  is a file that offers candidates: merge, vectors, bi. `intra` decides intra leaves;
+- assemble: turns decisions into the tables that the substreams are coded from;
+- canvas: codes one canvas (reference picture), from its picture and references to its tables and
+  its reconstruction;
+- group: codes the canvases of a group into substreams, and decodes them again;
+- fusion: what a group does with the fusion network, and the training of the weights it may change;
+- video: codes all groups of a video, as tasks that wait for each other.
 
-`effort` says how much a preset tries, `tools` which tools an encode uses, `distances` how far two
-blocks are apart.
+`effort` says how much a preset tries, `tools` which tools an encode uses, `distances` measures how
+far apart two blocks are (SAD, SATD).
 """

@@ -1,4 +1,4 @@
-"""Decisions to tables: units of leaves in coding order, and the quantiser index of each leaf."""
+"""From decisions to tables: units in coding order, and the quantiser index of each leaf."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ def _assemble(
     units: np.ndarray,
     levels: np.ndarray,
 ) -> None:
-    """Copy units and levels of all leaves in their order, and set Q where the syntax changes it."""
+    """Copy the units and levels of all leaves in coding order; set Q of each leaf.
+
+    Q changes at the first leaf of a quantiser block that codes a delta (spec 7.5).
+    """
     running = quantiser
     unit_count = 0
     level_count = 0
@@ -60,10 +63,11 @@ def _assemble(
 def assemble(
     leaves: Table, pool: Pool, q: np.ndarray, quantiser: int
 ) -> tuple[Table, Table, Table]:
-    """Leaves, units and levels as the substreams code them (coding.leaves).
+    """The tables of leaves, units and levels that the substreams code (coding.hybrid.leaves).
 
-    `leaves` have their units in `pool`; `q` is that of 32 x 32 blocks, of which a leaf of 64 takes
-    the first.
+    `leaves` refer to units in `pool`; they are copied, not changed. `q` (u8) has the quantiser
+    index of each 32 x 32 luma block; a leaf of 64 takes that of its first block. `quantiser` is the
+    index that the canvas starts from.
     """
     units = np.empty((int(leaves[:, UNITS].sum()), UNIT_COLUMNS), np.int32)
     counts = [

@@ -1,4 +1,4 @@
-"""One canvas: takes source planes, references and prices; gives tables and the canvas they make."""
+"""One canvas: takes source planes, references and prices; gives tables and the reconstruction."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from nvcodec.picture import Planes
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """A canvas that others are predicted from, and its phases."""
+    """A canvas that others are predicted from, and its quarter-sample planes for the search."""
 
     canvas: Canvas
     phases: Phases
@@ -50,7 +50,11 @@ class Reference:
 
 @dataclass(frozen=True, eq=False)
 class CodedCanvas:
-    """A canvas with the tables that code it (coding.hybrid.leaves)."""
+    """A canvas with the tables that code it (coding.hybrid.leaves).
+
+    `quantiser` is the index that the canvas starts from; `varying` says whether any block has
+    another one (spec 7.5).
+    """
 
     leaves: Table
     units: Table
@@ -62,7 +66,7 @@ class CodedCanvas:
 
 @dataclass(frozen=True)
 class CanvasSettings:
-    """What the canvases of an encode have in common; sizes are coded ones."""
+    """What all canvases of an encode have in common; width and height are the coded ones."""
 
     width: int
     height: int
@@ -105,7 +109,7 @@ def _coded(
     pool: Pool,
     q: QuantiserMap,
 ) -> CodedCanvas:
-    """The canvas that decisions make."""
+    """Assemble the tables and reconstruct the canvas from them."""
     quantiser = int(q[0, 0])
     tables = assemble(leaves, pool, q, quantiser)
     canvas = reconstruct(
@@ -122,10 +126,10 @@ def _coded(
 def code_key(
     settings: CanvasSettings, source: Pyramid, step: Step, q: QuantiserMap, prices: Prices
 ) -> CodedCanvas:
-    """Code a key canvas; `q` are quantiser indices u8 of 32 x 32 blocks."""
+    """Code a key canvas with the quantiser indices `q`."""
     width, height = settings.size
     workspace = Workspace.make()
-    # Each size of block that is tried leaves its units in the pool.
+    # The pool keeps the units of every block size that is tried.
     pool = make_pool(4 * width, 2 * height)
     search = KeySearch(
         walk=workspace.walk,
@@ -156,7 +160,11 @@ def code_inter(
     q: QuantiserMap,
     prices: Prices,
 ) -> CodedCanvas:
-    """Code a chain or interior canvas; `coarse` as in InterSearch, `q` as of `code_key`."""
+    """Code a chain or interior canvas with the quantiser indices `q`.
+
+    `references` are one or two; `coarse` are their coarse vectors, as in InterSearch. `prices` must
+    be those of Set 1 or 2.
+    """
     workspace = Workspace.make()
     given = _given(settings, source, prices, q, settings.effort.tree_depth)
     cells = _search(settings, given, step, references, coarse, prices, workspace)
@@ -192,7 +200,7 @@ def _search(
     prices: Prices,
     workspace: Workspace,
 ) -> Cells:
-    """The leaves of an inter canvas."""
+    """Decide the leaves of an inter canvas; intra leaves get no mode yet."""
     width, height = settings.size
     effort, tools = settings.effort, settings.tools
     assert prices.motion is not None

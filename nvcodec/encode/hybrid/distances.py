@@ -1,8 +1,9 @@
-"""Distances between blocks of u8 samples, in vectors of eight rows: SAD and SATD.
+"""Distances between blocks of u8 samples, SAD and SATD, with SIMD code for tiles of eight rows.
 
-Takes flat u8 arrays with the offset of a block's first sample and the stride of its rows, gives the
-sum of absolute differences, or that of the 8 x 8 Hadamard transforms of the differences at the
-scale of an orthonormal transform. Each also for the rounded mean of two references.
+Takes flat u8 arrays, the offset of a block's first sample and the stride between rows, in samples.
+SAD is the sum of absolute differences. SATD is the sum of absolute coefficients of 8 x 8 Hadamard
+transforms of the differences, scaled as an orthonormal transform is. Both exist for one reference
+and for the rounded mean of two.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from nvcodec.compiled import Integer, Real, allocating
 from nvcodec.simd import INDEX, Vectors, constant
 
 ROWS = 8
-"""Of a tile."""
+"""Rows of a tile: the part of a block that one piece of SIMD code compares."""
 
 
 def _make_tile(width: int, hadamard: bool, mean: bool) -> Callable[..., int]:
-    """The distance of one tile of 8 rows of `width` samples, 8 or 16."""
+    """Make the function for one tile of ROWS rows of `width` samples, 8 or 16."""
     references = 2 if mean else 1
 
     def type_tile(context: Any, current: Any, at: Any, stride: Any, *rest: Any) -> Any:
@@ -91,7 +92,7 @@ def _make_tile(width: int, hadamard: bool, mean: bool) -> Callable[..., int]:
         for v in d:
             negative = builder.icmp_signed("<", v, zero)
             sizes.append(builder.select(negative, builder.sub(zero, v), v))
-        # A sum of four is below 2^16: 4 * 64 * 255 for Hadamard coefficients.
+        # Four values add up to less than 2^16: at most 4 * 64 * 255 for Hadamard coefficients.
         total = None
         for quarter in (sizes[:4], sizes[4:]):
             part = quarter[0]
@@ -142,7 +143,10 @@ def sad(
     n: Integer,
     most: Real,
 ) -> Integer:
-    """SAD of an n x n block, n a multiple of 8; a sum above `most` may be partial."""
+    """SAD of an n x n block, n = 8 or a multiple of 16.
+
+    Stops once the sum exceeds `most`, so a result above `most` may be partial.
+    """
     total = 0
     if n == 8:
         return _sad8(current, at, stride, reference, reference_at, reference_stride)
@@ -174,7 +178,7 @@ def sad_mean(
     n: Integer,
     most: Real,
 ) -> Integer:
-    """SAD to the rounded mean of two blocks."""
+    """SAD of a block to the rounded mean of two others; n and `most` as for `sad`."""
     total = 0
     if n == 8:
         return _sad8_mean(current, at, stride, a, a_at, b, b_at, reference_stride)
@@ -206,7 +210,7 @@ def satd(
     reference_stride: Integer,
     n: Integer,
 ) -> Integer:
-    """SATD of an n x n block, n a multiple of 8."""
+    """SATD of an n x n block, n = 8 or a multiple of 16."""
     if n == 8:
         return _satd8(current, at, stride, reference, reference_at, reference_stride)
     total = 0
@@ -235,7 +239,7 @@ def satd_mean(
     reference_stride: Integer,
     n: Integer,
 ) -> Integer:
-    """SATD to the rounded mean of two blocks."""
+    """SATD of a block to the rounded mean of two others; n as for `satd`."""
     if n == 8:
         return _satd8_mean(current, at, stride, a, a_at, b, b_at, reference_stride)
     total = 0

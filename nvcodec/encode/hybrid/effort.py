@@ -1,4 +1,4 @@
-"""What presets mean for the hybrid model: how much is tried before something is decided."""
+"""What presets mean for the hybrid model: how much is tried before a decision."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ class Effort:
     """Limits of the searches.
 
     Attributes:
-        refinements: turns in which both vectors of a bi-predicted block are moved.
-        tree_depth: how often a transform tree may split.
+        refinements: iterations that refine both vectors of a bi-predicted block.
+        tree_depth: levels of splits that a transform tree may have.
         intra_tries: intra modes of a block that are coded on trial.
-        trial: whether predictions are compared by what they leave over when it is coded, and intra
-            ones are among them; by SATD otherwise.
-        trial_depth: how often the transform tree of such a trial may split.
-        key_passes: times a key canvas is decided, each with the prices that the last one led to.
-        network_sites: sites of a frame (spec 9.1) that its group's network is trained on, about.
+        trial: True to compare predictions by coding their residuals (RDO), intra among them; False
+            to compare inter predictions by SATD.
+        trial_depth: levels of splits that the transform tree of such a trial may have.
+        key_passes: how often a key canvas is decided. Each pass uses the prices of the one before.
+        network_sites: approximate number of sites of each frame (spec 9.1) that the fusion network
+            is trained on.
 
     """
 
@@ -35,4 +36,4 @@ EFFORTS = {
     "medium": Effort(2, 2, 3, True, 1, 2, 6000),
     "slow": Effort(4, 3, 8, True, 3, 3, 12000),
 }
-"""By preset."""
+"""The effort of each preset."""

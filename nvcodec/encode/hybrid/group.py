@@ -1,4 +1,4 @@
-"""The canvases of a group to its substreams and, as every decoder does, back to its frames."""
+"""The canvases of a group to its substreams, and back to canvases as every decoder does it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from nvcodec.picture import Planes
 
 @dataclass(frozen=True, eq=False)
 class Substreams:
-    """Both substreams of a group, and their contexts as they stand at the end."""
+    """The motion and content substreams of a group, and their contexts after the last bit."""
 
     motion: bytes
     content: bytes
@@ -42,16 +42,16 @@ class Substreams:
 
     @property
     def bytes(self) -> int:
-        """Bytes of both."""
+        """Bytes of both substreams."""
         return len(self.motion) + len(self.content)
 
     def prices(self, canvas_set: int) -> Prices:
-        """What a canvas of a set costs after those that were coded."""
+        """The prices of a canvas of this Set, with the contexts at the end of the substreams."""
         return make_prices(self.motion_contexts, self.content_contexts, canvas_set, self.tools)
 
 
 def _start_contexts(tools: Tools) -> tuple[Contexts, Contexts]:
-    """Contexts of motion and of content at the beginning of a group."""
+    """The contexts of motion and of content that a group starts with (spec 7.7)."""
     contexts = default_contexts()
     if not tools.trained_contexts:
         for flat in contexts:
@@ -60,12 +60,12 @@ def _start_contexts(tools: Tools) -> tuple[Contexts, Contexts]:
 
 
 def default_prices(canvas_set: int, tools: Tools = ALL) -> Prices:
-    """What a canvas of a set costs at the beginning of a group."""
+    """The prices of a canvas of this Set, with the contexts that a group starts with."""
     return make_prices(*_start_contexts(tools), canvas_set, tools)
 
 
 def code_substreams(canvases: Sequence[CodedCanvas], settings: CanvasSettings) -> Substreams:
-    """Code canvases of a group, the first ones in coding order."""
+    """Code the first canvases of a group, or all of them; `canvases` are in coding order."""
     motion_contexts, content_contexts = _start_contexts(settings.tools)
     motion = RangeEncoder(motion_contexts, sum(motion_capacity(c.leaves) for c in canvases))
     content = RangeEncoder(
@@ -83,7 +83,7 @@ def code_substreams(canvases: Sequence[CodedCanvas], settings: CanvasSettings) -
 def code_key_canvas(
     settings: CanvasSettings, source: Pyramid, quantisers: QuantiserMap
 ) -> CodedCanvas:
-    """Code a key canvas in several passes, each with the prices that the last one led to."""
+    """Code a key canvas in `effort.key_passes` passes; each uses the prices of the one before."""
     (step,) = schedule(1, key=True)
     prices = default_prices(step.set, settings.tools)
     canvas = code_key(settings, source, step, quantisers, prices)
@@ -99,10 +99,10 @@ def decode_group(
     canvases: Sequence[Canvas],
     before: Canvas | None,
 ) -> list[NetworkSource]:
-    """Decode the substreams of a group: its canvases and their motion in display order.
+    """Decode the substreams of a group; gives what the fusion network takes, in display order.
 
-    `canvases` are those of the encoder in coding order; `before` is that of the group before, None
-    for a key group. Raises RuntimeError if decoder and encoder disagree.
+    `canvases` are the encoder's, in coding order; `before` is the last canvas of the group before,
+    None for a key group. Raises RuntimeError if decoder and encoder disagree.
     """
     contexts = _start_contexts(settings.tools)
     reader = CanvasReader(substreams.motion, substreams.content, settings.size, contexts)
@@ -135,9 +135,9 @@ def decode_group(
 
 
 def compile_kernels(settings: CanvasSettings) -> None:
-    """Code and decode a few tiny canvases, which compiles what is not in numba's cache.
+    """Code and decode a few tiny canvases, to compile the kernels that are not cached yet.
 
-    In the main thread, where Ctrl-C ends it: a task would have to be waited for.
+    Called in the main thread, where Ctrl-C interrupts it. A task would have to run to its end.
     """
     tiny = replace(settings, width=ROOT, height=ROOT, tools=ALL)
     source = Pyramid.of(_noise(*tiny.size), *tiny.size)

@@ -1,4 +1,4 @@
-"""The tools that an encode uses: all of them, unless it measures what one is worth."""
+"""The tools that an encode uses: all of them, except in an ablation that measures one."""
 
 from __future__ import annotations
 
@@ -7,25 +7,26 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Tools:
-    """Switches of the hybrid encoder; nothing else is tuned to what is off.
+    """Switches of the hybrid encoder. Switching a tool off retunes nothing else.
 
-    The syntax stays: a flag that is always the same costs what adapting to it takes. Without
-    `deblocking`, or without `trained_contexts`, the result is no file that a decoder can read: it
-    serves to measure.
+    The syntax does not change: a flag that always has the same value costs bits until its context
+    has adapted. A decoder cannot read what is coded without `deblocking` or without
+    `trained_contexts`; these two only serve to measure.
 
     Attributes:
         merge: merged leaves.
         bi: leaves with two vectors of their own.
         largest_inter: luma samples across the largest inter leaf, 64 or 32.
-        smallest_inter: the same of the smallest, 8 or 16.
+        smallest_inter: luma samples across the smallest inter leaf, 8 or 16.
         intra: intra leaves in inter canvases.
-        inter_transform_32: transforms of 32 in inter canvases; without them intra leaves there
-            are 16 at most.
-        key_transform_32: transforms of 32 in key canvases.
-        transform_4: luma transforms of 4, and intra prediction by quarters.
+        inter_transform_32: 32 x 32 transforms in inter canvases. Without them intra leaves there
+            are at most 16 x 16.
+        key_transform_32: 32 x 32 transforms in key canvases.
+        transform_4: 4 x 4 luma transforms, and intra leaves predicted by 4 x 4 quarters.
         deblocking: the deblocking filter (spec 8.7).
-        trained_contexts: the default contexts of both substreams (spec 7.7), all even without.
-        trials: choices are compared by coding them, where the preset does.
+        trained_contexts: the default contexts of both substreams (spec 7.7). Without them every
+            context starts at probability 1/2.
+        trials: compare candidates by coding their residuals, if the preset does so.
 
     """
 
@@ -43,9 +44,9 @@ class Tools:
 
     @property
     def largest_intra(self) -> int:
-        """Luma samples across the largest intra leaf of an inter canvas, 0 for none."""
+        """Luma samples across the largest intra leaf of an inter canvas; 0 for no intra leaves."""
         return 0 if not self.intra else 32 if self.inter_transform_32 else 16
 
 
 ALL = Tools()
-"""The encoder as it is."""
+"""The encoder with every tool."""

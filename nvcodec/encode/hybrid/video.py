@@ -1,9 +1,10 @@
-"""Stretches of pictures to coded groups by tasks: several groups are under way at a time.
+"""The groups of a video to coded groups, by tasks: several groups are in flight at a time.
 
-A canvas waits for its references and for its prices: those of the chain canvas from the chain
-canvas before it, those of interior canvases from a group some way back. So chain canvases run
-ahead, and the interior canvases of several groups are coded side by side. Nothing depends on the
-order in which tasks run: bytes are the same for any number of threads.
+A task for a canvas waits for its references and its prices (rate tables). A chain canvas (P anchor)
+takes its prices from the chain canvas before it. Interior canvases (B pictures) take theirs from an
+earlier group. So chain canvases run ahead, and the interior canvases of several groups are coded in
+parallel. Nothing depends on the order in which tasks run: the bytes are the same for any number of
+threads.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ T = TypeVar("T")
 _BLAS = ThreadpoolController()
 
 _MOST_UNDER_WAY = 4
-"""Most groups in flight: more would only wait for these."""
+"""Most groups in flight; more would only wait for these."""
 _UNDER_WAY_BYTES = 1 << 29
 """Memory budget for groups in flight; two are always allowed."""
 
@@ -71,19 +72,19 @@ _AHEAD_BYTES = 100 << 20
 """Memory budget for lookahead; one stretch is always kept."""
 
 _PRICES_BACK = 3
-"""Interior canvases take their prices from this many groups before. So they need not wait for the
-interior canvases of the group before, which costs no measurable share of the bits."""
+"""Interior canvases take their prices from this many groups back. So they need not wait for the
+interior canvases of the group just before. The cost in bits is too small to measure."""
 
 MapMaker = Callable[[float, Sequence[GroupAnalysis]], list[QuantiserMap]]
-"""From crf and consecutive groups to the quantiser maps of the first, as `quantiser_maps`."""
+"""From crf and consecutive groups to the quantiser maps of the first; see `quantiser_maps`."""
 
 CanvasReport = Callable[[int, int], None]
-"""Told the ordinal of a group and how many of its canvases are coded."""
+"""Called with the number of a group in the file and how many of its canvases are coded."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Read:
-    """A stretch that has been read; its pictures are being prepared, analysed and cut."""
+    """A stretch (lookahead batch) that has been read; tasks prepare, analyse and cut it."""
 
     pictures: PictureGroup
     sources: list[Future[Pyramid]]
@@ -92,7 +93,7 @@ class _Read:
 
 @dataclass(frozen=True, eq=False)
 class _Cut:
-    """A group of a stretch that has been cut."""
+    """A group that was cut from a stretch and waits to be coded."""
 
     group: PictureGroup
     sources: list[Future[Pyramid]]
@@ -101,29 +102,31 @@ class _Cut:
 
 @dataclass(frozen=True, eq=False)
 class _Tail:
-    """What a group leaves to the one after it: its key or chain canvas, and prices."""
+    """What a group hands to the next one: its key or chain canvas, prices and network weights."""
 
     canvas: Future[CodedCanvas]
     reference: Future[Reference]
     chain: Future[Prices]
     interior: tuple[Future[Prices], ...]
-    """Of interior canvases, by the groups that they follow from; the first is the one to use."""
+    """Prices for interior canvases, from earlier groups, oldest first; the next uses the first."""
     weights: Future[FusionWeights]
-    """Of its network: what the next group starts from."""
+    """Fusion network weights that the next group starts from."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Running:
-    """A group under way: its canvases in coding order, and what they become."""
+    """A group in flight: its canvases in coding order, and the coded group."""
 
     canvases: list[Future[CodedCanvas]]
     coded: Future[CodedGroup]
 
 
 class HybridCoder:
-    """Codes the groups of one video with the hybrid model.
+    """Codes the groups of one video with the hybrid model: a VideoCoder.
 
-    Groups have `group_size` frames; None is for HYBRID_GROUP, or fewer where that takes fewer bits.
+    `width` and `height` are the display size. Groups have `group_size` frames; None is for
+    HYBRID_GROUP, or fewer where that is expected to take fewer bits. `network` is "trained",
+    "fixed" (never trained) or "off" (no fusion network).
     """
 
     key_frames = 1
@@ -159,7 +162,8 @@ class HybridCoder:
         self._metrics = tuple(metrics)
         self._report = report
         self._pool = TaskPool(threads)
-        # Phases of references are 16 planes each, of those that a group needs at a time.
+        # A group holds about four references at a time, each as 16 quarter-sample planes, and about
+        # four bytes per luma sample of each frame.
         group_bytes = width * height * (4 * 16 + 4 * group_frames)
         most = min(threads + 1, _MOST_UNDER_WAY, _UNDER_WAY_BYTES // group_bytes)
         self._most_under_way = max(2, most)
@@ -173,7 +177,7 @@ class HybridCoder:
 
     @property
     def level(self) -> int:
-        """The level of the file, whose writer checks every unit."""
+        """The expected level (spec 2.11); the file writer checks every unit against it."""
         luma = math.prod(self._size)
         samples = sum(rows * columns for rows, columns in FORMAT.plane_shapes(*self._size))
         bits = samples * self.shape.group_frames * most_bits_per_sample(self._crf)
@@ -183,8 +187,8 @@ class HybridCoder:
     def code(
         self, groups: Iterator[PictureGroup], header: Header
     ) -> Generator[CodedGroup, None, None]:
-        """Code groups, as VideoCoder; after KeyboardInterrupt those that are done still come."""
-        # Tasks have all cores: threads within one would wait for each other.
+        """Code groups, as VideoCoder. After KeyboardInterrupt it still yields finished groups."""
+        # The tasks use all cores; BLAS threads inside a task would only compete with them.
         with _BLAS.limit(limits=1, user_api="blas"):
             yield from self._code(groups)
 
@@ -234,11 +238,11 @@ class HybridCoder:
             raise failure
 
     def _task(self, work: Callable[..., T], *after: Future[Any]) -> Future[T]:
-        """The result of `work` on the results of others."""
+        """Run `work` on the results of `after` once they are there."""
         return self._pool.submit(lambda: work(*(other.result() for other in after)), after)
 
     def _take(self, pictures: PictureGroup) -> None:
-        """Begin to prepare, analyse and cut the pictures of the next stretch."""
+        """Start the tasks that prepare, analyse and cut the pictures of the next stretch."""
         size = self._settings.size
         sources = [self._task(partial(Pyramid.of, p.planes, *size)) for p in pictures.pictures]
         before = [] if pictures.key or self._last is None else [self._last]
@@ -264,7 +268,7 @@ class HybridCoder:
             first = end
 
     def _begin(self) -> None:
-        """Begin to code the oldest group that has been cut."""
+        """Start the tasks of the oldest group that has been cut."""
         known = [cut.analysis for cut in self._cut]
         ahead = [read.analyses for read in list(self._read)[: self._ahead]]
         maps = self._task(
@@ -317,7 +321,7 @@ class HybridCoder:
         coded = self._task(partial(self._coded, cut.group), first, substreams, frames, network)
         interior = before.interior
         if len(steps) > 1:
-            # What the first group of a segment took is not worth keeping.
+            # The default prices that a segment starts with are dropped once others exist.
             kept = () if interior == self._defaults[1:] else interior
             newest = self._task(lambda whole: whole.prices(2), substreams)
             interior = (*kept, newest)[-_PRICES_BACK:]
@@ -355,7 +359,7 @@ class HybridCoder:
         substreams: Substreams,
         *canvases: CodedCanvas,
     ) -> GroupFrames:
-        """The frames of the group as every decoder has them, without network."""
+        """Decode the group, without the network."""
         sources = decode_group(
             self._settings,
             substreams,
@@ -365,7 +369,7 @@ class HybridCoder:
         return GroupFrames(sources, [picture.planes for picture in group.pictures])
 
     def _choose(self, frames: GroupFrames, before: FusionWeights | None = None) -> CodedNetwork:
-        """What a group does with the network; `before` are the weights of the group before."""
+        """Decide what a group does with the network; it starts from the weights `before`."""
         weights = before or default_weights()
         if self._network == "off":
             return CodedNetwork(b"", weights, frames.canvases())
@@ -380,7 +384,7 @@ class HybridCoder:
         frames: GroupFrames,
         network: CodedNetwork,
     ) -> CodedGroup:
-        """The group with the CRC and the qualities of what it decodes to."""
+        """The group, with the CRC and the quality of its decoded frames."""
         meter = QualityMeter(self._metrics)
         for picture, planes in zip(frames.pictures, network.frames, strict=True):
             meter.add(picture, planes)
@@ -399,7 +403,7 @@ class HybridCoder:
         return CodedGroup(unit, meter, 0.0, 0 if first is None else first.bytes)
 
     def _oldest(self) -> CodedGroup:
-        """The oldest group under way, when it is done."""
+        """Wait for the oldest group in flight, and return it."""
         running = self._running[0]
         for done, canvas in enumerate(running.canvases, 1):
             canvas.result()

@@ -1,7 +1,7 @@
-"""Segments as jobs: takes a plan of segments and an engine, gives their groups in file order.
+"""Segments (closed GOPs) as jobs: takes segments and an engine, gives their groups in file order.
 
-A job opens the source itself and leaves its segment in a store, so that it can run in any process,
-again after a failure, and not at all when the store has the segment from before.
+A job opens the source itself and saves its segment in a store. So it can run in any process and can
+be repeated after a failure. It is skipped if the store has its segment already.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from nvcodec.format import Header, NrvError
 from nvcodec.media.source import SourceError, open_source
 
 _ATTEMPTS = 4
-# What another attempt would only repeat, at the price of a segment's training.
+# Errors that another attempt would only repeat, after the training of a whole segment.
 _FINAL = (SourceError, NrvError, OSError)
 
 
 class JobsError(ValueError):
-    """A source or output that does not go with jobs or with resuming."""
+    """The source or output does not allow several jobs, or resuming."""
 
 
 class SegmentError(RuntimeError):
@@ -49,7 +49,10 @@ GroupReport = Callable[[GroupProgress], None]
 
 @dataclass(frozen=True)
 class Job:
-    """All that it takes to encode a segment; `device` is "cpu" or "cuda" (nvcodec.device)."""
+    """All inputs of the encode of one segment; can be pickled.
+
+    `skip` and `frames` are those of the whole encode; `device` is "cpu" or "cuda" (nvcodec.device).
+    """
 
     source: str
     skip: int
@@ -61,12 +64,15 @@ class Job:
     store: SegmentStore
 
     def run(self, device: torch.device, report: GroupReport) -> None:
-        """Encode the segment into the store."""
+        """Encode the segment and save it in the store.
+
+        Raises SourceError if the source has fewer frames than before.
+        """
         segment, training = self.segment, self.training
         encoder = SegmentEncoder(training, device)
         coded = []
-        # Skipping and counting as the whole encode does makes the pictures the same: times of
-        # frames, their size and range follow from the frames before.
+        # The source is opened as for the whole encode, and read from its start: the times, size and
+        # range of a frame depend on the frames before it.
         with open_source(self.source, skip=self.skip, frames=self.frames) as source:
             pictures = islice(source, segment.first_frame, None)
             for number, frames in enumerate(segment.group_frames):
@@ -98,14 +104,14 @@ class Engine(Protocol):
         """How many jobs can run at a time."""
 
     def start(self, job: Job) -> None:
-        """Begin with a job."""
+        """Start a job."""
 
     def ended(self, wait: bool) -> list[Ended]:
-        """Jobs that ended since the last call; waits for one if asked to."""
+        """Jobs that ended since the last call; with `wait` there is at least one."""
 
 
 class ThisProcess:
-    """The engine of a single job: `start` runs it and lets its errors pass."""
+    """The engine that runs one job at a time in this process; `start` raises the job's errors."""
 
     capacity = 1
 
@@ -114,12 +120,12 @@ class ThisProcess:
         self._ended: list[Ended] = []
 
     def start(self, job: Job) -> None:
-        """Run the job."""
+        """Run the job to its end."""
         job.run(torch.device(job.device), self._report)
         self._ended.append(Ended(job.segment))
 
     def ended(self, wait: bool) -> list[Ended]:
-        """The jobs that were run since the last call."""
+        """The jobs that ended since the last call."""
         ended, self._ended = self._ended, []
         return ended
 
@@ -142,7 +148,7 @@ def require_path(source: object) -> str:
 
 
 def identity(path: str) -> dict[str, object]:
-    """What tells a source from another, or from itself before a change, in terms of JSON."""
+    """Values for JSON that identify a source, and change if the file is changed."""
     try:
         status = os.stat(path)
     except OSError:
@@ -160,14 +166,15 @@ def run_jobs(
     store: SegmentStore,
     engine: Engine,
 ) -> Iterator[list[CodedGroup]]:
-    """Encode all segments of `plan` that the store has not; give each segment's groups in order.
+    """Encode the segments of `plan` that the store does not have; yield all groups in order.
 
-    Jobs start while the plan is being made. A job that fails is tried again three times.
+    The plan gives None where no segment is complete yet. Jobs start while it is still being made. A
+    job that fails is tried again, three times at most.
 
     Raises:
-        SourceError: from the plan, after the segments before it; or from a job.
-        SegmentError: a job failed each time.
-        NrvError, OSError: a job failed with an error that would only repeat.
+        SourceError: from the plan, after the segments before the error; or from a job.
+        SegmentError: a job failed in every attempt.
+        NrvError, OSError: a job failed with an error that another attempt would only repeat.
 
     """
     ordered: deque[Segment] = deque()

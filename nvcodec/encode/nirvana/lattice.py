@@ -1,4 +1,4 @@
-"""The lattice that weights are quantised on: real units to and from the records of spec 4.3."""
+"""The lattice (quantisation grid) of weights: real units to and from the records of spec 4.3."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ from nvcodec.model.nirvana.weights import (
 
 @dataclass(frozen=True)
 class Units:
-    """Real size of one integer step at Scale = 1: of a weight, and of a bias at bias_shift 0.
+    """The real values of one integer step at Scale = 1: of a weight, and of a bias at bias_shift 0.
 
-    For the feature layer, of a weight times a feature's step, and nothing.
+    In the feature layer `weight` is the product of the steps of a weight and of a feature, and
+    `bias` is 0.
 
-    Real units are turns for phases (a coordinate spans -1..1), 1 for outputs of sine layers and
-    for features, and levels for samples.
+    Real units: phases are in turns (a coordinate spans -1..1), outputs of sine layers and features
+    in 1, samples in levels.
     """
 
     weight: float
@@ -54,13 +55,13 @@ def choose_parameters(
     weight_spread: list[float],
     bias_spread: list[float],
 ) -> tuple[LayerParameters, ...]:
-    """Records whose steps are nearest to the wished ones.
+    """The layer parameters whose steps are nearest to the given ones.
 
-    The second step of the feature layer is that of its features, in the unit in which its weights
-    are: only the product of the two has a meaning to the decoder.
+    All lists have one entry per layer, in real units. In the feature layer, `bias_steps` has the
+    step of the features; only its product with the step of the weights matters to the decoder.
 
-    `weight_spread` and `bias_spread` are the half-widths, in real units, of the uniform start of
-    each layer (0 for none), which become the bounds of the defaults.
+    `weight_spread` and `bias_spread` are the half-widths of the uniform initial values, 0 for none.
+    They become the bounds of the default weights (spec 4.3).
     """
     records = []
     for layer, units, weight_step, bias_step, spread, spread_bias in zip(
@@ -77,7 +78,7 @@ def choose_parameters(
         octaves = math.log2(weight_step / units.weight) - 14
         step = max(0, min(MAX_STEP, round(6 * octaves)))
         scale = LayerParameters(step, 0, 0, 0).scale
-        # Training moves weights away from the start: half the range is left for that.
+        # Training moves weights away from their initial values: half the range is left for that.
         most = layer.max_weight // 2
         weight_bound = min(most, round(spread / (units.weight * scale)))
         if layer.featured:
@@ -93,7 +94,7 @@ def choose_parameters(
 def real_steps(
     shape: NetworkShape, parameters: tuple[LayerParameters, ...], feature_step: float
 ) -> list[tuple[float, float]]:
-    """(weight step, bias step) of each layer in real units; of the feature layer with features'."""
+    """(weight step, bias step) of each layer in real units; the features' step instead of bias."""
     return [
         (units.weight * record.scale / feature_step, feature_step)
         if layer.featured
@@ -103,7 +104,7 @@ def real_steps(
 
 
 def conform(weights: GroupWeights) -> GroupWeights:
-    """Move weights that break spec 4.4 or 4.5 to the nearest values that keep them."""
+    """Clip weights to the ranges of spec 4.4, and scale down rows that exceed the bound of 4.5."""
     tensors = [tensor.copy() for tensor in weights.tensors]
     for number, layer in enumerate(weights.shape.layers):
         matrix, bias = tensors[2 * number : 2 * number + 2]

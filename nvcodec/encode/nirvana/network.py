@@ -48,14 +48,14 @@ _SHIFTS = [(ky, kx) for ky in (-1, 0, 1) for kx in (-1, 0, 1)]
 
 
 def _window(shift: int, size: int) -> tuple[slice, slice]:
-    """Where y and y + shift are both inside 0..size-1: as positions y, and as y + shift."""
+    """The y for which y and y + shift are both in 0..size-1: slices of y, and of y + shift."""
     return slice(max(0, -shift), size - max(0, shift)), slice(max(0, shift), size + min(0, shift))
 
 
 def _spread(x: torch.Tensor, mirrored: bool = False) -> torch.Tensor:
     """(..., G, G, n) to (9, ..., G, G, n): entry k at (y, x) is x at (y, x) + shift k, or 0.
 
-    Mirrored, shifts go the other way: shift 8 - k is the opposite of shift k.
+    With `mirrored` all shifts are reversed; shift 8 - k is the opposite of shift k.
     """
     size = x.shape[-2]
     result = x.new_zeros((9, *x.shape))
@@ -100,14 +100,14 @@ class _Gather(torch.autograd.Function):
 
 
 def _inside(half: int) -> torch.Tensor:
-    """(9, G, G): 1 where (y, x) + shift k is inside the patch."""
+    """(9, G, G): 1 if (y, x) + shift k is inside the patch, else 0."""
     return _spread(torch.ones(half, half, 1))[..., 0]
 
 
 def _fold() -> torch.Tensor:
-    """The second convolution at half resolution: (shift, output, input phase, plane, tap).
+    """The second convolution as one at half resolution: (shift, output, input phase, plane, tap).
 
-    Outputs are the four luma phases, Cb and Cr, which are means over the four phases. A tap at
+    Outputs are the four luma phases, Cb and Cr. Cb and Cr are means over the four phases. A tap at
     full resolution reads one input phase at one shift.
     """
     fold = torch.zeros(9, PLANES, PHASES, 3, 9)
@@ -123,7 +123,7 @@ def _fold() -> torch.Tensor:
 
 
 def start_spread(shape: NetworkShape, patches: tuple[int, int]) -> tuple[list[float], list[float]]:
-    """Half-widths of the uniform start of each layer's weights and biases, in real units.
+    """Half-widths of the uniform initial weights and biases of each layer, in real units.
 
     Sine layers follow SIREN (arXiv 2006.09661) with the phase in turns; the first layer's
     frequencies go up to a turn in two patches of the longer axis.
@@ -149,12 +149,14 @@ def start_spread(shape: NetworkShape, patches: tuple[int, int]) -> tuple[list[fl
 
 
 class TrainedNetwork:
-    """Weights in training: `tensors` (weights and bias of each layer in turn) in real units.
+    """Weights in training.
 
-    While `quantised` is set, every tensor is rounded to the lattice of `parameters` in the forward
-    pass, as are the phases and outputs of sine layers; otherwise the network runs in floats.
-    `features` (F, patches) are the last tensor, of which a step moves those of its batch only.
-    `error` is a running mean of the squared error of the training so far (a scalar tensor).
+    `tensors` are the weights and the bias of each layer in turn, in real units. The last one is the
+    features, (F, patches), if there are any: a training step changes only those of its batch.
+
+    If `quantised` is set, the forward pass rounds every tensor to the lattice of `parameters`, and
+    also the phases and outputs of sine layers. Otherwise the network runs in floats. `error` is the
+    running mean of the squared error in training (a scalar tensor).
     """
 
     def __init__(self, shape: NetworkShape, patches: tuple[int, int], device: torch.device) -> None:
@@ -166,7 +168,7 @@ class TrainedNetwork:
         self._device = device
         self.spread = start_spread(shape, patches)
         self.tensors: list[torch.Tensor] = []
-        # The fine grid stands for the continuum: spec 4.3's defaults of any bound follow it.
+        # The grid is fine enough to be close to the default weights (spec 4.3) of any bound.
         grid = 32767
         for number, layer in enumerate(shape.layers):
             second = (layer.columns, patches[0] * patches[1]) if layer.featured else (layer.rows,)
@@ -189,7 +191,7 @@ class TrainedNetwork:
     def fix_lattice(
         self, parameters: tuple[LayerParameters, ...], feature_step: float = 1.0
     ) -> None:
-        """Make the lattice of these parameters and this step of features the one to quantise on."""
+        """Set the lattice to quantise on; `feature_step` is the real step of features."""
         self.parameters = parameters
         self._feature_step = feature_step
         steps = real_steps(self.shape, parameters, feature_step)
@@ -203,7 +205,7 @@ class TrainedNetwork:
             tensor.data.copy_(real.reshape(tensor.shape))
 
     def start(self, previous: GroupWeights | None) -> list[torch.Tensor]:
-        """The integers that differences refer to, shaped as `tensors`: the defaults for None."""
+        """Integers that coded differences refer to, shaped as `tensors`; the defaults for None."""
         assert self.parameters is not None
         integers = (
             previous.tensors
@@ -216,7 +218,7 @@ class TrainedNetwork:
         ]
 
     def integers(self) -> GroupWeights:
-        """The quantised weights, moved where needed to what spec 4.4 and 4.5 allow."""
+        """The quantised weights, changed where spec 4.4 or 4.5 would not allow them."""
         assert self.parameters is not None
         tensors = [
             (tensor.detach() / step).round().to(torch.int32).cpu().numpy()
@@ -228,11 +230,11 @@ class TrainedNetwork:
 
     @property
     def dense(self) -> list[torch.Tensor]:
-        """The tensors but the features: all that every batch trains."""
+        """All tensors but the features: those that every batch trains."""
         return self.tensors[:-1] if self.shape.features else self.tensors
 
     def features(self, index: torch.Tensor | slice) -> torch.Tensor | None:
-        """A copy (F, n) of the features of these patches, to differentiate by; None for F = 0."""
+        """A copy (F, n) of the features of these patches that takes gradients; None for F = 0."""
         if not self.shape.features:
             return None
         return self.tensors[-1].detach()[:, index].clone().requires_grad_()
@@ -249,7 +251,7 @@ class TrainedNetwork:
     def forward(
         self, inputs: torch.Tensor, frames: int, features: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Samples minus the middle one of patches: (2, n) inputs to targets of `GroupPatches`.
+        """Predict patches: from inputs (2, n) to samples as `GroupPatches.batch` gives them.
 
         `features` (F, n) are those of the patches, None for F = 0.
         """
@@ -276,12 +278,12 @@ class TrainedNetwork:
         return self._upsample(x.reshape(shape.stem_channels, half, half, -1), frames)
 
     def _upsample(self, feature: torch.Tensor, frames: int) -> torch.Tensor:
-        """The upsampling blocks of all frames as matrix products: (C, G, G, n) to samples.
+        """Upsampling blocks (spec 5.4) of all frames as matrix products: (C, G, G, n) to targets.
 
-        The first convolution is a product with the shifted features of all frames at once; the
-        time code, constant over a patch, adds a map that is the same for all patches. The second
-        stays at half resolution: products for all shifts first, then their shifted sum. Both are
-        several times faster than library convolutions of so few channels.
+        The first convolution is one product with the shifted features, for all frames. The time
+        code is constant over a patch, so it adds a map that is the same for all patches. The second
+        convolution stays at half resolution: products for all shifts, then their shifted sum. With
+        so few channels, both are several times faster than convolutions of the library.
         """
         shape, half = self.shape, self.shape.half
         t, c, h = shape.group_frames, shape.stem_channels, shape.head_channels

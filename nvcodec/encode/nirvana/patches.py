@@ -14,10 +14,9 @@ from nvcodec.picture import Planes
 
 
 class GroupPatches:
-    """Patch volumes of a group, in samples until they are used.
+    """Patch volumes of a group, stored as integer samples.
 
-    `inputs` is float32 (2, patches), the coordinates in -1..1. `batch` gives float32 targets
-    (frames, PLANES, G, G, patches), samples minus the middle one: luma phases (spec 5.3), Cb, Cr.
+    `inputs` is float32 (2, patches): the coordinates x and y of each patch, in -1..1.
     """
 
     def __init__(self, shape: NetworkShape, frames: Sequence[Planes], device: torch.device) -> None:
@@ -55,6 +54,9 @@ class GroupPatches:
         self._volumes = torch.from_numpy(volumes.reshape(self.count, *volumes.shape[2:])).to(device)
 
     def batch(self, index: torch.Tensor | slice) -> tuple[torch.Tensor, torch.Tensor]:
-        """Inputs and targets of the patches of `index`."""
+        """Inputs (2, n) and targets (frames, PLANES, G, G, n) of the patches of `index`, float32.
+
+        Planes are the luma phases (spec 5.3), Cb and Cr. Targets are samples minus mid-grey.
+        """
         targets = self._volumes[index].permute(1, 2, 3, 4, 0)
         return self.inputs[:, index], targets.float() - float(MIDDLE)

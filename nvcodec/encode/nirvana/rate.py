@@ -1,4 +1,4 @@
-"""A differentiable estimate of the bits that differences of weights and features take."""
+"""A differentiable estimate of the bits of differences of weights and features."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from collections.abc import Sequence
 
 import torch
 
-# Mean magnitude below which the density is not made sharper: a start at no differences at all
-# would otherwise cost any difference so much that training could never leave it.
+# Smallest scale of the density. Without it, a tensor that starts without differences would make any
+# difference so expensive that training could never introduce one.
 _LEAST_SCALE = 0.15
 
 
 def difference_bits(
     tensors: Sequence[torch.Tensor], steps: Sequence[float], start: Sequence[torch.Tensor]
 ) -> torch.Tensor:
-    """Bits of real-valued `tensors` on lattices of `steps`, against integers `start` (scalar).
+    """Bits (a scalar) of the differences between `tensors`, in units of `steps`, and `start`.
 
-    Each tensor has a Laplace density integrated over a step, its scale taken from the rounded
-    differences; the density is evaluated at the unrounded ones, so that its gradient is smooth.
+    Models each tensor by a Laplace density integrated over a step. Its scale comes from the rounded
+    differences; it is evaluated at the unrounded ones, so that the gradient is smooth.
     """
     total = torch.zeros((), device=tensors[0].device)
     for tensor, step, base in zip(tensors, steps, start, strict=True):
         difference = (tensor / step - base).abs()
         scale = difference.detach().round().mean().clamp_min(_LEAST_SCALE)
-        # Cut, because what overflows here would be chosen by no one and still have a gradient.
+        # Clamped: torch.where would not take an overflow here, but pass on its gradient as NaN.
         near = difference.clamp_max(0.5)
         inside = 1 - 0.5 * (torch.exp((near - 0.5) / scale) + torch.exp((-near - 0.5) / scale))
         # Log of the tail's probability, written so that it never underflows.
@@ -47,10 +47,10 @@ def predicted_features(
     columns: int,
     share: int,
 ) -> torch.Tensor:
-    """Integers (F, n) that spec 4.6 predicts for the features of patches `index`.
+    """Integer features (F, n) that spec 4.6 predicts for the patches `index`.
 
-    `features` (F, patches) are real, of lattice `step`, and `start` integers that they are coded
-    against; patches are in rows of `columns`, and `share` is that of the clause.
+    `features` (F, patches) are real, with lattice step `step`; `start` are the integers that coded
+    differences refer to. Patches are in rows of `columns`; `share` is Share of the clause.
     """
     count = features.shape[1]
     numbers = torch.arange(count, device=features.device)[index]

@@ -1,7 +1,7 @@
-"""One segment, the groups from a key group up to the next: takes pictures, gives coded groups.
+"""One segment (closed GOP), from a key group up to the next: takes pictures, gives coded groups.
 
-Every segment starts from a fresh network, so that it depends on its pictures and settings only:
-segments can be encoded anywhere, in any order, and give the same bytes.
+Every segment starts from a fresh network, so its bytes depend only on its pictures and settings.
+Segments can be encoded anywhere and in any order.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class Segment:
 
 
 def segments(groups: Iterable[PictureGroup]) -> Iterator[Segment | None]:
-    """The segments of consecutive groups, each as soon as it is known; None after every group.
+    """Divide groups into segments: yields each when it is complete, and None after every group.
 
-    A SourceError passes on after the segment of the groups before it.
+    A SourceError of `groups` is raised after the segment of the groups before it.
     """
     first_group = first_frame = 0
     frames: list[int] = []
@@ -66,9 +66,9 @@ def segments(groups: Iterable[PictureGroup]) -> Iterator[Segment | None]:
 class Training:
     """What all segments of an encode have in common.
 
-    `weight` is lambda (settings.rate_weight) and `preset` that for the frame size. `threads` train:
-    floats are summed in another order with another number, so bytes depend on it. The integers of
-    `render_threads` do not.
+    `weight` is lambda (settings.rate_weight); `preset` is scaled for the frame size. `threads` is
+    the number of training threads. It changes the order of float sums, and so the bytes. The number
+    of `render_threads` does not: rendering is in integers.
     """
 
     width: int
@@ -84,7 +84,7 @@ class Training:
 class SegmentEncoder:
     """Encodes the groups of one segment, from its key group on.
 
-    Frames of the groups it gives count from the segment's first.
+    `first_frame` of the groups counts from the first frame of the segment.
     """
 
     def __init__(self, training: Training, device: torch.device) -> None:
@@ -99,7 +99,10 @@ class SegmentEncoder:
         self._frames = 0
 
     def encode(self, pictures: Sequence[Picture], report: Report) -> CodedGroup:
-        """Train the network on the next group's pictures, and code and verify its weights."""
+        """Train the network on the pictures of the next group; code and verify its weights.
+
+        Raises RuntimeError if the coded weights do not decode to the trained ones.
+        """
         started = time.perf_counter()
         training, previous = self._training, self._weights
         preset = training.preset
@@ -115,7 +118,7 @@ class SegmentEncoder:
             report,
         )
         tables, network = code_weights(trained, previous)
-        # From here on only what a decoder will have counts.
+        # From here on only the decoded weights are used, as a decoder has them.
         weights = rebuild_weights(
             training.shape, self._grid, previous, previous is None, tables, network
         )

@@ -1,4 +1,4 @@
-"""What follows from the options of an encode: lambda, network shape, iterations."""
+"""Options of an encode to lambda, network shape and iterations."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _REFERENCE_PATCHES = 400
 class Preset:
     """Training effort: optimiser iterations and patches per step (0: all patches).
 
-    Iterations are those of frames of up to 400 patches; beyond, with patches subsampled, they grow
-    with the square root of the number of patches, because each is then seen less often.
+    Iterations are for frames of up to 400 patches. For larger frames with subsampled patches they
+    grow with the square root of the number of patches, because each patch is seen less often.
     """
 
     key_iterations: int
@@ -34,7 +34,7 @@ class Preset:
     batch: int
 
     def scaled(self, patches: int) -> Preset:
-        """The preset for frames of this many patches."""
+        """The preset for frames of `patches` patches."""
         if not self.batch:
             return self
         factor = math.sqrt(max(1.0, patches / _REFERENCE_PATCHES))
@@ -52,18 +52,19 @@ PRESETS = {
 
 
 def rate_weight(crf: float) -> float:
-    """Lambda: squared error per luma sample (8-bit levels, all planes) that a bit per luma sample
-    is worth. It doubles every 3 steps of `crf`, as in the classical codecs.
+    """Lambda: the squared error, in 8-bit levels summed over all planes, that a bit is worth.
+
+    It doubles every 3 steps of `crf`, as in conventional codecs.
     """
     return 0.85 * math.pow(2.0, (crf - 12.0) / 3.0)
 
 
 def network_shape(network: str, crf: float, width: int, height: int) -> NetworkShape:
-    """The paper's shape, or one that fits a frame size and quality.
+    """The shape of the paper, or one that fits a frame size and quality.
 
-    Bits go as the features of all patches and the weights behind each feature, which all patches
-    share: the number of features grows with the square root of the frame area and falls with
-    `crf`. The sine layers are for what is smooth over the frame.
+    Most bits are features, of which every patch has its own, and the weights of each feature, which
+    all patches share. So the number of features grows with the square root of the frame area. It
+    falls with `crf`. The sine layers model what is smooth over the frame.
     """
     if network == "paper":
         return PAPER_SHAPE

@@ -1,7 +1,7 @@
-"""Adam for the columns of a matrix of which a step sees only some.
+"""Adam for the columns of a matrix, of which each step updates only some.
 
-Takes gradients of the columns of a batch and moves those columns alone: moments and step counts are
-a column's own, as if it were trained by itself.
+Takes the gradients of the columns of a batch and updates only those columns. Each column has its
+own moments and step count, as if it were trained alone.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch
 class SparseAdam:
     """Adam (arXiv 1412.6980) for `matrix` (rows, columns), which it changes in place.
 
-    Batches see a column rarely, so that its moments have short memories.
+    The betas are small because a column is in few batches.
     """
 
     def __init__(self, matrix: torch.Tensor, betas: tuple[float, float] = (0.5, 0.9)) -> None:

@@ -1,7 +1,8 @@
-"""Finished segments on disk, beside the output they are for: a `.nrv` and a `.json` file each.
+"""Finished segments on disk, beside the output file: a `.nrv` and a `.json` file for each.
 
-The `.nrv` file has the segment's groups, the `.json` file their qualities and times. The `.nrv`
-file appears last and whole, so that a segment which can be read is finished, whatever was killed.
+The `.nrv` file has the groups of the segment, the `.json` file their quality and times. The `.nrv`
+file is written last and renamed when complete. So a segment that can be read is finished, even if a
+process was killed.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _OURS = re.compile(r"(settings\.json|\d{8,}\.(nrv|json))(\.\d+\.part)?")
 
 
 class SettingsError(ValueError):
-    """The segments that are there were encoded with other settings."""
+    """The segments in the store were encoded with other settings."""
 
 
 @dataclass(frozen=True)
@@ -37,21 +38,21 @@ class SegmentStore:
 
     @classmethod
     def beside(cls, output: str | os.PathLike[str]) -> SegmentStore | None:
-        """The store of an output path, None when the output is no regular file."""
+        """The store for an output path; None if the output is not a regular file."""
         if os.fspath(output) == "-" or (os.path.exists(output) and not os.path.isfile(output)):
             return None
         return cls(Path(f"{os.path.realpath(output)}.segments"))
 
     @property
     def exists(self) -> bool:
-        """Whether an encode has left its segments."""
+        """Whether an earlier encode has left a store."""
         return self.folder.is_dir()
 
     def begin(self, settings: dict[str, Any]) -> None:
-        """Make the folder for an encode of these settings, or go on with the one that is there.
+        """Create the folder for an encode with these settings, or continue with the existing one.
 
         Raises:
-            SettingsError: that one has other settings.
+            SettingsError: the existing one has other settings.
             OSError: the folder cannot be written.
 
         """
@@ -74,7 +75,7 @@ class SegmentStore:
     def save(
         self, segment: Segment, header: Header, shape: NetworkShape, groups: Sequence[CodedGroup]
     ) -> None:
-        """Add a finished segment."""
+        """Save a finished segment; OSError if it cannot be written."""
         measured = [{"seconds": g.seconds, "meter": g.meter.state()} for g in groups]
         self._write(self._path(segment, "json"), json.dumps(measured).encode())
         path = self._path(segment, "nrv")
@@ -91,7 +92,7 @@ class SegmentStore:
         """The groups of a finished segment.
 
         Raises:
-            NrvError, OSError, ValueError: there is no such segment, or it is damaged.
+            NrvError, OSError, ValueError, LookupError: there is no such segment, or it is damaged.
 
         """
         measured = json.loads(self._path(segment, "json").read_bytes())
@@ -105,7 +106,7 @@ class SegmentStore:
         ]
 
     def has(self, segment: Segment) -> bool:
-        """Whether a segment is finished and sound."""
+        """Whether a segment is finished and can be loaded."""
         try:
             self.load(segment)
         except (NrvError, OSError, ValueError, LookupError):
@@ -113,7 +114,7 @@ class SegmentStore:
         return True
 
     def remove(self) -> None:
-        """Delete the segments and the folder; files that are not ours stay, and it with them."""
+        """Delete the segments, and the folder unless it holds other files."""
         if not self.exists:
             return
         for path in self.folder.iterdir():
@@ -123,7 +124,7 @@ class SegmentStore:
             self.folder.rmdir()
 
     def keep(self) -> bool:
-        """Whether there are finished segments; deletes the folder when there are none."""
+        """Whether there are finished segments; if there are none, `remove` is called."""
         if any(self.folder.glob("*.nrv")):
             return True
         self.remove()
@@ -139,5 +140,5 @@ class SegmentStore:
 
 
 def _part(path: Path) -> Path:
-    # Its own for each process: one that was given up may still be writing.
+    # One file for each process: a worker that was given up may still be writing.
     return path.with_name(f"{path.name}.{os.getpid()}.part")

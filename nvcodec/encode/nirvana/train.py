@@ -1,4 +1,4 @@
-"""Training of one group's network: patch-subsampled steps on distortion plus lambda times bits."""
+"""Training of the network of a group, on batches of patches: distortion plus lambda times bits."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from nvcodec.encode.nirvana.sparse_adam import SparseAdam
 from nvcodec.model.nirvana.shape import MAX_BIAS, MAX_FEATURE, NetworkShape
 from nvcodec.model.nirvana.weights import GroupWeights
 
-# Share of a group's iterations that run in floats, as straight-through gradients lead less far: of
-# a fresh network, and of one that goes on from the group before.
+# Share of a group's iterations that run in floats: of a fresh network, and of one that continues
+# from the group before. Floats come first, as straight-through gradients converge less well.
 _FRESH_FLOAT_SHARE = 0.3
 _FLOAT_SHARE = 0.5
 _RAMP = 20
@@ -32,7 +32,10 @@ _PROBE_PATCHES = 512
 
 @dataclass(frozen=True)
 class Progress:
-    """State of a group's training: mean squared error per sample and estimated bits so far."""
+    """State of a group's training after an iteration.
+
+    `error` is the mean squared error per sample of its batch, `bits` the estimate for the group.
+    """
 
     iteration: int
     iterations: int
@@ -44,10 +47,10 @@ Report = Callable[[Progress], None]
 
 
 def learning_rates(shape: NetworkShape, network: TrainedNetwork) -> list[float]:
-    """Peak rates of Adam for each dense tensor, in its real units.
+    """Peak learning rates of Adam for each dense tensor, in its real units.
 
-    Those of matrices whose columns are sine units or features fall with their number, because a
-    step moves an output by the sum over all columns.
+    For matrices whose columns are sine units or features, they fall with the number of columns,
+    because a step changes an output by the sum over all columns.
     """
     columns = shape.width + shape.features
     rates = [0.001 * network.spread[0][0], 0.002]
@@ -66,8 +69,8 @@ def curvature(
 ) -> list[float]:
     """Mean over each tensor of half the second derivative of the group's squared error.
 
-    Gauss-Newton, by random sign probes: the expectation of the squared gradient of a randomly
-    signed sum of outputs is the sum of squared derivatives of all outputs.
+    This is the Gauss-Newton approximation, estimated by random signs: the expected squared gradient
+    of a randomly signed sum of outputs is the sum of the squared derivatives of all outputs.
     """
     totals = [0.0] * len(network.tensors)
     for _ in range(_PROBES):
@@ -80,7 +83,7 @@ def curvature(
         probe = (outputs * signs.to(outputs.device)).sum()
         trained = network.dense if features is None else [*network.dense, features]
         for k, gradient in enumerate(torch.autograd.grad(probe, trained)):
-            # Every patch moves a dense tensor, one patch its features.
+            # Every patch depends on a dense tensor; features affect only their own patch.
             share = 1.0 if k == len(network.dense) else patches.count / len(index)
             totals[k] += float(gradient.square().mean()) * share / _PROBES
     return totals
@@ -89,10 +92,10 @@ def curvature(
 def fit_lattice(
     network: TrainedNetwork, patches: GroupPatches, weight: float, generator: torch.Generator
 ) -> None:
-    """Choose and fix the lattice at which a step's distortion and bits balance for lambda `weight`.
+    """Set the lattice whose steps minimise distortion plus lambda (`weight`) times bits.
 
-    For curvature h, rounding to a step s costs h * s^2 / 12; a bit halves s. Setting the
-    derivative of the sum to zero gives s^2 = 6 * lambda / (h * ln 2).
+    With curvature h, rounding to a step s costs h * s^2 / 12, and half the step takes one bit more.
+    Setting the derivative of the sum to zero gives s^2 = 6 * lambda / (h * ln 2).
     """
     shape = network.shape
     overlapped = (shape.stride / shape.patch) ** 2
@@ -102,7 +105,7 @@ def fit_lattice(
     ]
     for number, layer in enumerate(shape.layers):
         matrix, bias = network.tensors[2 * number : 2 * number + 2]
-        # Room to grow by a third before the integers reach their ends (spec 4.4, 4.5).
+        # Leave room to grow by a third before the integers reach their limits (spec 4.4, 4.5).
         least = float(matrix.detach().abs().max()) / (0.75 * layer.max_weight)
         if number > 0:
             sums = float(matrix.detach().abs().sum(dim=1).max()) * layer.max_input
@@ -120,10 +123,10 @@ def fit_lattice(
 def _peak_share(
     network: TrainedNetwork, patches: GroupPatches, generator: torch.Generator
 ) -> float:
-    """Share of the peak rates that a network needs which goes on from the group before.
+    """Factor on the peak learning rates for a network that continues from the group before.
 
-    Where the picture has not changed, full rates would first undo what was learned, and the way
-    back would cost bits; where it has, small ones do not get there.
+    If the picture has not changed, full rates would first undo what was learned, and that costs
+    bits. If it has changed, small rates would not adapt far enough.
     """
     index = torch.randperm(patches.count, generator=generator)[:_PROBE_PATCHES]
     index = index.to(patches.inputs.device)
@@ -148,9 +151,10 @@ def train_group(
 ) -> GroupWeights:
     """Train `network` in place on one group and return its integer weights.
 
-    `previous` are the weights the bitstream's differences refer to, None in a key group, which
-    refers to the defaults. A network without a lattice is trained in floats first. `weight` is
-    lambda (settings.rate_weight); `batch` 0 uses all patches in every step.
+    `previous` are the weights that the coded differences refer to; None in a key group, where they
+    refer to the defaults. A network without a lattice gets one after its iterations in floats.
+    `weight` is lambda (settings.rate_weight). `batch` is the number of patches in a step, 0 for
+    all. The random choice of patches depends on `seed` only.
     """
     device = patches.inputs.device
     generator = torch.Generator().manual_seed(seed)

@@ -1,4 +1,4 @@
-"""The groups of a video as patch networks, trained one by one or by jobs, from key to key group."""
+"""Codes the groups of a video as patch networks: in this process, or segment by segment as jobs."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ from nvcodec.format import Header, smallest_level
 
 @dataclass(frozen=True)
 class Jobs:
-    """That segments are jobs, `count` at a time, and what they are of.
+    """How segments run as jobs, `count` at a time, and the inputs that identify them.
 
-    `settings` are all that a segment follows from but those of the coder. The store is a temporary
-    one for None.
+    `settings` are the options that the bytes of a segment depend on, besides those that the coder
+    adds itself. With `store` None, segments are kept in a temporary folder.
     """
 
     count: int
@@ -51,7 +51,13 @@ class Jobs:
 def segment_store(
     output: str | os.PathLike[str] | BinaryIO, resume: bool, overwrite: bool
 ) -> SegmentStore | None:
-    """Where segments of `output` are kept, if anywhere; errors when that is not what is wished."""
+    """The store of the segments of `output`, None if it can have none.
+
+    Raises:
+        JobsError: `resume` without an output file.
+        FileExistsError: there are segments of an earlier encode, but neither option is set.
+
+    """
     store = SegmentStore.beside(output) if isinstance(output, str | os.PathLike) else None
     if store is None and resume:
         raise JobsError("resuming needs an output file, beside which finished segments are kept")
@@ -103,16 +109,16 @@ class NirvanaCoder:
 
     @property
     def level(self) -> int:
-        """The level of the file, whose writer checks every unit."""
+        """The expected level (spec 2.11); the file writer checks every unit against it."""
         width, height, shape = self._training.width, self._training.height, self.shape
         weights = shape.weights(shape.grid(width, height))
-        # Differences rarely take more than a byte.
+        # Two bytes per difference are allowed; few take more than one.
         return smallest_level(width * height, weights, 2 * weights, shape.multiplications)
 
     def code(
         self, groups: Iterator[PictureGroup], header: Header
     ) -> Generator[CodedGroup, None, None]:
-        """Train a network on each group."""
+        """Train a network on each group, as VideoCoder."""
         if self._jobs is None:
             return self._one_by_one(groups)
         return self._by_jobs(groups, header, self._jobs)

@@ -1,7 +1,7 @@
-"""Jobs in worker processes, by dask.distributed: an engine of nvcodec.encode.nirvana.jobs.
+"""Jobs in worker processes of dask.distributed: an Engine (nvcodec.encode.nirvana.jobs).
 
-The scheduler is a thread of this process. Workers are reached over encrypted connections on this
-machine only, and a worker that dies is replaced.
+The scheduler is a thread of this process. Workers run on this machine only, over encrypted
+connections. A worker that dies is replaced.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _TOPIC = "training"
 _REPORT_SECONDS = 0.2
 
 _CONFIG = {
-    # Failures are counted in run_jobs, whatever their kind.
+    # run_jobs counts failures of all kinds itself.
     "distributed.scheduler.allowed-failures": 0,
     "distributed.scheduler.no-workers-timeout": "60s",
-    # Threads are ours to set, and no one looks at the rest.
+    # A job sets its number of threads itself; the diagnostics are not used.
     "distributed.nanny.pre-spawn-environ": {},
     "distributed.worker.profile.enabled": False,
     "distributed.diagnostics.nvml": False,
@@ -43,7 +43,7 @@ _CONFIG = {
 
 
 class Workers:
-    """An engine of worker processes, which start with the first job and end with the context."""
+    """An engine of worker processes. They start with the first job and end with the context."""
 
     def __init__(self, count: int, report: GroupReport) -> None:
         self.capacity = count
@@ -61,7 +61,7 @@ class Workers:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # Waits for a start that was interrupted: what it makes has to be ended.
+        # If a start was interrupted, wait for it: its processes have to be stopped.
         if self._started is not None and self._started.exception() is None:
             cluster, client = self._started.result()
             client.close()
@@ -69,7 +69,7 @@ class Workers:
         self._starter.shutdown()
 
     def start(self, job: Job) -> None:
-        """Hand a job to a worker that has none."""
+        """Submit a job; a free worker runs it."""
         if self._started is None:
             self._started = self._starter.submit(self._start_workers)
         _, client = self._started.result()
@@ -77,7 +77,7 @@ class Workers:
         future.add_done_callback(lambda ended: self._events.put((job.segment, ended)))
 
     def ended(self, wait: bool) -> list[Ended]:
-        """Jobs that ended since the last call; passes their reports on meanwhile."""
+        """Jobs that ended since the last call; also passes on the reports of running jobs."""
         result: list[Ended] = []
         while (wait and not result) or not self._events.empty():
             event = self._events.get()
@@ -92,8 +92,9 @@ class Workers:
         return result
 
     def _start_workers(self) -> tuple[Any, Any]:
-        # Workers inherit what this thread blocks: a Ctrl-C is for all processes of a terminal, but
-        # ours to act on. The tracker comes first, as starting it would unblock signals.
+        # Workers inherit the signal mask of this thread. Ctrl-C reaches all processes of a
+        # terminal, but only this one is to handle it. Starting the resource tracker would unblock
+        # signals, so it is started first.
         multiprocessing.resource_tracker.ensure_running()
         if hasattr(signal, "pthread_sigmask"):
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
@@ -135,7 +136,7 @@ def _run(job: Job) -> None:
         if training.iteration == training.iterations or now - told > _REPORT_SECONDS:
             told = now
             message = vars(progress) | {"training": vars(training)}
-            # Whoever listens may be gone already.
+            # The listener may be gone already.
             with contextlib.suppress(OSError):
                 worker.log_event(_TOPIC, message)
 

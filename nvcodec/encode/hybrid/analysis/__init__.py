@@ -1,1 +1,1 @@
-"""What is known of pictures before any is coded: motion, inheritance, groups, quantisers."""
+"""Analysis of pictures before coding: motion, inheritance (MB-tree), groups, quantisers."""

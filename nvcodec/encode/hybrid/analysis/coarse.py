@@ -1,4 +1,4 @@
-"""Coarse motion of a whole picture, from luma at a quarter of its size: where searches start."""
+"""Coarse motion of a whole picture, from luma at a quarter of its size: start vectors."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from nvcodec.encode.hybrid.analysis.pyramid import COARSE_MARGIN, COARSE_RANGE, 
 from nvcodec.encode.hybrid.distances import sad
 
 _BLOCK = STEP // SCALE
-"""Small samples of a block."""
+"""Samples across a block, at a quarter of the size."""
 _WINDOW = 8
-"""Small samples that are compared, with the block in their middle."""
+"""Samples across the window that is compared, at a quarter of the size; the block is its middle."""
 _QUARTERS = 4 * SCALE
-"""Quarter luma samples in a small sample."""
+"""Quarter luma samples per sample at a quarter of the size."""
 _ALL = 1 << 40
 """No limit for a SAD."""
 
@@ -32,7 +32,7 @@ def _search(
     cost: Integer,
     field: np.ndarray,
 ) -> None:
-    """Fill `field`: all vectors in range of each block, by SAD and distance to the last block's."""
+    """Fill `field` by full search: SAD plus `cost` times the distance to a neighbour's vector."""
     best_rows = np.zeros((rows, columns, 2), np.int64)
     for r in range(rows):
         for c in range(columns):
@@ -75,7 +75,11 @@ def _search(
 def coarse_motion(
     current: npt.NDArray[np.uint8], reference: npt.NDArray[np.uint8], cost: int
 ) -> Field:
-    """Vectors from one `small_luma` to another; `cost` is SAD per small sample of difference."""
+    """Vectors from `current` to `reference`, both made by `small_luma`.
+
+    `cost` is the SAD that a vector costs for each sample, at a quarter of the size, by which it
+    differs from its neighbour's.
+    """
     rows = (current.shape[0] - 2 * COARSE_MARGIN) // _BLOCK
     columns = (current.shape[1] - 2 * COARSE_MARGIN) // _BLOCK
     field = np.zeros((rows, columns, 2), np.int16)

@@ -1,7 +1,7 @@
-"""How long groups are: where a stretch of pictures is cut, so that its groups take fewer bits.
+"""How long groups are: where to cut a stretch (lookahead batch), so that it takes fewer bits.
 
-Long groups serve what stays or moves alike; where prediction over many pictures fails and over
-fewer does not, shorter ones do better. Takes the analysis of a stretch; gives the groups.
+Long groups suit content that is still or moves evenly. Short groups do better where prediction
+fails over many pictures but not over few. Takes a stretch; gives its groups.
 """
 
 from __future__ import annotations
@@ -11,21 +11,23 @@ import numpy as np
 from nvcodec.encode.hybrid.analysis.lookahead import GroupAnalysis, Stretch
 
 LEAST = 4
-"""Frames of the shortest groups that a stretch is cut into."""
+"""Frames of the shortest group that a stretch is cut into."""
 
 _LITTLE = 0.22
 _RATIO = 1.5
-"""A group is halved when its chain canvas gains less than _LITTLE doublings, and those of its
-halves _RATIO times as much: of nine clips, on the one where halves take fewer bits."""
+"""Halve a group if prediction gains less than _LITTLE doublings of SATD in its chain canvas, and at
+least _RATIO times that in the chain canvases of its halves. Of nine clips, this halves groups only
+in the one where it saves bits."""
 
 _FLOOR = 4.0
-"""SATD at half size that hardly any block is below: prediction gains nothing there."""
+"""Added to every SATD before ratios are taken. Few blocks are below it, where prediction gains
+nothing."""
 
 
 def group_lengths(stretch: Stretch, frames: int) -> list[tuple[int, int]]:
-    """The groups of a stretch of so many pictures: first picture and number of pictures of each.
+    """The groups of a stretch of `frames` pictures: (first picture, number of pictures) of each.
 
-    Halves, and their halves, of at least LEAST pictures take the place of a group.
+    A group may be halved, and its halves again, down to LEAST pictures.
     """
 
     def cut(first: int, count: int) -> list[tuple[int, int]]:
@@ -44,6 +46,6 @@ def group_lengths(stretch: Stretch, frames: int) -> list[tuple[int, int]]:
 
 
 def _chain_gain(analysis: GroupAnalysis) -> float:
-    """Doublings of SATD that prediction of the chain canvas saves, mean over its blocks."""
+    """Log2 of intra over inter SATD of the chain canvas, mean over its blocks."""
     chain = analysis.inheritance[0]
     return float(np.log2((chain.intra + _FLOOR) / (chain.inter + _FLOOR)).mean())

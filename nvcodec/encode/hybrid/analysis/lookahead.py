@@ -1,9 +1,9 @@
 """What later canvases inherit from each block: where finer quantiser steps pay for themselves.
 
-Takes luma of pictures at half size and the references between canvases; gives for each 16 x 16
-block the weight of its error, 1 for a block that nothing is predicted from. A block hands on the
-part of its information that its successors do not code anew, as in the macroblock trees and
-temporal models of classical encoders.
+This is the MB-tree of other encoders, or their temporal dependency model. Takes luma at half size
+and the references between canvases. Gives the weight of the error of each 32 x 32 block: 1 if
+nothing is predicted from it. A block passes to its references the part of its information that
+prediction saves.
 """
 
 from __future__ import annotations
@@ -24,21 +24,25 @@ from nvcodec.model.hybrid.canvas.plane import Step, schedule
 _MARGIN = LOOKAHEAD_MARGIN
 _BLOCK = 8
 _COARSE_COST = 8
-"""SAD for each small sample by which coarse vectors differ: fields of noise stay smooth."""
+"""The `cost` of `coarse_motion`. It keeps the vectors of noisy areas smooth."""
 _REACH = 2
-"""Half-size samples around coarse vectors and around no motion that are searched."""
+"""Search range around the coarse vector and around zero, in half-size samples."""
 _FAR = 1 << 40
-"""Above all distances, and no limit for one."""
+"""Above all distances; as a limit, none."""
 
 Costs = npt.NDArray[np.float32]
 """(rows, columns) of 16 x 16 luma blocks: SATD at half size."""
 
 
 class Inheritance(NamedTuple):
-    """How the blocks of a canvas depend on its references.
+    """How the 16 x 16 blocks of a canvas depend on its references.
 
-    `intra` and `inter` are Costs; `vectors` int16 (2, rows, columns, 2) of half-size samples;
-    `used` u8 has bit 0 for reference 0 and bit 1 for reference 1, 0 for blocks of their own.
+    Attributes:
+        intra: SATD of the best intra prediction.
+        inter: SATD of the best prediction, inter or intra.
+        vectors: (reference, rows, columns, y and x), in half-size samples.
+        used: u8 (rows, columns), bit 0 for reference 0 and bit 1 for reference 1; 0 for intra.
+
     """
 
     intra: Costs
@@ -51,7 +55,7 @@ class Inheritance(NamedTuple):
 def _intra_costs(
     plane: np.ndarray, stride: Integer, rows: Integer, columns: Integer, out: np.ndarray
 ) -> None:
-    """SATD of each block to the best of its mean, the row above it and the column before it."""
+    """Intra SATD of each block: the best of DC, vertical and horizontal prediction."""
     block = np.empty(64, np.uint8)
     for r in range(rows):
         for c in range(columns):
@@ -87,10 +91,10 @@ def _best_vector(
     coarse_y: Integer,
     coarse_x: Integer,
 ) -> tuple[Integer, Integer]:
-    """The vector (y, x) of least SAD near the coarse one and near none, in half-size samples."""
+    """The vector (y, x) of least SAD near the coarse vector or near zero, in half-size samples."""
     height = plane.size // stride
     at = y * stride + x
-    # Windows with their reach lie in the plane.
+    # Keeps the search range inside the plane.
     most_y = height - _BLOCK - _REACH - y
     most_x = stride - _BLOCK - _REACH - x
     best = _FAR
@@ -127,7 +131,7 @@ def _inter_costs(
     vectors: np.ndarray,
     used: np.ndarray,
 ) -> None:
-    """Fill the other fields of Inheritance for one reference, or for two."""
+    """Fill the other fields of Inheritance; `both` says whether there are two references."""
     references = 2 if both else 1
     places = np.zeros(2, np.int64)
     for r in range(rows):
@@ -166,7 +170,11 @@ def inherit(
     references: list[npt.NDArray[np.uint8]],
     coarse: npt.NDArray[np.int16],
 ) -> Inheritance:
-    """How a picture depends on up to two others; all half luma, `coarse` as in Search."""
+    """How a picture depends on up to two others; all are planes made by `half_luma`.
+
+    `coarse` are the coarse vectors to the others, int16 (references, rows, columns, 2) in quarter
+    luma samples.
+    """
     rows = (half.shape[0] - 2 * _MARGIN) // _BLOCK
     columns = (half.shape[1] - 2 * _MARGIN) // _BLOCK
     stride = half.shape[1]
@@ -196,13 +204,17 @@ def hand_on(
     first: np.ndarray,
     second: np.ndarray,
 ) -> None:
-    """Add to `first` and `second`, what blocks of the references hand on, from a canvas's `own`."""
+    """Propagate from the blocks of a canvas to those of its references (MB-tree).
+
+    `own` is what later canvases inherit from the blocks of this canvas. `first` and `second` are
+    the same sums for references 0 and 1, and are added to. All are (rows, columns).
+    """
     rows, columns = intra.shape
     for r in range(rows):
         for c in range(columns):
             if used[r, c] == 0:
                 continue
-            # What it passes on is the part of its information that prediction takes away.
+            # A block passes on the part of its information that prediction saves.
             total = (intra[r, c] + own[r, c]) * (1 - inter[r, c] / (intra[r, c] + 1e-3))
             if used[r, c] == 3:
                 total *= 0.5
@@ -228,9 +240,9 @@ def hand_on(
 
 @dataclass(frozen=True, eq=False)
 class GroupAnalysis:
-    """How the pictures of a group depend on each other, by canvases in coding order.
+    """How the pictures of a group depend on each other; all lists are in coding order.
 
-    `coarse` are the coarse fields of each canvas's references, as Search takes them.
+    `coarse` has the coarse vectors of each canvas to its references, as InterSearch takes them.
     """
 
     steps: list[Step]
@@ -246,8 +258,8 @@ class GroupAnalysis:
 class Stretch:
     """Consecutive pictures that become one group or several, and the picture before them.
 
-    `before` is None for a key group. How a picture depends on others is found out once, however
-    many groupings ask for it.
+    `before` is None for a key group. Each dependency between pictures is analysed only once, even
+    if several ways of grouping need it.
     """
 
     def __init__(self, sources: Sequence[Pyramid], before: Pyramid | None) -> None:
@@ -258,13 +270,16 @@ class Stretch:
         self._found: dict[tuple[int, ...], tuple[Inheritance, npt.NDArray[np.int16]]] = {}
 
     def group(self, first: int, frames: int) -> GroupAnalysis:
-        """The group of so many pictures from picture `first` on."""
+        """The analysis of `frames` pictures from picture `first` on, taken as one group."""
         steps = schedule(frames, self._key)
-        found = [self._canvas(*(first + f for f in (s.frame, *s.references))) for s in steps]
+        found = [
+            self._canvas(*(first + frame for frame in (step.frame, *step.references)))
+            for step in steps
+        ]
         return GroupAnalysis(steps, [f[0] for f in found], [f[1] for f in found])
 
     def _canvas(self, frame: int, *references: int) -> tuple[Inheritance, npt.NDArray[np.int16]]:
-        """How a picture depends on others, and the coarse fields."""
+        """How picture `frame` depends on `references`, and the coarse vectors to them."""
         asked = frame, *references
         if asked not in self._found:
             source, *others = (self._pictures[k] for k in asked)
@@ -282,9 +297,10 @@ def analyse(sources: Sequence[Pyramid], before: Pyramid | None) -> GroupAnalysis
 
 
 def inherited(groups: Sequence[GroupAnalysis]) -> list[dict[int, Costs]]:
-    """What the blocks of each frame hand on to later ones of consecutive groups, for each group.
+    """What later canvases inherit from the blocks of each frame, for consecutive groups.
 
-    Frame -1 of a group is the last one of the group before it.
+    Gives for each group a dictionary from frame to Costs. Frame -1 of a group is the last one of
+    the group before it.
     """
     shape = groups[0].inheritance[0].intra.shape
     later = np.zeros(shape, np.float32)
@@ -307,9 +323,10 @@ def inherited(groups: Sequence[GroupAnalysis]) -> list[dict[int, Costs]]:
 
 
 def error_weights(window: Sequence[GroupAnalysis]) -> list[Costs]:
-    """How much an error in each 32 x 32 block of the canvases of `window[0]` matters, at least 1.
+    """Weights, at least 1, of errors in the 32 x 32 blocks of each canvas of `window[0]`.
 
-    The window holds the groups that follow too; those from the next key group on do not count.
+    Gives float32 (rows, columns) for each canvas in coding order. The rest of the window are the
+    groups that follow; those from the next key group on are ignored.
     """
     count = 1
     while count < len(window) and not window[count].key:
@@ -323,7 +340,7 @@ def error_weights(window: Sequence[GroupAnalysis]) -> list[Costs]:
 
 
 def _by_map(costs: Costs) -> Costs:
-    """Sums over blocks of 32 x 32 luma samples."""
+    """Sums over blocks of 32 x 32 luma samples, from values of blocks of 16 x 16."""
     rows, columns = costs.shape
     padded = np.pad(costs, ((0, rows % 2), (0, columns % 2)))
     return padded[::2, ::2] + padded[1::2, ::2] + padded[::2, 1::2] + padded[1::2, 1::2]

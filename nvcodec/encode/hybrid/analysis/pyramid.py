@@ -11,13 +11,13 @@ from nvcodec.model.samples import FORMAT
 from nvcodec.picture import Plane, Planes
 
 LOOKAHEAD_MARGIN = 64
-"""Samples around luma at half size."""
+"""Margin around luma at half size, in samples of that size."""
 
 COARSE_RANGE = 24
-"""Samples of luma at a quarter of its size that coarse vectors reach, along each axis."""
+"""Search range of coarse vectors along each axis, in samples of luma at a quarter of its size."""
 
 COARSE_MARGIN = COARSE_RANGE + 8
-"""Samples around luma at a quarter of its size."""
+"""Margin around luma at a quarter of its size, in samples of that size."""
 
 SCALE = 4
 """Luma samples per sample of the quarter size, along each axis."""
@@ -28,7 +28,10 @@ STEP = 16
 
 @dataclass(frozen=True, eq=False)
 class Pyramid:
-    """A picture to encode: planes of the coded size, `small_luma` and `half_luma`."""
+    """A picture to encode: `planes` of the coded size, and its luma at smaller sizes.
+
+    `small` is luma at a quarter of its size (small_luma), `half` at half of it (half_luma).
+    """
 
     planes: Planes
     small: npt.NDArray[np.uint8]
@@ -36,7 +39,7 @@ class Pyramid:
 
     @classmethod
     def of(cls, planes: Planes, width: int, height: int) -> Pyramid:
-        """A picture at the coded size, where edges are repeated."""
+        """Pad a picture to the coded size by repeating its edges."""
 
         def padded(plane: Plane, rows: int, columns: int) -> Plane:
             missing = (0, rows - plane.shape[0]), (0, columns - plane.shape[1])
@@ -50,7 +53,7 @@ class Pyramid:
 
 
 def small_luma(luma: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Luma of the coded size at a quarter of it, rounded up to whole blocks, with a margin."""
+    """Luma at a quarter of the coded size, rounded up to whole blocks, with COARSE_MARGIN."""
     height, width = luma.shape
     padded = np.pad(luma, ((0, -height % STEP), (0, -width % STEP)), mode="edge")
     rows, columns = padded.shape[0] // SCALE, padded.shape[1] // SCALE
@@ -60,7 +63,7 @@ def small_luma(luma: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def half_luma(luma: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Luma of the coded size at half of it, rounded up to whole blocks, with a margin."""
+    """Luma at half the coded size, rounded up to whole blocks, with LOOKAHEAD_MARGIN."""
     height, width = luma.shape
     padded = np.pad(luma, ((0, -height % 16), (0, -width % 16)), mode="edge").astype(np.uint16)
     total = padded[::2, ::2] + padded[1::2, ::2] + padded[::2, 1::2] + padded[1::2, 1::2]

@@ -1,8 +1,8 @@
-"""Quality to quantiser indices: how coarse each block of a canvas is.
+"""Crf to quantiser indices (QP) of the blocks of a canvas.
 
-A block whose error nothing inherits gets crf + BASE. Where later canvases inherit it, an error
-weighs more (lookahead.error_weights), and the index falls with the logarithm of its weight: in full
-with the mean over the canvas, in part with what the block adds to it.
+An unreferenced block gets crf + BASE. An error that later canvases inherit weighs more
+(lookahead.error_weights), so the index falls with the logarithm of its weight. The mean over the
+canvas counts in full, the deviation of a block from it only in part.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from nvcodec.encode.hybrid.rate.tradeoff import (
 )
 
 AHEAD_FRAMES = 32
-"""Frames after a group that its maps look at, in whole groups."""
+"""Frames of lookahead after a group, rounded up to whole groups."""
 
 QuantiserMap = npt.NDArray[np.uint8]
 """Quantiser indices (spec 8.6) of blocks of 32 x 32 luma samples, row by row."""
 
 
 def quantiser_maps(crf: float, window: Sequence[GroupAnalysis]) -> list[QuantiserMap]:
-    """The maps of the canvases of `window[0]` in coding order.
+    """The maps of the canvases of `window[0]`, in coding order.
 
-    The groups that follow come after it, about AHEAD_FRAMES of them.
+    The rest of the window are the groups that follow, about AHEAD_FRAMES frames.
     """
     maps = []
     for weights in error_weights(window):

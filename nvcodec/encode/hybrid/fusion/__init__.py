@@ -1,1 +1,1 @@
-"""What a group does with the fusion network, and training of its part (spec 9.6)."""
+"""What a group does with the fusion network, and training of what it may change (spec 9.6)."""

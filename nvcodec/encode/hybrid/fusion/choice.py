@@ -1,7 +1,8 @@
-"""What a group does with the fusion network: takes its frames and sources; gives its substream.
+"""What a group does with the fusion network: keep, off or new (spec 9.6).
 
-The choice is by real cost: the squared error of the frames as a decoder renders them, and the bytes
-of the substream.
+Takes decoded canvases and source pictures; gives the network substream. The choice is by real cost:
+the squared error of the frames as a decoder renders them, plus lambda times the bits of the
+substream.
 """
 
 from __future__ import annotations
@@ -27,27 +28,34 @@ def _packed(weights: FusionWeights) -> list[PackedNetwork]:
 
 @dataclass(frozen=True, eq=False)
 class GroupFrames:
-    """The frames of a group in display order, from sources and the pictures they stand for."""
+    """A group in display order.
+
+    `sources` are what a decoder renders the frames from, `pictures` are the source pictures.
+    """
 
     sources: Sequence[NetworkSource]
     pictures: Sequence[Planes]
 
     def rendered(self, weights: FusionWeights) -> list[Planes]:
-        """The frames through the network."""
+        """The frames, rendered by the network with these weights."""
         packed = _packed(weights)
         height, width = self.pictures[0][0].shape
         return [
-            render(s, packed[weights.shape.networks[s.canvas.step.set]], (0, 0, width, height))
-            for s in self.sources
+            render(
+                source,
+                packed[weights.shape.networks[source.canvas.step.set]],
+                (0, 0, width, height),
+            )
+            for source in self.sources
         ]
 
     def canvases(self) -> list[Planes]:
-        """The frames without network."""
+        """The frames without the network."""
         height, width = self.pictures[0][0].shape
         return [source.canvas.crop(width, height) for source in self.sources]
 
     def squared_error(self, frames: Sequence[Planes]) -> int:
-        """That of all samples."""
+        """Squared error of `frames` to the pictures, the sum over all samples."""
         return sum(
             int(np.square(picture.astype(np.int32) - plane, dtype=np.int64).sum())
             for planes, frame in zip(self.pictures, frames, strict=True)
@@ -57,7 +65,10 @@ class GroupFrames:
 
 @dataclass(frozen=True, eq=False)
 class CodedNetwork:
-    """The network substream of a group, the weights it leaves, and the frames it renders."""
+    """The network substream of a group, and the frames that the group then renders to.
+
+    `weights` are those that the next group starts from.
+    """
 
     substream: bytes
     weights: FusionWeights
@@ -67,8 +78,9 @@ class CodedNetwork:
 def choose_network(
     group: GroupFrames, weights: FusionWeights, crf: float, sites: int
 ) -> CodedNetwork:
-    """Choose between the weights before, no network and weights trained on so many sites of each
-    frame, unless `sites` is 0.
+    """Choose between keeping `weights`, no network, and new weights.
+
+    New weights are trained on about `sites` sites of each frame; 0 for no training.
     """
     shape = weights.shape
     multiplier = network_multiplier(crf)
@@ -89,7 +101,7 @@ def choose_network(
     try:
         changed = weights.changed(shared, differences)
     except CorruptError:
-        # They would leave the bounds of the format.
+        # The new weights exceed the bounds of the format (spec 9.2).
         return best
     new = CodedNetwork(
         encode_network(NetworkMode.NEW, shared, differences), changed, group.rendered(changed)
@@ -100,7 +112,10 @@ def choose_network(
 def trained_differences(
     group: GroupFrames, weights: FusionWeights, kept: Sequence[Planes], bit: float, sites: int
 ) -> tuple[Differences, Differences]:
-    """Differences that suit a group, as `encode_network` takes them; a bit costs `bit`."""
+    """Train differences of weights on a group; gives them as `encode_network` takes them.
+
+    `kept` are the frames rendered with `weights`; `bit` is the squared error that a bit is worth.
+    """
     shape = weights.shape
     shared, differences = no_differences(shape.count, shape.hidden[-1].units)
     packed = _packed(weights)

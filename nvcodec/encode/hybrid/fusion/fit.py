@@ -1,13 +1,13 @@
-"""Training of the part of the fusion network that a group may change (spec 9.6).
+"""Training of the fusion network's output layer, which a group may change (spec 9.6).
 
-Takes frames as they are rendered with the weights before, beside their sources; gives differences
-of weights. A frame is linear in the trained part but for rounding and clipping, so the squared
-error of any differences follows from moments of what the trained part takes, which one pass over a
-share of the sites adds up. Differences are trained on these by gradient descent: quantised in each
-iteration, with the rounding passed straight through, under a penalty for their bits. What is left
-is refined one difference at a time.
+Takes source pictures and the frames rendered with the weights before; gives differences of weights.
+Apart from rounding and clipping, a frame is linear in these weights. So the squared error for any
+differences follows from second moments of the layer's inputs, which one pass over a share of the
+sites collects. Gradient descent then trains the differences: it rounds them in each iteration, with
+straight-through gradients, and adds a penalty for their bits. At the end, single differences are
+refined greedily.
 
-Moments are sums of integers that double precision holds exactly, so nothing depends on the order.
+Moments are sums of integers that float64 holds exactly. So the order of summation does not matter.
 """
 
 from __future__ import annotations
@@ -34,30 +34,38 @@ Floats = npt.NDArray[np.float64]
 Differences = npt.NDArray[np.int32]
 
 _LUMA = 4
+"""Luma planes of the output; the other two are Cb and Cr."""
 
 _MOST_STRIDE = 32
-"""One row of sites of so many is trained on at least."""
+"""Largest distance between rows of sites that are trained on."""
 
 ITERATIONS = 120
+"""Steps of gradient descent."""
 _RATE = 0.3
-"""The first learning rate, in units of differences; it falls to 0 in a line."""
+"""First learning rate, in units of differences; it falls linearly to 0."""
 
 _MOMENTUM, _SQUARES = 0.9, 0.98
+"""Betas of Adam."""
 _MOST = 255
-"""The greatest difference that is tried."""
+"""Largest magnitude of a difference that is tried."""
 
 _ZERO_BITS = 0.12
+"""Approximate bits of a difference of 0."""
+
 _WEIGHT_BITS = 8
+"""Fractional bits of the weight of a site."""
+
 _MOST_WRONG = 1 << 15
+"""Errors, in output units before rounding, are clipped to this magnitude."""
 
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """What the squared error of frames of one network is, as a function of its differences.
+    """The squared error of the frames of one network, as a function of weight differences.
 
-    Of differences d of a plane of the output, one for each of its columns in coded units, the
-    squared error in samples changes by d'Gd - 2 b'd: `squares` is G, (columns, columns), of a plane
-    of luma and of one of chroma alike, `products` (PLANES, columns) is b of each plane.
+    With differences d of one output plane, (columns,) in coded units, the squared error in samples
+    changes by d'Gd - 2 b'd. `squares` is G, (columns, columns), the same for all planes.
+    `products` is b of each plane, (PLANES, columns).
     """
 
     squares: Floats
@@ -68,7 +76,7 @@ class Moments:
 
 
 def _site_planes(planes: Planes, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The sites (6, rows, columns) of some rows that lie whole in a picture."""
+    """The sites (PLANES, rows, columns) of some rows; only sites that lie fully in the picture."""
     luma, blue, red = planes
     columns = luma.shape[1] // 2
     phases = [luma[2 * rows + y, x : 2 * columns : 2] for y in range(2) for x in range(2)]
@@ -85,8 +93,9 @@ def moments(
     first: int,
     sites: int,
 ) -> Moments:
-    """The moments of a frame that `network` rendered: of about so many sites, in rows from row
-    `first` on.
+    """The moments of a frame that `network` rendered, from about `sites` sites.
+
+    They are in evenly spaced rows; `first` shifts the rows, so that frames use different ones.
     """
     height, width = (size // 2 for size in picture[0].shape)
     columns = LINEAR + shape.hidden[-1].units
@@ -101,7 +110,7 @@ def moments(
     luma = source.quantisers[rows >> 2].repeat(4, 1)[:, :width]
     indices = np.stack([luma, np.clip(luma + np.int64(source.chroma_offset), 0, 63)])
     steps = STEP.astype(np.int64)[indices]
-    # Chroma is weighted as luma is: so both have the same moments of inputs.
+    # Chroma uses the weights of luma, so that all planes share the moments of the inputs.
     unit = int(steps[0].max())
     weight = (steps[0] ** 2 << _WEIGHT_BITS) // unit**2
     wrong = np.rint((missing << 16) / steps[[0, 0, 0, 0, 1, 1]])
@@ -109,7 +118,7 @@ def moments(
     inputs = features.reshape(columns, -1)
     weighted = inputs * weight.reshape(-1)
     scale = (unit / 65536) ** 2 / (1 << _WEIGHT_BITS) * height / len(rows)
-    # Of one unit of a difference, in units of the output before its rounding.
+    # The effect of a difference of 1, in output units before rounding.
     gain = 2.0 ** (shape.difference_shift - shape.output_shift)
     return Moments(
         weighted @ inputs.T * (scale * gain**2),
@@ -118,24 +127,24 @@ def moments(
 
 
 def bits_of(differences: npt.NDArray[np.floating] | Differences) -> Floats:
-    """About what differences cost in bits."""
+    """Approximate bits of each difference."""
     magnitude = np.abs(differences).astype(np.float64)
     bits: Floats = np.where(magnitude > 0, 2.2, _ZERO_BITS) + 1.6 * np.log2(1 + magnitude)
     return bits
 
 
 def _slope(values: Floats) -> Floats:
-    """The slope of a smooth stand-in for `bits_of`."""
+    """The slope of a smooth approximation of `bits_of`."""
     return np.sign(values) * 5.0 / (0.6 + np.abs(values))
 
 
 def train(given: Moments, multiplier: float) -> tuple[Differences, Differences]:
-    """Differences of one network: shared ones int32 (SHARED,), and int32 (PLANES, columns).
+    """Train the differences of one network: shared ones (SHARED,) and others (PLANES, columns).
 
-    `multiplier` is the squared error that a bit is worth.
+    `multiplier` is the squared error that a bit is worth (lambda).
     """
     columns = len(given.squares)
-    # Luma is one problem: its shared differences first, then those of its rows one after the other.
+    # Luma is one problem. Its variables are the shared differences, then those of its four rows.
     spread = spread_shared(np.eye(SHARED))
     maps = np.zeros((_LUMA, columns, SHARED + _LUMA * columns))
     for plane in range(_LUMA):
@@ -144,7 +153,7 @@ def train(given: Moments, multiplier: float) -> tuple[Differences, Differences]:
         maps[plane, :, at : at + columns] = np.eye(columns)
     squares = np.stack([m.T @ (given.squares @ m) for m in maps]).sum(0)
     products = np.einsum("pcv,pc->v", maps, given.products[:_LUMA])
-    # The shared ones alone, then all: together they would share what is missing among them.
+    # First the shared differences alone, then all: from zero, both would each take half the change.
     start = np.zeros(len(products))
     first = slice(SHARED)
     start[first] = _trained(squares[first, first], products[first], multiplier, start[first])
@@ -162,7 +171,7 @@ def train(given: Moments, multiplier: float) -> tuple[Differences, Differences]:
 
 
 def _trained(squares: Floats, products: Floats, multiplier: float, start: Floats) -> Floats:
-    """Differences (whole numbers) that lower d'Gd - 2 b'd plus the price of their bits."""
+    """Integer differences d that lower d'Gd - 2 b'd plus lambda times their bits, by Adam."""
     values = start.copy()
     mean, mean_square = np.zeros_like(values), np.zeros_like(values)
     for k in range(ITERATIONS):
@@ -178,9 +187,9 @@ def _trained(squares: Floats, products: Floats, multiplier: float, start: Floats
 def _without_dear(
     values: Floats, squares: Floats, products: Floats, multiplier: float, sizes: list[int]
 ) -> Floats:
-    """Differences without the parts, of these sizes, that cost more than they are worth.
+    """Set parts of the differences to zero whose bits cost more than they save.
 
-    A part of zeros takes one bit.
+    `sizes` are those of consecutive parts. A part that is all zero takes one bit.
     """
     begin = 0
     for size in sizes:
@@ -198,7 +207,7 @@ def _error(values: Floats, squares: Floats, products: Floats) -> float:
 
 
 def _refined(values: Floats, squares: Floats, products: Floats, multiplier: float) -> Floats:
-    """Differences after the changes of single ones that lower the cost the most."""
+    """Change single differences, each time the one that lowers the cost most, while any does."""
     diagonal = np.diag(squares)
     slope = 2 * (squares @ values - products)
     kinds = np.array([[1.0], [-1.0], [0.0]])

@@ -1,1 +1,1 @@
-"""What decisions cost: bits of syntax from adaptive contexts."""
+"""What decisions cost: the bits of syntax under adaptive contexts, and what a bit is worth."""

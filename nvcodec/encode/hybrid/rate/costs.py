@@ -1,4 +1,4 @@
-"""Bits of syntax: contexts to bits, and those of content in the shapes of decisions (spec 7.7)."""
+"""Bits of syntax from contexts (spec 7.7), and the rate tables of the content substream."""
 
 from __future__ import annotations
 
@@ -13,17 +13,23 @@ from nvcodec.compiled import Integer, kernel
 from nvcodec.records import Record, array, nested
 
 Bits = npt.NDArray[np.float32]
-"""Bits of syntax; where the syntax is a flag the last axis is its value."""
+"""Bits of syntax elements; for flags, the last axis is the value of the flag."""
 
 MOST_LISTED = 15
-"""Levels from here on have an escape (spec 7.6)."""
+"""Smallest magnitude of a level that is coded with an escape (spec 7.6)."""
 
 
 class UnitCosts(Record):
-    """Bits of the syntax of a unit for one Set and P.
+    """Bits of the syntax of a unit (transform block) for one Set and P (spec 7.6).
 
-    `sig` is (size, place, class, bit), `level` (place, class, magnitude 0..15) with the sign,
-    `last` (axis, size, position), `full` (size, neighbour, bit).
+    Sizes are 4, 8, 16, 32; places and classes are Place, SIGCLASS and GTCLASS of the spec.
+
+    Attributes:
+        sig: of a significance flag, (size, place, class, bit).
+        level: of a magnitude with its sign, without escape, (place, class, magnitude 0..15).
+        last: of a coordinate of the last level, (axis x or y, size, position).
+        full: of a sub-block's flag, (size, whether the right or lower sub-block is full, bit).
+
     """
 
     sig = array(np.float32, 4, 4, 6, 2)
@@ -33,10 +39,20 @@ class UnitCosts(Record):
 
 
 class ContentCosts(Record):
-    """Bits of the content substream's syntax for one Set; flags end in the bit.
+    """Bits of the content substream's syntax for one Set (spec 7.5).
 
-    `coded` is (size, merged, coded neighbours, bit), `cb` (size, bit), `cr` (size, cb, bit), `luma`
-    (size, chroma, bit), `tree` and `part` (size, bit).
+    Sizes are those of luma, 8, 16, 32 unless said otherwise.
+
+    Attributes:
+        coded: whether a leaf has units, (size 8 to 64, merged, coded neighbours, bit).
+        cb: whether a node has a unit of Cb, (size, bit).
+        cr: whether a node has a unit of Cr, (size, whether it has one of Cb, bit).
+        luma: whether a node has luma units, (size, whether it has chroma units, bit).
+        tree: whether a transform block splits, (size, bit).
+        part: whether a quarter of a split block has levels, (size of the quarter 4 to 16, bit).
+        units: of luma units.
+        chroma_units: of chroma units.
+
     """
 
     coded = array(np.float32, 4, 2, 3, 2)
@@ -50,13 +66,13 @@ class ContentCosts(Record):
 
 
 def bit_costs(contexts: npt.NDArray[np.int32]) -> Bits:
-    """Bits of coding 0 and 1 with each context: (n, 2)."""
+    """Bits of coding 0 and 1 with each context: (n, 2) for n contexts (spec 3.1)."""
     one = (contexts[:, 0].astype(np.int64) + contexts[:, 1]) / 131072.0
     return np.stack([-np.log2(1.0 - one), -np.log2(one)], 1).astype(np.float32)
 
 
 def unit_costs(costs: Bits, canvas_set: int, chroma: int) -> UnitCosts:
-    """The unit's part of the content substream's `costs`."""
+    """The bits of units, from `costs`, the bits of all content contexts; `chroma` is P."""
 
     def part(first: int, size: int, shape: tuple[int, ...]) -> Bits:
         start = first + size * (2 * canvas_set + chroma)
@@ -93,11 +109,11 @@ def unit_costs(costs: Bits, canvas_set: int, chroma: int) -> UnitCosts:
 
 
 def content_costs(costs: Bits, canvas_set: int) -> ContentCosts:
-    """The parts of the content substream's costs."""
+    """Rate tables of content from `costs`, the bits of all content contexts."""
     inter = max(0, canvas_set - 1)
 
     def part(first: int, number: int, shape: tuple[int, ...]) -> Bits:
-        """The bits of the contexts of one kind: number `number` of its arrays of this shape."""
+        """Contexts of one kind, from index `first` on, hold several arrays: array `number`."""
         size = math.prod(shape)
         start = first + size * number
         return costs[start : start + size].reshape(*shape, 2)
@@ -116,7 +132,7 @@ def content_costs(costs: Bits, canvas_set: int) -> ContentCosts:
 
 @kernel
 def escape_bits(magnitude: Integer) -> Integer:
-    """Bits of a level of at least 15 beyond its listed ones (spec 7.6)."""
+    """Bits of the escape of a level whose magnitude is 15 or more (spec 7.6)."""
     r = magnitude - 14
     bits = 0
     while r > 1:

@@ -1,4 +1,4 @@
-"""Bits of intra syntax: contexts of the motion substream to what decisions look up (spec 7.4)."""
+"""Bits of intra syntax: rate tables from the contexts of the motion substream (spec 7.4)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from nvcodec.records import Record, array
 
 
 class IntraCosts(Record):
-    """Bits of intra syntax of one Set, float32; of flags the last axis is the bit.
+    """Bits of intra syntax for one Set; for flags the last axis is the value.
 
-    `split` is (size, smaller neighbours, bit), `four` (bit,). `listed` is of each entry of the mode
-    list, `rest` of the other 32 modes by number, `chroma` of the luma block's mode and of each
-    other entry.
+    Attributes:
+        split: whether a block is split, (size 16 to 64, smaller neighbours, bit).
+        four: whether luma is predicted by quarters, (bit,).
+        listed: of each entry of the list of three modes.
+        rest: of each of the other 32 luma modes, in ascending order.
+        chroma: of the luma mode, then of each of the four other chroma modes.
+
     """
 
     split = array(np.float32, 3, 3, 2)
@@ -25,7 +29,7 @@ class IntraCosts(Record):
 
 
 def intra_costs(costs: Bits, canvas_set: int) -> IntraCosts:
-    """The intra part of the motion substream's costs (spec 7.7)."""
+    """Rate tables of intra syntax from `costs`, the bits of all motion contexts."""
     inter = min(canvas_set, 1)
     is_listed = costs[LISTED + inter]
     listed = [is_listed[1] + costs[LATER, 0]]

@@ -1,4 +1,4 @@
-"""Bits of inter syntax: contexts of the motion substream to what decisions look up (spec 7.4)."""
+"""Bits of inter syntax: rate tables from the contexts of the motion substream (spec 7.4)."""
 
 from __future__ import annotations
 
@@ -19,11 +19,18 @@ from nvcodec.records import Record, array
 
 
 class MotionCosts(Record):
-    """Bits of inter syntax of one Set, float32; of flags the last axis is the bit.
+    """Bits of inter syntax for Set 1 or 2; for flags the last axis is the value.
 
-    `split` is (size, smaller neighbours, bit), `merge` (size, merged neighbours, bit), `both`
-    (size, bit), `entry` of each entry of the merge list. `component` is (axis, bit length of the
-    magnitude) of a coded difference, its sign included.
+    Attributes:
+        split: whether a block is split, (size 16 to 64, smaller neighbours, bit).
+        intra: whether a leaf is intra, (intra neighbours, bit).
+        merge: whether a leaf is merged, (size 8 to 64, merged neighbours, bit).
+        entry: of each entry of the merge list.
+        both: whether both references are used, (size 8 to 64, bit).
+        second: whether reference 1 is used and not reference 0, (bit,).
+        component: of a component of a coded vector difference with its sign, (axis y or x, bit
+            length of the magnitude).
+
     """
 
     split = array(np.float32, 3, 3, 2)
@@ -36,7 +43,7 @@ class MotionCosts(Record):
 
 
 def motion_costs(costs: Bits, canvas_set: int) -> MotionCosts:
-    """The inter part of the motion substream's costs (spec 7.7), of Set 1 or 2."""
+    """Rate tables of inter syntax from `costs`, the bits of all motion contexts; Set is 1 or 2."""
     inter = canvas_set - 1
     more = costs[INDEX_MORE + 4 * inter :][:4]
     entry = [more[:i, 1].sum() + (more[i, 0] if i < 4 else 0.0) for i in range(5)]

@@ -1,4 +1,4 @@
-"""The prices that decisions see: bits of both substreams for each Set, from contexts and tools."""
+"""The prices (rate tables) of a canvas: bits of both substreams, from contexts and tools."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from nvcodec.encode.hybrid.rate.motion import MotionCosts, motion_costs
 from nvcodec.encode.hybrid.tools import Tools
 
 _UNAFFORDABLE = 1e11
-"""Bits that nothing is worth. Times any lambda it is still below what stands for impossible."""
+"""Bits of a choice that is never to be made. Times any lambda they are below search.block.NEVER."""
 
 
 @dataclass(frozen=True)
 class Prices:
-    """Bits of the syntax of a canvas; `motion` is None in a key canvas."""
+    """Bits of the syntax of a canvas; `motion` is None for a key canvas."""
 
     motion: MotionCosts | None
     intra: IntraCosts
@@ -24,11 +24,11 @@ class Prices:
 
 
 def make_prices(motion: Contexts, content: Contexts, canvas_set: int, tools: Tools) -> Prices:
-    """What syntax costs with contexts as they are (spec 7.7); a tool that is off, too much."""
-    m = bit_costs(motion)
+    """The prices under these contexts (spec 7.7); a tool that is off becomes unaffordable."""
+    motion_bits = bit_costs(motion)
     prices = Prices(
-        motion=motion_costs(m, canvas_set) if canvas_set else None,
-        intra=intra_costs(m, canvas_set),
+        motion=motion_costs(motion_bits, canvas_set) if canvas_set else None,
+        intra=intra_costs(motion_bits, canvas_set),
         content=content_costs(bit_costs(content), canvas_set),
     )
     _take_out(prices, tools)
@@ -36,7 +36,7 @@ def make_prices(motion: Contexts, content: Contexts, canvas_set: int, tools: Too
 
 
 def _take_out(prices: Prices, tools: Tools) -> None:
-    """Make the choices that `tools` does not have unaffordable."""
+    """Make the tools that are switched off unaffordable."""
     if not tools.transform_4:
         prices.content.tree[0, 1:] = _UNAFFORDABLE
         prices.intra.four[1:] = _UNAFFORDABLE

@@ -1,1 +1,1 @@
-"""How one canvas is coded: partition, prediction and transform units of its blocks."""
+"""The search of one canvas: partition, prediction and transform units of its blocks."""

@@ -1,4 +1,4 @@
-"""Blocks with vectors of their own to both references (spec 7.4, 8.2), in interior canvases."""
+"""Bi-predicted blocks with coded vectors (direction 3; spec 7.4, 8.2), in interior canvases."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from nvcodec.encode.hybrid.search.vectors import STEP_X, STEP_Y, own_bits
 from nvcodec.model.hybrid.canvas.motion import ENTRIES
 
 _FIRST_STEP = 2
-"""First step of both vectors, in quarter samples: each has been refined alone."""
+"""First step, in quarter samples; small, as each vector has been refined alone before."""
 
 
 @kernel
 def _refine(s: InterSearch, b: Block, v: np.ndarray) -> None:
-    """Move both vectors of v (2, 2) in turn, by SATD of the mean and rate."""
+    """Refine the vectors v (list, y and x) in turn, by SATD of the mean plus rate."""
     p = s.candidates.predicted
     at = b.y * s.width + b.x
-    row = s.width + 2 * MARGIN
+    stride = s.width + 2 * MARGIN
     place0 = place_of(s, v[0, 0], v[0, 1], b.y, b.x, b.n)
     place1 = place_of(s, v[1, 0], v[1, 1], b.y, b.x, b.n)
     if place0 < 0 or place1 < 0:
@@ -37,7 +37,7 @@ def _refine(s: InterSearch, b: Block, v: np.ndarray) -> None:
     bits0 = vector_bits(s, v[0, 0] - p[0, 0], v[0, 1] - p[0, 1])
     bits1 = vector_bits(s, v[1, 0] - p[1, 0], v[1, 1] - p[1, 1])
     best = b.satd_price * (bits0 + bits1)
-    best += satd_mean(s.current, at, s.width, s.phases0, place0, s.phases1, place1, row, b.n)
+    best += satd_mean(s.current, at, s.width, s.phases0, place0, s.phases1, place1, stride, b.n)
     for turn in range(s.refinements):
         step = _FIRST_STEP if turn == 0 else 1
         improved = False
@@ -57,7 +57,7 @@ def _refine(s: InterSearch, b: Block, v: np.ndarray) -> None:
                     continue
                 first, second = (place, place1) if r == 0 else (place0, place)
                 cost = price + satd_mean(
-                    s.current, at, s.width, s.phases0, first, s.phases1, second, row, b.n
+                    s.current, at, s.width, s.phases0, first, s.phases1, second, stride, b.n
                 )
                 if cost < best:
                     best = cost
@@ -78,7 +78,7 @@ def _refine(s: InterSearch, b: Block, v: np.ndarray) -> None:
 
 @kernel
 def _best_merge_of_both(s: InterSearch, b: Block) -> Integer:
-    """The entry of the merge list with two vectors whose SATD is least, -1 for none."""
+    """The bi-predicted entry of the merge list with the least SATD, -1 for none."""
     chosen = -1
     least = NEVER
     for k in range(ENTRIES):
@@ -93,7 +93,10 @@ def _best_merge_of_both(s: InterSearch, b: Block) -> Integer:
 
 @kernel
 def offer_both(s: InterSearch, b: Block) -> None:
-    """Offer two vectors, refined from the best single ones and from the best merge that has two."""
+    """Offer bi-prediction with coded vectors.
+
+    Refines two starts: the best vector to each reference, and the best bi-predicted merge entry.
+    """
     if not s.interior:
         return
     c = s.candidates

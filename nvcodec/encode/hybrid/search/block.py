@@ -1,8 +1,4 @@
-"""A square of luma samples under decision, and what its choices are weighed by.
-
-Every search asks the same of a block: where it lies, its quantiser, the price of a bit there, and
-the sizes of its neighbours.
-"""
+"""A square of luma samples that is being decided: its place, quantiser, lambdas and neighbours."""
 
 from __future__ import annotations
 
@@ -19,14 +15,14 @@ from nvcodec.model.hybrid.canvas.quantiser import REAL_STEP
 from nvcodec.model.samples import CHROMA_X, CHROMA_Y
 
 NEVER = 1e18
-"""Above all costs."""
+"""Above all costs: marks what is not possible."""
 
 
 class Given(NamedTuple):
-    """What all decisions of a canvas are made on: its picture, quantisers and costs.
+    """The inputs of all decisions of a canvas: its picture, quantisers and rate tables.
 
-    `source0` to `source2` are u8 planes of the coded size; `quantisers` u8 indices of blocks of
-    32 x 32 luma samples. A transform tree splits `depth` times at most.
+    `source0` to `source2` are the u8 planes of the coded size; `quantisers` the u8 quantiser
+    indices of blocks of 32 x 32 luma samples. A transform tree has up to `depth` levels of splits.
     """
 
     source0: npt.NDArray[np.uint8]
@@ -42,8 +38,8 @@ class Given(NamedTuple):
 class Block(NamedTuple):
     """A block of n x n luma samples at (y, x).
 
-    `level` is log2(n) - 3; `q` its quantiser index and `step` that quantiser's step. A bit is worth
-    `price` of squared error and `satd_price` of SATD.
+    `level` is log2(n) - 3, `q` the quantiser index and `step` the quantiser step. `price` is lambda
+    for squared errors, `satd_price` is lambda for SATD and SAD.
     """
 
     y: int
@@ -83,9 +79,9 @@ def log2(n: Integer) -> Integer:
 
 @kernel
 def smaller_beside(sizes: np.ndarray, b: Block) -> Integer:
-    """How many of the leaves left of and above a block are smaller: the context of its split.
+    """How many of the leaves left of and above a block are smaller: c of `split` (spec 7.4).
 
-    `sizes` are those of leaves by cell.
+    `sizes` has the size of the leaf of each cell.
     """
     smaller = 0
     if b.x > 0 and sizes[b.y >> 3, (b.x >> 3) - 1] < b.n:

@@ -1,8 +1,8 @@
-"""The leaves of an inter canvas (spec 7.4, 8.2): which blocks are whole, and how each is predicted.
+"""The leaves of an inter canvas (spec 7.4, 8.2): its partition, and how each leaf is predicted.
 
-Takes the coded luma, references at quarter samples and the costs of syntax; gives leaves, of intra
-ones only that they are. Tools offer candidates by SATD and rate; the best are coded on trial where
-the preset does.
+Takes source luma, references at quarter samples and rate tables; gives leaves. Intra leaves are
+only marked as intra: `intra` decides them later. Each tool offers candidates by SATD plus rate. If
+the preset says so, the best of them are coded on trial (RDO).
 """
 
 from __future__ import annotations
@@ -41,21 +41,21 @@ from nvcodec.encode.hybrid.search.vectors import offer_vectors
 from nvcodec.model.hybrid.canvas.plane import CELL, ROOT
 
 _GOOD_BITS = 0.25
-"""Bits for a cell: a merge that costs less leaves nothing that vectors of its own could better."""
+"""Bits per cell: coded vectors are not tried if a merge costs less than this."""
 _NEAR = 1.25
 _NEAR_BITS = 4
 """Code on trial if SATD <= _NEAR x best + lambda x _NEAR_BITS."""
 _INTRA_FROM_BITS = 8
-"""Bits for a cell: SATD of predictions below it is not compared with intra ones."""
+"""Bits per cell: intra prediction is not tried if the best inter SATD cost is below this."""
 _SPLIT_BITS_TRIAL = 0.15
-"""Bits for a cell: a block that costs less, its levels too, is not split."""
+"""Bits per cell: a block with a lower cost, residual included, is not split."""
 _SPLIT_BITS_SATD = 0.6
-"""The same where costs are SATD, which does not vanish when no level is coded."""
+"""The same for costs by SATD. It is higher, as SATD does not vanish when nothing is coded."""
 
 
 @kernel
 def _offer(s: InterSearch, b: Block) -> None:
-    """Collect the candidates of a block: what each tool offers."""
+    """Collect the candidates that the tools offer for a block."""
     clear(s.candidates)
     offer_merges(s, b)
     if s.candidates.cost[BEST_MERGE] >= _GOOD_BITS * b.satd_price * b.n * b.n / 64:
@@ -65,7 +65,7 @@ def _offer(s: InterSearch, b: Block) -> None:
 
 @kernel
 def _take(s: InterSearch, b: Block, place: Integer) -> None:
-    """Make the candidate at a place the choice of a block."""
+    """Choose the candidate at a place for a block."""
     for k in range(CHOICE):
         s.candidates.around[b.level, k] = s.candidates.choice[place, k]
 
@@ -74,7 +74,7 @@ def _take(s: InterSearch, b: Block, place: Integer) -> None:
 def _best_choice(s: InterSearch, b: Block) -> Real:
     """Choose how a leaf is predicted; returns its cost.
 
-    The cost is in squared samples with s.trial, else in SATD.
+    The cost is in squared error with s.trial, else in SATD.
     """
     c = s.candidates
     _offer(s, b)
@@ -100,7 +100,7 @@ def _best_choice(s: InterSearch, b: Block) -> Real:
 
 @kernel
 def _evaluate(s: InterSearch, k: Integer, y: Integer, x: Integer) -> bool:
-    """Choose how a block is predicted as one leaf."""
+    """Decide a block as one leaf; hook of `partition`."""
     walk, level = s.walk, s.candidates.level
     b = block_at(s.given, y, x, CELL << k)
     price = b.price if s.trial else b.satd_price
@@ -121,7 +121,7 @@ def _evaluate(s: InterSearch, k: Integer, y: Integer, x: Integer) -> bool:
 
 @kernel
 def _settle(s: InterSearch, k: Integer, y: Integer, x: Integer, divided: bool) -> Real:
-    """Write a leaf into the cells and append it, unless its quarters are there."""
+    """If a block is not divided, append its leaf and write it to the cells; hook of `partition`."""
     if divided:
         return s.walk.parts[k]
     cells = s.cells
@@ -157,7 +157,7 @@ _walk_root = partition(_evaluate, _settle, CELL)
 
 @kernel
 def search_inter_canvas(s: InterSearch) -> None:
-    """Decide all leaves of a canvas, of intra ones only that they are."""
+    """Decide all leaves of a canvas; intra leaves are only marked as such."""
     for y in range(0, s.height, ROOT):
         for x in range(0, s.width, ROOT):
             _walk_root(s, 3, y, x, s.height, s.width)

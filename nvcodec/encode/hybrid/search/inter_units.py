@@ -1,7 +1,7 @@
-"""The units of inter leaves (spec 7.5): what prediction leaves over, in luma and chroma.
+"""The units (transform blocks) of inter leaves (spec 7.5), in luma and chroma.
 
-Takes source and predicted planes; gives units and levels in a pool, chosen by squared error and
-bits.
+Takes source and predicted planes; gives units and levels in a pool, chosen by squared error plus
+lambda times bits.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from nvcodec.model.hybrid.canvas.quantiser import REAL_STEP, plane_index
 
 
 class Predicted(NamedTuple):
-    """Predicted planes of the coded size, u8; intra leaves are not set."""
+    """Predicted planes of the coded size, u8; samples of intra leaves are undefined."""
 
     plane0: npt.NDArray[np.uint8]
     plane1: npt.NDArray[np.uint8]
@@ -32,18 +32,18 @@ class Predicted(NamedTuple):
 def _chroma_units(
     given: Given, predicted: Predicted, w: Workspace, b: Block, y: Integer, x: Integer, n: Integer
 ) -> tuple[Integer, Integer]:
-    """Flags of Cb and Cr of a node, whose chroma is n samples wide at (y, x).
+    """Choose the flags of Cb and Cr of a node, whose chroma is n samples wide at (y, x).
 
-    Levels are in w.transform.chroma; its `chroma_cost` and `chroma_empty` become the costs of both
-    with a unit and without, flags apart.
+    Leaves the levels of both planes in w.transform.chroma, and their costs with and without a unit
+    in `chroma_cost` and `chroma_empty`. These costs do not include the flags.
     """
     t, c = w.transform, given.content
     log2n = log2(n)
     size = log2n - 2
     step = REAL_STEP[plane_index(b.q, 1, given.chroma_offset)]
     weight = b.price / (step * step)
-    some = False
-    other = False
+    some_cb = False
+    some_cr = False
     for plane in range(2):
         if plane == 0:
             load_residual(given.source1, y, x, predicted.plane1[y:, x:], n, t.residual)
@@ -55,13 +55,13 @@ def _chroma_units(
         t.chroma_cost[plane] = cost
         t.chroma_empty[plane] = energy
         if plane == 0:
-            some = count > 0
+            some_cb = count > 0
         else:
-            other = count > 0
+            some_cr = count > 0
     coded = t.chroma_cost[0] + b.price * c.cb[size, 1]
-    cb = 1 if some and coded < t.chroma_empty[0] + b.price * c.cb[size, 0] else 0
+    cb = 1 if some_cb and coded < t.chroma_empty[0] + b.price * c.cb[size, 0] else 0
     coded = t.chroma_cost[1] + b.price * c.cr[size, cb, 1]
-    cr = 1 if other and coded < t.chroma_empty[1] + b.price * c.cr[size, cb, 0] else 0
+    cr = 1 if some_cr and coded < t.chroma_empty[1] + b.price * c.cr[size, cb, 0] else 0
     return cb, cr
 
 
@@ -78,9 +78,9 @@ def _decide_node(
     total: Real,
     nothing: Real,
 ) -> tuple[Real, Real]:
-    """Choose and append the units of a node of n luma samples.
+    """Choose and append the units of a node, n luma samples wide.
 
-    Returns `total` with its cost and `nothing` with its cost without units.
+    Returns `total` plus the cost of the node, and `nothing` plus its cost without units.
     """
     c, t = given.content, w.transform
     log2n = log2(n)
@@ -89,7 +89,7 @@ def _decide_node(
     chroma_y, chroma_x, chroma_n = chroma_of(y, x, n)
     cb, cr = _chroma_units(given, predicted, w, b, chroma_y, chroma_x, chroma_n)
     chroma = cb | cr
-    # A flag says whether luma has levels, unless a coded leaf has them nowhere else.
+    # The flag is not coded if it can only be 1: in a coded leaf of one node without chroma units.
     luma_zero = luma_empty
     if not (b.n < 64 and chroma == 0):
         luma_zero += b.price * c.luma[log2n - 3, chroma, 0]
@@ -118,9 +118,9 @@ def _decide_leaf(
     leaf: np.ndarray,
     beside: Integer,
 ) -> Real:
-    """Choose a leaf's units and append them; sets CODED, FIRST and UNITS.
+    """Choose and append the units of a leaf; sets its CODED, FIRST and UNITS.
 
-    `beside` is the number of coded neighbours (spec 7.5). Returns the cost in squared samples.
+    `beside` is the number of coded neighbours, c of spec 7.5. Returns the cost in squared error.
     """
     b = block_at(given, leaf[Y], leaf[X], leaf[SIZE])
     n = min(b.n, LARGEST)
@@ -148,7 +148,7 @@ def _decide_leaf(
 def decide_inter_units(
     given: Given, predicted: Predicted, w: Workspace, pool: Pool, leaves: np.ndarray
 ) -> Real:
-    """Choose the units of all leaves that are not intra; returns their cost in squared samples."""
+    """Choose the units of all leaves that are not intra; returns their cost in squared error."""
     coded = np.zeros((given.source0.shape[0] >> 3, given.source0.shape[1] >> 3), np.uint8)
     total = 0.0
     for k in range(leaves.shape[0]):

@@ -1,7 +1,7 @@
-"""Intra leaves (spec 7.4, 7.5, 8.4): their modes and units, decided on what a decoder has there.
+"""Intra leaves (spec 7.4, 7.5, 8.4): their modes and units, chosen by squared error plus bits.
 
-Takes a canvas under reconstruction; each leaf is reconstructed as it is decided, by squared error
-and bits.
+Works on a canvas under reconstruction. Each leaf is reconstructed as soon as it is decided, so that
+the next one is predicted from the samples that a decoder has.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ from nvcodec.model.hybrid.canvas.quantiser import REAL_STEP, plane_index
 from nvcodec.model.hybrid.canvas.reconstruct import add_numbered
 
 _CHROMA_MODES = (0, 26, 10, 1)
-"""Chroma modes beside luma's, which takes its place in the list as mode 34 (spec 7.4)."""
+"""Chroma modes besides luma's own; one that equals luma's is replaced by mode 34 (spec 7.4)."""
 
 
 class Rebuilt(NamedTuple):
     """A canvas under reconstruction.
 
-    `plane0` to `plane2` are u8 of the coded size. `known` (u8) has 1 for each reconstructed 4 x 4
-    luma block, `modes` (u8) their intra modes, 1 where there is none; `size` (u8) that of leaves
-    by cell.
+    `plane0` to `plane2` are u8 of the coded size. For each 4 x 4 luma block, `known` (u8) is 1 if
+    it is reconstructed, and `modes` (u8) is its intra mode, 1 if it has none. `size` (u8) is the
+    size of the leaf of each cell.
     """
 
     plane0: npt.NDArray[np.uint8]
@@ -62,7 +62,7 @@ class Rebuilt(NamedTuple):
 
 
 class Intra(NamedTuple):
-    """What deciding intra leaves takes; `tries` modes of a luma block are coded on trial."""
+    """The state of intra decisions; `tries` modes of a luma block are coded on trial."""
 
     given: Given
     rebuilt: Rebuilt
@@ -73,7 +73,7 @@ class Intra(NamedTuple):
 
 @kernel
 def _list_modes(modes: np.ndarray, y: Integer, x: Integer, out: np.ndarray) -> None:
-    """The three listed modes of the 4 x 4 block or larger at (y, x) (spec 7.4)."""
+    """Set `out` to the list of three modes of the luma block at (y, x) (spec 7.4)."""
     left = modes[y >> 2, (x >> 2) - 1] if x > 0 else 1
     up = modes[(y >> 2) - 1, x >> 2] if y > 0 else 1
     left = int(left)
@@ -100,7 +100,7 @@ def _list_modes(modes: np.ndarray, y: Integer, x: Integer, out: np.ndarray) -> N
 
 @kernel
 def _mode_bits(costs: IntraCosts, listed: np.ndarray, mode: Integer) -> Real:
-    """Bits of a luma mode, given the listed ones."""
+    """Bits of a luma mode, given the list of three modes."""
     number = mode
     for k in range(3):
         if listed[k] == mode:
@@ -112,7 +112,7 @@ def _mode_bits(costs: IntraCosts, listed: np.ndarray, mode: Integer) -> Real:
 
 @kernel
 def _satd4(source: np.ndarray, y: Integer, x: Integer, space: IntraSpace) -> Integer:
-    """SATD of a predicted 4 x 4 block, at the scale of `satd`."""
+    """SATD of the 4 x 4 block at (y, x) to its prediction, at the scale of `satd`."""
     block, d = space.prediction, space.square
     for i in range(4):
         a = np.int32(source[y + i, x]) - np.int32(block[i, 0])
@@ -143,14 +143,14 @@ def _store(plane: np.ndarray, y: Integer, x: Integer, n: Integer, block: np.ndar
 
 @kernel
 def predict_luma(space: IntraSpace, mode: Integer, n: Integer) -> None:
-    """Predict a luma block from its edges: edges[0], and edges[2], smoothed ones."""
+    """Predict a luma block from edges[0], or from the smoothed edges[2] if the mode takes them."""
     edge = space.edges[2 if is_smoothed(mode, n) else 0]
     intra_predict(mode, n, False, edge, space.line, space.prediction)
 
 
 @kernel
 def _add(s: Intra, q: Integer, plane: np.ndarray) -> None:
-    """Add the residual of the last unit of the pool to its plane."""
+    """Add the residual of the last unit in the pool to `plane`."""
     pool, space = s.pool, s.workspace.intra
     number = pool.counts[0] - 1
     add_numbered(pool.units, number, pool.levels, q, space.unit, space.sums, plane)
@@ -158,7 +158,7 @@ def _add(s: Intra, q: Integer, plane: np.ndarray) -> None:
 
 @kernel
 def _rough_cost(s: Intra, b: Block, mode: Integer, y: Integer, x: Integer, n: Integer) -> Real:
-    """SATD and rate of a luma mode, whose edges and listed modes are in the workspace."""
+    """SATD plus rate of a luma mode; the edges and the list of modes are in the workspace."""
     space = s.workspace.intra
     predict_luma(space, mode, n)
     if n == 4:
@@ -183,7 +183,10 @@ def _least(costs: np.ndarray) -> Integer:
 
 @kernel
 def _rank_modes(s: Intra, b: Block, y: Integer, x: Integer, n: Integer) -> None:
-    """Rough costs of luma modes, in mode_costs: of odd angles beside the best ones only."""
+    """Set mode_costs to the rough costs of luma modes, NEVER for those that are not tried.
+
+    Planar, DC and even angles are tried first; then the odd angles beside the best of these.
+    """
     costs, best = s.workspace.intra.mode_costs, s.workspace.intra.best_modes
     for k in range(ANGLES_BESIDE):
         best[k] = 0
@@ -192,7 +195,7 @@ def _rank_modes(s: Intra, b: Block, y: Integer, x: Integer, n: Integer) -> None:
             costs[mode] = NEVER
             continue
         costs[mode] = _rough_cost(s, b, mode, y, x, n)
-        # Insertion into the best ones so far, of which there are `mode` at most.
+        # Insertion sort into the best modes so far.
         k = min(mode if mode < 3 else ANGLES_BESIDE, ANGLES_BESIDE)
         while k > 0 and costs[mode] < costs[best[k - 1]]:
             if k < ANGLES_BESIDE:
@@ -213,8 +216,8 @@ def _decide_luma(
 ) -> tuple[Real, Integer, Integer]:
     """Choose the mode and levels of a luma block of a leaf, reconstruct it and append its unit.
 
-    Returns the cost in squared samples with the flag's bits, the mode, and whether there is a unit.
-    The flag is taken to stand beside a chroma unit: whether there is one is not known yet.
+    Returns the cost in squared error including the flag, the mode, and whether there is a unit. The
+    flag is priced as if there were a chroma unit, because chroma is decided later.
     """
     t, space, canvas = s.workspace.transform, s.workspace.intra, s.rebuilt
     log2n = log2(n)
@@ -265,9 +268,10 @@ def _decide_luma(
 def _try_chroma(
     s: Intra, b: Block, q: Integer, mode: Integer, bits: Real, best: Real
 ) -> tuple[Real, Integer, Integer]:
-    """The cost of a chroma mode of so many bits, and the flags of Cb and Cr; levels in `chroma`.
+    """Code a chroma mode on trial: returns its cost and the flags of Cb and Cr.
 
-    A cost that is not below `best` may be partial.
+    `bits` are those of the mode. The levels are left in workspace.transform.chroma. Stops once the
+    cost reaches `best`, so a cost that is not below `best` may be partial.
     """
     t, space, c = s.workspace.transform, s.workspace.intra, s.given.content
     y, x, n = chroma_of(b.y, b.x, b.n)
@@ -308,7 +312,7 @@ def _try_chroma(
 def _decide_chroma(s: Intra, b: Block, luma_mode: Integer) -> tuple[Real, Integer, Integer]:
     """Choose the chroma mode and levels of a leaf, reconstruct it and append its units.
 
-    Returns the cost, the mode, and whether there is a unit of Cb or Cr.
+    Returns the cost in squared error, the mode, and whether there is a unit of Cb or Cr.
     """
     t, space, canvas = s.workspace.transform, s.workspace.intra, s.rebuilt
     y, x, n = chroma_of(b.y, b.x, b.n)
@@ -349,9 +353,9 @@ def _decide_chroma(s: Intra, b: Block, luma_mode: Integer) -> tuple[Real, Intege
 
 @kernel
 def decide_intra_leaf(s: Intra, b: Block, four: Integer, leaf: np.ndarray) -> Real:
-    """Choose everything of an intra leaf and reconstruct it; fills `leaf`, returns its cost.
+    """Decide an intra leaf and reconstruct it; fills `leaf` and returns the cost in squared error.
 
-    With `four` luma is predicted by quarters. The cost is in squared samples.
+    With `four` luma is predicted by 4 x 4 quarters (spec 7.4).
     """
     for k in range(leaf.size):
         leaf[k] = 0
@@ -380,7 +384,10 @@ def decide_intra_leaf(s: Intra, b: Block, four: Integer, leaf: np.ndarray) -> Re
 
 @kernel
 def decide_intra_leaves(s: Intra, leaves: np.ndarray) -> Real:
-    """Decide and reconstruct the intra leaves of an inter canvas, whose other leaves are there."""
+    """Decide and reconstruct the intra leaves of an inter canvas; returns their cost.
+
+    All other leaves have to be reconstructed before.
+    """
     total = 0.0
     for k in range(leaves.shape[0]):
         if leaves[k, INTRA]:

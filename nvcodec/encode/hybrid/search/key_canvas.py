@@ -1,4 +1,4 @@
-"""The leaves of a key canvas (spec 7.4): which blocks are whole, all of them intra."""
+"""The partition of a key canvas (spec 7.4), whose leaves are all intra."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from nvcodec.model.hybrid.canvas.plane import CELL, ROOT
 _LARGEST = 2
 """Level of the largest intra leaf, of 32 samples."""
 _SPLIT_BITS = 0.75
-"""Bits for a cell: a leaf that costs less is not split."""
+"""Bits per cell: a block with a lower cost is not split."""
 _FOUR_BITS = 6.0
-"""Bits: a leaf of one cell that costs less is not predicted by quarters."""
+"""Bits: a leaf of one cell with a lower cost is not tried with luma predicted by quarters."""
 
 
 class KeySearch(NamedTuple):
-    """A key canvas under decision; `used` is the number of `leaves` so far."""
+    """The search of a key canvas; `used` is the number of `leaves` so far."""
 
     walk: Walk
     intra: Intra
@@ -34,7 +34,7 @@ class KeySearch(NamedTuple):
 
 @kernel
 def _keep(canvas: Rebuilt, b: Block, space: IntraSpace) -> None:
-    """Copy the samples and modes of a block out of the canvas."""
+    """Save the samples and modes of a block of the canvas in the workspace."""
     kept, modes = space.kept[b.level], space.kept_modes[b.level]
     for j in range(b.n):
         for k in range(b.n):
@@ -52,7 +52,7 @@ def _keep(canvas: Rebuilt, b: Block, space: IntraSpace) -> None:
 
 @kernel
 def _restore(canvas: Rebuilt, b: Block, space: IntraSpace) -> None:
-    """Copy them back, and mark the block as reconstructed."""
+    """Copy what `_keep` saved back, and mark the block as one reconstructed leaf."""
     kept, modes = space.kept[b.level], space.kept_modes[b.level]
     for j in range(b.n):
         for k in range(b.n):
@@ -74,7 +74,7 @@ def _restore(canvas: Rebuilt, b: Block, space: IntraSpace) -> None:
 
 @kernel
 def _forget(canvas: Rebuilt, b: Block) -> None:
-    """Make a block one that is not reconstructed."""
+    """Mark a block as not reconstructed."""
     for row in range(b.y >> 2, min((b.y + b.n) >> 2, canvas.known.shape[0])):
         for column in range(b.x >> 2, min((b.x + b.n) >> 2, canvas.known.shape[1])):
             canvas.known[row, column] = 0
@@ -83,7 +83,7 @@ def _forget(canvas: Rebuilt, b: Block) -> None:
 
 @kernel
 def _decide_cell(s: KeySearch, b: Block) -> None:
-    """Compare a leaf of one cell, just decided, with one whose luma is predicted by quarters."""
+    """Try luma prediction by quarters for a leaf of one cell, and keep the better leaf."""
     intra, walk, space = s.intra, s.walk, s.intra.workspace.intra
     costs = intra.given.intra
     walk.whole[0] += b.price * costs.four[0]
@@ -100,7 +100,7 @@ def _decide_cell(s: KeySearch, b: Block) -> None:
 
 @kernel
 def _evaluate(s: KeySearch, k: Integer, y: Integer, x: Integer) -> bool:
-    """Decide a block as one leaf."""
+    """Decide a block as one leaf; hook of `partition`."""
     intra, walk, space = s.intra, s.walk, s.intra.workspace.intra
     b = block_at(intra.given, y, x, CELL << k)
     height, width = intra.given.source0.shape
@@ -126,7 +126,7 @@ def _evaluate(s: KeySearch, k: Integer, y: Integer, x: Integer) -> bool:
 
 @kernel
 def _settle(s: KeySearch, k: Integer, y: Integer, x: Integer, divided: bool) -> Real:
-    """Append a leaf, unless its quarters are there."""
+    """If a block is not divided, restore and append its leaf; hook of `partition`."""
     if divided:
         return s.walk.parts[k]
     space = s.intra.workspace.intra
@@ -144,7 +144,7 @@ _walk_root = partition(_evaluate, _settle, CELL)
 
 @kernel
 def search_key_canvas(s: KeySearch) -> Real:
-    """Decide and reconstruct a key canvas; returns its cost in squared samples."""
+    """Decide and reconstruct a key canvas; returns its cost in squared error."""
     height, width = s.intra.given.source0.shape
     total = 0.0
     for y in range(0, height, ROOT):

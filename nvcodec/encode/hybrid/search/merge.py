@@ -1,4 +1,4 @@
-"""Merged blocks (spec 7.4, 8.2): the direction and vectors of a neighbour, by number in a list."""
+"""Merged blocks (spec 7.4, 8.2): direction and vectors are an entry of the merge list."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from nvcodec.model.hybrid.canvas.motion import ENTRIES, merge_list
 
 @kernel
 def merged_beside(merged: np.ndarray, b: Block) -> Integer:
-    """How many of the leaves left of and above a block are merged: the context of its flag."""
+    """How many of the leaves left of and above a block are merged: d of `merge` (spec 7.4)."""
     row = b.y >> 3
     column = b.x >> 3
     beside = 0
@@ -45,7 +45,7 @@ def _set_merge(choice: np.ndarray, merges: np.ndarray, entry: Integer) -> None:
 
 @kernel
 def offer_merges(s: InterSearch, b: Block) -> None:
-    """Offer the two best entries of the merge list, which is left in the candidates."""
+    """Offer the two best entries of the merge list; leaves the list in `candidates.merges`."""
     cells, c = s.cells, s.candidates
     default = 3 if s.interior else 1
     listed = merge_list(
@@ -62,7 +62,7 @@ def offer_merges(s: InterSearch, b: Block) -> None:
     flags = s.costs.merge[b.level, beside, 1] + s.costs.intra[0, 0]
     best = 0
     second = 0
-    # What comes after the listed ones is the same zero motion.
+    # All entries after the listed ones are the same zero motion; one of them is enough.
     for k in range(min(ENTRIES, listed + 1)):
         m = c.merges[k]
         distance = block_satd(s, b, m[0], m[1], m[2], m[3], m[4])

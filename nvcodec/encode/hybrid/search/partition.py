@@ -1,18 +1,19 @@
-"""How a block is divided into quarters: the one walker of all searches.
+"""The quadtree search that divides a block into quarters: the one walker of all searches.
 
-Leaves of key canvases and of inter canvases (spec 7.4) and luma transform trees (spec 7.5) are
-decided alike: a block as a whole against its four quarters, each decided in the same way. What a
-whole costs and what is to be done with the decision differ. These are two hooks:
+The leaves of key and inter canvases (spec 7.4) and luma transform trees (spec 7.5) are all decided
+in this way: the cost of a whole block is compared with that of its four quarters, recursively. Two
+hooks hold what differs; `s` is the record of the search:
 
     evaluate(s, k, y, x) -> bool
-        A block of `smallest << k` samples begins. Sets s.walk.whole[k], what it costs as a whole
-        (NEVER where that is not possible), and s.walk.parts[k], what saying that it is divided
-        costs. Keeps what choosing the whole takes. Returns whether quarters are tried.
+        Called first, for a block of `smallest << k` samples at (y, x). Sets s.walk.whole[k] to the
+        cost of the whole block (NEVER if it has to be divided) and s.walk.parts[k] to the cost of
+        the syntax that says that it is divided. Saves what `settle` needs to choose the whole
+        block. Returns whether to try quarters.
     settle(s, k, y, x, divided) -> cost
-        The block is decided: it is divided, into quarters that have settled, or it is whole.
-        Commits that, and returns what the block adds to the one around it.
+        Called last, when the block is decided. If `divided`, all its quarters have settled. Commits
+        the decision, and returns the cost that the block adds to the one around it.
 
-`partition` gives the walker with the hooks in place, as one compiled function.
+`partition` makes a walker for two hooks, as one compiled function.
 """
 
 from __future__ import annotations
@@ -28,14 +29,15 @@ from nvcodec.compiled import Integer, Real, kernel
 from nvcodec.records import Record, array
 
 _LEVELS = 4
-"""Sizes of blocks: 8 to 64 of leaves, 4 to 32 of transforms."""
+"""Number of block sizes: 8 to 64 for leaves, 4 to 32 for transforms."""
 
 
 class Walk(Record):
-    """Where a walker is, by level: level k has blocks of `smallest << k` samples.
+    """The state of a walker, by level: the block at level k has `smallest << k` samples.
 
-    `child` is the next quarter to be tried, -1 where none are. `whole` is the cost of the block as
-    a whole, `parts` that of its quarters so far. `start` is the searches' own.
+    `y` and `x` are its position; `child` is the next quarter to try, -1 if none is tried. `whole`
+    is the cost of the whole block, `parts` that of its quarters so far. `start` is not used by the
+    walker: a search stores there the number of leaves before the block.
     """
 
     y = array(np.int64, _LEVELS)
@@ -47,14 +49,16 @@ class Walk(Record):
 
 
 def partition(evaluate: Callable[..., Any], settle: Callable[..., Any], smallest: int) -> Any:
-    """The walker with these hooks, kernels of one module, for blocks down to `smallest` samples.
+    """Make the walker with these hooks, for blocks down to `smallest` samples.
 
-    It takes (s, top, y, x, height, width): a record with a `walk`, the level and place of the block
-    to divide, and the size of the area, beyond which there are no quarters. It returns the cost.
+    The hooks are kernels of one module. The walker takes (s, top, y, x, height, width): a record
+    with a `walk`, the level and position of the block to divide, and the size of the area; quarters
+    outside the area do not exist. It returns the cost of the block.
     """
     module = sys.modules[evaluate.__module__]
     name = f"walk_with_{evaluate.__name__.strip('_')}"
-    # A copy with names of its own: numba compiles and caches it as a function of that module.
+    # A copy of `_walk` with its own globals: numba compiles and caches it as a function of the
+    # module of the hooks.
     code = _walk.__code__.replace(co_filename=str(module.__file__), co_name=name, co_qualname=name)
     names = {
         **_walk.__globals__,
@@ -68,11 +72,11 @@ def partition(evaluate: Callable[..., Any], settle: Callable[..., Any], smallest
     return kernel(walker)
 
 
-# The hooks and `smallest` are names of the copy that `partition` makes.
+# `evaluate`, `settle` and `smallest` are globals of the copies that `partition` makes.
 # ruff: noqa: F821
 # mypy: disable-error-code="name-defined"
 def _walk(s: Any, top: Integer, y: Integer, x: Integer, height: Integer, width: Integer) -> Real:
-    """Decide a block. A loop over levels: numba does not cache functions that call themselves."""
+    """Decide a block. A loop instead of recursion: numba does not cache recursive functions."""
     w = s.walk
     k = top
     w.y[k] = y

@@ -1,6 +1,7 @@
-"""Reference luma at quarter samples: one u8 plane for each of 16 phases, for motion search.
+"""Interpolated reference luma for motion search: one u8 plane for each of 16 phases.
 
-The samples are those of inter prediction (spec 8.3) from one reference, rounded to u8.
+A phase is a quarter-sample position, horizontal and vertical. The samples are those of inter
+prediction (spec 8.3) from one reference, rounded to u8.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from nvcodec.model.hybrid.canvas.inter import LUMA_TAPS
 from nvcodec.model.samples import PEAK, SAMPLE
 
 MARGIN = 80
-"""Luma samples around the coded plane."""
+"""Luma samples of padding around the coded plane."""
 
 Phases = npt.NDArray[np.uint8]
 """(16, height + 2 MARGIN, width + 2 MARGIN): phase 4 * fy + fx."""
@@ -21,7 +22,7 @@ Phases = npt.NDArray[np.uint8]
 
 @allocating
 def _across(padded: np.ndarray, fx: Integer, out: np.ndarray) -> None:
-    """All rows through the filter of a horizontal phase, not rounded."""
+    """Filter all rows for a horizontal phase, without rounding."""
     rows, columns = out.shape
     t0, t1, t2, t3, t4, t5, t6, t7 = LUMA_TAPS[fx]
     for y in range(rows):
@@ -41,7 +42,7 @@ def _across(padded: np.ndarray, fx: Integer, out: np.ndarray) -> None:
 
 @allocating
 def _down(first: np.ndarray, fy: Integer, out: np.ndarray) -> None:
-    """What `_across` gave through the filter of a vertical phase."""
+    """Filter the result of `_across` for a vertical phase, and round."""
     rows, columns = out.shape
     t0, t1, t2, t3, t4, t5, t6, t7 = LUMA_TAPS[fy]
     for y in range(rows):
@@ -65,7 +66,7 @@ def _down(first: np.ndarray, fy: Integer, out: np.ndarray) -> None:
 
 @allocating
 def _straight(first: np.ndarray, out: np.ndarray) -> None:
-    """What `_across` gave at vertical phase 0."""
+    """Round the result of `_across`: vertical phase 0."""
     rows, columns = out.shape
     for y in range(rows):
         for x in range(columns):
@@ -77,7 +78,7 @@ def make_phases(luma: npt.NDArray[np.uint8]) -> Phases:
     """All phases of a coded luma plane (height, width)."""
     height, width = luma.shape
     out = np.empty((16, height + 2 * MARGIN, width + 2 * MARGIN), SAMPLE)
-    # Taps reach 3 before and 4 after.
+    # The filter reaches 3 samples before and 4 after.
     padded = np.pad(luma, ((MARGIN + 3, MARGIN + 4), (MARGIN + 3, MARGIN + 4)), mode="edge")
     first = np.empty((height + 2 * MARGIN + 7, width + 2 * MARGIN), np.int16)
     for fx in range(4):

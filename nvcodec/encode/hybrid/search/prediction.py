@@ -1,7 +1,7 @@
-"""What the tools of inter canvases share: the search, predictions by vectors, and candidates.
+"""What the inter tools share: the record of the search, prediction by vectors, and candidates.
 
-A tool looks at a block and offers candidates. A candidate says how the block is predicted and what
-that costs by SATD and rate; each place among the candidates keeps the best that it is offered.
+A tool looks at a block and offers candidates. A candidate says how the block is predicted, and what
+that costs by SATD plus rate. Each place keeps the best candidate that it is offered.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from nvcodec.model.hybrid.canvas.plane import CELL
 from nvcodec.records import Record, array
 
 FAR = 1 << 40
-"""SATD of a block beyond the margin of its reference, and no limit for a SAD."""
+"""Above every SATD: that of a block outside its padded reference."""
 _MOST_VECTOR = 8191
-"""Greatest component of a vector: differences of two can be coded (spec 7.4)."""
+"""Largest component of a vector. The difference of two such vectors can be coded (spec 7.4)."""
 
-# Columns of a choice: how a block is predicted, by prediction and as it is coded.
+# Columns of a choice: how a block is predicted, and how that is coded.
 MERGED = 0
 ENTRY = 1
 LISTS = 2
-"""Direction of spec 8.2, also of a merged block; 0 for an intra one."""
+"""Direction (spec 8.2): bit r for reference r, also for a merged block; 0 for intra."""
 VECTORS = 3
 """Four columns: y and x of list 0, y and x of list 1."""
 DIFFERENCES = 7
-"""Four columns: the coded differences of these vectors."""
+"""Four columns: the coded differences of these vectors to their predictions."""
 CHOICE = 11
 
 # Places of candidates. A new tool takes a place of its own or competes for one.
@@ -47,10 +47,17 @@ PLACES = 3
 
 
 class Cells(NamedTuple):
-    """What has been decided so far, by cell of 8 x 8 luma samples (rows, columns), and leaves.
+    """The decisions so far, by cell of 8 x 8 luma samples (rows, columns), and as leaves.
 
-    `direction` is u8, `vectors` int16 (2, rows, columns, 2); `order`, u8, is 1 where an inter leaf
-    lies; `size` and `merged` are u8. `used` is the number of `leaves` so far.
+    Attributes:
+        direction: as LISTS.
+        vectors: (list, rows, columns, y and x), in quarter samples.
+        order: 1 if the cell belongs to an inter leaf, else 0: `available` of `merge_list`.
+        size: luma samples across the leaf.
+        merged: 1 if the leaf is merged.
+        leaves: the table of leaves (coding.hybrid.leaves).
+        used: (1,), the number of leaves so far.
+
     """
 
     direction: npt.NDArray[np.uint8]
@@ -77,13 +84,21 @@ def no_cells(width: int, height: int) -> Cells:
 
 
 class Candidates(Record):
-    """The candidates of a block, by place, and what tools of it hand on to later ones.
+    """The candidates of a block, and what its tools hand to the tools after them.
 
-    `choice` is int64 (PLACES, CHOICE). `cost` is by SATD and rate, NEVER where there is none;
-    `bits` is the rate alone. `around` are the choices of blocks by level. `level` says for each
-    level which of them is that of the nearest block around it that was evaluated; row 4 is for
-    none. `merges` is the merge list. `predicted` and `single` are vectors (2, 2) of both lists:
-    predicted ones, and the best of each alone. `vectors` and `starts` are scratch.
+    Attributes:
+        choice: how each candidate predicts the block, by place.
+        cost: SATD plus rate of each candidate, NEVER if the place is empty.
+        bits: the rate alone.
+        around: the choice of the block of each level that contains the current one; row 4 is zero.
+        level: level[k] is the row of `around` for the smallest evaluated block of level k or above;
+            4 if there is none.
+        merges: the merge list.
+        predicted: predicted vectors, (list, y and x).
+        single: the best vector to each reference alone, (list, y and x).
+        vectors: scratch.
+        starts: scratch.
+
     """
 
     choice = array(np.int64, PLACES, CHOICE)
@@ -99,16 +114,27 @@ class Candidates(Record):
 
 
 def make_candidates() -> Candidates:
-    """Room for the candidates of a block; none is around it."""
+    """Candidates before the first block: no block around it was evaluated."""
     return Candidates.make(level=4)
 
 
 class InterSearch(NamedTuple):
-    """An inter canvas under decision: its picture, references, prices and limits.
+    """The search of an inter canvas: picture, references, rate tables, limits and state.
 
-    `current` is the coded luma, flat u8; `phases0` and `phases1` are flat (phases.Phases), the same
-    for a chain canvas; `coarse` is (2, rows, columns, 2) int16. With `trial` choices are compared
-    by coding what they leave over, without it by SATD. `known` are 4 x 4 blocks, all known.
+    Attributes:
+        walk: of the partition.
+        given: its `depth` is that of transform trees on trial.
+        current: source luma of the coded size, flat.
+        width, height: the coded size.
+        phases0, phases1: the references (phases.Phases), flat; the same one in a chain canvas.
+        coarse: coarse vectors, (references, rows, columns, y and x) of 16 x 16 luma blocks, in
+            quarter luma samples.
+        known: 1 for all 4 x 4 luma blocks, as intra trials predict from source samples.
+        interior: whether there are two references.
+        costs: rate tables of inter syntax.
+        refinements, trial: see Effort.
+        largest_intra: luma samples across the largest intra leaf, 0 for none.
+
     """
 
     walk: Walk
@@ -134,16 +160,16 @@ class InterSearch(NamedTuple):
 def place_of(
     s: InterSearch, vy: Integer, vx: Integer, y: Integer, x: Integer, n: Integer
 ) -> Integer:
-    """Offset in flat phases of a displaced block, -1 beyond the margin."""
-    row = s.width + 2 * MARGIN
+    """Offset in flat phases of the block at (y, x) displaced by (vy, vx); -1 beyond the margin."""
+    stride = s.width + 2 * MARGIN
     rows = s.height + 2 * MARGIN
     top = y + MARGIN + (vy >> 2)
     left = x + MARGIN + (vx >> 2)
-    if top < 0 or left < 0 or top + n > rows or left + n > row:
+    if top < 0 or left < 0 or top + n > rows or left + n > stride:
         return -1
     if max(abs(vy), abs(vx)) > _MOST_VECTOR:
         return -1
-    return ((4 * (vy & 3) + (vx & 3)) * rows + top) * row + left
+    return ((4 * (vy & 3) + (vx & 3)) * rows + top) * stride + left
 
 
 @kernel
@@ -173,9 +199,9 @@ def block_satd(
     v1y: Integer,
     v1x: Integer,
 ) -> Integer:
-    """SATD of a block predicted with a direction and vectors; FAR beyond the margin."""
+    """SATD of a block predicted with a direction and vectors; FAR if beyond the margin."""
     at = b.y * s.width + b.x
-    row = s.width + 2 * MARGIN
+    stride = s.width + 2 * MARGIN
     first = 0
     second = 0
     if direction & 1:
@@ -185,16 +211,16 @@ def block_satd(
     if first < 0 or second < 0:
         return FAR
     if direction == 1:
-        return satd(s.current, at, s.width, s.phases0, first, row, b.n)
+        return satd(s.current, at, s.width, s.phases0, first, stride, b.n)
     if direction == 2:
-        return satd(s.current, at, s.width, s.phases1, second, row, b.n)
-    return satd_mean(s.current, at, s.width, s.phases0, first, s.phases1, second, row, b.n)
+        return satd(s.current, at, s.width, s.phases1, second, stride, b.n)
+    return satd_mean(s.current, at, s.width, s.phases0, first, s.phases1, second, stride, b.n)
 
 
 @kernel
 def load_prediction(s: InterSearch, choice: np.ndarray, y: Integer, x: Integer, n: Integer) -> None:
-    """Set the residual of the workspace to luma minus its prediction by a choice."""
-    row = s.width + 2 * MARGIN
+    """Set workspace.transform.residual to source luma minus its prediction by a choice."""
+    stride = s.width + 2 * MARGIN
     residual = s.workspace.transform.residual
     direction = choice[LISTS]
     v0y, v0x, v1y, v1x = (
@@ -215,14 +241,14 @@ def load_prediction(s: InterSearch, choice: np.ndarray, y: Integer, x: Integer, 
             else:
                 p = np.int32(s.phases1[second + j])
             residual[i, j] = np.float32(np.int32(s.current[at + j]) - p)
-        first += row
-        second += row
+        first += stride
+        second += stride
         at += s.width
 
 
 @kernel
 def clear(c: Candidates) -> None:
-    """Forget the candidates of the block before."""
+    """Remove all candidates."""
     for place in range(PLACES):
         c.cost[place] = NEVER
 
@@ -236,7 +262,7 @@ def set_choice(
     v1y: Integer,
     v1x: Integer,
 ) -> None:
-    """Fill a choice that is not merged; its coded differences become 0."""
+    """Fill a choice that is not merged; sets its coded differences to 0."""
     choice[MERGED] = 0
     choice[ENTRY] = 0
     choice[LISTS] = direction

@@ -1,4 +1,4 @@
-"""Rate-distortion optimised quantisation of one unit: coefficients to levels (spec 7.6, 8.6)."""
+"""Rate-distortion optimised quantisation (RDOQ) of one unit (spec 7.6, 8.6)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nvcodec.encode.hybrid.search.workspace import STRIDE, TransformSpace
 
 
 def _scans() -> np.ndarray:
-    """Position y * n + x of each scan index, by log2(n) - 2."""
+    """Position y * n + x of each scan index, by log2(n) - 2: (4, 1024)."""
     scans = np.zeros((4, 1024), np.int32)
     for size in range(4):
         n = 4 << size
@@ -54,11 +54,11 @@ def quantise(
 ) -> tuple[Real, Integer]:
     """Choose the levels of a unit.
 
-    `coefficients` are flat float32 in units of the quantiser step; `weight` is lambda in units of
-    the squared step for a bit. A coefficient below `least` never is the last one. The magnitudes of
-    `space` are zeros here and afterwards. Fills `levels` (int32, by position, n * n). Returns the
-    cost D + weight * R in squared steps without flags outside the unit, and the number of levels
-    that are not zero. Where there are none the cost is that of all zeros.
+    `coefficients` are flat float32 in quantiser steps; `weight` is lambda in squared steps. The
+    last level is never at a coefficient below `least`. `space.magnitudes` has to be zero, and is
+    zero again afterwards. Fills `levels`, int32 (n * n,) by position. Returns the cost
+    D + weight * R in squared steps, and the number of levels that are not zero. R is without flags
+    outside the unit. Without levels the cost is the energy of the coefficients.
     """
     scan = SCAN[log2n - 2]
     zero_cost = np.float32(0.0)

@@ -1,7 +1,7 @@
 """The encoder's transforms, in floats: residuals of a block to coefficients and back.
 
-Orthonormal, so squared errors of coefficients are those of samples. The decoder's are integers
-(spec 8.5); their product with these differs by rounding only.
+They are orthonormal, so the squared error of coefficients is that of samples. The decoder's inverse
+transforms are in integers (spec 8.5) and differ from these only by rounding.
 """
 
 from __future__ import annotations
@@ -32,11 +32,14 @@ def _matrices(transposed: bool) -> np.ndarray:
 FORWARD = _matrices(False)
 BACKWARD = _matrices(True)
 FIRST = np.array([0, 0, 0, 16, 80, 336], np.int64)
-"""Where the matrix of size 2^k begins in FORWARD and BACKWARD, by k."""
+"""Offset of the matrix of size 2^k in FORWARD and BACKWARD, by k."""
 
 
 def _make_combine(n: int) -> Any:
-    """`out[o..o+n] = scale * sum of factors[f + i] * rows[r + i * n ..]` over i = 0..n-1."""
+    """Make a function that computes one row of a product of n x n matrices.
+
+    It sets out[o : o + n] to scale * sum over i < n of factors[f + i] * rows[r + i * n :][:n].
+    """
 
     def combine(
         typingctx: Any, factors: Any, f: Any, rows: Any, r: Any, scale: Any, out: Any, o: Any
@@ -80,7 +83,7 @@ def _product(
     scale: Real,
     out: np.ndarray,
 ) -> None:
-    """Set `out` to scale * left @ right of flat n x n matrices, each from its place on."""
+    """Set `out` to scale * left @ right, flat n x n matrices that begin at left_at and right_at."""
     if n == 4:
         for k in range(0, 16, 4):
             _combine4(left, left_at + k, right, right_at, scale, out, k)
@@ -104,7 +107,10 @@ def forward(
     scratch: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """Coefficients times `scale` of a residual; all flat float32, row-major, of at least n * n."""
+    """Set `out` to `scale` times the coefficients of a residual.
+
+    `block`, `scratch` and `out` are flat float32, row-major, of at least n * n.
+    """
     first = FIRST[log2n]
     _product(FORWARD, first, block, 0, n, np.float32(1.0), scratch)
     _product(scratch, 0, BACKWARD, first, n, scale, out)
@@ -119,7 +125,7 @@ def backward(
     scratch: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """The residual of coefficients times `scale`."""
+    """Set `out` to `scale` times the residual of coefficients; arrays as for `forward`."""
     first = FIRST[log2n]
     _product(BACKWARD, first, coefficients, 0, n, np.float32(1.0), scratch)
     _product(scratch, 0, FORWARD, first, n, scale, out)

@@ -1,4 +1,4 @@
-"""The luma transform tree of a node (spec 7.5): its division into units, and their levels."""
+"""The luma transform tree of a node (spec 7.5): how it splits into units, and their levels."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ LARGEST = 32
 """Luma samples across the largest unit."""
 _SMALLEST = 4
 _SPLIT_BITS = 6.0
-"""Energy worth fewer bits is not split: it would take two units, or one and flags around it."""
+"""Bits: a block with less residual energy is not split, as a split costs about as much."""
 
 _NUMBER = np.zeros((8, 8), np.int64)
-"""The number of a square of 8 x 8 parts in the order of block(), by row and column."""
+"""Z-order number of a block by row and column, in a square of 8 x 8 (spec 7.4, block())."""
 _NUMBER[Z_Y, Z_X] = np.arange(64)
 
 
 class Tree(NamedTuple):
-    """A tree under decision: its root has level `top`, it splits `depth` times at most."""
+    """The search of a tree: its root has level `top`, it has at most `depth` levels of splits."""
 
     walk: Walk
     costs: ContentCosts
@@ -41,7 +41,7 @@ class Tree(NamedTuple):
 
 @kernel
 def _evaluate(s: Tree, k: Integer, y: Integer, x: Integer) -> bool:
-    """Transform a block as a whole."""
+    """Transform a block as one unit; hook of `partition`."""
     z = _NUMBER[y >> (k + 2), x >> (k + 2)]
     levels = s.transform.levels[k, z << (2 * k + 4) :]
     cost, count, energy = transform_unit(
@@ -55,14 +55,14 @@ def _evaluate(s: Tree, k: Integer, y: Integer, x: Integer) -> bool:
         s.walk.whole[k] = cost
         return False
     s.walk.parts[k] = s.price * s.costs.tree[k - 1, 1]
-    # Without levels it is no unit: whatever quarters have is then better.
+    # A unit needs a level; without one, quarters are always preferred.
     s.walk.whole[k] = cost + s.price * s.costs.tree[k - 1, 0] if count > 0 else NEVER
     return bool(s.top - k < s.depth and energy > _SPLIT_BITS * s.price)
 
 
 @kernel
 def _settle(s: Tree, k: Integer, y: Integer, x: Integer, divided: bool) -> Real:
-    """Choose between a block, its quarters and no levels."""
+    """Choose between one unit, four quarters and no levels; hook of `partition`."""
     z = _NUMBER[y >> (k + 2), x >> (k + 2)]
     cost = s.walk.whole[k]
     if divided and s.space.some[k] > 0:
@@ -85,10 +85,11 @@ _walk_tree = partition(_evaluate, _settle, _SMALLEST)
 
 @kernel
 def best_tree(given: Given, w: Workspace, b: Block, n: Integer) -> tuple[Real, Integer, Real]:
-    """The best transform tree of a luma node of n samples, whose residual is in w.transform.
+    """The best transform tree of a luma node, n samples wide, for w.transform.residual.
 
-    Returns its cost with TREE bits in squared samples, the number of its levels, which are in
-    w.transform.levels, and the cost without any. The first has no meaning where there are none.
+    Leaves the tree in w.tree and its levels in w.transform.levels. Returns its cost in squared
+    error, including the flags of the tree; the number of its levels; and the cost without levels.
+    If the number is 0, the first has no meaning.
     """
     top = 0
     while _SMALLEST << top < n:
@@ -100,9 +101,10 @@ def best_tree(given: Given, w: Workspace, b: Block, n: Integer) -> tuple[Real, I
 
 @kernel
 def append_tree(pool: Pool, w: Workspace, y: Integer, x: Integer, n: Integer) -> None:
-    """Append the units of the tree that was decided last, of the luma node of n samples at (y, x).
+    """Append the units of the last result of `best_tree`, for the luma node at (y, x).
 
-    Block z of level k, in the order of block(), has its levels at z * 16 * 4^k of that level's.
+    The block of level k with z-order number z has its levels in w.transform.levels[k], from index
+    z * 16 * 4^k on.
     """
     top = 0
     while _SMALLEST << top < n:
@@ -110,7 +112,7 @@ def append_tree(pool: Pool, w: Workspace, y: Integer, x: Integer, n: Integer) ->
     split, count = w.tree.split, w.tree.count
     z = 0
     while z < 1 << (2 * top):
-        # The largest block that begins here; the one around it is split.
+        # Find the largest block that begins here and is not split.
         k = Z_LOG[z] if z > 0 else top
         while split[k, z >> (2 * k)] and (k == top or count[k, z >> (2 * k)] > 0):
             k -= 1

@@ -1,4 +1,4 @@
-"""What a prediction costs once its residual is coded: candidates on trial, luma only."""
+"""Trials (RDO): the cost of a candidate once its residual is coded, luma only."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from nvcodec.model.hybrid.canvas.intra import (
 )
 
 _INTRA_MODES = (0, 1, 10, 26, 2, 6, 14, 18, 22, 30, 34)
-"""Modes compared: both flat ones, the straight ones and some between."""
+"""Modes that are tried: planar, DC, horizontal, vertical and some angles between."""
 _INTRA_LOSS = 1.05
-"""What the decoder has around a block is not as good as the source."""
+"""Factor on the cost: the final prediction is from reconstructed samples, which are worse."""
 _INTRA_MODE_BITS = 10.0
-"""Bits of the modes of luma and chroma, about."""
+"""Approximate bits of the luma and chroma modes."""
 
 
 @kernel
 def trial_cost(s: InterSearch, b: Block, place: Integer) -> Real:
-    """Squared error and price of the candidate at a place, with the luma units that suit it."""
+    """Squared error plus lambda times bits of the candidate at a place, with its luma units."""
     c = s.given.content
     choice = s.candidates.choice[place]
     n = min(b.n, LARGEST)
-    # As beside one coded neighbour: which ones are is not known yet.
+    # Assumes one coded neighbour: which neighbours are coded is not decided yet.
     coded = b.price * c.coded[b.level, choice[MERGED], 1, 1]
     nothing = b.price * c.coded[b.level, choice[MERGED], 1, 0]
     for node in range((b.n // n) * (b.n // n)):
@@ -49,15 +49,16 @@ def trial_cost(s: InterSearch, b: Block, place: Integer) -> Real:
 
 @kernel
 def _predict(space: IntraSpace, mode: Integer, n: Integer) -> None:
-    """Predict a luma block from edges[0], or edges[1], smoothed ones."""
+    """Predict a luma block from edges[0], or from the smoothed edges[1] if the mode takes them."""
     edge = space.edges[1 if is_smoothed(mode, n) else 0]
     intra_predict(mode, n, False, edge, space.line, space.prediction)
 
 
 @kernel
 def intra_trial_cost(s: InterSearch, b: Block, best_satd: Real) -> Real:
-    """Squared error and price of the best intra prediction, from source samples around the block;
-    NEVER when its SATD is no better than `best_satd`.
+    """Squared error plus lambda times bits of the best intra prediction from source samples.
+
+    NEVER if its SATD is not below `best_satd`.
     """
     space = s.workspace.intra
     plane = s.given.source0

@@ -1,4 +1,4 @@
-"""One transform unit: what prediction leaves over to levels (spec 7.6, 8.5), and the units kept."""
+"""One unit (transform block): its residual to levels (spec 7.6, 8.5); the pool of decided units."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ from nvcodec.encode.hybrid.search.transform import forward
 from nvcodec.encode.hybrid.search.workspace import TransformSpace
 
 _UNIT_BITS = 3.0
-"""Energy worth fewer bits is left alone: the cheapest unit takes some 6 and saves a part of it."""
+"""Bits: a residual with less energy gets no unit. The cheapest unit takes about 6 bits and saves
+only a part of the energy."""
 
 
 class Pool(NamedTuple):
-    """Units and levels in the order in which they were decided, and how many there are."""
+    """Units and levels in the order of decisions; `counts` is (number of units, of levels)."""
 
     units: npt.NDArray[np.int32]
     levels: npt.NDArray[np.int32]
@@ -39,7 +40,7 @@ class Pool(NamedTuple):
 
 
 def make_pool(width: int, height: int) -> Pool:
-    """Room for all units and levels of a canvas of the coded size."""
+    """An empty pool with room for all units and levels of a canvas of this coded size."""
     samples = width * height
     return Pool(
         units=np.empty((samples // 16 + samples // 32 + 16, UNIT_COLUMNS), np.int32),
@@ -58,7 +59,7 @@ def append_unit(
     log2n: Integer,
     levels: np.ndarray,
 ) -> None:
-    """Add a unit with its levels that are not zero, in coding order (reverse scan)."""
+    """Append a unit and its nonzero levels, in coding order (reverse scan)."""
     unit = pool.units[pool.counts[0]]
     start = pool.counts[1]
     unit[UNIT_PLANE] = plane
@@ -101,10 +102,11 @@ def transform_unit(
     costs: UnitCosts,
     levels: np.ndarray,
 ) -> tuple[Real, Integer, Real]:
-    """Transform and quantise t.residual[y.., x..] into `levels`, by position.
+    """Transform and quantise the n x n block of t.residual at (y, x).
 
-    `weight` is lambda in squared steps. Returns the cost in squared samples, the number of levels
-    that are not zero, and the cost without any.
+    `step` is the quantiser step, `weight` lambda in squared steps. Fills `levels` (n * n,), by
+    position, unless the energy is too low for a unit. Returns the cost in squared error, the number
+    of nonzero levels, and the cost without levels.
     """
     energy = np.float32(0.0)
     for i in range(n):

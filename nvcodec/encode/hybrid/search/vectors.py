@@ -1,4 +1,4 @@
-"""Blocks with a vector of their own to one reference (spec 7.4, 8.2)."""
+"""Blocks predicted from one reference with a coded vector (spec 7.4, 8.2)."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ from nvcodec.encode.hybrid.search.prediction import (
 )
 from nvcodec.model.hybrid.canvas.motion import ENTRIES, predicted_vector
 
-# Directions of steps; the first four are straight.
+# Directions of search steps; the first four are horizontal and vertical.
 STEP_Y = (0, 0, 1, -1, 1, 1, -1, -1)
 STEP_X = (1, -1, 0, 0, 1, -1, 1, -1)
 
 _FIRST_STEP = 8
 """First step, in quarter samples; start vectors are usually this close."""
 _FINE = 2
-"""Quarter samples: steps from here down are compared by SATD, longer ones by SAD."""
+"""Quarter samples: steps up to this length are compared by SATD, longer ones by SAD."""
 _STRAIGHT_FROM = 4
-"""Quarter samples: longer steps are straight only, as their neighbours overlap anyway."""
+"""Quarter samples: steps of this length or more are only horizontal and vertical."""
 _ROUNDS = 6
-"""Most moves of one step. What goes further was missed by all starts, and is rare."""
+"""Most moves with one step length. Few blocks need more, as a start vector is usually close."""
 
 
 @kernel
 def own_bits(s: InterSearch, b: Block) -> Real:
-    """Bits of the flags of a block that is neither intra nor merged."""
+    """Bits of the flags that say that a block is neither intra nor merged."""
     beside = merged_beside(s.cells.merged, b)
     return s.costs.merge[b.level, beside, 0] + s.costs.intra[0, 0]
 
 
 @kernel
 def _put_starts(s: InterSearch, b: Block, r: Integer) -> Integer:
-    """Where a search for the vector of list r starts, in the candidates; returns their number."""
+    """Set candidates.starts to the start vectors for reference r; returns their number."""
     c = s.candidates
     row = min(b.y + (b.n >> 1), s.height - 1) >> 4
     column = min(b.x + (b.n >> 1), s.width - 1) >> 4
@@ -64,10 +64,10 @@ def _put_starts(s: InterSearch, b: Block, r: Integer) -> Integer:
 def _best_start(
     s: InterSearch, b: Block, r: Integer, phases: np.ndarray
 ) -> tuple[Real, Integer, Integer]:
-    """The start of least SAD and rate: its cost, and its vector (y, x)."""
+    """The start vector with the least SAD plus rate: its cost, y and x."""
     c = s.candidates
     at = b.y * s.width + b.x
-    row = s.width + 2 * MARGIN
+    stride = s.width + 2 * MARGIN
     best = NEVER
     by = 0
     bx = 0
@@ -78,7 +78,7 @@ def _best_start(
         if place < 0:
             continue
         price = b.satd_price * vector_bits(s, vy - c.predicted[r, 0], vx - c.predicted[r, 1])
-        cost = price + sad(s.current, at, s.width, phases, place, row, b.n, best - price)
+        cost = price + sad(s.current, at, s.width, phases, place, stride, b.n, best - price)
         if cost < best:
             best = cost
             by = vy
@@ -88,10 +88,10 @@ def _best_start(
 
 @kernel
 def _refine(s: InterSearch, b: Block, r: Integer) -> tuple[Integer, Integer]:
-    """The best vector (y, x) to reference r near one of the starts, by distance and rate."""
+    """The vector (y, x) to reference r, refined from the best start by distance plus rate."""
     phases = s.phases0 if r == 0 else s.phases1
     at = b.y * s.width + b.x
-    row = s.width + 2 * MARGIN
+    stride = s.width + 2 * MARGIN
     py = s.candidates.predicted[r, 0]
     px = s.candidates.predicted[r, 1]
     best, by, bx = _best_start(s, b, r, phases)
@@ -102,7 +102,7 @@ def _refine(s: InterSearch, b: Block, r: Integer) -> tuple[Integer, Integer]:
             fine = True
             place = place_of(s, by, bx, b.y, b.x, b.n)
             best = b.satd_price * vector_bits(s, by - py, bx - px)
-            best += satd(s.current, at, s.width, phases, place, row, b.n)
+            best += satd(s.current, at, s.width, phases, place, stride, b.n)
         rounds = 0
         moved = True
         while moved and rounds < _ROUNDS:
@@ -120,10 +120,10 @@ def _refine(s: InterSearch, b: Block, r: Integer) -> tuple[Integer, Integer]:
                 if price >= best:
                     continue
                 if fine:
-                    cost = price + satd(s.current, at, s.width, phases, place, row, b.n)
+                    cost = price + satd(s.current, at, s.width, phases, place, stride, b.n)
                 else:
                     cost = price + sad(
-                        s.current, at, s.width, phases, place, row, b.n, best - price
+                        s.current, at, s.width, phases, place, stride, b.n, best - price
                     )
                 if cost < best:
                     best = cost
@@ -136,7 +136,10 @@ def _refine(s: InterSearch, b: Block, r: Integer) -> tuple[Integer, Integer]:
 
 @kernel
 def offer_vectors(s: InterSearch, b: Block) -> None:
-    """Offer the best vector to each reference; leaves them and the predicted ones behind."""
+    """Offer the best vector to each reference.
+
+    Leaves these vectors in candidates.single and the predicted ones in candidates.predicted.
+    """
     cells, c = s.cells, s.candidates
     flags = own_bits(s, b)
     for r in range(2 if s.interior else 1):
@@ -154,7 +157,7 @@ def offer_vectors(s: InterSearch, b: Block) -> None:
             c.cost[OWN_VECTORS] = cost
             c.bits[OWN_VECTORS] = bits
             choice = c.choice[OWN_VECTORS]
-            # The other list's vector is that of motion which goes on (spec 8.2).
+            # The vector of the unused reference is the opposite one (spec 8.2).
             if r == 0:
                 set_choice(choice, 1, vy, vx, -vy, -vx)
             else:

@@ -1,4 +1,4 @@
-"""Working memory of the searches of one thread: nothing in it outlives a decision."""
+"""Scratch memory of the searches of one thread; no decision depends on what an earlier one left."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nvcodec.model.samples import CHROMA_X, CHROMA_Y, SAMPLE
 from nvcodec.records import Record, array, nested
 
 STRIDE = 36
-"""Of the magnitudes that a unit's templates look at, with room for their reach."""
+"""Row stride of `magnitudes`: the largest unit, and the samples beyond it that contexts look at."""
 
 ANGLES_BESIDE = 3
 """Number of best intra modes whose neighbouring angles are tried."""
@@ -22,16 +22,26 @@ _AREA = MOST * MOST
 _CHROMA_AREA = _AREA >> (CHROMA_X + CHROMA_Y)
 """Samples of Cb or Cr beside these."""
 _EDGE = 4 * MOST + 1
-"""Samples around a block (model.hybrid.canvas.intra)."""
+"""Samples of the edge of a block (model.hybrid.canvas.intra)."""
 
 
 class TransformSpace(Record):
     """For units: samples, coefficients, and levels by position.
 
-    `residual` is the block to transform. Of quantisation, `magnitudes` is zero between uses, `full`
-    has 1 for each 4 x 4 sub-block with a level, with a border, and `block_cost` are the costs of
-    sub-blocks. `levels` has those of each size of a luma tree, `chroma` those of Cb and Cr;
-    `chroma_cost` and `chroma_empty` are the costs of both with a unit and without.
+    Attributes:
+        residual: the residual of a node or block.
+        block: the part of it that is transformed, flat.
+        product: the result of the transform's first pass.
+        coefficients: in quantiser steps.
+        positions: costs that `quantise` keeps of each scan index: chosen level, zero, significance.
+        magnitudes: of levels, for contexts; zero between uses.
+        full: 1 for each 4 x 4 sub-block with a level, with a border.
+        block_cost: cost of the flag of each sub-block.
+        levels: levels of a luma tree, by size of the unit.
+        chroma: levels of Cb and Cr.
+        chroma_cost: cost of Cb and Cr with a unit.
+        chroma_empty: cost of Cb and Cr without a unit.
+
     """
 
     residual = array(np.float32, MOST, MOST)
@@ -49,10 +59,15 @@ class TransformSpace(Record):
 
 
 class TreeSpace(Record):
-    """For luma transform trees, by level and number of the block in the order of block().
+    """For luma transform trees, by level and z-order number of the block (spec 7.4, block()).
 
-    `cost` is that of no levels at all, `count` the number of levels, `split` whether it is split.
-    `some` counts the levels of the quarters so far, by level.
+    Attributes:
+        walk: of the tree.
+        cost: cost without levels.
+        count: number of levels.
+        split: whether the block is split.
+        some: number of levels of the quarters so far, by level only.
+
     """
 
     walk = nested(Walk)
@@ -63,12 +78,26 @@ class TreeSpace(Record):
 
 
 class IntraSpace(Record):
-    """For intra blocks: a prediction and the samples around it.
+    """For intra blocks.
 
-    `edges` are those of luma or Cb, of Cr, and smoothed ones of luma. `kept` are samples of three
-    planes and `kept_modes` modes of the block of each level; `mode_costs` are of the luma modes.
-    `leaves` are the leaves of each level, `quarters` one whose luma is predicted by quarters.
-    `unit` and `sums` are those of `transform_scratch`.
+    Attributes:
+        prediction: the predicted block.
+        edges: samples around the block. [0] is of luma or Cb; [1] of Cr, or of smoothed luma in
+            inter canvases' trials; [2] of smoothed luma.
+        square: rows of a 4 x 4 Hadamard transform.
+        line: scratch of `intra_predict`.
+        listed: the list of three luma modes.
+        mode_costs: rough cost of each luma mode.
+        best_modes: luma modes with the least rough costs.
+        levels: levels of the luma mode on trial.
+        best_levels: levels of the best luma mode so far.
+        best_chroma: levels of Cb and Cr of the best chroma mode so far.
+        kept: samples of the best whole block of each level, in three planes.
+        kept_modes: its luma modes.
+        leaves: its leaf.
+        quarters: a leaf whose luma is predicted by quarters.
+        unit, sums: the arrays of `transform_scratch`.
+
     """
 
     prediction = array(SAMPLE, MOST, MOST)
@@ -90,7 +119,7 @@ class IntraSpace(Record):
 
 
 class Workspace(Record):
-    """All of it; `walk` is of the leaves."""
+    """All scratch memory; `walk` is that of the partition into leaves."""
 
     walk = nested(Walk)
     transform = nested(TransformSpace)
