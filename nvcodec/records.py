@@ -35,8 +35,13 @@ class Record:
 
     @classmethod
     def make(cls, **values: Any) -> Self:
-        """A record with these values, all others zero."""
+        """A record of zeros, or one with these values: all fields or none.
+
+        Raises TypeError when a field is missing or is none of the record.
+        """
         made: Any = np.zeros((), cls.dtype())[()]
+        if values and values.keys() != set(made.dtype.names):
+            raise TypeError(f"{cls.__name__} has the fields {', '.join(made.dtype.names)}")
         for name, value in values.items():
             made[name] = value
         return made  # type: ignore[no-any-return]

@@ -1,6 +1,7 @@
 """Records: one block of memory, to Python and to kernels."""
 
 import numpy as np
+import pytest
 
 from nvcodec.compiled import kernel
 from nvcodec.records import Record, array, nested
@@ -26,8 +27,8 @@ def fill(record, value):
 
 
 def test_a_kernel_writes_into_a_record():
-    record = Outer.make(small=7)
-    assert record.small.tolist() == [7] * 5
+    record = Outer.make()
+    record.small[:] = 7
     assert not record.reals.any()
     assert fill(record, 40) == 7
     assert record.inner.numbers.tolist() == [40, 41, 42]
@@ -36,12 +37,21 @@ def test_a_kernel_writes_into_a_record():
 
 def test_values_are_copied():
     given = np.arange(8, dtype=np.float32).reshape(2, 4)
-    record = Outer.make(reals=given)
+    record = Outer.make(small=3, reals=given, inner=Inner.make(numbers=[1, 2, 3]))
     given[:] = -1
+    assert record.small.tolist() == [3] * 5
+    assert record.inner.numbers.tolist() == [1, 2, 3]
     assert record.reals.tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]
     other = Outer.make()
     record.reals[0, 0] = 9
     assert not other.reals.any()
+
+
+@pytest.mark.parametrize("values", [{"small": 1}, {"numbers": 1, "other": 2}])
+def test_all_fields_or_none(values):
+    # What is forgotten would be zero: a price of zero makes a choice free.
+    with pytest.raises(TypeError, match="has the fields small, reals, inner"):
+        Outer.make(**values)
 
 
 def test_arrays_are_aligned():

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from nvcodec.compiled import allocating
+from nvcodec.compiled import kernel
 
 
-@allocating
+@kernel
 def shift_low(
     buffer: np.ndarray, low: int, cache: int, pending: int, position: int
 ) -> tuple[int, int, int, int]:

@@ -30,7 +30,7 @@ from nvcodec.coding.hybrid.leaves import (
 )
 from nvcodec.coding.hybrid.levels import STRIDE, SUB_STRIDE, unit_levels
 from nvcodec.coding.syntax import ENCODING, bit, bypass, part
-from nvcodec.compiled import allocating
+from nvcodec.compiled import kernel
 from nvcodec.records import Record, array
 
 # Numbers of the first context of each kind (spec 7.7).
@@ -43,7 +43,7 @@ TREE = 100
 PART = 106
 
 
-@allocating
+@kernel
 def _inside(
     units: np.ndarray, number: int, plane: int, x: int, y: int, n: int
 ) -> bool:  # pragma: no cover - compiled

@@ -14,7 +14,7 @@ from nvcodec.encode.hybrid.analysis.quantisers import QuantiserMap
 from nvcodec.encode.hybrid.assemble import assemble
 from nvcodec.encode.hybrid.effort import Effort
 from nvcodec.encode.hybrid.rate.prices import Prices
-from nvcodec.encode.hybrid.search.block import Given
+from nvcodec.encode.hybrid.search.block import CanvasInput
 from nvcodec.encode.hybrid.search.inter_canvas import search_inter_canvas
 from nvcodec.encode.hybrid.search.inter_units import Predicted, decide_inter_units
 from nvcodec.encode.hybrid.search.intra import Intra, Rebuilt, decide_intra_leaves
@@ -82,8 +82,8 @@ class CanvasSettings:
 
 def _given(
     settings: CanvasSettings, source: Pyramid, prices: Prices, q: QuantiserMap, depth: int
-) -> Given:
-    return Given(
+) -> CanvasInput:
+    return CanvasInput(
         *source.planes,
         quantisers=q,
         chroma_offset=settings.chroma_offset,
@@ -193,7 +193,7 @@ def code_inter(
 
 def _search(
     settings: CanvasSettings,
-    given: Given,
+    given: CanvasInput,
     step: Step,
     references: Sequence[Reference],
     coarse: npt.NDArray[np.int16],
@@ -218,7 +218,7 @@ def _search(
         coarse=coarse,
         known=np.ones((height // 4, width // 4), np.uint8),
         interior=step.b is not None,
-        costs=prices.motion,
+        bits=prices.motion,
         refinements=effort.refinements,
         trial=effort.trial and tools.trials,
         largest_intra=tools.largest_intra,

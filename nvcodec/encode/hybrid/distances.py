@@ -16,7 +16,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from nvcodec.compiled import Integer, Real, allocating
+from nvcodec.compiled import Integer, Real, kernel
 from nvcodec.simd import INDEX, Vectors, constant
 
 ROWS = 8
@@ -128,11 +128,10 @@ def _make_tile(width: int, hadamard: bool, mean: bool) -> Callable[..., int]:
 
 _sad8, _sad16 = _make_tile(8, False, False), _make_tile(16, False, False)
 _satd8, _satd16 = _make_tile(8, True, False), _make_tile(16, True, False)
-_sad8_mean, _sad16_mean = _make_tile(8, False, True), _make_tile(16, False, True)
 _satd8_mean, _satd16_mean = _make_tile(8, True, True), _make_tile(16, True, True)
 
 
-@allocating
+@kernel
 def sad(
     current: np.ndarray,
     at: Integer,
@@ -165,42 +164,7 @@ def sad(
     return total
 
 
-@allocating
-def sad_mean(
-    current: np.ndarray,
-    at: Integer,
-    stride: Integer,
-    a: np.ndarray,
-    a_at: Integer,
-    b: np.ndarray,
-    b_at: Integer,
-    reference_stride: Integer,
-    n: Integer,
-    most: Real,
-) -> Integer:
-    """SAD of a block to the rounded mean of two others; n and `most` as for `sad`."""
-    total = 0
-    if n == 8:
-        return _sad8_mean(current, at, stride, a, a_at, b, b_at, reference_stride)
-    for y in range(0, n, 8):
-        for x in range(0, n, 16):
-            step = y * reference_stride + x
-            total += _sad16_mean(
-                current,
-                at + y * stride + x,
-                stride,
-                a,
-                a_at + step,
-                b,
-                b_at + step,
-                reference_stride,
-            )
-        if total > most:
-            break
-    return total
-
-
-@allocating
+@kernel
 def satd(
     current: np.ndarray,
     at: Integer,
@@ -227,7 +191,7 @@ def satd(
     return total
 
 
-@allocating
+@kernel
 def satd_mean(
     current: np.ndarray,
     at: Integer,

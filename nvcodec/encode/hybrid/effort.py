@@ -32,8 +32,32 @@ class Effort:
 
 
 EFFORTS = {
-    "fast": Effort(1, 1, 2, False, 0, 1, 3000),
-    "medium": Effort(2, 2, 3, True, 1, 2, 6000),
-    "slow": Effort(4, 3, 8, True, 3, 3, 12000),
+    "fast": Effort(
+        refinements=1,
+        tree_depth=1,
+        intra_tries=2,
+        trial=False,
+        trial_depth=0,
+        key_passes=1,
+        network_sites=3000,
+    ),
+    "medium": Effort(
+        refinements=2,
+        tree_depth=2,
+        intra_tries=3,
+        trial=True,
+        trial_depth=1,
+        key_passes=2,
+        network_sites=6000,
+    ),
+    "slow": Effort(
+        refinements=4,
+        tree_depth=3,
+        intra_tries=8,
+        trial=True,
+        trial_depth=3,
+        key_passes=3,
+        network_sites=12000,
+    ),
 }
-"""The effort of each preset."""
+"""By preset."""

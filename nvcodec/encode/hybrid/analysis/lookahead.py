@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nvcodec.compiled import Integer, allocating
+from nvcodec.compiled import Integer, allocating, kernel
 from nvcodec.encode.hybrid.analysis.coarse import coarse_motion
 from nvcodec.encode.hybrid.analysis.pyramid import LOOKAHEAD_MARGIN, Pyramid
 from nvcodec.encode.hybrid.distances import sad, satd, satd_mean
@@ -81,7 +81,7 @@ def _intra_costs(
             out[r, c] = best
 
 
-@allocating
+@kernel
 def _best_vector(
     plane: np.ndarray,
     reference: np.ndarray,
@@ -194,7 +194,7 @@ def inherit(
     return found
 
 
-@allocating
+@kernel
 def hand_on(
     intra: np.ndarray,
     inter: np.ndarray,

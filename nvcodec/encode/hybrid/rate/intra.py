@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from nvcodec.coding.hybrid.motion import FOUR_FLAG, LATER, LISTED, OTHER, REST, SPLIT
-from nvcodec.encode.hybrid.rate.costs import Bits
+from nvcodec.encode.hybrid.rate.bits import Bits
 from nvcodec.records import Record, array
 
 
-class IntraCosts(Record):
+class IntraBits(Record):
     """Bits of intra syntax for one Set; for flags the last axis is the value.
 
     Attributes:
@@ -28,7 +28,7 @@ class IntraCosts(Record):
     chroma = array(np.float32, 5)
 
 
-def intra_costs(costs: Bits, canvas_set: int) -> IntraCosts:
+def intra_bits(costs: Bits, canvas_set: int) -> IntraBits:
     """Rate tables of intra syntax from `costs`, the bits of all motion contexts."""
     inter = min(canvas_set, 1)
     is_listed = costs[LISTED + inter]
@@ -47,7 +47,7 @@ def intra_costs(costs: Bits, canvas_set: int) -> IntraCosts:
         costs[OTHER, 1] + costs[OTHER + 1, k >> 1] + costs[OTHER + 2 + (k >> 1), k & 1]
         for k in range(4)
     ]
-    return IntraCosts.make(
+    return IntraBits.make(
         split=costs[SPLIT + 9 * canvas_set :][:9].reshape(3, 3, 2),
         four=costs[FOUR_FLAG],
         listed=listed,

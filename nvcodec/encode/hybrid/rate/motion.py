@@ -14,11 +14,11 @@ from nvcodec.coding.hybrid.motion import (
     VMORE,
     VZERO,
 )
-from nvcodec.encode.hybrid.rate.costs import Bits
+from nvcodec.encode.hybrid.rate.bits import Bits
 from nvcodec.records import Record, array
 
 
-class MotionCosts(Record):
+class MotionBits(Record):
     """Bits of inter syntax for Set 1 or 2; for flags the last axis is the value.
 
     Attributes:
@@ -42,7 +42,7 @@ class MotionCosts(Record):
     component = array(np.float32, 2, 15)
 
 
-def motion_costs(costs: Bits, canvas_set: int) -> MotionCosts:
+def motion_bits(costs: Bits, canvas_set: int) -> MotionBits:
     """Rate tables of inter syntax from `costs`, the bits of all motion contexts; Set is 1 or 2."""
     inter = canvas_set - 1
     more = costs[INDEX_MORE + 4 * inter :][:4]
@@ -56,7 +56,7 @@ def motion_costs(costs: Bits, canvas_set: int) -> MotionCosts:
             g = length - 1
             stop = longer[g, 0] if g < 13 else 0.0
             component[axis, length] = nonzero[1] + longer[:g, 1].sum() + stop + g + 1
-    return MotionCosts.make(
+    return MotionBits.make(
         split=costs[SPLIT + 9 * canvas_set :][:9].reshape(3, 3, 2),
         intra=costs[INTRA_FLAG + 3 * inter :][:3],
         merge=costs[MERGE_FLAG + 12 * inter :][:12].reshape(4, 3, 2),

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nvcodec.coding.rangecoder import Contexts
-from nvcodec.encode.hybrid.rate.costs import ContentCosts, bit_costs, content_costs
-from nvcodec.encode.hybrid.rate.intra import IntraCosts, intra_costs
-from nvcodec.encode.hybrid.rate.motion import MotionCosts, motion_costs
+from nvcodec.encode.hybrid.rate.bits import context_bits
+from nvcodec.encode.hybrid.rate.content import ContentBits, content_bits
+from nvcodec.encode.hybrid.rate.intra import IntraBits, intra_bits
+from nvcodec.encode.hybrid.rate.motion import MotionBits, motion_bits
 from nvcodec.encode.hybrid.tools import Tools
 
 _UNAFFORDABLE = 1e11
@@ -18,18 +19,18 @@ _UNAFFORDABLE = 1e11
 class Prices:
     """Bits of the syntax of a canvas; `motion` is None for a key canvas."""
 
-    motion: MotionCosts | None
-    intra: IntraCosts
-    content: ContentCosts
+    motion: MotionBits | None
+    intra: IntraBits
+    content: ContentBits
 
 
 def make_prices(motion: Contexts, content: Contexts, canvas_set: int, tools: Tools) -> Prices:
     """The prices under these contexts (spec 7.7); a tool that is off becomes unaffordable."""
-    motion_bits = bit_costs(motion)
+    of_motion = context_bits(motion)
     prices = Prices(
-        motion=motion_costs(motion_bits, canvas_set) if canvas_set else None,
-        intra=intra_costs(motion_bits, canvas_set),
-        content=content_costs(bit_costs(content), canvas_set),
+        motion=motion_bits(of_motion, canvas_set) if canvas_set else None,
+        intra=intra_bits(of_motion, canvas_set),
+        content=content_bits(context_bits(content), canvas_set),
     )
     _take_out(prices, tools)
     return prices

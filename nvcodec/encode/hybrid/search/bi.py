@@ -36,7 +36,7 @@ def _refine(s: InterSearch, b: Block, v: np.ndarray) -> None:
         return
     bits0 = vector_bits(s, v[0, 0] - p[0, 0], v[0, 1] - p[0, 1])
     bits1 = vector_bits(s, v[1, 0] - p[1, 0], v[1, 1] - p[1, 1])
-    best = b.satd_price * (bits0 + bits1)
+    best = b.lam_satd * (bits0 + bits1)
     best += satd_mean(s.current, at, s.width, s.phases0, place0, s.phases1, place1, stride, b.n)
     for turn in range(s.refinements):
         step = _FIRST_STEP if turn == 0 else 1
@@ -52,11 +52,11 @@ def _refine(s: InterSearch, b: Block, v: np.ndarray) -> None:
                 if place < 0:
                     continue
                 bits = vector_bits(s, vy - p[r, 0], vx - p[r, 1])
-                price = b.satd_price * (bits + other_bits)
-                if price >= best:
+                rate = b.lam_satd * (bits + other_bits)
+                if rate >= best:
                     continue
                 first, second = (place, place1) if r == 0 else (place0, place)
-                cost = price + satd_mean(
+                cost = rate + satd_mean(
                     s.current, at, s.width, s.phases0, first, s.phases1, second, stride, b.n
                 )
                 if cost < best:
@@ -113,11 +113,11 @@ def offer_both(s: InterSearch, b: Block) -> None:
             for k in range(4):
                 v[k >> 1, k & 1] = c.merges[chosen, 1 + k]
         _refine(s, b, v)
-        bits = flags + s.costs.both[b.level, 1]
+        bits = flags + s.bits.both[b.level, 1]
         bits += vector_bits(s, v[0, 0] - p[0, 0], v[0, 1] - p[0, 1])
         bits += vector_bits(s, v[1, 0] - p[1, 0], v[1, 1] - p[1, 1])
         distance = block_satd(s, b, 3, v[0, 0], v[0, 1], v[1, 0], v[1, 1])
-        cost = distance + b.satd_price * bits
+        cost = distance + b.lam_satd * bits
         if cost < c.cost[OWN_VECTORS]:
             c.cost[OWN_VECTORS] = cost
             c.bits[OWN_VECTORS] = bits

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nvcodec.compiled import Integer, kernel
-from nvcodec.encode.hybrid.rate.costs import ContentCosts
-from nvcodec.encode.hybrid.rate.intra import IntraCosts
+from nvcodec.encode.hybrid.rate.content import ContentBits
+from nvcodec.encode.hybrid.rate.intra import IntraBits
 from nvcodec.encode.hybrid.rate.tradeoff import SATD_WEIGHT, WEIGHT
 from nvcodec.model.hybrid.canvas.quantiser import REAL_STEP
 from nvcodec.model.samples import CHROMA_X, CHROMA_Y
@@ -18,7 +18,7 @@ NEVER = 1e18
 """Above all costs: marks what is not possible."""
 
 
-class Given(NamedTuple):
+class CanvasInput(NamedTuple):
     """The inputs of all decisions of a canvas: its picture, quantisers and rate tables.
 
     `source0` to `source2` are the u8 planes of the coded size; `quantisers` the u8 quantiser
@@ -30,16 +30,16 @@ class Given(NamedTuple):
     source2: npt.NDArray[np.uint8]
     quantisers: npt.NDArray[np.uint8]
     chroma_offset: int
-    content: ContentCosts
-    intra: IntraCosts
+    content: ContentBits
+    intra: IntraBits
     depth: int
 
 
 class Block(NamedTuple):
     """A block of n x n luma samples at (y, x).
 
-    `level` is log2(n) - 3, `q` the quantiser index and `step` the quantiser step. `price` is lambda
-    for squared errors, `satd_price` is lambda for SATD and SAD.
+    `level` is log2(n) - 3, `q` the quantiser index and `step` the quantiser step. `lam` is lambda
+    for squared errors, `lam_satd` is lambda for SATD and SAD.
     """
 
     y: int
@@ -48,12 +48,12 @@ class Block(NamedTuple):
     level: int
     q: int
     step: float
-    price: float
-    satd_price: float
+    lam: float
+    lam_satd: float
 
 
 @kernel
-def block_at(given: Given, y: Integer, x: Integer, n: Integer) -> Block:
+def block_at(given: CanvasInput, y: Integer, x: Integer, n: Integer) -> Block:
     """The block of n x n luma samples at (y, x)."""
     q = int(given.quantisers[y >> 5, x >> 5])
     step = REAL_STEP[q]

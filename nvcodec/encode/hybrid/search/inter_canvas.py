@@ -20,6 +20,7 @@ from nvcodec.coding.hybrid.leaves import (
 from nvcodec.compiled import Integer, Real, kernel
 from nvcodec.encode.hybrid.search.bi import offer_both
 from nvcodec.encode.hybrid.search.block import NEVER, Block, block_at, smaller_beside
+from nvcodec.encode.hybrid.search.intra import intra_cost
 from nvcodec.encode.hybrid.search.merge import offer_merges
 from nvcodec.encode.hybrid.search.partition import partition
 from nvcodec.encode.hybrid.search.prediction import (
@@ -36,7 +37,7 @@ from nvcodec.encode.hybrid.search.prediction import (
     clear,
     set_choice,
 )
-from nvcodec.encode.hybrid.search.trial import intra_trial_cost, trial_cost
+from nvcodec.encode.hybrid.search.trial import trial_cost
 from nvcodec.encode.hybrid.search.vectors import offer_vectors
 from nvcodec.model.hybrid.canvas.plane import CELL, ROOT
 
@@ -58,7 +59,7 @@ def _offer(s: InterSearch, b: Block) -> None:
     """Collect the candidates that the tools offer for a block."""
     clear(s.candidates)
     offer_merges(s, b)
-    if s.candidates.cost[BEST_MERGE] >= _GOOD_BITS * b.satd_price * b.n * b.n / 64:
+    if s.candidates.cost[BEST_MERGE] >= _GOOD_BITS * b.lam_satd * b.n * b.n / 64:
         offer_vectors(s, b)
         offer_both(s, b)
 
@@ -82,7 +83,7 @@ def _best_choice(s: InterSearch, b: Block) -> Real:
     if not s.trial:
         _take(s, b, OWN_VECTORS if c.cost[OWN_VECTORS] < c.cost[BEST_MERGE] else BEST_MERGE)
         return best_satd
-    near = _NEAR * best_satd + b.satd_price * _NEAR_BITS
+    near = _NEAR * best_satd + b.lam_satd * _NEAR_BITS
     best = NEVER
     for place in range(PLACES):
         if c.cost[place] < near:
@@ -90,8 +91,8 @@ def _best_choice(s: InterSearch, b: Block) -> Real:
             if cost < best:
                 best = cost
                 _take(s, b, place)
-    if b.n <= s.largest_intra and best_satd > _INTRA_FROM_BITS * b.satd_price * b.n * b.n / 64:
-        cost = intra_trial_cost(s, b, best_satd)
+    if b.n <= s.largest_intra and best_satd > _INTRA_FROM_BITS * b.lam_satd * b.n * b.n / 64:
+        cost = intra_cost(s, b, best_satd)
         if cost < best:
             best = cost
             set_choice(c.around[b.level], 0, 0, 0, 0, 0)
@@ -103,7 +104,7 @@ def _evaluate(s: InterSearch, k: Integer, y: Integer, x: Integer) -> bool:
     """Decide a block as one leaf; hook of `partition`."""
     walk, level = s.walk, s.candidates.level
     b = block_at(s.given, y, x, CELL << k)
-    price = b.price if s.trial else b.satd_price
+    lam = b.lam if s.trial else b.lam_satd
     walk.start[k] = s.cells.used[0]
     walk.whole[k] = NEVER
     walk.parts[k] = 0.0
@@ -113,9 +114,9 @@ def _evaluate(s: InterSearch, k: Integer, y: Integer, x: Integer) -> bool:
         level[k] = k
         if k > 0:
             smaller = smaller_beside(s.cells.size, b)
-            walk.whole[k] += price * s.costs.split[k - 1, smaller, 0]
-            walk.parts[k] = price * s.costs.split[k - 1, smaller, 1]
-    least = (_SPLIT_BITS_TRIAL if s.trial else _SPLIT_BITS_SATD) * price * b.n * b.n / 64
+            walk.whole[k] += lam * s.bits.split[k - 1, smaller, 0]
+            walk.parts[k] = lam * s.bits.split[k - 1, smaller, 1]
+    least = (_SPLIT_BITS_TRIAL if s.trial else _SPLIT_BITS_SATD) * lam * b.n * b.n / 64
     return bool(k > 0 and walk.whole[k] > least)
 
 
@@ -130,7 +131,7 @@ def _settle(s: InterSearch, k: Integer, y: Integer, x: Integer, divided: bool) -
     for row in range(y >> 3, (y + n) >> 3):
         for column in range(x >> 3, (x + n) >> 3):
             cells.direction[row, column] = choice[LISTS]
-            cells.order[row, column] = 1 if choice[LISTS] else 0
+            cells.available[row, column] = 1 if choice[LISTS] else 0
             cells.size[row, column] = n
             cells.merged[row, column] = choice[MERGED]
             for c in range(4):

@@ -13,11 +13,10 @@ import numpy.typing as npt
 
 from nvcodec.coding.hybrid.leaves import CODED, FIRST, INTRA, MERGE, SIZE, UNITS, X, Y
 from nvcodec.compiled import Integer, Real, allocating, kernel
-from nvcodec.encode.hybrid.search.block import Block, Given, block_at, chroma_of, log2
+from nvcodec.encode.hybrid.search.block import Block, CanvasInput, block_at, chroma_of, log2
 from nvcodec.encode.hybrid.search.transform_tree import LARGEST, append_tree, best_tree
-from nvcodec.encode.hybrid.search.units import Pool, append_unit, load_residual, transform_unit
+from nvcodec.encode.hybrid.search.units import Pool, append_unit, load_residual, transform_chroma
 from nvcodec.encode.hybrid.search.workspace import Workspace
-from nvcodec.model.hybrid.canvas.quantiser import REAL_STEP, plane_index
 
 
 class Predicted(NamedTuple):
@@ -30,7 +29,13 @@ class Predicted(NamedTuple):
 
 @kernel
 def _chroma_units(
-    given: Given, predicted: Predicted, w: Workspace, b: Block, y: Integer, x: Integer, n: Integer
+    given: CanvasInput,
+    predicted: Predicted,
+    w: Workspace,
+    b: Block,
+    y: Integer,
+    x: Integer,
+    n: Integer,
 ) -> tuple[Integer, Integer]:
     """Choose the flags of Cb and Cr of a node, whose chroma is n samples wide at (y, x).
 
@@ -38,36 +43,23 @@ def _chroma_units(
     in `chroma_cost` and `chroma_empty`. These costs do not include the flags.
     """
     t, c = w.transform, given.content
-    log2n = log2(n)
-    size = log2n - 2
-    step = REAL_STEP[plane_index(b.q, 1, given.chroma_offset)]
-    weight = b.price / (step * step)
-    some_cb = False
-    some_cr = False
-    for plane in range(2):
-        if plane == 0:
-            load_residual(given.source1, y, x, predicted.plane1[y:, x:], n, t.residual)
-        else:
-            load_residual(given.source2, y, x, predicted.plane2[y:, x:], n, t.residual)
-        cost, count, energy = transform_unit(
-            t, 0, 0, n, log2n, step, weight, c.chroma_units, t.chroma[plane]
-        )
-        t.chroma_cost[plane] = cost
-        t.chroma_empty[plane] = energy
-        if plane == 0:
-            some_cb = count > 0
-        else:
-            some_cr = count > 0
-    coded = t.chroma_cost[0] + b.price * c.cb[size, 1]
-    cb = 1 if some_cb and coded < t.chroma_empty[0] + b.price * c.cb[size, 0] else 0
-    coded = t.chroma_cost[1] + b.price * c.cr[size, cb, 1]
-    cr = 1 if some_cr and coded < t.chroma_empty[1] + b.price * c.cr[size, cb, 0] else 0
+    size = log2(n) - 2
+    cost, count, empty = transform_chroma(given, t, b, 1, predicted.plane1[y:, x:], y, x, n)
+    t.chroma_cost[0] = cost
+    t.chroma_empty[0] = empty
+    coded = t.chroma_cost[0] + b.lam * c.cb[size, 1]
+    cb = 1 if count > 0 and coded < t.chroma_empty[0] + b.lam * c.cb[size, 0] else 0
+    cost, count, empty = transform_chroma(given, t, b, 2, predicted.plane2[y:, x:], y, x, n)
+    t.chroma_cost[1] = cost
+    t.chroma_empty[1] = empty
+    coded = t.chroma_cost[1] + b.lam * c.cr[size, cb, 1]
+    cr = 1 if count > 0 and coded < t.chroma_empty[1] + b.lam * c.cr[size, cb, 0] else 0
     return cb, cr
 
 
 @kernel
 def _decide_node(
-    given: Given,
+    given: CanvasInput,
     predicted: Predicted,
     w: Workspace,
     pool: Pool,
@@ -92,9 +84,9 @@ def _decide_node(
     # The flag is not coded if it can only be 1: in a coded leaf of one node without chroma units.
     luma_zero = luma_empty
     if not (b.n < 64 and chroma == 0):
-        luma_zero += b.price * c.luma[log2n - 3, chroma, 0]
-        luma_coded += b.price * c.luma[log2n - 3, chroma, 1]
-    total += b.price * (c.cb[log2n - 3, cb] + c.cr[log2n - 3, cb, cr])
+        luma_zero += b.lam * c.luma[log2n - 3, chroma, 0]
+        luma_coded += b.lam * c.luma[log2n - 3, chroma, 1]
+    total += b.lam * (c.cb[log2n - 3, cb] + c.cr[log2n - 3, cb, cr])
     total += t.chroma_cost[0] if cb else t.chroma_empty[0]
     total += t.chroma_cost[1] if cr else t.chroma_empty[1]
     if luma_count > 0 and luma_coded < luma_zero:
@@ -111,7 +103,7 @@ def _decide_node(
 
 @kernel
 def _decide_leaf(
-    given: Given,
+    given: CanvasInput,
     predicted: Predicted,
     w: Workspace,
     pool: Pool,
@@ -126,8 +118,8 @@ def _decide_leaf(
     n = min(b.n, LARGEST)
     first_unit = pool.counts[0]
     first_level = pool.counts[1]
-    total = b.price * given.content.coded[b.level, leaf[MERGE], beside, 1]
-    nothing = b.price * given.content.coded[b.level, leaf[MERGE], beside, 0]
+    total = b.lam * given.content.coded[b.level, leaf[MERGE], beside, 1]
+    nothing = b.lam * given.content.coded[b.level, leaf[MERGE], beside, 0]
     for node in range((b.n // n) * (b.n // n)):
         y = b.y + LARGEST * (node >> 1)
         x = b.x + LARGEST * (node & 1)
@@ -146,7 +138,7 @@ def _decide_leaf(
 
 @allocating
 def decide_inter_units(
-    given: Given, predicted: Predicted, w: Workspace, pool: Pool, leaves: np.ndarray
+    given: CanvasInput, predicted: Predicted, w: Workspace, pool: Pool, leaves: np.ndarray
 ) -> Real:
     """Choose the units of all leaves that are not intra; returns their cost in squared error."""
     coded = np.zeros((given.source0.shape[0] >> 3, given.source0.shape[1] >> 3), np.uint8)

@@ -26,10 +26,18 @@ from nvcodec.coding.hybrid.leaves import (
 from nvcodec.coding.hybrid.motion import MODES
 from nvcodec.compiled import Integer, Real, kernel
 from nvcodec.encode.hybrid.distances import satd
-from nvcodec.encode.hybrid.rate.intra import IntraCosts
+from nvcodec.encode.hybrid.rate.intra import IntraBits
 from nvcodec.encode.hybrid.rate.tradeoff import WEIGHT
-from nvcodec.encode.hybrid.search.block import NEVER, Block, Given, block_at, chroma_of, log2
-from nvcodec.encode.hybrid.search.units import Pool, append_unit, load_residual, transform_unit
+from nvcodec.encode.hybrid.search.block import NEVER, Block, CanvasInput, block_at, chroma_of, log2
+from nvcodec.encode.hybrid.search.prediction import FAR, InterSearch
+from nvcodec.encode.hybrid.search.transform_tree import best_tree
+from nvcodec.encode.hybrid.search.units import (
+    Pool,
+    append_unit,
+    load_residual,
+    transform_chroma,
+    transform_unit,
+)
 from nvcodec.encode.hybrid.search.workspace import ANGLES_BESIDE, IntraSpace, Workspace
 from nvcodec.model.hybrid.canvas.intra import (
     MOST,
@@ -38,11 +46,19 @@ from nvcodec.model.hybrid.canvas.intra import (
     intra_smooth,
     is_smoothed,
 )
-from nvcodec.model.hybrid.canvas.quantiser import REAL_STEP, plane_index
+from nvcodec.model.hybrid.canvas.quantiser import plane_index
 from nvcodec.model.hybrid.canvas.reconstruct import add_numbered
 
 _CHROMA_MODES = (0, 26, 10, 1)
 """Chroma modes besides luma's own; one that equals luma's is replaced by mode 34 (spec 7.4)."""
+
+
+_INTRA_MODES = (0, 1, 10, 26, 2, 6, 14, 18, 22, 30, 34)
+"""Modes that are tried: planar, DC, horizontal, vertical and some angles between."""
+_INTRA_LOSS = 1.05
+"""Factor on the cost: the final prediction is from reconstructed samples, which are worse."""
+_INTRA_MODE_BITS = 10.0
+"""Approximate bits of the luma and chroma modes."""
 
 
 class Rebuilt(NamedTuple):
@@ -64,7 +80,7 @@ class Rebuilt(NamedTuple):
 class Intra(NamedTuple):
     """The state of intra decisions; `tries` modes of a luma block are coded on trial."""
 
-    given: Given
+    given: CanvasInput
     rebuilt: Rebuilt
     workspace: Workspace
     pool: Pool
@@ -99,7 +115,7 @@ def _list_modes(modes: np.ndarray, y: Integer, x: Integer, out: np.ndarray) -> N
 
 
 @kernel
-def _mode_bits(costs: IntraCosts, listed: np.ndarray, mode: Integer) -> Real:
+def _mode_bits(costs: IntraBits, listed: np.ndarray, mode: Integer) -> Real:
     """Bits of a luma mode, given the list of three modes."""
     number = mode
     for k in range(3):
@@ -168,7 +184,7 @@ def _rough_cost(s: Intra, b: Block, mode: Integer, y: Integer, x: Integer, n: In
         source = s.given.source0.reshape(-1)
         prediction = space.prediction.reshape(-1)
         cost = satd(source, y * width + x, width, prediction, 0, MOST, n)
-    return cost + b.satd_price * _mode_bits(s.given.intra, space.listed, mode)
+    return cost + b.lam_satd * _mode_bits(s.given.intra, space.listed, mode)
 
 
 @kernel
@@ -241,8 +257,8 @@ def _decide_luma(
             t, 0, 0, n, log2n, b.step, WEIGHT, s.given.content.units, space.levels[:]
         )
         bits = _mode_bits(s.given.intra, space.listed, mode)
-        empty = energy + b.price * (bits + zero)
-        cost += b.price * (bits + one)
+        empty = energy + b.lam * (bits + zero)
+        cost += b.lam * (bits + one)
         if count == 0 or empty <= cost:
             cost = empty
             count = 0
@@ -266,7 +282,7 @@ def _decide_luma(
 
 @kernel
 def _try_chroma(
-    s: Intra, b: Block, q: Integer, mode: Integer, bits: Real, best: Real
+    s: Intra, b: Block, mode: Integer, bits: Real, best: Real
 ) -> tuple[Real, Integer, Integer]:
     """Code a chroma mode on trial: returns its cost and the flags of Cb and Cr.
 
@@ -275,26 +291,18 @@ def _try_chroma(
     """
     t, space, c = s.workspace.transform, s.workspace.intra, s.given.content
     y, x, n = chroma_of(b.y, b.x, b.n)
-    step = REAL_STEP[q]
-    weight = b.price / (step * step)
-    total = b.price * bits
+    total = b.lam * bits
     cb = 0
     cr = 0
     for plane in range(2):
         intra_predict(mode, n, True, space.edges[plane], space.line, space.prediction)
+        cost, count, energy = transform_chroma(s.given, t, b, plane + 1, space.prediction, y, x, n)
         if plane == 0:
-            load_residual(s.given.source1, y, x, space.prediction, n, t.residual)
+            zero = energy + b.lam * c.cb[b.level, 0]
+            cost += b.lam * c.cb[b.level, 1]
         else:
-            load_residual(s.given.source2, y, x, space.prediction, n, t.residual)
-        cost, count, energy = transform_unit(
-            t, 0, 0, n, log2(n), step, weight, c.chroma_units, t.chroma[plane]
-        )
-        if plane == 0:
-            zero = energy + b.price * c.cb[b.level, 0]
-            cost += b.price * c.cb[b.level, 1]
-        else:
-            zero = energy + b.price * c.cr[b.level, cb, 0]
-            cost += b.price * c.cr[b.level, cb, 1]
+            zero = energy + b.lam * c.cr[b.level, cb, 0]
+            cost += b.lam * c.cr[b.level, cb, 1]
         if count > 0 and cost < zero:
             total += cost
             if plane == 0:
@@ -329,7 +337,7 @@ def _decide_chroma(s: Intra, b: Block, luma_mode: Integer) -> tuple[Real, Intege
             mode = _CHROMA_MODES[k - 1]
             if mode == luma_mode:
                 mode = 34
-        total, cb, cr = _try_chroma(s, b, q, mode, s.given.intra.chroma[k], best)
+        total, cb, cr = _try_chroma(s, b, mode, s.given.intra.chroma[k], best)
         if total < best:
             best = total
             best_mode = mode
@@ -394,3 +402,32 @@ def decide_intra_leaves(s: Intra, leaves: np.ndarray) -> Real:
             b = block_at(s.given, leaves[k, Y], leaves[k, X], leaves[k, SIZE])
             total += decide_intra_leaf(s, b, 0, leaves[k])
     return total
+
+
+@kernel
+def intra_cost(s: InterSearch, b: Block, best_satd: Real) -> Real:
+    """Squared error plus lambda times bits of the best intra prediction from source samples.
+
+    NEVER if its SATD is not below `best_satd`.
+    """
+    space = s.workspace.intra
+    plane = s.given.source0
+    intra_references(plane, s.known, False, b.y, b.x, b.n, space.edges[0])
+    intra_smooth(space.edges[0], b.n, space.edges[2])
+    prediction = space.prediction.reshape(-1)
+    at = b.y * s.width + b.x
+    least = FAR
+    mode = 0
+    for candidate in _INTRA_MODES:
+        predict_luma(space, candidate, b.n)
+        cost = satd(s.current, at, s.width, prediction, 0, MOST, b.n)
+        if cost < least:
+            least = cost
+            mode = candidate
+    if least >= best_satd:
+        return NEVER
+    predict_luma(space, mode, b.n)
+    load_residual(plane, b.y, b.x, space.prediction, b.n, s.workspace.transform.residual)
+    luma, count, energy = best_tree(s.given, s.workspace, b, b.n)
+    cost = min(luma, energy) if count > 0 else energy
+    return _INTRA_LOSS * cost + b.lam * (s.bits.intra[0, 1] + _INTRA_MODE_BITS)

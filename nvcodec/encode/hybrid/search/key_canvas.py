@@ -33,40 +33,44 @@ class KeySearch(NamedTuple):
 
 
 @kernel
+def _copy(
+    source: np.ndarray,
+    y: Integer,
+    x: Integer,
+    out: np.ndarray,
+    to_y: Integer,
+    to_x: Integer,
+    n: Integer,
+) -> None:
+    """Copy n x n elements between places of two arrays."""
+    for i in range(n):
+        for j in range(n):
+            out[to_y + i, to_x + j] = source[y + i, x + j]
+
+
+@kernel
 def _keep(canvas: Rebuilt, b: Block, space: IntraSpace) -> None:
-    """Save the samples and modes of a block of the canvas in the workspace."""
-    kept, modes = space.kept[b.level], space.kept_modes[b.level]
-    for j in range(b.n):
-        for k in range(b.n):
-            kept[0, j * b.n + k] = canvas.plane0[b.y + j, b.x + k]
-    y, x, h = chroma_of(b.y, b.x, b.n)
-    for j in range(h):
-        for k in range(h):
-            kept[1, j * h + k] = canvas.plane1[y + j, x + k]
-            kept[2, j * h + k] = canvas.plane2[y + j, x + k]
-    m = b.n >> 2
-    for j in range(m):
-        for k in range(m):
-            modes[j, k] = canvas.modes[(b.y >> 2) + j, (b.x >> 2) + k]
+    """Copy the samples and modes of a block out of the canvas."""
+    kept = space.kept[b.level]
+    y, x, n = chroma_of(b.y, b.x, b.n)
+    _copy(canvas.plane0, b.y, b.x, kept[0], 0, 0, b.n)
+    _copy(canvas.plane1, y, x, kept[1], 0, 0, n)
+    _copy(canvas.plane2, y, x, kept[2], 0, 0, n)
+    _copy(canvas.modes, b.y >> 2, b.x >> 2, space.kept_modes[b.level], 0, 0, b.n >> 2)
 
 
 @kernel
 def _restore(canvas: Rebuilt, b: Block, space: IntraSpace) -> None:
-    """Copy what `_keep` saved back, and mark the block as one reconstructed leaf."""
-    kept, modes = space.kept[b.level], space.kept_modes[b.level]
-    for j in range(b.n):
-        for k in range(b.n):
-            canvas.plane0[b.y + j, b.x + k] = kept[0, j * b.n + k]
-    y, x, h = chroma_of(b.y, b.x, b.n)
-    for j in range(h):
-        for k in range(h):
-            canvas.plane1[y + j, x + k] = kept[1, j * h + k]
-            canvas.plane2[y + j, x + k] = kept[2, j * h + k]
-    m = b.n >> 2
-    for j in range(m):
-        for k in range(m):
-            canvas.modes[(b.y >> 2) + j, (b.x >> 2) + k] = modes[j, k]
-            canvas.known[(b.y >> 2) + j, (b.x >> 2) + k] = 1
+    """Copy them back, and mark the block as reconstructed."""
+    kept = space.kept[b.level]
+    y, x, n = chroma_of(b.y, b.x, b.n)
+    _copy(kept[0], 0, 0, canvas.plane0, b.y, b.x, b.n)
+    _copy(kept[1], 0, 0, canvas.plane1, y, x, n)
+    _copy(kept[2], 0, 0, canvas.plane2, y, x, n)
+    _copy(space.kept_modes[b.level], 0, 0, canvas.modes, b.y >> 2, b.x >> 2, b.n >> 2)
+    for row in range(b.y >> 2, (b.y + b.n) >> 2):
+        for column in range(b.x >> 2, (b.x + b.n) >> 2):
+            canvas.known[row, column] = 1
     for row in range(b.y >> 3, (b.y + b.n) >> 3):
         for column in range(b.x >> 3, (b.x + b.n) >> 3):
             canvas.size[row, column] = b.n
@@ -86,11 +90,11 @@ def _decide_cell(s: KeySearch, b: Block) -> None:
     """Try luma prediction by quarters for a leaf of one cell, and keep the better leaf."""
     intra, walk, space = s.intra, s.walk, s.intra.workspace.intra
     costs = intra.given.intra
-    walk.whole[0] += b.price * costs.four[0]
-    if walk.whole[0] <= _FOUR_BITS * b.price:
+    walk.whole[0] += b.lam * costs.four[0]
+    if walk.whole[0] <= _FOUR_BITS * b.lam:
         return
     _forget(intra.rebuilt, b)
-    cost = b.price * costs.four[1] + decide_intra_leaf(intra, b, 1, space.quarters)
+    cost = b.lam * costs.four[1] + decide_intra_leaf(intra, b, 1, space.quarters)
     if cost < walk.whole[0]:
         walk.whole[0] = cost
         for k in range(LEAF_COLUMNS):
@@ -115,9 +119,9 @@ def _evaluate(s: KeySearch, k: Integer, y: Integer, x: Integer) -> bool:
             _decide_cell(s, b)
             return False
         smaller = smaller_beside(intra.rebuilt.size, b)
-        walk.whole[k] += b.price * intra.given.intra.split[k - 1, smaller, 0]
-        walk.parts[k] = b.price * intra.given.intra.split[k - 1, smaller, 1]
-    if walk.whole[k] <= _SPLIT_BITS * b.price * (b.n * b.n / 64):
+        walk.whole[k] += b.lam * intra.given.intra.split[k - 1, smaller, 0]
+        walk.parts[k] = b.lam * intra.given.intra.split[k - 1, smaller, 1]
+    if walk.whole[k] <= _SPLIT_BITS * b.lam * (b.n * b.n / 64):
         return False
     if inside:
         _forget(intra.rebuilt, b)

@@ -51,7 +51,7 @@ def offer_merges(s: InterSearch, b: Block) -> None:
     listed = merge_list(
         cells.direction,
         cells.vectors,
-        cells.order,
+        cells.available,
         default,
         b.y >> 3,
         b.x >> 3,
@@ -59,14 +59,14 @@ def offer_merges(s: InterSearch, b: Block) -> None:
         c.merges,
     )
     beside = merged_beside(cells.merged, b)
-    flags = s.costs.merge[b.level, beside, 1] + s.costs.intra[0, 0]
+    flags = s.bits.merge[b.level, beside, 1] + s.bits.intra[0, 0]
     best = 0
     second = 0
     # All entries after the listed ones are the same zero motion; one of them is enough.
     for k in range(min(ENTRIES, listed + 1)):
         m = c.merges[k]
         distance = block_satd(s, b, m[0], m[1], m[2], m[3], m[4])
-        cost = distance + b.satd_price * (flags + s.costs.entry[k])
+        cost = distance + b.lam_satd * (flags + s.bits.entry[k])
         if cost < c.cost[BEST_MERGE]:
             c.cost[SECOND_MERGE] = c.cost[BEST_MERGE]
             second = best
@@ -75,7 +75,7 @@ def offer_merges(s: InterSearch, b: Block) -> None:
         elif cost < c.cost[SECOND_MERGE]:
             c.cost[SECOND_MERGE] = cost
             second = k
-    c.bits[BEST_MERGE] = flags + s.costs.entry[best]
-    c.bits[SECOND_MERGE] = flags + s.costs.entry[second]
+    c.bits[BEST_MERGE] = flags + s.bits.entry[best]
+    c.bits[SECOND_MERGE] = flags + s.bits.entry[second]
     _set_merge(c.choice[BEST_MERGE], c.merges, best)
     _set_merge(c.choice[SECOND_MERGE], c.merges, second)

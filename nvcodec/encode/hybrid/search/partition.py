@@ -56,7 +56,9 @@ def partition(evaluate: Callable[..., Any], settle: Callable[..., Any], smallest
     outside the area do not exist. It returns the cost of the block.
     """
     module = sys.modules[evaluate.__module__]
-    name = f"walk_with_{evaluate.__name__.strip('_')}"
+    hooks = f"{evaluate.__name__}_{settle.__name__}".strip("_")
+    # Two walkers of one module need two names: what is compiled is kept by them.
+    name = f"walk_{hooks}_{smallest}"
     # A copy of `_walk` with its own globals: numba compiles and caches it as a function of the
     # module of the hooks.
     code = _walk.__code__.replace(co_filename=str(module.__file__), co_name=name, co_qualname=name)

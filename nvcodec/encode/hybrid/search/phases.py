@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from nvcodec.compiled import Integer, allocating
+from nvcodec.compiled import Integer, kernel
 from nvcodec.model.hybrid.canvas.inter import LUMA_TAPS
 from nvcodec.model.samples import PEAK, SAMPLE
 
@@ -20,7 +20,7 @@ Phases = npt.NDArray[np.uint8]
 """(16, height + 2 MARGIN, width + 2 MARGIN): phase 4 * fy + fx."""
 
 
-@allocating
+@kernel
 def _across(padded: np.ndarray, fx: Integer, out: np.ndarray) -> None:
     """Filter all rows for a horizontal phase, without rounding."""
     rows, columns = out.shape
@@ -40,7 +40,7 @@ def _across(padded: np.ndarray, fx: Integer, out: np.ndarray) -> None:
             )
 
 
-@allocating
+@kernel
 def _down(first: np.ndarray, fy: Integer, out: np.ndarray) -> None:
     """Filter the result of `_across` for a vertical phase, and round."""
     rows, columns = out.shape
@@ -64,7 +64,7 @@ def _down(first: np.ndarray, fy: Integer, out: np.ndarray) -> None:
             out[y, x] = min(max(total, 0), PEAK)
 
 
-@allocating
+@kernel
 def _straight(first: np.ndarray, out: np.ndarray) -> None:
     """Round the result of `_across`: vertical phase 0."""
     rows, columns = out.shape

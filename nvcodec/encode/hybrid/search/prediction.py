@@ -14,8 +14,8 @@ import numpy.typing as npt
 from nvcodec.coding.hybrid.leaves import LEAF_COLUMNS
 from nvcodec.compiled import Integer, Real, kernel
 from nvcodec.encode.hybrid.distances import satd, satd_mean
-from nvcodec.encode.hybrid.rate.motion import MotionCosts
-from nvcodec.encode.hybrid.search.block import NEVER, Block, Given
+from nvcodec.encode.hybrid.rate.motion import MotionBits
+from nvcodec.encode.hybrid.search.block import NEVER, Block, CanvasInput
 from nvcodec.encode.hybrid.search.partition import Walk
 from nvcodec.encode.hybrid.search.phases import MARGIN
 from nvcodec.encode.hybrid.search.workspace import Workspace
@@ -45,6 +45,9 @@ SECOND_MERGE = 1
 OWN_VECTORS = 2
 PLACES = 3
 
+_NONE_AROUND = 4
+"""Row of `Candidates.around` for no block."""
+
 
 class Cells(NamedTuple):
     """The decisions so far, by cell of 8 x 8 luma samples (rows, columns), and as leaves.
@@ -62,7 +65,7 @@ class Cells(NamedTuple):
 
     direction: npt.NDArray[np.uint8]
     vectors: npt.NDArray[np.int16]
-    order: npt.NDArray[np.uint8]
+    available: npt.NDArray[np.uint8]
     size: npt.NDArray[np.uint8]
     merged: npt.NDArray[np.uint8]
     leaves: npt.NDArray[np.int32]
@@ -75,7 +78,7 @@ def no_cells(width: int, height: int) -> Cells:
     return Cells(
         direction=np.zeros(cells, np.uint8),
         vectors=np.zeros((2, *cells, 2), np.int16),
-        order=np.zeros(cells, np.uint8),
+        available=np.zeros(cells, np.uint8),
         size=np.zeros(cells, np.uint8),
         merged=np.zeros(cells, np.uint8),
         leaves=np.zeros((rows * columns, LEAF_COLUMNS), np.int32),
@@ -115,7 +118,9 @@ class Candidates(Record):
 
 def make_candidates() -> Candidates:
     """Candidates before the first block: no block around it was evaluated."""
-    return Candidates.make(level=4)
+    made = Candidates.make()
+    made.level[:] = _NONE_AROUND
+    return made
 
 
 class InterSearch(NamedTuple):
@@ -138,7 +143,7 @@ class InterSearch(NamedTuple):
     """
 
     walk: Walk
-    given: Given
+    given: CanvasInput
     workspace: Workspace
     cells: Cells
     candidates: Candidates
@@ -150,7 +155,7 @@ class InterSearch(NamedTuple):
     coarse: npt.NDArray[np.int16]
     known: npt.NDArray[np.uint8]
     interior: bool
-    costs: MotionCosts
+    bits: MotionBits
     refinements: int
     trial: bool
     largest_intra: int
@@ -186,7 +191,7 @@ def _length(d: Integer) -> Integer:
 @kernel
 def vector_bits(s: InterSearch, dy: Integer, dx: Integer) -> Real:
     """Bits of a coded difference of vectors."""
-    return s.costs.component[0, _length(dy)] + s.costs.component[1, _length(dx)]
+    return s.bits.component[0, _length(dy)] + s.bits.component[1, _length(dx)]
 
 
 @kernel

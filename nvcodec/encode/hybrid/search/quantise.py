@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from nvcodec.coding.hybrid.levels import GREATER_CLASS, PLACE, SIG_CLASS, diagonals
 from nvcodec.compiled import Integer, Real, kernel
-from nvcodec.encode.hybrid.rate.costs import MOST_LISTED, UnitCosts, escape_bits
+from nvcodec.encode.hybrid.rate.content import MOST_LISTED, UnitBits, escape_bits
 from nvcodec.encode.hybrid.search.workspace import STRIDE, TransformSpace
 
 
@@ -36,7 +36,7 @@ class _Unit(NamedTuple):
     n: int
     log2n: int
     weight: float
-    costs: UnitCosts
+    costs: UnitBits
     space: TransformSpace
     levels: npt.NDArray[np.int32]
 
@@ -47,7 +47,7 @@ def quantise(
     n: Integer,
     log2n: Integer,
     weight: Real,
-    costs: UnitCosts,
+    costs: UnitBits,
     least: Real,
     space: TransformSpace,
     levels: np.ndarray,

@@ -13,7 +13,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from nvcodec.compiled import Integer, Real, allocating
+from nvcodec.compiled import Integer, Real, kernel
 from nvcodec.simd import Vectors, constant
 from nvcodec.tables import load_table
 
@@ -73,7 +73,7 @@ def _make_combine(n: int) -> Any:
 _combine4, _combine8, _combine16, _combine32 = (_make_combine(n) for n in (4, 8, 16, 32))
 
 
-@allocating
+@kernel
 def _product(
     left: np.ndarray,
     left_at: Integer,
@@ -98,7 +98,7 @@ def _product(
             _combine32(left, left_at + k, right, right_at, scale, out, k)
 
 
-@allocating
+@kernel
 def forward(
     block: np.ndarray,
     n: Integer,
@@ -116,7 +116,7 @@ def forward(
     _product(scratch, 0, BACKWARD, first, n, scale, out)
 
 
-@allocating
+@kernel
 def backward(
     coefficients: np.ndarray,
     n: Integer,

@@ -8,9 +8,9 @@ import numpy as np
 
 from nvcodec.coding.hybrid.leaves import Z_LOG, Z_X, Z_Y
 from nvcodec.compiled import Integer, Real, kernel
-from nvcodec.encode.hybrid.rate.costs import ContentCosts
+from nvcodec.encode.hybrid.rate.content import ContentBits
 from nvcodec.encode.hybrid.rate.tradeoff import WEIGHT
-from nvcodec.encode.hybrid.search.block import NEVER, Block, Given
+from nvcodec.encode.hybrid.search.block import NEVER, Block, CanvasInput, log2
 from nvcodec.encode.hybrid.search.partition import Walk, partition
 from nvcodec.encode.hybrid.search.units import Pool, append_unit, transform_unit
 from nvcodec.encode.hybrid.search.workspace import TransformSpace, TreeSpace, Workspace
@@ -30,11 +30,11 @@ class Tree(NamedTuple):
     """The search of a tree: its root has level `top`, it has at most `depth` levels of splits."""
 
     walk: Walk
-    costs: ContentCosts
+    bits: ContentBits
     transform: TransformSpace
     space: TreeSpace
     step: float
-    price: float
+    lam: float
     top: int
     depth: int
 
@@ -45,7 +45,7 @@ def _evaluate(s: Tree, k: Integer, y: Integer, x: Integer) -> bool:
     z = _NUMBER[y >> (k + 2), x >> (k + 2)]
     levels = s.transform.levels[k, z << (2 * k + 4) :]
     cost, count, energy = transform_unit(
-        s.transform, y, x, _SMALLEST << k, k + 2, s.step, WEIGHT, s.costs.units, levels
+        s.transform, y, x, _SMALLEST << k, k + 2, s.step, WEIGHT, s.bits.units, levels
     )
     s.space.split[k, z] = 0
     s.space.count[k, z] = count
@@ -54,10 +54,10 @@ def _evaluate(s: Tree, k: Integer, y: Integer, x: Integer) -> bool:
     if k == 0:
         s.walk.whole[k] = cost
         return False
-    s.walk.parts[k] = s.price * s.costs.tree[k - 1, 1]
+    s.walk.parts[k] = s.lam * s.bits.tree[k - 1, 1]
     # A unit needs a level; without one, quarters are always preferred.
-    s.walk.whole[k] = cost + s.price * s.costs.tree[k - 1, 0] if count > 0 else NEVER
-    return bool(s.top - k < s.depth and energy > _SPLIT_BITS * s.price)
+    s.walk.whole[k] = cost + s.lam * s.bits.tree[k - 1, 0] if count > 0 else NEVER
+    return bool(s.top - k < s.depth and energy > _SPLIT_BITS * s.lam)
 
 
 @kernel
@@ -71,8 +71,8 @@ def _settle(s: Tree, k: Integer, y: Integer, x: Integer, divided: bool) -> Real:
         s.space.split[k, z] = 1
     if k == s.top:
         return cost
-    part = cost + s.price * s.costs.part[k, 1]
-    empty = s.space.cost[k, z] + s.price * s.costs.part[k, 0]
+    part = cost + s.lam * s.bits.part[k, 1]
+    empty = s.space.cost[k, z] + s.lam * s.bits.part[k, 0]
     if s.space.count[k, z] == 0 or empty <= part:
         s.space.count[k, z] = 0
         return empty
@@ -84,17 +84,15 @@ _walk_tree = partition(_evaluate, _settle, _SMALLEST)
 
 
 @kernel
-def best_tree(given: Given, w: Workspace, b: Block, n: Integer) -> tuple[Real, Integer, Real]:
+def best_tree(given: CanvasInput, w: Workspace, b: Block, n: Integer) -> tuple[Real, Integer, Real]:
     """The best transform tree of a luma node, n samples wide, for w.transform.residual.
 
     Leaves the tree in w.tree and its levels in w.transform.levels. Returns its cost in squared
     error, including the flags of the tree; the number of its levels; and the cost without levels.
     If the number is 0, the first has no meaning.
     """
-    top = 0
-    while _SMALLEST << top < n:
-        top += 1
-    tree = Tree(w.tree.walk, given.content, w.transform, w.tree, b.step, b.price, top, given.depth)
+    top = log2(n) - 2
+    tree = Tree(w.tree.walk, given.content, w.transform, w.tree, b.step, b.lam, top, given.depth)
     cost = _walk_tree(tree, top, 0, 0, n, n)
     return cost, w.tree.count[top, 0], w.tree.cost[top, 0]
 
@@ -106,9 +104,7 @@ def append_tree(pool: Pool, w: Workspace, y: Integer, x: Integer, n: Integer) ->
     The block of level k with z-order number z has its levels in w.transform.levels[k], from index
     z * 16 * 4^k on.
     """
-    top = 0
-    while _SMALLEST << top < n:
-        top += 1
+    top = log2(n) - 2
     split, count = w.tree.split, w.tree.count
     z = 0
     while z < 1 << (2 * top):

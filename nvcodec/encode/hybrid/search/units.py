@@ -20,11 +20,13 @@ from nvcodec.coding.hybrid.leaves import (
     UNIT_Y,
 )
 from nvcodec.compiled import Integer, Real, kernel
-from nvcodec.encode.hybrid.rate.costs import UnitCosts
+from nvcodec.encode.hybrid.rate.content import UnitBits
 from nvcodec.encode.hybrid.rate.tradeoff import LEAST
+from nvcodec.encode.hybrid.search.block import Block, CanvasInput, log2
 from nvcodec.encode.hybrid.search.quantise import SCAN, quantise
 from nvcodec.encode.hybrid.search.transform import forward
 from nvcodec.encode.hybrid.search.workspace import TransformSpace
+from nvcodec.model.hybrid.canvas.quantiser import REAL_STEP, plane_index
 
 _UNIT_BITS = 3.0
 """Bits: a residual with less energy gets no unit. The cheapest unit takes about 6 bits and saves
@@ -91,6 +93,31 @@ def load_residual(
 
 
 @kernel
+def transform_chroma(
+    given: CanvasInput,
+    t: TransformSpace,
+    b: Block,
+    plane: Integer,
+    predicted: np.ndarray,
+    y: Integer,
+    x: Integer,
+    n: Integer,
+) -> tuple[Real, Integer, Real]:
+    """Transform what prediction leaves over of n x n samples at (y, x) of Cb (plane 1) or Cr (2).
+
+    `predicted` begins at (y, x). Levels are in t.chroma; returns what `transform_unit` does.
+    """
+    step = REAL_STEP[plane_index(b.q, plane, given.chroma_offset)]
+    weight = b.lam / (step * step)
+    if plane == 1:
+        load_residual(given.source1, y, x, predicted, n, t.residual)
+    else:
+        load_residual(given.source2, y, x, predicted, n, t.residual)
+    bits = given.content.chroma_units
+    return transform_unit(t, 0, 0, n, log2(n), step, weight, bits, t.chroma[plane - 1])
+
+
+@kernel
 def transform_unit(
     t: TransformSpace,
     y: Integer,
@@ -99,7 +126,7 @@ def transform_unit(
     log2n: Integer,
     step: Real,
     weight: Real,
-    costs: UnitCosts,
+    bits: UnitBits,
     levels: np.ndarray,
 ) -> tuple[Real, Integer, Real]:
     """Transform and quantise the n x n block of t.residual at (y, x).
@@ -123,7 +150,7 @@ def transform_unit(
         n,
         log2n,
         np.float32(weight),
-        costs,
+        bits,
         np.float32(LEAST),
         t,
         levels,

@@ -39,7 +39,7 @@ _ROUNDS = 6
 def own_bits(s: InterSearch, b: Block) -> Real:
     """Bits of the flags that say that a block is neither intra nor merged."""
     beside = merged_beside(s.cells.merged, b)
-    return s.costs.merge[b.level, beside, 0] + s.costs.intra[0, 0]
+    return s.bits.merge[b.level, beside, 0] + s.bits.intra[0, 0]
 
 
 @kernel
@@ -77,8 +77,8 @@ def _best_start(
         place = place_of(s, vy, vx, b.y, b.x, b.n)
         if place < 0:
             continue
-        price = b.satd_price * vector_bits(s, vy - c.predicted[r, 0], vx - c.predicted[r, 1])
-        cost = price + sad(s.current, at, s.width, phases, place, stride, b.n, best - price)
+        rate = b.lam_satd * vector_bits(s, vy - c.predicted[r, 0], vx - c.predicted[r, 1])
+        cost = rate + sad(s.current, at, s.width, phases, place, stride, b.n, best - rate)
         if cost < best:
             best = cost
             by = vy
@@ -101,7 +101,7 @@ def _refine(s: InterSearch, b: Block, r: Integer) -> tuple[Integer, Integer]:
         if step <= _FINE and not fine:
             fine = True
             place = place_of(s, by, bx, b.y, b.x, b.n)
-            best = b.satd_price * vector_bits(s, by - py, bx - px)
+            best = b.lam_satd * vector_bits(s, by - py, bx - px)
             best += satd(s.current, at, s.width, phases, place, stride, b.n)
         rounds = 0
         moved = True
@@ -116,14 +116,14 @@ def _refine(s: InterSearch, b: Block, r: Integer) -> tuple[Integer, Integer]:
                 place = place_of(s, vy, vx, b.y, b.x, b.n)
                 if place < 0:
                     continue
-                price = b.satd_price * vector_bits(s, vy - py, vx - px)
-                if price >= best:
+                rate = b.lam_satd * vector_bits(s, vy - py, vx - px)
+                if rate >= best:
                     continue
                 if fine:
-                    cost = price + satd(s.current, at, s.width, phases, place, stride, b.n)
+                    cost = rate + satd(s.current, at, s.width, phases, place, stride, b.n)
                 else:
-                    cost = price + sad(
-                        s.current, at, s.width, phases, place, stride, b.n, best - price
+                    cost = rate + sad(
+                        s.current, at, s.width, phases, place, stride, b.n, best - rate
                     )
                 if cost < best:
                     best = cost
@@ -143,7 +143,7 @@ def offer_vectors(s: InterSearch, b: Block) -> None:
     cells, c = s.cells, s.candidates
     flags = own_bits(s, b)
     for r in range(2 if s.interior else 1):
-        py, px = predicted_vector(r, cells.vectors, cells.order, b.y >> 3, b.x >> 3, b.n >> 3)
+        py, px = predicted_vector(r, cells.vectors, cells.available, b.y >> 3, b.x >> 3, b.n >> 3)
         c.predicted[r, 0] = py
         c.predicted[r, 1] = px
         vy, vx = _refine(s, b, r)
@@ -151,8 +151,8 @@ def offer_vectors(s: InterSearch, b: Block) -> None:
         c.single[r, 1] = vx
         bits = flags + vector_bits(s, vy - py, vx - px)
         if s.interior:
-            bits += s.costs.both[b.level, 0] + s.costs.second[r]
-        cost = block_satd(s, b, r + 1, vy, vx, vy, vx) + b.satd_price * bits
+            bits += s.bits.both[b.level, 0] + s.bits.second[r]
+        cost = block_satd(s, b, r + 1, vy, vx, vy, vx) + b.lam_satd * bits
         if cost < c.cost[OWN_VECTORS]:
             c.cost[OWN_VECTORS] = cost
             c.bits[OWN_VECTORS] = bits

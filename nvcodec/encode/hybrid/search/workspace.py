@@ -110,7 +110,7 @@ class IntraSpace(Record):
     levels = array(np.int32, _AREA)
     best_levels = array(np.int32, _AREA)
     best_chroma = array(np.int32, 2, _CHROMA_AREA)
-    kept = array(SAMPLE, 3, 3, _AREA)
+    kept = array(SAMPLE, 3, 3, MOST, MOST)
     kept_modes = array(np.uint8, 3, 8, 8)
     leaves = array(np.int32, 3, LEAF_COLUMNS)
     quarters = array(np.int32, LEAF_COLUMNS)

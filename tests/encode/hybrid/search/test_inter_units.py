@@ -21,7 +21,7 @@ from nvcodec.coding.hybrid.leaves import (
 )
 from nvcodec.encode.hybrid.group import default_prices
 from nvcodec.encode.hybrid.rate.tradeoff import WEIGHT
-from nvcodec.encode.hybrid.search.block import Given
+from nvcodec.encode.hybrid.search.block import CanvasInput
 from nvcodec.encode.hybrid.search.inter_units import Predicted, decide_inter_units
 from nvcodec.encode.hybrid.search.units import make_pool
 from nvcodec.encode.hybrid.search.workspace import Workspace
@@ -48,7 +48,7 @@ def test_units_of_inter_leaves(depth, noise):
     ]
     pool, workspace = make_pool(128, 96), Workspace.make()
     prices = default_prices(1)
-    given = Given(
+    given = CanvasInput(
         *source,
         quantisers=q,
         chroma_offset=0,

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from nvcodec.coding.hybrid.content import default_content_contexts
-from nvcodec.encode.hybrid.rate.costs import MOST_LISTED, bit_costs, escape_bits, unit_costs
+from nvcodec.encode.hybrid.rate.bits import context_bits
+from nvcodec.encode.hybrid.rate.content import MOST_LISTED, escape_bits, unit_bits
 from nvcodec.encode.hybrid.search.quantise import SCAN, quantise
 from nvcodec.encode.hybrid.search.workspace import TransformSpace
 
@@ -53,7 +54,7 @@ def unit_cost(coefficients, levels, n, weight, costs):
 @pytest.mark.parametrize(("n", "log2n"), SIZES.items())
 def test_levels_are_worth_their_bits(n, log2n):
     rng = np.random.default_rng(n)
-    costs = unit_costs(bit_costs(default_content_contexts()), 1, 0)
+    costs = unit_bits(context_bits(default_content_contexts()), 1, 0)
     space = TransformSpace.make()
     y, x = np.indices((n, n))
     exact = coded = 0
@@ -170,7 +171,7 @@ def slow_quantise(coefficients, n, weight, costs, least):
 @pytest.mark.parametrize("scale", [1, 10])
 def test_many_units(scale, n, log2n, kernel_bench):
     rng = np.random.default_rng(n)
-    costs = unit_costs(bit_costs(default_content_contexts()), 1, 0)
+    costs = unit_bits(context_bits(default_content_contexts()), 1, 0)
     count = 4096 // (n * n)
     y, x = np.indices((n, n))
     units = rng.laplace(size=(count, n, n)) * scale * np.exp(-(x + y) / n)

@@ -1,25 +1,22 @@
-"""Bits of syntax from contexts (spec 7.7), and the rate tables of the content substream."""
+"""Bits of the content substream (spec 7.5, 7.6), in the shapes that decisions look up."""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
-import numpy.typing as npt
 
 from nvcodec.coding.hybrid.levels import FULL, LAST, MORE, SIG
 from nvcodec.coding.hybrid.units import CB, CODED_FLAG, CR, LUMA, PART, TREE
 from nvcodec.compiled import Integer, kernel
+from nvcodec.encode.hybrid.rate.bits import Bits
 from nvcodec.records import Record, array, nested
-
-Bits = npt.NDArray[np.float32]
-"""Bits of syntax elements; for flags, the last axis is the value of the flag."""
 
 MOST_LISTED = 15
 """Smallest magnitude of a level that is coded with an escape (spec 7.6)."""
 
 
-class UnitCosts(Record):
+class UnitBits(Record):
     """Bits of the syntax of a unit (transform block) for one Set and P (spec 7.6).
 
     Sizes are 4, 8, 16, 32; places and classes are Place, SIGCLASS and GTCLASS of the spec.
@@ -38,7 +35,7 @@ class UnitCosts(Record):
     full = array(np.float32, 4, 2, 2)
 
 
-class ContentCosts(Record):
+class ContentBits(Record):
     """Bits of the content substream's syntax for one Set (spec 7.5).
 
     Sizes are those of luma, 8, 16, 32 unless said otherwise.
@@ -61,17 +58,11 @@ class ContentCosts(Record):
     luma = array(np.float32, 3, 2, 2)
     tree = array(np.float32, 3, 2)
     part = array(np.float32, 3, 2)
-    units = nested(UnitCosts)
-    chroma_units = nested(UnitCosts)
+    units = nested(UnitBits)
+    chroma_units = nested(UnitBits)
 
 
-def bit_costs(contexts: npt.NDArray[np.int32]) -> Bits:
-    """Bits of coding 0 and 1 with each context: (n, 2) for n contexts (spec 3.1)."""
-    one = (contexts[:, 0].astype(np.int64) + contexts[:, 1]) / 131072.0
-    return np.stack([-np.log2(1.0 - one), -np.log2(one)], 1).astype(np.float32)
-
-
-def unit_costs(costs: Bits, canvas_set: int, chroma: int) -> UnitCosts:
+def unit_bits(costs: Bits, canvas_set: int, chroma: int) -> UnitBits:
     """The bits of units, from `costs`, the bits of all content contexts; `chroma` is P."""
 
     def part(first: int, size: int, shape: tuple[int, ...]) -> Bits:
@@ -105,10 +96,10 @@ def unit_costs(costs: Bits, canvas_set: int, chroma: int) -> UnitCosts:
                 last[axis, size, position] = cost
     full = np.zeros((4, 2, 2), np.float32)
     full[1:] = part(FULL, 6, (3, 2))
-    return UnitCosts.make(sig=part(SIG, 96, (4, 4, 6)), level=level, last=last, full=full)
+    return UnitBits.make(sig=part(SIG, 96, (4, 4, 6)), level=level, last=last, full=full)
 
 
-def content_costs(costs: Bits, canvas_set: int) -> ContentCosts:
+def content_bits(costs: Bits, canvas_set: int) -> ContentBits:
     """Rate tables of content from `costs`, the bits of all content contexts."""
     inter = max(0, canvas_set - 1)
 
@@ -118,15 +109,15 @@ def content_costs(costs: Bits, canvas_set: int) -> ContentCosts:
         start = first + size * number
         return costs[start : start + size].reshape(*shape, 2)
 
-    return ContentCosts.make(
+    return ContentBits.make(
         coded=part(CODED_FLAG, inter, (4, 2, 3)),
         cb=part(CB, canvas_set, (3,)),
         cr=part(CR, canvas_set, (3, 2)),
         luma=part(LUMA, canvas_set, (3, 2)),
         tree=part(TREE, inter, (3,)),
         part=part(PART, inter, (3,)),
-        units=unit_costs(costs, canvas_set, 0),
-        chroma_units=unit_costs(costs, canvas_set, 1),
+        units=unit_bits(costs, canvas_set, 0),
+        chroma_units=unit_bits(costs, canvas_set, 1),
     )
 
 
