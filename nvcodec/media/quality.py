@@ -1,7 +1,8 @@
-"""How like two pictures are: PSNR, SSIM and MS-SSIM, accumulated so that any split adds up.
+"""Quality metrics of pictures against a reference: PSNR, SSIM and MS-SSIM.
 
-Takes pairs of pictures of three planes and gives one value for each metric. All sums are integers:
-neither the order of pictures nor the number of meters they were shared out to changes a value.
+Takes pairs of pictures of three planes and gives one value for each metric. All sums are integers,
+so a value does not depend on the order of pictures, nor on how they are split among meters that are
+merged later.
 """
 
 import math
@@ -15,7 +16,7 @@ from nvcodec.options import METRICS
 from nvcodec.picture import YUV420P8
 
 _WINDOW: Final = 11
-# The coarsest of MS-SSIM's five scales still has to hold the window.
+# The window must fit into the coarsest of MS-SSIM's five scales.
 _LEAST_SIDE: Final = {"ssim": _WINDOW, "ms-ssim": (_WINDOW - 1) * 2**4 + 1}
 
 # Similarities are summed in units of 2^-40.
@@ -34,7 +35,7 @@ class PsnrMeter:
         self._samples = [0, 0, 0]
 
     def add(self, reference_planes: Sequence[NDArray[Any]], planes: Sequence[NDArray[Any]]) -> None:
-        """Add one picture: two times three planes (Y, U, V) of u8 or u16 of equal shapes.
+        """Add one picture and its reference: each three planes (Y, U, V) of u8 or u16.
 
         Raises ValueError for shapes that differ or another number of planes.
         """
