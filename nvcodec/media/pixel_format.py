@@ -48,7 +48,7 @@ def is_gray(pixel_format: VideoFormat) -> bool:
 
 
 def is_rgb(pixel_format: VideoFormat) -> bool:
-    """Whether the format has no luma (RGB, palette, Bayer, XYZ), so that a matrix has to make it."""
+    """Whether the format has no luma (RGB, palette, Bayer, XYZ); a matrix has to make it."""
     return (
         pixel_format.is_rgb
         or pixel_format.has_palette
