@@ -50,7 +50,7 @@ EXIT_CODES_HELP = (
 
 
 class RequestError(Exception):
-    """This input or output does not allow what the arguments ask for."""
+    """The arguments ask for something that is not possible with this input or output."""
 
 
 # By name, as importing these classes would load PyAV, Numba or PyTorch for every error.

@@ -66,7 +66,7 @@ LEVELS: Final[Mapping[int, Level]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a reader accepts, whatever the level of a file; the defaults are level 4's.
+    """Limits of a reader, in addition to the level of a file; the defaults are level 4's.
 
     Attributes:
         max_luma_samples: luma samples per frame.

@@ -215,7 +215,7 @@ def _names(_context: Any, _option: Any, values: tuple[str, ...]) -> list[str]:
     "names",
     multiple=True,
     callback=_names,
-    help="Measure the rows whose names begin so; repeat for more.  [default: all]",
+    help="Measure rows whose names begin with this; repeat for more.  [default: all]",
 )
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True)
 @report.json_option

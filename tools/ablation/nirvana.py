@@ -64,7 +64,7 @@ def _floats(_: NetworkShape) -> Cases:
 
 
 def _starts(_: NetworkShape) -> Cases:
-    # Every group is a key group, which takes nothing from the groups before it.
+    # Every group is a key group, so each starts from a fresh network.
     return [("fresh", Change(options={"key_interval": 1e-6}))]
 
 

@@ -1,7 +1,7 @@
 """The training recipe of NIRVANA's authors (arXiv 2212.14593) in our format, instead of our own.
 
-Takes and gives the same as `nvcodec.encode.nirvana.train.train_group`: a network, a group's patches
-and the weights before it, to integer weights.
+Like `nvcodec.encode.nirvana.train.train_group`, it takes a network, a group's patches and the
+weights before it, and gives integer weights.
 
 As theirs: weights are rounded from the first iteration, with straight-through gradients. Every
 iteration takes every patch. Adam has constant rates. The loss is the mean squared error of samples
