@@ -212,7 +212,7 @@ class _Place:
         path = os.path.join(self.folder, name)
         part = f"{path}.{uuid.uuid4().hex[:16]}.tmp"
         try:
-            # Mode 0644 with any umask: not writable by others, so that it is trusted later.
+            # At most mode 0644 with any umask: not writable by others, so it is trusted later.
             with open(part, "xb", opener=lambda p, flags: os.open(p, flags, 0o644)) as file:
                 file.write(hashlib.sha256(content).digest() + content)
             os.replace(part, path)

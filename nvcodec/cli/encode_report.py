@@ -1,4 +1,4 @@
-"""What nvenc reports of an encode: progress, a line for each group, the sizes at the end."""
+"""The report of nvenc on an encode: progress, a line for each group, the sizes at the end."""
 
 from __future__ import annotations
 

@@ -46,12 +46,12 @@ class PsnrMeter:
             self._samples[index] += reference.size
 
     def merge(self, state: dict[str, Any]) -> None:
-        """Add all that a meter of this `state` measured."""
+        """Add the measurements of another meter, given as its `state`."""
         self._errors = [a + b for a, b in zip(self._errors, state["errors"], strict=True)]
         self._samples = [a + b for a, b in zip(self._samples, state["samples"], strict=True)]
 
     def state(self) -> dict[str, Any]:
-        """What has been measured, in terms of JSON."""
+        """The measurements so far, as a JSON object."""
         return {"errors": list(self._errors), "samples": list(self._samples)}
 
     def _decibels(self, errors: int, samples: int) -> float:
@@ -107,11 +107,11 @@ class SimilarityMeter:
         self._add(1, None if value is None else round(value * _UNIT))
 
     def merge(self, state: dict[str, Any]) -> None:
-        """Add all that a meter of this `state` measured."""
+        """Add the measurements of another meter, given as its `state`."""
         self._add(state["pictures"], state["sum"])
 
     def state(self) -> dict[str, Any]:
-        """What has been measured, in terms of JSON."""
+        """The measurements so far, as a JSON object."""
         return {"pictures": self._pictures, "sum": self._sum}
 
     @property
@@ -169,7 +169,7 @@ class QualityMeter:
         self._pictures += 1
 
     def merge(self, other: Self) -> None:
-        """Add all that another meter of the same metrics measured; ValueError for other metrics."""
+        """Add the measurements of another meter; ValueError unless its metrics are the same."""
         mine, others = self._kind(), other._kind()
         if mine != others:
             raise ValueError(f"meters of {others} and {mine} do not add up")
@@ -178,7 +178,7 @@ class QualityMeter:
         self._pictures += other._pictures
 
     def state(self) -> dict[str, Any]:
-        """All there is to know, in terms of JSON; `from_state` takes it."""
+        """The whole state as a JSON object, for `from_state`."""
         return {
             "max_value": self._max_value,
             "pictures": self._pictures,

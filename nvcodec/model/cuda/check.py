@@ -401,7 +401,7 @@ def _filter_axis(
     reach = start[:, None] + np.arange(taps)
     mid = launch.filter_axis(plane[1:, :], *plan, vertical=False)
     expected_mid = ((samples[1:, reach] * coefficients).sum(axis=2) + 128) >> 8
-    # The same plan down a column needs as many rows.
+    # Along columns, the same plan needs as many rows as it had columns.
     tall = np.resize(expected_mid, (columns, 20))
     uploaded = torch.from_numpy(tall.astype(np.int16)).to(device)
     out = launch.filter_axis(uploaded, *plan, vertical=True)
