@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from nvcodec.version import __version__
 
-# As typing has it, whose import would take most of the time before a command can take signals.
+# Defined here because importing `typing` would take most of the time before a command can handle
+# signals.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -31,6 +32,6 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    # Kept, because the package of the same name takes its place when it is imported.
+    # Stored, because importing the subpackage `encode` would put it under the same name.
     globals()[name] = getattr(import_module(_HOMES[name]), name)
     return globals()[name]

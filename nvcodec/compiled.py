@@ -1,12 +1,15 @@
-"""How functions are compiled: takes plain functions of numbers and arrays, gives kernels.
+"""Compilation with Numba: takes plain functions of numbers and arrays, gives kernels.
 
-All compilation by Numba goes through `kernel` and `allocating`, which keep machine code in the
-files of `kernel_cache`. A kernel is known by its sources and by what Numba knows it by: the types
-of its arguments, the processor, the function's bytecode and what it encloses; also by the versions
-of Numba, llvmlite and Python, and by the settings in the environment that change code.
+All compilation goes through `kernel` and `allocating`, which keep the machine code in the files of
+`kernel_cache`. A kernel's cache key has
 
-This rests on these names of Numba that are not documented: `Dispatcher._cache`, where it looks for
-a `_Cache`; `FunctionCache`, its own one, with `_impl_class`, `_impl`, `_cache_file`, `_index_key`;
+* its sources,
+* Numba's own key: argument types, processor, the function's bytecode and its closure,
+* the versions of Numba, llvmlite and Python,
+* the environment settings that change the generated code.
+
+This uses undocumented names of Numba: `Dispatcher._cache`, where it looks for a `_Cache`;
+`FunctionCache`, its own implementation, with `_impl_class`, `_impl`, `_cache_file`, `_index_key`;
 `CompileResultCacheImpl` with `_locator_classes` and `filename_base`; `_CacheLocator`;
 `serialize.dumps`; and the option `_nrt`.
 """
@@ -31,9 +34,9 @@ Integer = Any
 """int or any integer of NumPy: compiled functions take all of them."""
 
 Real = Any
-"""float or any float of NumPy, as Integer."""
+"""float or any float of NumPy: compiled functions take all of them."""
 
-# The wrapper for C is for callers outside Numba, which there are not.
+# Only callers outside Numba would need the C wrapper; there are none.
 _OPTIONS: dict[str, Any] = {"nogil": True, "no_cfunc_wrapper": True}
 _UNCOUNTED: dict[str, Any] = {"_nrt": False}
 _config: Any = numba.core.config
@@ -41,15 +44,15 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def allocating(function: _Function) -> _Function:
-    """Compile a function that makes arrays, or calls what returns some."""
+    """Compile a function that allocates arrays, or that calls one which returns arrays."""
     return _compile(function)
 
 
 def kernel(function: _Function) -> _Function:
-    """Compile any other function, without counting references to arrays.
+    """Compile any other function, without reference counting of arrays.
 
-    Counting takes two locked instructions for each array of each call, more time than many of these
-    calls need for their work.
+    Reference counting takes two locked instructions for each array of each call. Many of these
+    calls do their work in less time than that.
     """
     return _compile(function, **_UNCOUNTED)
 
@@ -58,20 +61,20 @@ def _compile(function: _Function, **options: Any) -> _Function:
     njit: Any = numba.njit
     made: Any = njit(**_OPTIONS, **options)(function)
     of_sources = stamp(function.__module__, function.__code__.co_filename)
-    # Numba gives functions back as they are where it is told not to compile.
+    # With NUMBA_DISABLE_JIT, Numba returns functions unchanged.
     if of_sources is not None and isinstance(made, Dispatcher):
         made._cache = _KernelCache(function, of_sources)  # type: ignore[attr-defined]
     return cast(_Function, made)
 
 
 def _settings() -> tuple[Any, ...]:
-    """What else code depends on."""
+    """Everything else that the generated code depends on: versions and settings."""
     versions = numba.__version__, llvmlite.__version__, sys.implementation.cache_tag
     return *versions, _config.OPT, _config.BOUNDSCHECK, _config.DEBUGINFO_DEFAULT
 
 
 class _Entries:
-    """The kernels of one function in a Store, as Numba wants a `_cache_file`."""
+    """The kernels of one function in a Store, with the interface of Numba's `_cache_file`."""
 
     def __init__(self, store: Store, name: str) -> None:
         self._store = store
@@ -80,7 +83,7 @@ class _Entries:
     def load(self, key: Any) -> Any:
         for content in self._store.load(self._name, self._text(key)):
             kept, data = pickle.loads(content)
-            # Names of types need not tell them apart.
+            # Two types can have the same name, so the whole key is compared.
             if kept == key:
                 return data
         return None
@@ -97,7 +100,7 @@ class _Entries:
 
 
 class _Locator(_CacheLocator):
-    """Says to Numba that any function has a place; which one, the Store decides."""
+    """Tells Numba that any function has a place in the cache; the Store decides which."""
 
     def __init__(self, function: Any, path: str) -> None:
         self._py_file = path
@@ -125,7 +128,7 @@ class _Results(CompileResultCacheImpl):
 
 
 class _KernelCache(FunctionCache):
-    """Numba's cache of a function, with the files of a Store."""
+    """Numba's cache of one function, kept in the files of a Store."""
 
     _impl_class = _Results
 
@@ -139,7 +142,7 @@ class _KernelCache(FunctionCache):
         try:
             return super().load_overload(signature, target)  # type: ignore[no-untyped-call]
         except Exception:
-            # What is whole but cannot be used is as good as nothing: it is compiled again.
+            # An intact entry that cannot be used counts as missing: the kernel is compiled again.
             return None
 
     def save_overload(self, signature: Any, result: Any) -> None:

@@ -9,7 +9,7 @@ from nvcodec.options import DEVICES
 def require_device(device: str) -> None:
     """Check that a device is known and that this machine has it; loads PyTorch for "cuda" only.
 
-    Raises ValueError for an unknown device, UnsupportedError for one that is not here.
+    Raises ValueError for an unknown device, UnsupportedError if this machine does not have it.
     """
     if device not in DEVICES:
         raise ValueError(f"device {device!r} is not one of {', '.join(DEVICES)}")
@@ -21,7 +21,7 @@ def require_device(device: str) -> None:
 
 
 def worker_device(device: str, worker: int) -> str:
-    """The PyTorch device of a worker process: "cuda" is shared out, one GPU after the other."""
+    """The PyTorch device of worker process `worker`: for "cuda", the GPUs are used in turn."""
     if device == "cuda":
         import torch
 

@@ -1,11 +1,11 @@
 """Files of compiled kernels: takes bytes under a key, gives them back if the sources are the same.
 
-`stamp` names the content of everything that a kernel can have in it: its own source, those of the
-modules that this one imports, theirs in turn, and the tables that they load. Numba inlines
-functions and freezes constants across files, so all of these decide what the machine code is.
-Content counts, not times, so a copied or installed tree keeps its kernels.
+`stamp` is a digest of everything that can be compiled into a kernel: the module's source, the
+sources of the modules that it imports, directly or not, and the tables that these load. Numba
+inlines functions and freezes constants across files, so the machine code depends on all of them.
+The digest is of content, not of times, so a copied or installed tree keeps its kernels.
 
-`Store` keeps a module's kernels in the first of these places that takes them and reads from all:
+`Store` reads a module's kernels from all of these places, and writes to the first that it can:
 
 1. The folder that NUMBA_CACHE_DIR names. Where it can be written, it is the only place.
 2. Python's own cache folder beside the module, `__pycache__`.
@@ -15,8 +15,8 @@ The files hold pickles, which run code when they are loaded. Of places 1 and 3 o
 and files are read that belong to the user or to root and that nobody else can write. Whoever can
 write the files of place 2 can write Python's compiled modules there too, so it is trusted as much.
 
-Nothing here raises an error for the state of a file or folder: what cannot be read is None, what
-cannot be written anywhere is reported to `unkept_told`.
+Nothing here raises an error for the state of a file or folder. A file that cannot be read gives
+None. A kernel that cannot be written anywhere is reported to `unkept_told`.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ _TABLES = f"{_PACKAGE}.tables"
 
 _IMPORT = re.compile(rb"import[ \t]+(\((?:[^)#]|#[^\n]*\n)*\)|(?:\\\n|[^\n#])*)")
 _FROM = re.compile(rb"[ \t]*(?:from[ \t]+([\w.]+)[ \t]+)?")
-"""What stands before _IMPORT in its line."""
+"""The part of a line before _IMPORT."""
 _TABLE = re.compile(rb"load_table\([ \t\n]*(?:[\"']([\w.]+)[\"'])?")
 _COMMENT = re.compile(rb"#.*")
 _NAME = re.compile(r"[\w.]+")
-"""The word `as` and what follows it are taken for names too, of modules that there are not."""
+"""Also matches `as` and the alias after it, which is harmless: there are no such modules."""
 
 _DIGEST_BYTES = 32
 _SUFFIX = ".nbc"
@@ -53,7 +53,7 @@ _tellers: list[Callable[[str], None]] = []
 
 @contextlib.contextmanager
 def unkept_told(tell: Callable[[str], None]) -> Iterator[None]:
-    """Call `tell` with a reason for each kernel that the block compiles and that cannot be kept."""
+    """Call `tell` with a reason for each kernel that the block compiles but cannot store."""
     _tellers.append(tell)
     try:
         yield
@@ -71,9 +71,9 @@ def tell_unkept(reason: str) -> None:
 class _Source:
     digest: bytes
     imports: tuple[str, ...]
-    """Modules, and names taken from modules, which may be modules too: `package.name`."""
+    """Imported modules, and `module.name` of each imported name, as it may be a module too."""
     tables: tuple[str, ...]
-    """Names of tables; empty ones where a name is not written in the call."""
+    """Names of loaded tables; an empty string where the call does not have a literal name."""
 
 
 @functools.cache
@@ -113,7 +113,7 @@ def _imported(path: str, package: str) -> tuple[tuple[str, str], ...]:
     found = []
     for name in _source(path).imports:
         if name.partition(".")[0] in (_PACKAGE, package):
-            # A name that is taken from a module which is no package is no module.
+            # Only a package's names can be modules.
             parent = _path(name.rpartition(".")[0]) or "__init__.py"
             file = _path(name) if os.path.basename(parent) == "__init__.py" else None
             if file is not None:
@@ -138,11 +138,11 @@ def _content(path: str) -> bytes:
 
 @functools.cache
 def stamp(module: str, path: str) -> str | None:
-    """A name for the content of all that kernels of a module can have in them.
+    """A digest of everything that can be compiled into the kernels of a module.
 
-    Imports count wherever they stand in a file, if they name modules of this package or of the
-    module's own one; nothing is executed. Modules that import by other means than these statements
-    are not seen. None if a source cannot be read or there is no module, as at a prompt.
+    Import statements count anywhere in a file, if they name modules of this package or of the
+    module's own package. Nothing is executed, so imports by other means are not seen. None if a
+    source cannot be read, or if there is no module, as at a prompt.
     """
     if module == "__main__":
         return None
@@ -170,7 +170,7 @@ def stamp(module: str, path: str) -> str | None:
 class _Place:
     folder: str
     guarded: bool
-    """Whether only what nobody else can write is read."""
+    """Whether files are read only if no other user can write them."""
 
     def trusted(self, of: os.stat_result) -> bool:
         """Whether a file or folder may be read from here."""
@@ -188,14 +188,14 @@ class _Place:
     def make(self) -> None:
         """Make the folder; raises OSError."""
         if self.guarded:
-            # Nobody else need read these. makedirs gives its mode to the innermost folder only.
+            # Private to the user. makedirs applies its mode to the innermost folder only.
             os.makedirs(os.path.dirname(self.folder), 0o700, exist_ok=True)
             os.makedirs(self.folder, 0o700, exist_ok=True)
         else:
             os.makedirs(self.folder, exist_ok=True)
 
     def read(self, name: str) -> bytes | None:
-        """What was written under a name; None if it is not there, not trusted or damaged."""
+        """The content of the file `name`; None if it is missing, not trusted or damaged."""
         try:
             with open(os.path.join(self.folder, name), "rb") as file:
                 if not self.trusted(os.fstat(file.fileno())):
@@ -204,15 +204,15 @@ class _Place:
         except OSError:
             return None
         digest, content = data[:_DIGEST_BYTES], data[_DIGEST_BYTES:]
-        # A byte that has changed in machine code would end the process, or give wrong results.
+        # A changed byte in machine code could crash the process or give wrong results.
         return content if hashlib.sha256(content).digest() == digest else None
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a whole file at once, whoever else writes it; raises OSError."""
+        """Write a file atomically, even if other processes write it too; raises OSError."""
         path = os.path.join(self.folder, name)
         part = f"{path}.{uuid.uuid4().hex[:16]}.tmp"
         try:
-            # Never writable by others, so that it is trusted whatever the user's umask is.
+            # At most mode 0644 with any umask: not writable by others, so it is trusted later.
             with open(part, "xb", opener=lambda p, flags: os.open(p, flags, 0o644)) as file:
                 file.write(hashlib.sha256(content).digest() + content)
             os.replace(part, path)
@@ -232,22 +232,22 @@ def _writable(folder: str) -> bool:
 
 
 def _user_folder() -> str | None:
-    """The user's cache folder for this package, by the habits of the platform."""
+    """The user's cache folder for this package, by the platform's convention."""
     if sys.platform == "win32":
         root = os.environ.get("LOCALAPPDATA", "")
     elif sys.platform == "darwin":
         root = os.path.expanduser("~/Library/Caches")
     else:
         root = os.environ.get("XDG_CACHE_HOME", "")
-        # Relative ones are invalid there; without HOME or an account the home stays "~".
+        # XDG_CACHE_HOME must be absolute. Without HOME or an account the home stays "~".
         root = root if os.path.isabs(root) else os.path.expanduser("~/.cache")
     return os.path.join(root, _PACKAGE) if os.path.isabs(root) else None
 
 
 def _places(path: str, named: str) -> list[_Place]:
-    """Where kernels of a source file may be, in the order of the module's docstring."""
+    """The places of a source file's kernels, in the order of the module's docstring."""
     folder = os.path.dirname(os.path.abspath(path))
-    # One for each folder of sources, so that two installations do not replace each other's files.
+    # A folder for each source folder, so that two installations keep each other's files.
     own = f"{os.path.basename(folder)}-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}"
     of_name = [_Place(os.path.join(os.path.abspath(named), own), True)] if named else []
     if named and _writable(named):
@@ -261,8 +261,8 @@ def _places(path: str, named: str) -> list[_Place]:
 class Store:
     """The kernels of one source file.
 
-    `stamp` is that of the module, `named` the folder that NUMBA_CACHE_DIR names, if any. A kernel
-    has a name, which begins with that of the file, and a key, any text that says what else it
+    `stamp` is the module's stamp, `named` the folder that NUMBA_CACHE_DIR names, or "". A kernel
+    has a name, which begins with the file's name, and a key: any text that says what else it
     depends on.
     """
 
@@ -274,11 +274,11 @@ class Store:
 
     @property
     def folders(self) -> list[str]:
-        """Where kernels are looked for, and kept in the first that takes them."""
+        """Folders that are searched in this order; the first writable one gets new kernels."""
         return [place.folder for place in self._places]
 
     def load(self, kernel: str, key: str) -> Iterator[bytes]:
-        """What is kept of a kernel, from each place that has it."""
+        """The stored content of a kernel, from each place that has it."""
         for place in self._places:
             if place.ready():
                 content = place.read(self._name(kernel, key))
@@ -286,7 +286,7 @@ class Store:
                     yield content
 
     def save(self, kernel: str, key: str, content: bytes) -> None:
-        """Keep a kernel in the first place that takes it, or report that there is none."""
+        """Store a kernel in the first place that can be written; report it if there is none."""
         reasons = []
         for place in self._places:
             try:
@@ -310,7 +310,7 @@ class Store:
         return f"{kernel}.{self._stamp}.{digest}{_SUFFIX}"
 
     def _prune(self, place: _Place) -> None:
-        """Remove what other sources of this file left, once."""
+        """Remove, once, what earlier versions of the source file left."""
         if place.folder not in self._pruned:
             self._pruned.add(place.folder)
             prefix, stamp = f"{self._file}.", f".{self._stamp}."

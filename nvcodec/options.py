@@ -1,7 +1,7 @@
-"""What an encode can be asked for: options with their defaults, ranges and choices, by model.
+"""The options of an encode: defaults, ranges and choices, by model.
 
-`encode()`, nvenc and tools take them from here. Loads nothing but the standard library, so that
-`--help` stays quick.
+`encode()`, nvenc and tools take them from here. Loads the standard library only, so that `--help`
+stays quick.
 """
 
 from __future__ import annotations
@@ -10,33 +10,33 @@ import math
 from typing import NamedTuple
 
 CRF_RANGE = (0, 60)
-"""The best and the worst quality that can be asked for."""
+"""Range of `crf`: best and worst quality."""
 
 GROUP_SIZES = (1, 32)
-"""Least and most frames of a group (spec 4.1, 7.1)."""
+"""Fewest and most frames of a group (spec 4.1, 7.1)."""
 
 DEVICES = ("cpu", "cuda")
-"""What networks can be trained and evaluated on."""
+"""Devices that networks can be trained and evaluated on."""
 
 METRICS = ("psnr", "ssim", "ms-ssim")
-"""Qualities that can be measured."""
+"""Quality metrics that can be measured."""
 
 HYBRID_GROUP = 16
 """Most frames of a group of the hybrid model, unless a group size is given."""
 
 
 class OptionError(ValueError):
-    """An option that the model does not have."""
+    """The model does not have this option."""
 
 
 class ModelOptions(NamedTuple):
-    """What one model offers.
+    """The choices that one model offers.
 
     Attributes:
-        number: HEAD's `model` (spec 2.4).
-        presets: efforts, from fast to slow.
+        number: `model` in HEAD (spec 2.4).
+        presets: from fast to slow.
         networks: choices of `network`, the default first.
-        devices: where it can be trained.
+        devices: devices that the encoder can run on.
         segments: whether segments can be trained by several jobs, and an encode resumed.
 
     """
@@ -73,7 +73,7 @@ NETWORKS = tuple(dict.fromkeys(MODELS["nirvana"].networks + MODELS["hybrid"].net
 class EncodeOptions(NamedTuple):
     """All options of an encode, with their defaults; `encode()` says what they mean.
 
-    The record itself takes any values: `validate` judges them.
+    The record takes any values: `validate` checks them.
     """
 
     model: str = "hybrid"
@@ -93,7 +93,7 @@ class EncodeOptions(NamedTuple):
 
     @property
     def by_jobs(self) -> bool:
-        """Whether segments are jobs: several at a time, or those that a resumed encode lacks."""
+        """Whether segments are encoded as jobs: for several at a time, or to resume an encode."""
         return self.jobs > 1 or self.resume
 
 
@@ -104,8 +104,8 @@ def validate(options: EncodeOptions) -> None:
     """Check the options against their ranges, and against what the model offers.
 
     Raises:
-        ValueError: a value is out of its range or none of the choices.
-        OptionError: the model does not have the option; another one does.
+        ValueError: a value is out of its range or not one of the choices.
+        OptionError: the model does not have the option, though another model does.
 
     """
     _require_choice("model", options.model, tuple(MODELS))
@@ -118,7 +118,7 @@ def validate(options: EncodeOptions) -> None:
     if options.network not in NETWORKS:
         raise ValueError(f"network {options.network!r} is none of a model")
     least, most = CRF_RANGE
-    # NaN is in no range.
+    # Written so that NaN fails too.
     if not least <= options.crf <= most:
         raise ValueError(f"crf {options.crf} is not in {least}..{most}")
     least, most = GROUP_SIZES

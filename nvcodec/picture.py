@@ -1,8 +1,8 @@
-"""Pictures and how their samples are stored, as they move between sources, the codec and writers.
+"""Pictures and their sample format, as sources, the codec and writers pass them on.
 
-A `SampleFormat` says what follows from HEAD's bit depth and chroma format (spec 2.4): the type of
+A `SampleFormat` gives what follows from HEAD's bit depth and chroma format (spec 2.4): the type of
 samples, their range, and the sizes of planes. All code that depends on these asks it. Compiled
-functions take it as constants: `nvcodec.model.samples`.
+functions use the constants of `nvcodec.model.samples`.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ Planes = tuple[Plane, Plane, Plane]
 """Y, Cb and Cr of a `SampleFormat`, with its `dtype` and `plane_shapes`."""
 
 Region = tuple[int, int, int, int]
-"""(x0, y0, x1, y1) in luma samples; x0 and y0 begin a chroma sample too."""
+"""(x0, y0, x1, y1) in luma samples, x1 and y1 exclusive; x0 and y0 lie on the chroma grid."""
 
 _CHROMA_SHIFTS = {1: (1, 1)}
 """Log2 of luma samples per chroma sample, (x, y), by HEAD's chroma_format."""
 
 
 class _Sliceable(Protocol):
-    """An array or tensor of two axes."""
+    """A two-dimensional array or tensor."""
 
     def __getitem__(self, key: Any, /) -> Any: ...
 
@@ -54,7 +54,7 @@ class SampleFormat:
 
     @property
     def middle(self) -> int:
-        """The sample of no colour in chroma, of mid-grey in luma."""
+        """The sample value of neutral chroma and of mid-grey luma."""
         return 1 << (self.bit_depth - 1)
 
     @property
@@ -67,33 +67,33 @@ class SampleFormat:
         return self.chroma_shift if plane else (0, 0)
 
     def chroma_size(self, width: int, height: int) -> tuple[int, int]:
-        """(ChromaWidth, ChromaHeight) beside luma of a size; a part of a sample counts as one."""
+        """(ChromaWidth, ChromaHeight) for a luma size, rounded up."""
         across, down = self.chroma_shift
         return -(-width >> across), -(-height >> down)
 
     def plane_shapes(self, width: int, height: int) -> tuple[tuple[int, int], ...]:
-        """(rows, columns) of each plane of a picture of so many luma samples."""
+        """(rows, columns) of each plane of a picture of width x height luma samples."""
         columns, rows = self.chroma_size(width, height)
         return (height, width), (rows, columns), (rows, columns)
 
     def picture_bytes(self, width: int, height: int) -> int:
-        """Bytes of all planes of a picture of so many luma samples."""
+        """Bytes of all planes of a picture of width x height luma samples."""
         samples = sum(rows * columns for rows, columns in self.plane_shapes(width, height))
         return samples * self.dtype.itemsize
 
     def empty(self, width: int, height: int) -> Planes:
-        """Planes, not set, of a picture of so many luma samples."""
+        """Uninitialised planes of a picture of width x height luma samples."""
         y, cb, cr = (np.empty(shape, self.dtype) for shape in self.plane_shapes(width, height))
         return y, cb, cr
 
     def chroma_region(self, region: Region) -> Region:
-        """The samples of Cb and Cr that belong to a region, (x0, y0, x1, y1) in chroma samples."""
+        """The part of Cb and Cr that belongs to a region: (x0, y0, x1, y1) in chroma samples."""
         x0, y0, x1, y1 = region
         across, down = self.chroma_shift
         return x0 >> across, y0 >> down, -(-x1 >> across), -(-y1 >> down)
 
     def luma_region(self, region: Region) -> Region:
-        """The region of so many chroma samples, (x0, y0, x1, y1): that in luma samples."""
+        """The region in luma samples of one given in chroma samples, (x0, y0, x1, y1)."""
         x0, y0, x1, y1 = region
         across, down = self.chroma_shift
         return x0 << across, y0 << down, x1 << across, y1 << down
@@ -114,7 +114,7 @@ def _part(plane: _Plane, region: Region) -> _Plane:
 
 
 def region_size(region: Region) -> tuple[int, int]:
-    """(width, height) of a region: luma samples of a picture of it."""
+    """(width, height) of a region in luma samples."""
     x0, y0, x1, y1 = region
     return x1 - x0, y1 - y0
 

@@ -1,7 +1,7 @@
-"""Records of arrays of fixed sizes, in one block of memory: one pointer to compiled functions.
+"""Records: arrays of fixed sizes in one block of memory, passed to kernels as one pointer.
 
-A kernel takes a tuple of arrays apart into seven numbers for each, at every call; a record stays
-one pointer however many arrays it holds, and the compiler knows their sizes.
+A call of a kernel unpacks each array of a tuple into seven numbers. A record is one pointer however
+many arrays it holds, and the compiler knows their sizes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 
 def array(kind: Any, *shape: int) -> Any:
-    """A field that is an array: of a NumPy type and a shape."""
+    """A field that is an array of a NumPy type and a shape."""
     return np.dtype((kind, shape))
 
 
@@ -24,12 +24,12 @@ def nested(kind: type[Record]) -> Any:
 class Record:
     """Base of records: each attribute of a subclass is an `array` or `nested`.
 
-    `make` gives what kernels take. Its attributes are views of its memory.
+    `make` returns the object that kernels take. Its attributes are views of its memory.
     """
 
     @classmethod
     def dtype(cls) -> np.dtype[Any]:
-        """The fields as NumPy has them, aligned."""
+        """The aligned structured dtype of the fields."""
         fields = [(name, kind) for name, kind in vars(cls).items() if isinstance(kind, np.dtype)]
         return np.dtype((np.record, np.dtype(fields, align=True)))
 

@@ -1,8 +1,8 @@
-"""Vector operations in LLVM's code: how kernels work on several neighbouring elements at once.
+"""Vector operations in LLVM IR: kernels work on several neighbouring elements at once.
 
-`Vectors` makes the instructions of one Numba intrinsic; `operation` makes an intrinsic of whole
-vectors from a function that uses them. The code is LLVM's for any processor. It is written by hand
-because loops of short rows are hardly ever made vectors by themselves.
+`Vectors` emits the instructions of one Numba intrinsic. `operation` makes a vector intrinsic from a
+function that uses them. The IR is the same for any processor. It is written by hand because LLVM
+hardly ever vectorises loops over short rows.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ NUMBER = types.int32
 
 
 def constant(value: int, element: Any = INDEX) -> Any:
-    """A single integer that is known when the code is made."""
+    """A single integer that is known at compile time."""
     return ir.Constant(element, value)
 
 
 class Vectors:
-    """Makes code for vectors of `lanes` elements; integers have 32 bits unless said otherwise."""
+    """Emits code for vectors of `lanes` elements; integers have 32 bits unless said otherwise."""
 
     def __init__(self, builder: Any, lanes: int) -> None:
         self.builder = builder
         self.lanes = lanes
 
     def vector(self, element: Any = WORD) -> Any:
-        """The type of vectors of an element's type."""
+        """The vector type of an element type."""
         return ir.VectorType(element, self.lanes)
 
     def same(self, value: float, element: Any = WORD) -> Any:
@@ -49,17 +49,17 @@ class Vectors:
         return self.builder.shuffle_vector(single, blank, self.same(0))
 
     def read(self, pointer: Any, element: Any = WORD) -> Any:
-        """Elements from the one on that a pointer points to."""
+        """Load `lanes` elements from a pointer."""
         pointer = self.builder.bitcast(pointer, self.vector(element).as_pointer())
         return self.builder.load(pointer, align=_bytes(element))
 
     def write(self, value: Any, pointer: Any) -> None:
-        """Store elements from the one on that a pointer points to."""
+        """Store `lanes` elements at a pointer."""
         pointer = self.builder.bitcast(pointer, value.type.as_pointer())
         self.builder.store(value, pointer, align=_bytes(value.type.element))
 
     def call(self, name: str, result: Any, *arguments: Any) -> Any:
-        """What one of LLVM's functions returns, of type `result`."""
+        """Call an LLVM function that returns type `result`."""
         function = self.builder.module.globals.get(name) or ir.Function(
             self.builder.module,
             ir.FunctionType(result, [argument.type for argument in arguments]),
@@ -74,12 +74,12 @@ class Vectors:
         return self.builder.select(self.builder.icmp_signed(">", value, most), most, value)
 
     def word(self, low: Any, high: Any) -> Any:
-        """Words with the low 16 bits of both: those of `low` in their low bits."""
+        """32-bit words of the low 16 bits of `low` (in the low half) and of `high`."""
         low = self.builder.and_(low, self.same(0xFFFF))
         return self.builder.or_(low, self.builder.shl(high, self.same(16)))
 
     def sum(self, value: Any) -> Any:
-        """The sum of all elements, of which there are a power of two: halves are added up."""
+        """The sum of all elements, by adding halves; their number is a power of two."""
         lanes = self.lanes
         while lanes > 1:
             lanes //= 2
@@ -92,10 +92,10 @@ class Vectors:
 
 
 class Operands(Vectors):
-    """Vectors at places of the arrays that an `operation` takes.
+    """The arguments of an `operation`, by name, and vectors from its arrays.
 
-    Arrays and numbers go by the names of their arguments. Unless told otherwise an array is used
-    from its place on, which is the argument after it, counted in elements from the first one.
+    The argument after an array is its place: the number of the element that loads and stores begin
+    at, unless another place is given.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class Operands(Vectors):
         return ir.IntType(self._types[array].dtype.bitwidth)
 
     def pointer(self, array: str, place: Any = None) -> Any:
-        """Where an array's element is."""
+        """A pointer to an element of an array."""
         made = self._context.make_array(self._types[array])(
             self._context, self.builder, self._args[array]
         )
@@ -127,7 +127,7 @@ class Operands(Vectors):
         return self.builder.gep(data, [self._places[array] if place is None else place])
 
     def load(self, array: str, bits: int = 32, place: Any = None, offset: int = 0) -> Any:
-        """Elements from a place and an offset on, as integers of `bits` bits or as they are."""
+        """Elements from place + offset on; those of fewer than `bits` bits are widened to that."""
         if offset:
             place = self.builder.add(self._places[array], constant(offset))
         own = self.element(array)
@@ -138,14 +138,14 @@ class Operands(Vectors):
         return widen(value, self.vector(ir.IntType(bits)))
 
     def store(self, value: Any, array: str) -> None:
-        """Elements to an array's place, without the bits that its own do not have."""
+        """Store elements at an array's place, truncated to the type of its elements."""
         own = self.element(array)
         if value.type != self.vector(own):
             value = self.builder.trunc(value, self.vector(own))
         self.write(value, self.pointer(array))
 
     def number(self, value: Any, bits: int = 32) -> Any:
-        """The integer `value` in all elements, which have `bits` bits."""
+        """A vector of `bits`-bit integers that all equal `value`."""
         element = ir.IntType(bits)
         if value.type.width > bits:
             value = self.builder.trunc(value, element)
@@ -154,7 +154,7 @@ class Operands(Vectors):
         return self.splat(value)
 
     def rounded(self, value: Any, shift: Any) -> Any:
-        """RShift(value, shift), shift > 0: an integer known here, or one of 32 bits."""
+        """RShift(value, shift); shift > 0 is a Python integer or a 32-bit value of the code."""
         if isinstance(shift, int):
             half, shift = self.same(1 << (shift - 1)), self.same(shift)
         else:
@@ -165,11 +165,11 @@ class Operands(Vectors):
 
 
 def operation(generate: Callable[[Operands], None], **kinds: Any) -> Any:
-    """A function for kernels, whose code `generate` makes.
+    """A function that kernels can call; `generate` emits its code.
 
-    Its first argument is the number of elements, a literal; `kinds` are its others, in order: None
-    for arrays and tuples, which come as they are, else a number's type of Numba. It returns nothing
-    and checks no place.
+    Its first argument is the number of elements, a literal. `kinds` are the other arguments, in
+    order: None for an array or tuple, which is passed as it is, else the Numba type that a number
+    is cast to. It returns nothing and does not check places.
     """
     names = ["width", *kinds]
 
@@ -182,7 +182,7 @@ def operation(generate: Callable[[Operands], None], **kinds: Any) -> Any:
         return types.void(width, *(a if kind is None else kind for a, kind in given)), code
 
     typed.__name__ = generate.__name__
-    # Numba asks for the names of arguments, and takes no variable number of them.
+    # Numba reads the argument names and does not accept *arguments.
     typed.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in ("context", *names)]
     )

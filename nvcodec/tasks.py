@@ -1,4 +1,4 @@
-"""Tasks that wait for one another without holding a thread."""
+"""Tasks that depend on one another and wait without occupying a thread."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ T = TypeVar("T")
 
 
 class TaskPool:
-    """Runs tasks on `threads` threads, each when those that it comes after are done."""
+    """Runs tasks on `threads` threads; a task starts once those before it are done."""
 
     def __init__(self, threads: int) -> None:
         self._pool = ThreadPoolExecutor(threads, "nvcodec")
 
     def submit(self, work: Callable[[], T], after: Sequence[Future[Any]] = ()) -> Future[T]:
-        """The result of `work`, or the error of the first of `after` that has one.
+        """Run `work` once all of `after` are done.
 
-        Once it is there, nothing of `work` and `after` is kept.
+        Gives its result, or the error of the first of `after` that has one. References to `work`
+        and `after` are dropped once the result is there.
         """
         task = _Task(self._pool, work, tuple(after))
         for other in task.after:
@@ -28,13 +29,13 @@ class TaskPool:
         return task.result
 
     def close(self) -> None:
-        """Drop what has not begun, and wait for what has."""
+        """Drop the tasks that have not begun, and wait for the others."""
         self._pool.shutdown(cancel_futures=True)
 
 
 class _Task(Generic[T]):
-    # Futures keep the callbacks that they have called, and these their task: it must let go of what
-    # it worked with, or every result would keep all that led to others.
+    # A future keeps the callbacks that it has called, and these keep their task. So a task must
+    # drop its inputs once it is done; otherwise every result would keep all results before it.
     def __init__(
         self, pool: ThreadPoolExecutor, work: Callable[[], T], after: tuple[Future[Any], ...]
     ) -> None:
@@ -46,7 +47,7 @@ class _Task(Generic[T]):
         self._waiting = len(after) + 1
 
     def count_down(self, _: object) -> None:
-        """One of what the task waits for is done."""
+        """Note that one task before this one is done; start this one after the last."""
         with self._lock:
             self._waiting -= 1
             if self._waiting:
@@ -54,7 +55,7 @@ class _Task(Generic[T]):
         try:
             self._pool.submit(self._run)
         except RuntimeError:
-            # The pool is closed: nobody waits for what was begun.
+            # The pool is closed: nobody waits for the result.
             self.result.cancel()
 
     def _run(self) -> None:

@@ -1,4 +1,4 @@
-"""Bitstreams of the hybrid model whose canvases come from random bits: all of its syntax."""
+"""Bitstreams of the hybrid model whose canvases are decoded from random bits, to use all syntax."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Kernels beside slow references: compared in every run, timed with `pytest --bench`.
+"""Kernels against slow references: compared in every run, timed with `pytest --bench`.
 
 A test calls the fixture `kernel_bench` with a kernel and a plain reference on the same input. With
-`--bench` only such tests run, and a table of times follows them. Times are of one thread, the best
-of several runs; nothing is asserted of them. `--bench-json FILE` keeps the rows of the table.
+`--bench` only such tests run, followed by a table of times. Times are of one thread, the best of
+several runs; they are not asserted. `--bench-json FILE` saves the rows of the table.
 """
 
 from __future__ import annotations

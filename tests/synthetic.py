@@ -1,4 +1,4 @@
-"""Bitstreams of random weights: every feature of the format without any training."""
+"""Bitstreams with random weights: they use every feature of the format without training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scripts of docs/examples, as their users run them."""
+"""The scripts of docs/examples, run as users run them."""
 
 import importlib
 import importlib.util

@@ -1,12 +1,12 @@
-"""Bytes that shall never change unnoticed: of GRUP units, and of the frames they decode to.
+"""Golden digests of GRUP units and of the frames that they decode to.
 
-The units change whenever the coder, the default tables of `spec/tables/*contexts.txt` or the syntax
-of GRUP do; their frames only when rendering does. Metadata is left out: its bytes are zstandard's.
-After a change that is meant, run
+The units change when the coder, the default tables of `spec/tables/*contexts.txt` or the syntax of
+GRUP change; the frames change only when rendering does. Metadata is left out, as its bytes depend
+on the Zstandard library. After an intended change, run
 
     python -m tests.test_golden
 
-and copy what it prints over the constants below.
+and replace the constants below by its output.
 """
 
 from __future__ import annotations

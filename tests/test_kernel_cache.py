@@ -1,4 +1,4 @@
-"""How compiled kernels are kept, as users of a small package with the same cache meet it."""
+"""The cache of compiled kernels, tested through a small package that uses it."""
 
 import hashlib
 import inspect

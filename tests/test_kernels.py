@@ -1,4 +1,4 @@
-"""The comparison of kernels with references, and its table of times."""
+"""The fixture that compares kernels with references, and its table of times."""
 
 import json
 

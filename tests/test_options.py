@@ -1,4 +1,4 @@
-"""The options of an encode: what is refused, and how."""
+"""The options of an encode: invalid values and their errors."""
 
 import inspect
 import math

@@ -1,4 +1,4 @@
-"""What follows from a sample format, and what pictures of all formats share."""
+"""Sample formats: sizes, regions and digests of pictures of all formats."""
 
 import zlib
 

@@ -1,4 +1,4 @@
-"""Records: one block of memory, to Python and to kernels."""
+"""Records: one block of memory, seen from Python and from kernels."""
 
 import numpy as np
 import pytest

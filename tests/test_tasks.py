@@ -1,4 +1,4 @@
-"""Tasks that come after others."""
+"""Tasks that run after others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measurements and what the format's tables were made with; run as `python -m tools.NAME`.
+"""Tools that measure the codec and that train the format's tables; run as `python -m tools.NAME`.
 
-They use the installed package and are no part of it.
+They use the installed package and are not part of it.
 """

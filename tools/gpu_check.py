@@ -2,11 +2,11 @@
 
     python -m tools.gpu_check [--size WIDTHxHEIGHT]... [--peak TOPS] [--seeds N]
 
-Every kernel is compared with NumPy, groups of random weights and frames through the fusion network
-with the CPU, byte for byte, and a tiny clip is encoded and decoded on the device. Times are of
+Compares every kernel with NumPy. Compares groups of random weights, and frames through the fusion
+network, with the CPU, byte for byte. Encodes and decodes a tiny clip on the device. Times are of
 whole groups, with frames left on the device and with frames copied to the host; `load` is the
-upload of a group's weights. The share is of the device's dense 8-bit peak, counting the
-multiplications of spec 5.8 as two operations each.
+upload of a group's weights. The share is that of the device's dense 8-bit peak, where a
+multiplication of spec 5.8 counts as two operations.
 
 Exit codes: 0 all equal, 4 no CUDA device or no Triton here, 5 something differs.
 """
@@ -48,7 +48,7 @@ SECONDS = 1.0
 
 
 def peak_of(device: str) -> float | None:
-    """The peak of a device's name, if it is known."""
+    """The peak of a device by its name; None if unknown."""
     return next((peak for name, peak in PEAKS.items() if name in device), None)
 
 
@@ -116,7 +116,7 @@ def check_network(
             if copied:
                 to_host(pictures)
             groups += 1
-            # Not more than some groups ahead: what is queued would hold memory.
+            # Wait every few groups, as queued work holds memory.
             if groups % 8 == 0:
                 torch.cuda.synchronize(device)
         end.record()

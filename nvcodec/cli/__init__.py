@@ -1,4 +1,5 @@
 """The commands nvenc, nvdec and nvinfo: arguments in, files, reports and exit codes out.
 
-The modules here import only what parsing arguments needs; codecs are imported when they run.
+At import the modules load only what parsing arguments needs. The codec is imported when a command
+runs.
 """

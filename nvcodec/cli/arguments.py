@@ -1,4 +1,4 @@
-"""Command line arguments that need more than click's types: callbacks for options."""
+"""Callbacks for command line options that need more than click's types."""
 
 from __future__ import annotations
 

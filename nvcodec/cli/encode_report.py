@@ -1,4 +1,4 @@
-"""What nvenc reports of an encode: progress, a line for each group, the sizes at the end."""
+"""The report of nvenc on an encode: progress, a line for each group, the sizes at the end."""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ class EncodeReport(Observer):
         self._result: EncodeResult | None = None
         self._bar: Any = None
         self._noted = 0
-        # Frames done of each group, or as much of their training: jobs train in any order.
+        # Frames done of each group, by its number. Training counts as a fraction of them; jobs
+        # train groups in any order.
         self._done: dict[int, float] = {}
         console.members = self._members
 
     def started(self, result: EncodeResult, frame_count_hint: int | None) -> None:
-        """Show what becomes of the input, and the empty bar."""
+        """Show the notes on the input, and an empty bar."""
         self._result = result
         self._say_notes()
         self._bar = self._console.bar(
@@ -71,7 +72,7 @@ class EncodeReport(Observer):
         self._move(ordinal, frames)
 
     def clear(self) -> None:
-        """Make room for a line."""
+        """Clear the bar, so that a line can be written."""
         if self._bar is not None:
             self._bar.clear()
 
@@ -82,7 +83,7 @@ class EncodeReport(Observer):
         self._console.line("group", **members, **_finite(group.meter.values()))
 
     def close(self, complete: bool) -> None:
-        """Take the bar away and write what has been encoded, of an encode that ended."""
+        """Remove the bar and write what has been encoded, once the encode has ended."""
         if self._bar is not None:
             self._bar.close()
         self._say_notes()
@@ -95,7 +96,7 @@ class EncodeReport(Observer):
         elif result.complete:
             self._console.keeps(self._output, result.frames)
         if result.resumable:
-            # What the output has by now needs to be overwritten.
+            # A complete encode has an output file by now, which must be overwritten.
             option = "--resume -y" if result.complete else "--resume"
             kept = f"{option} goes on with the finished segments"
             self._console.kept = "; ".join(filter(None, (self._console.kept, kept)))
@@ -146,7 +147,7 @@ class EncodeReport(Observer):
 
 
 def _parts(result: EncodeResult) -> dict[str, int]:
-    """Bytes of each substream, and of the canvases that are not interior ones."""
+    """Bytes of each substream, and of the key and chain canvases."""
     groups = result.groups
     return {
         "network_bytes": sum(group.network_bytes for group in groups),
@@ -171,7 +172,7 @@ def _qualities(meter: QualityMeter) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no infinity: identical planes are null."""
+    """The value with infinities, of identical planes, as None: JSON has no infinity."""
     if isinstance(value, dict):
         return {name: _finite(part) for name, part in value.items()}
     return value if value is None or math.isfinite(value) else None

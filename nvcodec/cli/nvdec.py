@@ -62,15 +62,17 @@ COMMAND = "nvdec"
 @click.option("--frames", type=click.IntRange(min=1), help="Frames to decode.  [default: all]")
 @click.option("--verify", is_flag=True, help="Check the samples of every group against its CRC.")
 @click.option("--md5", is_flag=True, help="Print the MD5 of all output samples.")
-@click.option(
-    "--threads", type=click.IntRange(min=1), help="Threads.  [default: one for each core]"
-)
+@click.option("--threads", type=click.IntRange(min=1), help="Threads.  [default: one per core]")
 @click.option("--batch", type=click.IntRange(min=1), help="Patches evaluated at once.")
 @click.option("--device", type=click.Choice(DEVICES), default="cpu", show_default=True)
-@click.option("--max-luma-samples", type=click.IntRange(min=1), help="Limit per frame.")
-@click.option("--max-weights", type=click.IntRange(min=1), help="Limit of a network.")
-@click.option("--max-unit-bytes", type=click.IntRange(min=1), help="Limit of a unit.")
-@click.option("--max-multiplications", type=click.IntRange(min=1), help="Limit per luma sample.")
+@click.option("--max-luma-samples", type=click.IntRange(min=1), help="Most luma samples per frame.")
+@click.option("--max-weights", type=click.IntRange(min=1), help="Most weights of a network.")
+@click.option("--max-unit-bytes", type=click.IntRange(min=1), help="Most bytes of a unit.")
+@click.option(
+    "--max-multiplications",
+    type=click.IntRange(min=1),
+    help="Most multiplications per luma sample.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON lines on standard output.")
 @click.option("-y", "--yes", is_flag=True, help="Overwrite OUT.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
@@ -91,7 +93,7 @@ def main(
     quiet: bool,
     **decoding: Any,
 ) -> None:
-    """Decode as the arguments say."""
+    """Decode with these arguments."""
     if output == "-" and (as_json or md5):
         raise click.UsageError("--json or --md5 and OUT '-' both want standard output")
     console = Console(COMMAND, quiet=quiet, as_json=as_json)
@@ -128,7 +130,7 @@ def main(
 
 
 def _decoder_options(decoding: dict[str, Any]) -> dict[str, Any]:
-    """Keywords of Decoder from options, of which those of limits begin with max_."""
+    """Arguments of Decoder from options; options that begin with max_ are limits."""
     from nvcodec.format import Limits
 
     limits = {name: value for name, value in decoding.items() if name.startswith("max_")}
@@ -139,7 +141,7 @@ def _decoder_options(decoding: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass
 class _Delivered:
-    """What has been delivered so far."""
+    """Frames and digest that have been delivered so far."""
 
     digest: FrameDigest | None
     width: int = 0
@@ -168,7 +170,7 @@ class _Delivered:
 def _opened(
     output: str, overwrite: bool, delivered: _Delivered, console: Console
 ) -> Iterator[OutputFile | None]:
-    """The output file, which keeps the frames that were delivered whatever ends the block."""
+    """The output file. However the block ends, the file keeps the frames delivered so far."""
     if output == "null":
         yield None
         return
@@ -212,7 +214,7 @@ def _deliver(
 
 
 def _expected(decoder: Decoder, asked: dict[str, Any], console: Console) -> int | None:
-    """Frames that will come, for a progress bar, where that can be known beforehand."""
+    """Number of frames to come, for the progress bar; None if it is not known beforehand."""
     from nvcodec.format import NrvError
 
     count: int | None = asked["count"]

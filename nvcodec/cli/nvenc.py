@@ -87,7 +87,7 @@ COMMAND = "nvenc"
     callback=arguments.finite,
     default=DEFAULTS.key_interval,
     show_default=True,
-    help="Seconds from key group to key group.",
+    help="Seconds between key groups.",
 )
 @click.option(
     "--skip",
@@ -101,13 +101,13 @@ COMMAND = "nvenc"
     type=click.IntRange(min=1),
     default=DEFAULTS.jobs,
     show_default=True,
-    help="Processes that train nirvana side by side, from key group to key group; the same bytes.",
+    help="Processes that train segments of nirvana in parallel; the bytes are the same.",
 )
 @click.option(
     "--threads",
     type=click.IntRange(min=1),
-    help="Threads: of hybrid, whose bytes do not depend on them, or that train nirvana in each job,"
-    " where another number may give other bytes.  [default: one for each core; nirvana: 1]",
+    help="Threads. hybrid: the bytes do not depend on them. nirvana: threads of each job; another"
+    " number may give other bytes.  [default: one per core; nirvana: 1]",
 )
 @click.option(
     "--device",
@@ -128,8 +128,8 @@ COMMAND = "nvenc"
 @click.option(
     "--resume",
     is_flag=True,
-    help="Go on with the segments that a stopped encode of nirvana finished, and keep them if this"
-    " one stops.",
+    help="Continue a stopped encode of nirvana from its finished segments; keep them if this encode"
+    " stops too.",
 )
 @click.option("-y", "--yes", is_flag=True, help="Overwrite OUT; without --resume, start over.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
@@ -145,7 +145,7 @@ def main(
     device: str,
     **options: Any,
 ) -> None:
-    """Encode as the arguments say."""
+    """Encode with these arguments."""
     if as_json and output == "-":
         raise click.UsageError("--json and OUT '-' both want standard output")
     console = Console(COMMAND, quiet=quiet, as_json=as_json)

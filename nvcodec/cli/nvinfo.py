@@ -1,4 +1,4 @@
-"""nvinfo: what a `.nrv` file holds, and where its bytes are."""
+"""nvinfo: the contents of a `.nrv` file, and the bytes that each part takes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _KINDS_SHOWN = {
     help=f"""{NOT_NVIDIA}
 
     List header, units, groups and bytes by kind of FILE, a .nrv file or "-" for standard input.
-    Nothing is decoded. What stands before damage is listed too.
+    Nothing is decoded. In a damaged file, everything before the damage is listed.
     """,
     short_help="List what a .nrv file holds.",
     epilog=EXIT_CODES_HELP,
@@ -50,7 +50,7 @@ _KINDS_SHOWN = {
 @print_version(COMMAND)
 @click.argument("source", metavar="FILE")
 def main(source: str, as_json: bool) -> None:
-    """List as the arguments say."""
+    """List the contents of a file."""
     console = Console(COMMAND)
     with ending(console, source):
         require_input(source)
@@ -65,7 +65,7 @@ def main(source: str, as_json: bool) -> None:
 
 
 class _UnitTap:
-    """Passes on what is read from a file and lists the units that pass."""
+    """A file object that passes on what it reads, and lists the units on the way."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -89,7 +89,7 @@ class _UnitTap:
             self._next += length
 
     def units(self) -> list[dict[str, Any]]:
-        """The units that have passed completely."""
+        """The units that have been read completely."""
         end = self._offset + len(self._seen)
         return [unit for unit in self._units if unit["offset"] + unit["bytes"] <= end]
 
@@ -111,7 +111,7 @@ def _read(file: BinaryIO, report: dict[str, Any]) -> None:
     tap = _UnitTap(file)
     reader = UnitReader(
         tap,
-        # Listing allocates one unit at a time: the highest level will do.
+        # Listing holds one unit in memory at a time, so the limits can be the highest level's.
         Limits(
             max_luma_samples=top.luma_samples,
             max_weights=top.weights,
@@ -184,7 +184,7 @@ def _group(unit: Any, end: int) -> dict[str, Any]:
 
 
 def _network_mode(shape: CanvasShape, group: Group) -> str:
-    """What a group does with the fusion network: keep, off, new, or none where there is none."""
+    """What a group does with the fusion network: keep, off, new, or none if there is no network."""
     if not shape.network:
         return "none"
     from nvcodec.coding.hybrid.fusion import network_mode

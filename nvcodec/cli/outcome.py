@@ -1,4 +1,4 @@
-"""What commands say and how they end: errors to one line on standard error and an exit code."""
+"""Messages and exit codes of the commands: an error gives one line on standard error."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from nvcodec.words import counted, in_one_line
 
 NOT_NVIDIA = "A neural video codec; not NVIDIA's NVENC or NVDEC."
 
-# Shows the traceback of what the commands do not expect.
+# If set in the environment, unexpected errors show their traceback.
 _DEBUG = "NVCODEC_DEBUG"
 
-# A signal that follows another this soon is the same wish to stop.
+# A signal that follows another one this soon counts as the same request.
 _SAME_SIGNAL_SECONDS = 1.0
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -50,10 +50,10 @@ EXIT_CODES_HELP = (
 
 
 class RequestError(Exception):
-    """The arguments ask for something that this input or output does not allow."""
+    """The arguments ask for something that is not possible with this input or output."""
 
 
-# Named by module where importing the class would load PyAV, numba or torch for every error.
+# By name, as importing these classes would load PyAV, Numba or PyTorch for every error.
 _CODES_BY_NAME = {
     "nvcodec.encode.nirvana.jobs.JobsError": ExitCode.USAGE,
     "nvcodec.encode.nirvana.jobs.SegmentError": ExitCode.OTHER,
@@ -67,7 +67,7 @@ _CODES_BY_NAME = {
 
 
 def exit_code(error: BaseException) -> ExitCode | None:
-    """The code for an error that is the input's or the user's doing, None for a defect of ours."""
+    """The exit code of an error of the input or the user; None for a defect of the program."""
     from nvcodec.format import (
         CorruptError,
         OverLimitError,
@@ -91,7 +91,7 @@ def exit_code(error: BaseException) -> ExitCode | None:
 
 
 def message(error: BaseException, source: str) -> str:
-    """The error as one line: what was wrong, where (in `source`, the input), and what to do."""
+    """The error as one line: what is wrong, where in the input `source`, and what to do."""
     from nvcodec.format import NrvError
 
     text = " ".join(str(error).split())
@@ -127,10 +127,10 @@ def _advice(error: Exception) -> str:
 
 
 class Console:
-    """What one run of a command says: lines on standard error, JSON lines on standard output.
+    """The messages of one command run: lines on standard error, JSON lines on standard output.
 
-    `kept` is what an error line adds about output that is kept, `members` what the error's JSON
-    line has besides the error.
+    `kept` is text on output that is kept; an error line ends with it. `members` are further members
+    of the error's JSON line.
     """
 
     def __init__(self, command: str, *, quiet: bool = False, as_json: bool = False) -> None:
@@ -142,10 +142,7 @@ class Console:
         self._quiet = quiet
 
     def say(self, text: str) -> None:
-        """Write a line on standard error, unless the command is to be quiet.
-
-        What cannot be said is no reason to stop.
-        """
+        """Write a line on standard error, unless the command is quiet; errors are ignored."""
         if not self._quiet:
             self._say(text)
 
@@ -155,7 +152,7 @@ class Console:
             self.result(json.dumps({"type": kind, **members}))
 
     def result(self, text: str) -> None:
-        """Write what was asked for on standard output; raises OSError when that fails."""
+        """Write a result on standard output; raises OSError when that fails."""
         if sys.stdout is None:
             raise OSError(errno.EBADF, "it is closed", "standard output")
         click.echo(text)
@@ -165,12 +162,12 @@ class Console:
         from tqdm import tqdm
 
         if self.on_terminal and not os.get_terminal_size(sys.stderr.fileno()).columns:
-            # A terminal that does not know its size.
+            # The terminal does not report its size.
             options |= {"ncols": 80, "nrows": 24}
         return tqdm(total=total, unit="frame", disable=not self.on_terminal, **options)
 
     def keeps(self, output: str, frames: int) -> None:
-        """Make an error line add that `output` keeps the frames before the error."""
+        """Let an error line say that `output` keeps the frames before the error."""
         name = "OUT" if output == "-" else output
         self.kept = f"{name} has the {counted(frames, 'frame')} before"
 
@@ -184,7 +181,7 @@ class Console:
         text = message(error, source)
         kept = f"; {self.kept}" if self.kept else ""
         self._say(text + kept)
-        # Whoever read it may be gone.
+        # The reader of the pipe may have gone.
         with contextlib.suppress(OSError):
             self.line("error", message=text, exit_code=code, **self.members())
         return code
@@ -193,15 +190,15 @@ class Console:
         try:
             click.echo(f"{self._command}: {in_one_line(text)}", err=True)
         except OSError:
-            # A full disk, or whoever read it is gone.
+            # The disk is full, or the reader of the pipe has gone.
             _discard(sys.stderr)
 
 
 @contextlib.contextmanager
 def compilation_told(console: Console, whose: str, clear: Callable[[], object]) -> Iterator[None]:
-    """Say once, on a terminal, that kernels are compiled, and once, anywhere, if none can be kept.
+    """While the block runs, report compilation of kernels, and kernels that cannot be stored.
 
-    `clear` makes room for a line.
+    Each is reported once, the first on terminals only. `clear` is called before a line is written.
     """
     from nvcodec.kernel_cache import unkept_told
 
@@ -243,7 +240,7 @@ def compilation_told(console: Console, whose: str, clear: Callable[[], object]) 
 
 @contextlib.contextmanager
 def ending(console: Console, source: str) -> Iterator[None]:
-    """Turn what the block raises into a line on standard error and an exit.
+    """Turn an error of the block into a line on standard error and an exit code.
 
     SIGTERM and SIGHUP end the block as Ctrl-C does.
     """
@@ -260,7 +257,7 @@ def ending(console: Console, source: str) -> Iterator[None]:
 
 
 def _discard(stream: TextIO) -> None:
-    """Discard what is still in a stream: Python would complain when it flushes at its end."""
+    """Discard a stream's buffer, so that Python does not report an error when it exits."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
@@ -272,14 +269,15 @@ def _stopped_by_signals() -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
         nonlocal last
         before, last = last, time.monotonic()
-        # Pressed twice, or sent to a process and its group, it must not break the finishing.
+        # Ctrl-C pressed twice, or a signal sent both to the process and to its group, must not
+        # interrupt the clean-up.
         if last - before > _SAME_SIGNAL_SECONDS:
             raise KeyboardInterrupt
 
     replaced = {}
     for name in start.STOPPING:
         number = getattr(signal, name, None)
-        # What is ignored stays so, as nohup wants it; only the main thread may change it.
+        # An ignored signal stays ignored, as nohup needs. Only the main thread may set handlers.
         if number is not None and signal.getsignal(number) in (
             signal.SIG_DFL,
             signal.default_int_handler,
@@ -290,21 +288,21 @@ def _stopped_by_signals() -> Iterator[None]:
     try:
         yield
     finally:
-        # After a signal the process ends, and must do so in peace.
+        # After a signal the process is ending: its handlers stay, so that nothing interrupts that.
         if last < 0:
             for number, handler in replaced.items():
                 signal.signal(number, handler)
 
 
 def require_input(path: str) -> None:
-    """Raise OSError when `path` is no readable file or pipe ("-" is standard input)."""
+    """Raise OSError unless `path` is a readable file or pipe ("-" is standard input)."""
     if path == "-":
         standard_input()
         return
     if os.path.isdir(path):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     if os.path.exists(path) and not os.path.isfile(path):
-        # Opening a named pipe would take its writer away.
+        # Opening a named pipe here would disconnect its writer when it is closed.
         return
     with open(path, "rb"):
         pass
@@ -320,7 +318,7 @@ def standard_input() -> BinaryIO:
 
 
 def require_output(source: str, path: str, suffix: str, others: str) -> None:
-    """Refuse an output path of another ending, of the input itself, or "-" on a terminal."""
+    """Refuse an output path with another suffix, the input itself, or "-" on a terminal."""
     if path == "-":
         if sys.stdout is not None and sys.stdout.isatty():
             raise RequestError("OUT '-' is a terminal; name a file or redirect it")
@@ -333,7 +331,7 @@ def require_output(source: str, path: str, suffix: str, others: str) -> None:
 
 
 def print_version(command: str) -> Callable[[_Command], _Command]:
-    """An eager --version option that says what this is not."""
+    """An eager --version option; its text says that this has nothing to do with NVIDIA's NVENC."""
 
     def show(context: click.Context, _: click.Parameter, value: bool) -> None:
         if value and not context.resilient_parsing:

@@ -1,6 +1,6 @@
-"""Where the scripts of the commands begin: a signal ends them quietly from the first moment.
+"""Entry points of the commands: a signal ends them quietly from the first moment.
 
-Imports next to nothing before signals are taken care of: the command itself comes after that.
+Almost nothing is imported before the signal handlers are set; the command itself comes after that.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ _INTERRUPTED = 130
 
 
 def stop(_number: int, _frame: FrameType | None) -> None:
-    """End the process: nothing has begun that could be finished.
+    """End the process at once, as no work has begun.
 
-    An exception would pass through half-imported modules, some of which would swallow it.
+    An exception would pass through half-imported modules, and some of them would swallow it.
     """
     try:  # noqa: SIM105 - contextlib would have to be imported first
         os.write(2, b"interrupted\n")
@@ -50,7 +50,7 @@ def module() -> None:
 def _run(command: str, name: str) -> None:
     for signal_name in STOPPING:
         number = getattr(signal, signal_name, None)
-        # What is ignored stays so, as nohup wants it.
+        # An ignored signal stays ignored, as nohup needs.
         if number is not None and signal.getsignal(number) in (
             signal.SIG_DFL,
             signal.default_int_handler,

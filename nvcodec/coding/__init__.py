@@ -1,1 +1,1 @@
-"""Entropy coding (spec clause 3): integers to substream bytes and back, and nothing about video."""
+"""Entropy coding (spec 3): integers to the bytes of substreams, and back."""

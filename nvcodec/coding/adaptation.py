@@ -1,4 +1,4 @@
-"""The adaptation of a context (spec 3.1), tabulated by its count."""
+"""The adaptation of a context (spec 3.1): tables indexed by the context's count."""
 
 from __future__ import annotations
 

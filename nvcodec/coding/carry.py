@@ -11,9 +11,10 @@ from nvcodec.compiled import kernel
 def shift_low(
     buffer: np.ndarray, low: int, cache: int, pending: int, position: int
 ) -> tuple[int, int, int, int]:
-    """Move the top byte of `low` (33 bits) out; bytes that a carry may still reach stay pending.
+    """Shift the top byte of `low` (33 bits) out; bytes that a carry can still change stay pending.
 
-    The first byte that comes out is the initial cache and is not part of the substream.
+    Returns the new low, cache, pending and position. The first byte written is the initial cache;
+    it is not part of the substream.
     """
     if low < 0xFF000000 or low > 0xFFFFFFFF:
         carry = low >> 32

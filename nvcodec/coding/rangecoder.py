@@ -24,7 +24,7 @@ class RangeEncoder:
 
     def __init__(self, contexts: Contexts, capacity: int) -> None:
         self.contexts = contexts
-        # 16: the dropped first byte, the flush, and bytes that a carry holds back.
+        # 16 more: the first byte, which is dropped, the flush, and bytes pending for a carry.
         self._buffer = np.empty(capacity + 16, np.uint8)
         self._state = np.zeros(STATE_SIZE, np.int64)
         self._state[1] = 0xFFFFFFFF
@@ -35,7 +35,10 @@ class RangeEncoder:
         encode(self._state, self.contexts, self._buffer, *arguments)
 
     def finish(self) -> bytes:
-        """End the substream with the value in low..low+range-1 of most trailing zero bytes."""
+        """End the substream; returns its bytes.
+
+        Of the values low..low+range-1 the one with the most trailing zero bytes is written.
+        """
         low, width, cache, pending, position = (int(v) for v in self._state)
         for bits in (32, 24, 16, 8, 0):
             value = -(-low >> bits) << bits
@@ -50,7 +53,7 @@ class RangeEncoder:
 class RangeDecoder:
     """Reads one range-coded substream; `contexts` are adapted in place.
 
-    Raises CorruptError when it begins with FFFFFFFF (spec 3.2). Bytes after its end read as 0.
+    Raises CorruptError when it begins with FFFFFFFF (spec 3.2). Reads past its end give 0.
     """
 
     def __init__(self, data: bytes, contexts: Contexts) -> None:

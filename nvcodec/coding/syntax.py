@@ -1,28 +1,28 @@
 """One description of a substream's syntax, compiled into an encoder, a decoder and a tracer.
 
-A syntax is a plain function whose first three parameters are `coder, contexts, buffer` and whose
-body holds statements of two forms beside ordinary numba-compatible Python:
+A syntax is a plain function whose first three parameters are `coder, contexts, buffer`. Its body is
+ordinary Numba-compatible Python, with statements of two more forms:
 
     name = bit(context_number, value)      # a bit with a context (spec 3.1)
     name = bypass(value)                   # a bypass bit
 
-`value` is what an encoder codes; a decoder ignores it and sets `name` to what it reads. Blocks
+An encoder codes `value`; a decoder ignores it and sets `name` to the bit that it reads. Blocks
 under `if ENCODING:` or `if ENCODING and ...:` exist in the encoder and the tracer only.
-`compile_syntax` replaces each such statement by the range coder of spec 3.2 with its state in local
-variables, which numba keeps in registers: calling a function for each bit is an order of magnitude
-slower.
+`compile_syntax` replaces each such statement by the code of the range coder (spec 3.2). The coder's
+state is in local variables, which Numba keeps in registers: calling a function for each bit is an
+order of magnitude slower.
 
-A clause of a long syntax, or one that several syntaxes share, is a function decorated with `part`,
-at the top of any file. A syntax or another part contains it by one of the statements
+A section of a long syntax, or one that several syntaxes share, is a module-level function with the
+decorator `part`. A syntax or another part uses it in one of the statements
 
     name = part_name(arguments)            # its last statement is `return value`
     name, other = part_name(arguments)     # ... `return value, other_value`
     part_name(arguments)                   # it has no return
 
-in whose place `compile_syntax` puts the part's statements, so that the compiled code is one
-function. Parameters are by value, except that arrays are shared as in any call; what a part
-assigns is its own. `return` stands nowhere else, so a part cannot end a loop of its caller, which
-tests what the part returns instead.
+`compile_syntax` replaces the statement by the part's statements, so that the compiled code is one
+function. Parameters are passed by value, but arrays are shared as in any call. Variables that a
+part assigns are local to it. A `return` is allowed at the end only; so a part cannot leave a loop
+of its caller, and the caller tests the part's result instead.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ _STORE = """
 coder[0] = _low; coder[1] = _range; coder[2] = _cache; coder[3] = _pending; coder[4] = _position
 """
 
-# The range coder around one bit: `_context` is its context, `NAME` what is coded or was decoded.
+# The range coder around one bit: `_context` is its context, `NAME` the coded or decoded bit.
 _CONTEXT = """
 _fast = np.int64(contexts[_context, 0])
 _slow = np.int64(contexts[_context, 1])
@@ -155,7 +155,7 @@ else:
 
 @functools.cache
 def _statements(text: str) -> list[ast.stmt]:
-    """The statements of one of the texts above. Trees share them, so nothing may change them."""
+    """The statements of one of the texts above. Trees share them, so they must not be modified."""
     return ast.parse(text).body
 
 
@@ -168,8 +168,8 @@ def _set(name: str, value: ast.expr) -> ast.stmt:
 
 
 def _definition(function: Callable[..., Any]) -> ast.FunctionDef:
-    """The parsed source of a function at the top of its file, with the lines of the file."""
-    # Not inspect.getsource, which takes tens of milliseconds to find the end of a long function.
+    """The parsed source of a module-level function, with the line numbers of its file."""
+    # inspect.getsource would take tens of milliseconds to find the end of a long function.
     lines, start = inspect.findsource(function)
     start += next(k for k, line in enumerate(lines[start:]) if line.startswith("def "))
     end = start + 1
@@ -187,14 +187,14 @@ def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
 
 
 class _Expansion:
-    """Expands statements for one direction; `namespace` gains the globals of parts."""
+    """Expands statements for one direction; adds the globals of parts to `namespace`."""
 
     def __init__(self, direction: Direction, namespace: dict[str, Any]) -> None:
         self.direction = direction
         self.namespace = namespace
 
     def expand(self, body: list[ast.stmt], names: dict[str, Any]) -> list[ast.stmt]:
-        """The statements in place of `body`, whose function has the globals `names`."""
+        """The expanded statements of `body`, whose function has the globals `names`."""
         return [made for statement in body for made in self._one(statement, names)]
 
     def _one(self, statement: ast.stmt, names: dict[str, Any]) -> list[ast.stmt]:
@@ -259,7 +259,7 @@ class _Expansion:
         for parameter, argument in zip(definition.args.args, arguments, strict=True):
             name = parameter.arg
             if isinstance(argument, ast.Name) and name not in assigned:
-                # No other name for the same: that of an array would cost counting references.
+                # Reuse the name: a second one for an array would add reference counting.
                 new[name] = argument.id
             else:
                 new[name] = f"_{function.__name__}_{name}"
@@ -292,7 +292,7 @@ def _of_encoder(test: ast.expr) -> bool:
 
 @functools.cache
 def compile_syntax(function: Callable[..., None], direction: Direction) -> Callable[..., None]:
-    """Compile a syntax function, which is at the top of its file, for one direction.
+    """Compile a syntax, which is a module-level function, for one direction.
 
     The result takes `coder` (int64, STATE_SIZE), `contexts` (int32, n x 3: fast, slow, count),
     `buffer` (uint8 bytes; for TRACE int32, receiving 2 * context + bit) and the syntax's own
@@ -319,27 +319,27 @@ def compile_syntax(function: Callable[..., None], direction: Direction) -> Calla
         argument.annotation = None
     definition.body = [*_statements(_LOAD), *body, *_statements(_STORE)]
     tree = ast.Module([definition], [])
-    # Kernels are kept by the file that their code object names.
+    # Kernels are cached by the file name in their code object.
     exec(compile(tree, inspect.getsourcefile(function) or "<syntax>", "exec"), namespace)
     compiled: Callable[..., None] = kernel(namespace[definition.name])
     return compiled
 
 
 def part(function: _Function) -> _Function:
-    """Mark a function as part of syntaxes, which have its statements in place of a call."""
+    """Mark a function as part of syntaxes: its statements are expanded in place of a call."""
     function.is_syntax_part = True  # type: ignore[attr-defined]
     return function
 
 
 def bit(context: int, value: int) -> int:
-    """Stand for a bit with a context inside a syntax function; never called."""
+    """Placeholder of a bit with a context in a syntax function; never called."""
     raise NotImplementedError("only meaningful inside a function given to compile_syntax")
 
 
 def bypass(value: int) -> int:
-    """Stand for a bypass bit inside a syntax function; never called."""
+    """Placeholder of a bypass bit in a syntax function; never called."""
     raise NotImplementedError("only meaningful inside a function given to compile_syntax")
 
 
 ENCODING = True
-"""Stands for 'this is the encoder or the tracer' inside a syntax function."""
+"""Placeholder in a syntax function: true in the encoder and the tracer, false in the decoder."""

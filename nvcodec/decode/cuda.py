@@ -1,4 +1,4 @@
-"""Rendering on a CUDA device: weights to planes there, or in the host's memory."""
+"""Rendering on a CUDA device: weights to planes on the device or in host memory."""
 
 from __future__ import annotations
 
@@ -24,12 +24,13 @@ from nvcodec.picture import Planes, Region
 
 
 class CudaDevice(Device):
-    """Renders on the CUDA device that is the current one when this is made.
+    """Renders on the CUDA device that is current when this object is made.
 
-    `threads` are those of the host, which rebuilds canvases of model 2.
+    `threads` are threads of the host, which rebuilds the canvases of the hybrid model.
 
-    With `tensors` planes are tensors on that device, resampled there; its work is then queued on
-    the current stream, and nothing waits for it. Else they are copied to the host once rendered.
+    With `tensors`, planes are tensors on the device and are resampled there. Work is then queued on
+    the current stream, and nothing waits for it. Otherwise planes are copied to the host once
+    rendered.
     """
 
     device = "cuda"
@@ -68,7 +69,7 @@ class CudaDevice(Device):
         view: View,
         chroma_location: int,
     ) -> Planes:
-        """Planes of a view, where `planes` are."""
+        """Planes of a view, on the device or the host, wherever `planes` are."""
         if not self._tensors:
             return super().resample(
                 planes, origin, source_width, source_height, view, chroma_location
@@ -85,7 +86,7 @@ class CudaDevice(Device):
         return cast(Planes, shown)
 
     def fusion_device(self, network: bool) -> CudaDevice:
-        """Return this device, with tested kernels of the fusion network if there is one."""
+        """Return this device; tests the fusion network's kernels if there is a `network`."""
         if network:
             with torch.cuda.device(self._device):
                 require_exact(default_weights().shape, self._device)
@@ -106,7 +107,7 @@ class CudaDevice(Device):
             return cast(list[Planes], pictures) if self._tensors else to_host(pictures)
 
     def show(self, pictures: list[Planes]) -> list[Planes]:
-        """Frames of the host, where frames are delivered."""
+        """Host frames, moved to where this decoder delivers frames."""
         if not self._tensors:
             return pictures
         with torch.cuda.device(self._device):

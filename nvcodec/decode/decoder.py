@@ -41,13 +41,14 @@ from nvcodec.picture import samples_crc
 
 
 class _NoLengthError(UnsupportedError, TypeError):
-    """The length of an input that is not seekable; `list(decoder)` shall do without."""
+    """The length is unknown; a TypeError too, so that `list(decoder)` works without it."""
 
 
 @dataclass(frozen=True)
 class _Rebuilt:
-    """A group, its number and place in the file, its parameters once they are begun, and the
-    sequence that it ends.
+    """A group with its number, its place in the file, and its parameters once these are begun.
+
+    `sequence` has accepted all groups up to this one.
     """
 
     group: Group
@@ -69,31 +70,31 @@ class Decoder:
                 use(frame.planes)
             still = decoder.render(100, size=(1280, 720), crop=(200, 100, 0, 0))
 
-    Iterating renders forward from the position that `seek` sets (0 at first) and works on pipes;
+    Iteration renders forward from the position that `seek` sets (0 at first), and works on pipes.
     `len`, indexing, `render` and seeking back need a seekable file. Iterators and random access may
-    be mixed, but one object is for one thread.
+    be mixed. An object must be used by one thread only.
 
     Args:
-        source: path, or binary file object that holds the bitstream and nothing else and stands at
-            its start; an object is not closed.
+        source: path, or binary file object. An object holds nothing but the bitstream, is at its
+            start, and is not closed.
         device: "cpu" or "cuda"; the samples are the same.
-        threads: worker threads, None for one for each core; the samples are the same.
+        threads: worker threads, None for one per core; the samples are the same.
         batch: patches evaluated at once, None for the device's default; the samples are the same.
         tensors: with device "cuda", leave frames on the device: `Frame.planes` are then
-            `torch.Tensor`s there, computed on the current stream, and CRCs are checked only with
-            `verify`, which copies the samples to the host. Resizing is done on the device too.
-        limits: what to accept (spec 2.11).
+            `torch.Tensor`s, computed on the current stream. Resizing is done on the device too.
+            CRCs are checked only with `verify`, which copies the samples to the host.
+        limits: the reader's limits (spec 2.11), None for the defaults.
 
     Attributes:
         header: the HEAD unit.
         shape: the description of the model.
         metadata: members of the mETa units read so far.
-        metadata_error: what is wrong in the first damaged mETa unit, which decoding does without.
+        metadata_error: the error of the first damaged mETa unit, or None; decoding goes on.
 
     Raises:
         NrvError: of the class that spec 2.10 gives, here and while decoding. Frames of groups
             before the damage are delivered first.
-        UnsupportedError: also when the device, or Triton for it, is not here or fails its test.
+        UnsupportedError: also when the device or Triton is missing, or the device fails its test.
         OSError: the file cannot be opened or read.
 
     """
@@ -140,7 +141,7 @@ class Decoder:
         raise CorruptError("no description of the model", rule="2.3")
 
     def close(self) -> None:
-        """End the work that has begun, and close the file if this decoder opened it."""
+        """Stop the work in progress, and close the file if this decoder opened it."""
         self._model.close()
         self._close_file()
 
@@ -180,7 +181,7 @@ class Decoder:
         return self.render(index)
 
     def seek(self, frame: int) -> None:
-        """Make iteration go on at `frame` (0 is the first; ValueError below)."""
+        """Let iteration continue at `frame`, from 0; ValueError if it is negative."""
         if frame < 0:
             raise ValueError(f"frame {frame} is negative")
         self._position = frame
@@ -188,7 +189,7 @@ class Decoder:
     def view(
         self, size: tuple[int, int] | None = None, crop: tuple[int, int, int, int] | None = None
     ) -> View:
-        """The view of a size (width, height) and region (width, height, x, y) of the result.
+        """The view with an output size (width, height) and a region (width, height, x, y) of it.
 
         Raises ViewError when spec 6.1 does not allow it.
         """
@@ -203,8 +204,9 @@ class Decoder:
     ) -> Frame:
         """Render one frame alone, at an output size and region (spec 6), from a seekable file.
 
-        Of the groups from the key group before it only what its own needs is rebuilt, and of its
-        own only what the region needs is evaluated. Raises IndexError when there is no such frame.
+        Groups from the last key group on are rebuilt as far as the frame's group needs them. Of the
+        frame's group only what the region needs is evaluated. Raises IndexError when there is no
+        such frame.
         """
         view = self.view(size, crop)
         number = frame + len(self) if frame < 0 else frame
@@ -232,13 +234,13 @@ class Decoder:
     ) -> Iterator[Frame]:
         """Frames start..start+count-1 (None: to the end) at an output size and region.
 
-        Whole groups that are rendered whole are checked against their CRC before any of their
-        frames is delivered (VerificationError), unless they stay on the device (`tensors`); with
-        `verify` that holds for all groups, which costs their full rendering. Reading from frame 0
-        to the end checks FEND too.
+        A group whose frames are all rendered at full size is checked against its CRC before any of
+        its frames is delivered (VerificationError), unless frames stay on the device (`tensors`).
+        With `verify`, all groups are rendered in full and checked. Reading from frame 0 to the end
+        checks FEND too.
 
-        Raises, when the first frame is asked for, ValueError for a negative `start` or `count` and
-        ViewError when spec 6.1 does not allow the view; NrvError as the class says.
+        When the first frame is requested, raises ValueError for a negative `start` or `count`, and
+        ViewError when spec 6.1 does not allow the view. Raises NrvError as the class says.
         """
         if start < 0 or (count is not None and count < 0):
             raise ValueError(f"start {start} or count {count} is negative")
@@ -295,11 +297,11 @@ class Decoder:
             )
 
     def groups(self, start: int = 0) -> Iterator[tuple[Group, Any, str, int]]:
-        """Groups with their rebuilt parameters, nothing rendered.
+        """Groups with their rebuilt parameters; nothing is rendered.
 
-        Begins at the group that holds frame `start`, or at an earlier one where the file is not
-        seekable. Gives the GRUP unit, its parameters (GroupWeights for model 1), its name in
-        errors and its byte offset. Raises NrvError as iteration does.
+        Begins at the group that holds frame `start`, or at an earlier one if the file is not
+        seekable. Gives the group, its parameters (GroupWeights in the nirvana model), its name in
+        errors and the byte offset of its unit. Raises NrvError as iteration does.
         """
         for rebuilt in self._groups(start, None, lambda _: range(0)):
             yield rebuilt.group, rebuilt.parameters, rebuilt.name, rebuilt.offset
@@ -309,8 +311,8 @@ class Decoder:
     ) -> Iterator[_Rebuilt]:
         """The groups from that of frame `start` on, or from an earlier one.
 
-        Those from frame `stop` on may be missing. `begun` says what frames of a group will be
-        rendered.
+        Groups from frame `stop` on may be left out. `begun` gives the frames of a group that will
+        be rendered.
         """
         if not (start > 0 and self._file.seekable()):
             yield from self._rebuild(self._forward(), None, stop, begun)
@@ -334,7 +336,7 @@ class Decoder:
             self._reader = UnitReader(self._file, self._limits, lenient=True)
             self._read_description()
         self._fresh = False
-        # Other methods may move the file between two units of this pass, and before the first.
+        # Other methods may move the file before each unit of this pass.
         seekable, reader = self._file.seekable(), self._reader
         while True:
             if seekable:
@@ -355,10 +357,10 @@ class Decoder:
         stop: int | None,
         begun: Callable[[Group], range],
     ) -> Iterator[_Rebuilt]:
-        """Groups with their parameters, where the model likes that begun some groups ahead.
+        """Groups with their parameters, begun as many groups ahead as the model asks for.
 
-        What is found wrong in groups ahead is raised in their turn. A pipe is not read ahead: the
-        next group may be long in coming.
+        Errors in a group ahead are raised when its turn comes. A pipe is not read ahead, as the
+        next group may arrive late.
         """
         model = self._model
         ahead = model.ahead if self._file.seekable() else 0
@@ -413,9 +415,9 @@ class Decoder:
             )
 
     def _units(self, ordinal: int, end: int) -> tuple[Iterator[_Rebuilt], Any]:
-        """Groups up to `end`: those that group `ordinal` needs and are not rebuilt, and from it on.
+        """The groups from `ordinal` to `end`, and before them those still to be rebuilt for it.
 
-        The parameters of the group before them come along.
+        Also returns the parameters of the group before the first of these.
         """
         index = self._load_index()
         first = min(ordinal, len(index) - 1)
@@ -440,7 +442,7 @@ class Decoder:
         return units(), previous
 
     def _rebuilt_at(self, ordinal: int) -> _Rebuilt:
-        """A group, rebuilt from the key group before it or the one kept."""
+        """A group, rebuilt from the last key group before it, or from the group kept in memory."""
         if self._kept is None or self._kept.ordinal != ordinal:
             units, previous = self._units(ordinal, ordinal + 1)
             for rebuilt in self._rebuild(units, previous, None, lambda _: range(0)):

@@ -1,4 +1,4 @@
-"""The device that evaluates networks: weights to planes, and planes to views of them."""
+"""The device that evaluates networks: weights to planes, and planes to views."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class FusionDevice(Protocol):
         """Frames through the fusion network."""
 
     def show(self, pictures: list[Planes]) -> list[Planes]:
-        """Frames that are canvases, where the device delivers frames."""
+        """Frames without the network, moved to where the device delivers frames."""
 
 
 class Device:
@@ -40,7 +40,7 @@ class Device:
         self._batch = batch
 
     def prepare(self, shape: NetworkShape) -> None:
-        """Get ready for networks of a shape; raises UnsupportedError for a device that errs."""
+        """Prepare for networks of a shape; raises UnsupportedError if the device miscomputes."""
 
     def render(
         self,
@@ -51,7 +51,7 @@ class Device:
         region: Region | None = None,
     ) -> list[Planes]:
         """Render frames of a group, as `render_region` does."""
-        # Not for other models: its kernels take a tenth of a second to load.
+        # Imported here, as its kernels take 0.1 s to load and other models do not need them.
         from nvcodec.model.nirvana.render import render_region
         from nvcodec.model.nirvana.renderer import NirvanaRenderer
 
@@ -71,9 +71,9 @@ class Device:
         return resample(planes, origin, source_width, source_height, view, chroma_location)
 
     def fusion_device(self, network: bool) -> FusionDevice | None:
-        """What renders frames of model 2, with or without network; None if the CPU shall.
+        """The renderer of frames of the hybrid model, with or without network; None for the CPU.
 
-        Raises UnsupportedError for a device that errs.
+        Raises UnsupportedError for a device that miscomputes.
         """
         return None
 

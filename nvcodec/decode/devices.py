@@ -1,4 +1,4 @@
-"""The devices that a decoder can render on: a name to what renders there."""
+"""The devices that a decoder can render on, by name."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from nvcodec.format import UnsupportedError
 
 
 def make_device(device: str, threads: int | None, batch: int | None, tensors: bool) -> Device:
-    """What renders on a device.
+    """The renderer on a device.
 
-    `threads` and `batch` None are one for each core and a good number for the device. `tensors`
-    leaves planes on the device.
+    `threads` None means one per core, `batch` None a good number for the device. `tensors` leaves
+    planes on the device.
 
-    Raises ValueError for an unknown device, for numbers below 1 and for `tensors` on the CPU,
-    UnsupportedError for a device that this machine does not have or has no software for.
+    Raises ValueError for an unknown device, for numbers below 1 and for `tensors` on the CPU;
+    UnsupportedError if this machine lacks the device or the software for it.
     """
     require_device(device)
     for name, number in (("threads", threads), ("batch", batch)):

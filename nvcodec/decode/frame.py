@@ -1,4 +1,4 @@
-"""What a decoder delivers: a frame or a region of one, with its time."""
+"""The output of a decoder: a frame or a region of one, with its time."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class Frame:
     Attributes:
         index: number of the frame in the video, from 0.
         pts: presentation time in ticks of `time_base`.
-        duration: ticks until the next frame.
+        duration: ticks that the frame is shown for.
         time_base: seconds per tick.
-        planes: arrays Y (height, width), Cb and Cr, of the shapes and the type that
-            `Header.sample_format` gives: u8, and half of both sizes, rounded up. Of a decoder with
+        planes: arrays Y, Cb and Cr, with the shapes and dtype of `Header.sample_format`: u8, Y
+            (height, width), Cb and Cr half of both sizes, rounded up. From a decoder with
             `tensors` they are `torch.Tensor`s on the device.
 
     """

@@ -12,9 +12,9 @@ from nvcodec.model.hybrid.fusion.weights import FusionWeights, default_weights
 
 @dataclass(frozen=True, eq=False)
 class GroupNetwork:
-    """The network of a group: its weights, which the next one starts from, and whether it is used.
+    """The network of a group: whether it is used, and its weights; the next group starts from them.
 
-    For one thread.
+    For use by one thread.
     """
 
     weights: FusionWeights
@@ -23,9 +23,9 @@ class GroupNetwork:
 
     @classmethod
     def of(cls, group: Group, previous: GroupNetwork | None) -> GroupNetwork:
-        """Decode that of a group; `previous` is that of the group before, None for a key group.
+        """Decode the network of a group; raises CorruptError.
 
-        Raises CorruptError.
+        `previous` is the network of the group before, None for a key group.
         """
         weights = default_weights() if previous is None else previous.weights
         units = weights.shape.hidden[-1].units
@@ -43,6 +43,6 @@ class GroupNetwork:
 
 
 def require_no_network(group: Group) -> None:
-    """Raise CorruptError when a group of a bitstream without network has its substream."""
+    """Raise CorruptError if a group has a network substream though the bitstream has no network."""
     if group.network:
         raise CorruptError("network is not empty in a bitstream without network", rule="7.3")

@@ -1,8 +1,8 @@
-"""Groups of model 2: canvases and frames, parsed, reconstructed and rendered by tasks.
+"""Groups of the hybrid model: canvases and frames, parsed, reconstructed and rendered by tasks.
 
-Parsing depends on nothing but the substreams, so it runs ahead of reconstruction, which follows the
-references between canvases; of a group only the chain canvas and the weights of the fusion network
-matter to the next one. Frames are canvases, or what the network makes of them, band by band.
+Parsing depends on the substreams alone, so it runs ahead of reconstruction. Reconstruction follows
+the references between canvases. The next group needs only the chain canvas and the weights of the
+fusion network. Frames are canvases, or are rendered from them through the network band by band.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from nvcodec.tasks import TaskPool
 
 _MOST_AHEAD = 2
 _AHEAD_BYTES = 1 << 29
-"""Samples of groups that are begun ahead; the group being rendered comes on top."""
+"""Budget of samples for groups that are begun ahead, without the group being rendered."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Shown:
-    """A region of a frame, whole once all tasks are done."""
+    """A region of a frame, complete once all its tasks are done."""
 
     region: Region
     planes: Planes
@@ -44,10 +44,11 @@ class _Shown:
 
 @dataclass
 class CanvasGroup:
-    """The canvases of a group, as far as they have been asked for; for one thread.
+    """The canvases of a group, as far as they have been requested; for use by one thread.
 
-    `frames` are those that will be rendered. `before` is the canvas that its own are predicted
-    from, None for a key group. `network` is None in a bitstream without.
+    `frames` are those that will be rendered. `before` is the last canvas of the group before, which
+    this group is predicted from; None for a key group. `network` is None in a bitstream without a
+    network.
     """
 
     group: Group
@@ -57,15 +58,15 @@ class CanvasGroup:
     steps: list[Step]
     substreams: CanvasReader
     parsing: list[Future[None]] = field(default_factory=list)
-    """A task for each canvas that is parsed or will be; then one for the end of the substreams."""
+    """A task for each canvas to parse, then one that checks the end of the substreams."""
     parsed: dict[int, tuple[Table, Table, Table]] = field(default_factory=dict)
-    """What was parsed and is not yet reconstructed, by frame."""
+    """Leaves, units and levels of canvases that are not yet reconstructed, by frame."""
     canvases: dict[int, Future[Canvas]] = field(default_factory=dict)
-    """By frame."""
+    """Tasks that reconstruct canvases, by frame."""
     sources: dict[int, NetworkSource] = field(default_factory=dict)
-    """What the network takes, if it is used: of each frame whose canvas is there."""
+    """If the network is used, its source for each frame whose canvas is reconstructed."""
     shown: dict[int, _Shown] = field(default_factory=dict)
-    """Frames that the network is rendering, by number."""
+    """Frames that are being rendered through the network, by number."""
     following: CanvasGroup | None = None
     """The next group, if it has been begun."""
 
@@ -80,7 +81,7 @@ class CanvasGroup:
         self.parsed[step.frame] = leaves, units, levels
 
     def needed(self, frames: Iterable[int]) -> list[Step]:
-        """In coding order, the canvases that some frames depend on, and the one that is left."""
+        """The canvases, in coding order, that `frames` and the next group depend on."""
         wanted = {self.steps[0].frame, *frames}
         for step in reversed(self.steps):
             if step.frame in wanted:
@@ -89,9 +90,9 @@ class CanvasGroup:
 
 
 class HybridModel:
-    """Rebuilds canvases of one bitstream on the CPU, and renders them there or on a device.
+    """Rebuilds canvases of one bitstream on the CPU; renders frames there or on another device.
 
-    Raises UnsupportedError for a device that errs.
+    Raises UnsupportedError for a device that miscomputes.
     """
 
     def __init__(self, shape: CanvasShape, header: Header, device: Device) -> None:
@@ -102,7 +103,7 @@ class HybridModel:
         self._tasks = TaskPool(device.threads)
         self._format = header.sample_format
         group_bytes = self._format.picture_bytes(*self._coded) * shape.group_frames
-        # What the network makes of canvases takes as much again.
+        # Frames from the network take as much memory again as their canvases.
         group_bytes *= 1 + shape.network
         self.ahead = min(_MOST_AHEAD, _AHEAD_BYTES // group_bytes)
 
@@ -141,7 +142,7 @@ class HybridModel:
     ) -> list[Planes]:
         """Render frames of a group, or a region of them; raises CorruptError."""
         self._begin(parameters, frames)
-        # The first error in coding order, whatever the order of the tasks was.
+        # Raise the first error in coding order, whatever the order of the tasks was.
         for task in parameters.parsing:
             task.result()
         shown = region or (0, 0, self._width, self._height)
@@ -156,7 +157,7 @@ class HybridModel:
         pictures: list[Planes] = []
         for frame in frames:
             planes = parameters.canvases[frame].result().planes
-            # Copies: whoever gets them may write to them, and canvases are predicted from.
+            # Copies, as the caller may write to them and canvases serve as references.
             y, cb, cr = (part.copy() for part in self._format.crop(planes, shown))
             pictures.append((y, cb, cr))
         return pictures if self._device is None else self._device.show(pictures)
@@ -164,7 +165,7 @@ class HybridModel:
     def _through_network(
         self, group: CanvasGroup, frames: Sequence[int], region: Region
     ) -> list[Planes]:
-        """Frames through the network by tasks; those of the next group are begun too."""
+        """Render frames through the network by tasks, and begin those of the next group."""
         self._show(group, frames, region)
         if group.following is not None:
             self._show(group.following, group.following.frames, region)
@@ -177,7 +178,7 @@ class HybridModel:
         return pictures
 
     def _show(self, group: CanvasGroup, frames: Iterable[int], region: Region) -> None:
-        """Begin to render frames through the network of a group, if it uses that."""
+        """Begin to render frames through the network, if the group uses it."""
         network = group.network
         if network is None or not network.used:
             return
@@ -199,7 +200,7 @@ class HybridModel:
             group.shown[frame] = _Shown(region, out, tasks)
 
     def close(self) -> None:
-        """End what has begun."""
+        """Stop the work in progress."""
         self._tasks.close()
 
     def _begin(self, canvases: CanvasGroup, frames: Iterable[int]) -> None:

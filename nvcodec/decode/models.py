@@ -1,4 +1,4 @@
-"""The seam between the decoder and the models: groups to parameters, parameters to planes."""
+"""The interface between decoder and models: groups to parameters, parameters to planes."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ P = TypeVar("P")
 
 
 class GroupModel(Protocol[P]):
-    """What renders the frames of one bitstream; P are the parameters of a group."""
+    """Renders the frames of one bitstream; P is the type of a group's parameters."""
 
     @property
     def ahead(self) -> int:
-        """How many groups it is worth to begin before the frames of one are asked for."""
+        """How many groups to begin ahead of the group that is rendered."""
 
     def rebuild(self, group: Group, previous: P | None, frames: range) -> P:
         """Begin to rebuild the parameters of a group from those of the group before it.
 
         `previous` is ignored for a key group. `frames` (within the group) are those that will be
-        rendered: a model may work on them before it is asked to. Raises CorruptError.
+        rendered: a model may work on them ahead of `render`. Raises CorruptError.
         """
 
     def settle(self, parameters: P) -> None:
@@ -36,7 +36,7 @@ class GroupModel(Protocol[P]):
         """Render frames of a group, or a region of them; raises CorruptError."""
 
     def close(self) -> None:
-        """End what has begun."""
+        """Stop the work in progress."""
 
 
 def check_limits(shape: Shape, header: Header, limits: Limits) -> None:
@@ -51,9 +51,9 @@ def check_limits(shape: Shape, header: Header, limits: Limits) -> None:
 def make_model(shape: Shape, header: Header, device: Device) -> GroupModel[Any]:
     """The model of a bitstream.
 
-    Raises UnsupportedError for a device that errs or does not render the model.
+    Raises UnsupportedError for a device that miscomputes or cannot render the model.
     """
-    # Each model brings its kernels along: only one of them is needed.
+    # Imported here, so that only the kernels of one model are loaded.
     if isinstance(shape, CanvasShape):
         from nvcodec.decode.hybrid import HybridModel
 

@@ -1,4 +1,4 @@
-"""Groups of model 1: weights that an device evaluates."""
+"""Groups of the nirvana model: weights that a device evaluates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from nvcodec.picture import Planes, Region
 
 
 class NirvanaModel:
-    """Rebuilds and renders patch networks. Raises UnsupportedError for a device that errs."""
+    """Rebuilds and renders patch networks.
+
+    Raises UnsupportedError for a device that miscomputes.
+    """
 
     ahead = 0
 
@@ -37,4 +40,4 @@ class NirvanaModel:
         return self._device.render(parameters, *self._size, frames, region)
 
     def close(self) -> None:
-        """Do nothing: nothing is under way between calls."""
+        """Do nothing: no work is in progress between calls."""

@@ -1,6 +1,6 @@
 """The container of `.nrv` files (spec 2): bytes to units, and back.
 
-UnitReader and NrvWriter are the two ends; everything else is what they hand over or raise.
+UnitReader reads and NrvWriter writes; all other names are what they pass or raise.
 """
 
 from nvcodec.format.errors import (

@@ -1,13 +1,13 @@
-"""Errors of the container: takes what was wrong and where, gives one line that a user can read.
+"""Errors of the format: takes what was wrong and where, gives one line that a user can read.
 
     NrvError
     +-- CorruptError             a broken requirement, CRC or order
     |   +-- VerificationError    rendered samples that do not match their CRC
     +-- TruncatedError           the input ends before FEND is complete
-    +-- UnsupportedError         valid, but needs what this reader does not have
+    +-- UnsupportedError         valid, but needs something that this reader does not have
     +-- OverLimitError           exceeds the level or a limit of the reader
 
-No other error comes out of this package for any input, but the OSError of a file object.
+For any input, this package raises no other errors except the OSError of a file object.
 """
 
 from collections.abc import Iterator
@@ -69,7 +69,7 @@ class OverLimitError(NrvError):
 
 @contextmanager
 def located(unit: str | None, offset: int) -> Iterator[None]:
-    """Give every NrvError that passes through a unit and an offset, unless it has them."""
+    """Set unit and offset of an NrvError that leaves the block, unless it has them."""
     try:
         yield
     except NrvError as error:

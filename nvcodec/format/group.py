@@ -167,7 +167,7 @@ class Group(GroupHeader):
                 f"the payload is {len(payload)} bytes, its fields need {start}", rule=_RULE
             )
         durations: tuple[int, ...] = struct.unpack_from(f"<{coded}I", payload, GROUP_FIXED_BYTES)
-        # One coding for each value: otherwise a rewritten file would differ from its source.
+        # Only one coding is valid, so that rewriting a file gives the same bytes.
         if not equal and _all_equal(durations):
             raise CorruptError("all durations are equal but bit 1 of flags is not set", rule=_RULE)
         if equal:
@@ -238,7 +238,7 @@ class GroupSequence:
     """
 
     def __init__(self, frame_count: int, first_frame: int = 0) -> None:
-        # A file of 2^32 - 1 frames could not be told from one of unknown length.
+        # A frame count of 2^32 - 1 in HEAD means an unknown length.
         self._max_frames = min(frame_count, UNKNOWN_FRAME_COUNT - 1)
         self._last_pts: int | None = None
         self.next_frame = first_frame

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nvcodec.picture import SampleFormat
 
 FORMAT_VERSION: Final = 0
-"""Version of the specification that this package writes and the highest that it reads."""
+"""Version of the specification: the one that this package writes, and the highest that it reads."""
 
 UNKNOWN_FRAME_COUNT: Final = 0xFFFFFFFF
 
@@ -61,8 +61,8 @@ HEAD_BYTES: Final[int] = _HEAD.sizeof()
 class Header:
     """The fields of HEAD, under the names and with the rules of spec 2.4.
 
-    A Header that exists is valid. Rules are checked in the order of the fields. That the frame
-    size keeps within the level is for the reader and the writer to check.
+    The rules are checked on construction, in the order of the fields. Reader and writer check that
+    the frame size keeps within the level.
 
     Raises:
         CorruptError: a value is outside its rule.
@@ -179,7 +179,7 @@ class Header:
     @property
     def sample_format(self) -> SampleFormat:
         """How samples are stored: bit_depth and chroma_format."""
-        # Not at import: this package does without NumPy.
+        # Imported here, as this package does not need NumPy otherwise.
         from nvcodec.picture import SampleFormat
 
         return SampleFormat(self.bit_depth, self.chroma_format)

@@ -21,7 +21,7 @@ _FEND: Final = c.Struct(
 
 FEND_BYTES: Final[int] = _FEND.sizeof()
 FEND_UNIT_BYTES: Final = FEND_BYTES + UNIT_OVERHEAD_BYTES
-"""Bytes of the whole FEND unit, which are the last of a complete file."""
+"""Bytes of the whole FEND unit, the last unit of a complete file."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Levels and reader limits (spec 2.11): takes a quantity, gives nothing or an OverLimitError."""
+"""Levels and reader limits (spec 2.11): raises OverLimitError for a quantity that is too large."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,9 +24,9 @@ class Level:
     Attributes:
         number: 1..5, as in HEAD.
         luma_samples: luma samples per frame.
-        weights: weights of the network (model 1).
+        weights: weights of the network (nirvana model).
         unit_bytes: bytes of the payload of one unit.
-        multiplications: multiplications per rendered luma sample (model 1, spec 5.8).
+        multiplications: multiplications per rendered luma sample (nirvana model, spec 5.8).
 
     """
 
@@ -66,7 +66,7 @@ LEVELS: Final[Mapping[int, Level]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a reader accepts, whatever the level of a file; the defaults are level 4's.
+    """Limits of a reader, in addition to the level of a file; the defaults are level 4's.
 
     Attributes:
         max_luma_samples: luma samples per frame.
@@ -106,7 +106,7 @@ class Limits:
 def smallest_level(luma_samples: int, weights: int, unit_bytes: int, multiplications: int) -> int:
     """The lowest level, 1..5, whose bounds hold for all four values.
 
-    Model 2 has no weights and no multiplications: they are 0.
+    For the hybrid model, `weights` and `multiplications` are 0.
 
     Raises:
         OverLimitError: a value is above the bound of the highest level (spec 2.11).

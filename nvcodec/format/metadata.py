@@ -17,7 +17,7 @@ def parse_metadata(payload: bytes) -> dict[str, Any]:
 
     Raises:
         CorruptError: it is not one Zstandard frame with a declared size of at most 65536 bytes,
-            or those are not one UTF-8 JSON object with members of the known types (spec 2.6).
+            or its content is not one UTF-8 JSON object with members of the known types (spec 2.6).
 
     """
     try:
@@ -26,7 +26,7 @@ def parse_metadata(payload: bytes) -> dict[str, Any]:
         raise CorruptError("the payload is not a Zstandard frame", rule=_RULE) from error
     if declared == zstandard.CONTENTSIZE_UNKNOWN:
         raise CorruptError("the Zstandard frame does not declare its content size", rule=_RULE)
-    # The library allocates what the frame declares, whatever maximum it is given.
+    # The library allocates the size that the frame declares, even above the given maximum.
     _require_size(declared)
     try:
         text = zstandard.ZstdDecompressor().decompress(payload, allow_extra_data=False)
@@ -56,7 +56,7 @@ def build_metadata(metadata: dict[str, Any]) -> bytes:
 
 
 def _dump(value: Any) -> bytes:
-    # Refuses what Python's parser lets pass: NaN, infinities and halves of surrogate pairs.
+    # Refuses what Python's parser accepts: NaN, infinities and unpaired surrogates.
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(
         "utf-8"
     )

@@ -72,15 +72,14 @@ Event = Description | Metadata | GroupUnit | End
 class UnitReader:
     """Reads a bitstream forward from any binary file object, pipes included.
 
-    Iterating gives one Description, any Metadata, the GroupUnits in display order, then
-    End; each as soon as its unit is read. The rules of spec 2 hold for what has been given, and
-    for the whole file once End has been. The first error is final: it is raised again on every
-    further call.
+    Iteration gives one Description, any number of Metadata, the GroupUnits in display order, then
+    End, each as soon as its unit is read. Everything given so far conforms to spec 2; once End is
+    given, the whole file does. The first error is final: further calls raise it again.
 
     Args:
         file: has `read(size)`; it may return fewer bytes than asked for.
         limits: what to accept; a file also keeps within its level.
-        lenient: whether a mETa unit may be damaged, as decoding never needs it.
+        lenient: whether a mETa unit may be damaged; decoding never needs it.
 
     Attributes:
         group_length: the group length of the description, which bounds the frames of a
@@ -99,7 +98,7 @@ class UnitReader:
         self._order: UnitOrder
         self._sequence: GroupSequence
         self._crcs = hashlib.md5(usedforsecurity=False)
-        # A digest stands for the entries, which would grow with the length of a stream.
+        # A digest of the index entries, as the entries would grow with the length of a stream.
         self._entries = hashlib.blake2b()
         self._index_offset = 0
         self._failure: NrvError | OSError | None = None
@@ -160,7 +159,7 @@ class UnitReader:
             self._limits.check("unit_bytes", unit.length, header.level)
             if unit.type == META and self._lenient:
                 return self._read_metadata(unit, offset)
-            # The CRC covers the type, so what the type means is judged after it.
+            # The CRC covers the type, so it is checked before the type is interpreted.
             if unit.type not in KNOWN_TYPES:
                 skip_payload(self._source, unit)
                 self._order.admit(unit.type)

@@ -1,4 +1,4 @@
-"""Signature, unit framing and unit order (2.1-2.3): takes bytes, gives checked units, and back."""
+"""Signature, unit framing and unit order (spec 2.1 to 2.3): bytes to checked units, and back."""
 
 import zlib
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ class Writable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class UnitType:
-    """The four ASCII letters of a unit and the properties in their case (spec 2.2).
+    """The type of a unit: four ASCII letters whose case gives properties (spec 2.2).
 
     Raises:
         CorruptError: the code is not four ASCII letters.
@@ -74,7 +74,7 @@ class UnitType:
 
     @property
     def reserved(self) -> bool:
-        """True when the bit is set that no unit of this version sets."""
+        """True when the reserved bit is set; no unit of this version sets it."""
         return bool(self.code[2] & 32)
 
     @property
@@ -112,8 +112,9 @@ class UnitOrder:
         """Take the type of the next unit; True when it is known, False when it is skipped.
 
         Raises:
-            UnsupportedError: the reserved bit is set, or the unit is critical and unknown (2.2).
-            CorruptError: the unit may not stand here (2.3).
+            UnsupportedError: the reserved bit is set, or the unit is critical and unknown
+                (spec 2.2).
+            CorruptError: the unit may not stand here (spec 2.3).
 
         """
         if unit.reserved:
@@ -144,7 +145,7 @@ class ByteSource:
     """Forward reading of a file object, with the offset of the next byte.
 
     Args:
-        file: where bytes come from; it may give fewer than asked for.
+        file: the file object; a read may give fewer bytes than requested.
         offset: position of the file object from the start of the file.
 
     """
@@ -154,7 +155,7 @@ class ByteSource:
         self.offset = offset
 
     def read_some(self, size: int) -> bytes:
-        """1..size bytes, or none at the end of the input.
+        """Read 1..size bytes, or none at the end of the input.
 
         Raises:
             OSError: from the file object; BlockingIOError when it is in non-blocking mode.
@@ -176,7 +177,7 @@ class ByteSource:
 
 @dataclass(frozen=True, slots=True)
 class UnitHeader:
-    """What precedes the payload of a unit: its type and the length of its payload in bytes."""
+    """The type of a unit and the length of its payload in bytes."""
 
     type: UnitType
     length: int

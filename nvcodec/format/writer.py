@@ -46,8 +46,8 @@ class NrvWriter:
     repeated with other arguments.
 
     Args:
-        file: has `write(bytes)`, which returns how many bytes it took, and `flush()`; the
-            bitstream begins where the file object stands, which shall be its start.
+        file: has `write(bytes)`, which returns how many bytes it took, and `flush()`; it must be
+            at its start.
 
     """
 
@@ -117,7 +117,7 @@ class NrvWriter:
             data = _build_checked(GRUP, group.build(), self._level, self._offset)
             self._sequence.accept(group, group.last_pts)
         self._crcs.update(group.crc.to_bytes(4, "little"))
-        # A stream of more groups than iNDX can list goes without, as an index may be absent.
+        # A file with more groups than iNDX can list gets no index: it is optional.
         if index_bytes(self._sequence.group_count) <= self._level.unit_bytes:
             entry = IndexEntry(self._offset, group.first_frame, group.first_pts, group.key)
             self._entries.append(entry.build())
@@ -153,7 +153,7 @@ class NrvWriter:
             raise NrvError(_WRONG_CALL[self._state], rule="2.3")
 
     def _write(self, data: bytes, then: _State) -> None:
-        # Until all is written, what the file holds is not known.
+        # After an error here, the state of the file is not known.
         self._state = _State.BROKEN
         while data:
             written = self._file.write(data)

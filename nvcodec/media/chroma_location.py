@@ -15,7 +15,7 @@ from nvcodec.media.orientation import Orientation
 UNKNOWN: Final = 255
 CENTRED: Final = 1
 
-# Offset of the first chroma sample in luma samples, (x, y), by type.
+# For each type, the position (x, y) of the first chroma sample, in luma samples.
 _OFFSETS: Final = {
     0: (0.0, 0.5),
     CENTRED: (0.5, 0.5),
@@ -30,8 +30,8 @@ _Y4M_TYPES: Final = {b"C420mpeg2": 0, b"C420jpeg": 1, b"C420paldv": 2}
 
 def of_stream(stream: VideoStream, container_format: str) -> int:
     """The type that a stream declares, or UNKNOWN."""
-    # PyAV exposes no chroma location, but muxers write it: a header made from the stream's
-    # parameters shows it. Matroska takes coded video, Y4M the raw video of Y4M.
+    # PyAV does not expose the chroma location, but muxers write it. So a header is made from the
+    # stream's parameters and read: a Matroska header for coded video, a Y4M header for Y4M.
     is_y4m = "yuv4mpegpipe" in container_format
     sink = io.BytesIO()
     try:
@@ -57,9 +57,9 @@ def of_stream(stream: VideoStream, container_format: str) -> int:
 
 
 def turned(location: int, orientation: Orientation, size: tuple[int, int], notes: Notes) -> int:
-    """The type, or the nearest one, after pictures have been turned to a displayed size.
+    """The type, or the nearest one, after pictures have been turned; `size` is the displayed size.
 
-    UNKNOWN is taken as 0 and stays where that does not move.
+    UNKNOWN is treated as type 0. If turning does not move that, the result is UNKNOWN again.
     """
     if not orientation:
         return location

@@ -1,4 +1,4 @@
-"""What libav needs and says: input files as it reads them, paths, and its errors in one line."""
+"""Adapters to libav: input files and paths in its form, and its errors as one line."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any, BinaryIO
 
 import av
 
-# libav also gives these for input that it finds wrong; then its log says more.
+# libav also uses these codes for invalid input; its log then has the real reason.
 _VAGUE = (errno.EBUSY, errno.EINVAL)
 
 
 def reason(error: BaseException) -> str:
-    """What an error says, in one line."""
+    """The message of an error, in one line."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     # (level, component, text), against its declared type.
     log: Any = error.log if isinstance(error, av.FFmpegError) else None
@@ -24,14 +24,14 @@ def reason(error: BaseException) -> str:
 
 
 def location(path: str) -> str:
-    """A path as libav takes it: a file called "take:1.mkv" is not the URL of a protocol "take"."""
+    """A path in the form that libav takes, so that "take:1.mkv" is not the URL of a protocol."""
     return f"file:{path}" if re.match(r"[\w.+-]+:", path) and os.path.exists(path) else path
 
 
 class PromptReader:
     """A binary file for libav to read.
 
-    It hands over what a buffered file has now, where `read` would wait for a full block.
+    It passes on what a buffered file has now, where `read` would wait for a full block.
 
     Attributes:
         empty: whether nothing has been read so far.
@@ -56,7 +56,7 @@ class PromptReader:
             # PyAV passes it on.
             raise
         except BaseException as stop:
-            # PyAV would print an interrupt and go on: libav is told that the file ends here.
+            # PyAV would print an interrupt and go on. So libav is told that the file ends here.
             self._stopped = stop
             return b""
         if data:

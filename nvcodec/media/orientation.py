@@ -22,7 +22,7 @@ class Orientation:
 
     @classmethod
     def of(cls, frame: VideoFrame, notes: Notes) -> Orientation:
-        """That of a frame's display matrix; of one that does more, none."""
+        """The orientation of a frame's display matrix; none for a matrix that does more."""
         data: Any = frame.side_data.get("DISPLAYMATRIX")
         if data is None:
             return cls()
@@ -68,7 +68,7 @@ class Orientation:
         x, y = offset[::-1] if self.swap else offset
         across, down = YUV420P8.chroma_shift
         columns, rows = YUV420P8.chroma_size(width, height)
-        # What was the last sample becomes the first.
+        # After a flip, the last sample is the first one.
         if self.flip_x:
             x = width - 1 - ((columns - 1) << across) - x
         if self.flip_y:

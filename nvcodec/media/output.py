@@ -1,4 +1,4 @@
-"""Output files that appear under their name when they are complete."""
+"""Output files that get their name only when they are complete."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from typing import Any, BinaryIO
 
 
 class _DirectFile(io.FileIO):
-    """An unbuffered file that writes all it is given, and whose errors name it as the user did.
+    """An unbuffered file that writes all data of a call; its errors have the name the user gave.
 
-    Nothing is left in a buffer for the end of the process, which could only complain or wait.
+    Without a buffer there is nothing to flush when the process exits, which could fail or block.
     """
 
     def __init__(self, file: str | int, mode: str, name: str, closefd: bool = True) -> None:
@@ -50,11 +50,11 @@ class _DirectFile(io.FileIO):
 class OutputFile:
     """A binary file for `path`, written beside it and renamed by `commit`.
 
-    Without `commit` nothing is left behind. "-" is standard output, and what exists and is no
-    regular file (a named pipe, a device) is written directly. Symbolic links are followed.
+    Without `commit` nothing is left behind. "-" is standard output. Existing paths that are not
+    regular files (a named pipe, a device) are written directly. Symbolic links are followed.
 
     Args:
-        path: where the output shall appear.
+        path: where the output will appear.
         overwrite: whether it may replace a file.
 
     Raises:
@@ -82,7 +82,7 @@ class OutputFile:
         if stat.S_ISREG(mode):
             if not overwrite and self._path.exists():
                 raise FileExistsError(f"{self.name} exists (use -y to overwrite it)")
-            # A part of the name, because all of it may be as long as names can be.
+            # Only a part of the name, as the whole name may have the maximum length.
             part = f".{self._path.name[:40]}.{secrets.token_hex(4)}.part"
             self._temporary = self._path.with_name(part)
             self.file = _DirectFile(str(self._temporary), "xb", self.name)
@@ -90,7 +90,7 @@ class OutputFile:
             self.file = _DirectFile(str(self._path), "wb", self.name)
 
     def mark(self) -> None:
-        """Note that what has been written so far is whole: `commit` keeps nothing after it."""
+        """Mark the data so far as complete: `commit` discards anything after the mark."""
         if self._temporary is not None:
             self._whole = self.file.tell()
 
@@ -112,7 +112,7 @@ class OutputFile:
 
     def _rename_new(self, temporary: Path) -> None:
         try:
-            # A link fails where a rename would replace what has appeared meanwhile.
+            # Unlike a rename, a link does not replace a file that has appeared meanwhile.
             os.link(temporary, self._path)
         except FileExistsError:
             raise FileExistsError(f"{self.name} has appeared meanwhile") from None
@@ -140,7 +140,7 @@ def _standard_output() -> BinaryIO:
     try:
         descriptor = sys.stdout.fileno()
     except OSError:
-        # A stand-in, as tests and notebooks have.
+        # A replacement of standard output, as in tests and notebooks.
         return sys.stdout.buffer
     sys.stdout.flush()
     return _DirectFile(descriptor, "wb", "standard output", closefd=False)

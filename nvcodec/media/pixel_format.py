@@ -1,4 +1,4 @@
-"""Frames of any pixel format to planes of the one that the codec takes, 8-bit 4:2:0."""
+"""Conversion of frames of any pixel format to the planes that the codec takes: 8-bit 4:2:0."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from nvcodec.picture import YUV420P8, Plane, Planes
 LIMITED: Final = 0
 FULL: Final = 1
 UNSPECIFIED: Final = 2
-"""Code point of primaries, transfer and matrix (H.273), and of the range in HEAD (spec 2.4)."""
+"""Code point "unspecified" of primaries, transfer, matrix (H.273) and range (HEAD, spec 2.4)."""
 
-# YUV420P8 by FFmpeg's name and in words.
+# YUV420P8: FFmpeg's name, and in words.
 _TARGET: Final = "yuv420p"
 _IN_WORDS: Final = "8-bit 4:2:0"
 
-# Their first three planes are YUV420P8 as they stand.
+# Formats whose first three planes are YUV420P8 without conversion.
 _DIRECT_FORMATS: Final = frozenset({_TARGET, "yuvj420p", "yuva420p"})
 
 _EXACT: Final = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
@@ -38,17 +38,17 @@ _SWS_MATRIX: Final = {
 
 
 class ConversionError(ValueError):
-    """A frame that has no conversion. The message names its format and number."""
+    """A frame that cannot be converted. The message names its format and number."""
 
 
 def is_gray(pixel_format: VideoFormat) -> bool:
-    """Whether there is luma alone."""
+    """Whether the format has luma only (possibly with alpha)."""
     colour = [c for c in pixel_format.components if not c.is_alpha]
     return len(colour) == 1 and not pixel_format.has_palette and not is_rgb(pixel_format)
 
 
 def is_rgb(pixel_format: VideoFormat) -> bool:
-    """Whether there is no luma and a matrix has to make it."""
+    """Whether the format has no luma (RGB, palette, Bayer, XYZ); a matrix has to make it."""
     return (
         pixel_format.is_rgb
         or pixel_format.has_palette
@@ -71,13 +71,13 @@ def range_of(frame: VideoFrame) -> int:
 
 
 class Converter:
-    """Gives the planes of the frames of one source, all of one size and range.
+    """Gives the planes of the frames of one source, all with the same size and range.
 
     Args:
         size: (width, height) of the planes in luma samples.
-        matrix: that of the planes (H.273), which RGB is converted with.
+        matrix: matrix coefficients of the planes (H.273), used to convert RGB.
         full_range: range of the planes: LIMITED, FULL, or UNSPECIFIED, which counts as limited.
-        notes: told what is converted.
+        notes: gets a line for each kind of conversion.
 
     """
 
@@ -121,10 +121,10 @@ class Converter:
             matrix = _SWS_MATRIX.get(self._matrix, Colorspace.ITU601)
             flags |= Interpolation.FULL_CHR_H_INP
         else:
-            # The matrix stays as it is; one that libswscale does not know is refused.
+            # The matrix is not converted. libswscale would refuse one that it does not know.
             frame.colorspace = UNSPECIFIED
             if same_range and is_gray(frame.format):
-                # libswscale has no limited-range gray and would rescale it.
+                # libswscale has no limited-range gray; it would rescale the samples.
                 source = target = ColorRange.JPEG
         try:
             return self._reformatter.reformat(

@@ -1,7 +1,8 @@
-"""How like two pictures are: PSNR, SSIM and MS-SSIM, accumulated so that any split adds up.
+"""Quality metrics of pictures against a reference: PSNR, SSIM and MS-SSIM.
 
-Takes pairs of pictures of three planes and gives one value for each metric. All sums are integers:
-neither the order of pictures nor the number of meters they were shared out to changes a value.
+Takes pairs of pictures of three planes and gives one value for each metric. All sums are integers,
+so a value does not depend on the order of pictures, nor on how they are split among meters that are
+merged later.
 """
 
 import math
@@ -15,7 +16,7 @@ from nvcodec.options import METRICS
 from nvcodec.picture import YUV420P8
 
 _WINDOW: Final = 11
-# The coarsest of MS-SSIM's five scales still has to hold the window.
+# The window must fit into the coarsest of MS-SSIM's five scales.
 _LEAST_SIDE: Final = {"ssim": _WINDOW, "ms-ssim": (_WINDOW - 1) * 2**4 + 1}
 
 # Similarities are summed in units of 2^-40.
@@ -34,7 +35,7 @@ class PsnrMeter:
         self._samples = [0, 0, 0]
 
     def add(self, reference_planes: Sequence[NDArray[Any]], planes: Sequence[NDArray[Any]]) -> None:
-        """Add one picture: two times three planes (Y, U, V) of u8 or u16 of equal shapes.
+        """Add one picture and its reference: each three planes (Y, U, V) of u8 or u16.
 
         Raises ValueError for shapes that differ or another number of planes.
         """
@@ -45,12 +46,12 @@ class PsnrMeter:
             self._samples[index] += reference.size
 
     def merge(self, state: dict[str, Any]) -> None:
-        """Add all that a meter of this `state` measured."""
+        """Add the measurements of another meter, given as its `state`."""
         self._errors = [a + b for a, b in zip(self._errors, state["errors"], strict=True)]
         self._samples = [a + b for a, b in zip(self._samples, state["samples"], strict=True)]
 
     def state(self) -> dict[str, Any]:
-        """What has been measured, in terms of JSON."""
+        """The measurements so far, as a JSON object."""
         return {"errors": list(self._errors), "samples": list(self._samples)}
 
     def _decibels(self, errors: int, samples: int) -> float:
@@ -106,11 +107,11 @@ class SimilarityMeter:
         self._add(1, None if value is None else round(value * _UNIT))
 
     def merge(self, state: dict[str, Any]) -> None:
-        """Add all that a meter of this `state` measured."""
+        """Add the measurements of another meter, given as its `state`."""
         self._add(state["pictures"], state["sum"])
 
     def state(self) -> dict[str, Any]:
-        """What has been measured, in terms of JSON."""
+        """The measurements so far, as a JSON object."""
         return {"pictures": self._pictures, "sum": self._sum}
 
     @property
@@ -168,7 +169,7 @@ class QualityMeter:
         self._pictures += 1
 
     def merge(self, other: Self) -> None:
-        """Add all that another meter of the same metrics measured; ValueError for other metrics."""
+        """Add the measurements of another meter; ValueError unless its metrics are the same."""
         mine, others = self._kind(), other._kind()
         if mine != others:
             raise ValueError(f"meters of {others} and {mine} do not add up")
@@ -177,7 +178,7 @@ class QualityMeter:
         self._pictures += other._pictures
 
     def state(self) -> dict[str, Any]:
-        """All there is to know, in terms of JSON; `from_state` takes it."""
+        """The whole state as a JSON object, for `from_state`."""
         return {
             "max_value": self._max_value,
             "pictures": self._pictures,

@@ -1,4 +1,4 @@
-"""Video sources: anything PyAV opens, delivered as 8-bit 4:2:0 pictures."""
+"""Video sources: anything that PyAV opens, delivered as 8-bit 4:2:0 pictures."""
 
 import contextlib
 import os
@@ -32,7 +32,7 @@ from nvcodec.media.timestamps import Clock
 from nvcodec.picture import Picture, Planes
 from nvcodec.words import counted
 
-# FFmpeg renders any text file as a picture of a terminal; nobody wants that encoded.
+# With these formats FFmpeg would render any text file as a picture of a terminal.
 _TEXT_ART_FORMATS: Final = frozenset({"tty", "bin", "xbin", "adf", "idf"})
 
 _DROPPED_SIDE_DATA: Final = {
@@ -53,7 +53,7 @@ class SourceError(Exception):
 
 
 class NothingLeftError(SourceError):
-    """The input can be read, but has no frame after those to skip."""
+    """The input can be read, but has no frame after the skipped ones."""
 
 
 def _code_point(value: int) -> int:
@@ -74,8 +74,8 @@ class Source:
     """One video as a stream of pictures; made by `open_source`.
 
     A context manager, and an iterator for a single pass. It holds two pictures at most.
-    Iteration raises `SourceError` where decoding breaks, after the pictures before the
-    damage were delivered; the message has the number of the frame in the source, from 0.
+    At damage, iteration delivers the pictures before it and then raises `SourceError`. The message
+    has the number of the frame in the source, from 0.
 
     Attributes:
         width: displayed width in luma samples.
@@ -88,7 +88,8 @@ class Source:
         matrix: H.273 code point, 2 is unspecified.
         full_range: 0 limited, 1 full, 2 unspecified.
         chroma_location: H.273 chroma sample location type 0..5, 255 unspecified.
-        frame_count_hint: number of pictures to expect, None when unknown; containers lie.
+        frame_count_hint: number of pictures that the container states, None when unknown. It may
+            be wrong.
         notes: one line for each thing converted, repaired or dropped. It grows while decoding.
 
     """
@@ -159,7 +160,7 @@ class Source:
         stream = container.streams.best("video")
         if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
             raise SourceError(f"cannot read {self._name}: it has no video track")
-        # For a codec without a decoder PyAV leaves None, against its declared type.
+        # PyAV gives None for a codec without a decoder, though its declared type does not say so.
         context: Any = stream.codec_context
         if context is None:
             raise SourceError(f"cannot read {self._name}: no decoder for its video track")
@@ -185,7 +186,7 @@ class Source:
                 try:
                     decoded = context.decode(packet)
                 except av.FFmpegError:
-                    # A cut stream starts with frames whose references are missing.
+                    # A stream that was cut may start with frames whose references are missing.
                     if self._decoded or packet.size == 0:
                         raise
                     skipped += 1
@@ -291,7 +292,7 @@ class Source:
         # PyAV calls a component chroma only where it is subsampled.
         subsampled = any(c.is_chroma for c in frame.format.components)
         if declared == chroma_location.UNKNOWN and not subsampled:
-            # libswscale centers the chroma that it makes when nothing else is said.
+            # libswscale centres the chroma samples that it makes, unless told otherwise.
             declared = chroma_location.CENTRED
         size = self.width, self.height
         return chroma_location.turned(declared, self._orientation, size, self._notes)
@@ -306,7 +307,7 @@ class Source:
         return turn(y), turn(u), turn(v)
 
     def _deliver(self, first: VideoFrame) -> Generator[Picture, None, None]:
-        """The selected pictures; each waits for the next one, which ends its duration."""
+        """The selected pictures, each delivered once the next frame gives its duration."""
         clock = Clock(self.time_base, self.frame_rate)
         frame: VideoFrame | None = first
         del first
@@ -354,8 +355,8 @@ def open_source(
     """Open a video for a single pass and decode its first picture.
 
     `path_or_file` is a path or URL, or a readable binary file, which need not be seekable
-    and is not closed. `skip` frames in display order are decoded and left out, at most
-    `frames` (all if None) are delivered; reading stops after them.
+    and is not closed. The first `skip` frames in display order are decoded and dropped. At most
+    `frames` (None: all) are delivered; reading stops after them.
 
     Raises SourceError for input that is unreadable, empty, without a video track or without
     a frame after `skip`; ValueError for a negative `skip` or `frames` below 1.
@@ -372,9 +373,9 @@ def open_source(
         else:
             name = os.fspath(path_or_file)
             if _is_pipe(name):
-                # libav would wait for its writer and its bytes whatever interrupts.
+                # libav would wait for the pipe's writer and data, and ignore interrupts.
                 reader = PromptReader(opened.enter_context(open(name, "rb")))  # noqa: SIM115
-        # Tags in another encoding than UTF-8 are no reason to refuse a video.
+        # Accept tags that are not UTF-8.
         container = av.open(reader or location(name), "r", metadata_errors="replace")
         opened.callback(container.close)
         return Source(container, name, reader, opened, skip, frames)

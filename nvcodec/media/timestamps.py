@@ -1,4 +1,4 @@
-"""Timestamps of frames as containers have them, to ones that a bitstream can have."""
+"""Timestamps: those of a container to those that a bitstream can have."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Clock:
 
     Args:
         time_base: seconds per tick.
-        frame_rate: frames per second, which repaired times follow; None for 25.
+        frame_rate: frames per second, used to repair timestamps; None for 25.
 
     Attributes:
         repaired: whether any timestamp so far was repaired.
@@ -28,7 +28,7 @@ class Clock:
         self._last: int | None = None
         self._gap = 0
         self._own_duration = 0
-        # Repaired times count from the last good one, so that rounding does not add up.
+        # Repaired times are counted from the last good one, so that rounding errors do not add up.
         self._good = 0
         self._since_good = 0
         self.repaired = False
@@ -60,6 +60,6 @@ class Clock:
         return pts
 
     def last_duration(self) -> int:
-        """Ticks that the frame stamped last is shown for when no frame follows."""
+        """Duration in ticks of the last stamped frame, if no frame follows."""
         ticks = self._own_duration if self._own_duration > 0 else self._gap or round(self._step)
         return min(max(ticks, 1), _MAX_DURATION)

@@ -1,4 +1,7 @@
-"""Y4M output and its stand-ins. Imports no decoder library: decoding needs this module."""
+"""Y4M output, and writers that only count or digest pictures.
+
+Does not import PyAV, as nvdec uses this module.
+"""
 
 import hashlib
 from fractions import Fraction
@@ -7,7 +10,7 @@ from typing import BinaryIO, Final
 from nvcodec.picture import YUV420P8, Planes
 
 _FORMAT: Final = YUV420P8
-"""What Y4mWriter writes: its tags of chroma say so."""
+"""The format that Y4mWriter writes, as in its chroma tags."""
 
 # Y4M names three of the six H.273 chroma locations. The others take the name nearest in
 # position: 3 (top) and 5 (bottom) are half a luma row from center, 4 (bottom left) from left.
@@ -33,10 +36,11 @@ def _check_shapes(planes: Planes, width: int, height: int) -> None:
 class Y4mWriter:
     """Writes progressive 8-bit 4:2:0 pictures as YUV4MPEG2.
 
-    The header is written at once. `file` is a buffered binary file; it is neither
-    flushed nor closed. `frame_rate` None is written as 25:1, because most readers refuse
-    an unknown rate; `sar` None as 0:0, which is unknown. `full_range` is 0 limited, 1 full,
-    2 unspecified; `chroma_location` an H.273 type 0..5, or 255 for unspecified (as left).
+    The header is written on construction. `file` is a buffered binary file; it is neither
+    flushed nor closed. `frame_rate` None is written as 25:1, because most readers refuse an
+    unknown rate, and `sar` None as 0:0, which means unknown. `full_range` is 0 limited, 1 full,
+    2 unspecified. `chroma_location` is an H.273 type 0..5, or 255 for unspecified, which is
+    written as left.
 
     Raises KeyError for another range or location, OSError when the file does.
     """
@@ -64,7 +68,7 @@ class Y4mWriter:
         file.write(header.encode("ascii"))
 
     def write(self, planes: Planes) -> None:
-        """Append one picture: planes of 8-bit 4:2:0 of the size that the header says.
+        """Append one picture: 8-bit 4:2:0 planes of the size in the header.
 
         Raises ValueError for planes of another size or type, OSError when the file does.
         """

@@ -1,1 +1,1 @@
-"""Rendering of samples from weights."""
+"""The two models: decoded values to samples (spec 4 to 9)."""

@@ -24,9 +24,9 @@ _PAYLOAD = Struct(
 
 @dataclass(frozen=True)
 class CanvasShape:
-    """What `HYBR` says. Field rules are checked on construction (CorruptError, clause 7.1).
+    """The fields of `HYBR`. Their rules are checked on construction (CorruptError, spec 7.1).
 
-    `network` is 1 if frames are rendered through the fusion network (clause 9), else 0.
+    `network` is 1 if frames are rendered through the fusion network (spec 9), else 0.
     """
 
     group_frames: int

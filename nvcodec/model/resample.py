@@ -1,4 +1,4 @@
-"""Rendered frames at other sizes and regions: the integer resampler of clause 6."""
+"""Rendered frames at other sizes and regions: the integer resampler of spec 6."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _COEFFICIENT_BITS = 14
 _COEFFICIENT_SUM = 1 << _COEFFICIENT_BITS
 
 MID_SHIFT = 8
-"""What the sums of the first pass are shifted by. With 8-bit samples the result, in 1/64 sample,
-fits in 16 bits, and sums of the second pass in 32 (clause 6.4)."""
+"""Right shift of the sums of the first pass. With 8-bit samples the result, in 1/64 sample, fits in
+16 bits, and the sums of the second pass fit in 32 (spec 6.4)."""
 
 OUT_SHIFT = 2 * _COEFFICIENT_BITS - MID_SHIFT
-"""What the sums of the second pass are shifted by."""
+"""Right shift of the sums of the second pass."""
 
 _CHROMA_STEPS = 1 << CHROMA_X, 1 << CHROMA_Y
 """Luma samples per chroma sample, across and down: where regions may begin."""
@@ -37,14 +37,14 @@ _SITING = {0: (0, 1), 1: (1, 1), 2: (0, 0), 3: (1, 0), 4: (0, 2), 5: (1, 2), 255
 
 
 class ViewError(ValueError):
-    """A size or region that cannot be rendered: *unsupported* by clause 6.1."""
+    """A size or region that cannot be rendered: *unsupported* by spec 6.1."""
 
 
 @dataclass(frozen=True)
 class View:
-    """What to show of a video: a region of its frames at an output size (clause 6.1).
+    """What to show of a video: a region of its frames at an output size (spec 6.1).
 
-    All values are luma samples of the output frame. Build one with `of`, which validates.
+    All values are in luma samples of the output frame. Make one with `of`, which checks them.
     """
 
     width: int
@@ -67,7 +67,7 @@ class View:
         `size` is (width, height) of the output frame, None for the size of the source. `crop` is
         (width, height, x, y) within the output frame, None for all of it.
 
-        Raises ViewError when clause 6.1 does not allow the size or the region.
+        Raises ViewError when spec 6.1 does not allow the size or the region.
         """
         width, height = (source_width, source_height) if size is None else size
         _check_size("width", source_width, width)
@@ -92,7 +92,7 @@ class View:
 def source_region(
     view: View, source_width: int, source_height: int, chroma_location: int
 ) -> Region:
-    """Return the rectangle (x0, y0, x1, y1) of the source that `view` depends on (clause 6.5).
+    """Return the rectangle (x0, y0, x1, y1) of the source that `view` depends on (spec 6.5).
 
     In luma samples of the source, x1 and y1 exclusive; x0 and y0 are even. The chroma rectangle is
     `SampleFormat.chroma_region` of it.
@@ -115,11 +115,11 @@ def resample(
     view: View,
     chroma_location: int,
 ) -> Planes:
-    """Return the planes Y, Cb, Cr of `view`, bit-exactly as in clause 6.
+    """Return the planes Y, Cb, Cr of `view`, bit-exactly as in spec 6.
 
     `planes` are those of the rectangle `source_region` of a frame (8-bit 4:2:0), and `origin` its
-    (x0, y0). A larger rectangle with an even origin serves as well, up to the whole frame with
-    (0, 0). The result is a picture of crop_width x crop_height luma samples.
+    (x0, y0). A larger rectangle with an even origin works too, up to the whole frame at (0, 0). The
+    result is a picture of crop_width x crop_height luma samples.
 
     Raises ValueError when `planes` do not hold the region, when `origin` is odd or when
     `chroma_location` is none of 0..5 and 255.
@@ -141,7 +141,7 @@ def resample(
 
 @dataclass(frozen=True, eq=False)
 class AxisPlan:
-    """How a range of output samples of one axis is made; reads source samples low..high-1 only.
+    """The filter for a range of output samples of one axis; reads source samples low..high-1 only.
 
     Output sample i of the range is the sum over k of
     coefficients[i, k] * source[low + start[i] + k].
@@ -154,7 +154,7 @@ class AxisPlan:
 
     @property
     def is_identity(self) -> bool:
-        """Whether the samples of the source are those of the output."""
+        """Whether the output samples are the source samples."""
         count, taps = self.coefficients.shape
         return taps == 1 and np.array_equal(self.start, np.arange(count))
 
@@ -163,7 +163,7 @@ class AxisPlan:
 def _axis_plan(
     source: int, output: int, subsampling: int, siting: int, first: int, count: int
 ) -> AxisPlan:
-    """Return the plan of output samples first..first+count-1 of a plane (clauses 6.2 to 6.4).
+    """Return the plan of output samples first..first+count-1 of a plane (spec 6.2 to 6.4).
 
     `source` and `output` are luma sizes, `siting` is in half luma samples.
     """
@@ -186,8 +186,8 @@ def _axis_plan(
     centre = (2 * numerator + denominator) // (2 * denominator)
     coefficients[rows, centre - lowest] += _COEFFICIENT_SUM - coefficients.sum(axis=1)
 
-    # Taps beyond an edge read the edge sample: their coefficients are added to its own, so that
-    # the kernels need no border. Zero coefficients are trimmed, so that the region is the least.
+    # Taps beyond an edge read the edge sample. Their coefficients are added to its own, so that the
+    # kernels need no border. Zero coefficients are trimmed to make the region as small as possible.
     position = np.clip(position, 0, -(-source // subsampling) - 1)
     base = position[:, :1]
     folded = np.zeros_like(coefficients)
@@ -269,8 +269,8 @@ def _check_size(name: str, source: int, output: int) -> None:
         )
 
 
-# Products and sums are cast back to int32 because numba widens them to int64, which halves the
-# speed; clause 6.4 bounds them.
+# Products and sums are cast back to int32, because Numba widens them to int64, which halves the
+# speed. Spec 6.4 bounds them.
 
 
 @allocating

@@ -1,4 +1,4 @@
-"""The tables of the bitstream document: integers from the data files of `spec/tables`."""
+"""The tables of the specification: integers from the data files of `spec/tables`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def load_table(name: str) -> npt.NDArray[np.int32]:
     A file holds integers separated by white space; lines that begin with `#` are skipped. The
     result has shape (count,), is read-only and is shared between calls.
 
-    Raises FileNotFoundError when there is no such table, ValueError when an entry is no integer.
+    Raises FileNotFoundError for an unknown table, ValueError when an entry is not an integer.
     """
     text = files(__package__).joinpath("data", name).read_text(encoding="ascii")
     entries = [e for line in text.splitlines() if not line.startswith("#") for e in line.split()]

@@ -1,4 +1,4 @@
-"""What the tests of the commands share: clips, runs of commands, parsing of Y4M."""
+"""Helpers of the command tests: clips, runs of commands, parsing of Y4M."""
 
 import contextlib
 import io

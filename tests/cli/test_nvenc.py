@@ -1,4 +1,4 @@
-"""nvenc in this process: files, reports, errors."""
+"""nvenc, called in this process: files, reports, errors."""
 
 import json
 import os

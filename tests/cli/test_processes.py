@@ -1,4 +1,7 @@
-"""The commands as processes: start-up, pipes, signals, terminals. Nothing here waits for a time."""
+"""The commands as processes: start-up, pipes, signals, terminals.
+
+Tests wait for events, never for a fixed time.
+"""
 
 import contextlib
 import json

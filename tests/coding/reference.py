@@ -1,7 +1,7 @@
-"""A slow decoder of clauses 3, 4.4 and 4.6, written from the text with unbounded integers.
+"""A slow decoder of spec 3, 4.4 and 4.6, written from the text with unbounded integers.
 
-It shares nothing with the package but the file of default tables. `encode` is the inverse of the
-range decoder, for the bins that it read.
+It shares only the file of default tables with the package. `encode` is the inverse of the range
+decoder, for the bits that it read.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Bin = tuple[int | None, int]
 
 
 class Decoder:
-    """Clause 3.2; `bytes_read` is BytesRead, `bins` all that was read."""
+    """Spec 3.2; `bytes_read` is BytesRead, `bins` are all bits that were read."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -133,7 +133,7 @@ def difference(decoder: Decoder, contexts: list[Context], kind: int, cls: int) -
 
 
 def coded_difference(decoder: Decoder, contexts: list[Context], zero: int, prefix: int) -> int:
-    """Clause 3.3, with the numbers of the contexts ZERO and PREFIX of a kind and class."""
+    """Spec 3.3, with the numbers of the contexts ZERO and PREFIX of a kind and class."""
     if not decoder.bit(contexts[zero]):
         return 0
     m = 1
@@ -162,7 +162,7 @@ def class_of(d1: int, d2: int, u: int, v: int) -> int:
 def features(
     decoder: Decoder, contexts: list[Context], grid: tuple[int, int], count: int, key: bool
 ) -> list[list[list[int]]]:
-    """D[py][px][f] of clause 4.6."""
+    """D[py][px][f] of spec 4.6."""
     down, across = grid
     share = 3 if key else 2
     differences: dict[tuple[int, int], list[int]] = {}

@@ -1,4 +1,4 @@
-"""Carries of the range encoder against one great integer."""
+"""Carry propagation of the range encoder, against one big integer."""
 
 import numba
 import numpy as np

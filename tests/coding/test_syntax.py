@@ -1,4 +1,4 @@
-"""Parts of syntaxes, which have their statements in place of a call."""
+"""Parts of syntaxes: their statements are expanded in place of a call."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def same(a: Planes, b: Planes) -> bool:
 
 
 def cut(planes: Planes, crop: tuple[int, int, int, int]) -> Planes:
-    """The slice of clause 6.5: crop is (width, height, x, y)."""
+    """The slice of spec 6.5: crop is (width, height, x, y)."""
     width, height, x, y = crop
     half = np.s_[y // 2 : y // 2 + (height + 1) // 2, x // 2 : x // 2 + (width + 1) // 2]
     return planes[0][y : y + height, x : x + width], planes[1][half], planes[2][half]

@@ -1,4 +1,4 @@
-"""Decoding on a CUDA device: what it says without one, and its frames in Triton's interpreter."""
+"""Decoding on a CUDA device: errors without one, and frames in Triton's interpreter."""
 
 from __future__ import annotations
 

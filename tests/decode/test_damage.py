@@ -1,4 +1,4 @@
-"""Damage of every kind: what came before it is delivered and right, then an error of the tree."""
+"""Damage of every kind: correct frames before it are delivered, then an NrvError is raised."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The decoder on whole files: forward, at random, at other sizes, from pipes."""
+"""The decoder on whole files: forward, random access, other sizes, pipes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The decoder on the hybrid model with a fusion network: forward, at random, in part, damaged."""
+"""Decoding the hybrid model with a fusion network: forward, random access, regions, damage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The decoder on the hybrid model: forward, at random, ahead, in part, damaged."""
+"""Decoding the hybrid model: forward, random access, read-ahead, regions, damage."""
 
 from __future__ import annotations
 
@@ -360,7 +360,7 @@ def test_over_limit(header: dict[str, int]) -> None:
 
 
 def test_a_description_costs_no_memory() -> None:
-    """Weights and multiplications bound model 1 only."""
+    """The limits of weights and multiplications hold for the nirvana model only."""
     tracemalloc.start()
     try:
         decoder = opened(lying({"level": 4, "width": 4096, "height": 4096}, 32))

@@ -1,4 +1,4 @@
-"""Encoder to decoder through real files."""
+"""Encoding to real files and decoding them."""
 
 import io
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""Bitstreams for the tests, packed by hand from the tables of clause 2, not by the package."""
+"""Bitstreams for the tests, packed from the tables of spec 2 without the package."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""Headers, groups, metadata, ends, levels and unit types: round trips, and what they refuse."""
+"""Headers, groups, metadata, ends, levels and unit types: round trips and invalid values."""
 
 import dataclasses
 from fractions import Fraction

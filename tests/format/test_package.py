@@ -1,4 +1,4 @@
-"""What importing the package brings along."""
+"""Modules that importing the package loads."""
 
 import subprocess
 import sys

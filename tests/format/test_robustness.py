@@ -1,4 +1,4 @@
-"""Damage of every kind ends in an error of the format's tree, and in little memory."""
+"""Damage of every kind ends in an NrvError and takes little memory."""
 
 import contextlib
 import io

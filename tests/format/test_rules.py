@@ -1,4 +1,4 @@
-"""Every rule of clause 2, broken one at a time, gives the class and the clause that it should."""
+"""Each rule of spec 2 is broken by itself: the error has the right class and clause."""
 
 import io
 import json
@@ -114,10 +114,10 @@ RULES: dict[str, tuple[bytes, type[NrvError], str]] = {
     "2.3 bytes after FEND": (SMALL + b"\0", CorruptError, "2.3"),
     "2.3 two files": (SMALL + SMALL, CorruptError, "2.3"),
     "2.3 no FEND": (join(*ALL), TruncatedError, "2.3"),
-    "2.3 HYBR for model 1": (complete(head(), HYBR, KEY), CorruptError, "2.3"),
+    "2.3 HYBR for the nirvana model": (complete(head(), HYBR, KEY), CorruptError, "2.3"),
     "2.3 HYBR beside SIRN": (complete(head(), SIRN, HYBR, KEY), CorruptError, "2.3"),
     "2.3 late HYBR": (complete(head(), SIRN, KEY, HYBR), CorruptError, "2.3"),
-    "2.3 SIRN for model 2": (complete(HYBRID, SIRN, KEY_2), CorruptError, "2.3"),
+    "2.3 SIRN for the hybrid model": (complete(HYBRID, SIRN, KEY_2), CorruptError, "2.3"),
     "2.3 second HYBR": (complete(HYBRID, HYBR, HYBR, KEY_2), CorruptError, "2.3"),
     "2.3 no HYBR": (complete(HYBRID, KEY_2), CorruptError, "2.3"),
     "2.4 length": (join((b"HEAD", head()[1][:-1])), CorruptError, "2.4"),
@@ -164,17 +164,17 @@ RULES: dict[str, tuple[bytes, type[NrvError], str]] = {
     "2.7 pts not after": (with_group(KEY, grup(first_frame=2, first_pts=1)), CorruptError, "2.7"),
     "2.7 content": (with_group(grup(substreams=(b"", b"c", b"", b""))), CorruptError, "2.7"),
     "2.7 motion": (with_group(grup(substreams=(b"", b"", b"m", b""))), CorruptError, "2.7"),
-    "2.7 tables of model 2": (
+    "2.7 tables of the hybrid model": (
         with_hybrid_group(grup(frame_count=1, substreams=(b"t", b"", b"", b""))),
         CorruptError,
         "2.7",
     ),
-    "2.7 frame_count of a key group of model 2": (
+    "2.7 frame_count of a key group of the hybrid model": (
         with_hybrid_group(grup(substreams=(b"", b"c", b"m", b""))),
         CorruptError,
         "2.7",
     ),
-    "2.7 frame_count of a later key group of model 2": (
+    "2.7 frame_count of a later key group of the hybrid model": (
         with_hybrid_group(KEY_2, grup(first_frame=1, first_pts=1, substreams=(b"",) * 4)),
         CorruptError,
         "2.7",

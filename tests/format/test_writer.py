@@ -36,7 +36,7 @@ HEADER = Header.parse(head()[1])
 KEY_GROUP = Group.parse(KEY[1])
 NEXT_GROUP = Group.parse(NEXT[1])
 
-# Signature, HEAD, SIRN, one GRUP of two frames, iNDX, FEND: a line for each row of clause 2.
+# Signature, HEAD, SIRN, one GRUP of two frames, iNDX, FEND: a line for each row of spec 2.
 GOLDEN = """
 89 4e 52 56 0d 0a 1a 0a
 

@@ -1,4 +1,4 @@
-"""Display matrices: planes, sizes and chroma locations of turned pictures."""
+"""Display matrices: planes, sizes and chroma locations of rotated and flipped pictures."""
 
 from fractions import Fraction
 

@@ -1,4 +1,4 @@
-"""Samples of pictures: formats that pass as they are, and what becomes of others."""
+"""Pixel formats: those that pass without conversion, and the conversion of others."""
 
 import io
 

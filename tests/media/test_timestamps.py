@@ -1,4 +1,4 @@
-"""The clock: times that increase, whatever the container says."""
+"""The clock: increasing times for any timestamps of the container."""
 
 from fractions import Fraction
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""The description of the hybrid model (clause 7.1)."""
+"""The description of the hybrid model (spec 7.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clause 6: the integer resampler against a slow reference written from its text."""
+"""The integer resampler (spec 6) against a slow reference written from the text."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COLUMN_SITING = {0: 1, 255: 1, 1: 1, 2: 0, 3: 0, 4: 2, 5: 2}
 def reference_coefficients(
     source: int, output: int, sub: int, siting: int, j: int
 ) -> tuple[tuple[int, int], ...]:
-    """Return the pairs (t, Coef(t)) of clause 6.3 in Python integers."""
+    """Return the pairs (t, Coef(t)) of spec 6.3 in Python integers."""
     kernel = load_table("resampling_kernel.txt").tolist()
     num = (2 * sub * j + siting + 1) * source - (siting + 1) * output
     den = 2 * sub * output
@@ -45,7 +45,7 @@ def reference_coefficients(
 
 
 def reference_rows(plane: Ints, source: int, output: int, sub: int, siting: int) -> Ints:
-    """Return the unrounded sums of clause 6.4 along the rows of `plane`."""
+    """Return the unrounded sums of spec 6.4 along the rows of `plane`."""
     out = np.zeros((plane.shape[0], -(-output // sub)), np.int64)
     for j in range(out.shape[1]):
         for t, coefficient in reference_coefficients(source, output, sub, siting, j):
@@ -54,7 +54,7 @@ def reference_rows(plane: Ints, source: int, output: int, sub: int, siting: int)
 
 
 def reference(frame: Frame, size: tuple[int, int], location: int) -> Frame:
-    """Return the whole output frame by clause 6, and check the widths that it states."""
+    """Return the whole output frame by spec 6, and check the bit widths that it states."""
     height, width = frame[0].shape
     out = []
     for index, plane in enumerate(frame):
@@ -200,7 +200,7 @@ def test_coefficients_sum_to_unity_within_the_stated_bound() -> None:
             plan = _axis_plan(source, output, sub, siting, 0, count)
             coefficients = plan.coefficients.astype(np.int64)
             assert (coefficients.sum(axis=1) == 2**14).all()
-            # Widths of clause 6.4. Folded at the edges, magnitudes can only be less than inside.
+            # Bit widths of spec 6.4. Folded at the edges, magnitudes can only be smaller.
             assert np.abs(coefficients).sum(axis=1).max() <= 2**15
 
 

@@ -1,4 +1,4 @@
-"""What the tests of the tools share: runs of them, and the tables that they print."""
+"""Helpers of the tool tests: runs of tools, and the tables that they print."""
 
 import json
 

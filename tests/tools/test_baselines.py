@@ -1,4 +1,4 @@
-"""The baselines: what their bytes say is what was trained and measured."""
+"""The baselines: the network decoded from the bytes is the one that was trained and measured."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""The plot of the README, from figures of the rate tool."""
+"""The plot of the README, from results of the rate tool."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The paper's recipe inside our format, and the tool that compares ours with it."""
+"""The paper's recipe in our format, and the tool that compares our recipe with it."""
 
 from dataclasses import replace
 from fractions import Fraction

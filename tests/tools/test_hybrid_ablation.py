@@ -1,4 +1,4 @@
-"""The hybrid ablation: each switch keeps its tool out of what is coded, and the tables."""
+"""The hybrid ablation: each switch keeps its tool out of the bitstream; the tables."""
 
 import multiprocessing
 from unittest.mock import ANY

@@ -1,4 +1,4 @@
-"""Every tool is a command with a help text, and stands in the index."""
+"""Every tool is a command with a help text, and is listed in the index."""
 
 import importlib
 import re

@@ -1,4 +1,4 @@
-"""The curve of presets, from figures of the rate tool."""
+"""The curve of presets, from results of the rate tool."""
 
 import json
 

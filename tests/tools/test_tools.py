@@ -1,4 +1,4 @@
-"""Every tool from arguments to tables, on a tiny clip at a few iterations."""
+"""Every tool from arguments to tables, on a tiny clip with a few iterations."""
 
 from types import SimpleNamespace
 

@@ -1,1 +1,1 @@
-"""What each part is worth; run as `python -m tools.ablation.NAME`."""
+"""Ablations: what each part of the codec is worth; run as `python -m tools.ablation.NAME`."""

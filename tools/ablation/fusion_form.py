@@ -1,11 +1,12 @@
-"""What a linear part of the fusion network could give if it were fitted to each encode, by form.
+"""The most that a linear part of the fusion network could gain, for several forms of it.
 
     python -m tools.ablation.fusion_form FOLDER
 
-Takes a folder of patches (tools.train.fusion_data). For each encode and each form, a choice of
-weights of the output layer that may differ from 0, least squares over the patches of all but key
-canvases give how much of the squared error of all planes the form can take away. Neither bits nor
-the rounding of samples are in it: it is what there is to gain at most, to choose a form by.
+Takes a folder of patches (tools.train.fusion_data). A form is the set of output-layer weights that
+may differ from 0. For each encode and each form, the weights are fitted by least squares to the
+patches of all canvases but the key canvases. The result is the share of the squared error of all
+planes that the form removes. It ignores the bits of the weights and the rounding of samples, so it
+is an upper bound, to choose a form by.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from tools.train.fusion_data import HALO, PATCH, Patches
 Floats = npt.NDArray[np.float64]
 
 _PATCHES = 120
-"""Patches of an encode that are enough."""
+"""Number of patches of an encode that is enough."""
 
 _RIDGE = 1e-5
 
@@ -33,8 +34,10 @@ LUMA, CHROMA = range(4), range(4, PLANES)
 
 
 def moments(patches: Patches) -> tuple[list[Floats], Floats, Floats]:
-    """Products of all columns of a plane of luma and of one of chroma with one another, and with
-    what is missing of each plane; the squared error of each plane.
+    """The normal equations of the fit.
+
+    Gives products of all columns with one another, for a luma and a chroma plane; products of the
+    columns with the error of each plane; and the squared error of each plane.
     """
     chosen = np.random.default_rng(0).permutation(np.nonzero(patches.sets)[0])[:_PATCHES]
     squares = [np.zeros((LINEAR, LINEAR)) for _ in range(2)]
@@ -61,7 +64,7 @@ def moments(patches: Patches) -> tuple[list[Floats], Floats, Floats]:
 
 
 def _fitted(squares: Floats, products: Floats) -> float:
-    """How much least squares take off."""
+    """The squared error that the least-squares fit removes."""
     count = len(products)
     ridge = _RIDGE * (np.trace(squares) / count + 1e-9) * np.eye(count)
     fit = np.linalg.solve(squares + ridge, products)
@@ -69,7 +72,7 @@ def _fitted(squares: Floats, products: Floats) -> float:
 
 
 def rows(planes: range, columns: Callable[[int], list[int]]) -> npt.NDArray[np.float64]:
-    """A form in which each plane has weights of its own: (weights, planes, LINEAR)."""
+    """A form in which each plane has its own weights: (weights, planes, LINEAR)."""
     form = []
     for number, plane in enumerate(planes):
         for column in columns(plane):
@@ -116,11 +119,11 @@ FORMS = {
     ),
     "chroma: all": (CHROMA, rows(CHROMA, lambda _: [*range(LINEAR)])),
 }
-"""Planes, and which weights there are."""
+"""For each form, its planes and its weights."""
 
 
 def gains(patches: Patches) -> dict[str, float]:
-    """By form, the percentage of the squared error of all planes that it takes off."""
+    """For each form, the percentage of the squared error of all planes that it removes."""
     squares, products, errors = moments(patches)
     found = {}
     for name, (planes, form) in FORMS.items():

@@ -2,16 +2,21 @@
 
     python -m tools.ablation.hybrid CLIP... --frames 17 --crf 20,25,30,35 --jobs 2
 
-Encodes every clip at every crf as it is, then again with one tool switched off in each row. The
-figure of a row is the BD-rate against the encoder as it is, over PSNR of all planes and the bytes
-of all substreams, which the encoder decodes again; above 0 is what the tool saves. Nothing is tuned
-to what is missing: the quantisers stay, and so do the trained contexts, so that a flag that is
-always the same costs what adapting to it takes. The fusion network has a tool of its own,
-tools.bench.fusion.
+Encodes every clip at every crf with the unchanged encoder, then with one tool switched off in each
+row. The figure of a row is the BD-rate against the unchanged encoder, over PSNR of all planes and
+the bytes of all substreams; a figure above 0 is what the tool saves. Nothing else is tuned. The
+quantisers stay, and so do the trained contexts, so a flag that has become constant still costs the
+bits of adapting to it. The fusion network has its own tool, tools.bench.fusion.
 
-Rows are of three kinds. Without a tool of the format: what the format would lose (it would not
-have the tool's flags either). Without a tool of the encoder: the format stays as it is. An option:
-another group size. The last line names the format's tools that are worth little everywhere.
+Rows are of three kinds:
+
+\b
+- without a tool of the format: what the format would lose (though it would not need the tool's
+  flags either);
+- without a tool of the encoder: the format is not changed;
+- another group size.
+
+The last line names the format's tools that are worth little on every clip.
 """
 
 from __future__ import annotations
@@ -50,21 +55,21 @@ from tools.lib.measure import ONE_KEY
 FORMAT, ENCODER, OPTION = "format", "encoder", "option"
 
 LITTLE_ON_THE_MEAN, LITTLE_ON_A_CLIP = 1.0, 5.0
-"""Percent below which a tool of the format is worth little."""
+"""A tool of the format is worth little if it saves less than these percentages."""
 
 _KEY, _CHAIN, _INTERIOR = -2, 0, 2
-"""Fixed offsets to the quantiser index; of interior canvases the depth is added."""
+"""Fixed offsets of the quantiser index; for interior canvases the depth is added."""
 _DEEPEST = 6
-"""Offset of the deepest canvases of a group of 16, which no error is inherited from."""
+"""Offset of the deepest canvases of a group of 16, which are not references."""
 
 
 def _flat_maps(crf: float, window: Sequence[GroupAnalysis]) -> list[QuantiserMap]:
-    """One quantiser for a canvas, the mean of its map."""
+    """One quantiser for each canvas: the mean of its map."""
     return [np.full_like(q, math.floor(q.mean() + 0.5)) for q in quantiser_maps(crf, window)]
 
 
 def _fixed_maps(crf: float, window: Sequence[GroupAnalysis]) -> list[QuantiserMap]:
-    """One quantiser for a canvas, by its place in the group alone."""
+    """One quantiser for each canvas, which depends on its place in the group only."""
     result = []
     for step, q in zip(window[0].steps, quantiser_maps(crf, window), strict=True):
         offset = (_KEY, _CHAIN, _INTERIOR + step.depth)[step.set]
@@ -75,7 +80,7 @@ def _fixed_maps(crf: float, window: Sequence[GroupAnalysis]) -> list[QuantiserMa
 
 @dataclass(frozen=True)
 class Row:
-    """One change of the encoder; a group size fixes it."""
+    """One change of the encoder, or a fixed group size."""
 
     kind: str
     tools: Tools = ALL
@@ -115,7 +120,7 @@ POINTS = {
 
 @dataclass(frozen=True)
 class _Case:
-    """One encode; `row` is a name of ROWS, "" for the encoder as it is."""
+    """One encode; `row` is a name of ROWS, or "" for the unchanged encoder."""
 
     row: str
     clip: Clip
@@ -127,7 +132,7 @@ class _Case:
 
 
 def measure(case: _Case) -> dict[str, Any]:
-    """Bytes of the substreams of a clip, and PSNR of what they decode to."""
+    """Bytes of the substreams of a clip, and PSNR of the decoded frames."""
     row = ROWS[case.row] if case.row else Row("")
     meter = QualityMeter()
     sizes = {"content": 0, "motion": 0, "network": 0}
@@ -170,7 +175,7 @@ def measure(case: _Case) -> dict[str, Any]:
 
 
 def _measured(cases: Sequence[_Case], jobs: int) -> Generator[dict[str, Any], None, None]:
-    """The points of cases in their order; several jobs are processes of their own."""
+    """The points of cases, in their order; several jobs run in processes of their own."""
     if jobs == 1:
         yield from map(measure, cases)
         return
@@ -209,7 +214,7 @@ def _names(_context: Any, _option: Any, values: tuple[str, ...]) -> list[str]:
     "names",
     multiple=True,
     callback=_names,
-    help="How rows begin that are measured; repeat for more.  [default: all]",
+    help="Measure rows whose names begin with this; repeat for more.  [default: all]",
 )
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True)
 @report.json_option
@@ -245,7 +250,7 @@ def main(
 
 
 def _compare(out: report.Report, name: str, clips: list[str]) -> None:
-    """Add a row whose points are all there."""
+    """Add a row to the report, once all its points are measured."""
 
     def curve(row: str, clip: str) -> list[tuple[float, float]]:
         points = out.rows("points")
@@ -258,7 +263,7 @@ def _compare(out: report.Report, name: str, clips: list[str]) -> None:
 
 
 def _little(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The line on the tools of the format that are worth little; without them when unknown."""
+    """The line on the tools of the format that are worth little; "" if no figure is known."""
     known = [row for row in rows if row["kind"] == FORMAT and row["mean"] is not None]
     names = [
         f"{row['row']} ({row['mean']:+.2f} %, at most {max(row['rates'].values()):+.2f} %)"

@@ -1,6 +1,6 @@
-"""What `nvcodec.encode` has no option for, changed from outside: for ablations only.
+"""Changes of the encoder that `nvcodec.encode` has no option for; for ablations only.
 
-The one place of the tools that knows the encoder's insides. A name that has gone from there raises
+The only tool module that patches the encoder's internals. A name that no longer exists there raises
 AttributeError.
 """
 
@@ -20,14 +20,14 @@ from nvcodec.model.nirvana.shape import NetworkShape
 
 @dataclass(frozen=True)
 class Change:
-    """How an encode differs from one that is asked for in the same way.
+    """Changes to an encode.
 
-    shape: fields of the network's shape.
-    rate_factor: on lambda everywhere, in the choice of the lattice too.
-    entropy_factor: on the bits in the loss of training only.
-    effort: on the number of iterations of all groups.
-    float_shares: of the iterations, those in floats: of a fresh network, and of one that goes on.
-    options: of `nvcodec.encode`.
+    shape: fields of the network's shape that change.
+    rate_factor: factor of lambda everywhere, also in the choice of the lattice.
+    entropy_factor: factor of the bits in the training loss only.
+    effort: factor of the number of iterations of all groups.
+    float_shares: share of the iterations in floats, for a fresh network and for a continued one.
+    options: options of `nvcodec.encode`.
     """
 
     shape: Mapping[str, int] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class Change:
 
 @contextmanager
 def changed(change: Change) -> Iterator[None]:
-    """Encodes of this process (with one job) are changed while the block runs."""
+    """While the block runs, apply a change to encodes of this process (with one job)."""
 
     def shape(make: Callable[..., NetworkShape]) -> Callable[..., NetworkShape]:
         return lambda *given, **named: replace(make(*given, **named), **change.shape)

@@ -1,20 +1,20 @@
-"""What each part of the recipe gives: one change at a time from a base.
+"""What each part of the nirvana encoder's recipe is worth: one change at a time from a base.
 
     python -m tools.ablation.nirvana CLIP --frames 12 --model nirvana:fast --plot ablation.png
 
-J is the squared error of all planes for each luma sample plus lambda times the bits for each, with
-the base's lambda: less is better. The axes are
+J is the squared error of all planes plus lambda times the bits, both per luma sample, with the
+base's lambda. Less is better. The axes are
 
 \b
-entropy     bits in the loss of training times a factor, at the base's lattice
-lambda      lambda times a factor, in the choice of the lattice too
-patch       luma samples of a patch, in both directions
-overlap     luma samples that patches share with the next
+entropy     bits in the training loss times a factor, with the base's lattice
+lambda      lambda times a factor, also in the choice of the lattice
+patch       luma samples across a patch
+overlap     luma samples that a patch shares with the next
 group       frames of a group
-iterations  of all groups, times a factor
+iterations  iterations of all groups times a factor
 start       each group from a fresh network, with the iterations of a first group
-floats      share of the iterations in floats, of the first group and of others
-width       units of a sine layer, times a factor
+floats      share of the iterations in floats, for the first group and for others
+width       units of a sine layer times a factor
 depth       sine layers
 features    learned features of each patch
 """
@@ -38,7 +38,7 @@ Cases = list[tuple[str, Change]]
 
 
 def _fields(name: str, *values: int) -> Callable[[NetworkShape], Cases]:
-    """A shape's field at other values than it has."""
+    """Cases with other values of a field of the shape."""
 
     def cases(shape: NetworkShape) -> Cases:
         own = getattr(shape, name)
@@ -64,7 +64,7 @@ def _floats(_: NetworkShape) -> Cases:
 
 
 def _starts(_: NetworkShape) -> Cases:
-    # Every group is a key group, which takes nothing from the groups before it.
+    # Every group is a key group, so each starts from a fresh network.
     return [("fresh", Change(options={"key_interval": 1e-6}))]
 
 

@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
-"""What a patch network gives at centres between those it was trained at.
+"""The quality of a patch network at patch centres between those it was trained at.
 
     python -m tools.bench.between_centroids FILE.nrv SOURCE
 
-Renders every group of FILE with all patch centres moved by a share of the patch distance, their
-features left as they are, and
-compares the values with the samples of SOURCE that those patches would cover. If the network were
-a continuous field of patches, any share would give about the PSNR of share 0; then a picture of
-another size could be evaluated directly in place of being resampled.
+Renders every group of FILE with all patch centres moved by a share of the patch distance, with
+unchanged features. Compares the values with the samples of SOURCE that those patches would cover.
+If the network were a continuous field of patches, any share would give about the PSNR of share 0.
+Then a picture of another size could be evaluated directly instead of being resampled.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ def main(file: str, source: str, shares: str) -> None:
             for share in wanted:
                 offset = round(share * shape.stride)
                 shift = offset / shape.stride
-                # Patches that stay inside the frame when they move.
+                # Only patches that are still inside the frame when moved.
                 last_x = min(columns, (width - patch - offset) // shape.stride + 1)
                 last_y = min(rows, (height - patch - offset) // shape.stride + 1)
                 ys, xs = np.meshgrid(

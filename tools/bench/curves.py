@@ -1,9 +1,9 @@
-"""The rate-distortion plot of the README: what `tools.bench.rd` measured, for three clips.
+"""The rate-distortion plot of the README: results of `tools.bench.rd` for three clips.
 
     python -m tools.bench.curves docs/results/hybrid.json --against x265 --plot docs/rd.png
 
-Draws the clips on which a model gains most, in the middle, and least over one other codec, each
-with the curves of all codecs of the run.
+Draws the clips with the highest, the median and the lowest gain of a model over one other codec,
+each with the curves of all codecs of the run.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def main(measured: Path, model: str | None, against: str | None, plot_path: Path
 
 
 def spread(comparisons: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The comparisons with the lowest, the middle and the highest BD-rate, each once."""
+    """The comparisons with the lowest, the median and the highest BD-rate, each once."""
     rows = sorted(
         (row for row in comparisons if row["bd_rate"] is not None), key=lambda row: row["bd_rate"]
     )

@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
-"""How fast the CPU renders a network, and libx264's pictures of the same size beside it.
+"""The speed of decoding on the CPU, compared with H.264 at the same picture size.
 
     python -m tools.bench.decode [--rounds N] [--size WIDTHxHEIGHT]... [--threads N]...
     python -m tools.bench.decode --stream HYBRID.nrv... [--rounds N] [--threads N]...
 
-Streams are those of the hybrid model, decoded without the fusion network and through its default
-weights, beside their own pictures by libx264 at its defaults; then come CPU time by stage and the
-time to the first frame in a new process.
+Without --stream, nirvana networks with random weights render whole groups to 8-bit pictures.
+`integer` products are those of nvcodec.model.nirvana.dot_product, where the processor has them;
+`float` products are those of BLAS. Both take turns with an H.264 decoder; the best of the rounds
+counts. The ratio is float / integer.
 
-Networks are of random weights, whole groups are rendered to 8-bit pictures. `integer` products are
-those of nvcodec.model.nirvana.dot_product where the processor has them, `float` those of BLAS.
-Both and the decoder of H.264 take turns; the best of the rounds counts. The ratio is
-float / integer.
+With --stream, files of the hybrid model are decoded without the fusion network and with its default
+weights. They are compared with their own pictures, encoded by libx264 at its defaults. Also prints
+CPU time by stage, and the time to the first frame in a new process.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def gradients(width: int, height: int) -> Iterator[av.VideoFrame]:
 
 
 def x264_clip(width: int, height: int, pictures: Iterable[av.VideoFrame]) -> bytes:
-    """Pictures by libx264 at its defaults."""
+    """Encode pictures with libx264 at its defaults."""
     file = io.BytesIO()
     with av.open(file, "w", format="matroska") as container:
         stream = container.add_stream("libx264", rate=30)
@@ -84,7 +84,7 @@ def x264_clip(width: int, height: int, pictures: Iterable[av.VideoFrame]) -> byt
 
 
 def x264_decode(clip: bytes, threads: int) -> int:
-    """How many frames were decoded."""
+    """Decode a clip; returns the number of frames."""
     with av.open(io.BytesIO(clip)) as container:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = threads
@@ -93,14 +93,14 @@ def x264_decode(clip: bytes, threads: int) -> int:
 
 
 def best(works: dict[str, tuple[Callable[[], object], int]], rounds: int) -> dict[str, float]:
-    """Milliseconds per frame of each (work, frames), which take turns."""
+    """The best milliseconds per frame of each (work, frames); the works take turns."""
     return {name: wall for name, (wall, _) in best_times(works, rounds).items()}
 
 
 def best_times(
     works: dict[str, tuple[Callable[[], object], int]], rounds: int
 ) -> dict[str, tuple[float, float]]:
-    """The same with milliseconds of CPU time: the least of each."""
+    """The same, and CPU milliseconds per frame: the least of each."""
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in works}
     for _ in range(rounds):
         for name, (work, frames) in works.items():
@@ -114,7 +114,7 @@ def best_times(
 
 
 def with_network(path: str, network: int) -> bytes:
-    """A stream with (1) or without (0) the network, whose groups all have its default weights."""
+    """The stream with (1) or without (0) the network; all groups have its default weights."""
     file = io.BytesIO()
     writer = NrvWriter(file)
     with open(path, "rb") as source:
@@ -192,7 +192,7 @@ def stage_times(stream: bytes, rounds: int) -> dict[str, float]:
 
 
 def start_up(path: str, rounds: int) -> tuple[float, float]:
-    """Least seconds, of time and of the CPU, that nvdec takes for the first frame."""
+    """The least wall and CPU seconds that nvdec takes for the first frame."""
     program = "from nvcodec.cli.nvdec import main; main()"
     command = [sys.executable, "-c", program, "--quiet", "--frames", "1", path, "null"]
     walls, cpus = [], []

@@ -1,17 +1,16 @@
-"""Faster to quality: our recipe against the paper's, on the same clip, in one run.
+"""Time to quality: our training recipe against the paper's, on the same clip, in one run.
 
     python -m tools.bench.faster CLIP --size 88x72 --shape width=48,stem_channels=4,head_channels=4
 
-The recipe of NIRVANA's authors (tools/lib/paper_recipe.py says what it is) encodes the clip first,
-with the paper's network or a change of it. Ours then gets shares of the CPU seconds that this took,
+The recipe of NIRVANA's authors (see tools/lib/paper_recipe.py) encodes the clip first, with the
+paper's network or a variant of it. Our recipe then gets shares of the CPU seconds that this took,
 with the same network ("paper") and with the product's default ("auto"). Each share is encoded at
-two to four crf, around the PSNR of the paper's recipe where they can be found, so that the bytes at
-that PSNR can be interpolated. All of them are real files that were decoded. CPU seconds are those
-of this process from the first group to the last, with coding and verifying; warm-ups are not
-counted.
+two to four crf, if possible on both sides of the PSNR of the paper's recipe, so that the bytes at
+that PSNR can be interpolated. All figures are of real files that were decoded. CPU seconds are
+those of this process from the first group to the last, with coding and verifying, without warm-ups.
 
-Two lines for each network of ours conclude: the least share that reaches the PSNR of the paper's
-recipe in no more than its bytes, and the bytes at its PSNR with the largest share.
+Two lines sum up each of our networks: the smallest share that reaches the PSNR of the paper's
+recipe in no more than its bytes, and the bytes at that PSNR with the largest share.
 """
 
 from __future__ import annotations
@@ -41,17 +40,17 @@ from tools.lib.measure import ONE_KEY, Model, measure
 
 _NETWORKS = MODELS["nirvana"].networks
 
-# Ours; its iterations are scaled to the seconds.
+# Preset of our recipe; its iterations are scaled to the CPU seconds.
 _PRESET = "medium"
-# Efforts that say what an iteration takes, the first one also a warm-up.
+# Efforts of short encodes that measure the time of an iteration; the first one is a warm-up too.
 _PROBES = (0.01, 0.01, 0.05)
-# How crf is changed to get to the other side of a PSNR: decibels of a step, and crf beyond.
+# Change of crf to reach the other side of a PSNR: decibels per step of crf, and crf to add beyond.
 _DECIBELS = 0.4
 _BEYOND = 1.5
 _TRIES = 4
-# Encodes after which another side that was not found is given up.
+# Number of encodes after which the search for the other side stops.
 _FRUITLESS = 3
-# Decibels between two encodes at which a third between them says no more.
+# Two encodes closer than this, in decibels, need no third between them.
 _CLOSE = 1.0
 
 ENCODES = {
@@ -89,7 +88,7 @@ class _Clock(Observer):
 
 
 def _encode(clip: Clip, network: str, preset: str, crf: float) -> dict[str, Any]:
-    """The row of one encode; `preset` is of the moment, with the changes that are in force."""
+    """The row of one encode; `preset` includes the changes that are active now."""
     clock = _Clock()
     model = Model(network, {"model": "nirvana", "network": network, "preset": preset})
     figures = measure(clip, model, crf, key_interval=ONE_KEY, observer=clock)
@@ -110,7 +109,7 @@ def _encode(clip: Clip, network: str, preset: str, crf: float) -> dict[str, Any]
 
 @dataclass
 class _Ours:
-    """Our recipe with one network: `encode` within CPU seconds, as far as encodes so far tell."""
+    """Our recipe with one network: `encode` takes a time budget, estimated from earlier encodes."""
 
     clip: Clip
     network: str
@@ -136,9 +135,9 @@ class _Ours:
         return self._run(max(_PROBES[0], effort), crf)
 
     def around(self, seconds: float, psnr: float) -> list[dict[str, Any]]:
-        """Encodes within these seconds with PSNR on both sides of `psnr`, if crf gets there.
+        """Encodes within these seconds with PSNR on both sides of `psnr`, if crf can reach both.
 
-        Starts at `self.crf`, and leaves there a better one to start at with other seconds.
+        Starts at `self.crf` and sets it to a better start for other budgets.
         """
         rows: list[dict[str, Any]] = []
         crf = self.crf
@@ -170,9 +169,9 @@ def _psnr(row: Mapping[str, Any]) -> float:
 def _budget(
     network: str, share: Fraction, rows: list[dict[str, Any]], paper: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What encodes within a share of the seconds give against the paper's recipe.
+    """The result of the encodes within a share of the seconds, against the paper's recipe.
 
-    The most that one of them took counts.
+    Their seconds are those of the slowest one.
     """
     comparison = compare(
         [(paper["bytes"], paper["psnr"])], [(row["bytes"], row["psnr"]) for row in rows]
@@ -270,7 +269,7 @@ def _networks(_context: Any, _option: Any, values: tuple[str, ...]) -> list[str]
 @click.option(
     "--crf",
     type=float,
-    help="Of our first encode with each network.  [default: that of the loss in the paper]",
+    help="crf of our first encode with each network.  [default: that of the paper's loss]",
 )
 @click.option(
     "--network",
@@ -280,20 +279,20 @@ def _networks(_context: Any, _option: Any, values: tuple[str, ...]) -> list[str]
     default=_NETWORKS[::-1],
     show_default=True,
     callback=_networks,
-    help="Of our recipe; can be given again.",
+    help="Network of our recipe; repeat for more.",
 )
 @click.option(
     "--shape",
     default="",
     callback=_shape,
-    help="FIELD=VALUE[,FIELD=VALUE...] that the network called paper has different.",
+    help="FIELD=VALUE[,FIELD=VALUE...]: changed fields of the network called paper.",
 )
 @click.option(
     "--iterations",
     default="16000,2000",
     show_default=True,
     callback=_iterations,
-    help="FIRST,LATER of the paper's recipe, for its groups.",
+    help="FIRST,LATER: iterations of the paper's recipe, for the first and for later groups.",
 )
 @click.option("--lattice", callback=_lattice, help="MATRIX,OTHER of paper_recipe.Lattice.")
 @click.option("--shares", default="1/16,1/8,1/4,1", show_default=True, callback=_shares)

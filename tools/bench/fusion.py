@@ -2,11 +2,11 @@
 
     python -m tools.bench.fusion CLIP... --frames 33 --crf 20,25,30,35 --jobs 2
 
-Encodes every clip at every crf without network, then chooses for its groups what `--network` fixed
-and trained choose: canvases do not depend on the network, so these files are that one and the
-network substreams. The figures are BD-rates over PSNR of all planes and the bytes of whole files:
-of the fixed default weights against off, of trained ones against off (the whole network), and of
-trained against fixed (what training adds).
+Encodes every clip at every crf without network, then adds to its groups the network substreams that
+`--network` fixed and trained would choose. Canvases do not depend on the network, so this gives the
+files of those options. The figures are BD-rates over PSNR of all planes and the bytes of whole
+files: of the fixed default weights against off, of trained weights against off (the whole gain),
+and of trained against fixed (the gain of training).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from tools.train.fusion_data import network_sources
 MODES = ("off", "fixed", "trained")
 
 FIGURES = {"fixed": ("off", "fixed"), "whole": ("off", "trained"), "training": ("fixed", "trained")}
-"""Names of figures: what is the anchor, and what is measured against it."""
+"""For each figure, the anchor and the mode that is compared with it."""
 
 POINTS = {
     "clip": "{clip}",
@@ -100,7 +100,7 @@ def _groups(stream: bytes, pictures: Sequence[Planes]) -> list[tuple[bool, Group
 def _through(
     case: _Case, mode: str, groups: Sequence[tuple[bool, GroupFrames]], size: int
 ) -> dict[str, Any]:
-    """The row of a mode; `size` is that of the file without network."""
+    """The row of a mode; `size` is the bytes of the file without network."""
     started = time.process_time()
     weights, substreams, meter = default_weights(), [], QualityMeter()
     for key, group in groups:
@@ -129,7 +129,7 @@ def _through(
 
 
 def _measured(cases: Sequence[_Case], jobs: int) -> Iterator[list[dict[str, Any]]]:
-    """The rows of cases in their order; several jobs are processes of their own."""
+    """The rows of cases, in their order; several jobs run in processes of their own."""
     if jobs == 1:
         yield from map(measure, cases)
         return

@@ -1,9 +1,9 @@
-"""What several jobs gain: nvenc with other numbers of jobs on the same clip.
+"""The speed-up by parallel jobs: nvenc with several numbers of jobs on the same clip.
 
     python -m tools.bench.jobs_scaling CLIP --jobs 1,2 --key-interval 1 --crf 33 --preset fast
 
-Jobs share out the segments from key group to key group, so that a clip needs several. Shows the
-wall time of each whole process, and whether the files are the same.
+Each job takes whole segments, from key group to key group, so the clip must have several. Shows the
+wall time of each whole process, and whether the files are identical.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def main(
 
 
 def _encode(clip: Clip, options: list[Any]) -> dict[str, Any]:
-    """The figures of a file of nvenc, which is read in full and compared with the clip."""
+    """The figures of an nvenc run; its file is decoded in full and compared with the clip."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "out.nrv"
         started = time.perf_counter()

@@ -1,9 +1,9 @@
-"""Whether a long clip is encoded as well, as fast and in the same memory as a short one.
+"""Compares quality, speed and memory of a long encode with those of a short one.
 
     python -m tools.bench.long_video CLIP --frames 24 --times 10 --crf 33
 
-Encodes the first FRAMES frames and TIMES as many, each in a process of its own. Of the long one it
-shows the first, middle and last tenth of the groups: quality, bits, and seconds a group.
+Encodes the first FRAMES frames, then TIMES as many, each in a process of its own. For the first,
+middle and last tenth of the long clip's groups it shows quality, bits and seconds per group.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
-"""Speed against bits of presets: what `tools.bench.rd` measured in one run, as a curve.
+"""Speed and bit rate of presets as a curve, from the results of one `tools.bench.rd` run.
 
 \b
     python -m tools.bench.rd CLIP... --model hybrid:fast --model hybrid:medium
         --model hybrid:slow --against x264 --json rd.json
     python -m tools.bench.presets rd.json --plot presets.png
 
-For each codec of the run: frames a second over all its encodes of all clips, start-up left in, and
-the mean BD-rate against the first peer. Rates need runs that did not share the machine.
+For each codec of the run it gives frames per second over all encodes of all clips, with start-up,
+and the mean BD-rate against the first peer. Speeds are valid only if the run had the machine to
+itself.
 """
 
 from __future__ import annotations

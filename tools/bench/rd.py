@@ -3,9 +3,9 @@
     python -m tools.bench.rd CLIP... --model hybrid:medium --model nirvana:fast --plot rd.png
 
 Encodes every clip with every codec at every quality to real files and decodes them. Prints a table
-of the points and how many bits each model of ours takes against each other codec at equal PSNR:
-the BD-rate where the curves overlap, and the ratio at the highest PSNR that both reach. Both sides
-have one key, and more at scene cuts only.
+of the points, and the bits of each of our models against each other codec at equal PSNR: the
+BD-rate where the curves overlap, and the ratio at the highest PSNR that both reach. For all codecs,
+key frames are the first frame and scene cuts only.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def _metrics(_context: Any, _option: Any, value: str) -> tuple[str, ...]:
     default="psnr",
     show_default=True,
     callback=_metrics,
-    help="Of psnr, ssim and ms-ssim, with commas.",
+    help="Metrics of psnr, ssim and ms-ssim, separated by commas.",
 )
 @report.json_option
 @report.plot_option

@@ -2,7 +2,7 @@
 
     python -m tools.bench.resolution CLIP --sizes 320x180,640x360,1280x720 --crf 33 --frames 8
 
-CLIP is scaled to each size by swscale (Lanczos); sizes above its own are marked as upscaled. Every
+CLIP is scaled to each size by swscale (Lanczos). Sizes above its own are marked as upscaled. Each
 size is encoded and decoded in a process of its own.
 """
 

@@ -1,1 +1,1 @@
-"""What the tools share: clips, peers, measurement of one encode, reports."""
+"""Parts that the tools share: clips, peers, measurement of one encode, reports."""

@@ -1,4 +1,4 @@
-"""Work in a process of its own, so that its memory is its own too."""
+"""Runs a function in a new process, so that its memory can be measured separately."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _STATUS = Path("/proc/self/status")
 
 
 def peak_memory() -> int:
-    """The most bytes of memory that this process has had so far (not its children)."""
+    """Peak memory in bytes of this process so far, without its children."""
     if _STATUS.exists():
-        # ru_maxrss of a child starts at what its parent had.
+        # Not ru_maxrss: a child's value starts at its parent's.
         for line in _STATUS.read_text(encoding="ascii", errors="replace").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) << 10
@@ -25,7 +25,7 @@ def peak_memory() -> int:
 
 
 def apart(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """What `function` gives in a new process; what it raises is raised here."""
+    """Run `function` in a new process; returns its result or raises its error."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         return pool.submit(function, *arguments, **options).result()

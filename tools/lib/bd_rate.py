@@ -1,9 +1,9 @@
-"""How many bits one rate-quality curve takes against another, at equal quality.
+"""Bits of one rate-quality curve against another, at equal quality.
 
-Takes curves as points (rate, quality) in any order; gives the Bjontegaard difference over the
-qualities that both reach, and the ratio of bits at one quality. Nothing is extrapolated: curves
-without a common quality are told apart from those with one. Curves are interpolated in the
-logarithm of the rate by monotone piecewise cubics (PCHIP: Fritsch and Butland's slopes).
+Takes curves as points (rate, quality) in any order. Gives the Bjontegaard difference over the
+qualities that both reach, and the ratio of bits at one quality. Nothing is extrapolated; curves
+without a common quality are reported as such. Curves are interpolated in the logarithm of the rate
+by monotone piecewise cubics (PCHIP with Fritsch and Butland's slopes).
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ Points = Iterable[tuple[float, float]]
 
 
 class Curve:
-    """The logarithm of the rate as a function of quality, between the ends of the points.
+    """The logarithm of the rate as a function of quality, between the first and the last point.
 
-    Points that another one beats in both rate and quality are left out, as are those of infinite
-    quality; ValueError when nothing is left.
+    Points that another point beats in both rate and quality are dropped, and so are those of
+    infinite quality. Raises ValueError if no point is left.
     """
 
     def __init__(self, points: Points) -> None:
@@ -72,7 +72,7 @@ def _slopes(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return np.array([s[0], s[0]])
     slopes = np.zeros(x.size)
     left, right = 2 * h[1:] + h[:-1], h[1:] + 2 * h[:-1]
-    # Values increase, so that secants are positive.
+    # Values increase, so secants are positive.
     slopes[1:-1] = (left + right) / (left / s[:-1] + right / s[1:])
     slopes[0] = _end_slope(h[0], h[1], s[0], s[1])
     slopes[-1] = _end_slope(h[-1], h[-2], s[-1], s[-2])
@@ -80,7 +80,7 @@ def _slopes(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _end_slope(h0: float, h1: float, s0: float, s1: float) -> float:
-    """Three-point slope at an end, kept within what is monotone."""
+    """Three-point slope at an end, clipped so that the curve stays monotone."""
     return float(np.clip(((2 * h0 + h1) * s0 - h0 * s1) / (h0 + h1), 0.0, 3 * s0))
 
 
@@ -88,14 +88,14 @@ def _end_slope(h0: float, h1: float, s0: float, s1: float) -> float:
 class Comparison:
     """A curve against an anchor.
 
-    low, high: qualities that both reach; None when there are none.
-    bd_rate: bits of the curve against the anchor's in percent (negative: fewer), the mean over
-        low..high; None when that is not a range.
-    ratio: bits of the curve over those of the anchor: at `high`; without a common quality, of the
-        points nearest to each other.
-    bound: "" when the ratio is that at equal quality, else what it is to it: "at least" or "at
-        most".
-    quality, anchor_quality: where the ratio was taken.
+    low, high: range of qualities that both reach; None when there is none.
+    bd_rate: mean difference in bits from the anchor over low..high, in percent; negative means
+        fewer bits. None when low..high is not a range.
+    ratio: bits of the curve over those of the anchor, at `high`. Without a common quality, of the
+        two points nearest to each other in quality.
+    bound: "" when the ratio is at equal quality. Otherwise the ratio at equal quality is "at least"
+        or "at most" this ratio.
+    quality, anchor_quality: the qualities at which the ratio was taken.
     """
 
     low: float | None
@@ -112,7 +112,7 @@ def compare(anchor: Points, test: Points) -> Comparison:
     a, t = Curve(anchor), Curve(test)
     low, high = max(a.low, t.low), min(a.high, t.high)
     if low > high:
-        # All of one is better than all of the other.
+        # One curve lies entirely above the other in quality.
         below = t.high < a.low
         quality, other = (t.high, a.low) if below else (t.low, a.high)
         ratio = math.exp(t.log_rate(quality) - a.log_rate(other))

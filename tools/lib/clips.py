@@ -1,6 +1,6 @@
 """The clips that tools measure on: frames of video files, and files made from them.
 
-What is made is Y4M, in a folder of the caller's.
+Files are written as Y4M to a folder that the caller gives.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Clip:
 
 
 def to_frame(planes: Planes) -> VideoFrame:
-    """The planes as a frame of PyAV (whose own way takes no odd sizes)."""
+    """The planes as a PyAV frame; PyAV's own conversion does not support odd sizes."""
     height, width = planes[0].shape
     frame = VideoFrame(width, height, "yuv420p")
     for target, plane in zip(frame.planes, planes, strict=True):
@@ -84,7 +84,7 @@ def scaled(clip: Clip, size: tuple[int, int], folder: Path) -> Clip:
 
 
 def palindrome(clip: Clip, frames: int, folder: Path) -> Clip:
-    """`frames` frames: the clip forward and backward again and again, no frame twice in a row."""
+    """A clip of `frames` frames that plays forward and backward, without repeated end frames."""
     pictures = clip.pictures()
     turn = pictures + pictures[-2:0:-1]
     path = folder / f"{clip.name}_palindrome.y4m"

@@ -1,10 +1,14 @@
-"""The fusion network (spec 9) in floating point, as it is trained, and its integers.
+"""The fusion network (spec 9) in floating point, as it is trained, and its conversion to integers.
 
-Inputs and outputs of hidden layers are in quantiser steps, as is the output. Nothing is rounded in
-training. The integers make up for it: outputs of hidden units but the last ones, whose weights
-groups train, are scaled so that they use all of 13 bits, and what is lost on the mean where
-negative ones are shifted goes into the biases after them. In units of 1/64 of a step, as inputs
-are, a quarter of what the network is worth would be lost.
+Inputs, outputs of hidden layers and the output are in quantiser steps. Training does not round.
+The conversion compensates for rounding in two ways:
+
+* Outputs of hidden layers are scaled to use all of 13 bits. The last hidden layer is not scaled,
+  because groups train the weights after it.
+* The mean loss from right shifts of negative outputs is added to the next layer's biases.
+
+With hidden outputs in units of 1/64 step, as inputs are, a quarter of the network's gain would be
+lost.
 """
 
 from __future__ import annotations
@@ -38,25 +42,25 @@ OUTPUT_UNIT = 1024
 """Units of the output in a quantiser step."""
 
 LUMA = 4
-"""Planes that default weights change: what they learned of chroma on some clips harms others."""
+"""Planes that default weights change: luma only, as learned chroma weights harm some clips."""
 
 _SLOPE = 1 / 8
 
 _LOST = 7 / 16
-"""What is lost of a negative output on the mean, in its units, when it is shifted right by 3."""
+"""Mean loss of a negative output, in its units, from the right shift by 3."""
 
 _CLIPPED = 0.3
-"""Outputs above this share of the largest that were seen may be clipped: there are next to none."""
+"""Outputs above this share of the largest one seen may be clipped; there are hardly any."""
 
 _MOST_SCALE = 256.0
 
 Outputs = Callable[[torch.Tensor], torch.Tensor]
-"""Outputs in steps, (n, LUMA, rows, columns), of inputs int16 with a number of sites around them
-that is the same for all."""
+"""Maps int16 inputs, with a fixed number of sites around them, to outputs in steps (n, LUMA, rows,
+columns)."""
 
 
 class FloatNetwork(nn.Module):
-    """One network: hidden layers as (kernel, units), the first one on all inputs."""
+    """One network; `hidden` has (kernel, units) of each hidden layer."""
 
     def __init__(self, hidden: Sequence[tuple[int, int]]) -> None:
         super().__init__()
@@ -78,17 +82,17 @@ class FloatNetwork(nn.Module):
 
     @property
     def products(self) -> float:
-        """Products for each luma sample."""
+        """Multiplications per luma sample."""
         return sum(p.numel() for name, p in self.named_parameters() if "weight" in name) / 4
 
     def hidden_outputs(self, x: torch.Tensor) -> Iterator[torch.Tensor]:
-        """Outputs in steps of each hidden layer, the last one at last, of inputs in steps."""
+        """Outputs of each hidden layer in order, from inputs; both in steps."""
         for layer in self.hidden:
             x = nn.functional.leaky_relu(layer(x), _SLOPE).clamp(max=MAX_INPUT / UNIT)
             yield x
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Outputs in steps, (n, LUMA, rows, columns), of inputs with `halo` sites around them."""
+        """Outputs (n, LUMA, rows, columns) from inputs with `halo` sites around; both in steps."""
         *_, h = self.hidden_outputs(x)
         rows = x.shape[-2] - 2 * self.halo
         out = self.last(_inner(h, rows)) + self.high_pass(_inner(x[:, :PLANES], rows + 2))
@@ -97,21 +101,21 @@ class FloatNetwork(nn.Module):
 
 
 def _inner(planes: torch.Tensor, rows: int) -> torch.Tensor:
-    """Planes without as much on each side as leaves so many rows."""
+    """The planes cropped equally on all sides to `rows` rows."""
     border = (planes.shape[-2] - rows) // 2
     return planes[..., border : border + rows, border : planes.shape[-1] - border]
 
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What a hidden layer's units gave: the largest magnitude and the share of negative outputs."""
+    """Statistics of a hidden layer's units: largest magnitude and share of negative outputs."""
 
     largest: npt.NDArray[np.float64]
     negative: npt.NDArray[np.float64]
 
 
 def seen(network: FloatNetwork, inputs: torch.Tensor) -> list[Seen]:
-    """What the hidden layers of a network give for inputs int16 (n, INPUTS, rows, columns)."""
+    """Statistics of a network's hidden layers for inputs int16 (n, INPUTS, rows, columns)."""
     found = []
     with torch.no_grad():
         for h in network.hidden_outputs(inputs / UNIT):
@@ -123,7 +127,7 @@ def seen(network: FloatNetwork, inputs: torch.Tensor) -> list[Seen]:
 def _scaled_layers(
     network: FloatNetwork, outputs: Sequence[Seen]
 ) -> list[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
-    """Weights, and biases in units of outputs, of the hidden layers with scaled outputs."""
+    """Weights and biases of the hidden layers with scaled outputs; biases in output units."""
     layers = []
     before, lost = np.ones(INPUTS), np.zeros(INPUTS)
     for number, (layer, given) in enumerate(zip(network.hidden, outputs, strict=True)):
@@ -145,9 +149,9 @@ def integers(
     difference_shift: int,
     outputs: Sequence[Sequence[Seen]],
 ) -> FusionWeights:
-    """Trained networks as the format has them; `outputs` says of each what its layers gave.
+    """Trained networks in the format's integers; `outputs` has the statistics of each.
 
-    Raises CorruptError when their sums do not fit.
+    Raises CorruptError when a sum may overflow.
     """
     scaled = [_scaled_layers(*pair) for pair in zip(networks, outputs, strict=True)]
     hidden: list[HiddenLayer] = []
@@ -184,7 +188,7 @@ def integers(
 
 
 def integer_outputs(shape: FusionShape, network: Network) -> Outputs:
-    """What the integers of a network give; inputs have `shape.halo` sites around them."""
+    """The outputs of a network's integers; inputs have `shape.halo` sites around them."""
     hidden = [[torch.from_numpy(part.astype(np.float64)) for part in p] for p in network.hidden]
     output = torch.from_numpy(network.output[:LUMA].astype(np.float64))
     constant, high_pass, differences, last = output.split(
@@ -222,7 +226,7 @@ def _rounded(values: npt.NDArray[np.float64], scale: float) -> npt.NDArray[np.in
 
 
 def _largest_row(weights: npt.NDArray[np.float64], biases: npt.NDArray[np.float64]) -> float:
-    """The greatest sum of magnitudes of a unit, with its bias as a weight of the largest input."""
+    """The largest sum of magnitudes in a row; a bias counts as a weight of the largest input."""
     magnitudes = np.abs(weights)
     sums = magnitudes.reshape(len(weights), -1).sum(1) + np.abs(biases) / MAX_INPUT
     return float(max(sums.max(), magnitudes.max() * 16))

@@ -1,6 +1,6 @@
-"""Figures of one encode: a clip to a real file, the file decoded, and compared with the clip.
+"""Figures of one encode: a clip is encoded to a file, decoded, and compared with the clip.
 
-A rate is the size of a file that decoded, and a quality is that of the decoder's samples.
+Rates are sizes of files that were decoded; qualities are of the decoded samples.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tools.lib.apart import peak_memory
 from tools.lib.clips import Clip
 
 ONE_KEY = 1e6
-"""Seconds of a key interval that no clip reaches: key groups at the start and at cuts only."""
+"""A key interval, in seconds, longer than any clip: key groups at the start and at cuts only."""
 
 
 _CURVE = (24.0, 30.0, 36.0, 42.0)
@@ -33,14 +33,14 @@ _HYBRID_CURVE = (22.0, 27.0, 32.0, 37.0)
 
 @dataclass(frozen=True)
 class Model:
-    """A model of ours and how it is asked to encode: options of `nvcodec.encode`."""
+    """One of our models with options of `nvcodec.encode`."""
 
     label: str
     options: Mapping[str, Any]
 
     @property
     def qualities(self) -> tuple[float, ...]:
-        """Values of crf of a curve, unless others are asked for."""
+        """Default values of crf for a curve."""
         return _HYBRID_CURVE if self.options["model"] == "hybrid" else _CURVE
 
     @classmethod
@@ -98,18 +98,18 @@ def model_option(default: str) -> Callable[..., Any]:
 
 @dataclass
 class Figures:
-    """What an encode gave.
+    """The results of an encode.
 
-    bytes: the rate: of ours the size of the file, of the others as `peers` says.
+    bytes: the rate: for our models the size of the file, for others see `peers`.
     psnr, psnr_y, psnr_u, psnr_v: in dB, over all frames; `psnr` over all samples of all planes.
-    ssim, ms_ssim: of luma, where asked for and possible.
-    squared_error: of all planes, for each luma sample (8-bit levels).
-    errors: of each frame, mean over all samples of all planes.
-    keys: places where decoding can begin.
-    groups: first_frame, frames, key, bytes, seconds (of encoding) and psnr of each group; nothing
+    ssim, ms_ssim: of luma, if requested and possible.
+    squared_error: squared error of all planes per luma sample, in squared 8-bit sample values.
+    errors: mean squared error of each frame over all samples of all planes.
+    keys: number of random access points.
+    groups: first_frame, frames, key, bytes, seconds (of encoding) and psnr of each group; empty
         for the classical codecs.
-    shape: the description of a model of ours.
-    peak_memory: bytes at the end of the encode; says something in a process of its own.
+    shape: the description, for our models.
+    peak_memory: bytes at the end of the encode; meaningful only in a process of its own.
     """
 
     width: int
@@ -133,11 +133,11 @@ class Figures:
 
     @property
     def bits_per_pixel(self) -> float:
-        """Bits for each luma sample."""
+        """Bits per luma sample."""
         return 8 * self.bytes / (self.width * self.height * self.frames)
 
     def row(self) -> dict[str, Any]:
-        """All but `errors` as a row of a report, with what follows from it."""
+        """The figures without `errors` as a row of a report, with derived figures."""
         members = asdict(self)
         del members["errors"]
         return members | {
@@ -158,8 +158,8 @@ def measure(
 ) -> Figures:
     """Encode the clip with `nvcodec.encode`, decode the file with `nvcodec.Decoder`, compare.
 
-    `options` are those of `nvcodec.encode` where the model does not say; `metrics` are measured
-    beside PSNR.
+    `options` are options of `nvcodec.encode`; those of the model take precedence. `metrics` are
+    measured in addition to PSNR.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "out.nrv"
@@ -200,10 +200,10 @@ def measure(
 def compared(
     source: Iterable[Planes], decoded: Iterable[Planes], metrics: Sequence[str] = ()
 ) -> Figures:
-    """The figures of a decode, rate and encode left open: decoded pictures against the source's.
+    """The figures of a decode: decoded pictures against the source's.
 
-    `decode_seconds` is what it took to get the decoded ones. RuntimeError when their number is
-    another.
+    Rate and figures of the encode are not set. `decode_seconds` is the time to get the decoded
+    pictures. Raises RuntimeError when the numbers of pictures differ.
     """
     asked = tuple(metric for metric in METRICS if metric == "psnr" or metric in metrics)
     total = QualityMeter(asked)

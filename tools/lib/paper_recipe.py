@@ -1,20 +1,20 @@
-"""Training as NIRVANA's authors do it (arXiv 2212.14593), in place of ours and inside our format.
+"""The training recipe of NIRVANA's authors (arXiv 2212.14593) in our format, instead of our own.
 
-Takes a network, a group's patches and the weights before it, and gives integer weights: what
-`nvcodec.encode.nirvana.train.train_group` takes and gives.
+Like `nvcodec.encode.nirvana.train.train_group`, it takes a network, a group's patches and the
+weights before it, and gives integer weights.
 
-As theirs: rounded from the first iteration with straight-through gradients, every patch in every
-iteration, Adam at constant rates, a loss of the mean squared error of samples in 0..1 plus
-`BIT_PRICE` times the bits for each weight, and the weights of the iteration with the least error
-kept. Different, because a file of ours has to come out:
+As theirs: weights are rounded from the first iteration, with straight-through gradients. Every
+iteration takes every patch. Adam has constant rates. The loss is the mean squared error of samples
+in 0..1 plus `BIT_PRICE` times the bits per weight. The weights of the iteration with the smallest
+error are kept. Different, because the result must be a file of our format:
 
-* Their quantiser learns a scale for each tensor and group. Ours has a lattice that is fixed from
-  key group to key group, here at the start: `Lattice` says how fine.
-* They keep convolutions and biases in floats. Every parameter of ours is stored, so these have a
+* Their quantiser learns a scale for each tensor and group. Ours has a lattice that is constant from
+  one key group to the next; here it is fixed at the start, as fine as `Lattice` says.
+* They keep convolutions and biases in floats. Our format stores every parameter, so these have a
   lattice too, and their bits count in the loss.
-* Bits are those of our Laplace density at unrounded differences, in place of a learned density
-  at differences with uniform noise.
-* Networks start from our defaults, which follow SIREN as theirs do.
+* Bits are those of our Laplace density at unrounded differences, instead of a learned density at
+  differences with uniform noise.
+* Networks start from our defaults, which, like theirs, follow SIREN.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ from nvcodec.model.nirvana.shape import NetworkShape
 from nvcodec.model.nirvana.weights import GroupWeights
 
 BIT_PRICE = 1e-3
-"""Of a bit for each weight, in squared error of samples in 0..1."""
+"""Price of one bit per weight, in squared error of samples in 0..1."""
 
-# Adam's rates: of matrices in steps of their lattice, of the rest in the authors' real units.
+# Adam's rates: for matrices in steps of their lattice, for the rest in the authors' real units.
 _LATENT_RATE = 2e-2
 _REAL_RATE = 2e-4
 # Their phases are 30 times the sums of sine layers, in radians; ours are in turns.
@@ -53,12 +53,13 @@ _LEVELS = 255.0
 class Lattice:
     """How fine weights are quantised.
 
-    matrix: steps in the half-width of the uniform start of the matrices before the convolutions.
+    matrix: steps in the half-width of the uniform initial distribution of the matrices before the
+        convolutions.
     other: size of a step of convolutions and biases, in the authors' real units.
 
-    The defaults did best for the authors' loss of those tried: 1, 2, 4, 8 and 16 with 2000+250
-    iterations, 2 and 4 with 8000+1000; 6e-4, 2.5e-3 and 1e-2 (two groups of carphone at 88x72,
-    width 48, four channels in stem and head).
+    The defaults gave the smallest loss of the authors among the values tried. For `matrix`: 1, 2,
+    4, 8 and 16 with 2000+250 iterations, 2 and 4 with 8000+1000. For `other`: 6e-4, 2.5e-3 and
+    1e-2. The test was two groups of carphone at 88x72, width 48, four channels in stem and head.
     """
 
     matrix: float = 2.0
@@ -71,7 +72,7 @@ def rate_weight(shape: NetworkShape, grid: tuple[int, int], samples: int) -> flo
 
 
 def _real_units(shape: NetworkShape) -> list[tuple[float, float]]:
-    """The authors' unit of (matrix, bias) of each layer, in ours."""
+    """The authors' unit of (matrix, bias) of each layer, in our units."""
     units = [(_TURNS, _TURNS)] * shape.depth
     return [*units, (1.0, 1.0), (1.0, 1.0), (_LEVELS, _LEVELS)]
 
@@ -97,7 +98,7 @@ def fix_lattice(network: TrainedNetwork, lattice: Lattice) -> None:
 
 
 def _rates(network: TrainedNetwork) -> list[float]:
-    """Of Adam, for each tensor in our real units."""
+    """Adam's rate for each tensor, in our real units."""
     rates = [_REAL_RATE * unit for pair in _real_units(network.shape) for unit in pair]
     for number in range(0, 2 * network.shape.depth + 2, 2):
         rates[number] = _LATENT_RATE * network.steps[number]
@@ -118,8 +119,8 @@ def train_group(
 ) -> GroupWeights:
     """Train `network`, of a shape with a head and without features, in place on one group.
 
-    As `train.train_group`, but that the price of a bit is the authors' whatever
-    `weight` is, and that `batch` is 0 and nothing random.
+    Like `train.train_group`, with two differences: the price of a bit is the authors', so `weight`
+    is not used; `batch` must be 0, and nothing is random.
     """
     if batch:
         raise ValueError(f"the paper's recipe has no batches of {batch} patches")
@@ -159,9 +160,9 @@ def train_group(
 def paper_recipe(
     key_iterations: int, iterations: int, lattice: Lattice | None = None
 ) -> Iterator[None]:
-    """Encodes of this process (with one job) with the preset "paper" train so while the block runs.
+    """While the block runs, encodes of this process (one job, preset "paper") use this recipe.
 
-    The one place that puts the recipe into the encoder.
+    The only place that patches the recipe into the encoder.
     """
     trains = partial(train_group, lattice=lattice or Lattice())
     preset = Preset(key_iterations, iterations, 0)

@@ -1,8 +1,8 @@
-"""Figures of the classical codecs, through PyAV: a clip to a real file, decoded and compared.
+"""Figures of the classical codecs, through PyAV: a clip is encoded to a file, decoded and compared.
 
-Their rate is the bytes of their packets. Left out, in their favour: the container, the parameter
-sets that it holds (some 40 to 90 bytes of x264 and x265), and x264's text of its settings. Only the
-first frame and scene cuts are keys.
+Their rate is the bytes of their packets. In their favour it leaves out the container, the parameter
+sets in it (some 40 to 90 bytes for x264 and x265), and x264's text of its settings. Only the first
+frame and scene cuts are key frames.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from nvcodec.picture import Planes
 from tools.lib.clips import from_frame, to_frame
 from tools.lib.measure import Figures, compared
 
-# Otherwise SVT-AV1 tells its settings on standard error.
+# Without this, SVT-AV1 prints its settings on standard error.
 os.environ.setdefault("SVT_LOG", "1")
 
 _X264 = {"preset": "medium", "x264-params": "keyint=infinite:log-level=error"}
@@ -34,7 +34,7 @@ _PSNR = {"tune": "psnr"}
 
 @dataclass(frozen=True)
 class Peer:
-    """A codec of FFmpeg's libraries with its options, and values of `crf` that span its range."""
+    """A codec of FFmpeg's libraries: its options, and values of `crf` that span its range."""
 
     codec: str
     options: dict[str, str]
@@ -58,7 +58,7 @@ PEERS = {
     "x265:psnr": Peer("libx265", _X265 | _PSNR, _CRF),
     "svtav1": Peer("libsvtav1", _SVTAV1, (25.0, 33.0, 41.0, 49.0, 57.0, 63.0)),
 }
-"""medium without and with tune=psnr, and preset 6."""
+"""x264 and x265 at medium, without and with tune=psnr; SVT-AV1 at preset 6."""
 
 
 def measure_peer(
@@ -70,8 +70,8 @@ def measure_peer(
 ) -> Figures:
     """Encode pictures at a frame rate and `crf`, decode the file, compare.
 
-    `metrics` are measured beside PSNR. Seconds are of the codec with its default threads.
-    ValueError for x265 and less than 64 columns, where it would corrupt memory.
+    `metrics` are measured in addition to PSNR. Seconds are with the codec's default threads. Raises
+    ValueError for x265 with fewer than 64 columns, where it would corrupt memory.
     """
     if peer.codec == "libx265" and pictures[0][0].shape[1] < 64:
         raise ValueError("x265 needs pictures of at least 64 columns")
@@ -88,7 +88,7 @@ def measure_peer(
 def _encode(
     path: Path, pictures: Sequence[Planes], rate: Fraction, peer: Peer, crf: float
 ) -> tuple[int, int]:
-    """Bytes and keys of a new file."""
+    """Encode to a new file; returns its bytes and number of key frames."""
     height, width = pictures[0][0].shape
     with av.open(str(path), "w") as output:
         stream = output.add_stream(peer.codec, rate=rate)
@@ -105,7 +105,7 @@ def _encode(
         keys = sum(packet.is_keyframe for packet in packets)
         if peer.codec == "libx264":
             size -= settings_bytes(bytes(packets[0]))
-        # Only now, because a packet that was written is empty.
+        # Only now, because PyAV empties a packet when it writes it.
         output.mux(packets)
     return size, keys
 

@@ -1,4 +1,4 @@
-"""What a tool prints and writes: its command line, the machine, markdown tables; JSON; plots."""
+"""Output of the tools: command line, machine and markdown tables; JSON files; plots."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import click
 
 
 class Tool(click.Command):
-    """A command whose `obj` in the context is the command line that repeats the run."""
+    """A command; `obj` of its context is the command line that repeats the run."""
 
     def make_context(
         self,
@@ -35,7 +35,7 @@ class Tool(click.Command):
 
 
 def _in_a_folder(_context: click.Context, _option: click.Parameter, path: Path | None) -> Any:
-    """Refuse, before hours of work, a file that cannot be written after them."""
+    """Refuse, before hours of work, a file that could not be written at the end."""
     if path is not None and not path.absolute().parent.is_dir():
         raise click.BadParameter(f"{path.absolute().parent} is not a folder")
     return path
@@ -58,7 +58,7 @@ plot_option = click.option(
 
 
 def environment() -> str:
-    """The versions and the machine that a figure was measured with, as one line."""
+    """The versions and the machine of a measurement, as one line."""
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
@@ -78,7 +78,7 @@ def environment() -> str:
 def table(columns: Mapping[str, str], rows: Iterable[Mapping[str, Any]]) -> str:
     """A markdown table. `columns` maps titles to format strings, filled from each row.
 
-    A column whose value is None, or that a row does not have, is "-" there.
+    A value that is None or missing in a row is shown as "-".
     """
     lines = [list(columns), ["---"] * len(columns)]
     lines += [[_cell(form, row) for form in columns.values()] for row in rows]
@@ -89,12 +89,12 @@ def _cell(form: str, row: Mapping[str, Any]) -> str:
     try:
         return form.format(**row).replace("|", "\\|")
     except (KeyError, TypeError):
-        # A missing value, or None where the format wants a number.
+        # The value is missing, or None where the format needs a number.
         return "-"
 
 
 class Report:
-    """The result of a run: rows of several kinds, kept as JSON while they come, and tables of them.
+    """The result of a run: rows of several kinds, saved as JSON as they come, and their tables.
 
     Takes the command line from the context of the running `Tool`.
     """
@@ -125,7 +125,7 @@ class Report:
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no infinity: it is null."""
+    """The value with infinities as None: JSON has no infinity."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):
@@ -136,7 +136,7 @@ def _finite(value: Any) -> Any:
 
 
 def progress(cases: Sequence[Any], name: Callable[[Any], str]) -> Iterator[Any]:
-    """The cases in turn, with the one in work on standard error if that is a terminal."""
+    """The cases in turn; shows the current one on standard error if that is a terminal."""
     for number, case in enumerate(cases, 1):
         _status(f"{number}/{len(cases)} {name(case)}")
         yield case
@@ -150,7 +150,7 @@ def _status(text: str) -> None:
 
 @contextmanager
 def figure(path: Path, panels: int = 1) -> Iterator[Sequence[Any]]:
-    """The axes of that many panels side by side, written to `path` at the end."""
+    """The axes of `panels` panels side by side; the figure is written to `path` at the end."""
     from matplotlib.figure import Figure
 
     drawing = Figure(figsize=(7 * panels, 5.5), layout="constrained")

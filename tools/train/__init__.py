@@ -1,1 +1,1 @@
-"""How the tables of the format were trained; run as `python -m tools.train.NAME`."""
+"""Training of the format's tables; run as `python -m tools.train.NAME`."""

@@ -2,9 +2,9 @@
 
     python -m tools.train.canvas_contexts TRAIN.nrv... --held-out OTHER.nrv... --output FOLDER
 
-For each context it takes the start probability and count that code the context's bits of all
-groups in the fewest bits, each file weighted by one over its bits, so that large files do not
-decide alone. Prints the sizes under flat contexts, the present tables and the new ones.
+For each context it chooses the start probability and count with the shortest code for the context's
+bits in all groups. Each file is weighted by one over its bits, so that large files do not dominate.
+Prints the sizes with flat contexts, with the present tables and with the new ones.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from nvcodec.model.hybrid.fusion.weights import default_weights
 from tools.train.network_contexts import COUNTS, PROBABILITIES, sequence_costs
 
 Records = list[npt.NDArray[np.int32]]
-"""What each group of a file traces: 2 * context + bit."""
+"""The traced bits of each group of a file: 2 * context + bit."""
 
 SUBSTREAMS: dict[str, Callable[[], Contexts]] = {
     "motion": default_motion_contexts,
@@ -78,7 +78,7 @@ def context_costs(
     probabilities: npt.NDArray[np.int64],
     counts: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.float64]:
-    """Bits that a context takes in groups, by start probability and count."""
+    """Bits that a context takes in groups, for each start probability and count."""
     parts = [(record[record >> 1 == context] & 1).astype(np.int64) for record in groups]
     parts = [part for part in parts if part.size]
     if not parts:
@@ -93,7 +93,7 @@ def context_costs(
 def train(
     files: Sequence[Records], weights: Sequence[float], contexts: int
 ) -> npt.NDArray[np.int64]:
-    """The table (contexts, 2): probabilities and counts; one half and 0 for one never used."""
+    """The table (contexts, 2): probabilities and counts; unused contexts get one half and 0."""
     table = np.tile(np.array([[32768, 0]], np.int64), (contexts, 1))
     for c in range(contexts):
         costs = sum(
@@ -108,7 +108,7 @@ def train(
 
 
 def total_bytes(files: Sequence[Records], table: npt.NDArray[np.int64]) -> float:
-    """Bytes of the bits with contexts of files under a table."""
+    """Bytes of the context-coded bits of files with a table."""
     return (
         sum(
             float(context_costs(groups, c, table[c, :1], table[c, 1:])[0, 0])
@@ -121,7 +121,7 @@ def total_bytes(files: Sequence[Records], table: npt.NDArray[np.int64]) -> float
 
 @click.command(help=__doc__)
 @click.argument("training", nargs=-1, required=True)
-@click.option("--held-out", multiple=True, help="Files to measure on only.")
+@click.option("--held-out", multiple=True, help="Files for measurement only.")
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),

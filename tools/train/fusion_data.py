@@ -1,11 +1,11 @@
-"""What the fusion network learns from: encodes clips and keeps patches of sites with their errors.
+"""Training data of the fusion network: encodes clips and keeps patches of sites with their errors.
 
     python -m tools.train.fusion_data FOLDER CLIP... --crf 19,24,29,34 --share 0.3
 
 Each clip is encoded with the hybrid model without network at every crf and decoded again. FOLDER
-gets a file for each encode: patches of the network's inputs (spec 9.3), what the source differs
-from the canvas by, and the quantiser indices of sites. Patches are drawn by a generator seeded by
-clip and crf; of key and chain canvases, which are few, all are kept.
+gets a file for each encode: patches of the network's inputs (spec 9.3), the differences between
+source and canvas, and the quantiser indices of sites. Patches of interior canvases are drawn at
+random, seeded by clip and crf. All patches of key and chain canvases, which are few, are kept.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from tools.lib.clips import Clip
 from tools.lib.measure import ONE_KEY
 
 PATCH = 32
-"""Sites across a patch of errors."""
+"""Sites across a patch."""
 
 HALO = 3
-"""Sites around it whose inputs are kept too: what three layers of 3 x 3 reach."""
+"""Sites around a patch whose inputs are kept too: the reach of three 3 x 3 layers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,9 +47,9 @@ class Patches:
     errors: int16 (n, 6, PATCH, PATCH), source minus canvas.
     quantisers: u8 (n, 2, PATCH, PATCH), of luma and of chroma.
     sets: u8 (n,), the Set of the canvas.
-    counts: int64 (3,), the patches there were of each Set.
-    bytes, squares, samples: of the whole encode: the size of the file, and the squared error of
-        all samples of the canvases and their number.
+    counts: int64 (3,), the number of patches of each Set before the draw.
+    bytes: size of the whole encode's file.
+    squares, samples: squared error of all samples of the whole encode's canvases, and their number.
     """
 
     inputs: npt.NDArray[np.int16]
@@ -75,9 +75,9 @@ class Patches:
 
 
 def network_sources(stream: bytes) -> Iterator[tuple[int, NetworkSource]]:
-    """The frames of a hybrid bitstream in coding order: their numbers, and what the network sees.
+    """The frames of a hybrid bitstream in coding order: their numbers and network sources.
 
-    The bitstream is trusted.
+    The bitstream must be valid; it is not checked.
     """
     with io.BytesIO(stream) as file:
         reader = UnitReader(file)
@@ -126,7 +126,7 @@ def site_quantisers(source: NetworkSource) -> npt.NDArray[np.uint8]:
 
 
 def collect(clip: Clip, crf: float, share: float, preset: str) -> Patches:
-    """Encode a clip, and draw a share of the patches of its interior canvases."""
+    """Encode a clip; keep all patches of key and chain canvases and a share of the others."""
     file = io.BytesIO()
     result = encode(
         clip.path,
@@ -186,7 +186,9 @@ def patches_path(folder: Path, clip: Clip, crf: float) -> Path:
 @click.argument("clips", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--crf", "crfs", default="19,24,29,34", show_default=True)
 @click.option("--frames", type=click.IntRange(min=1), help="Frames of each clip.  [default: all]")
-@click.option("--share", default=0.3, show_default=True, help="Of interior canvases' patches.")
+@click.option(
+    "--share", default=0.3, show_default=True, help="Share of patches of interior canvases."
+)
 @click.option("--preset", default="medium", show_default=True)
 def main(
     folder: Path,

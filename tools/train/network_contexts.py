@@ -3,9 +3,9 @@
 
     python -m tools.train.network_contexts TRAIN.nrv... --held-out OTHER.nrv... --output TABLE.txt
 
-For each context it takes the start probability and count that code the context's bits of all
-groups of all training files in the fewest bits, and prints the sizes under flat contexts, under
-the present table and under the new one, for the training and the held-out files.
+For each context it chooses the start probability and count with the shortest code for the context's
+bits in all groups of all training files. Prints the sizes with flat contexts, with the present
+table and with the new one, for the training and the held-out files.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from nvcodec.decode.decoder import Decoder
 from nvcodec.model.nirvana.weights import default_weights, differences
 
 COUNTS = np.array([0, 1, 2, 3, 4, 6, 8, 12, 16, 24])
-# Probabilities evenly spaced in log odds, within what spec 3.4 can also send.
+# Probabilities evenly spaced in log odds, within the range that spec 3.4 can code.
 PROBABILITIES = np.unique(
     np.clip(65536 / (1 + np.exp(-np.linspace(-6.2, 6.2, 63))), 128, 65408).round().astype(np.int64)
 )
@@ -48,7 +48,7 @@ def records(path: str) -> list[np.ndarray]:
 def sequence_costs(
     bits: np.ndarray, ends: np.ndarray, probabilities: np.ndarray, counts: np.ndarray
 ) -> np.ndarray:
-    """Bits that sequences (bits up to each end) take, by start probability and count."""
+    """Bits that sequences (up to each of `ends`) take, for each start probability and count."""
     costs = np.zeros((probabilities.size, counts.size))
     for i in range(probabilities.size):
         for j in range(counts.size):
@@ -74,7 +74,7 @@ def sequence_costs(
 
 
 def total_bytes(groups: list[np.ndarray], table: np.ndarray) -> float:
-    """Bytes of the bits with contexts under a table of (probability, count)."""
+    """Bytes of the context-coded bits with a table of (probability, count)."""
     total = 0.0
     for record in groups:
         for c in np.unique(record >> 1):
@@ -85,7 +85,7 @@ def total_bytes(groups: list[np.ndarray], table: np.ndarray) -> float:
 
 @click.command(help=__doc__)
 @click.argument("train", nargs=-1, required=True)
-@click.option("--held-out", multiple=True, help="Files to measure on only.")
+@click.option("--held-out", multiple=True, help="Files for measurement only.")
 @click.option("--output", type=click.Path(path_type=Path), help="Table to write.")
 def main(train: tuple[str, ...], held_out: tuple[str, ...], output: Path | None) -> None:
     groups = [record for path in train for record in records(path)]

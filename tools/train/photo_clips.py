@@ -1,13 +1,13 @@
-"""Clips of still photographs in motion, for training where free footage is scarce.
+"""Clips made by moving still photographs, for training where free footage is scarce.
 
     python -m tools.train.photo_clips FOLDER PHOTO... --frames 17 --seed 0
     python -m tools.train.photo_clips FOLDER PHOTO... --frames 17 --seed 1 --still
 
-Each photograph becomes a clip in FOLDER: it is panned, turned and zoomed by fractions of a sample,
-with the blur of a shutter that is half open, while a part of the next photograph moves over it, and
-with noise that changes from frame to frame. With `--still` the photograph itself stands still, as
-before a camera on a stand. Everything is drawn from the seed and the file's name. Clips are 8-bit
-4:2:0 (BT.709, limited range), lossless (FFV1 in Matroska).
+Each photograph becomes a clip in FOLDER. It is panned, rotated and zoomed with sub-sample motion
+and the motion blur of a 180-degree shutter. A part of the next photograph moves over it, and noise
+changes from frame to frame. With `--still` the photograph itself does not move, as with a camera on
+a tripod. The random generator is seeded by the seed and the file's name. Clips are 8-bit 4:2:0
+(BT.709, limited range), lossless (FFV1 in Matroska).
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from nvcodec.picture import Planes
 from tools.lib.clips import to_frame
 
 _SUPERSAMPLING = 2
-"""Samples of the photograph across a sample of the clip, before its own reduction."""
+"""Window samples across a sample of the clip; the window is reduced by this at the end."""
 
 _SHUTTER = (0.0, 0.25, 0.5)
-"""Times, in frames, that a frame is the mean of."""
+"""Times, in frames, whose pictures are averaged into a frame."""
 
 _TO_YUV = torch.tensor(
     [
@@ -45,7 +45,7 @@ _TO_YUV = torch.tensor(
 
 @dataclass(frozen=True)
 class Path2D:
-    """A motion: centre, angle and zoom of a window in a photograph as functions of time."""
+    """A motion: centre, angle and zoom of a window on a photograph as functions of time."""
 
     centre: tuple[float, float]
     velocity: tuple[float, float]
@@ -56,7 +56,7 @@ class Path2D:
 
     @classmethod
     def drawn(cls, random: np.random.Generator, speed: float, room: tuple[float, float]) -> Path2D:
-        """Centre within room of the middle, speed in samples of the clip for each frame."""
+        """A random motion: centre within `room` of the middle, speed in clip samples per frame."""
         direction = random.uniform(0, 2 * math.pi)
         fast = speed * random.uniform(0.1, 1)
         return cls(
@@ -69,9 +69,9 @@ class Path2D:
         )
 
     def grid(self, t: float, size: tuple[int, int], photo: tuple[int, int]) -> torch.Tensor:
-        """Where a window of `size` (rows, columns) lies in a photograph, as grid_sample wants it.
+        """Positions in a photograph of a window of `size` (rows, columns), as a grid_sample grid.
 
-        Velocities are in samples of the clip, that is in _SUPERSAMPLING of the window.
+        Velocities are in samples of the clip, each _SUPERSAMPLING samples of the window.
         """
         a, b, c, d = self.phases
         shake = self.shake * _SUPERSAMPLING
@@ -104,7 +104,7 @@ def _layer(photo: torch.Tensor, path: Path2D, t: float, size: tuple[int, int]) -
 
 
 def _blob(random: np.random.Generator, photo: torch.Tensor) -> torch.Tensor:
-    """A mask of smooth outline, as large as a photograph: about a tenth of it is 1."""
+    """A mask with a smooth outline, the size of a photograph; about a tenth of it is 1."""
     coarse = torch.from_numpy(random.normal(size=(1, 1, 7, 11)).astype(np.float32))
     smooth = interpolate(coarse, photo.shape[2:], mode="bicubic", align_corners=False)
     softness = float(random.choice([0.004, 0.02, 0.1]))
@@ -121,7 +121,7 @@ def photo_clip(
 ) -> Iterator[Planes]:
     """The frames of a clip of `size` (rows, columns), both even."""
     window = (size[0] * _SUPERSAMPLING, size[1] * _SUPERSAMPLING)
-    # What the photograph is reduced by: from as sharp as it is to all of it in the window.
+    # Reduction of the photograph, from full sharpness to the whole photograph in the window.
     fits = min(photo.shape[2] / window[0], photo.shape[3] / window[1])
     photo, other = (
         interpolate(p, scale_factor=1 / max(1.0, fits * reduction), mode="area")

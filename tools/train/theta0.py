@@ -4,15 +4,15 @@
     python -m tools.train.fusion_data HELD CLIP... --crf 20,25,30,35
     python -m tools.train.theta0 TRAIN --held-out HELD --output spec/tables/fusion.txt
 
-Learns from all patches of the folder TRAIN: the squared error of each encode counts relative to
-what it is without network, so that all clips and qualities decide alike, but the less the smaller
-it is, since changes below half a level are lost when samples are rounded. Patches are mirrored and
-turned at random. Adam, with a learning rate that falls as a cosine; the same seed gives the same
-weights on the same machine.
+Learns from all patches of the folder TRAIN. The squared error of each encode is relative to that
+without network, so that all clips and qualities have similar weight. Encodes with a small error
+count less, because changes below half a sample value are lost when samples are rounded. Patches are
+mirrored and transposed at random. Adam, with a cosine decay of the learning rate. The same seed
+gives the same weights on the same machine.
 
-For each held-out clip it prints what the network, as trained and as the integers of the table, is
-worth: the bits of the encodes against those without network at equal quality (BD-rate over all
-planes), where the network itself takes no bits.
+For each held-out clip it prints the gain of the network, in floats as trained and in the integers
+of the table: the BD-rate over all planes against encodes without network. Bits of the network are
+not counted, as the default weights take none.
 """
 
 from __future__ import annotations
@@ -47,21 +47,21 @@ STEPS = torch.from_numpy(STEP.astype(np.float32) / 64)
 """Quantiser steps by index."""
 
 CROP = 16
-"""Sites across that are taken of a patch at a time."""
+"""Sites across the part of a patch that a training step takes."""
 
 ROUNDED = 2.0
-"""A mean squared error of samples: encodes of less count for less."""
+"""Mean squared error of samples; encodes with a smaller one count less."""
 
 _MIRRORS = ((1, 0, 3, 2, 4, 5), (2, 3, 0, 1, 4, 5), (0, 2, 1, 3, 4, 5))
-"""Where planes of a site go by a mirror of columns, of rows, and by an exchange of both."""
+"""Order of a site's planes after mirroring columns, mirroring rows, and transposing."""
 
 _SAMPLE = 1024
-"""Patches that the ranges of hidden units are taken from."""
+"""Number of patches for the ranges of hidden units."""
 
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """The patches of several encodes, how often each is drawn, and the weight of its error."""
+    """The patches of several encodes, with the probability and the error weight of each."""
 
     inputs: torch.Tensor
     errors: torch.Tensor
@@ -73,7 +73,7 @@ class Data:
     def of(cls, encodes: Sequence[Patches], sets: Sequence[int]) -> Data:
         """The patches of some Sets.
 
-        One that stands for many that were not kept is drawn more often, and counts more.
+        A patch that stands for several that were not kept is drawn more often and counts more.
         """
         odds, weights, chosen = [], [], []
         for patches in encodes:
@@ -105,8 +105,10 @@ class Data:
     def loss(
         self, network: FloatNetwork, chosen: torch.Tensor, place: tuple[int, int], mirrors: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The weighted squared error of CROP sites across of some patches, at a place in them,
-        through a network, and without; bit k of `mirrors` says whether mirror k is applied.
+        """The weighted squared error of patches with a network, and without.
+
+        It is over CROP x CROP sites at `place` in each patch. Bit k of `mirrors` says whether
+        mirror k is applied.
         """
         y, x = (slice(at, at + CROP) for at in place)
         border = HALO - network.halo
@@ -123,7 +125,7 @@ class Data:
 
 
 def mirrored(patches: torch.Tensor, mirrors: int) -> torch.Tensor:
-    """Patches (n, channels, rows, columns) through mirrors; channels are planes, or one of all."""
+    """Mirrored patches (n, channels, rows, columns); channels are planes, or one for all planes."""
     for k, planes in enumerate(_MIRRORS):
         if mirrors >> k & 1:
             if patches.shape[1] > 1:
@@ -179,7 +181,7 @@ def encodes(folder: Path) -> dict[str, dict[str, Patches]]:
 
 
 def float_outputs(network: FloatNetwork) -> Outputs:
-    """What a network gives as it was trained."""
+    """The outputs of a network in floats, as it was trained."""
 
     def apply(x: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
@@ -189,7 +191,7 @@ def float_outputs(network: FloatNetwork) -> Outputs:
 
 
 def of_patches(outputs: Outputs, halo: int) -> Outputs:
-    """Outputs of inputs with HALO sites around them, from those of inputs with `halo`."""
+    """The same outputs for inputs with HALO sites around them instead of `halo`."""
     border = HALO - halo
 
     def apply(x: torch.Tensor) -> torch.Tensor:
@@ -199,7 +201,7 @@ def of_patches(outputs: Outputs, halo: int) -> Outputs:
 
 
 def left_over(patches: Patches, outputs: Sequence[Outputs]) -> float:
-    """Squared error of an encode through a network for each Set, over that without.
+    """Squared error of an encode with a network for each Set, over that without network.
 
     Outputs are rounded to samples.
     """
@@ -233,7 +235,7 @@ def worth(clip: dict[str, Patches], outputs: Sequence[Outputs]) -> tuple[float, 
 def report(
     held: dict[str, dict[str, Patches]], outputs: Sequence[Outputs], told: Callable[[str], None]
 ) -> float:
-    """Tell what the networks of the three Sets are worth on clips; gives the mean."""
+    """Report the gain of the networks of the three Sets on clips; returns the mean."""
     rates = []
     for clip, files in held.items():
         rate, gains = worth(files, outputs)
@@ -245,7 +247,7 @@ def report(
 
 
 def parse_hidden(text: str) -> list[tuple[int, int]]:
-    """Layers as "1x16,3x14": kernel and units."""
+    """Parse layers such as "1x16,3x14": kernel and units."""
     layers = []
     for part in text.split(","):
         kernel, units = part.split("x")
@@ -265,7 +267,9 @@ def write_table(path: Path, weights: FusionWeights) -> None:
 @click.option("--held-out", type=click.Path(exists=True, path_type=Path), multiple=True)
 @click.option("--hidden", default="1x24,3x24,3x16", show_default=True)
 @click.option("--networks", default="0,1,1", show_default=True, help="Network of each Set.")
-@click.option("--iterations", default="20000,50000", show_default=True, help="Of each network.")
+@click.option(
+    "--iterations", default="20000,50000", show_default=True, help="Iterations of each network."
+)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--difference-shift", default=6, show_default=True)
 @click.option("--save", type=click.Path(path_type=Path), help="File for the trained floats.")

@@ -14,10 +14,10 @@ def default_contexts() -> tuple[Contexts, Contexts]:
 
 
 class CanvasReader:
-    """Parses the canvases of a group in coding order; `size` is the coded one, (width, height).
+    """Parses the canvases of a group in coding order; `size` is (CodedWidth, CodedHeight).
 
-    `contexts`, of motion and of content, are those of the format unless others are measured.
-    Raises CorruptError for a substream that cannot be one.
+    `contexts` are those of motion and of content; None stands for the default tables. Raises
+    CorruptError for an invalid substream.
     """
 
     def __init__(
@@ -33,12 +33,12 @@ class CanvasReader:
         self._content = RangeDecoder(content, of_content)
 
     def read(self, canvas_set: int) -> tuple[int, Table, Table, Table]:
-        """Quantiser, leaves, units and levels of the next canvas, which is of this Set."""
+        """Quantiser, leaves, units and levels of the next canvas, whose Set is `canvas_set`."""
         leaves = decode_motion(self._motion, *self._size, canvas_set)
         quantiser, units, levels = decode_content(self._content, leaves, canvas_set, *self._size)
         return quantiser, leaves, units, levels
 
     def close(self) -> None:
-        """Check the ends of both; raises CorruptError."""
+        """Check that both substreams end here; raises CorruptError."""
         self._motion.close()
         self._content.close()

@@ -28,9 +28,9 @@ from nvcodec.coding.syntax import STATE_SIZE, Direction, compile_syntax
 from nvcodec.tables import load_table
 
 CONTENT_CONTEXTS = END
-"""How many contexts the substream has."""
+"""Number of contexts of the substream."""
 
-# The other directions are compiled when they are needed: that would delay every decoder.
+# The other directions are compiled on first use, so that they do not delay every decoder.
 _decode = compile_syntax(content_units, Direction.DECODE)
 
 
@@ -41,7 +41,7 @@ def default_content_contexts() -> Contexts:
 
 
 def _most_bits(leaves: Table, units: Table, levels: Table) -> int:
-    """Bits with contexts that coding them cannot exceed."""
+    """Upper bound of the number of context-coded bits of these tables."""
     cells = int((leaves[:, SIZE].astype(np.int64) ** 2).sum()) >> 6
     samples = int((units[:, UNIT_SIZE].astype(np.int64) ** 2).sum())
     greater = int(np.minimum(np.abs(levels[:, LEVEL_VALUE].astype(np.int64)), 15).sum())
@@ -51,18 +51,18 @@ def _most_bits(leaves: Table, units: Table, levels: Table) -> int:
 
 
 def content_capacity(leaves: Table, units: Table, levels: Table) -> int:
-    """Bytes that the content of a canvas cannot exceed, for RangeEncoder.
+    """Upper bound of the bytes of a canvas's content: the capacity that RangeEncoder needs.
 
-    Lazily touched: as much is written as is coded.
+    The bound is loose, but memory pages that are never written cost nothing.
     """
-    # No bit with a context costs more than two bytes; bypass bits: 7 of a head, 6 of a unit, 32 of
-    # a level.
+    # A bit with a context costs at most two bytes. Bypass bits: 7 of the head, 6 of a unit, 32 of a
+    # level.
     bypass_bits = 7 + 6 * len(units) + 32 * len(levels)
     return 2 * _most_bits(leaves, units, levels) + bypass_bits // 4 + 64
 
 
 def _check_leaves(leaves: Table) -> int:
-    """Return the width of the leaves' canvas; raise ValueError for what is no leaf of one."""
+    """Return the width of the leaves' canvas; raise ValueError for impossible leaves."""
     check_table(leaves, LEAF_COLUMNS, "leaves")
     if not len(leaves):
         raise ValueError("a canvas has no leaves")
@@ -122,14 +122,17 @@ def encode_content(
 ) -> None:
     """Code the content of one canvas (spec 7.5, 7.6).
 
-    `leaves` is int32 (n, LEAF_COLUMNS) with the motion columns and Q, `units` (m, UNIT_COLUMNS),
-    `levels` (k, LEVEL_COLUMNS), all in coding order, C-contiguous and only read: which leaves are
-    coded follows from the units. `quantiser` is 0..63; where `varying` is false Q of every leaf is
-    it, else Q changes by at most 32 and only in the first intra or coded leaf of a quantiser block.
-    The encoder's contexts are those of `default_content_contexts` and its capacity at least the sum
+    `leaves` is int32 (n, LEAF_COLUMNS) with the motion columns and Q, `units` int32
+    (m, UNIT_COLUMNS), `levels` int32 (k, LEVEL_COLUMNS). All are in coding order, C-contiguous and
+    only read. Which leaves are coded follows from the units.
+
+    `quantiser` is 0..63. Unless `varying`, Q of every leaf equals it. If `varying`, Q changes by at
+    most 32, and only in the first intra or coded leaf of a quantiser block.
+
+    The encoder's contexts are those of `default_content_contexts`. Its capacity is at least the sum
     of `content_capacity` over the canvases of the group.
 
-    Raises ValueError when the tables are not such; then the encoder is of no use any more.
+    Raises ValueError when the tables break these rules; the encoder cannot be used after that.
     """
     width = _check(leaves, units, levels, quantiser, varying, canvas_set)
     head = np.array([quantiser, varying], np.int64)
@@ -145,16 +148,16 @@ def decode_content(
     """Decode the content of one canvas (spec 7.5, 7.6): quantiser, units, levels.
 
     `leaves` are those of `decode_motion` for this canvas; their columns CODED, Q, FIRST and UNITS
-    are filled in. Whatever the bits are, units lie in their leaves and do not overlap, and levels
-    do not exceed MAX_LEVEL. A leaf that is not intra may be coded and have no units. Raises
-    ValueError for leaves outside the canvas.
+    are filled in. Units are int32 (m, UNIT_COLUMNS), levels int32 (k, LEVEL_COLUMNS). For any bits,
+    units lie in their leaves and do not overlap, and levels do not exceed MAX_LEVEL. An inter leaf
+    may be coded and yet have no units. Raises ValueError for leaves outside the canvas.
     """
     check_canvas(coded_width, coded_height, canvas_set)
     width = _check_leaves(leaves)
     if width > coded_width or int((leaves[:, Y] + leaves[:, SIZE]).max()) > coded_height:
         raise ValueError("a leaf lies outside the canvas")
-    # 4:2:0: half as many samples of chroma as of luma; of each cell 4 units of luma, 2 of chroma.
-    # Pages that no unit or level reaches are never touched.
+    # 4:2:0: half as many chroma samples as luma samples; a cell has up to 4 luma and 2 chroma
+    # units. Memory pages that no unit or level reaches are never touched.
     samples = int((leaves[:, SIZE].astype(np.int64) ** 2).sum())
     units = np.empty((samples // 64 * 6, UNIT_COLUMNS), np.int32)
     levels = np.empty((samples // 2 * 3, LEVEL_COLUMNS), np.int32)
@@ -172,7 +175,7 @@ def trace_content(
     varying: bool,
     canvas_set: int,
 ) -> npt.NDArray[np.int32]:
-    """The bits with contexts that coding this takes, in order: 2 * context + bit, int32.
+    """The context-coded bits of this content, in order: int32 (bits,) of 2 * context + bit.
 
     Arguments and errors are those of `encode_content`.
     """

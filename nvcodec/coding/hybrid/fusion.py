@@ -1,9 +1,11 @@
 """The network substream of the hybrid model (spec 9.6): what a group does with the fusion network.
 
-Takes and gives a mode and what changes in the weights of the output layer: a filter that all planes
-of luma share, int32 (networks, SHARED_TAPS), and differences, int32 (networks, ROWS, LINEAR +
-units): a row for each plane of the output, columns of the bias, of the 3 x 3 taps of six planes, of
-twice six differences to references, and of the units of the last hidden layer.
+Takes and gives a mode and the changes of the output layer's weights. These are
+
+* a filter that all luma planes share: int32 (networks, SHARED_TAPS);
+* differences: int32 (networks, ROWS, LINEAR + units), a row for each plane of the output. Columns
+  are the bias, the 3 x 3 taps of six planes, the six differences to each of two references, and the
+  units of the last hidden layer.
 """
 
 from __future__ import annotations
@@ -21,9 +23,9 @@ from nvcodec.tables import load_table
 
 ROWS = 6
 LINEAR = 67
-"""Columns before those of units."""
+"""Columns before those of the hidden units."""
 SIDE = 5
-"""Taps of the shared filter in a row."""
+"""Taps in a row of the shared filter."""
 SHARED_TAPS = SIDE * SIDE
 KINDS = 10
 CLASSES = 3
@@ -40,7 +42,7 @@ NETWORK_CONTEXTS = DIFFERENCE + KINDS * PER_KIND
 
 _SHARED_KIND = 7
 _UNIT_KIND = 8
-"""Of luma; that of chroma is the next one."""
+"""Kind of the hidden units' weights in luma rows; the next kind is theirs in chroma rows."""
 
 Differences = npt.NDArray[np.int32]
 
@@ -57,7 +59,7 @@ class NetworkMode(Enum):
 
 
 def _kind(row: int, column: int) -> int:
-    """How a weight before those of units is expected to change: by what it takes and gives."""
+    """Kind(p, i) of spec 9.6 for p = row, i = column: weights of a kind are coded alike."""
     if column == 0:
         return 0
     plane, kind = ((column - 1) // 9, 1) if column < 55 else ((column - 55) % 6, 4)
@@ -146,7 +148,7 @@ def default_network_contexts() -> Contexts:
 
 
 def _most_bits(shared: Differences, differences: Differences) -> int:
-    """Bits that coding them cannot exceed: 38 each (spec 3.3), and flags."""
+    """Upper bound of the bits of these differences: 38 each (spec 3.3), and flags."""
     return 40 * (shared.size + differences.size) + 8
 
 
@@ -164,15 +166,15 @@ def _check(shared: Differences, differences: Differences) -> None:
 
 
 def no_differences(networks: int, units: int) -> tuple[Differences, Differences]:
-    """Zeros: a shared filter and differences of networks with so many units in the last layer."""
+    """A shared filter and differences, all 0; `units` are those of the last hidden layer."""
     shared = np.zeros((networks, SHARED_TAPS), np.int32)
     return shared, np.zeros((networks, ROWS, LINEAR + units), np.int32)
 
 
 def encode_network(mode: NetworkMode, shared: Differences, differences: Differences) -> bytes:
-    """The network substream of a group; KEEP has none.
+    """The network substream of a group; empty for KEEP.
 
-    `shared` and `differences` matter for NEW only. Raises ValueError when they cannot be coded.
+    `shared` and `differences` are used for NEW only. Raises ValueError when they cannot be coded.
     """
     _check(shared, differences)
     encoder = RangeEncoder(default_network_contexts(), 2 * _most_bits(shared, differences))
@@ -185,9 +187,9 @@ def encode_network(mode: NetworkMode, shared: Differences, differences: Differen
 def decode_network(
     data: bytes, networks: int, units: int
 ) -> tuple[NetworkMode, Differences, Differences]:
-    """Mode, shared filter and differences in a network substream. Raises CorruptError.
+    """Mode, shared filter and differences of a network substream. Raises CorruptError.
 
-    `units` are those of the last hidden layer.
+    `units` is the number of units of the last hidden layer.
     """
     shared, differences = no_differences(networks, units)
     mode = np.zeros(1, np.int64)
@@ -198,7 +200,7 @@ def decode_network(
 
 
 def network_mode(data: bytes) -> NetworkMode:
-    """The mode of a network substream; nothing else of it is read. Raises CorruptError."""
+    """The mode of a network substream; the rest of it is not read. Raises CorruptError."""
     mode = np.zeros(1, np.int64)
     decoder = RangeDecoder(data, default_network_contexts())
     decoder.run(compile_syntax(network_weights, Direction.DECODE), mode, *no_differences(0, 0))
@@ -208,7 +210,7 @@ def network_mode(data: bytes) -> NetworkMode:
 def trace_network(
     mode: NetworkMode, shared: Differences, differences: Differences
 ) -> npt.NDArray[np.int32]:
-    """The bits with contexts that a substream takes, in order: 2 * context + bit."""
+    """The context-coded bits of a substream, in order: int32 (bits,) of 2 * context + bit."""
     _check(shared, differences)
     record = np.empty(_most_bits(shared, differences), np.int32)
     state = np.zeros(STATE_SIZE, np.int64)

@@ -1,11 +1,13 @@
 """Tables that the hybrid model's substreams are coded from and decoded into (spec 7.4 to 7.6).
 
-All are C-contiguous int32 arrays, the same for both directions. A table of leaves has a row of
-LEAF_COLUMNS for each leaf of a canvas in coding order; a table of units one of UNIT_COLUMNS for
-each unit in coding order; a table of levels one of LEVEL_COLUMNS for each level that is not 0, unit
-by unit, within a unit in coding order (reverse scan).
+All are C-contiguous int32 arrays, the same for both directions:
 
-Columns that do not apply to a leaf are 0.
+* leaves (n, LEAF_COLUMNS): a row for each leaf of a canvas;
+* units (m, UNIT_COLUMNS): a row for each unit;
+* levels (k, LEVEL_COLUMNS): a row for each level that is not 0, unit by unit.
+
+Rows are in coding order; for the levels of a unit that is the reverse scan. Columns that do not
+apply to a leaf are 0.
 """
 
 from __future__ import annotations
@@ -26,11 +28,11 @@ SIZE = 2
 INTRA = 3
 MERGE = 4
 INDEX = 5
-"""Entry 0..4 of the merge list, of merged leaves."""
+"""Entry 0..4 of the merge list, for merged leaves."""
 DIRECTION = 6
-"""Bit 0: reference 0, bit 1: reference 1; of leaves that are neither intra nor merged."""
+"""Bit 0: reference 0, bit 1: reference 1; for leaves that are neither intra nor merged."""
 VY0 = 7
-"""Coded differences to predicted vectors, of lists that the direction uses."""
+"""Coded differences to the predicted vectors, for the references that the direction uses."""
 VX0 = 8
 VY1 = 9
 VX1 = 10
@@ -38,17 +40,17 @@ FOUR = 11
 MODE = 12
 """Four columns: the luma mode of each quarter of an intra leaf; all the same unless FOUR is 1."""
 CHROMA = 16
-"""Chroma mode 0..34 of an intra leaf: the mode itself, not how it is coded."""
+"""Chroma mode 0..34 of an intra leaf: the mode itself, not the coded value."""
 MOTION_COLUMNS = 17
-"""The columns before this one are those of the motion substream."""
+"""Columns before this one belong to the motion substream, the others to content."""
 CODED = 17
-"""1 where `coded` is, of an intra leaf where it has a unit."""
+"""Inter leaf: the flag `coded`. Intra leaf: 1 if it has a unit."""
 Q = 18
 """Quantiser index 0..LAST_Q."""
 FIRST = 19
-"""Number of the leaf's first unit; of a leaf without units, of the next one."""
+"""Number of the leaf's first unit; if it has none, of the next unit in coding order."""
 UNITS = 20
-"""How many units the leaf has."""
+"""Number of the leaf's units."""
 LEAF_COLUMNS = 21
 
 UNIT_PLANE = 0
@@ -60,7 +62,7 @@ UNIT_SIZE = 3
 UNIT_START = 4
 """Number of its first level."""
 UNIT_COUNT = 5
-"""How many levels it has, at least 1."""
+"""Number of its levels, at least 1."""
 UNIT_COLUMNS = 6
 
 LEVEL_POSITION = 0
@@ -73,19 +75,19 @@ LAST_Q = 63
 
 
 def lookup(values: Sequence[int]) -> Lookup:
-    """A table for compiled functions: int64, in whose arithmetic numba mixes no other type."""
+    """A table for compiled functions: int64, so that Numba's arithmetic stays in one type."""
     return np.array(values, np.int64)
 
 
-# Coordinates of the parts of a square of 8 x 8 parts in the order of block(), and the greatest
-# log2 of the size of a block that begins there. Walking along them replaces recursion.
+# Z-order, the order of block(), of the parts of an 8 x 8 square: coordinates, and log2 of the size
+# of the largest block that begins there. A loop over them replaces recursion.
 Z_X = lookup([(z & 1) | (z >> 1 & 2) | (z >> 2 & 4) for z in range(64)])
 Z_Y = lookup([(z >> 1 & 1) | (z >> 2 & 2) | (z >> 3 & 4) for z in range(64)])
 Z_LOG = lookup([3, *(((z & -z).bit_length() - 1) >> 1 for z in range(1, 64))])
 
 
 def check_table(table: Table, columns: int, name: str) -> None:
-    """Raise ValueError unless it is a C-contiguous int32 array with so many columns."""
+    """Raise ValueError unless a table is a C-contiguous int32 array (n, columns)."""
     if table.dtype != np.int32 or table.ndim != 2 or table.shape[1] != columns:
         raise ValueError(f"{name} are no int32 rows of {columns}")
     if not table.flags.c_contiguous:
@@ -93,7 +95,7 @@ def check_table(table: Table, columns: int, name: str) -> None:
 
 
 def check_canvas(coded_width: int, coded_height: int, canvas_set: int) -> None:
-    """Raise ValueError unless both are positive multiples of 8, and the set is 0, 1 or 2."""
+    """Raise ValueError unless both sizes are positive multiples of 8 and the Set is 0, 1 or 2."""
     if coded_width % 8 or coded_height % 8 or min(coded_width, coded_height) < 8:
         raise ValueError(f"{coded_width} x {coded_height} is no size of a canvas")
     if canvas_set not in (0, 1, 2):

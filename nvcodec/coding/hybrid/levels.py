@@ -1,6 +1,6 @@
 """Syntax of one unit (spec 7.6): parts of the content substream's syntax, and their tables.
 
-Takes rows of levels in the encoder, gives them in the decoder.
+The encoder reads rows of the table of levels; the decoder writes them.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ END = 1733
 MAX_LEVEL = 14 + (1 << 16) - 1
 """Greatest magnitude of a level."""
 
-# Magnitudes of a unit's levels, at most 15 (no class tells more apart), in rows of this length:
-# two columns and two rows beyond the greatest unit stay 0 for the sum over neighbours.
+# Row length of the array of a unit's magnitudes, clipped to 15 as no class distinguishes more. Two
+# columns and two rows beyond the largest unit stay 0 for the sum over neighbours.
 STRIDE = 34
 SUB_STRIDE = 9
 
@@ -33,7 +33,7 @@ def diagonals(size: int) -> list[tuple[int, int]]:
     return sorted(square, key=lambda position: (sum(position), position[0]))
 
 
-# The sub-blocks of units of log2(n) - 2 = 0..3, in 64 entries each, and where each one is.
+# Positions of sub-blocks in scan order: 64 entries for each unit size, log2(n) - 2 = 0..3.
 _SUB_X = np.zeros(256, np.int64)
 _SUB_Y = np.zeros(256, np.int64)
 _SUB_NUMBER = np.zeros(256, np.int64)
@@ -57,7 +57,7 @@ _GREATER_AT = 3 * GREATER_CLASS
 
 @part
 def last(wanted: int, context: int, log: int) -> int:
-    """`last` of spec 7.6 for one axis, whose contexts begin at `context`."""
+    """`last` of spec 7.6 for one axis; its contexts begin at `context`."""
     prefix = 0
     if ENCODING:
         prefix = wanted
@@ -84,7 +84,7 @@ def last(wanted: int, context: int, log: int) -> int:
 
 @part
 def escape(magnitude: int) -> int:
-    """A magnitude of at least 15."""
+    """The magnitude of a level that is at least 15 (spec 7.6)."""
     rest = magnitude - 14
     g = 0
     while g < 15:
@@ -113,11 +113,11 @@ def sub_block(
     alone: int,
     family: int,
 ) -> int:
-    """The positions of a sub-block from number `scan` down; the number of the next level.
+    """Code the positions of a sub-block from number `scan` down; returns the next level's number.
 
-    The level at the first position is `known` not to be 0, or one of the sub-block is: it is
-    `alone` until another one is found. In the encoder the unit's levels end at `stop`; a greater
-    result stands for levels that are not in coding order.
+    If `known`, the level at the first position is not 0. If `alone`, some level of the sub-block is
+    not 0 and none has been found so far. In the encoder the unit's levels end at `stop`; a greater
+    result means that the levels are not in coding order.
     """
     sig_base = SIG + 96 * family + 24 * log
     more_base = MORE + 96 * family
@@ -176,13 +176,12 @@ def unit_levels(
     log: int,
     family: int,
 ) -> int:
-    """unit() of spec 7.6 for a unit of 4 << log coefficients each way, of Set and P `family`, which
-    is 2 * Set + P; the number of the next level.
+    """unit() of spec 7.6; returns the number of the next level.
 
-    In the encoder its levels are those of numbers start..stop-1; another result stands for levels
-    that are not in coding order. `near`, u8 (STRIDE * STRIDE), has the magnitudes of levels and
-    `fulls`, int64 (SUB_STRIDE * SUB_STRIDE), which sub-blocks are full; both are zeros between
-    units.
+    The unit has 4 << log coefficients in each direction; `family` is 2 * Set + P. In the encoder
+    its levels have the numbers start..stop-1; a result other than `stop` means that they are not in
+    coding order. `near`, u8 (STRIDE * STRIDE), holds the magnitudes of levels, and `fulls`, int64
+    (SUB_STRIDE * SUB_STRIDE), the flags of full sub-blocks. Both are 0 between units.
     """
     side = 4 << log
     last_position = 0

@@ -54,8 +54,8 @@ MODES = 35
 
 _CHROMA_MODES = lookup([0, 26, 10, 1])
 
-# Bits of a leaf and of the splits above it: at most four splits a leaf, 2 flags, 4 components of
-# 1 + 13 + 13 + 1, more than any intra leaf.
+# Upper bound of the bits of a leaf and the splits above it: 4 splits, 2 flags, and 4 components of
+# 1 + 13 + 13 + 1 bits. An intra leaf takes fewer.
 _LEAF_BITS = 4 + 2 + 4 * 28
 
 
@@ -72,9 +72,10 @@ def block_size(
     size_left: int,
     size_above: int,
 ) -> int:
-    """block() of spec 7.4 down to the leaf at (x, y): it is 8 << the result.
+    """block() of spec 7.4 down to the leaf at (x, y), whose size is 8 << result.
 
-    `size` is at first that of the largest block that begins there. Sizes beside it are given alike.
+    `size`, in the same form, is that of the largest block that begins there; `size_left` and
+    `size_above` are those of the neighbouring leaves.
     """
     while size > 0:
         n = 8 << size
@@ -90,7 +91,7 @@ def block_size(
 
 @part
 def mode_list(left: int, above: int) -> tuple[int, int, int]:
-    """The list of three modes, from those of the neighbours L and U."""
+    """The list of three modes of spec 7.4, from the modes of the neighbours L and U."""
     first = left
     second = above
     third = 0
@@ -139,7 +140,7 @@ def luma_mode(wanted: int, first: int, second: int, third: int, kind: int) -> in
 
 @part
 def chroma_mode(wanted: int, luma: int) -> int:
-    """chroma_mode of spec 7.4; `luma` is the (first) luma mode of the leaf."""
+    """`chroma_mode` of spec 7.4; `luma` is the (first) luma mode of the leaf."""
     mode = luma
     other = bit(OTHER, 1 if wanted != luma else 0)
     if other != 0:
@@ -166,7 +167,10 @@ def intra_leaf(
     size: int,
     kind: int,
 ) -> None:
-    """An intra leaf of 8 << size: the modes of `line`, and of four blocks beside and above."""
+    """Code the modes of an intra leaf of size 8 << size.
+
+    `line` is its row; `left_mode` and `top_mode` hold the modes of the 4 x 4 blocks left and above.
+    """
     four = 0
     if kind == 0 and size == 0:
         four = bit(FOUR_FLAG, 1 if leaves[row, FOUR] != 0 else 0)
@@ -193,7 +197,7 @@ def intra_leaf(
 
 @part
 def component(wanted: int, inter: int, axis: int) -> int:
-    """`component` of spec 7.4: of a vector difference."""
+    """`component` of spec 7.4: one component of a vector difference."""
     magnitude = 0
     if ENCODING:
         magnitude = abs(int(wanted))
@@ -272,9 +276,10 @@ def motion_blocks(
     """Syntax of spec 7.4 for one canvas of the set `kind`.
 
     `leaves` is int32 (rows, LEAF_COLUMNS); the decoder needs a row for each cell. `found` is int64
-    (3,): the number of leaves, and in the encoder the first row and column that are not as coded
-    (row -1 if there is none). `space` and `tops` are zero; `tops`, int64 (3, width / 4), is what
-    `space` is to the left: size and kind by columns of cells, mode by columns of 4 x 4 blocks.
+    (3,): the number of leaves, and in the encoder row and column of the first value that cannot be
+    coded (row -1 if there is none). `space` and `tops` are zero. `tops`, int64 (3, width / 4), has
+    of the leaves above what `space` has of those to the left: size and kind by columns of cells,
+    mode by columns of 4 x 4 blocks.
     """
     inter = kind - 1
     rows = leaves.shape[0]
@@ -290,7 +295,7 @@ def motion_blocks(
     for root in range(((width + 63) >> 6) * ((height + 63) >> 6)):
         root_y = root // ((width + 63) >> 6) * 64
         root_x = root % ((width + 63) >> 6) * 64
-        # A row that is not as coded ends the encoder, whose capacity is that of the rows.
+        # After a value that cannot be coded the encoder stops, as its capacity is for valid rows.
         z = 0 if found[1] < 0 else 64
         while z < 64:
             x = root_x + 8 * Z_X[z]
@@ -364,7 +369,7 @@ def motion_blocks(
     found[0] = leaf
 
 
-# The other directions are compiled when they are needed: that would delay every decoder.
+# The other directions are compiled on first use, so that they do not delay every decoder.
 _decode = compile_syntax(motion_blocks, Direction.DECODE)
 
 
@@ -375,8 +380,8 @@ def default_motion_contexts() -> Contexts:
 
 
 def motion_capacity(leaves: Table) -> int:
-    """Bytes that the motion of a canvas cannot exceed, for RangeEncoder."""
-    # No bit costs more than two bytes.
+    """Upper bound of the bytes of a canvas's motion: the capacity that RangeEncoder needs."""
+    # A bit costs at most two bytes.
     return 2 * _LEAF_BITS * (len(leaves) + 1)
 
 
@@ -406,11 +411,11 @@ def encode_motion(
     """Code the motion columns of the leaves of one canvas (spec 7.4).
 
     `leaves` is int32 (n, LEAF_COLUMNS) in coding order, C-contiguous; it is only read. The
-    encoder's contexts are those of `default_motion_contexts` and its capacity at least the sum of
+    encoder's contexts are those of `default_motion_contexts`. Its capacity is at least the sum of
     `motion_capacity` over the canvases of the group.
 
-    Raises ValueError when the leaves do not tile the canvas in coding order, or a value cannot be
-    coded or is not 0 where it does not apply; then the encoder is of no use any more.
+    Raises ValueError when the leaves do not tile the canvas in coding order, when a value cannot be
+    coded, or when a column that does not apply is not 0. The encoder cannot be used after that.
     """
     _check(leaves, coded_width, coded_height, canvas_set)
     found = np.zeros(3, np.int64)
@@ -425,8 +430,8 @@ def decode_motion(
 ) -> Table:
     """Decode the leaves of one canvas (spec 7.4): int32 (n, LEAF_COLUMNS) in coding order.
 
-    The columns of the content substream are 0. Whatever the bits are, the leaves tile the canvas
-    and their values are in range. Raises ValueError for what is no size or set of a canvas.
+    The columns of the content substream are 0. For any bits, the leaves tile the canvas and their
+    values are in range. Raises ValueError for an invalid size or Set.
     """
     check_canvas(coded_width, coded_height, canvas_set)
     leaves = np.empty(((coded_width >> 3) * (coded_height >> 3), LEAF_COLUMNS), np.int32)
@@ -439,7 +444,7 @@ def decode_motion(
 def trace_motion(
     leaves: Table, coded_width: int, coded_height: int, canvas_set: int
 ) -> npt.NDArray[np.int32]:
-    """The bits with contexts that coding these leaves takes, in order: 2 * context + bit, int32.
+    """The context-coded bits of these leaves, in order: int32 (bits,) of 2 * context + bit.
 
     Arguments and errors are those of `encode_motion`.
     """

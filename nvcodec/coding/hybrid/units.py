@@ -1,6 +1,6 @@
 """Syntax of the content substream (spec 7.5): which leaves, nodes and blocks have units.
 
-Takes leaves and, in the encoder, units and levels; gives those in the decoder.
+Takes leaves. The encoder also takes units and levels; the decoder gives them.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ PART = 106
 def _inside(
     units: np.ndarray, number: int, plane: int, x: int, y: int, n: int
 ) -> bool:  # pragma: no cover - compiled
-    """Whether a unit lies in a block of luma samples and in a plane (3: in any)."""
+    """Whether a unit lies in a plane (3: any) and in the block of n x n luma samples at (x, y)."""
     if number >= units.shape[0]:
         return False
     actual = units[number, UNIT_PLANE]
@@ -113,11 +113,11 @@ def luma_block(
     chroma: int,
     kind: int,
 ) -> tuple[int, int]:
-    """Whether a unit of luma is at (x, y), and its size as 4 << log.
+    """Whether a luma unit begins at (x, y), and the log of its size 4 << log.
 
-    `log` is at first that of the largest block which begins there: m_log + 1 is the node, whose
-    flag is coded if `always` or one of its planes of `chroma` has a unit. A block that is not intra
-    is cut by tree(), along whose first quarters this goes.
+    The argument `log` is that of the largest block that begins there; m_log + 1 is the whole node.
+    The node's flag is coded if `always`, or if the flags `chroma` say that a chroma plane has a
+    unit. An inter block is split by tree(): this follows the first quarter of each split.
     """
     inter = kind - 1
     present = 1
@@ -156,18 +156,18 @@ def node_units(
     four: int,
     kind: int,
 ) -> tuple[int, int, int]:
-    """A node, at (node_x, node_y), of a leaf of 8 << size: the numbers of the next unit and level.
+    """Code the node at (node_x, node_y) of a leaf of size 8 << size.
 
-    The third result is 0 if units or levels are not in coding order, in the encoder. `near` and
-    `fulls` are those of `unit_levels`.
+    Returns the numbers of the next unit and level. The third result is 0 if, in the encoder, units
+    or levels are not in coding order. `near` and `fulls` are those of `unit_levels`.
     """
     always = 1 if intra != 0 or size == 3 else 0
     m_log = min(size, 2)
     blocks = 4 << (2 * m_log)
     fits = 1
     cb, cr = chroma_flags(units, unit, node_x, node_y, m_log, kind)
-    # Along the 4 x 4 luma blocks of the node in the order of block(), then its chroma: each step is
-    # one unit or none, so that the syntax of a unit is in one place.
+    # A loop over the 4 x 4 luma blocks of the node in the order of block(), then over its chroma.
+    # Each step codes one unit or none, so the syntax of a unit is expanded only once.
     z = 0
     while z < blocks + 2:
         plane = 0
@@ -249,10 +249,10 @@ def content_units(
 ) -> None:
     """Syntax of spec 7.5 and 7.6 for one canvas of the set `kind`.
 
-    `leaves` as of `motion_blocks`; `units` is int32 (rows, UNIT_COLUMNS), `levels` int32 (rows,
+    `leaves` is as in `motion_blocks`; `units` is int32 (rows, UNIT_COLUMNS), `levels` int32 (rows,
     LEVEL_COLUMNS). `head` is int64 (2,): quantiser, varying. `counts` is int64 (3,): units,
-    levels, and in the encoder the first leaf that is not as coded, else -1. `space` and `top`,
-    int64 with an element for each column of cells, are zero.
+    levels, and in the encoder the first leaf that cannot be coded (-1 if there is none). `space`
+    and `top`, int64 with an element for each column of cells, are zero.
     """
     inter = kind - 1
     left = space.left

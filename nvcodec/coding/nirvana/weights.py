@@ -1,8 +1,8 @@
 """Weight differences to bytes and back (spec 3.3, 3.4, 3.5, 4.4, 4.6).
 
-Takes and gives the differences of a group: int32 matrices with their kinds, of which one row is one
-row of spec 4.4, a bias vector a matrix of one row; then those of features. Also chooses the tables
-substream.
+Takes and gives the differences of a group: int32 matrices with their kinds, then those of features.
+A row of a matrix is a row of spec 4.4; a bias vector is a matrix of one row. Also chooses the
+tables substream.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PATCH = FEATURE_PREFIX + 10
 CONTEXTS = PATCH + 2
 MAX_DIFFERENCE = (1 << 16) + 5
 
-# Cost of a context in the tables substream beyond its flag, in bits (spec 3.4).
+# Bits of a changed context in the tables substream, without its flag (spec 3.4).
 _ENTRY_BITS = 8
 _ENTRY_COUNT = 4
 
@@ -39,7 +39,7 @@ CLASS = np.array(
     [0, 1, 1, 2, 2, 2, *[3] * 6, *[4] * 12, *[5] * (6 * 15 - 23)],
     np.int64,
 )
-# Class of an activity in eighths, up to 15: half octaves.
+# The class of an activity of at most 15, in eighths: a class spans half an octave.
 ACTIVITY = np.array(
     [2 * (t.bit_length() - 2) + (t >> (t.bit_length() - 2) & 1) for t in range(2, 15 * 8 + 3)],
     np.int64,
@@ -120,8 +120,8 @@ def feature_rows(
 ) -> None:
     """Syntax of spec 4.6: `d` is int32 (patches, F), zeros on entry of the decoder.
 
-    `activity` is int32 (patches,), zeros; patches are in rows of `columns`, and `share` eighths of
-    the sum of two neighbours predict a difference.
+    `activity` is int32 (patches,), zeros on entry. A row of the grid has `columns` patches. A
+    difference is predicted by `share` eighths of the sum of two neighbours.
     """
     patches, features = d.shape
     for r in range(patches if features > 0 else 0):
@@ -158,7 +158,7 @@ def feature_rows(
 def table_entries(
     coder: np.ndarray, contexts: np.ndarray, buffer: np.ndarray, entries: np.ndarray
 ) -> None:
-    """Syntax of spec 3.4: `entries` is int32 (CONTEXTS,), k of a changed context, else -1."""
+    """Syntax of spec 3.4: `entries` is int32 (CONTEXTS,): k for a changed context, else -1."""
     for c in range(entries.size):
         k = 0
         if ENCODING:
@@ -181,11 +181,11 @@ def neighbour_share(key: bool) -> int:
 
 @dataclass(frozen=True)
 class Differences:
-    """What a network substream codes (spec 4.4).
+    """The content of a network substream (spec 4.4).
 
-    `matrices` are pairs of kind and int32 (rows, columns). `features` are int32 (patches, F) with
-    patches in rows of `grid_columns`; F is 0 where there are none. `key` says that they belong to a
-    key group.
+    `matrices` are pairs of kind and int32 (rows, columns). `features` is int32 (patches, F), row by
+    row of a grid with `grid_columns` columns; F is 0 without features. `key` is true for a key
+    group.
     """
 
     matrices: Sequence[tuple[int, Matrix]]
@@ -195,7 +195,7 @@ class Differences:
 
     @property
     def most_bits(self) -> int:
-        """Bits that coding them cannot exceed: 38 a number (spec 3.3) and a flag a row."""
+        """Upper bound of the coded bits: 38 for each number (spec 3.3) and a flag for each row."""
         parts = [*(matrix for _, matrix in self.matrices), self.features]
         return sum(38 * part.size + len(part) for part in parts)
 
@@ -222,7 +222,7 @@ def _apply_entries(contexts: Contexts, entries: npt.NDArray[np.int32]) -> None:
 
 
 def trace(differences: Differences) -> npt.NDArray[np.int32]:
-    """The bits with contexts that coding these differences takes, in order: 2 * context + bit."""
+    """The context-coded bits of these differences, in order: int32 (bits,), 2 * context + bit."""
     state = np.zeros(5, np.int64)
     record = np.empty(differences.most_bits, np.int32)
     contexts = default_contexts()
@@ -238,9 +238,9 @@ def trace(differences: Differences) -> npt.NDArray[np.int32]:
 def context_costs(
     record: np.ndarray, contexts: np.ndarray, only: int
 ) -> np.ndarray:  # pragma: no cover - compiled
-    """Ideal code length in bits by context of a traced record, adapting `contexts` in place.
+    """Ideal code length in bits of a traced record, for each context; adapts `contexts` in place.
 
-    `only` >= 0 counts that context alone.
+    If `only` >= 0, just that context is counted.
     """
     costs = np.zeros(contexts.shape[0])
     for entry in record:
@@ -264,7 +264,7 @@ def context_costs(
 
 
 def _choose_entries(record: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    """Contexts whose own start probability saves more than its entry costs, else -1."""
+    """Entries for the contexts where a new start probability saves more than it costs, else -1."""
     entries = np.full(CONTEXTS, -1, np.int32)
     ones = np.bincount(record >> 1, weights=record & 1, minlength=CONTEXTS)
     uses = np.bincount(record >> 1, minlength=CONTEXTS)
@@ -287,7 +287,7 @@ def _encode_tables(entries: npt.NDArray[np.int32]) -> bytes:
 
 
 def _encode_network(differences: Differences, contexts: Contexts) -> bytes:
-    # No bit costs more than two bytes.
+    # A bit costs at most two bytes.
     encoder = RangeEncoder(contexts, 2 * differences.most_bits)
     for kind, matrix in differences.matrices:
         encoder.run(compile_syntax(weight_rows, Direction.ENCODE), matrix, kind)
@@ -296,10 +296,10 @@ def _encode_network(differences: Differences, contexts: Contexts) -> bytes:
 
 
 def encode_differences(differences: Differences) -> tuple[bytes, bytes]:
-    """Code differences; returns the tables substream and the range-coded run.
+    """Code differences; returns the tables and the network substream.
 
-    The tables substream is empty unless it makes the sum of both smaller. Magnitudes are at most
-    MAX_DIFFERENCE, of features MAX_DIFFERENCE / 4 (ValueError).
+    The tables substream is empty unless it makes the sum of both smaller. Raises ValueError for
+    magnitudes above MAX_DIFFERENCE, or above MAX_DIFFERENCE / 4 for features.
     """
     for most, matrix in (
         *((MAX_DIFFERENCE, matrix) for _, matrix in differences.matrices),
@@ -319,10 +319,10 @@ def encode_differences(differences: Differences) -> tuple[bytes, bytes]:
 
 
 def decode_differences(tables: bytes, network: bytes, differences: Differences) -> None:
-    """Decode into `differences`, all zeros, from their substreams.
+    """Decode into `differences`, which are all 0 before, from their substreams.
 
-    Raises CorruptError when a substream does not end where its data ends. Whatever the bytes are,
-    the work is bounded by the sizes of the arrays.
+    Raises CorruptError when a substream does not end where its data ends. For any bytes, the work
+    is bounded by the sizes of the arrays.
     """
     contexts = default_contexts()
     if tables:

@@ -1,5 +1,6 @@
-"""The integer network on CUDA devices (spec 5 and 6): weights to planes that stay on the device.
+"""Rendering and resampling on CUDA devices (spec 5, 6, 9): planes stay on the device.
 
-Importing it needs Triton. `kernels` are the kernels, `launch` their use on tensors, `renderer` and
-`resample` what decoding calls, `check` their test against NumPy.
+Importing it needs Triton. For the nirvana model, `kernels` are the kernels, `launch` runs them on
+tensors, `renderer` renders groups, and `check` tests the kernels against NumPy. `fusion_kernels`,
+`fusion` and `fusion_check` do the same for the fusion network. `resample` serves both.
 """

@@ -1,8 +1,8 @@
 """A test of every kernel on a device against NumPy, with the extremes that spec 4.5 allows.
 
-What compilers and tensor cores make of a kernel cannot be known beforehand. `require_equal` is run
-once for each network shape before its first rendering, on kernels compiled for that shape; tests
-run the same `CHECKS` with random shapes in Triton's interpreter.
+Compilers and tensor cores differ, so exactness is tested on the device itself. `require_equal` runs
+once for each network shape, before its first rendering, on kernels compiled for that shape. The
+unit tests run the same `CHECKS` with random shapes in Triton's interpreter.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ Pair = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 Check = Callable[[NetworkShape, torch.device, np.random.Generator, bool], Pair]
 
 _SINE_BITS = 30
-"""The scale of 2^30 shows the last ten bits of a sum as a sine."""
+"""With a scale of 2^30 the sine depends on the last ten bits of a sum."""
 
 _LINEAR_BITS = 32
-"""The scale of 2^32 shows a sum as it is, unless it is clipped."""
+"""With a scale of 2^32 the result is the sum itself, unless it is clipped."""
 
 
 @lru_cache
 def require_equal(shape: NetworkShape, device: torch.device) -> None:
-    """Raise UnsupportedError unless all kernels of a network compute exactly on this device."""
+    """Raise UnsupportedError unless all kernels of a network are exact on this device."""
     for name in used_by(shape):
         for exact in (True, False):
             got, expected = CHECKS[name](shape, device, np.random.default_rng(0), exact)
@@ -56,7 +56,7 @@ def used_by(shape: NetworkShape) -> list[str]:
 
 
 def _scale(rng: np.random.Generator, bits: int, exact: bool) -> int:
-    """A scale of spec 4.3: 2^bits, or else any, often the greatest."""
+    """A scale of spec 4.3: 2^bits if `exact`, else a random one, often the largest."""
     step = 6 * (bits - 14) if exact else min(MAX_STEP, int(rng.integers(2 * MAX_STEP)))
     return T6[step % 6] << (step // 6)
 
@@ -79,7 +79,7 @@ def _sines(acc: npt.NDArray[np.int64], scale: int) -> npt.NDArray[np.int32]:
 def _matrix(
     rng: np.random.Generator, rows: int, columns: int, most: int, most_input: int
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-    """Weights and shifted biases whose sums come as near to the bound of spec 4.5 as they can.
+    """Weights and shifted biases whose sums come as near to the bound of spec 4.5 as possible.
 
     Rows hold few weights of the greatest magnitude, many small ones, or both.
     """
@@ -89,7 +89,7 @@ def _matrix(
     matrix[rng.random(matrix.shape) < 0.1] = most
     order = rng.permuted(np.broadcast_to(np.arange(columns), matrix.shape), axis=1)
     ordered = np.take_along_axis(matrix, order, 1)
-    # A row takes its weights in a random order while they fit, and ones after that.
+    # A row takes its weights in random order while they fit, then weights of 1.
     before = np.cumsum(ordered, axis=1) - ordered
     rest = np.arange(columns, 0, -1) - 1
     np.put_along_axis(matrix, order, np.clip(room - rest - before, 0, ordered), 1)
@@ -105,7 +105,7 @@ def _matrix(
 def _inputs(
     rng: np.random.Generator, matrix: npt.NDArray[np.int32], count: int, most: int
 ) -> npt.NDArray[np.int64]:
-    """Inputs (count, columns): random ones, and such that a row's sum is as great as it can be."""
+    """Inputs (count, columns): random ones, and ones that make a row's sum as large as possible."""
     rows, columns = matrix.shape
     inputs = rng.integers(-most, most + 1, (count, columns))
     for k in range(count):
@@ -120,9 +120,9 @@ def _inputs(
 def _cancel(
     rng: np.random.Generator, sums: npt.NDArray[np.int64], biases: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
-    """Biases of which half take a great sum (cells, rows) of their row back to a small one.
+    """Biases; half of them bring a large sum (cells, rows) of their row back to a small one.
 
-    Without that a sum near the bound would be clipped, and its last bits would not show.
+    Otherwise sums near the bound would be clipped, which hides errors in their last bits.
     """
     cells = rng.integers(len(sums), size=(8, len(biases)))
     candidates = np.take_along_axis(sums, cells, 0)
@@ -146,7 +146,7 @@ def dense(
     biases = _cancel(rng, acc, biases)
     layer = Dense.of(matrix, biases, scale, device)
     uploaded = layer.inputs(count)
-    # What is left in the padding shall not count.
+    # Values in the padding must have no effect.
     uploaded.fill_(-128)
     uploaded[:count, :columns] = torch.from_numpy(inputs.astype(np.int8)).to(device)
     return layer, uploaded, acc + biases
@@ -195,13 +195,13 @@ def _sine_layer(
 
 
 def _unused(shape: NetworkShape, number: int, count: int, device: torch.device) -> torch.Tensor:
-    """Room for the inputs of layer `number`."""
+    """An uninitialised array for the inputs of layer `number`."""
     pitch = padded(shape.layers[number].columns, launch.DEPTH)
     return torch.full((count, pitch), 99, dtype=torch.int8, device=device)
 
 
 def _with_rest(out: torch.Tensor, expected: npt.NDArray[np.int32], count: int) -> Pair:
-    """What was computed, and what was expected with all else unchanged."""
+    """The computed tensor, and the expected one with all other elements unchanged."""
     whole = np.full(out.shape, 99)
     whole[:count, : expected.shape[1]] = expected
     return out.cpu().numpy(), whole
@@ -220,7 +220,7 @@ def _expanding(
     layer, inputs, acc = dense(rng, (rows, shape.width), count, device, scale)
     if not shape.features:
         return layer, inputs, None, acc * scale
-    # Small beside the other sums, which would be clipped otherwise, or as great.
+    # Small if `exact`, so that the total is not clipped.
     more_scale = scale >> 10 if exact else _scale(rng, _LINEAR_BITS, exact)
     more, features, added = dense(rng, (rows, shape.features), count, device, more_scale)
     added -= more.biases[:rows].cpu().numpy()
@@ -275,7 +275,7 @@ def _correlate(
 def _samples(
     rng: np.random.Generator, matrix: npt.NDArray[np.int32], count: int, side: int
 ) -> npt.NDArray[np.int64]:
-    """Samples (count, frames, side, side, channels) with windows of greatest sums among them."""
+    """Samples (count, frames, side, side, channels), some windows with the largest sums."""
     frames, _, columns = matrix.shape
     channels = columns // 9
     samples = rng.integers(-2047, 2048, (count, frames, side, side, channels))
@@ -290,7 +290,7 @@ def _samples(
 
 
 def _short(shape: NetworkShape) -> NetworkShape:
-    """A shape with the same upsampling block for two frames at most."""
+    """The shape with at most two frames and the same upsampling block."""
     frames = min(2, shape.group_frames)
     return NetworkShape(shape.patch, 0, frames, 1, 1, shape.stem_channels, shape.head_channels)
 
@@ -401,7 +401,7 @@ def _filter_axis(
     reach = start[:, None] + np.arange(taps)
     mid = launch.filter_axis(plane[1:, :], *plan, vertical=False)
     expected_mid = ((samples[1:, reach] * coefficients).sum(axis=2) + 128) >> 8
-    # The same plan down a column needs as many rows.
+    # Along columns, the same plan needs as many rows as it had columns.
     tall = np.resize(expected_mid, (columns, 20))
     uploaded = torch.from_numpy(tall.astype(np.int16)).to(device)
     out = launch.filter_axis(uploaded, *plan, vertical=True)
@@ -422,9 +422,10 @@ CHECKS: dict[str, Check] = {
     "blend": _blend,
     "filter_axis": _filter_axis,
 }
-"""What each kernel gives and what it should, for a shape, a device and random numbers.
+"""Functions that return the result of a kernel and the expected one.
 
-The last argument chooses a scale that shows the last bits of sums, or else any scale.
+They take a shape, a device, a random generator, and whether to use a scale that keeps the last bits
+of sums visible instead of a random one.
 """
 
 _BLOCK = {"expand_sources", "hidden_layer", "output_layer"}

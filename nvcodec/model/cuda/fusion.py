@@ -1,6 +1,6 @@
-"""Frames through the fusion network on a CUDA device (spec 9): canvases to planes that stay there.
+"""Frames through the fusion network on a CUDA device (spec 9): canvases to planes on the device.
 
-Predictions by references are made on the host; what else the network takes is made on the device.
+The single-reference predictions are made on the host, all other inputs on the device.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ from nvcodec.model.samples import FORMAT
 from nvcodec.picture import Plane, Planes
 
 _SITES = 256
-"""Sites of a tile."""
+"""Sites in a tile."""
 
 _OUTPUTS = 8
-"""Planes of the output layer's weights, six of them used."""
+"""Planes of the output layer's weights: six, padded to a power of two."""
 
 
 def _packed(planes: Sequence[Plane], device: torch.device) -> torch.Tensor:
-    """Planes one after the other, on the device."""
+    """Planes one after the other in a tensor on the device."""
     return torch.from_numpy(np.concatenate([plane.ravel() for plane in planes])).to(device)
 
 
 def upload(planes: Planes, device: torch.device) -> TensorPlanes:
-    """Planes of the host on the device."""
+    """Copies of host planes on the device."""
     luma, blue, red = (torch.from_numpy(plane).to(device) for plane in planes)
     return luma, blue, red
 
 
 def _split(frame: torch.Tensor, width: int, height: int) -> TensorPlanes:
-    """The planes of a frame of so many luma samples."""
+    """The planes of a packed frame of width x height luma samples."""
     shapes = FORMAT.plane_shapes(width, height)
     sizes = [rows * columns for rows, columns in shapes]
     parts = torch.split(frame, sizes)
@@ -107,19 +107,19 @@ class CudaFusion:
         shift: int,
         padded: int,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Weights, and biases with half of 2^shift in them, of a layer on the device."""
+        """Weights of a layer on the device, and its biases plus half of 2^shift, for rounding."""
         biases = np.zeros(padded, np.int32)
         biases[: len(bias)] = bias + (1 << shift >> 1)
         return self._weights(matrix, padded), torch.from_numpy(biases).to(self._device)
 
     def picture(self, source: NetworkSource) -> TensorPlanes:
-        """The whole frame, of the coded size. Does not wait for the device."""
+        """The whole frame, at the coded size. Does not wait for the device."""
         device = self._device
         rows, columns = source.canvas.planes[1].shape
         size = rows * columns
         samples = _packed(source.canvas.planes, device)
         moving = bool(source.references)
-        # Nothing reads what stands for the predictions of a key canvas.
+        # A placeholder: kernels do not read predictions of a key canvas.
         predictions = samples
         if moving:
             predictions = _packed(predicted_planes(source, 0, rows, 0, columns), device)

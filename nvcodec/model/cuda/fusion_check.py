@@ -27,10 +27,10 @@ from nvcodec.picture import Planes
 
 @lru_cache
 def require_exact(shape: FusionShape, device: torch.device) -> None:
-    """Raise UnsupportedError unless networks of a shape compute exactly on this device.
+    """Raise UnsupportedError unless networks of a shape are exact on this device.
 
-    They are compared with the CPU on random samples of any contrast, with weights whose sums come
-    near the bound of spec 9.2.
+    They are compared with the CPU on random samples of low to high contrast, with weights whose
+    sums come near the bound of spec 9.2.
     """
     rng = np.random.default_rng(0)
     for moving, share in ((False, 0.1), (True, 0.01), (True, 1.0)):
@@ -46,7 +46,7 @@ def require_exact(shape: FusionShape, device: torch.device) -> None:
 
 
 def random_source(rng: np.random.Generator, moving: bool, width: int, height: int) -> NetworkSource:
-    """A key canvas, or one that is `moving`, of random samples, vectors and quantisers."""
+    """A key canvas or, if `moving`, a predicted one, of random samples, vectors and quantisers."""
     rows, columns = height, width
 
     def planes() -> Planes:
@@ -75,7 +75,7 @@ def random_source(rng: np.random.Generator, moving: bool, width: int, height: in
 
 
 def random_network(rng: np.random.Generator, shape: FusionShape, share: float) -> Network:
-    """Weights up to a share of what spec 9.2 allows if all of a row are as great."""
+    """Weights of a magnitude up to a `share` of what spec 9.2 allows when a row's are all equal."""
 
     def some(*size: int) -> npt.NDArray[np.int16]:
         inputs = int(np.prod(size[1:])) + LINEAR

@@ -1,8 +1,8 @@
 """Triton kernels of the fusion network (spec 9).
 
-Planes of a frame are one after the other: Y, Cb, Cr, of the coded size. Channels are planes of
-int16 of all sites, one after the other. A kernel computes one tile a program. Offsets are 32-bit:
-no frame that a level allows has 2^31 channels of sites.
+A frame is its planes Y, Cb, Cr at the coded size, one after the other. Channels are int16 planes
+over all sites, one after the other. Each program computes one tile. Offsets are 32-bit: at every
+level, sites times channels stay below 2^31.
 """
 
 import triton
@@ -11,7 +11,7 @@ import triton.language as tl
 from nvcodec.coding.hybrid.leaves import LAST_Q
 from nvcodec.model.samples import PEAK
 
-# Triton lets kernels see globals of this kind only.
+# Triton kernels can only use globals that are constexpr.
 _PEAK, _LAST_Q = tl.constexpr(PEAK), tl.constexpr(LAST_Q)
 
 
@@ -22,14 +22,14 @@ def _clip(value, most):
 
 @triton.jit
 def _indices(quantisers, y, x, plane, columns, chroma_offset, inside):
-    """Quantiser indices of planes at sites (spec 9.1); `quantisers` has those of 4 x 4 sites."""
+    """Quantiser indices of planes at sites (spec 9.1); `quantisers` has one for 4 x 4 sites."""
     q = tl.load(quantisers + (y // 4) * (columns // 4) + x // 4, inside, 0).to(tl.int32)
     return tl.where(plane < 4, q, tl.minimum(tl.maximum(q + chroma_offset, 0), _LAST_Q))
 
 
 @triton.jit
 def _places(y, x, plane, rows, columns):
-    """Where the samples of planes are in a frame (spec 9.1)."""
+    """Offsets in a frame of the samples that planes have at sites (spec 9.1)."""
     luma = (2 * y + plane // 2) * (2 * columns) + 2 * x + plane % 2
     chroma = plane * (rows * columns) + y * columns + x
     return tl.where(plane < 4, luma, chroma)
@@ -48,17 +48,17 @@ def fusion_inputs(
     MOVING: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """Input channels (spec 9.3) of a plane: programs (tile of sites, plane).
+    """Input channels (spec 9.3) of a plane; programs are (tile of sites, plane).
 
-    `predictions` has a frame for each reference. Unless MOVING it is not read
-    and differences are 0.
+    `predictions` has a frame for each reference. If MOVING is false, it is not read and the
+    differences are 0.
     """
     site = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     plane = tl.program_id(1)
     y, x = site // columns, site % columns
     size = rows * columns
     inside = site < size
-    # Both in samples of the plane that the samples are from.
+    # Both in samples of the plane.
     scale = tl.where(plane < 4, 2, 1)
     line = scale * y + tl.where(plane < 4, plane // 2, 0)
     column = scale * x + tl.where(plane < 4, plane % 2, 0)
@@ -97,7 +97,7 @@ def _sums(
     CHANNELS: tl.constexpr,
     KERNEL: tl.constexpr,
 ):
-    """Add the products of a window of channels, 0 outside the grid, with weights (k, k, c, n)."""
+    """Add to `acc` a window of channels, 0 outside the grid, times weights (k, k, c, n)."""
     reach: tl.constexpr = KERNEL // 2
     for k in range(KERNEL * KERNEL):
         line = y + k // KERNEL - reach
@@ -126,7 +126,7 @@ def fusion_hidden(
     PADDED: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """A hidden layer (spec 9.4); biases have half of 2^shift in them."""
+    """A hidden layer (spec 9.4); half of 2^shift is added to the biases, for rounding."""
     site = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     n = tl.arange(0, PADDED)
     inside = site < rows * columns
@@ -160,7 +160,7 @@ def fusion_output(
     CHANNELS: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """The output layer and the frame (spec 9.4, 9.5), eight planes for six."""
+    """The output layer and the frame (spec 9.4, 9.5); six planes, padded to eight."""
     site = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     n = tl.arange(0, 8)
     y, x = site // columns, site % columns

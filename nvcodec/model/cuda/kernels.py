@@ -1,7 +1,7 @@
 """Triton kernels of the integer network, of blending and of resampling (spec 5 and 6).
 
-Each takes and gives tensors in the layouts that `launch` describes. A kernel computes one tile a
-program. Element offsets are 32-bit: no tensor but the planes has 2^31 elements.
+Tensors have the layouts that `launch` describes. Each program computes one tile. Element offsets
+are 32-bit: only planes can have 2^31 elements or more.
 """
 
 import triton
@@ -11,7 +11,7 @@ from nvcodec.model.nirvana.render import START, SUM_BITS
 from nvcodec.model.resample import MID_SHIFT, OUT_SHIFT
 from nvcodec.model.samples import PEAK
 
-# Triton lets kernels see globals of this kind only.
+# Triton kernels can only use globals that are constexpr.
 _PEAK = tl.constexpr(PEAK)
 _START, _SUM_BITS = tl.constexpr(START), tl.constexpr(SUM_BITS)
 _MID_SHIFT, _OUT_SHIFT = tl.constexpr(MID_SHIFT), tl.constexpr(OUT_SHIFT)
@@ -20,7 +20,7 @@ _MID_HALF, _OUT_HALF = tl.constexpr(1 << MID_SHIFT >> 1), tl.constexpr(1 << OUT_
 
 @triton.jit
 def _sine(acc, scale, table):
-    """SINE of int64 accumulators (spec 5.2); acc * scale may wrap, as its low 40 bits decide."""
+    """SINE of int64 accumulators (spec 5.2); acc * scale may wrap: only its low 40 bits matter."""
     phase = (acc * scale + (1 << 23)) >> 24
     return tl.load(table + (((phase + 32) >> 6) & 1023).to(tl.int32))
 
@@ -68,7 +68,7 @@ def first_layer(
 
 @triton.jit
 def _dense(inputs, weights, m, n, PITCH: tl.constexpr, BLOCK_K: tl.constexpr):
-    """Products of rows m of `inputs` with rows n of `weights`, both of PITCH bytes: int32."""
+    """Dot products of rows m of `inputs` and rows n of `weights`, all of PITCH bytes: int32."""
     k = tl.arange(0, BLOCK_K)
     a = inputs + m[:, None] * PITCH + k[None, :]
     b = weights + n[None, :] * PITCH + k[:, None]
@@ -239,14 +239,14 @@ def _windows(
     PITCH: tl.constexpr,
     BLOCK_K: tl.constexpr,
 ):
-    """Products of WINDOW x WINDOW samples around cells with rows n of `weights`: int32.
+    """Dot products of WINDOW x WINDOW samples around cells and rows n of `weights`: int32.
 
-    A cell (gy, gx) sees the samples from (STEP * gy - 1, STEP * gx - 1) on of a patch of SIDE x
-    SIDE samples; they are 0 outside the patch. A row of the window is PITCH factors, of which
-    those after WINDOW * CHANNELS have weights of 0.
+    The window of a cell (gy, gx) begins at sample (STEP * gy - 1, STEP * gx - 1) of a patch of
+    SIDE x SIDE samples; samples outside the patch are 0. A row of the window has PITCH factors;
+    those after the first WINDOW * CHANNELS have weights of 0.
 
-    The products are of integers in float16, the sums in float32 (the tensor core's), both exact by
-    spec 4.5.
+    Factors are integers in float16 and sums are float32, as tensor cores compute them. Both are
+    exact by spec 4.5.
     """
     steps: tl.constexpr = PITCH // BLOCK_K
     x = STEP * gx - 1
@@ -323,7 +323,7 @@ def output_layer(
     BLOCK_M: tl.constexpr,
     BLOCK_K: tl.constexpr,
 ):
-    """The values of spec 5.4: rows n are (plane, dy, dx) of cells (gy, gx), four planes for three.
+    """The values of spec 5.4: rows n are (plane, dy, dx) of cells (gy, gx); 3 planes padded to 4.
 
     A row of `weights` covers the 4 x 4 hidden samples around the 2 x 2 of the cell.
     """
@@ -352,7 +352,7 @@ def output_layer(
 
 @triton.jit
 def _blending_weight(k, before, after, SIDE: tl.constexpr, OVERLAP: tl.constexpr):
-    """The weight of spec 5.5 of position k; `before` and `after` say where patches lie."""
+    """The weight of spec 5.5 of position k; `before` and `after`: whether neighbours exist."""
     if OVERLAP == 0:
         return tl.full(k.shape, 64, tl.int32)
     rise = ((2 * k + 1) * 64 + OVERLAP) // (2 * OVERLAP)
@@ -402,8 +402,8 @@ def blend(
 ):
     """Samples of spec 5.5 in rows row..row+rows-1 of planes (frames, PLANES, height, width).
 
-    Sample (row, 0) is (top, left) of the frame. The patches of `values` begin at (first_y, first_x)
-    and are `columns` a row; their planes begin at value SKIP of SIZE.
+    Sample (row, 0) lies at (top, left) of the frame. `values` holds patches from (first_y, first_x)
+    on, `columns` in a row, with SIZE values each; the planes begin at value SKIP.
     """
     stride: tl.constexpr = SIDE - OVERLAP
     y = tl.program_id(1) * BLOCK_Y + tl.arange(0, BLOCK_Y)
@@ -446,7 +446,7 @@ def filter_axis(
     BLOCK_Y: tl.constexpr,
     BLOCK_X: tl.constexpr,
 ):
-    """Mid of spec 6.4 from samples, or, along the columns (VERTICAL), Out from Mid.
+    """Mid of spec 6.4 from samples or, if VERTICAL, Out from Mid along the columns.
 
     Source sample k of output sample i is start[i] + k; rows of `source` are `pitch` apart.
     """

@@ -1,8 +1,8 @@
 """Launches of the kernels on tensors of one device: what each takes and gives, and its tiles.
 
-Tensors are contiguous unless said. `count` patches of a batch are rows 0..count-1 of a matrix of
-activations, which has room for whole tiles of patches. All frames of a group and all patches of a
-batch are one launch, and nothing here waits for the device.
+Tensors are contiguous unless said otherwise. The `count` patches of a batch are rows 0..count-1 of
+a matrix of activations, whose rows are padded to whole tiles. One launch handles all frames of a
+group and all patches of a batch. Nothing here waits for the device.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ SAMPLES: torch.dtype = getattr(torch, FORMAT.dtype.name)
 """The type of samples in tensors."""
 
 ROWS, COLUMNS, DEPTH = 128, 64, 64
-"""Tile of a dense layer: patches, rows of weights, and the columns taken at a time."""
+"""Tile of a dense layer: patches, rows of weights, and columns of one step."""
 
 CELLS = 128
 """Tile of a windowed layer: cells."""
 
 OUTPUTS = 16
-"""Rows of the output layer's weights for a frame: 2 x 2 of four planes, three of them used."""
+"""Rows of the output layer's weights for a frame: 2 x 2 for each of 3 planes, padded to 4."""
 
 
 def padded(number: int, multiple: int) -> int:
-    """The least multiple that is not below."""
+    """`number` rounded up to a multiple."""
     return -(-number // multiple) * multiple
 
 
@@ -50,7 +50,7 @@ class Patches:
 
     @property
     def count(self) -> int:
-        """Patches of the rectangle."""
+        """Number of patches."""
         return self.rows * self.columns
 
 
@@ -58,7 +58,7 @@ class Patches:
 class Dense:
     """A layer of 8-bit products: int8 weights (rows, pitch) and int32 biases (rows,), both padded.
 
-    `rows` and `columns` are without padding. `scale` is int64 (1,), and so it is everywhere.
+    `rows` and `columns` are without padding. `scale` is int64 (1,), as in all functions here.
     """
 
     weights: torch.Tensor
@@ -77,7 +77,7 @@ class Dense:
     ) -> Dense:
         """The layer of a matrix (rows, columns) and its shifted biases."""
         rows, columns = matrix.shape
-        # A launch may begin at any row: its last tile then ends up to a tile later.
+        # A launch may begin at any row, so its last tile can reach up to a tile further.
         room = padded(rows, COLUMNS) + COLUMNS
         weights = np.zeros((room, padded(columns, DEPTH)), np.int8)
         weights[:rows, :columns] = matrix
@@ -92,9 +92,9 @@ class Dense:
         )
 
     def inputs(self, count: int) -> torch.Tensor:
-        """Room for the inputs of `count` patches: int8 (patches, pitch), patches padded.
+        """An uninitialised tensor for the inputs of `count` patches: int8 (padded patches, pitch).
 
-        Columns of the padding may hold anything, as their weights are 0.
+        Padding columns may hold any values, as their weights are 0.
         """
         pitch = self.weights.shape[1]
         return self.weights.new_empty((padded(count, ROWS), pitch))
@@ -104,8 +104,9 @@ class Dense:
 class Windowed:
     """A layer over windows of samples: float16 weights and int32 biases for all frames.
 
-    `weights` is (frames, rows, window, pitch) where pitch >= window * channels: a row of the window
-    is (column, channel). `biases` is (frames, rows). Rows and pitch are padded with zeros.
+    `weights` is (frames, rows, window, pitch). The first window * channels elements of a pitch are
+    (column, channel) of a row of the window. `biases` is (frames, rows). Rows and pitch are padded
+    with zeros.
     """
 
     weights: torch.Tensor
@@ -137,17 +138,17 @@ class Windowed:
 
     @property
     def tile(self) -> int:
-        """Rows of a tile: the greatest power of two in 16..64 that divides them."""
+        """Rows of a tile: the largest power of two in 16..64 that divides all rows."""
         return math.gcd(self.weights.shape[1], 64)
 
     @property
     def step(self) -> int:
-        """Columns of a window row that are taken at a time."""
+        """Columns of a window row that one step takes."""
         return math.gcd(self.weights.shape[3], 64)
 
 
 def _launch(kernel: Any, grid: tuple[int, ...], *arguments: Any, **constants: int) -> None:
-    # Nothing to fuse in integers, but without a choice some versions of Triton warn.
+    # Integer code has nothing to fuse, but some versions of Triton warn without this argument.
     kernel[grid](*arguments, **constants, enable_fp_fusion=False)
 
 
@@ -223,7 +224,7 @@ def sine_layer(
 
 @dataclass(frozen=True, eq=False)
 class Learned:
-    """The feature layer, whose biases are 0, and its inputs: features of the patches at hand."""
+    """The feature layer, whose biases are 0, and its inputs: the features of the batch."""
 
     layer: Dense
     inputs: torch.Tensor
@@ -232,8 +233,8 @@ class Learned:
 def _operands(
     layer: Dense, inputs: torch.Tensor, learned: Learned | None
 ) -> tuple[torch.Tensor, ...]:
-    """What both kernels of the expanding layer take first."""
-    # Without features their place is taken by tensors that nothing reads.
+    """The first arguments of both kernels of the expanding layer."""
+    # Without features the arguments are placeholders that are not read.
     more, features = (learned.layer, learned.inputs) if learned else (layer, inputs)
     return (
         inputs,
@@ -401,9 +402,9 @@ def blend(
 ) -> None:
     """Blending and rounding (spec 5.5) to rows row..row+rows-1 of planes.
 
-    `planes` are samples (frames, 1, height, width) of luma or (frames, 2, height, width) of chroma;
-    `corner` is the (row, column) in the plane of the frame of the first sample. `values`
-    (patches, frames, 6 * G * G) are those of `patches`, in order. `overlap` is of luma.
+    `planes` are samples (frames, 1, height, width) of luma or (frames, 2, height, width) of chroma.
+    `corner` is the position (row, column) of the first sample in the whole frame's plane. `values`
+    (patches, frames, 6 * G * G) are those of `patches`, in order. `overlap` is in luma samples.
     """
     frames, count, height, width = planes.shape
     size = values.shape[2]
@@ -441,9 +442,9 @@ def filter_axis(
 ) -> torch.Tensor:
     """One pass of spec 6.4 over a plane (rows, columns), whose rows need not be adjacent.
 
-    `start` is int32 (count,), `coefficients` int16 (count, taps): output sample i is made of source
-    samples start[i].. . Gives int16 (rows, count) from samples along the rows, samples (count,
-    columns) from int16 along the columns (`vertical`).
+    `start` is int32 (count,), `coefficients` int16 (count, taps): output sample i is a sum over the
+    source samples from start[i] on. The horizontal pass takes samples and gives int16
+    (rows, count). The `vertical` pass takes int16 and gives samples (count, columns).
     """
     count, taps = coefficients.shape
     rows, columns = (count, source.shape[1]) if vertical else (source.shape[0], count)

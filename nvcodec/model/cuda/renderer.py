@@ -22,17 +22,17 @@ TensorPlanes = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """Tensors of `launch.SAMPLES` of the shapes of `Planes`, on the device that rendered them."""
 
 _VALUE_BYTES = 1 << 29
-"""Bytes of patch values that are held at once, but for two rows of patches at least."""
+"""Memory budget for patch values, in bytes; two rows of patches are always allowed."""
 
 _SCRATCH_BYTES = 1 << 28
-"""Bytes of activations that are held at once, but for one patch at least."""
+"""Memory budget for activations, in bytes; one patch is always allowed."""
 
 
 class CudaRenderer:
     """Renders one group's network; the same samples as `render_region`.
 
-    `weights` shall keep spec 4.3 to 4.5. `batch` (patches evaluated at once, None for as many as
-    fit) changes speed and memory only.
+    `weights` must conform to spec 4.3 to 4.5. `batch` is the number of patches evaluated at once,
+    None for as many as fit; it changes speed and memory only.
     """
 
     def __init__(
@@ -184,10 +184,10 @@ def time_codes(shape: NetworkShape, device: torch.device) -> torch.Tensor:
 
 @lru_cache
 def _row_order(shape: NetworkShape) -> npt.NDArray[np.int64]:
-    """Rows of the expanding layer in the order of what the kernels make of them.
+    """Order of the rows of the expanding layer that makes the kernels' results contiguous.
 
-    That is (gy, gx, c) where there is an upsampling block, else the values of each frame: luma
-    (y, x), Cb and Cr (gy, gx).
+    It is (gy, gx, c) with an upsampling block. Without one it is the values of each frame: luma
+    (y, x), then Cb and Cr (gy, gx).
     """
     half, frames = shape.half, shape.group_frames
     rows = np.arange(shape.layers[shape.depth].rows)
@@ -235,7 +235,7 @@ def output_layer(
 
 
 def to_host(pictures: Sequence[TensorPlanes]) -> list[Planes]:
-    """Copies in the host's memory, through pinned memory; waits for the device once."""
+    """Copies in host memory, staged in pinned memory; waits for the device once."""
     staged = [
         tuple(
             torch.empty(plane.shape, dtype=plane.dtype, pin_memory=plane.is_cuda).copy_(
@@ -247,5 +247,5 @@ def to_host(pictures: Sequence[TensorPlanes]) -> list[Planes]:
     ]
     if any(plane.is_cuda for planes in pictures for plane in planes):
         torch.cuda.current_stream(pictures[0][0].device).synchronize()
-    # Frames may be kept for long: pinned memory, which the system cannot move, is not for that.
+    # Callers may keep frames for long, and pinned memory is scarce: copy them out of it.
     return [(y.numpy().copy(), b.numpy().copy(), r.numpy().copy()) for y, b, r in staged]

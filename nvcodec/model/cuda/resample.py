@@ -22,8 +22,8 @@ def resample(
 ) -> TensorPlanes:
     """Return the planes Y, Cb, Cr of `view` from those of its `source_region`.
 
-    As `nvcodec.model.resample.resample`, with tensors. Planes at the source's size are slices,
-    which share memory with `planes`.
+    Does the same as `nvcodec.model.resample.resample`, with tensors. Planes at the source's size
+    are slices, which share memory with `planes`.
     """
     x, y = origin
     across, down, chroma_across, chroma_down = axis_plans(
@@ -51,7 +51,7 @@ def _plane(
 
 @lru_cache(maxsize=64)
 def _uploaded(plan: AxisPlan, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """The tables of a plan on the device; plans are kept and compared by identity."""
+    """The tables of a plan on the device, cached by the plan's identity."""
     return (
         torch.from_numpy(plan.start).to(device),
         torch.from_numpy(plan.coefficients).to(device),

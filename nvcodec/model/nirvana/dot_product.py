@@ -1,9 +1,9 @@
 """Products of 8-bit and 16-bit integer matrices by the processor's dot-product instructions.
 
-Takes packed weights and words of values, gives int32 sums, exact modulo 2^32. A word is 32 bits:
-4 bytes or 2 integers of 16 bits, the first one in its low bits. The x86 instructions `vpdpbusd` and
-`vpdpwssd` multiply words of unsigned by words of signed bytes, or words of signed 16-bit integers,
-and add up all products of a word. `usable` says whether there are such instructions.
+Takes packed weights and words of values, gives int32 sums, exact modulo 2^32. A word has 32 bits:
+4 bytes or 2 integers of 16 bits, the first one in the low bits. The x86 instructions add all
+products of two words: `vpdpbusd` those of unsigned and signed bytes, `vpdpwssd` those of signed
+16-bit integers. `usable` says whether the processor has them.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ from nvcodec.compiled import allocating
 from nvcodec.simd import INDEX, WORD, Vectors, constant
 
 BLOCK_ROWS = 3
-"""Rows that are computed together: few, so that no shape wastes much, yet they keep up with the
-instructions' latency, as `_WIDE` vectors of columns go with them."""
+"""Rows that are computed together. Few rows waste little padding; with `_WIDE` vectors of columns
+each they are still enough to hide the latency of the instructions."""
 
 COLUMNS = 16
-"""Columns of values come in multiples of this."""
+"""The number of columns of values is a multiple of this."""
 
 OFFSET = 128
-"""What is added to signed bytes, as `vpdpbusd` takes unsigned ones on one side."""
+"""Added to signed bytes to make them unsigned, as `vpdpbusd` needs for one of its operands."""
 
 _WIDE = 4
 
 Packed = npt.NDArray[np.int8] | npt.NDArray[np.int16]
-"""Weights (blocks, words, BLOCK_ROWS, factors of a word)."""
+"""Weights (blocks, words, BLOCK_ROWS, factors in a word)."""
 
 
 def _lanes() -> int:
-    """Words in the widest vector that has the instructions in what Numba compiles for, or 0."""
+    """Words in the widest vector with these instructions on Numba's target, 0 without them."""
     features = cpu_target.target_context.codegen().magic_tuple()[2].split(",")
     if "+avx512vnni" in features:
         return 16
     return 8 if "+avxvnni" in features else 0
 
 
-# A constant in kernels that are kept: the processor's features decide it, and are in their key.
+# A constant in cached kernels. It follows from the processor's features, which are in their key.
 _LANES = _lanes()
 _WIDE_COLUMNS = _WIDE * _LANES
 
@@ -62,9 +62,9 @@ def _type_block(
 ) -> tuple[Any, Callable[..., Any]]:
     """Sums of BLOCK_ROWS rows and `vectors` (a literal) vectors of columns.
 
-    weights[block] is multiplied by the window of `values` from the word `first` on: rows as
-    `values` has, in each of them an equal share of the words of the weights. Sums go to the words
-    `target`.. of `out`, which has the columns of `values`.
+    weights[block] is multiplied by the window of `values` that begins at word `first`. The window
+    spans all rows of `values`; each row takes an equal share of the words of the weights. Sums go
+    to the words `target`.. of `out`, which has as many columns as `values`.
     """
     count, offset = vectors.literal_value, types.int64
     instruction = "vpdpbusd" if weights.dtype.bitwidth == 8 else "vpdpwssd"
@@ -160,11 +160,13 @@ _block: Any = intrinsic(prefer_literal=True)(_type_block)
 def products(weights: np.ndarray, values: np.ndarray, out: np.ndarray) -> None:
     """out[i] = weights * window i of values, for all windows of out.
 
-    `values`, C-contiguous words (rows, across, words, columns) as int32, are windows that overlap:
-    window i is in all rows the columns across i, i + 1.. that the weights take, words in this
-    order. With one row and one window this is a product of matrices. `weights` are packed by
-    `pack`: int8 for values of unsigned bytes, int16 for signed 16-bit integers. out is C-contiguous
-    int32 (windows, rows, columns) with all rows of the weights; columns are a multiple of COLUMNS.
+    `values` is C-contiguous int32 (rows, across, words, columns) of words, and windows overlap:
+    window i spans all rows, and in each of them the places i, i + 1.. of the axis `across`, as many
+    as the weights take. With one row and one window this is a matrix product.
+
+    `weights` are packed by `pack`: int8 for values of unsigned bytes, int16 for signed 16-bit
+    integers. `out` is C-contiguous int32 (windows, rows, columns) with all rows of the weights;
+    columns are a multiple of COLUMNS.
     """
     words, columns = values.shape[2], values.shape[3]
     wide = columns // _WIDE_COLUMNS * _WIDE_COLUMNS
@@ -183,9 +185,9 @@ def products(weights: np.ndarray, values: np.ndarray, out: np.ndarray) -> None:
 
 
 def pack(matrix: npt.NDArray[np.integer[Any]], dtype: type[np.int8] | type[np.int16]) -> Packed:
-    """Weights (rows, columns) for `products`, in as narrow a type as `dtype`.
+    """Weights (rows, columns) for `products`, of type `dtype`.
 
-    Rows and columns are filled up with zeros to whole blocks and words.
+    Rows and columns are padded with zeros to whole blocks and words.
     """
     depth = 4 // np.dtype(dtype).itemsize
     rows, columns = matrix.shape
@@ -199,7 +201,7 @@ def pack(matrix: npt.NDArray[np.integer[Any]], dtype: type[np.int8] | type[np.in
 
 
 def empty(shape: tuple[int, ...], dtype: Any) -> npt.NDArray[Any]:
-    """An array, not set, that begins at a multiple of 64 bytes, as vectors do best."""
+    """An uninitialised array aligned to 64 bytes, which is fastest for vectors."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     room = np.empty(size + 64, np.uint8)
     start = -room.ctypes.data % 64
@@ -214,13 +216,13 @@ def padded(count: int) -> int:
 
 @functools.cache
 def usable() -> bool:
-    """Whether `products` can be used: the processor has the instructions, and they are right.
+    """Whether `products` can be used: the processor has the instructions and passes a test.
 
-    They are tested once in a process, against 64-bit products of extremes and random values.
+    The test runs once in a process: extremes and random values against 64-bit products.
     """
     try:
         return _LANES > 0 and all(_agrees(dtype) for dtype in (np.int8, np.int16))
-    except Exception:  # whatever fails, the products without these instructions are as good
+    except Exception:  # on any failure, the float products take over
         return False
 
 

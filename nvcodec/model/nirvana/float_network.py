@@ -1,7 +1,7 @@
-"""A patch network in single-precision matrix products (spec 5.1 to 5.4), on any processor.
+"""A patch network in single-precision matrix products (spec 5.1 to 5.4), for any processor.
 
-They are exact in any order because spec 4.5 bounds every partial sum below 2^24. Everything else
-is integer code.
+The products are exact in any order, because spec 4.5 bounds every partial sum below 2^24.
+Everything else is integer code.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ GELU_FLOAT = GELU.astype(np.float32)
 def _maps(
     acc: np.ndarray, more: np.ndarray, bias: np.ndarray, scale: tuple[int, int], out: np.ndarray
 ) -> None:
-    """Maps (spec 5.3, H > 0) of the sums acc and more (rows, n) to out; bias is int64 (2, rows)."""
+    """Write the maps of spec 5.3 (H > 0) to `out`.
+
+    The sums `acc` and `more` are (rows, n); `bias` is int64 (2, rows).
+    """
     for r in range(out.shape[0]):
         for n in range(out.shape[1]):
             value = (np.int64(acc[r, n]) + bias[0, r]) * scale[0]
@@ -44,8 +47,8 @@ def _maps(
 def _spread_maps(maps: np.ndarray, code: np.ndarray, out: np.ndarray) -> None:
     """Inputs of the upsampling block (spec 5.4), laid out so that 3 columns are 3 x 3 windows.
 
-    out[gy, 1 + x, ky, c] is input[c] of column x in row gy + ky - 1, which has the time code
-    added; out keeps its zeros elsewhere. maps (C, G, G, n) int32, out (G, G + 2, 3, C, n).
+    out[gy, 1 + x, ky, c] is input[c], time code included, of column x in row gy + ky - 1; other
+    elements of `out` stay 0. `maps` is int32 (C, G, G, n), `out` (G, G + 2, 3, C, n).
     """
     channels, half, _, count = maps.shape
     for y in range(half):
@@ -67,11 +70,12 @@ def _spread_hidden(
 ) -> None:
     """The hidden values of spec 5.4, laid out so that 4 columns surround 2 x 2 samples.
 
-    out[gy, 1 + x, r, h] is hidden[h] of column x in row 2 * gy - 1 + r; out keeps its zeros
-    elsewhere. acc (G, G, 2, 2, H, n) and bias (2, 2, H) by (dy, dx, h); out (G, P + 2, 4, H, n).
+    out[gy, 1 + x, r, h] is hidden[h] of column x in row 2 * gy - 1 + r; other elements of `out`
+    stay 0. `acc` is (G, G, 2, 2, H, n), `bias` (2, 2, H), both by (dy, dx, h); `out` is
+    (G, P + 2, 4, H, n).
     """
     half, _, _, _, heads, count = acc.shape
-    # Two loops: LLVM makes vectors of the first one only when it looks nothing up.
+    # Two loops: LLVM vectorises the first one only because it has no table lookups.
     index = np.empty(count, np.int32)
     for gy in range(half):
         for gx in range(half):
@@ -121,9 +125,9 @@ def _samples(
 
 
 def _windows(spread: npt.NDArray[np.float32], step: int, width: int) -> npt.NDArray[np.float32]:
-    """Windows of `width` columns every `step`, from (G, columns, rows, channels, n) without a copy.
+    """Windows of `width` columns every `step`, as a view of (G, columns, rows, channels, n).
 
-    Returns (G, G, width * rows * channels, n): matrices that BLAS takes as they are.
+    Returns (G, G, width * rows * channels, n): matrices that BLAS takes without a copy.
     """
     half, _, rows, channels, count = spread.shape
     by_row, by_column, _, by_channel, by_patch = spread.strides
@@ -168,7 +172,7 @@ class _Upsampling:
     ) -> None:
         """Values luma (n, P, P) and chroma (2, n, G, G) from maps (C, G, G, n).
 
-        `source` and `hidden` are room from `_room`, for any number of frames one after another.
+        `source` and `hidden` are the scratch arrays of `_room`; frames may reuse them.
         """
         half, count = maps.shape[1], maps.shape[3]
         _spread_maps(maps, self._code, source)
@@ -181,7 +185,7 @@ class _Upsampling:
 def _room(
     shape: NetworkShape, count: int
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Zeros for `_spread_maps` and `_spread_hidden` of `count` patches."""
+    """Scratch arrays, all 0, for `_spread_maps` and `_spread_hidden` of `count` patches."""
     half, channels, heads = shape.half, shape.stem_channels, shape.head_channels
     return (
         np.zeros((half, half + 2, 3, channels, count), np.float32),
@@ -206,7 +210,7 @@ class FloatNetwork:
         ]
         bias = self._biases[depth]
         self._bias = np.stack([bias, np.zeros_like(bias)])
-        # Without features the second part counts for nothing.
+        # Without features the second part is multiplied by 0.
         self._scale = self._scales[depth], self._scales[-1] if shape.features else 0
         self._upsampling = (
             [_Upsampling(weights, frame) for frame in range(shape.group_frames)]
@@ -223,7 +227,7 @@ class FloatNetwork:
         luma: Values,
         chroma: Values,
     ) -> None:
-        """Values at xs[n], ys[n]: luma (frames, n, P, P) and chroma (frames, 2, n, G, G)."""
+        """Set luma (frames, n, P, P) and chroma (frames, 2, n, G, G) to values at xs[n], ys[n]."""
         shape, count = self._shape, len(xs)
         outputs = np.empty((shape.width, count, 1), np.float32)
         first_layer(xs, ys, self._first, self._biases[0], self._scales[0], SINE, 0, outputs)

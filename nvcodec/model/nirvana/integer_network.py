@@ -1,7 +1,8 @@
 """A patch network in 8-bit and 16-bit integer matrix products (spec 5.1 to 5.4).
 
-Sine and expanding layers have 8-bit weights and inputs, the upsampling block 12-bit ones, which
-go as 16-bit integers. `nvcodec.model.nirvana.dot_product` says where there are such products.
+Sine and expanding layers have 8-bit weights and inputs. The upsampling block has 12-bit ones, which
+are stored as 16-bit integers. `nvcodec.model.nirvana.dot_product.usable` says whether this
+processor has such products.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from nvcodec.model.nirvana.layers import (
 from nvcodec.model.nirvana.weights import GroupWeights
 
 Words = npt.NDArray[np.int32]
-"""Words of `dot_product`: 4 bytes or, unless it says so, 2 integers of 16 bits each."""
+"""Words of `dot_product`: 2 integers of 16 bits each, or 4 bytes where that is said."""
 
 
 @allocating
@@ -36,7 +37,7 @@ def _clip(value: int) -> np.int32:
 
 @allocating
 def _word(even: int | np.int32, odd: int | np.int32) -> np.int32:
-    """Two 16-bit integers in a word. 32-bit throughout, or it is no vector operation."""
+    """Two 16-bit integers in a word. All types are 32-bit, or LLVM would not vectorise it."""
     return np.int32(np.int32(even & 0xFFFF) | np.int32(odd << 16))
 
 
@@ -44,14 +45,14 @@ def _word(even: int | np.int32, odd: int | np.int32) -> np.int32:
 def _maps(
     acc: np.ndarray, more: np.ndarray, bias: np.ndarray, scale: tuple[int, int], out: np.ndarray
 ) -> None:
-    """Maps (spec 5.3, H > 0) of the sums acc and more (rows, n) to words out (rows / 2, n).
+    """Write the maps of spec 5.3 (H > 0) to words `out` (rows / 2, n).
 
-    The sums may have more rows. bias is int64 (2, rows).
+    The sums `acc` and `more` are (at least rows, n); `bias` is int64 (2, rows).
     """
     for r in range(out.shape[0]):
         even, odd = acc[2 * r], acc[2 * r + 1]
         more_even, more_odd = more[2 * r], more[2 * r + 1]
-        # All that does not depend on the patch.
+        # The part that does not depend on the patch.
         even_bias = bias[0, 2 * r] * scale[0] + bias[1, 2 * r] * scale[1] + (1 << 31)
         odd_bias = bias[0, 2 * r + 1] * scale[0] + bias[1, 2 * r + 1] * scale[1] + (1 << 31)
         for n in range(out.shape[1]):
@@ -85,12 +86,12 @@ def _hidden(
 ) -> None:
     """Two rows of hidden values (spec 5.4) from the sums of one row of inputs.
 
-    acc (G, at least 4 * H, n) has the rows (dy, dx, h), bias (2, 2, H / 2, 2); out is words
-    (2, P + 2, H / 2, n), of which the first and last column stay.
+    acc (G, at least 4 * H, n) has the rows (dy, dx, h); bias is (2, 2, H / 2, 2). out is words
+    (2, P + 2, H / 2, n); its first and last column are not changed.
     """
     half, _, count = acc.shape
     pairs = bias.shape[2]
-    # Apart from the loop below: LLVM makes vectors of a loop only when it looks nothing up.
+    # Not in the loop below: LLVM does not vectorise loops with table lookups.
     index = np.empty((2, count), np.int32)
     even, odd = index[0], index[1]
     for gx in range(half):
@@ -120,7 +121,8 @@ def _samples(
 ) -> None:
     """Values (spec 5.4) of rows 2 * gy and 2 * gy + 1 from their sums acc (2, P, 3, n).
 
-    lines is room, int16 (P, n). luma is (at most n, P, P) and chroma (2, at most n, G, G).
+    lines is a scratch array, int16 (P, n). luma is (at most n, P, P) and chroma (2, at most n, G,
+    G).
     """
     _, patch, _, columns = acc.shape
     count = luma.shape[0]
@@ -166,7 +168,7 @@ def _upsample(
 ) -> None:
     """Values luma (n, P, P) and chroma (2, n, G, G) of one frame from maps.
 
-    source and hidden have zeros around. first and second are (packed weights, bias, scale).
+    source and hidden have a border of zeros. first and second are (packed weights, bias, scale).
     """
     half, _, _, count = maps.shape
     _inputs(maps, code, source)
@@ -183,7 +185,7 @@ def _upsample(
 
 
 class _Upsampling:
-    """The upsampling block of one frame (spec 5.4), channels filled up to pairs."""
+    """The upsampling block of one frame (spec 5.4), with channels padded to pairs."""
 
     def __init__(self, weights: GroupWeights, frame: int) -> None:
         shape, depth = weights.shape, weights.shape.depth
@@ -240,12 +242,12 @@ def _even(channels: int) -> int:
 
 
 class _Product:
-    """8-bit weights, for inputs that have OFFSET added, which the bias takes off again."""
+    """A layer of 8-bit weights. Its inputs have OFFSET added; the bias compensates for that."""
 
     def __init__(
         self, weights: GroupWeights, number: int, rows: npt.NDArray[np.int64] | None = None
     ) -> None:
-        """Layer `number`, its rows in an order in which the number after the last means zeros."""
+        """Layer `number` with its rows in the order `rows`; one past the last row means zeros."""
         matrix = weights.tensors[2 * number].astype(np.int8)
         bias = weights.shifted_bias(number)
         if rows is not None:
@@ -257,7 +259,7 @@ class _Product:
         self.words = self._weights.shape[1]
 
     def __call__(self, inputs: Words) -> npt.NDArray[np.int32]:
-        """Sums (at least rows, n) without bias of words of inputs (at least columns / 4, n)."""
+        """Sums (at least rows, n), without bias, from words of inputs (at least columns / 4, n)."""
         out = empty((1, len(self._weights) * BLOCK_ROWS, inputs.shape[1]), np.int32)
         products(self._weights, inputs[np.newaxis, np.newaxis], out)
         sums: npt.NDArray[np.int32] = out[0]
@@ -265,7 +267,7 @@ class _Product:
 
 
 class _Expansion:
-    """Rows of the expanding layer, in any order, with those of the feature layer if any."""
+    """Rows of the expanding layer, in any order, and those of the feature layer if there is one."""
 
     def __init__(self, weights: GroupWeights, rows: npt.NDArray[np.int64]) -> None:
         shape = weights.shape
@@ -274,7 +276,7 @@ class _Expansion:
         parts = (self._sines, self._features or self._sines)
         self.words = self._sines.words
         self.bias = np.stack([part.bias for part in parts])
-        # Without features the second part counts for nothing.
+        # Without features the second part is multiplied by 0.
         self.scale = self._sines.scale, self._features.scale if self._features else 0
 
     def __call__(
@@ -311,7 +313,7 @@ class IntegerNetwork:
         self._sine = [_Product(weights, number) for number in range(1, depth)]
         self._upsampling: list[_Upsampling] = []
         if shape.head_channels:
-            # Rows (c, gy, gx) to (gy, gx, c), the channels filled up to pairs.
+            # Rows (c, gy, gx) to (gy, gx, c), with channels padded to pairs.
             c, area = shape.stem_channels, shape.half**2
             order = np.full((area, _even(c)), c * area)
             order[:, :c] = np.arange(c * area).reshape(c, area).T
@@ -330,7 +332,7 @@ class IntegerNetwork:
         luma: Values,
         chroma: Values,
     ) -> None:
-        """Values at xs[n], ys[n]: luma (frames, n, P, P) and chroma (frames, 2, n, G, G)."""
+        """Set luma (frames, n, P, P) and chroma (frames, 2, n, G, G) to values at xs[n], ys[n]."""
         shape, columns = self._shape, padded(len(xs))
         words = empty((self._expanding[0].words, columns), np.int32)
         outputs = words.view(np.uint8).reshape(-1, columns, 4)

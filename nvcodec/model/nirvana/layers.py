@@ -1,8 +1,8 @@
-"""What all ways of computing a patch network share: tables, and layers after their products.
+"""What the float and the integer network share: tables, and the layers after their products.
 
-Arrays hold the patches of a batch along their last axis, so that every inner loop is a vector
-operation whatever the patch size. Inputs of a product may be held in words of several: then they
-are (words, patches, inputs of a word).
+The last axis of arrays is the patches of a batch, so that every inner loop is a vector operation
+whatever the patch size. Where several inputs of a product are packed into a word, the axes are
+(words, patches, inputs in a word).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def time_code(frame: int, channel: int) -> int:
 
 @allocating
 def _sine(acc: int, scale: int, sine: np.ndarray) -> int:
-    """SINE of an accumulator (spec 5.2); acc * scale may wrap, as its low 40 bits decide."""
+    """SINE of an accumulator (spec 5.2); acc * scale may wrap: only its low 40 bits matter."""
     phase = (acc * scale + (1 << 23)) >> 24
     entry: int = sine[((phase + 32) >> 6) & 1023]
     return entry
@@ -45,7 +45,7 @@ def first_layer(
     offset: int,
     out: np.ndarray,
 ) -> None:
-    """Outputs + offset of layer 0 (spec 5.2) to out (words, at least n, inputs of a word)."""
+    """Write outputs + offset of layer 0 (spec 5.2) to out (words, at least n, inputs in a word)."""
     depth = out.shape[2]
     for r in range(weights.shape[0]):
         wx, wy, b = np.int64(weights[r, 0]), np.int64(weights[r, 1]), bias[r]
@@ -57,7 +57,7 @@ def first_layer(
 def sine_layer(
     acc: np.ndarray, bias: np.ndarray, scale: int, sine: np.ndarray, offset: int, out: np.ndarray
 ) -> None:
-    """Outputs + offset (spec 5.2) of the sums acc (at least rows, n) to out as in `first_layer`."""
+    """Write outputs + offset (spec 5.2) to `out`, as `first_layer`; `acc` is (at least rows, n)."""
     depth = out.shape[2]
     for r in range(bias.shape[0]):
         for n in range(acc.shape[1]):
@@ -77,8 +77,8 @@ def direct(
 ) -> None:
     """The sums of one frame to its values (spec 5.3, H = 0).
 
-    acc and more (6 * G * G, at least n) are those of the expanding and of the feature layer, with
-    bias int64 (2, 6 * G * G). luma is (n, P, P) and chroma (2, n, G, G).
+    acc and more (6 * G * G, at least n) are the sums of the expanding and of the feature layer;
+    bias is int64 (2, 6 * G * G). luma is (n, P, P) and chroma (2, n, G, G).
     """
     half = chroma.shape[2]
     area = half * half

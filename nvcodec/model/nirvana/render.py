@@ -15,20 +15,20 @@ from nvcodec.model.samples import FORMAT, MIDDLE, PEAK
 from nvcodec.picture import Planes, Region, region_size
 
 _VALUE_BYTES = 1 << 27
-"""Bytes of patch values that are held at once, but for two rows of patches at least."""
+"""Memory budget for patch values, in bytes; two rows of patches are always allowed."""
 
 
 VALUE_BITS = 4
-"""Values are int16 in 1/16 sample, from the middle sample on: they reach 2047 samples off it."""
+"""Values are int16: 1/16 sample, relative to the middle sample. They reach 2047 samples from it."""
 
 _WEIGHT_BITS = 12
-"""Log2 of what the blending weights of a sample sum to."""
+"""Log2 of the sum of a sample's blending weights."""
 
 SUM_BITS = VALUE_BITS + _WEIGHT_BITS
-"""Scale of sums, of 32 bits: with 8-bit samples they stay below 2^28 (spec 5.5)."""
+"""Log2 of the scale of the 32-bit sums; with 8-bit samples they stay below 2^28 (spec 5.5)."""
 
 START = (MIDDLE << SUM_BITS) + (1 << (SUM_BITS - 1))
-"""What a sum begins with: the middle sample, and half a sample to round."""
+"""Initial value of a sum: the middle sample, plus half a sample to round."""
 
 
 class PatchRenderer(Protocol):
@@ -47,8 +47,8 @@ class PatchRenderer(Protocol):
     ) -> tuple[Values, Values]:
         """Values (1/16 sample) of patches whose centre inputs (spec 5.2) are xs[n], ys[n].
 
-        `numbers` are theirs in the frame, row by row. Returns luma (frames, n, P, P) and chroma
-        (frames, 2, n, G, G), int16.
+        `numbers` are the patches' numbers in the frame, row by row. Returns luma (frames, n, P, P)
+        and chroma (frames, 2, n, G, G), int16.
         """
 
 
@@ -59,7 +59,10 @@ def coordinates(count: int) -> npt.NDArray[np.int64]:
 
 
 def axis_weights(patch: int, overlap: int) -> npt.NDArray[np.int32]:
-    """Blending weights of spec 5.5: int32 (2, 2, patch), by neighbour before and after."""
+    """Blending weights of spec 5.5: int32 (2, 2, patch).
+
+    The first two indices say whether there is a neighbour before and one after the patch.
+    """
     table = np.full((2, 2, patch), 64, np.int32)
     for k in range(overlap):
         ramp = ((2 * k + 1) * 64 + overlap) // (2 * overlap)
@@ -78,9 +81,10 @@ def _blend(
     origin: tuple[int, int],
     out: np.ndarray,
 ) -> None:
-    """Samples out[y, x] at origin + (y, x) from values (rows, columns, p, p) of patches first.. .
+    """Blend patches into samples: out[y, x] lies at origin + (y, x).
 
-    Pairs are (vertical, horizontal); `patches` counts those of the whole frame.
+    `values` is (rows, columns, p, p), from patch `first` on. Pairs are (vertical, horizontal);
+    `patches` is the number in the whole frame.
     """
     rows, columns, p, _ = values.shape
     height, width = out.shape
@@ -125,7 +129,7 @@ def render_region(
     region = region or (0, 0, width, height)
     x0, y0, x1, y1 = region
     pictures = [FORMAT.empty(*region_size(region)) for _ in frames]
-    # Values of all patches would be many times as large as the pictures of a large video.
+    # In bands, as the values of all patches take many times the memory of the pictures.
     first_x, last_x = shape.patches_covering(x0, x1, width)
     row_bytes = (last_x - first_x) * 2 * shape.values * max(1, len(frames))
     for start, stop in bands(shape, y0, y1, _VALUE_BYTES // row_bytes):
@@ -134,7 +138,7 @@ def render_region(
 
 
 def bands(shape: NetworkShape, y0: int, y1: int, rows: int) -> Iterator[tuple[int, int]]:
-    """Luma rows y0..y1-1 in bands (start, stop) of about `rows` rows of patches, two at least.
+    """Luma rows y0..y1-1 in bands (start, stop) of about `rows` rows of patches, at least two.
 
     Bands end between patches, so that without overlap none is evaluated twice.
     """
@@ -173,7 +177,7 @@ def _render_band(
         for number, plane in enumerate(picture):
             across, down = FORMAT.plane_shift(number)
             values = luma[k] if number == 0 else chroma[k, number - 1]
-            # Patches of a plane are square: chroma is halved on both axes or on none.
+            # Patches of a plane are square: chroma is subsampled on both axes or on none.
             size = shape.patch >> across
             _blend(
                 values.reshape(rows, columns, size, size),

@@ -1,7 +1,7 @@
 """Inference of the patch network (spec 5.1 to 5.4): weights to patch values, on the CPU.
 
-Integer products where the processor has them, single-precision ones elsewhere: the values are the
-same.
+Uses integer products where the processor has them, and single-precision products elsewhere. Both
+give the same values.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _BLAS = ThreadpoolController()
 class NirvanaRenderer:
     """Evaluates one group's network for any patches and frames.
 
-    `weights` shall keep spec 4.3 to 4.5 (`check_weights`): products are exact because they do.
+    `weights` must conform to spec 4.3 to 4.5 (`check_weights`), which makes products exact.
     `threads` and `batch` (patches evaluated at once) change speed and memory only.
     """
 
@@ -48,8 +48,8 @@ class NirvanaRenderer:
     ) -> tuple[Values, Values]:
         """Values (1/16 sample) of patches whose centre inputs (spec 5.2) are xs[n], ys[n].
 
-        `numbers` are theirs in the frame, row by row, by which they have features. Returns luma
-        (frames, n, P, P) and chroma (frames, 2, n, G, G), int16.
+        `numbers` are the patches' numbers in the frame, row by row; they select the features.
+        Returns luma (frames, n, P, P) and chroma (frames, 2, n, G, G), int16.
         """
         shape, count = self.shape, len(xs)
         luma = np.empty((len(frames), count, shape.patch, shape.patch), np.int16)

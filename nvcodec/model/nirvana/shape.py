@@ -11,11 +11,11 @@ from nvcodec.format.errors import CorruptError
 MAX_BIAS = 32767
 MAX_FEATURE = 127
 PHASES = 4
-"""Planes that luma makes at the resolution of chroma: one for each of the 2 x 2 luma samples that
-belong to a chroma sample of 4:2:0."""
+"""Phases of luma at chroma resolution: one for each of the 2 x 2 luma samples that belong to a
+chroma sample of 4:2:0."""
 
 PLANES = PHASES + 2
-"""All planes at that resolution: the phases of luma, Cb, Cr."""
+"""All planes at chroma resolution: the phases of luma, Cb, Cr."""
 
 BOUND = 1 << 24
 BOUND_FIRST = 1 << 36
@@ -42,7 +42,7 @@ def _ceil_div(a: int, b: int) -> int:
 class Layer:
     """One layer of spec 4.2: a (rows, columns) weight matrix, and a bias of `rows` entries.
 
-    The feature layer has the features of all patches, its inputs, in place of the bias.
+    The feature layer has no bias; its second tensor is its inputs, the features of all patches.
     """
 
     rows: int
@@ -56,7 +56,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class NetworkShape:
-    """What `SIRN` says. Field rules are checked on construction (CorruptError, clause 4.1)."""
+    """The fields of `SIRN`. Their rules are checked on construction (CorruptError, spec 4.1)."""
 
     patch: int
     overlap: int
@@ -160,6 +160,6 @@ class NetworkShape:
         return max(1, _ceil_div(size - self.overlap, self.stride))
 
     def patches_covering(self, start: int, end: int, size: int) -> tuple[int, int]:
-        """First patch and one past the last that reach luma samples start..end-1 of an axis."""
+        """First patch and one past the last that cover any of luma samples start..end-1."""
         first = max(0, (start - self.patch) // self.stride + 1)
         return first, min(self.patches(size), (end - 1) // self.stride + 1)

@@ -1,6 +1,6 @@
 """The weights of a group (spec 4.3 to 4.5): from substreams and the group before it, and back.
 
-A grid is (PatchesY, PatchesX) of spec 5.1, on which the features of patches are.
+`grid` is (PatchesY, PatchesX) of spec 5.1; every patch of it has features.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _RECORD = Struct(
 
 @dataclass(frozen=True)
 class LayerParameters:
-    """The record of one layer (spec 4.3), constant from key group to key group."""
+    """The parameters of one layer (spec 4.3), constant from one key group to the next."""
 
     step: int
     bias_shift: int
@@ -41,7 +41,7 @@ class LayerParameters:
 
     @property
     def scale(self) -> int:
-        """Scale of spec 4.3, below 2^38."""
+        """`Scale` of spec 4.3, below 2^38."""
         return T6[self.step % 6] << (self.step // 6)
 
     def check(self, layer: Layer) -> None:
@@ -82,7 +82,7 @@ class GroupWeights:
 
 
 def default_tensor(index: int, shape: tuple[int, ...], bound: int) -> Tensor:
-    """The default of tensor number `index` (spec 4.3): int32 values in -bound..bound."""
+    """The default tensor number `index` (spec 4.3): int32 values in -bound..bound."""
     count = int(np.prod(shape))
     x = np.arange(count, dtype=np.uint64) * np.uint64(0x9E3779B9)
     x = (x + np.uint64((index * 0x85EBCA6B + 1) & 0xFFFFFFFF)) & np.uint64(0xFFFFFFFF)
@@ -119,7 +119,7 @@ def check_weights(weights: GroupWeights) -> None:
 
 
 def row_sums(weights: GroupWeights, number: int) -> npt.NDArray[np.int64]:
-    """What spec 4.5 bounds, for each row of layer `number`."""
+    """The sum that spec 4.5 bounds, for each row of layer `number`."""
     layer = weights.shape.layers[number]
     shifted = np.abs(weights.shifted_bias(number))
     if number == 0:
@@ -205,7 +205,7 @@ def code_weights(weights: GroupWeights, previous: GroupWeights | None) -> tuple[
 
 
 def differences(weights: GroupWeights, start: tuple[Tensor, ...], key: bool) -> Differences:
-    """`weights` - `start` as they are coded."""
+    """The differences `weights` - `start`, in the form in which they are coded."""
     tensors = tuple(new - old for new, old in zip(weights.tensors, start, strict=True))
     return _differences(weights.shape, weights.grid, key, tensors)
 
@@ -213,7 +213,7 @@ def differences(weights: GroupWeights, start: tuple[Tensor, ...], key: bool) -> 
 def _differences(
     shape: NetworkShape, grid: tuple[int, int], key: bool, tensors: tuple[Tensor, ...]
 ) -> Differences:
-    """Tensors of differences, of which only the features are copied, in coding order."""
+    """Tensors of differences in coding order; only the features are copied."""
     features = np.zeros((grid[0] * grid[1], shape.features), np.int32)
     if shape.features:
         features = np.ascontiguousarray(tensors[-1].reshape(shape.features, -1).T)

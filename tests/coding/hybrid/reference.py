@@ -1,6 +1,6 @@
-"""A slow decoder of clauses 7.4 to 7.6 and 9.6, from the text, by recursion and dictionaries.
+"""A slow decoder of spec 7.4 to 7.6 and 9.6, written from the text with recursion and dictionaries.
 
-It shares nothing with the package but the files of default tables.
+It shares only the files of default tables with the package.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def quarters(x: int, y: int, h: int) -> Blocks:
 
 
 class Motion:
-    """Clause 7.4 for one canvas; `leaves` are in coding order."""
+    """Spec 7.4 for one canvas; `leaves` are in coding order."""
 
     def __init__(
         self, decoder: Decoder, contexts: list[Context], width: int, height: int, canvas_set: int
@@ -189,7 +189,7 @@ class Motion:
 
 
 class Content:
-    """Clauses 7.5 and 7.6 for one canvas whose leaves `motion` has; fills them in."""
+    """Spec 7.5 and 7.6 for one canvas; `motion` has its leaves, which are filled in."""
 
     def __init__(self, decoder: Decoder, contexts: list[Context], motion: Motion) -> None:
         self.decoder = decoder
@@ -346,7 +346,7 @@ def diagonal(k: int) -> list[tuple[int, int]]:
 
 
 def network_kind(p: int, i: int) -> int:
-    """Kind(p, i) of clause 9.6."""
+    """Kind(p, i) of spec 9.6."""
     if i == 0:
         return 0
     if i >= 67:
@@ -358,7 +358,7 @@ def network_kind(p: int, i: int) -> int:
 
 
 def network(decoder: Decoder, networks: int, units: int) -> tuple[int, Numbers, list[Numbers]]:
-    """Clause 9.6: number of the mode, s and d of each network."""
+    """Spec 9.6: number of the mode, s and d of each network."""
     table = contexts("fusion")
 
     def difference(kind: int, e: int) -> int:

@@ -1,4 +1,4 @@
-"""Random tables of leaves, units and levels as a group of the hybrid model can have them."""
+"""Random valid tables of leaves, units and levels of a group of the hybrid model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Units and levels of the hybrid model to bits and back (clauses 7.5, 7.6)."""
+"""Units and levels of the hybrid model to bits and back (spec 7.5, 7.6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The network substream of the hybrid model: round trips, its least sizes, damage."""
+"""The network substream of the hybrid model (spec 9.6): round trips, minimum sizes, damage."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Leaves of the hybrid model to bits and back (clause 7.4)."""
+"""Leaves of the hybrid model to bits and back (spec 7.4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Differences of a group, and what the slow decoder makes of them."""
+"""Random differences of a group, and their decoding by the slow decoder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weight differences to bytes and back (clauses 3.1 to 3.5, 4.4, 4.6)."""
+"""Weight differences to bytes and back (spec 3.1 to 3.5, 4.4, 4.6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of smooth noise, as the encoder takes them."""
+"""Pictures of smooth noise for the encoder."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Distances between blocks, slow and plain."""
+"""Slow reference of the distances between blocks."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Inter canvases as the encoder codes them: what its searches find."""
+"""Coding of inter canvases: what the searches find."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The part of the fusion network that groups train, and what they do with the network."""
+"""Training of the fusion network's last layer for a group, and the choice of the network mode."""
 
 import io
 

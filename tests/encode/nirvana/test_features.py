@@ -1,4 +1,4 @@
-"""Training of features: their optimiser and what they are predicted from."""
+"""Training of features: their optimiser and their prediction."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Segments encoded by jobs: the same bytes, failures, resuming, what stays on disk."""
+"""Segments encoded by jobs: equal bytes, failures, resuming, files left on disk."""
 
 import dataclasses
 import io

@@ -1,4 +1,4 @@
-"""Training: the float network is the integer one, and it learns."""
+"""Training: the float network agrees with the integer one, and it learns."""
 
 import numpy as np
 import pytest

@@ -1,9 +1,9 @@
-"""Compiles every kernel as a rendering of given networks launches it, without a device.
+"""Compiles every kernel that renders some networks, without a device.
 
     python -m tests.model.cuda.compile_kernels 80 90
 
-Prints a line for each kernel and compute capability. Nothing is computed: a launch only leaves its
-arguments, from which the kernel is compiled as Triton would at its first launch.
+Prints a line for each kernel and compute capability. Nothing is computed: a launch only records its
+arguments, and the kernel is compiled from them as Triton would at its first launch.
 """
 
 from __future__ import annotations

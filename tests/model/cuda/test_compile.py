@@ -1,4 +1,4 @@
-"""All kernels compile for the devices that are meant, without one."""
+"""All kernels compile for the supported devices; no device is needed."""
 
 from __future__ import annotations
 

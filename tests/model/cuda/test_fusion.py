@@ -1,4 +1,4 @@
-"""The fusion network's kernels, in Triton's interpreter, give the CPU's bytes."""
+"""The fusion network's kernels, in Triton's interpreter, give the same samples as the CPU."""
 
 from __future__ import annotations
 

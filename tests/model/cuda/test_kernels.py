@@ -1,4 +1,4 @@
-"""Each kernel, in Triton's interpreter, against NumPy; the test of a device finds errors."""
+"""Each kernel in Triton's interpreter against NumPy; the device test detects errors."""
 
 from __future__ import annotations
 

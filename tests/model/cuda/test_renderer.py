@@ -1,4 +1,4 @@
-"""The kernels together, in Triton's interpreter, give the CPU renderer's bytes."""
+"""All kernels together, in Triton's interpreter, give the same samples as the CPU renderer."""
 
 from __future__ import annotations
 

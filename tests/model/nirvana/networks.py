@@ -1,4 +1,4 @@
-"""Networks for the slow renderer, and the values of patches that it gives."""
+"""Networks for the slow renderer, and its values of their patches."""
 
 from __future__ import annotations
 

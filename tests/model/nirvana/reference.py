@@ -1,6 +1,6 @@
-"""A slow renderer of clauses 4.3 and 5, written from the text with Python integers.
+"""A slow renderer of spec 4.3 and 5, written from the text with Python integers.
 
-It shares nothing with the package but the table files, and takes weights as lists of layers.
+It shares only the table files with the package, and takes weights as lists of layers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Patches to samples (clause 5.5): the weights of neighbours, and their sums."""
+"""Patches to samples (spec 5.5): the weights of neighbours, and their sums."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values of patches by integer products (clauses 5.2 to 5.4) against the slow renderer's."""
+"""Values of patches by integer products (spec 5.2 to 5.4) against the slow renderer's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layers after their products (clauses 5.2, 5.3) in Python integers."""
+"""Layers after their products (spec 5.2, 5.3), against Python integers."""
 
 from __future__ import annotations
 

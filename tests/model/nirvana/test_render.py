@@ -1,4 +1,4 @@
-"""Rendering (clause 5) against a slow renderer written from its text, in equal bytes."""
+"""Rendering (spec 5) gives the same bytes as a slow renderer written from the text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ways of computing a nirvana network give the same values, whatever its shape and weights."""
+"""The float and the integer network give the same values for any shape and weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The network description (clauses 4.1, 4.2, 5.1, 5.8)."""
+"""The network description (spec 4.1, 4.2, 5.1, 5.8)."""
 
 from __future__ import annotations
 

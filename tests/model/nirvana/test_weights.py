@@ -1,4 +1,4 @@
-"""Weights of a group from substreams, and their rules (clauses 4.3 to 4.5)."""
+"""Weights of a group from substreams, and their rules (spec 4.3 to 4.5)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A network to bytes and back: integer weights by the coder of spec 3, a step for each tensor.
 
-The bytes are all that is needed to make the network again: what it is made from, then the float32
-steps, then the two substreams of `nvcodec.coding.nirvana.weights`.
+The bytes are all that a decoder of the network needs: a header with its parameters, the float32
+steps, and the two substreams of `nvcodec.coding.nirvana.weights`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from nvcodec.coding.nirvana.weights import (
 )
 from tools.bench.baselines.networks import NETWORKS, Network
 
-# Which network, width, height, frames, units, bytes of the tables substream.
+# Kind of network, width, height, frames, units, bytes of the tables substream.
 _HEADER = struct.Struct("<BHHHHH")
 _BISECTIONS = 14
 
@@ -43,7 +43,7 @@ def encode(network: Network, steps: Sequence[float]) -> bytes:
 
 
 def decode(data: bytes) -> Network:
-    """The network that these bytes are of."""
+    """The network in these bytes."""
     number, width, height, frames, units, length = _HEADER.unpack_from(data)
     network = NETWORKS[number]((width, height), frames, units)
     tensors = list(network.parameters())
@@ -61,20 +61,20 @@ def decode(data: bytes) -> Network:
 def fit(network: Network, curvatures: Sequence[float], target: int) -> list[float]:
     """The finest steps with which the bytes are at most `target`.
 
-    A tensor's step is inverse to the root of its curvature, the mean effect of a change of its
-    weights on the squared error; the common factor is found by bisection.
+    A tensor's step is proportional to 1 / sqrt(curvature), where the curvature is the mean effect
+    of a change of its weights on the squared error. The common factor is found by bisection.
     """
     largest = [float(tensor.detach().abs().max()) + 1e-12 for tensor in network.parameters()]
     shares = [max(curvature, 1e-20) ** -0.5 for curvature in curvatures]
 
     def steps(octave: float) -> list[float]:
         return [
-            # Room to grow, as training may go on.
+            # Some headroom, as weights may grow in further training.
             max(2**octave * share, most / (0.5 * MAX_DIFFERENCE))
             for share, most in zip(shares, largest, strict=True)
         ]
 
-    # From all integers as large as may be to all integers 0.
+    # From the largest possible integers to all integers 0.
     octaves = [math.log2(most / share) for share, most in zip(shares, largest, strict=True)]
     low, high = min(octaves) - 16, max(octaves) + 2
     for _ in range(_BISECTIONS):
@@ -87,7 +87,7 @@ def fit(network: Network, curvatures: Sequence[float], target: int) -> list[floa
 
 
 def _zeros(network: Network) -> Differences:
-    """A matrix for each tensor; the first three layers have contexts of their own."""
+    """A matrix of zeros for each tensor; the first three layers have their own contexts."""
     matrices = []
     for number, layer in enumerate(network.layers):
         assert isinstance(layer, nn.Linear | nn.Conv2d)

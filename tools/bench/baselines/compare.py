@@ -2,17 +2,17 @@
 
     python -m tools.bench.baselines.compare CLIP --frames 12 --model nirvana:fast --crf 30
 
-Encodes the clip with ours to a real file and decodes it. Then each baseline is trained to about
-that many bytes, with an eighth of our time, a quarter and so on, until its PSNR is ours or --cap is
-reached. Each time is a training of its own, as a learning rate that falls must know its end.
+Encodes the clip with our codec to a real file and decodes it. Then each baseline is trained to
+about that many bytes, in 1/8 of our time, then 1/4 and so on, until it reaches our PSNR or --cap.
+Each time is a separate training, because the schedule of the learning rate depends on it.
 
-The baselines learn the samples that ours codes: 8-bit Y'CbCr 4:2:0, chroma as the 2x2 average of
-their output, by mean squared error. Their weights are rounded during the last part of training and
-coded by our coder; the bytes have all that the decoded network is made from, and PSNR is that of
-its frames, over all samples of all planes. Steps of the tensors follow the curvature of the error,
-as ours do. The peak learning rates and bits a weight are the best of those tried on a small clip.
-NeRV gives a frame at a time, SIREN all samples of a frame; all use one thread and the processor.
-Seconds are processor time.
+The baselines learn the samples that our codec codes, 8-bit Y'CbCr 4:2:0, by mean squared error;
+chroma is the 2x2 average of their output. Their weights are rounded during the last part of
+training and coded by our coder. The bytes contain all that a decoder needs. PSNR is that of the
+decoded frames, over all samples of all planes. Steps of the tensors follow the curvature of the
+error, as ours do. The peak learning rates and the bits per weight are the best of those tried on a
+small clip. NeRV evaluates a frame at a time, SIREN all samples of a frame. All run on one CPU
+thread. Seconds are CPU time.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def _size(_context: Any, _option: Any, value: str | None) -> tuple[int, int] | N
     type=click.FloatRange(_FIRST),
     default=8.0,
     show_default=True,
-    help="The longest training of a baseline, in encoding times of ours.",
+    help="The longest training of a baseline, in multiples of our encoding time.",
 )
 @report.json_option
 def main(
@@ -127,7 +127,7 @@ def budgets(unit: float, cap: float) -> Iterable[float]:
 
 
 def conclusion(rows: list[dict[str, Any]], ours: dict[str, Any]) -> dict[str, Any]:
-    """What the trainings of a baseline, the last of which may have our PSNR, say against ours."""
+    """The comparison of a baseline's trainings with ours; the last one may have our PSNR."""
     last, best = rows[-1], max(rows, key=lambda row: row["psnr"])
     ratio = last["seconds"] / ours["seconds"]
     if last["psnr"] >= ours["psnr"]:
@@ -147,12 +147,12 @@ def measure_ours(
     """The row of our codec."""
     options = {"crf": crf, "threads": 1, "key_interval": ONE_KEY} | dict(model.options)
     path = folder / "ours.nrv"
-    # Compiles what is compiled at first use.
+    # A warm-up, to compile kernels.
     encode(clip.path, path, **(options | {"frames": 1, "crf": 60.0}))
     started, wall = seconds(), time.perf_counter()
     encode(clip.path, path, **(options | {"frames": clip.frames, "overwrite": True}))
     row = {"seconds": seconds() - started, "wall": time.perf_counter() - wall}
-    # Encoding has set its own.
+    # Encoding has changed the number of threads.
     torch.set_num_threads(1)
 
     def decoded() -> list[Planes]:
@@ -188,7 +188,7 @@ def measure_baseline(
 
 
 def _decoding(decoded: Callable[[], list[Planes]], samples: Samples) -> dict[str, float]:
-    """PSNR, and frames per second of processor time of the fastest of a few decodes."""
+    """PSNR, and frames per second of CPU time of the fastest of a few decodes."""
     meter = PsnrMeter()
     for reference, planes in zip(samples.pictures, decoded(), strict=True):
         meter.add(reference, planes)

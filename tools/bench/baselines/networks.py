@@ -1,9 +1,9 @@
-"""The two networks. Both give Y, Cb and Cr at luma resolution, of which chroma is averaged 2x2.
+"""The baseline networks. Both give Y, Cb and Cr at luma resolution; chroma is averaged 2x2.
 
 A network is made from the `size` (width, height) and number of the frames and from its `units`,
-which set how many weights it has. `frame` gives a whole frame, (3, rows, columns) with even sides.
-Called as a module it gives what training takes: a random share of the clip, predicted and true, as
-two vectors.
+which determine the number of weights. `frame` gives a whole frame, (3, rows, columns) with even
+sides. Calling the module gives the input of the training loss: a random part of the clip, predicted
+and true, as two vectors.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from tools.bench.baselines.samples import Samples, halved, picture
 
 
 class Network(nn.Module):
-    """What both have. `layers` are linear or convolutions, in the order of their coding."""
+    """Base of both. `layers` are linear layers or convolutions, in coding order."""
 
     title: ClassVar[str]
     peak_rate: ClassVar[float]
-    """The learning rate at its peak that served best, of those tried."""
+    """The best peak learning rate of those tried."""
     bits: ClassVar[float]
-    """Bits for each weight that served best, of those tried, where the bytes are given."""
+    """The best bits per weight of those tried, at given bytes."""
 
     layers: nn.ModuleList
 
@@ -47,7 +47,7 @@ class Network(nn.Module):
     def forward(
         self, samples: Samples, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """A random share of the clip: predicted and true."""
+        """A random part of the clip: predicted and true samples."""
 
     @abstractmethod
     def frame(self, number: int) -> torch.Tensor:
@@ -63,9 +63,9 @@ class Network(nn.Module):
 class Nerv(Network):
     """NeRV (Chen et al. 2021, arXiv 2110.13903): frame number to frame.
 
-    Positional encoding, a perceptron of one hidden layer, five blocks of convolution, pixel
-    shuffle by 2 and GELU, and a convolution 1x1 to the three channels. All blocks have `units`
-    channels, as the paper's have where they reach its lower width.
+    Positional encoding, a perceptron with one hidden layer, five blocks of convolution, pixel
+    shuffle by 2 and GELU, and a 1x1 convolution to the three channels. All blocks have `units`
+    channels, like those of the paper that have its minimum width.
     """
 
     title = "NeRV"
@@ -140,7 +140,7 @@ class Siren(Network):
     def forward(
         self, samples: Samples, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Random squares of 2x2 samples, which have one chroma sample each."""
+        """Random squares of 2x2 luma samples, with one chroma sample each."""
         _, _, rows, columns = samples.chroma.shape
         t, y, x = (
             torch.randint(n, (self.blocks, 1), generator=generator)

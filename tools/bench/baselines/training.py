@@ -14,15 +14,15 @@ from tools.bench.baselines import coding
 from tools.bench.baselines.networks import Network, fitting
 from tools.bench.baselines.samples import Samples
 
-# Shares of the time at which the learning rate is at its peak, and from which on weights are
-# rounded to the steps that they are coded with.
+# Shares of the time: when the learning rate is at its peak, and when weights begin to be rounded to
+# the steps that they are coded with.
 _RAMP = 0.05
 _FLOAT = 0.7
 _PROBES = 8
 
 
 def seconds() -> float:
-    """Processor time of this process and those it has waited for."""
+    """CPU time of this process and the child processes it has waited for."""
     return sum(os.times()[:4])
 
 
@@ -33,12 +33,12 @@ def train(
     budget: float,
     report: Callable[[float, float], None] = lambda share, error: None,
 ) -> bytes:
-    """Train for `budget` seconds of processor time; gives a network in about `target` bytes.
+    """Train for `budget` seconds of CPU time; returns a network in about `target` bytes.
 
-    Adam on the mean squared error of all samples, with a learning rate that rises shortly and
-    falls as a cosine. The first part is in floats; then each tensor gets the step of its
-    coding, and the rest goes on through the rounding with straight-through gradients.
-    `report` is told the share of the time and the error from time to time.
+    Adam on the mean squared error of all samples, with a short warm-up and a cosine decay of the
+    learning rate. The first part is in floats. Then each tensor gets the step that it is coded
+    with, and training continues through the rounding with straight-through gradients. `report` is
+    called from time to time with the share of the time and the error.
     """
     started = seconds()
     torch.manual_seed(0)
@@ -75,7 +75,7 @@ def train(
 def _steps(
     network: Network, samples: Samples, target: int, generator: torch.Generator
 ) -> list[float]:
-    """Steps for the weights as they are, with curvatures by random sign probes as our encoder's."""
+    """Steps for the present weights; curvatures are from random sign probes, as in our encoder."""
     totals = [0.0] * len(list(network.parameters()))
     for _ in range(_PROBES):
         predicted, _ = network(samples, generator)

@@ -1,7 +1,7 @@
 """Deblocking of a canvas (spec 8.7): edge strengths from the tables, then luma and chroma filters.
 
-All vertical edges of a plane come before any horizontal one; within a kind, edges do not depend on
-each other, so rows of cells may be filtered by several threads.
+All vertical edges of a plane are filtered before any horizontal one. Edges of the same direction do
+not depend on each other, so rows of cells may be filtered by several threads.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from nvcodec.model.hybrid.canvas.quantiser import INDICES
 from nvcodec.model.samples import CHROMA_X, CHROMA_Y, PEAK
 from nvcodec.tables import load_table
 
-# Differences of samples, by quantiser index: of 8 bits.
+# (beta, tc) for each quantiser index, in differences of 8-bit samples.
 _TABLE = load_table("deblocking.txt").reshape(INDICES, 2)
 _BETA = np.ascontiguousarray(_TABLE[:, 0]).astype(np.int64)
 _TC = np.concatenate([_TABLE[:, 1], _TABLE[-1:, 1], _TABLE[-1:, 1]]).astype(np.int64)
 
 _CHROMA_ROWS, _CHROMA_COLUMNS = CELL >> CHROMA_Y, CELL >> CHROMA_X
-"""Chroma samples of a cell: down, across."""
+"""Chroma samples across a cell: down, across."""
 
-# Chroma edges are 8 chroma samples apart: cells from one to the next, down and across.
+# Filtered chroma edges are 8 chroma samples apart: this many cells, down and across.
 _CHROMA_CELLS_Y, _CHROMA_CELLS_X = 1 << CHROMA_Y, 1 << CHROMA_X
 
 
@@ -47,9 +47,9 @@ def transform_areas(
     holds: np.ndarray,
     indices: np.ndarray,
 ) -> None:
-    """Set, for all cells, the size of its transform area, whether it holds luma units, and Q.
+    """Set for each cell the size of its transform area, whether it has luma units, and its Q.
 
-    The three are u8 of (cell rows, cell columns).
+    `areas`, `holds` and `indices` are u8 (cell rows, cell columns).
     """
     for number in range(len(leaves)):
         leaf = leaves[number]
@@ -90,7 +90,7 @@ def edge_strengths(
     vectors: np.ndarray,
     strengths: np.ndarray,
 ) -> None:
-    """Set strengths u8 (2, rows, columns) of each cell's left, then of its upper edge."""
+    """Set `strengths`, u8 (2, rows, columns): of the left edges of cells, then the upper ones."""
     rows, columns = direction.shape
     for y in range(rows):
         for x in range(columns):
@@ -117,7 +117,10 @@ def edge_strengths(
 def _luma_segment(
     s: np.ndarray, at: Integer, across: Integer, along: Integer, beta: Integer, tc: Integer
 ) -> None:
-    """Filter four lines `along` apart; q0 of the first is s[at], samples of a line `across`."""
+    """Filter an edge segment of four lines.
+
+    q0 of the first line is s[at]. Lines are `along` elements apart, samples of a line `across`.
+    """
     last = at + 3 * along
     p00, p01, p02 = (
         np.int64(s[at - across]),
@@ -195,7 +198,7 @@ def filter_luma(
 ) -> None:
     """Filter the left or, if `horizontal`, the upper edges of the cells in rows row0..row1-1.
 
-    `strengths` (rows, columns) are those of these edges, `indices` Q of the cells.
+    `strengths` (rows, columns) are those of these edges, `indices` (rows, columns) Q of the cells.
     """
     samples = plane.reshape(-1)
     stride = plane.shape[1]
@@ -228,7 +231,7 @@ def filter_chroma(
     row0: Integer,
     row1: Integer,
 ) -> None:
-    """The same for a chroma plane; `offset` is `chroma_offset`."""
+    """Do the same for a chroma plane; `offset` is `chroma_offset` of the description."""
     samples = plane.reshape(-1)
     stride = plane.shape[1]
     for y in range(row0, row1):

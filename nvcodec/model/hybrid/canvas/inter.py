@@ -1,7 +1,7 @@
-"""Prediction of all cells that are not intra from the reference canvases (spec 8.3).
+"""Inter prediction of a canvas from its references (spec 8.3).
 
-Takes the leaves, direction and vectors of the cells and the reference planes; gives samples. It
-works leaf by leaf, as a leaf has one motion. Leaves do not depend on each other, so rows of root
+Takes the leaves, the direction and vectors of all cells, and the reference planes; gives samples.
+It works leaf by leaf, as a leaf has one motion. Leaves do not depend on each other, so rows of root
 blocks can be predicted by several threads.
 """
 
@@ -24,7 +24,7 @@ LUMA_TAPS = np.array(
     np.int32,
 )
 
-# By eighths of a chroma sample, which quarters of a luma sample are where chroma is halved.
+# Filter taps by eighths of a chroma sample: a quarter of a luma sample where chroma is subsampled.
 _CHROMA = np.array(
     [
         [0, 64, 0, 0],
@@ -40,17 +40,17 @@ _CHROMA = np.array(
 )
 
 _VECTOR_FRACTION = 2
-"""Vectors are in 1/4 luma sample: log2. In a plane of chroma their fraction has more bits."""
+"""Log2 of vector units per luma sample. In a chroma plane the fraction has more bits."""
 
 _PRED_BITS = np.int32(7)
 """PRED is in 1/128 sample."""
 
 _SUM = np.int16
-"""What `first` of 8.3 fits in: with 8 bits -6120..22440, as taps below 0 sum up to -24 and those
-above to 88. `vectors` computes it in 16 bits."""
+"""The type of `first` of spec 8.3. With 8-bit samples its range is -6120..22440, as negative taps
+sum to -24 and positive ones to 88. `vectors` computes it in 16 bits."""
 
 BLOCK = 64
-"""The largest block, and samples from row to row in the scratch arrays of sums."""
+"""Side of the largest block, and row length of the scratch arrays of sums."""
 
 _VECTOR_BITS = 14
 _VECTOR_MASK = (1 << _VECTOR_BITS) - 1
@@ -60,7 +60,10 @@ _VECTOR_MASK = (1 << _VECTOR_BITS) - 1
 def pack_motion(
     direction: Integer, vy0: Integer, vx0: Integer, vy1: Integer, vx1: Integer
 ) -> Integer:
-    """A direction and the vectors that it uses in one integer: equal if they are. 0 for intra."""
+    """A direction and the vectors that it uses as one integer; 0 for intra.
+
+    Two results are equal exactly if the motions are.
+    """
     packed: Integer = np.int64(direction)
     if direction & 1:
         packed |= (vy0 & _VECTOR_MASK) << 2 | (vx0 & _VECTOR_MASK) << 16
@@ -71,7 +74,10 @@ def pack_motion(
 
 @allocating
 def packed_motion(direction: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """`pack_motion` of all cells: int64 of the shape of direction; vectors are those of 8.2."""
+    """`pack_motion` of all cells: int64 (cell rows, cell columns).
+
+    `direction` and `vectors` are those of `motion_of_leaves`.
+    """
     rows, columns = direction.shape
     packed = np.empty((rows, columns), np.int64)
     for y in range(rows):
@@ -134,7 +140,10 @@ def _sums(
     double: Integer,
     keep: Integer,
 ) -> None:
-    """S of a block whose samples begin at the place `at`; fy or fx is not 0."""
+    """Out = (out & keep) + (S << double) of a block whose samples begin at the place `at`.
+
+    At least one of fy and fx is not 0.
+    """
     stride = source.shape[1]
     before = len(taps_y) // 2 - 1
     if fy and fx:
@@ -153,7 +162,7 @@ def _sums(
             place += stride
         _rows_into(first, 0, BLOCK, BLOCK, rows, width, taps_y, out, double, keep)
     else:
-        # As 64 * reference is the same first value, the shift leaves the sum of reference alone.
+        # Without the other pass `first` is 64 * reference, so its shift by 6 gives back reference.
         taps, step = (taps_y, stride) if fy else (taps_x, 1)
         _rows_into(source, at - before * step, stride, step, rows, width, taps, out, double, keep)
 
@@ -214,7 +223,7 @@ def _inside(
     double: Integer,
     keep: Integer,
 ) -> None:
-    """Out = (out & keep) + (S << double) of a block all of whose samples are in `source`."""
+    """Out = (out & keep) + (S << double) of a block whose samples are all inside `source`."""
     if fy == 0 and fx == 0:
         taps, stride = (np.int32(64),), source.shape[1]
         _rows_into(source, at, stride, 0, rows, width, taps, out, double, keep)
@@ -241,7 +250,7 @@ def _one_reference(
     double: Integer,
     keep: Integer,
 ) -> None:
-    """Out = (out & keep) + (S << double) of a block of one reference, by a vector (y, x)."""
+    """Out = (out & keep) + (S << double) of a block, from one reference by a vector (y, x)."""
     vy, vx = vector
     before, after = (1, 2) if chroma else (3, 4)
     across_shift, down_shift = plane_shift(chroma)
@@ -275,13 +284,14 @@ def predict_block(
     samples: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """PRED of a block of a plane at (x, y) by a motion, wherever its vectors point.
+    """PRED of a block at (x, y) of a plane, by a motion of `pack_motion`.
 
-    The width is 4, 8, 16, 32 or 64, there are up to 64 rows. Sample (i, j) goes to out[i, j], int32
-    of width BLOCK; divided by 128 and rounded it is a sample. `first` and `samples` are scratch
-    arrays, see `scratch`. A reference that the motion does not use may be any plane.
+    Vectors may point outside the plane.
+    The width is 4, 8, 16, 32 or 64, with up to 64 rows. Sample (i, j) goes to out[i, j], int32 with
+    rows of BLOCK, in units of 1/128 sample. `first` and `samples` are the scratch arrays of
+    `scratch`. A reference that the motion does not use may be any plane.
     """
-    # Not literals, which would compile all of this twice.
+    # Not literals: Numba would compile everything that takes them once for each.
     double: Integer = np.int64(1)
     keep: Integer = np.int64(0)
     if packed & 1:
@@ -300,7 +310,7 @@ def predict_block(
 
 @allocating
 def scratch() -> tuple[np.ndarray, np.ndarray]:
-    """A thread's scratch arrays `first` and `samples` of `predict_block`."""
+    """One thread's scratch arrays `first` and `samples` of `predict_block`."""
     return np.empty((BLOCK + 7, BLOCK), _SUM), np.empty((BLOCK + 7, BLOCK + 8), SAMPLE)
 
 
@@ -308,7 +318,7 @@ def scratch() -> tuple[np.ndarray, np.ndarray]:
 def store_rows(
     values: np.ndarray, rows: Integer, width: Integer, out: np.ndarray, to: Integer
 ) -> None:
-    """Samples of rows x width values of `predict_block`, at the element `to` of the plane `out`."""
+    """Store rows x width values of `predict_block` as samples from element `to` of `out` on."""
     stride = out.shape[1]
     for i in range(rows):
         at, place = i * BLOCK, to + i * stride
@@ -334,11 +344,11 @@ def predict_rows(
     reference1: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """Predict, in one plane, the leaves in rows row0..row1-1 of root blocks that are not intra.
+    """Predict, in one plane, the inter leaves in rows row0..row1-1 of root blocks.
 
-    `leaves` is a table of leaves, `packed` the motion of all cells
-    (`packed_motion`). References and `out` are planes of the coded size; a chain canvas has
-    reference0 twice. Samples of intra leaves stay as they are.
+    `leaves` is a table of leaves, `packed` the motion of all cells (`packed_motion`). References
+    and `out` are planes of the coded size; a chain canvas passes reference0 twice. Samples of intra
+    leaves stay as they are.
     """
     first, samples = scratch()
     values = np.empty((BLOCK, BLOCK), np.int32)

@@ -1,7 +1,7 @@
 """Intra prediction of one block of a plane from the samples around it (spec 8.4).
 
-All the samples around a block of n x n are one `edge` of 4n+1: left[2n], .., left[1], the corner,
-top[1], .., top[2n]. So left[k] is edge[2n - k] and top[k] is edge[2n + k].
+The samples around a block of n x n are one array `edge` of 4n+1 elements: left[2n], .., left[1],
+the corner, top[1], .., top[2n]. So left[k] is edge[2n - k] and top[k] is edge[2n + k].
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from nvcodec.model.samples import MIDDLE, PEAK, SAMPLE, plane_shift
 PLANAR, DC = 0, 1
 MODES = 35
 MOST = 32
-"""The largest block."""
+"""Side of the largest block."""
 
 _ANGLES = np.array(
     [0, 0, 32, 26, 21, 17, 13, 9, 5, 2, 0, -2, -5, -9, -13, -17, -21, -26]
@@ -37,15 +37,15 @@ def intra_references(
 ) -> None:
     """Fill edge[0..4n] for the block of n x n samples at (x, y) of a plane.
 
-    `available` says for each 4 x 4 block of luma (rows, columns) whether its samples and those of
-    chroma there are reconstructed.
+    `available` says for each 4 x 4 block of luma (rows, columns) whether its luma and chroma
+    samples are reconstructed.
     """
     height, width = plane.shape
     across, down = plane_shift(chroma)
-    # Log2 of samples of the plane in such a block.
+    # Log2 of the samples of the plane across a 4 x 4 luma block.
     shift_x, shift_y = 2 - across, 2 - down
     known = -1
-    # Left from the bottom up, the corner, then top: in the order of the edge.
+    # In the order of the edge: left from the bottom up, the corner, then top.
     if x > 0:
         column = (x - 1) >> shift_x
         step = 1 << shift_y
@@ -111,7 +111,7 @@ def is_smoothed(mode: Integer, n: Integer) -> bool:
 def intra_predict(
     mode: Integer, n: Integer, chroma: bool, edge: np.ndarray, line: np.ndarray, out: np.ndarray
 ) -> None:
-    """Predict out[0..n-1, 0..n-1] by mode 0..34 from an edge that is smoothed if the mode asks.
+    """Predict out[0..n-1, 0..n-1] by mode 0..34 from an edge, smoothed if `is_smoothed`.
 
     `line` is scratch of 3 * MOST + 2 elements.
     """
@@ -191,7 +191,7 @@ def _angular(
 
 @allocating
 def intra_scratch() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """A thread's scratch arrays of `intra_block`."""
+    """One thread's scratch arrays of `intra_block`: edge, smoothed, line, out."""
     return (
         np.empty(4 * MOST + 1, np.int32),
         np.empty(4 * MOST + 1, np.int32),

@@ -1,7 +1,7 @@
 """Direction and vectors of all cells from the leaves of a canvas (spec 8.2).
 
-Takes the leaf table; gives `direction` and `vectors`. A leaf that has no motion of its own, an
-intra one, has direction 0 and zero vectors.
+Takes the table of leaves; gives `direction` and `vectors`. Intra leaves have direction 0 and zero
+vectors.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from nvcodec.coding.hybrid.leaves import DIRECTION, INDEX, INTRA, MERGE, SIZE, V
 from nvcodec.compiled import Integer, allocating, kernel
 
 ENTRIES = 5
-"""Entries of a merge list."""
+"""Number of entries of a merge list."""
 
 LEAST, MOST = -8192, 8191
-"""Range of the components of vectors."""
+"""Range of a vector's components, in 1/4 luma sample."""
 
 CANDIDATE = 5
 """Integers of an entry of a merge list: direction, V0 (y, x), V1 (y, x)."""
@@ -30,7 +30,7 @@ def _clip(v: Integer) -> Integer:
 def _append(
     entries: np.ndarray, count: Integer, used: Integer, vectors: np.ndarray, y: Integer, x: Integer
 ) -> Integer:
-    """Append direction `used` and the vectors of cell (y, x), unless they are there; the count."""
+    """Append direction `used` and the vectors of cell (y, x), unless listed; returns the count."""
     if count == ENTRIES:
         return count
     for k in range(count):
@@ -69,9 +69,9 @@ def merge_list(
 ) -> Integer:
     """Fill entries (ENTRIES, CANDIDATE) with the merge list of a leaf; y, x, n are in cells.
 
-    `direction`, `vectors` and `available` are of the cells of earlier leaves. `default`, 1 in a
-    chain canvas and 3 in an interior one, is the direction of the rest of the list. Returns how
-    many entries there are without that rest.
+    `direction`, `vectors` and `available` hold the cells of earlier leaves. The list is filled up
+    with entries of direction `default`, 1 in a chain canvas and 3 in an interior one. Returns the
+    number of entries before these.
     """
     count = 0
     for k in range(5):
@@ -102,7 +102,7 @@ def predicted_vector(
     x: Integer,
     n: Integer,
 ) -> tuple[Integer, Integer]:
-    """The predicted vector (y, x) of list r; arguments are those of `merge_list`."""
+    """The predicted vector (y, x) of reference r; other arguments are as in `merge_list`."""
     a = is_available(available, y, x - 1)
     b = is_available(available, y - 1, x)
     cx = x + n
@@ -143,7 +143,10 @@ def set_cells(
     n: Integer,
     entry: np.ndarray,
 ) -> None:
-    """Give the cells of a leaf (in cells) the direction and vectors of an entry, 0 for intra."""
+    """Set direction and vectors of a leaf's cells from an entry; y, x, n are in cells.
+
+    The entry of an intra leaf is all 0.
+    """
     for i in range(y, y + n):
         for j in range(x, x + n):
             direction[i, j] = entry[0]

@@ -19,9 +19,9 @@ ROOT = 64
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Which canvas comes next: that of `frame`, predicted from the canvases of frames a and b.
+    """One canvas of a group: that of `frame`, predicted from the canvases of frames a and b.
 
-    Frames are numbered in the group, -1 is the last one of the group before. A key canvas has
+    Frames are numbered within the group; -1 is the last frame of the group before. A key canvas has
     neither a nor b, a chain canvas no b. `depth` is 0 for these, 1 or more for interior canvases.
     """
 
@@ -32,19 +32,19 @@ class Step:
 
     @property
     def set(self) -> int:
-        """Set of 7.2: 0 for the key canvas, 1 for a chain canvas, 2 for an interior one."""
+        """Set of spec 7.2: 0 for the key canvas, 1 for a chain canvas, 2 for an interior one."""
         return 0 if self.a is None else 1 if self.b is None else 2
 
     @property
     def references(self) -> list[int]:
-        """Frames a and b, as many as there are."""
+        """Frames a and b, without those that are None."""
         return [frame for frame in (self.a, self.b) if frame is not None]
 
 
 def schedule(frames: int, key: bool) -> list[Step]:
-    """The canvases of a group of so many frames in coding order (spec 7.2).
+    """The canvases of a group of `frames` frames in coding order (spec 7.2).
 
-    Raises ValueError when a key group does not have one frame, or a group none.
+    Raises ValueError when a key group does not have exactly one frame, or a group has none.
     """
     if frames < 1 or (key and frames > 1):
         raise ValueError(f"a {'key ' if key else ''}group of {frames} frames")
@@ -74,15 +74,15 @@ class Canvas:
     step: Step
 
     def crop(self, width: int, height: int) -> Planes:
-        """The frame of so many luma samples (views of the planes)."""
+        """The frame of width x height luma samples (views of the planes)."""
         return FORMAT.crop(self.planes, (0, 0, width, height))
 
 
 def coded_size(width: int, height: int) -> tuple[int, int]:
-    """CodedWidth and CodedHeight of a video of so many luma samples."""
+    """CodedWidth and CodedHeight of a video of width x height luma samples (spec 7.2)."""
     return -(-width // CELL) * CELL, -(-height // CELL) * CELL
 
 
 def empty_planes(width: int, height: int) -> Planes:
-    """Planes, not set, of a canvas of this coded size."""
+    """Uninitialised planes of a canvas of this coded size."""
     return FORMAT.empty(width, height)

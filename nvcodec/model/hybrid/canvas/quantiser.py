@@ -8,16 +8,16 @@ from nvcodec.coding.hybrid.leaves import LAST_Q
 from nvcodec.compiled import Integer, kernel
 
 INDICES = LAST_Q + 1
-"""How many there are. With 8 bits the coarsest step, 912 samples, is above any difference."""
+"""Number of indices. With 8 bits the coarsest step, 912 sample values, exceeds any difference."""
 
 _SIXTHS = (40, 45, 51, 57, 64, 72)
-"""S6: the steps of an octave."""
+"""S6 of spec 8.6: the six steps of an octave."""
 
 STEP = np.array([_SIXTHS[q % 6] << (q // 6) for q in range(INDICES)], np.int32)
-"""The step of each index in 1/64 sample, as decoders take it."""
+"""STEP of spec 8.6: the integer step of each index in 1/64 sample, which decoders use."""
 
 REAL_STEP = np.array([2.0 ** ((q - 4) / 6) for q in range(INDICES)], np.float32)
-"""The step of each index in samples; STEP is this, rounded."""
+"""The real step of each index in samples; STEP is this in 1/64 sample, rounded."""
 
 
 @kernel

@@ -1,4 +1,4 @@
-"""A canvas from its coded values (spec 8.1): all that the other rooms do, in order."""
+"""A canvas from its coded values (spec 8.1): runs this package's stages in order."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from nvcodec.picture import Plane
 Table = npt.NDArray[np.int32]
 
 _BANDS = 8
-"""Parts of a plane that a pool gets, at most."""
+"""Most parts that a plane is cut into for a pool of threads."""
 
 
 @kernel
@@ -66,7 +66,7 @@ def add_numbered(
     sums: np.ndarray,
     plane: np.ndarray,
 ) -> None:
-    """Add unit `number` of a table, with the quantiser index `index` of its plane."""
+    """Add the residual of unit `number` of a table; `index` is its plane's quantiser index."""
     start = np.int64(units[number, UNIT_START])
     add_unit(
         levels,
@@ -93,10 +93,7 @@ def add_residuals(
     chroma_offset: Integer,
     plane: np.ndarray,
 ) -> None:
-    """Add to plane `number` the units of the leaves that are not intra.
-
-    Of the leaves in rows row0..row1-1 of root blocks.
-    """
+    """Add to plane `number` the residuals of inter leaves in rows row0..row1-1 of root blocks."""
     coefficients, sums = transform_scratch()
     for n in range(len(leaves)):
         y = leaves[n, Y]
@@ -118,9 +115,10 @@ def reconstruct_intra(
     available: np.ndarray,
     plane: np.ndarray,
 ) -> None:
-    """Reconstruct the intra leaves of plane `number`; all others are.
+    """Reconstruct the intra leaves of plane `number`, after all inter leaves.
 
-    `available` (see `intra_references`) is set where the leaves are not intra, and gets set.
+    `available` (see `intra_references`) is set for inter leaves before; this sets it for the intra
+    leaves.
     """
     coefficients, sums = transform_scratch()
     edge, smoothed, line, out = intra_scratch()
@@ -129,7 +127,7 @@ def reconstruct_intra(
         if not leaves[n, INTRA]:
             continue
         index = plane_index(np.int64(leaves[n, Q]), number, chroma_offset)
-        # Intra blocks are square: this takes a chroma format that halves both sides, or none.
+        # Intra blocks are square, so chroma is subsampled in both directions or in none.
         size: Integer = np.int64(leaves[n, SIZE]) >> across
         left, top = np.int64(leaves[n, X]) >> across, np.int64(leaves[n, Y]) >> down
         blocks = 1
@@ -187,9 +185,10 @@ def reconstruct(
 ) -> Canvas:
     """The canvas of a step of a group from its tables (`nvcodec.coding.hybrid.leaves`).
 
-    `references` are the canvases of frames a and b of the step, as many as there are; `size` is
-    CodedWidth and CodedHeight. With a pool of threads, its parts are shared out; the result is the
-    same. Without `deblocking` 8.7 is left out, which no decoder does: it tells what 8.7 is worth.
+    `references` are the canvases of the step's references, in order; `size` is
+    (CodedWidth, CodedHeight). With a pool of threads, parts of the canvas are done in parallel; the
+    result is the same. `deblocking` False leaves out spec 8.7, to measure what it is worth; a
+    decoder never does that.
     """
     width, height = size
     rows, columns = height // CELL, width // CELL

@@ -13,20 +13,20 @@ from nvcodec.tables import load_table
 _TRANSFORM = load_table("transform.txt").reshape(32, 32)
 
 _SHIFT_DOWN, _SHIFT_ACROSS = 7, 12
-"""Log2 of what the sums of the two stages are divided by. The second rests on 8 bits: samples of
-more bits take as many less."""
+"""Right shifts of the sums of the two stages. The second is for 8-bit samples; it is one less for
+each further bit."""
 
 _LOWEST, _HIGHEST = -32768, 32767
-"""Range of levels and coefficients, enough for residuals of 8 bits at the scale of 8.5."""
+"""Range of levels and coefficients, enough for residuals of 8 bits at the scale of spec 8.5."""
 
-# The matrices of all sizes one after the other, that of size n at _MATRIX_AT[log2(n)].
+# The matrices of all sizes one after the other; that of size n begins at _MATRIX_AT[log2(n)].
 _MATRICES = np.concatenate([_TRANSFORM[:: 32 // n, :n].ravel() for n in (4, 8, 16, 32)])
 _MATRIX_AT = np.array([0, 0, 0, 16, 80, 336], np.int64)
 
 
 @allocating
 def transform_scratch() -> tuple[np.ndarray, np.ndarray]:
-    """A thread's scratch arrays of `add_unit`: coefficients, all 0, and the first stage's sums."""
+    """One thread's scratch arrays of `add_unit`: coefficients, all 0, and first-stage sums."""
     return np.zeros(32 * 32, np.int32), np.empty(32 * 32, np.int32)
 
 
@@ -45,8 +45,8 @@ def add_unit(
 ) -> None:
     """Add the residual of a unit of size 2^log_size to the samples at (x, y) of a plane.
 
-    Its positions and levels are rows first..last-1 of `levels`, `index` is the quantiser index q of
-    the plane (8.6). `coefficients` and `sums` are those of `transform_scratch`.
+    Its positions and levels are rows first..last-1 of `levels`; `index` is the quantiser index q of
+    the plane (spec 8.6). `coefficients` and `sums` are those of `transform_scratch`.
     """
     if first >= last:
         return
@@ -82,7 +82,7 @@ def _stages(
     plane: np.ndarray,
     place: Integer,
 ) -> None:
-    """Both stages of 8.5 for coefficients that are 0 but in some first columns and rows."""
+    """Both stages of spec 8.5; coefficients beyond the first `columns` and `rows` are 0."""
     stride = plane.shape[1]
     if n == 32:
         for x in range(columns):

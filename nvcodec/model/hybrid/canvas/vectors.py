@@ -1,7 +1,7 @@
-"""Operations on a few neighbouring array elements at once, as all kernels of clause 8 need them.
+"""SIMD operations on a few neighbouring array elements, for the kernels of spec 8.
 
-Each takes a literal `width`, C-contiguous arrays and the places in them, counted in elements from
-the first one, and works on `width` elements from there on. Places are not checked.
+Each takes a literal `width`, C-contiguous arrays, and a place in each array: the number of an
+element. It works on `width` elements from there on. Places are not checked.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ filter_row_into: Any = operation(
 )  # fmt: skip
 """out[to..] = (out[to..] & keep) + (S << double), in 32 bits.
 
-S is Sum over k of taps[k] * source[at + k * step..]: of samples (u8) in 16 bits, of anything else
-in 32 bits and shifted right by 6.
+S is Sum over k of taps[k] * source[at + k * step..]. A source of samples (u8) is summed in 16 bits,
+any other in 32 bits and shifted right by 6.
 """
 
 sample_row: Any = operation(_samples, values=None, at=PLACE, shift=NUMBER, out=None, to=PLACE)
@@ -101,7 +101,7 @@ combine_rows: Any = operation(
 )  # fmt: skip
 """Rounded sums T = RShift(Sum of factors[..] * rows of matrix, shift) of count > 0 products.
 
-The rows begin at `at` and `step` apart, the factors likewise; all in 32 bits. If out has samples
-(u8), T is added to out[to..], else it replaces it; results are clipped to 0..255, else to signed 16
-bits.
+Rows begin at `at` and are `step` apart, factors likewise. Sums have 32 bits. If out has samples
+(u8), T is added to out[to..] and the result is clipped to 0..255. Otherwise T, clipped to signed 16
+bits, replaces out[to..].
 """

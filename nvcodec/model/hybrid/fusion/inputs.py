@@ -1,7 +1,8 @@
-"""Inputs of the fusion network (spec 9.3): what a canvas is beside its surroundings and references.
+"""Inputs of the fusion network (spec 9.3): a canvas against its surroundings and its references.
 
-Takes the samples and the motion of a canvas and the samples of its references. Gives words of two
-neighbouring channels for rows of sites: high-pass, then the differences to both references.
+Takes the samples and the motion of a canvas and the samples of its references. Gives, for rows of
+sites, the input channels: high-pass, then the differences to both references. A word holds two
+neighbouring channels.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ PAIRS = 9
 """Words of a site: pairs of its input channels."""
 
 RECIPROCAL = (((1 << 22) + STEP // 2) // STEP).astype(np.int32)
-"""That of each quantiser index. With 8 bits, products with 25 * sample - Box are below 2^31; sums
-of columns of samples, and that difference, fit in 16 bits (spec 9.3)."""
+"""RECIPROCAL for each quantiser index (spec 9.1). With 8-bit samples, products with
+25 * sample - Box are below 2^31. That difference, and sums over columns of samples, fit in 16 bits
+(spec 9.3)."""
 
-# Sites are chroma samples, with the luma samples that belong to them: log2 of those in a cell.
+# Log2 of the sites of a cell, down and across: a site is a chroma sample with its luma samples.
 _SITES_Y, _SITES_X = 3 - CHROMA_Y, 3 - CHROMA_X
 
 
@@ -54,7 +56,7 @@ def _copy(
     rows: Integer,
     width: Integer,
 ) -> None:
-    """Copy rows x width samples between places of two planes."""
+    """Copy rows x width samples from (y, x) of `source` to (to_y, to_x) of `out`."""
     for i in range(rows):
         for j in range(width):
             out[to_y + i, to_x + j] = source[y + i, x + j]
@@ -76,10 +78,10 @@ def single_predictions(
 ) -> None:
     """Predictions of a part of a plane by reference 0 and by reference 1 alone, as samples.
 
-    The part begins at (row0, column0), begins and ends between root blocks across, and has the
-    shape of out0 and out1. An intra leaf is predicted by itself; where only one reference is used,
-    both predictions are its. Unless there are `two` references, nothing is in out1. `packed` is the
-    motion of all cells (`packed_motion`).
+    The part begins at (row0, column0) and has the shape of out0 and out1. Its left and right edges
+    lie between root blocks. The predictions of an intra leaf are its own samples. Where a leaf uses
+    one reference only, both predictions are from that one. Unless there are `two` references, out1
+    is not written. `packed` is the motion of all cells (`packed_motion`).
     """
     first, samples = scratch()
     values = np.empty((BLOCK, BLOCK), np.int32)
@@ -128,10 +130,10 @@ def factors_row(
     luma: np.ndarray,
     chroma: np.ndarray,
 ) -> None:
-    """Entries of a table by the indices at a row of sites from `column` on.
+    """Look up in `table` the quantiser indices of a row of sites, from `column` on.
 
-    int32 `luma` has one for each sample of a luma row, `chroma` one for each site. Sites right of
-    the grid get 0.
+    int32 `luma` gets an entry for each sample of a luma row, int32 `chroma` one for each site.
+    Sites right of the grid get 0.
     """
     cells = quantisers[row >> _SITES_Y]
     for j in range(chroma.shape[0]):
@@ -148,16 +150,16 @@ def factors_row(
 
 
 WIDTH = 16
-"""Samples or sites that are worked on at once."""
+"""Samples or sites in a vector operation."""
 
 
 @kernel
 def _column_sums(
     plane: np.ndarray, y: Integer, column: Integer, width: Integer, out: np.ndarray
 ) -> None:
-    """out[j] = the sum of five samples at column + j - 2, from y - 2 on, coordinates clipped.
+    """out[j] = the sum of rows y-2..y+2 at column + j - 2, with clipped coordinates.
 
-    int16 out has `width` + 4 of them.
+    `out` is int16 with `width` + 4 elements.
     """
     height, across = plane.shape
     line0, line1 = max(0, y - 2) * across, max(0, y - 1) * across
@@ -198,7 +200,7 @@ def luma_high_pass_row(
     out: np.ndarray,
     to: Integer,
 ) -> None:
-    """High-pass inputs of `width` luma samples from (column, y) on, int16 out[to..]."""
+    """High-pass inputs of `width` luma samples from (column, y) on, to int16 out[to..]."""
     _column_sums(plane, y, column, width, sums)
     at = y * plane.shape[1] + column
     j: Integer = np.int64(0)
@@ -224,7 +226,7 @@ def chroma_high_pass_row(
     out: np.ndarray,
     to: Integer,
 ) -> None:
-    """High-pass inputs of `width` sites from (column, y) on, words out[to..] of Cb and Cr."""
+    """High-pass inputs of `width` sites from (column, y) on, to words out[to..] of Cb and Cr."""
     _column_sums(blue, y, column, width, blue_sums)
     _column_sums(red, y, column, width, red_sums)
     at = y * blue.shape[1] + column
@@ -254,7 +256,7 @@ def luma_difference_row(
     out: np.ndarray,
     to: Integer,
 ) -> None:
-    """Difference inputs of `width` luma samples from places of two planes on, int16 out[to..]."""
+    """Difference inputs of `width` luma samples at places of two planes, to int16 out[to..]."""
     j: Integer = np.int64(0)
     while j < width:
         if j + WIDTH <= width:
@@ -280,7 +282,7 @@ def chroma_difference_row(
     out: np.ndarray,
     to: Integer,
 ) -> None:
-    """Difference inputs of `width` sites from places of planes on, words out[to..] of Cb and Cr."""
+    """Difference inputs of `width` sites at places of planes, to words out[to..] of Cb and Cr."""
     j: Integer = np.int64(0)
     while j < width:
         if j + WIDTH <= width:

@@ -1,8 +1,7 @@
 """The fusion network over bands of rows (spec 9.4, 9.5): samples and weights to frames.
 
-A band goes through all layers row by row, with the few rows of inputs and of hidden layers that
-later rows still need, so that they stay in the processor's caches. Bands do not depend on each
-other.
+A band goes through all layers row by row. Only those rows of inputs and hidden layers are kept that
+later rows need, so that they stay in the processor's caches. Bands do not depend on each other.
 """
 
 from __future__ import annotations
@@ -38,20 +37,20 @@ from nvcodec.model.hybrid.fusion.rows import correct_chroma, correct_luma
 from nvcodec.model.hybrid.fusion.weights import MAX_INPUT, PLANES
 
 MAX_CORRECTION = 16383
-"""The greatest magnitude of the output layer's results, in 1/1024 of the quantiser's step."""
+"""Largest magnitude of the output layer's results, in 1/1024 quantiser step."""
 
 _HALF_PLANES = PLANES // 2
 
 _MARGIN = 8
-"""Words before the first site of a row, and as many after the last one: zeros."""
+"""Words of zeros before the first site of a row, and after the last one."""
 
 
 class BandSource(NamedTuple):
-    """What the inputs of a band are made of.
+    """The data that the inputs of a band are computed from.
 
-    `planes` are Y, Cb and Cr of the canvas, of the coded size. `predictions` are Y, Cb and Cr
-    predicted by reference 0, then those by reference 1 (`single_predictions`), from the site
-    (left, top) on; they are used if `moving`. `quantisers` u8 are those of cells.
+    `planes` are Y, Cb and Cr of the canvas at the coded size. `predictions` are Y, Cb and Cr
+    predicted by reference 0, then by reference 1 (`single_predictions`), from the site (left, top)
+    on; they are used if `moving`. `quantisers` is u8 (cell rows, cell columns).
     """
 
     planes: tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -75,8 +74,8 @@ class Sites(NamedTuple):
 class _Rows(NamedTuple):
     """The last `depth` rows of the inputs, of each hidden layer and of the output.
 
-    Layer k takes the rows from values[bases[k]] on. A pair of channels of a row is `stride` words.
-    `offsets` is where the words that a layer takes are.
+    Layer k reads the rows from values[bases[k]] on. In a row, a pair of channels takes `stride`
+    words. `offsets` has the places of the words that a layer reads.
     """
 
     values: np.ndarray
@@ -90,7 +89,7 @@ class _Rows(NamedTuple):
 def _row_at(
     base: Integer, row: Integer, depth: Integer, pairs: Integer, stride: Integer
 ) -> Integer:
-    """Where a row of a layer is among the `depth` rows that are kept of it."""
+    """Place of a row in the ring buffer of `depth` rows that begins at `base`."""
     return base + (row % depth) * pairs * stride + _MARGIN
 
 
@@ -105,7 +104,7 @@ def _window(
     used: Integer,
     stride: Integer,
 ) -> Integer:
-    """Append where the first `used` pairs of a row and its neighbours are, 3 x 3; the count."""
+    """Append the places of the 3 x 3 window of the first `used` pairs; returns the count."""
     for ky in range(3):
         at = _row_at(base, row + ky - 1, depth, pairs, stride)
         for kx in range(3):
@@ -130,7 +129,7 @@ def _apply(
     out_at: Integer,
     stride: Integer,
 ) -> None:
-    """All units of a layer for a row of sites; writes up to COLUMNS - 1 words more."""
+    """Evaluate all units of a layer for a row of sites; writes up to COLUMNS - 1 words past it."""
     shift = np.int32(shift)
     terms = len(offsets)
     done: Integer = np.int64(0)
@@ -182,7 +181,7 @@ def _correct_luma_row(
     out: np.ndarray,
     to: Integer,
 ) -> None:
-    """Samples of a frame, from those of a canvas and int16 corrections from places on."""
+    """Samples of a frame row: those of the canvas plus int16 corrections, from places on."""
     j: Integer = np.int64(0)
     while j < width:
         if j + WIDTH <= width:
@@ -206,7 +205,7 @@ def _correct_chroma_row(
     out_red: np.ndarray,
     to: Integer,
 ) -> None:
-    """The same for Cb and Cr, whose corrections share words."""
+    """Do the same for Cb and Cr, whose corrections share words."""
     j: Integer = np.int64(0)
     while j < width:
         if j + WIDTH <= width:
@@ -237,7 +236,7 @@ def _inputs_row(
     at: Integer,
     stride: Integer,
 ) -> None:
-    """Words of all inputs of a row of sites, values[at + pair * stride..]."""
+    """Compute all inputs of a row of sites, as words values[at + pair * stride..]."""
     luma, blue, red = source.planes
     double = 2 * column
     for dy in range(2):
@@ -268,7 +267,7 @@ def _inputs_row(
 
 @allocating
 def _rows_kept(network: PackedNetwork, sites: Integer) -> _Rows:
-    """Memory for the rows of a band of so many sites across."""
+    """Memory for the rows of a band that is `sites` wide."""
     layers, depth = network.layers, network.halo + 2
     stride = -(-sites // COLUMNS) * COLUMNS + 2 * _MARGIN
     count = len(layers)
@@ -287,7 +286,7 @@ def _rows_kept(network: PackedNetwork, sites: Integer) -> _Rows:
 def _layer_row(
     network: PackedNetwork, k: Integer, kept: _Rows, terms: Integer, sites: Integer, to: Integer
 ) -> None:
-    """Layer k for a row of sites from the first `terms` of the offsets, to a place."""
+    """Evaluate layer k for a row of sites; its inputs are at the first `terms` offsets."""
     layer = network.layers[k]
     _apply(
         k < len(network.layers) - 1, layer[UNITS], kept.values, kept.offsets[:terms], sites,
@@ -300,7 +299,10 @@ def _layer_row(
 def _own(
     kept: _Rows, count: Integer, layer: Integer, y: Integer, first: Integer, pairs: Integer
 ) -> Integer:
-    """Append where the pairs from `first` on of a row of what `layer` takes are; the count."""
+    """Append the places of the pairs from `first` on of row y of a layer's inputs.
+
+    Returns the count.
+    """
     at = _row_at(kept.bases[layer], y, kept.depth, pairs, kept.stride)
     for pair in range(first, pairs):
         kept.offsets[count] = at + pair * kept.stride
@@ -310,7 +312,7 @@ def _own(
 
 @kernel
 def _clear(kept: _Rows, at: Integer, pairs: Integer) -> None:
-    """Make a row zeros, which is what those outside the grid are."""
+    """Set a row to 0, as rows outside the grid are."""
     kept.values[at - _MARGIN : at - _MARGIN + pairs * kept.stride] = 0
 
 
@@ -318,7 +320,7 @@ def _clear(kept: _Rows, at: Integer, pairs: Integer) -> None:
 def _hidden_row(
     network: PackedNetwork, k: Integer, kept: _Rows, y: Integer, rows: Integer, sites: Integer
 ) -> None:
-    """Row y of hidden layer k, of a grid of so many rows."""
+    """Compute row y of hidden layer k in a grid of `rows` rows."""
     layer = network.layers[k]
     pairs, made, stride = layer[INPUT_PAIRS], layer[UNITS] >> 1, kept.stride
     to = _row_at(kept.bases[k + 1], y, kept.depth, made, stride)
@@ -338,7 +340,7 @@ def _hidden_row(
 
 @kernel
 def _output_row(network: PackedNetwork, kept: _Rows, y: Integer, sites: Integer) -> Integer:
-    """Row y of the output layer; how many words it takes at a site."""
+    """Compute row y of the output layer; returns the number of words that it reads at a site."""
     last = len(network.layers) - 1
     terms = _own(kept, np.int64(0), last, y, 0, network.layers[last, INPUT_PAIRS])
     terms = _window(
@@ -363,7 +365,7 @@ def _corrected_row(
     out: tuple[np.ndarray, np.ndarray, np.ndarray],
     row: Integer,
 ) -> None:
-    """Samples of a row of sites of a frame, corrected by the words from `at` on, to row `row`."""
+    """Write row `row` of sites of the frame: the canvas corrected by the words from `at` on."""
     luma, blue, red = source.planes
     out_luma, out_blue, out_red = out
     width, sites = out_luma.shape[1], area.x1 - area.x0
@@ -390,9 +392,9 @@ def fuse_band(
 ) -> None:
     """Render the sites of an area.
 
-    The samples of sites from (area.x0, out_y) on are in the planes `out`; rows and columns that
-    these do not have are left out. Into `taken`, int32 (rows, terms, columns) unless it has no
-    rows, go the words that the output layer takes, in the order of its weights.
+    The planes `out` begin at the site (area.x0, out_y); rows and columns beyond them are left out.
+    If `taken`, int32 (rows, terms, columns), has rows, the words that the output layer reads are
+    stored there, in the order of its weights.
     """
     rows, columns = source.planes[1].shape
     halo, x0, x1 = network.halo, area.x0, area.x1
@@ -446,7 +448,7 @@ def fuse_band(
 
 @allocating
 def band_inputs(source: BandSource, y0: Integer, out: np.ndarray) -> None:
-    """The words of all inputs of the rows of sites from y0 on: int32 out (rows, PAIRS, columns)."""
+    """Write the inputs of the rows of sites from y0 on to `out`: words (rows, PAIRS, columns)."""
     rows, _, sites = out.shape
     reciprocals, of_chroma = np.empty(2 * sites, np.int32), np.empty(sites, np.int32)
     sums = np.empty((2, 2 * sites + 4), np.int16)

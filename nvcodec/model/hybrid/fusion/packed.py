@@ -1,6 +1,6 @@
 """Weights of the fusion network in the order in which `layers` reads them (spec 9.2).
 
-Takes a network, gives words, each with two signed 16-bit weights, block by block of units.
+Takes a network, gives words of two signed 16-bit weights each, one block of units after another.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from nvcodec.model.hybrid.fusion.weights import (
 )
 
 LINEAR_PAIRS = (LINEAR - 1) // 2
-"""Words that the output layer takes of the inputs."""
+"""Words of the inputs that the output layer reads at a site."""
 
-# Columns of a description of layers.
+# Columns of `PackedNetwork.layers`.
 KERNEL, INPUT_PAIRS, UNITS, SHIFT, WEIGHTS, BIASES = range(6)
 
 
 class PackedNetwork(NamedTuple):
-    """A network as compiled functions take it.
+    """A network in the form that kernels take.
 
-    `layers` is an int64 row of six for each layer, the output layer last; `weights` and `biases`
-    are int32, of all layers.
+    `layers` is int64 (layers, 6), the output layer last; `weights` and `biases` are int32, those of
+    all layers one after the other.
     """
 
     layers: npt.NDArray[np.int64]
@@ -40,12 +40,12 @@ class PackedNetwork(NamedTuple):
 
     @property
     def output_terms(self) -> int:
-        """Words that the output layer takes at a site."""
+        """Words that the output layer reads at a site."""
         return int(self.layers[-1, INPUT_PAIRS]) + LINEAR_PAIRS
 
 
 def block_units(left: int) -> int:
-    """Units of the next block, of `left` ones that remain: 6, 4 or 2."""
+    """Units in the next block, 6, 4 or 2, when `left` units remain."""
     return 6 if left >= 6 and left != 8 else 4 if left >= 4 else 2
 
 
@@ -61,12 +61,12 @@ def _words(matrix: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
 
 
 def pack_network(shape: FusionShape, network: Network) -> PackedNetwork:
-    """Bring the weights of a network in the order of its kernels."""
+    """Arrange the weights of a network in the order in which kernels read them."""
     matrices, biases, rows = [], [], []
     for number, (layer, (weights, bias)) in enumerate(
         zip(shape.hidden, network.hidden, strict=True)
     ):
-        # By taps, then by channels, as the pairs of channels of a site are in words.
+        # Taps, then channels: a word holds a pair of channels of a site.
         matrices.append(weights.transpose(0, 2, 3, 1).reshape(layer.units, -1))
         biases.append(bias.astype(np.int64))
         rows.append((layer.kernel, shape.inputs(number) // 2, layer.units, layer.shift))

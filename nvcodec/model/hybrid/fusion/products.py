@@ -1,8 +1,7 @@
 """Products of pairs of 16-bit integers, summed in 32 bits: the network's layers (spec 9.4).
 
-Takes words, each with two signed 16-bit integers, the first one in its low bits; gives words of
-the same kind. Sums are exact modulo 2^32, by whatever instructions: x86 has one that multiplies and
-adds pairs, `vpmaddwd`.
+Takes and gives words of two signed 16-bit integers, the first one in the low bits. Sums are exact
+modulo 2^32 with any instructions. On x86, `vpmaddwd` multiplies and adds pairs.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ COLUMNS = 16
 _LANES = 8
 _VECTORS = COLUMNS // _LANES
 
-# A constant in kernels that are kept: the processor's features decide it, and are in their key.
+# A constant in cached kernels. It follows from the processor's features, which are in their key.
 _PAIRS = "+avx2" in cpu_target.target_context.codegen().magic_tuple()[2].split(",")
 
 _PAIR = ir.VectorType(ir.IntType(16), 2 * _LANES)
@@ -59,12 +58,12 @@ def _type_layer(
 ) -> tuple[Any, Callable[..., Any]]:
     """Outputs of `rows` units, even, for COLUMNS columns; rows, hidden and most are literals.
 
-    The sum of a unit at a column is the bias and, for each entry k of `offsets`, both products of
+    The sum of a unit at a column is its bias plus, for each entry k of `offsets`, both products of
     the word values[offsets[k] + column] and the word weights[weights_at + k * rows + unit]. It is
-    shifted right by `shift`, then, if `hidden`, what is negative by 3 more, and clipped to a
-    magnitude of `most`. Units 2 * i and 2 * i + 1 go to the words values[out_at + i * out_step +
-    column...]. Biases are int32 with half of 2^shift in them; all arrays are of words, int32,
-    `offsets` int64.
+    shifted right by `shift`. If `hidden`, negative results are shifted by 3 more. The result is
+    clipped to a magnitude of `most`. Units 2 * i and 2 * i + 1 go to the words
+    values[out_at + i * out_step + column...]. Biases include half of 2^shift, for rounding. Arrays
+    are int32, `offsets` is int64.
     """
     units, place = rows.literal_value, types.int64
     signature = types.void(

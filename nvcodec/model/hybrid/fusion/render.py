@@ -19,7 +19,7 @@ from nvcodec.model.samples import CHROMA_X, FORMAT, SAMPLE
 from nvcodec.picture import Plane, Planes, Region, region_size
 
 _BAND = 32
-"""Rows of sites of a band: its neighbours' rows that it evaluates too are few beside these."""
+"""Rows of sites in a band: many, compared with the neighbours' rows that a band also evaluates."""
 
 _ROOT_SITES = ROOT >> CHROMA_X
 """Sites across a root block."""
@@ -31,9 +31,9 @@ _NOTHING_TAKEN = np.empty((0, 0, 0), np.int32)
 class NetworkSource:
     """What the network knows of a frame.
 
-    `leaves` are those of the canvas, `motion` and `quantisers` those of its cells (`packed_motion`,
-    u8), `references` the planes of the canvases that it was predicted from: two of an interior
-    canvas, one of a chain canvas, none of a key canvas.
+    `leaves` is the canvas's table of leaves. `motion` int64 (`packed_motion`) and `quantisers` u8
+    are (cell rows, cell columns). `references` are the planes of the canvases that it was predicted
+    from: two for an interior canvas, one for a chain canvas, none for a key canvas.
     """
 
     canvas: Canvas
@@ -61,10 +61,10 @@ class NetworkSource:
 def predicted_planes(
     source: NetworkSource, y0: int, y1: int, x0: int, x1: int
 ) -> tuple[Plane, ...]:
-    """Planes of the sites of a rectangle, predicted by reference 0, then by reference 1."""
+    """Y, Cb, Cr of a rectangle of sites predicted by reference 0, then those by reference 1."""
     planes: list[list[Plane]] = [[], []]
     two = len(source.references) == 2
-    # A site is a chroma sample, with the luma samples that belong to it.
+    # A site is a chroma sample with its luma samples.
     sites = x0, y0, x1, y1
     for number, plane in enumerate(source.canvas.planes):
         left, top, right, bottom = sites if number else FORMAT.luma_region(sites)
@@ -93,7 +93,7 @@ def _band_source(
     top: int,
     left: int,
 ) -> BandSource:
-    """With the planes of `predicted_planes` from the site (left, top) on."""
+    """The source of a band; `predictions` are `predicted_planes` from the site (left, top) on."""
     return BandSource(
         planes=source.canvas.planes,
         predictions=predictions,
@@ -116,8 +116,7 @@ def render_band(
 ) -> None:
     """Render rows y0..y1-1 of sites of a region, whose planes are `out`.
 
-    Rows do not depend on each other: several threads may render parts of a region. `taken` is that
-    of `fuse_band`.
+    Several threads may render parts of a region at the same time. `taken` is that of `fuse_band`.
     """
     halo = network.halo
     rows, columns = source.canvas.planes[1].shape
@@ -139,7 +138,7 @@ def render_band(
 
 
 def region_bands(region: Region) -> list[tuple[int, int]]:
-    """The rows of sites of a region in parts, first and end, that are best rendered together."""
+    """The rows of sites of a region, cut into bands (first row, end) to render as a whole."""
     _, y0, _, y1 = FORMAT.chroma_region(region)
     return [(y, min(y1, y + _BAND)) for y in range(y0, y1, _BAND)]
 
@@ -155,10 +154,10 @@ def render(source: NetworkSource, network: PackedNetwork, region: Region) -> Pla
 def output_inputs(
     source: NetworkSource, network: PackedNetwork, rows: Sequence[int], columns: int
 ) -> npt.NDArray[np.int16]:
-    """What the output layer takes at the first columns of some rows of sites.
+    """Inputs of the output layer at the first `columns` sites of some rows.
 
-    int16 (channels, len(rows), columns) in the order of the layer's weights (spec 9.2), without the
-    constant.
+    Returns int16 (channels, len(rows), columns) in the order of the layer's weights (spec 9.2),
+    without the constant input of the bias.
     """
     pairs = network.output_terms
     taken = np.empty((len(rows), pairs, columns), np.int32)
@@ -168,7 +167,7 @@ def output_inputs(
         render_band(source, network, region, y, y + 1, out, taken[k : k + 1])
     words = taken.view(np.int16).reshape(len(rows), pairs, columns, 2)
     channels = words.transpose(1, 3, 0, 2).reshape(2 * pairs, len(rows), columns)
-    # Words have units first, then taps of the window with all planes, then differences.
+    # In words, hidden units come first, then the taps of all planes, then differences.
     units = 2 * pairs + 1 - LINEAR
     windows = channels[units : units + HIGH_PASS].reshape(9, -1, len(rows), columns)
     in_order: npt.NDArray[np.int16] = np.concatenate(

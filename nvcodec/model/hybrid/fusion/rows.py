@@ -1,8 +1,8 @@
-"""Operations on a few neighbouring samples or sites: inputs and corrections (spec 9.3, 9.5).
+"""SIMD operations on a few neighbouring samples or sites: inputs and corrections (spec 9.3, 9.5).
 
-Each takes a literal `width` and C-contiguous arrays, each followed by a place in it, counted in
-elements from the first one, and works on `width` elements from there on, in 32 bits. Places are
-not checked. A *word* has the values of Cb in its low 16 bits and those of Cr in its high ones.
+Each takes a literal `width`, and C-contiguous arrays that are each followed by a place, the number
+of an element. It works on `width` elements from there on, in 32 bits. Places are not checked. A
+word has the value of Cb in its low 16 bits and that of Cr in its high 16 bits.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _input(code: Operands, value: Any, shift: int) -> Any:
 
 
 def _high_pass(code: Operands, samples: str, sums: str) -> Any:
-    """25 * sample - Box, which fits in 16 bits, of samples and sums of columns from -2 on."""
+    """25 * sample - Box, which fits in 16 bits; `sums` of columns begin two to the left."""
     value = code.builder.mul(code.load(samples, 16), code.same(25, _HALF))
     for offset in range(5):
         value = code.builder.sub(value, code.load(sums, 16, offset=offset))
@@ -95,10 +95,10 @@ def _correct_chroma(code: Operands) -> None:
 column_sums: Any = _on_arrays(
     _column_sums, "above2", "above1", "own", "below1", "below2", "sums"
 )  # fmt: skip
-"""Sums of the five samples of each column, of five rows, as int16."""
+"""Sums of five rows at each column, as int16."""
 
 luma_high_pass: Any = _on_arrays(_luma_high_pass, "samples", "sums", "factors", "out")
-"""int16 inputs, of samples and sums of columns from two to the left on."""
+"""int16 high-pass inputs from samples and sums of columns, which begin two to the left."""
 
 chroma_high_pass: Any = _on_arrays(
     _chroma_high_pass, "blue", "blue_sums", "red", "red_sums", "factors", "out"
@@ -106,7 +106,7 @@ chroma_high_pass: Any = _on_arrays(
 """The same of Cb and Cr, to words."""
 
 luma_difference: Any = _on_arrays(_luma_difference, "samples", "predicted", "factors", "out")
-"""int16 inputs, of samples and predicted samples."""
+"""int16 difference inputs from samples and predicted samples."""
 
 chroma_difference: Any = _on_arrays(
     _chroma_difference, "blue", "red", "blue_predicted", "red_predicted", "factors", "out"
@@ -114,7 +114,7 @@ chroma_difference: Any = _on_arrays(
 """The same of Cb and Cr, to words."""
 
 correct_luma: Any = _on_arrays(_correct_luma, "samples", "corrections", "steps", "out")
-"""Samples of the frame, of samples and int16 corrections."""
+"""Samples of the frame from those of the canvas and int16 corrections."""
 
 correct_chroma: Any = _on_arrays(
     _correct_chroma, "blue", "red", "words", "steps", "out_blue", "out_red"

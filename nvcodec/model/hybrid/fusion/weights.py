@@ -1,4 +1,4 @@
-"""Weights of the fusion network (spec 9.2): the default ones, and those that a group trains.
+"""Weights of the fusion network (spec 9.2): the default ones, and a group's changes to them.
 
 Takes the table `fusion.txt` and differences; gives checked integer arrays.
 """
@@ -17,28 +17,28 @@ from nvcodec.format.errors import CorruptError
 from nvcodec.tables import load_table
 
 PLANES = 6
-"""Planes of the network's grid: four phases of luma, Cb, Cr."""
+"""Planes of the grid of sites: four phases of luma, Cb, Cr."""
 
 SIDE = 5
-"""Taps of a filter that the planes of luma share, across and down."""
+"""Taps, across and down, of the filter that the luma planes share."""
 
 SHARED = SIDE * SIDE
-"""All of them."""
+"""All taps of the shared filter."""
 
 INPUTS = 3 * PLANES
 """Input channels: high-pass, then differences to both references."""
 
 MAX_INPUT = 4095
-"""The greatest magnitude of inputs and of outputs of hidden layers."""
+"""Largest magnitude of inputs and of outputs of hidden layers."""
 
 CONSTANT = 64
-"""The input that the output layer's bias is multiplied by."""
+"""The constant input that the output layer's bias is multiplied by."""
 
 HIGH_PASS = 9 * PLANES
-"""Columns of the output layer that belong to the 3 x 3 taps of the high-pass inputs."""
+"""Columns of the output layer for the 3 x 3 taps of the high-pass inputs."""
 
 LINEAR = 1 + HIGH_PASS + 2 * PLANES
-"""Columns of the output layer before those of units: bias, high-pass taps, differences."""
+"""Columns of the output layer before those of hidden units: bias, high-pass taps, differences."""
 
 _MOST_WEIGHT = 32767
 _SUM_LIMIT = 1 << 31
@@ -49,7 +49,7 @@ Biases = npt.NDArray[np.int32]
 
 @dataclass(frozen=True)
 class HiddenLayer:
-    """A hidden layer of all networks: `kernel` x `kernel` (1 or 3), `units`, its `shift`."""
+    """A hidden layer: `kernel` x `kernel` taps (1 or 3), number of `units`, and right `shift`."""
 
     kernel: int
     units: int
@@ -60,8 +60,8 @@ class HiddenLayer:
 class FusionShape:
     """What the networks of a table have in common.
 
-    `networks` says for each Set of canvases which one it uses; `difference_shift` scales what
-    groups change.
+    `networks` has, for each Set of canvases, the number of the network that it uses.
+    `difference_shift` scales the differences that groups code.
     """
 
     networks: tuple[int, int, int]
@@ -71,7 +71,7 @@ class FusionShape:
 
     @property
     def count(self) -> int:
-        """How many networks there are."""
+        """Number of networks."""
         return max(self.networks) + 1
 
     def inputs(self, layer: int) -> int:
@@ -80,7 +80,7 @@ class FusionShape:
 
     @property
     def halo(self) -> int:
-        """Sites around a region that its samples depend on by their inputs."""
+        """Sites around a region whose inputs its samples depend on."""
         return max(1, sum(layer.kernel == 3 for layer in self.hidden))
 
 
@@ -99,7 +99,10 @@ class Network:
 
 @dataclass(frozen=True, eq=False)
 class FusionWeights:
-    """The weights that a group is rendered with. They conform (CorruptError, spec 9.2)."""
+    """The weights that a group is rendered with.
+
+    Raises CorruptError on construction unless they conform to spec 9.2.
+    """
 
     shape: FusionShape
     networks: tuple[Network, ...]
@@ -121,7 +124,7 @@ class FusionWeights:
 
     @cached_property
     def output(self) -> npt.NDArray[np.int16]:
-        """What groups may change: int16 (networks, PLANES, LINEAR + units)."""
+        """The weights that groups may change: int16 (networks, PLANES, LINEAR + units)."""
         return np.stack([network.output for network in self.networks])
 
     def changed(
@@ -129,8 +132,8 @@ class FusionWeights:
     ) -> FusionWeights:
         """These weights plus differences (networks, PLANES, LINEAR + units) in coded units.
 
-        A filter, `shared` (networks, SHARED), of the planes of luma is added too. Raises
-        CorruptError when the sum does not conform.
+        The filter `shared` (networks, SHARED) is added to all luma planes. Raises CorruptError when
+        the sum does not conform.
         """
         total = differences.astype(np.int64)
         total[..., :LINEAR] += spread_shared(shared)
@@ -144,9 +147,9 @@ class FusionWeights:
 
 
 def _shared_taps() -> npt.NDArray[np.int64]:
-    """Which tap of the shared filter the columns before units have (PLANES, LINEAR), -1 for none.
+    """Number of the shared filter's tap for each column (PLANES, LINEAR), -1 for none.
 
-    The filter is of samples of luma, those of other phases in between.
+    The filter works on the grid of luma samples, so its taps alternate between the phases.
     """
     taps = np.full((PLANES, LINEAR), -1)
     for row in range(4):
@@ -166,7 +169,7 @@ _SHARED_TAP = _shared_taps()
 def spread_shared(shared: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """What shared filters (..., SHARED) add to columns (..., PLANES, LINEAR) of the output layer.
 
-    Rows of chroma are 0. Numbers may be of any kind.
+    Rows of chroma are 0. Any numeric dtype is allowed.
     """
     return np.where(_SHARED_TAP >= 0, shared[..., _SHARED_TAP], 0)
 
@@ -182,7 +185,7 @@ def _check_rows(
 
 
 class _Integers:
-    """The integers of a table, one after the other."""
+    """Reads the integers of a table one after the other."""
 
     def __init__(self, values: Sequence[int] | npt.NDArray[np.int32]) -> None:
         self._values = np.asarray(values, np.int64)

@@ -1,4 +1,4 @@
-"""How blocks depend on references, and what they hand on, block by block in Python."""
+"""Dependence of blocks on their references and inheritance, against block-by-block Python."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Quantiser maps: finer where later canvases inherit."""
+"""Quantiser maps: finer where later canvases inherit from a block."""
 
 import numpy as np
 

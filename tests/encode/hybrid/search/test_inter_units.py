@@ -1,4 +1,4 @@
-"""Units of inter leaves: their places, their levels and what they cost."""
+"""Units of inter leaves: places, levels and costs."""
 
 import numpy as np
 import pytest

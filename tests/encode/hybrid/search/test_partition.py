@@ -1,4 +1,4 @@
-"""The partition walker against recursion, over random costs."""
+"""The partition walker against a recursive search, over random costs."""
 
 from typing import Any, NamedTuple
 

@@ -1,4 +1,4 @@
-"""Luma at quarter samples against the sums of clause 8.3."""
+"""Luma at quarter samples against the sums of spec 8.3."""
 
 import numpy as np
 import pytest

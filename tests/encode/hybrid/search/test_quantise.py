@@ -1,4 +1,4 @@
-"""Levels of a unit: what they cost, and the decisions one by one."""
+"""Quantisation of a unit: the cost of levels, and each decision by itself."""
 
 import numba
 import numpy as np

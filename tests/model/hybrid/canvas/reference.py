@@ -1,4 +1,4 @@
-"""Clause 8 once more, slow and as it is written: what the kernels are compared with."""
+"""A slow transcription of spec 8, which the kernels are compared with."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Random tables of leaves, units, levels and motion as a canvas can have them (clause 7)."""
+"""Random valid tables of leaves, units, levels and motion of a canvas (spec 7)."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Edge strengths and both filters (clause 8.7), one kernel at a time."""
+"""Edge strengths and both filters (spec 8.7), one kernel at a time."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Motion of all cells from a table of leaves (clause 8.2)."""
+"""Motion of all cells from a table of leaves (spec 8.2)."""
 
 import numpy as np
 import pytest

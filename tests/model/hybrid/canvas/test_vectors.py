@@ -1,4 +1,4 @@
-"""Operations on short rows of neighbours, at every width that kernels use."""
+"""SIMD operations on a few neighbouring elements, at every width that kernels use."""
 
 import numba
 import numpy as np

@@ -1,4 +1,4 @@
-"""Inputs of the fusion network (clause 9.3), one kernel at a time."""
+"""Inputs of the fusion network (spec 9.3), one kernel at a time."""
 
 import numba
 import numpy as np

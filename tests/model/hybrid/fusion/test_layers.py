@@ -1,4 +1,4 @@
-"""All layers of the fusion network over a frame (clause 9.4), by their shape."""
+"""All layers of the fusion network over a frame (spec 9.4), for several shapes."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Blocks of a layer, by the processor's instruction for pairs and by plain products."""
+"""Blocks of a layer, with the processor's pair instruction and with plain products."""
 
 import numba
 import numpy as np

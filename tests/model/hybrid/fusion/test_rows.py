@@ -1,4 +1,4 @@
-"""Operations on a few neighbouring samples or sites, 16 at once and one by one."""
+"""SIMD operations on a few neighbouring samples or sites, 16 at once and one by one."""
 
 import numba
 import numpy as np
