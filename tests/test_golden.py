@@ -2,22 +2,27 @@
 
 The units change when the coder, the default tables of `spec/tables/*contexts.txt` or the syntax of
 GRUP change; the frames change only when rendering does. Metadata is left out, as its bytes depend
-on the Zstandard library. After an intended change, run
+on the Zstandard library. The same bitstreams are kept as files, `tests/vectors/NAME.nrv`. Whatever
+the tests make today, these files must decode to the same frames. After an intended change, run
 
     python -m tests.test_golden
 
-and replace the constants below by its output.
+It writes the files; replace the constants below by its output.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 
+from nvcodec.decode.decoder import Decoder
 from nvcodec.format import GroupUnit, UnitReader
 from nvcodec.model.description import CanvasShape
+from nvcodec.picture import Planes
 from tests.hybrid import HybridPlan, synthesize_hybrid
 from tests.synthetic import DIRECT, PLAIN, Plan, synthesize
 
@@ -45,20 +50,32 @@ PLANS = {
 }
 
 
-def digests(name: str) -> tuple[str, str]:
-    """SHA-256 of all GRUP payloads, and of all planes of all frames."""
+VECTORS = Path(__file__).parent / "vectors"
+
+
+def made(name: str) -> tuple[bytes, list[Planes]]:
+    """A bitstream and its frames."""
     plan = PLANS[name]
-    hybrid = isinstance(plan, HybridPlan)
-    data, pictures = synthesize_hybrid(plan) if hybrid else synthesize(plan)
+    return synthesize_hybrid(plan) if isinstance(plan, HybridPlan) else synthesize(plan)
+
+
+def frames_digest(pictures: Iterable[Planes]) -> str:
+    """SHA-256 of all planes of all frames."""
     frames = hashlib.sha256()
     for planes in pictures:
         for plane in planes:
             frames.update(plane.tobytes())
+    return frames.hexdigest()
+
+
+def digests(name: str) -> tuple[str, str]:
+    """SHA-256 of all GRUP payloads, and of all planes of all frames."""
+    data, pictures = made(name)
     groups = hashlib.sha256()
     for event in UnitReader(io.BytesIO(data)):
         if isinstance(event, GroupUnit):
             groups.update(event.group.build())
-    return groups.hexdigest(), frames.hexdigest()
+    return groups.hexdigest(), frames_digest(pictures)
 
 
 @pytest.mark.parametrize("name", PLANS)
@@ -71,7 +88,17 @@ def test_frames(name: str) -> None:
     assert digests(name)[1] == FRAMES[name]
 
 
+@pytest.mark.parametrize("name", PLANS)
+@pytest.mark.parametrize("threads", [1, 3])
+def test_vectors(name: str, threads: int) -> None:
+    with Decoder(VECTORS / f"{name}.nrv", threads=threads) as decoder:
+        assert frames_digest(frame.planes for frame in decoder) == FRAMES[name]
+
+
 def main() -> None:
+    VECTORS.mkdir(exist_ok=True)
+    for name in PLANS:
+        (VECTORS / f"{name}.nrv").write_bytes(made(name)[0])
     for title, place in (("GROUPS", 0), ("FRAMES", 1)):
         print(f"{title} = {{")
         for name in PLANS:

@@ -11,7 +11,7 @@ import numpy as np
 
 from nvcodec.coding.hybrid.leaves import INTRA, SIZE, X, Y
 from nvcodec.compiled import Integer, allocating, kernel
-from nvcodec.model.hybrid.canvas.vectors import filter_row, filter_row_into, sample_row
+from nvcodec.model.hybrid.canvas.rows import filter_row, filter_row_into, sample_row
 from nvcodec.model.samples import SAMPLE, plane_shift
 
 LUMA_TAPS = np.array(

@@ -7,7 +7,7 @@ import numpy as np
 from nvcodec.coding.hybrid.leaves import LEVEL_POSITION, LEVEL_VALUE
 from nvcodec.compiled import Integer, allocating, kernel
 from nvcodec.model.hybrid.canvas.quantiser import STEP
-from nvcodec.model.hybrid.canvas.vectors import combine_rows
+from nvcodec.model.hybrid.canvas.rows import combine_rows
 from nvcodec.tables import load_table
 
 _TRANSFORM = load_table("transform.txt").reshape(32, 32)

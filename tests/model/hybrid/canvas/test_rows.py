@@ -4,7 +4,7 @@ import numba
 import numpy as np
 import pytest
 
-from nvcodec.model.hybrid.canvas.vectors import (
+from nvcodec.model.hybrid.canvas.rows import (
     combine_rows,
     filter_row,
     filter_row_into,
