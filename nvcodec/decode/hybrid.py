@@ -115,12 +115,12 @@ class HybridModel:
         elif previous is None:
             raise CorruptError("a group that is not a key group has no group before it", rule="2.7")
         canvases = CanvasGroup(
-            group,
-            frames,
-            self._network(group, previous),
-            None if previous is None else previous.last,
-            schedule(group.frame_count, group.key),
-            CanvasReader(group.motion, group.content, self._coded),
+            group=group,
+            frames=frames,
+            network=self._network(group, previous),
+            before=None if previous is None else previous.last,
+            steps=schedule(group.frame_count, group.key),
+            substreams=CanvasReader(group.motion, group.content, self._coded),
         )
         self._begin(canvases, frames)
         if last is not None:

@@ -120,12 +120,12 @@ def _nirvana(
     if segments.source is not None:
         basis = {"key_interval": options.key_interval, "nvcodec": __version__}
         jobs = Jobs(
-            options.jobs,
-            segments.source,
-            options.skip,
-            options.frames,
-            settings(options) | basis,
-            segments.store,
+            count=options.jobs,
+            source=segments.source,
+            skip=options.skip,
+            frames=options.frames,
+            settings=settings(options) | basis,
+            store=segments.store,
         )
     return NirvanaCoder(
         source.width,

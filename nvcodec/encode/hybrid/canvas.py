@@ -186,7 +186,13 @@ def code_inter(
             )
         known = np.repeat(np.repeat((cells.direction > 0).astype(np.uint8), 2, 0), 2, 1)
         rebuilt = _rebuilt(planes, known, cells.size)
-        intra = Intra(given, rebuilt, workspace, pool, settings.effort.intra_tries)
+        intra = Intra(
+            given=given,
+            rebuilt=rebuilt,
+            workspace=workspace,
+            pool=pool,
+            tries=settings.effort.intra_tries,
+        )
         decide_intra_leaves(intra, leaves)
     return _coded(settings, step, canvases, leaves, pool, q)
 

@@ -76,7 +76,11 @@ def code_substreams(canvases: Sequence[CodedCanvas], settings: CanvasSettings) -
         encode_motion(motion, c.leaves, *settings.size, canvas_set)
         encode_content(content, c.leaves, c.units, c.levels, c.quantiser, c.varying, canvas_set)
     return Substreams(
-        motion.finish(), content.finish(), motion.contexts, content.contexts, settings.tools
+        motion=motion.finish(),
+        content=content.finish(),
+        motion_contexts=motion.contexts,
+        content_contexts=content.contexts,
+        tools=settings.tools,
     )
 
 

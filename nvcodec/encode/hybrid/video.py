@@ -292,7 +292,11 @@ class HybridCoder:
         coded = self._task(partial(self._coded, cut.group, None), substreams, frames, network)
         reference = self._task(_reference, canvas)
         return _Running([canvas], coded), _Tail(
-            canvas, reference, self._defaults[0], self._defaults[1:], self._task(_weights, network)
+            canvas=canvas,
+            reference=reference,
+            chain=self._defaults[0],
+            interior=self._defaults[1:],
+            weights=self._task(_weights, network),
         )
 
     def _begin_others(
@@ -326,11 +330,11 @@ class HybridCoder:
             newest = self._task(lambda whole: whole.prices(2), substreams)
             interior = (*kept, newest)[-_PRICES_BACK:]
         tail = _Tail(
-            canvases[0],
-            references[steps[0].frame],
-            self._task(lambda coded: coded.prices(1), first),
-            interior,
-            self._task(_weights, network),
+            canvas=canvases[0],
+            reference=references[steps[0].frame],
+            chain=self._task(lambda coded: coded.prices(1), first),
+            interior=interior,
+            weights=self._task(_weights, network),
         )
         return _Running(canvases, coded), tail
 

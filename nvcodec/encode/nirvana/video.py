@@ -169,12 +169,12 @@ class NirvanaCoder:
 
     def _job(self, jobs: Jobs, header: Header, store: SegmentStore, segment: Segment) -> Job:
         return Job(
-            jobs.source,
-            jobs.skip,
-            jobs.frames,
-            segment,
-            self._training,
-            self._device,
-            header,
-            store,
+            source=jobs.source,
+            skip=jobs.skip,
+            frames=jobs.frames,
+            segment=segment,
+            training=self._training,
+            device=self._device,
+            header=header,
+            store=store,
         )

@@ -58,7 +58,14 @@ def block_at(given: CanvasInput, y: Integer, x: Integer, n: Integer) -> Block:
     q = int(given.quantisers[y >> 5, x >> 5])
     step = REAL_STEP[q]
     return Block(
-        int(y), int(x), int(n), log2(n) - 3, q, step, WEIGHT * step * step, SATD_WEIGHT * step
+        y=int(y),
+        x=int(x),
+        n=int(n),
+        level=log2(n) - 3,
+        q=q,
+        step=step,
+        lam=WEIGHT * step * step,
+        lam_satd=SATD_WEIGHT * step,
     )
 
 

@@ -92,7 +92,16 @@ def best_tree(given: CanvasInput, w: Workspace, b: Block, n: Integer) -> tuple[R
     If the number is 0, the first has no meaning.
     """
     top = log2(n) - 2
-    tree = Tree(w.tree.walk, given.content, w.transform, w.tree, b.step, b.lam, top, given.depth)
+    tree = Tree(
+        walk=w.tree.walk,
+        bits=given.content,
+        transform=w.transform,
+        space=w.tree,
+        step=b.step,
+        lam=b.lam,
+        top=top,
+        depth=given.depth,
+    )
     cost = _walk_tree(tree, top, 0, 0, n, n)
     return cost, w.tree.count[top, 0], w.tree.cost[top, 0]
 
