@@ -2,8 +2,8 @@
 
 Takes flat u8 arrays, the offset of a block's first sample and the stride between rows, in samples.
 SAD is the sum of absolute differences. SATD is the sum of absolute coefficients of 8 x 8 Hadamard
-transforms of the differences, scaled as an orthonormal transform is. Both exist for one reference
-and for the rounded mean of two.
+transforms of the differences, scaled as an orthonormal transform is. SATD is also to the rounded
+mean of two references.
 """
 
 from __future__ import annotations
