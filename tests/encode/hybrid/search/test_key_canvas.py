@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nvcodec.coding.hybrid.leaves import FOUR, INTRA, LEAF_COLUMNS, SIZE, X, Y
+from nvcodec.coding.hybrid.leaves import FOUR, INTRA, LEAF_COLUMNS, MODE, SIZE, X, Y
 from nvcodec.encode.hybrid.assemble import assemble
 from nvcodec.encode.hybrid.search.intra import Intra, Rebuilt
 from nvcodec.encode.hybrid.search.key_canvas import KeySearch, search_key_canvas
@@ -56,6 +56,19 @@ def search(luma, q, tries=2):
     return s, search_key_canvas(s)
 
 
+def maps(leaves, height, width):
+    """The mode of each 4 x 4 block of luma, and the size of the leaf of each cell."""
+    modes, sizes = np.zeros((height // 4, width // 4)), np.zeros((height // 8, width // 8))
+    for leaf in leaves:
+        x, y, n = leaf[[X, Y, SIZE]] // 4
+        sizes[y // 2 : (y + n) // 2, x // 2 : (x + n) // 2] = leaf[SIZE]
+        half = n // 2
+        for k in range(4):
+            top, left = y + half * (k >> 1), x + half * (k & 1)
+            modes[top : top + half, left : left + half] = leaf[MODE + k]
+    return modes, sizes
+
+
 @pytest.mark.parametrize(("height", "width"), [(64, 128), (72, 88), (8, 8), (40, 72)])
 @pytest.mark.parametrize("q", [18, 36])
 def test_a_canvas(q, height, width):
@@ -71,6 +84,10 @@ def test_a_canvas(q, height, width):
     assert (covered == 1).all()
     assert leaves[:, INTRA].all()
     assert leaves[:, SIZE].max() <= 32
+    modes, sizes = maps(leaves, height, width)
+    np.testing.assert_array_equal(s.intra.rebuilt.modes, modes)
+    np.testing.assert_array_equal(s.intra.rebuilt.size, sizes)
+    assert s.intra.rebuilt.known.all()
     tables = assemble(leaves, s.intra.pool, s.intra.given.quantisers, q)
     (step,) = schedule(1, key=True)
     canvas = reconstruct(*tables, step, [], (width, height), 0, deblocking=False)
