@@ -1,0 +1,224 @@
+"""Bits of leaves and units, added up from the price tables by a plain walk over the syntax."""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from nvcodec.coding.hybrid.leaves import (
+    CHROMA,
+    CODED,
+    DIRECTION,
+    FIRST,
+    FOUR,
+    INDEX,
+    INTRA,
+    MERGE,
+    MODE,
+    SIZE,
+    UNITS,
+    VY0,
+    X,
+    Y,
+)
+from nvcodec.encode.hybrid.rate.bits import context_bits
+from nvcodec.encode.hybrid.rate.content import MOST_LISTED, escape_bits
+from tests.coding.hybrid.reference import diagonal, log2, quarters
+
+
+def random_contexts(rng, count):
+    """Contexts that all have different prices."""
+    contexts = rng.integers(2000, 63536, (count, 3), np.int32)
+    contexts[:, 2] = 0
+    return contexts
+
+
+def traced_bits(trace, contexts):
+    """Bits of a sequence of 2 * context + bit, under contexts that do not adapt."""
+    return float(context_bits(contexts).astype(float).reshape(-1)[trace].sum())
+
+
+def doubles(prices):
+    """The same tables, so that sums are not rounded."""
+    names = prices.dtype.names
+    parts = {name: prices[name] for name in names}
+    return SimpleNamespace(
+        **{
+            name: doubles(part) if part.dtype.names else part.astype(float)
+            for name, part in parts.items()
+        }
+    )
+
+
+def leaf_map(leaves):
+    """The leaf of each cell that has one."""
+    return {
+        (column, row): leaf
+        for leaf in leaves.tolist()
+        for row in range(leaf[Y] >> 3, (leaf[Y] + leaf[SIZE]) >> 3)
+        for column in range(leaf[X] >> 3, (leaf[X] + leaf[SIZE]) >> 3)
+    }
+
+
+def neighbours(cells, x, y):
+    at = [((x >> 3) - 1, y >> 3), (x >> 3, (y >> 3) - 1)]
+    return [cells[place] for place in at if place in cells]
+
+
+def split_bits(split, leaves, width, height, canvas_set):
+    """Of the partition; `split` is that of IntraBits or MotionBits."""
+    cells = leaf_map(leaves)
+
+    def block(x, y, n):
+        if x >= width or y >= height or n == 8:
+            return 0.0
+        whole = cells[x >> 3, y >> 3][SIZE] == n
+        total = 0.0
+        if x + n <= width and y + n <= height and not (canvas_set == 0 and n == 64):
+            smaller = sum(leaf[SIZE] < n for leaf in neighbours(cells, x, y))
+            total += split[log2(n) - 4, smaller, int(not whole)]
+        return total + (0.0 if whole else sum(block(*q) for q in quarters(x, y, n // 2)))
+
+    return sum(block(x, y, 64) for y in range(0, height, 64) for x in range(0, width, 64))
+
+
+def mode_list(left, above):
+    """The list of three luma modes (spec 7.4)."""
+    if left != above:
+        return [left, above, next(mode for mode in (0, 1, 26) if mode not in (left, above))]
+    if left < 2:
+        return [0, 1, 26]
+    return [left, 2 + (left + 29) % 32, 2 + (left - 1) % 32]
+
+
+def luma_mode_bits(prices, listed, mode):
+    if mode in listed:
+        return prices.listed[listed.index(mode)]
+    return prices.rest[[other for other in range(35) if other not in listed].index(mode)]
+
+
+def mode_bits(prices, leaves, canvas_set):
+    """Of the modes of all intra leaves, by IntraBits."""
+    total, modes = 0.0, {}
+    for leaf in leaves[leaves[:, INTRA] == 1].tolist():
+        x, y, n = leaf[X], leaf[Y], leaf[SIZE]
+        if canvas_set == 0 and n == 8:
+            total += prices.four[leaf[FOUR]]
+        blocks = quarters(x, y, 4) if leaf[FOUR] else [(x, y, n)]
+        for mode, (bx, by, size) in zip(leaf[MODE : MODE + 4], blocks, strict=False):
+            beside = modes.get((bx - 4, by), 1), modes.get((bx, by - 4), 1)
+            total += luma_mode_bits(prices, mode_list(*beside), mode)
+            modes.update(
+                {(bx + i, by + j): mode for i in range(0, size, 4) for j in range(0, size, 4)}
+            )
+        others = [34 if mode == leaf[MODE] else mode for mode in (0, 26, 10, 1)]
+        total += prices.chroma[[leaf[MODE], *others].index(leaf[CHROMA])]
+    return total
+
+
+def inter_bits(prices, leaves, canvas_set):
+    """Of all that is not the partition or a mode, by MotionBits."""
+    total, cells = 0.0, leaf_map(leaves)
+    for leaf in leaves.tolist():
+        near, level = neighbours(cells, leaf[X], leaf[Y]), log2(leaf[SIZE]) - 3
+        if level < 3:
+            total += prices.intra[sum(other[INTRA] for other in near), leaf[INTRA]]
+        if leaf[INTRA]:
+            continue
+        total += prices.merge[level, sum(other[MERGE] for other in near), leaf[MERGE]]
+        if leaf[MERGE]:
+            total += prices.entry[leaf[INDEX]]
+            continue
+        direction = leaf[DIRECTION]
+        if canvas_set == 2:
+            total += prices.both[level, int(direction == 3)]
+            if direction != 3:
+                total += prices.second[direction - 1]
+        for k in range(4):
+            if direction >> (k >> 1) & 1:
+                total += prices.component[k & 1, abs(leaf[VY0 + k]).bit_length()]
+    return total
+
+
+def unit_bits(prices, n, levels):
+    """Of a unit with these levels, (position, value) in any order, by UnitBits (spec 7.6)."""
+    size = log2(n) - 2
+    at = {(position % n, position // n): value for position, value in levels}
+    subs, inner = diagonal(n // 4), diagonal(4)
+    scan = [(4 * sx + x, 4 * sy + y) for sx, sy in subs for x, y in inner]
+    last = max(scan.index(place) for place in at)
+    total = float(sum(prices.last[axis, size, scan[last][axis]] for axis in range(2)))
+    full = set()
+    for number in range(last >> 4, -1, -1):
+        sx, sy = subs[number]
+        flagged = 0 < number < last >> 4
+        places = scan[16 * number : 16 * number + 16]
+        some = any(place in at for place in places)
+        if flagged:
+            near = (sx + 1, sy) in full or (sx, sy + 1) in full
+            total += prices.full[size, int(near), int(some)]
+            if not some:
+                continue
+        full.add((sx, sy))
+        alone = flagged
+        for k in range(min(last, 16 * number + 15), 16 * number - 1, -1):
+            x, y = scan[k]
+            value = abs(at.get((x, y), 0))
+            beside = [(x + 1, y), (x + 2, y), (x, y + 1), (x, y + 2), (x + 1, y + 1)]
+            t = sum(abs(at.get(place, 0)) for place in beside)
+            place = sum(x + y >= least for least in (1, 3, 6))
+            # Nothing says that the last level is one, nor the only level of a full sub-block.
+            if k < last and not (alone and k == 16 * number):
+                group = sum(t >= least for least in (1, 2, 3, 4, 6))
+                total += prices.sig[size, place, group, int(value > 0)]
+            if value:
+                alone = False
+                group = sum(t >= least for least in (1, 2, 3, 5, 7, 10, 15))
+                total += prices.level[place, group, min(value, MOST_LISTED)]
+                total += escape_bits(value) if value >= MOST_LISTED else 0
+    return total
+
+
+def content_bits(prices, leaves, units, levels):
+    """Of the flags, units and levels of a canvas with one quantiser, by ContentBits (spec 7.5)."""
+    cells, total = leaf_map(leaves), 0.0
+    for leaf in leaves.tolist():
+        x, y, n = leaf[X], leaf[Y], leaf[SIZE]
+        if not leaf[INTRA]:
+            beside = sum(o[INTRA] or o[CODED] for o in neighbours(cells, x, y))
+            total += prices.coded[log2(n) - 3, leaf[MERGE], beside, leaf[CODED]]
+            if not leaf[CODED]:
+                continue
+        rows = units[leaf[FIRST] :][: leaf[UNITS]].tolist()
+        for node in quarters(x, y, 32) if n == 64 else [(x, y, n)]:
+            total += _node_bits(prices, leaf, node, [row[:4] for row in rows])
+        for plane, _, _, size, start, count in rows:
+            bits = prices.chroma_units if plane else prices.units
+            total += unit_bits(bits, size, levels[start:][:count].tolist())
+    return total
+
+
+def _node_bits(prices, leaf, node, units):
+    """Of the flags of a node; `units` are (plane, x, y, size) of the whole leaf."""
+    x, y, n = node
+    size = log2(n) - 3
+    cb, cr = (int([plane, x // 2, y // 2, n // 2] in units) for plane in (1, 2))
+    total = prices.cb[size, cb] + prices.cr[size, cb, cr]
+    luma = prices.luma[size, cb | cr]
+    if leaf[INTRA]:
+        blocks = quarters(x, y, 4) if leaf[FOUR] else [node]
+        return total + sum(luma[int([0, *block] in units)] for block in blocks)
+
+    def some(bx, by, s):
+        return any(p == 0 and bx <= ux < bx + s and by <= uy < by + s for p, ux, uy, _ in units)
+
+    def tree(bx, by, s):
+        split = [0, bx, by, s] not in units
+        bits = prices.tree[log2(s) - 3, int(split)] if s > 4 else 0.0
+        for quarter in quarters(bx, by, s // 2) if split else []:
+            bits += prices.part[log2(s // 2) - 2, int(some(*quarter))]
+            bits += tree(*quarter) if some(*quarter) else 0.0
+        return bits
+
+    if leaf[SIZE] == 64 or cb or cr:
+        total += luma[int(some(*node))]
+    return total + (tree(*node) if some(*node) else 0.0)

@@ -1,0 +1,27 @@
+"""Bits of intra syntax against the bits that coding takes."""
+
+import numpy as np
+import pytest
+
+from nvcodec.coding.hybrid.motion import MOTION_CONTEXTS, trace_motion
+from nvcodec.encode.hybrid.rate.bits import context_bits
+from nvcodec.encode.hybrid.rate.intra import intra_bits
+from tests.coding.hybrid.tables import random_leaves
+
+from .recount import doubles, mode_bits, random_contexts, split_bits, traced_bits
+
+
+def test_prices_are_the_bits_of_coding():
+    used = set()
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        width, height = 8 * rng.integers(8, 25, 2)
+        table = random_contexts(rng, MOTION_CONTEXTS)
+        prices = doubles(intra_bits(context_bits(table), 0))
+        leaves = random_leaves(rng, width, height, 0, rng.choice([0.2, 0.5, 0.8]))
+        trace = trace_motion(leaves, width, height, 0)
+        priced = mode_bits(prices, leaves, 0) + split_bits(prices.split, leaves, width, height, 0)
+        assert priced == pytest.approx(traced_bits(trace, table), rel=1e-6)
+        used |= set(trace.tolist())
+    # All contexts of the Set: 6 of the partition and 39 of modes, with both bits.
+    assert len(used) == 90

@@ -1,0 +1,98 @@
+"""Bi-predicted blocks with coded vectors."""
+
+import numpy as np
+import pytest
+
+from nvcodec.encode.hybrid.search.bi import _best_merge_of_both, offer_both
+from nvcodec.encode.hybrid.search.block import block_at
+from nvcodec.encode.hybrid.search.merge import offer_merges
+from nvcodec.encode.hybrid.search.prediction import OWN_VECTORS, clear
+from nvcodec.encode.hybrid.search.vectors import offer_vectors
+from tests.encode.hybrid.pictures import smooth_noise
+
+from .inter import HEIGHT, WIDTH, listed, make_scene, moved, noise_scene
+from .test_vectors import check
+
+BLOCKS = [(y, x, n) for n in (8, 16, 32, 64) for y, x in ((0, 64), (64, 64), (64, 128))]
+
+
+def mean_scene(seed=0, **options):
+    """Both references are the picture, moved, each with noise of its own."""
+    rng = np.random.default_rng(seed)
+    picture = smooth_noise((HEIGHT, WIDTH), 11)
+    references = [
+        np.clip(moved(picture, vector) + rng.normal(0, 12, picture.shape), 0, 255).astype(np.uint8)
+        for vector in ((2, -3), (-4, 1))
+    ]
+    return make_scene(picture, references, seed=seed, **options)
+
+
+def test_it_never_makes_a_block_worse():
+    scene = mean_scene()
+    s, c = scene.search, scene.search.candidates
+    better = 0
+    for y, x, n in BLOCKS:
+        b = block_at(s.given, y, x, n)
+        clear(c)
+        offer_merges(s, b)
+        offer_vectors(s, b)
+        before = c.cost[OWN_VECTORS]
+        start = np.array(c.single)
+        offer_both(s, b)
+        assert c.cost[OWN_VECTORS] <= before
+        direction, _ = check(scene, b)
+        if direction != 3:
+            assert c.cost[OWN_VECTORS] == before
+            continue
+        better += 1
+        assert c.cost[OWN_VECTORS] < before
+        # Refinement begins with the best vector to each reference.
+        np.testing.assert_array_equal(c.single, start)
+    assert better >= 6
+
+
+@pytest.mark.parametrize("refinements", [1, 4])
+def test_it_finds_both_displacements(refinements):
+    scene = mean_scene(seed=1, refinements=refinements)
+    s, c = scene.search, scene.search.candidates
+    for y, x, n in [(64, 64, 32), (64, 64, 64)]:
+        b = block_at(s.given, y, x, n)
+        clear(c)
+        offer_merges(s, b)
+        offer_vectors(s, b)
+        offer_both(s, b)
+        direction, vectors = check(scene, b)
+        assert direction == 3
+        # Noise and bits move them by less than a sample.
+        assert abs(vectors - [(-8, 12), (16, -4)]).max() < 4
+
+
+def test_a_chain_canvas_has_none():
+    scene = noise_scene(interior=False)
+    s, b = scene.search, block_at(scene.search.given, 64, 64, 16)
+    offer_merges(s, b)
+    offer_vectors(s, b)
+    before = s.candidates.cost.copy(), s.candidates.choice.copy()
+    offer_both(s, b)
+    np.testing.assert_array_equal(s.candidates.cost, before[0])
+    np.testing.assert_array_equal(s.candidates.choice, before[1])
+
+
+def test_the_best_merge_of_both():
+    found = set()
+    for seed in range(4):
+        scene = noise_scene(seed=seed)
+        for y, x, n in BLOCKS:
+            b = block_at(scene.search.given, y, x, n)
+            clear(scene.search.candidates)
+            offer_merges(scene.search, b)
+            entries, _ = listed(scene, b)
+            costs = {
+                k: scene.satd(3, vectors, y, x, n)
+                for k, (direction, vectors) in enumerate(entries)
+                if direction == 3
+            }
+            expected = min(costs, key=costs.__getitem__) if costs else -1
+            assert _best_merge_of_both(scene.search, b) == expected
+            found.add(expected)
+    assert len(found) > 3

@@ -1,0 +1,186 @@
+"""Intra leaves: rough and final costs of modes, against the rules of the spec."""
+
+import numpy as np
+import pytest
+
+from nvcodec.coding.hybrid.leaves import CHROMA, CODED, FIRST, FOUR, LEAF_COLUMNS, MODE, UNITS
+from nvcodec.encode.hybrid.search.block import NEVER, block_at
+from nvcodec.encode.hybrid.search.intra import (
+    _INTRA_MODES,
+    Intra,
+    Rebuilt,
+    _list_modes,
+    _mode_bits,
+    _rank_modes,
+    _satd4,
+    decide_intra_leaf,
+    intra_cost,
+)
+from nvcodec.encode.hybrid.search.transform_tree import best_tree
+from nvcodec.encode.hybrid.search.units import make_pool
+from nvcodec.encode.hybrid.search.workspace import IntraSpace, Workspace
+from nvcodec.model.hybrid.canvas.intra import intra_references, intra_smooth
+from tests.coding.hybrid.reference import quarters
+from tests.encode.hybrid.pictures import planes_of, smooth_noise
+from tests.encode.hybrid.rate import recount
+from tests.encode.hybrid.reference import hadamard_sum
+from tests.model.hybrid.canvas import reference
+
+from .given import canvas_input
+from .inter import noise_scene
+
+SIZE = 64
+
+
+def make_intra(q=30, seed=0, tries=3):
+    """A canvas of which the upper and left parts are known, nearly the source."""
+    rng = np.random.default_rng(seed)
+    luma = smooth_noise((SIZE, SIZE), seed)
+    luma = np.clip(luma + rng.normal(0, 6, luma.shape), 0, 255).astype(np.uint8)
+    planes = [plane.copy() for plane in planes_of(luma)]
+    for plane in planes:
+        plane += rng.integers(0, 3, plane.shape, np.uint8)
+    known = np.ones((SIZE // 4, SIZE // 4), np.uint8)
+    known[8:, 8:] = 0
+    modes = rng.choice([0, 1, 10, 26, 31], known.shape).astype(np.uint8)
+    modes[8:, 8:] = 1
+    size = np.full((SIZE // 8, SIZE // 8), 8, np.uint8)
+    return Intra(
+        given=canvas_input(luma, q, 0),
+        rebuilt=Rebuilt(*planes, known=known, modes=modes, size=size),
+        workspace=Workspace.make(),
+        pool=make_pool(SIZE, SIZE),
+        tries=tries,
+    )
+
+
+def test_the_list_of_modes():
+    rng = np.random.default_rng(1)
+    out = np.zeros(3, np.int64)
+    for left, above in [(a, b) for a in range(35) for b in range(35)]:
+        modes = rng.integers(0, 35, (4, 4)).astype(np.uint8)
+        modes[2, 1], modes[1, 2] = left, above
+        _list_modes(modes, 8, 8, out)
+        assert out.tolist() == recount.mode_list(left, above)
+        # Beyond the canvas there is DC.
+        for y, x, beside in ((0, 8, (modes[0, 1], 1)), (8, 0, (1, modes[1, 0])), (0, 0, (1, 1))):
+            _list_modes(modes, y, x, out)
+            assert out.tolist() == recount.mode_list(*map(int, beside))
+
+
+def test_mode_bits():
+    prices = make_intra().given.intra
+    for listed in ([0, 1, 26], [34, 31, 3], [5, 2, 0], [1, 34, 0]):
+        for mode in range(35):
+            expected = recount.luma_mode_bits(prices, listed, mode)
+            assert _mode_bits(prices, np.array(listed), mode) == expected
+
+
+@pytest.mark.parametrize("kind", ["noise", "extremes"])
+def test_satd4(kind, kernel_bench):
+    rng = np.random.default_rng(3)
+    values = np.arange(256) if kind == "noise" else [0, 255]
+    source = rng.choice(values, (16, 24)).astype(np.uint8)
+    space = IntraSpace.make()
+    space.prediction[:] = rng.choice(values, space.prediction.shape)
+    h = np.array([[1, 1], [1, -1]])
+    h = np.block([[h, h], [h, -h]])
+
+    def slow():
+        block = source[4:8, 12:16].astype(int) - space.prediction[:4, :4]
+        return int(abs(h @ block @ h).sum()) >> 2
+
+    kernel_bench(f"_satd4 of {kind}", 16, lambda: _satd4(source, 4, 12, space), slow)
+
+
+@pytest.mark.parametrize("n", [4, 8, 16, 32])
+def test_rough_costs(n):
+    """All modes that are tried, with SATD to the prediction of the spec plus rate."""
+    s = make_intra(seed=n)
+    y, x = 32, 32
+    b = block_at(s.given, y, x, max(n, 8))
+    space, canvas = s.workspace.intra, s.rebuilt
+    space.listed[:] = 0, 1, 26
+    intra_references(canvas.plane0, canvas.known, False, y, x, n, space.edges[0])
+    intra_smooth(space.edges[0], n, space.edges[2])
+    _rank_modes(s, b, y, x, n)
+    known = np.kron(canvas.known, np.ones((4, 4)))
+    block = s.given.source0[y : y + n, x : x + n].astype(int)
+    h = np.array([[1, 1], [1, -1]])
+    h = np.block([[h, h], [h, -h]])
+    expected = np.zeros(35)
+    for mode in range(35):
+        difference = block - reference.intra(mode, canvas.plane0, known, x, y, n, True)
+        satd = int(abs(h @ difference @ h).sum()) >> 2 if n == 4 else hadamard_sum(difference)
+        rate = recount.luma_mode_bits(s.given.intra, [0, 1, 26], mode)
+        expected[mode] = satd + b.lam_satd * float(rate)
+    first = [0, 1, *range(2, 35, 2)]
+    best = sorted(first, key=lambda mode: expected[mode])[:3]
+    tried = {*first, *(m for mode in best if mode > 1 for m in (mode - 1, mode + 1) if 2 < m < 35)}
+    for mode in range(35):
+        cost = expected[mode] if mode in tried else NEVER
+        assert space.mode_costs[mode] == pytest.approx(cost, rel=1e-6)
+
+
+@pytest.mark.parametrize(("n", "four"), [(8, 0), (8, 1), (16, 0), (32, 0)])
+@pytest.mark.parametrize("q", [16, 30, 44])
+def test_the_cost_of_a_leaf_is_error_plus_bits(q, n, four):
+    s = make_intra(q, seed=n + four, tries=8)
+    b = block_at(s.given, 32, 32, n)
+    leaf = np.full(LEAF_COLUMNS, 77, np.int32)
+    cost = decide_intra_leaf(s, b, four, leaf)
+    canvas, prices = s.rebuilt, recount.doubles(s.given.intra)
+    error = 0.0
+    for plane, source, shift in (
+        (canvas.plane0, s.given.source0, 0),
+        (canvas.plane1, s.given.source1, 1),
+        (canvas.plane2, s.given.source2, 1),
+    ):
+        part = slice(32 >> shift, (32 + n) >> shift)
+        error += ((plane[part, part].astype(float) - source[part, part]) ** 2).sum()
+    assert (leaf[:3].tolist(), leaf[FOUR]) == ([32, 32, n], four)
+    assert (leaf[FIRST], leaf[UNITS]) == (0, s.pool.counts[0])
+    assert leaf[CODED] == (leaf[UNITS] > 0)
+    bits = 0.0
+    modes = canvas.modes.copy()
+    modes[8:, 8:] = 1
+    for mode, (x, y, size) in zip(
+        leaf[MODE : MODE + 4].tolist(),
+        quarters(32, 32, 4) if four else [(32, 32, n)],
+        strict=False,
+    ):
+        beside = int(modes[y // 4, x // 4 - 1]), int(modes[y // 4 - 1, x // 4])
+        bits += recount.luma_mode_bits(prices, recount.mode_list(*beside), mode)
+        modes[y // 4 : (y + size) // 4, x // 4 : (x + size) // 4] = mode
+    np.testing.assert_array_equal(canvas.modes, modes)
+    assert canvas.known[8 : 8 + n // 4, 8 : 8 + n // 4].all()
+    others = [34 if mode == leaf[MODE] else mode for mode in (0, 26, 10, 1)]
+    bits += prices.chroma[[leaf[MODE], *others].index(leaf[CHROMA])]
+    # Luma flags are priced as if there were a chroma unit.
+    content = recount.doubles(s.given.content)
+    content.luma[:, 0] = content.luma[:, 1]
+    units, levels = (table[:count] for table, count in zip(s.pool[:2], s.pool.counts, strict=True))
+    bits += recount.content_bits(content, leaf[None], units, levels)
+    # The rest is rounding to samples, and the approximations of `quantise`.
+    assert cost == pytest.approx(error + b.lam * bits, rel=0.05, abs=n * n / 8)
+
+
+@pytest.mark.parametrize("n", [8, 16, 32])
+def test_the_cost_of_an_intra_trial(n):
+    """The mode of least SATD, predicted from source samples; its residual is coded."""
+    scene = noise_scene(q=30)
+    s = scene.search
+    b = block_at(s.given, 64, 96, n)
+    block, known = scene.current[64 : 64 + n, 96 : 96 + n].astype(int), np.ones(scene.current.shape)
+    found = []
+    for mode in _INTRA_MODES:
+        residual = block - reference.intra(mode, scene.current, known, 96, 64, n, True)
+        found.append((hadamard_sum(residual), mode, residual))
+    least, _, residual = min(found, key=lambda entry: entry[0])
+    other = Workspace.make()
+    other.transform.residual[:n, :n] = residual
+    cost, count, energy = best_tree(s.given, other, b, n)
+    cost = min(cost, energy) if count else energy
+    expected = 1.05 * cost + b.lam * (float(s.bits.intra[0, 1]) + 10)
+    assert intra_cost(s, b, least + 1.0) == pytest.approx(expected, rel=1e-5)
+    assert intra_cost(s, b, float(least)) == NEVER

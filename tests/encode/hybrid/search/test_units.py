@@ -1,0 +1,136 @@
+"""Units: what one costs, and how it gets into the pool."""
+
+import numpy as np
+import pytest
+
+from nvcodec.encode.hybrid.search.block import block_at
+from nvcodec.encode.hybrid.search.units import (
+    append_unit,
+    load_residual,
+    make_pool,
+    transform_chroma,
+    transform_unit,
+)
+from nvcodec.encode.hybrid.search.workspace import TransformSpace
+from nvcodec.model.hybrid.canvas.quantiser import REAL_STEP
+from nvcodec.tables import load_table
+from tests.coding.hybrid.tables import SCANS
+from tests.encode.hybrid.rate.recount import doubles, unit_bits
+
+from .given import canvas_input
+
+SIZES = {4: 2, 8: 3, 16: 4, 32: 5}
+WEIGHT = 0.12
+
+
+def as_rows(levels):
+    return [(position, int(levels[position])) for position in np.flatnonzero(levels)]
+
+
+def recounted(residual, levels, step, lam, prices):
+    """Squared error after the levels, plus lambda times their bits."""
+    n = len(residual)
+    matrix = load_table("transform.txt").reshape(32, 32)[:: 32 // n, :n] / (64 * np.sqrt(n))
+    error = matrix @ residual @ matrix.T - step * levels.reshape(n, n)
+    return (error**2).sum() + lam * unit_bits(doubles(prices), n, as_rows(levels))
+
+
+@pytest.mark.parametrize(("n", "log2n"), SIZES.items())
+@pytest.mark.parametrize("q", [16, 34])
+def test_the_cost_is_error_plus_bits(q, n, log2n):
+    rng = np.random.default_rng(n)
+    prices = canvas_input(np.zeros((32, 32), np.uint8), q).content.units
+    t, step = TransformSpace.make(), float(REAL_STEP[q])
+    exact = coded = 0
+    for turn in range(12):
+        t.residual[:] = rng.normal(0, step * 2.0 ** (turn / 4 - 1), (32, 32))
+        # Smooth along rows, so that few coefficients are large.
+        t.residual[:] = (t.residual + np.roll(t.residual, 1, 1) + np.roll(t.residual, 2, 1)) / 2
+        y, x = rng.integers(0, 33 - n, 2)
+        block = t.residual[y : y + n, x : x + n].astype(float)
+        levels = np.zeros(n * n, np.int32)
+        cost, count, energy = transform_unit(
+            t, y, x, n, log2n, REAL_STEP[q], WEIGHT, prices, levels
+        )
+        assert energy == pytest.approx((block**2).sum(), rel=1e-4)
+        assert count == np.count_nonzero(levels)
+        if count:
+            coded += 1
+            expected = recounted(block, levels, step, WEIGHT * step**2, prices)
+            # Levels behind the last one kept were in the templates of those before it, and the
+            # only level of a sub-block is priced with a flag that it does not take.
+            assert cost == pytest.approx(expected, rel=0.05)
+            exact += cost == pytest.approx(expected, rel=2e-3)
+        else:
+            # The integer matrix is orthonormal but for a percent.
+            assert cost == pytest.approx(energy, rel=0.02)
+    assert coded >= 6
+    assert exact >= coded / 2
+
+
+def test_little_energy_gets_no_unit():
+    """Less than three bits' worth is left alone, even where one coefficient has all of it."""
+    q = 30
+    prices = canvas_input(np.zeros((32, 32), np.uint8), q).content.units
+    t, step = TransformSpace.make(), float(REAL_STEP[q])
+    for share, some in ((0.98, False), (1.02, True)):
+        t.residual[:] = step * np.sqrt(share * 3 * WEIGHT / 16)
+        t.coefficients[:] = 0
+        levels = np.zeros(16, np.int32)
+        cost, count, energy = transform_unit(t, 0, 0, 4, 2, REAL_STEP[q], WEIGHT, prices, levels)
+        assert bool(t.coefficients.any()) == some
+        if not some:
+            assert (cost, count) == (energy, 0)
+
+
+@pytest.mark.parametrize("plane", [1, 2])
+@pytest.mark.parametrize("chroma_offset", [-3, 4])
+def test_chroma_has_its_own_step_and_prices(plane, chroma_offset):
+    rng = np.random.default_rng(plane)
+    given = canvas_input(rng.integers(0, 256, (64, 64)).astype(np.uint8), 38, 1, 3, chroma_offset)
+    b = block_at(given, 16, 32, 16)
+    t, q = TransformSpace.make(), 38 + chroma_offset
+    source = (given.source1, given.source2)[plane - 1][8:16, 16:24].astype(float)
+    predicted = np.full((32, 32), 120, np.uint8)
+    cost, count, energy = transform_chroma(given, t, b, plane, predicted, 8, 16, 8)
+    levels = t.chroma[plane - 1, :64]
+    assert count == np.count_nonzero(levels) > 0
+    assert energy == pytest.approx(((source - 120) ** 2).sum(), rel=1e-4)
+    step = float(REAL_STEP[q])
+    expected = recounted(source - 120, levels, step, b.lam, given.content.chroma_units)
+    assert cost == pytest.approx(expected, rel=0.03)
+
+
+def test_load_residual():
+    rng = np.random.default_rng(5)
+    source, predicted = rng.integers(0, 256, (2, 40, 48)).astype(np.uint8)
+    out = np.zeros((32, 32), np.float32)
+    load_residual(source, 8, 16, predicted, 16, out)
+    expected = source[8:24, 16:32].astype(float) - predicted[:16, :16]
+    np.testing.assert_array_equal(out[:16, :16], expected)
+    assert not out[16:].any()
+    assert not out[:, 16:].any()
+
+
+def test_units_are_appended_in_coding_order():
+    rng = np.random.default_rng(2)
+    pool = make_pool(64, 64)
+    units, rows = [], []
+    for k, (n, log2n) in enumerate([*SIZES.items()] * 3):
+        levels = (rng.integers(-3, 4, n * n) * (rng.random(n * n) < 0.3)).astype(np.int32)
+        levels[0] = 1
+        append_unit(pool, k % 3, 4 * k, 8 * k, n, log2n, levels)
+        found = [(y * n + x, levels[y * n + x]) for x, y in reversed(SCANS[n])]
+        found = [row for row in found if row[1]]
+        units.append([k % 3, 4 * k, 8 * k, n, len(rows), len(found)])
+        rows += found
+    assert pool.counts.tolist() == [len(units), len(rows)]
+    np.testing.assert_array_equal(pool.units[: len(units)], units)
+    np.testing.assert_array_equal(pool.levels[: len(rows)], rows)
+
+
+def test_a_pool_holds_every_unit_of_a_canvas():
+    """Luma in units of 4 x 4, chroma too, with all levels."""
+    pool = make_pool(32, 16)
+    assert len(pool.units) >= 32 + 16
+    assert len(pool.levels) >= 32 * 16 * 3 // 2
