@@ -123,7 +123,10 @@ def content_bits(costs: Bits, canvas_set: int) -> ContentBits:
 
 @kernel
 def escape_bits(magnitude: Integer) -> Integer:
-    """Bits of the escape of a level whose magnitude is 15 or more (spec 7.6)."""
+    """Bits of the escape of a level whose magnitude is 15 or more (spec 7.6).
+
+    One too many from 14 + 32768 on, which no residual of 8-bit samples reaches.
+    """
     r = magnitude - 14
     bits = 0
     while r > 1:

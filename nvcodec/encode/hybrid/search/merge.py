@@ -59,6 +59,7 @@ def offer_merges(s: InterSearch, b: Block) -> None:
         c.merges,
     )
     beside = merged_beside(cells.merged, b)
+    # The intra flag is priced as beside no intra leaf, for all tools; leaves of 64 have none.
     flags = s.bits.merge[b.level, beside, 1] + s.bits.intra[0, 0]
     best = 0
     second = 0
