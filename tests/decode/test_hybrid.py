@@ -174,8 +174,8 @@ def test_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     alive: weakref.WeakSet[Any] = weakref.WeakSet()
     original = hybrid_module.CanvasGroup.__init__
 
-    def noting(self: Any, *arguments: Any) -> None:
-        original(self, *arguments)
+    def noting(self: Any, **arguments: Any) -> None:
+        original(self, **arguments)
         alive.add(self)
 
     monkeypatch.setattr(hybrid_module.CanvasGroup, "__init__", noting)
