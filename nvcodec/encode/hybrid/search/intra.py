@@ -52,9 +52,8 @@ from nvcodec.model.hybrid.canvas.reconstruct import add_numbered
 _CHROMA_MODES = (0, 26, 10, 1)
 """Chroma modes besides luma's own; one that equals luma's is replaced by mode 34 (spec 7.4)."""
 
-
 _INTRA_MODES = (0, 1, 10, 26, 2, 6, 14, 18, 22, 30, 34)
-"""Modes that are tried: planar, DC, horizontal, vertical and some angles between."""
+"""Modes that `intra_cost` tries: planar, DC, horizontal, vertical and some angles between."""
 _INTRA_LOSS = 1.05
 """Factor on the cost: the final prediction is from reconstructed samples, which are worse."""
 _INTRA_MODE_BITS = 10.0

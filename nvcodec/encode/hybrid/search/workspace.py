@@ -82,8 +82,7 @@ class IntraSpace(Record):
 
     Attributes:
         prediction: the predicted block.
-        edges: samples around the block. [0] is of luma or Cb; [1] of Cr, or of smoothed luma in
-            inter canvases' trials; [2] of smoothed luma.
+        edges: samples around the block. [0] is of luma or Cb, [1] of Cr, [2] of smoothed luma.
         square: rows of a 4 x 4 Hadamard transform.
         line: scratch of `intra_predict`.
         listed: the list of three luma modes.
