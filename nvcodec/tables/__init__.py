@@ -23,3 +23,14 @@ def load_table(name: str) -> npt.NDArray[np.int32]:
     table = np.array([int(entry) for entry in entries], dtype=np.int32)
     table.flags.writeable = False
     return table
+
+
+@lru_cache
+def load_binary(name: str, bits: int) -> npt.NDArray[np.signedinteger]:
+    """Return the integers of `bits` bits of the binary data file `name` (spec 11.2).
+
+    The result has shape (count,), is read-only and is shared between calls. Raises
+    FileNotFoundError for an unknown table.
+    """
+    data = files(__package__).joinpath("data", name).read_bytes()
+    return np.frombuffer(data, np.dtype(f"<i{bits // 8}"))

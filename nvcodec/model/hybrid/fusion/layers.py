@@ -32,7 +32,7 @@ from nvcodec.model.hybrid.fusion.packed import (
     WEIGHTS,
     PackedNetwork,
 )
-from nvcodec.model.hybrid.fusion.products import COLUMNS, layer_block
+from nvcodec.products import COLUMNS, layer_block
 from nvcodec.model.hybrid.fusion.rows import correct_chroma, correct_luma
 from nvcodec.model.hybrid.fusion.weights import MAX_INPUT, PLANES
 

@@ -18,6 +18,7 @@ from nvcodec.model.hybrid.fusion.weights import (
     FusionShape,
     Network,
 )
+from nvcodec.products import pack_words
 
 LINEAR_PAIRS = (LINEAR - 1) // 2
 """Words of the inputs that the output layer reads at a site."""
@@ -44,22 +45,6 @@ class PackedNetwork(NamedTuple):
         return int(self.layers[-1, INPUT_PAIRS]) + LINEAR_PAIRS
 
 
-def block_units(left: int) -> int:
-    """Units in the next block, 6, 4 or 2, when `left` units remain."""
-    return 6 if left >= 6 and left != 8 else 4 if left >= 4 else 2
-
-
-def _words(matrix: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
-    """Words of a matrix (units, channels), block by block: (terms, units of the block)."""
-    pairs = np.ascontiguousarray(matrix.astype(np.int16)).view(np.int32)
-    blocks, first = [], 0
-    while first < len(pairs):
-        units = block_units(len(pairs) - first)
-        blocks.append(pairs[first : first + units].T.ravel())
-        first += units
-    return np.concatenate(blocks)
-
-
 def pack_network(shape: FusionShape, network: Network) -> PackedNetwork:
     """Arrange the weights of a network in the order in which kernels read them."""
     matrices, biases, rows = [], [], []
@@ -75,7 +60,7 @@ def pack_network(shape: FusionShape, network: Network) -> PackedNetwork:
     matrices.append(np.concatenate([last, windows.reshape(PLANES, -1), changes], 1))
     biases.append(CONSTANT * constant[:, 0].astype(np.int64))
     rows.append((1, shape.hidden[-1].units // 2, PLANES, shape.output_shift))
-    words = [_words(matrix) for matrix in matrices]
+    words = [pack_words(matrix) for matrix in matrices]
     layers = np.zeros((len(rows), 6), np.int64)
     layers[:, :4] = rows
     layers[:, WEIGHTS] = np.cumsum([0, *(len(part) for part in words[:-1])])

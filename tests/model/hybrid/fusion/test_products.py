@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from nvcodec.model.hybrid.fusion import products
-from nvcodec.model.hybrid.fusion.products import COLUMNS, layer_block
+from nvcodec.products import COLUMNS, layer_block
 
 
 def words(pairs):

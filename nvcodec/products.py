@@ -1,4 +1,4 @@
-"""Products of pairs of 16-bit integers, summed in 32 bits: the network's layers (spec 9.4).
+"""Products of pairs of 16-bit integers, summed in 32 bits: layers of networks (spec 9.4, 12.3, 13).
 
 Takes and gives words of two signed 16-bit integers, the first one in the low bits. Sums are exact
 modulo 2^32 with any instructions. On x86, `vpmaddwd` multiplies and adds pairs.
@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from llvmlite import ir
 from numba.core import types
 from numba.core.registry import cpu_target
@@ -26,6 +28,25 @@ _VECTORS = COLUMNS // _LANES
 _PAIRS = "+avx2" in cpu_target.target_context.codegen().magic_tuple()[2].split(",")
 
 _PAIR = ir.VectorType(ir.IntType(16), 2 * _LANES)
+
+
+def block_units(left: int) -> int:
+    """Units in the next block, 6, 4 or 2, when `left` units remain."""
+    return 6 if left >= 6 and left != 8 else 4 if left >= 4 else 2
+
+
+def pack_words(matrix: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
+    """Words of a matrix (units, inputs) as `layer_block` reads them, block by block of units.
+
+    A word holds the weights of two neighbouring inputs.
+    """
+    pairs = np.ascontiguousarray(matrix.astype(np.int16)).view(np.int32)
+    blocks, first = [], 0
+    while first < len(pairs):
+        units = block_units(len(pairs) - first)
+        blocks.append(pairs[first : first + units].T.ravel())
+        first += units
+    return np.concatenate(blocks)
 
 
 def _pair_products(vectors: Vectors, a: Any, b: Any) -> Any:
@@ -136,3 +157,96 @@ def _type_layer(
 
 
 layer_block: Any = intrinsic(prefer_literal=True)(_type_layer)
+
+
+def _type_add(
+    context: Any, blocks: Any, sums: Any, at: Any, weights: Any, weights_at: Any, word: Any
+) -> tuple[Any, Callable[..., Any]]:
+    """Add to sums[at..] the products of the words weights[weights_at..] and of one word.
+
+    There are 8 * `blocks` of them, a literal. Arrays are int32.
+    """
+    count, place = blocks.literal_value, types.int64
+    signature = types.void(blocks, sums, place, weights, place, types.int32)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        def pointer(number: int) -> Any:
+            made = context.make_array(signature.args[number])(context, builder, args[number])
+            return builder.gep(made.data, [args[number + 1]])
+
+        vectors = Vectors(builder, _LANES)
+        totals, factors, word = pointer(1), pointer(3), vectors.splat(args[5])
+        for k in range(count):
+            to = builder.gep(totals, [constant(k * _LANES)])
+            weight = vectors.read(builder.gep(factors, [constant(k * _LANES)]))
+            products = _pair_products(vectors, weight, word)
+            vectors.write(builder.add(vectors.read(to), products), to)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+add_products: Any = intrinsic(prefer_literal=True)(_type_add)
+
+
+def _type_sum(
+    context: Any,
+    blocks: Any,
+    sums: Any,
+    at: Any,
+    weights: Any,
+    weights_at: Any,
+    stride: Any,
+    words: Any,
+    words_at: Any,
+    terms: Any,
+) -> tuple[Any, Callable[..., Any]]:
+    """Add to sums[at..] the products of `terms` words, at least one, and of as many rows of words.
+
+    Row k begins at weights[weights_at + k * stride]; it meets words[words_at + k]. There are
+    8 * `blocks` sums, a literal. Arrays are int32.
+    """
+    count, place = blocks.literal_value, types.int64
+    signature = types.void(
+        blocks, sums, place, weights, place, place, words, place, place
+    )  # fmt: skip
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        def pointer(number: int, at: int) -> Any:
+            made = context.make_array(signature.args[number])(context, builder, args[number])
+            return builder.gep(made.data, [args[at]])
+
+        def block(pointer: Any, k: int) -> Any:
+            return builder.gep(pointer, [constant(k * _LANES)])
+
+        vectors = Vectors(builder, _LANES)
+        totals, factors, source = pointer(1, 2), pointer(3, 4), pointer(6, 7)
+        first = [vectors.read(block(totals, k)) for k in range(count)]
+        entry = builder.block
+        loop, after = (builder.append_basic_block(name) for name in ("term", "terms.end"))
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        term = builder.phi(INDEX)
+        sums = [builder.phi(vectors.vector()) for _ in range(count)]
+        word = vectors.splat(builder.load(builder.gep(source, [term])))
+        row = builder.gep(factors, [builder.mul(term, args[5])])
+        added = [
+            builder.add(total, _pair_products(vectors, vectors.read(block(row, k)), word))
+            for k, total in enumerate(sums)
+        ]
+        following = builder.add(term, constant(1))
+        builder.cbranch(builder.icmp_signed("<", following, args[8]), loop, after)
+        term.add_incoming(constant(0), entry)
+        term.add_incoming(following, loop)
+        for total, start, more in zip(sums, first, added, strict=True):
+            total.add_incoming(start, entry)
+            total.add_incoming(more, loop)
+        builder.position_at_end(after)
+        for k, total in enumerate(added):
+            vectors.write(total, block(totals, k))
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+sum_products: Any = intrinsic(prefer_literal=True)(_type_sum)

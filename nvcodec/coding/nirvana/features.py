@@ -1,0 +1,195 @@
+"""The content substream of a group (spec 11.6): residuals of features to bytes and back."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from nvcodec.coding.nirvana.entropy import (
+    CLASS,
+    FRACTION,
+    MEAN,
+    PART,
+    EntropyNetwork,
+    Surroundings,
+    entropy_network,
+    predict,
+    spread,
+)
+from nvcodec.coding.nirvana.table import CLASSES, FEATURES, SLICES, STARTS
+from nvcodec.coding.rangecoder import Contexts, RangeDecoder, RangeEncoder
+from nvcodec.coding.syntax import ENCODING, STATE_SIZE, Direction, bit, bypass, compile_syntax
+from nvcodec.compiled import Integer, kernel
+from nvcodec.format.errors import CorruptError
+from nvcodec.tables import load_table
+
+BUCKETS = 36
+FIRST = len(SLICES) * BUCKETS
+ZERO = FIRST + BUCKETS
+SIGN = ZERO + 3 * CLASSES
+MORE = SIGN + 2 * CLASSES
+PREFIX = MORE + 6 * CLASSES
+CONTENT_CONTEXTS = PREFIX + 10
+
+LEAST_QUANTISER, MOST_QUANTISER = 4, 63
+MAX_RESIDUAL = 16383
+
+_STARTS = np.array(STARTS, np.int64)
+
+
+@kernel
+def bucket(n: Integer) -> Integer:
+    """Bucket(n) of spec 11.6: twice the logarithm of n >= 1."""
+    log: Integer = np.int64(0)
+    while n >> (log + 1) > 0:
+        log += 1
+    if log == 0:
+        return log
+    return min(np.int64(BUCKETS - 1), 2 * log + ((n >> (log - 1)) & 1))
+
+
+def residuals(
+    coder: np.ndarray,
+    contexts: np.ndarray,
+    buffer: np.ndarray,
+    network: EntropyNetwork,
+    seen: Surroundings,
+    broken: np.ndarray,
+) -> None:
+    """Syntax of spec 11.6 after `q`: codes `seen.residual`, which the decoder fills.
+
+    A residual out of range sets broken[0].
+    """
+    patches = seen.rows * seen.columns
+    found = seen.found
+    for s in range(5):
+        first = _STARTS[s]
+        count = _STARTS[s + 1] - first
+        for patch in range(patches):
+            left = predict(network, seen, s, patch)
+            coded = 0
+            if ENCODING:
+                for k in range(count):
+                    if seen.residual[patch, first + k] != found[MEAN, k]:
+                        coded = 1
+            coded = bit(s * BUCKETS + bucket(left), coded)
+            begun = 0
+            for k in range(count):
+                mean = found[MEAN, k]
+                kind = found[CLASS, k]
+                part = found[PART, k]
+                x = 0
+                if ENCODING:
+                    x = seen.residual[patch, first + k] - mean
+                if coded != 0:
+                    nonzero = 1
+                    if begun != 0:
+                        nonzero = bit(ZERO + 3 * kind + part, 1 if x != 0 else 0)
+                    elif k < count - 1:
+                        price = np.int64(network.zero_cost[kind, part])
+                        number = bucket(16 * left // price)
+                        nonzero = bit(FIRST + number, 1 if x != 0 else 0)
+                        left -= price
+                    if nonzero != 0:
+                        begun = 1
+                        magnitude = abs(x)
+                        m = 1
+                        while m < 7:
+                            more = bit(MORE + 6 * kind + m - 1, 1 if magnitude > m else 0)
+                            if more == 0:
+                                break
+                            m += 1
+                        if m == 7:
+                            rest = magnitude - 6
+                            g = 0
+                            while g < 15:
+                                more = bit(PREFIX + min(g, 9), 1 if (rest >> (g + 1)) > 0 else 0)
+                                if more == 0:
+                                    break
+                                g += 1
+                            remainder = 1
+                            for j in range(g):
+                                low_bit = bypass((rest >> (g - 1 - j)) & 1)
+                                remainder = 2 * remainder + low_bit
+                            m = 6 + remainder
+                        negative = 0
+                        if part == 0:
+                            negative = bypass(1 if x < 0 else 0)
+                        else:
+                            down = 1 if found[FRACTION, k] < 0 else 0
+                            opposite = bit(SIGN + 2 * kind + part - 1, (1 if x < 0 else 0) ^ down)
+                            negative = opposite ^ down
+                        x = -m if negative != 0 else m
+                    else:
+                        x = 0
+                value = mean + x
+                if abs(value) > 16383:
+                    broken[0] = 1
+                    value = 0
+                seen.residual[patch, first + k] = value
+                if value != 0:
+                    spread(network, seen, first + k, patch)
+
+
+def quantiser(
+    coder: np.ndarray, contexts: np.ndarray, buffer: np.ndarray, q: np.ndarray
+) -> None:
+    """Syntax of `q` (spec 11.6): int64 (1,)."""
+    value = 0
+    for j in range(6):
+        b = bypass((q[0] >> (5 - j)) & 1)
+        value = 2 * value + b
+    q[0] = value
+
+
+def default_contexts() -> tuple[Contexts, Contexts]:
+    """Fresh copies of the default contexts of the motion and the content substream (spec 11.7)."""
+    table = load_table("nirvana_contexts.txt").reshape(-1, 2)
+    motion, content = np.split(np.ascontiguousarray(table[:, [0, 0, 1]]), [-CONTENT_CONTEXTS])
+    return motion, content
+
+
+def _most_bits(patches: int) -> int:
+    return 64 * patches * FEATURES
+
+
+def encode_content(q: int, seen: Surroundings) -> bytes:
+    """The content substream of a group with these residuals."""
+    encoder = RangeEncoder(default_contexts()[1], 2 * _most_bits(len(seen.residual)) // 8)
+    encoder.run(compile_syntax(quantiser, Direction.ENCODE), np.array([q], np.int64))
+    broken = np.zeros(1, np.int64)
+    encoder.run(compile_syntax(residuals, Direction.ENCODE), entropy_network(), seen, broken)
+    return encoder.finish()
+
+
+def trace_content(seen: Surroundings) -> npt.NDArray[np.int32]:
+    """The context-coded bits of these residuals, in order: 2 * context + bit."""
+    state = np.zeros(STATE_SIZE, np.int64)
+    record = np.empty(_most_bits(len(seen.residual)), np.int32)
+    broken = np.zeros(1, np.int64)
+    compile_syntax(residuals, Direction.TRACE)(
+        state, default_contexts()[1], record, entropy_network(), seen, broken
+    )
+    return record[: int(state[4])]
+
+
+class ContentDecoder:
+    """Reads a content substream: first the quantiser index, then the residuals."""
+
+    def __init__(self, content: bytes) -> None:
+        self._decoder = RangeDecoder(content, default_contexts()[1])
+        q = np.zeros(1, np.int64)
+        self._decoder.run(compile_syntax(quantiser, Direction.DECODE), q)
+        self.quantiser = int(q[0])
+        if self.quantiser < LEAST_QUANTISER:
+            raise CorruptError(f"quantiser index {self.quantiser} is below 4", rule="11.6")
+
+    def read(self, seen: Surroundings) -> npt.NDArray[np.int32]:
+        """The residuals of the group: int32 (patches, FEATURES). Raises CorruptError."""
+        broken = np.zeros(1, np.int64)
+        decode = compile_syntax(residuals, Direction.DECODE)
+        self._decoder.run(decode, entropy_network(), seen, broken)
+        if broken[0]:
+            raise CorruptError(f"a residual exceeds {MAX_RESIDUAL}", rule="11.6")
+        self._decoder.close()
+        return seen.residual

@@ -1,0 +1,121 @@
+"""The table of the nirvana network (spec 11.2): its data files to named tensors.
+
+The sizes of table 1 are constants. Kernels are compiled for them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from nvcodec.tables import load_binary
+
+PATCH = 8
+"""P: luma samples of a patch across and down."""
+FRAMES = 4
+"""T: frames of a patch."""
+SITE = PATCH // 2
+"""G: chroma samples of a patch across and down."""
+VOLUME = FRAMES * 6 * SITE * SITE
+"""D: samples of a patch, ordered (frame, phase, row, column)."""
+FEATURES = 128
+"""F: features of a patch."""
+SLICES = (4, 12, 24, 40, 48)
+STARTS = (0, 4, 16, 40, 80, 128)
+"""SliceStart: the first feature of each slice, then F."""
+WIDTH = 256
+"""W: units of a hidden layer of the synthesis network."""
+UNITS = 48
+"""E: hidden units of the entropy network in a slice."""
+NEAR = 16
+"""Features that their neighbours predict linearly."""
+CLASSES = 26
+PARTS = 3
+
+BLOCK = 2
+"""Patches of a motion block across and down."""
+
+Tensor = npt.NDArray[np.signedinteger]
+
+
+def outputs(number: int) -> int:
+    """K: outputs of the entropy network for a feature of slice `number`."""
+    return 4 if number < 2 else 3
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """The tensors of table 1, as spec 11.2 names them.
+
+    Weights are int16, the others int32. `context`, `own`, `output` are C, M and O of each slice.
+    """
+
+    basis: Tensor
+    first: Tensor
+    second: Tensor
+    third: Tensor
+    context: tuple[Tensor, ...]
+    own: tuple[Tensor, ...]
+    output: tuple[Tensor, ...]
+    neighbour: Tensor
+    scale: Tensor
+    shifts: Tensor
+    first_bias: Tensor
+    second_bias: Tensor
+    third_bias: Tensor
+    context_bias: tuple[Tensor, ...]
+    output_bias: tuple[Tensor, ...]
+    log: Tensor
+    zero_cost: Tensor
+
+
+class _Reader:
+    """Takes tensors from a flat array, one after the other."""
+
+    def __init__(self, entries: Tensor) -> None:
+        self._entries = entries
+        self._at = 0
+
+    def take(self, *shape: int) -> Tensor:
+        count = math.prod(shape)
+        part = self._entries[self._at : self._at + count].reshape(shape)
+        self._at += count
+        return part
+
+    def close(self) -> None:
+        if self._at != len(self._entries):
+            raise ValueError(f"the table has {len(self._entries)} entries, not {self._at}")
+
+
+@lru_cache
+def load() -> Table:
+    """Table 1, from `nirvana_weights.bin` and `nirvana_biases.bin`."""
+    numbers = range(len(SLICES))
+    weights = _Reader(load_binary("nirvana_weights.bin", 16))
+    biases = _Reader(load_binary("nirvana_biases.bin", 32))
+    table = Table(
+        basis=weights.take(VOLUME, FEATURES),
+        first=weights.take(WIDTH, FEATURES, 3, 3),
+        second=weights.take(WIDTH, WIDTH),
+        third=weights.take(VOLUME, WIDTH),
+        context=tuple(weights.take(UNITS, 2, STARTS[s + 1], 3, 3) for s in numbers),
+        own=tuple(weights.take(UNITS, 4, SLICES[s]) for s in numbers),
+        output=tuple(weights.take(outputs(s), SLICES[s], UNITS) for s in numbers),
+        neighbour=weights.take(NEAR, 4),
+        scale=biases.take(FEATURES),
+        shifts=biases.take(4),
+        first_bias=biases.take(2, WIDTH),
+        second_bias=biases.take(WIDTH),
+        third_bias=biases.take(VOLUME),
+        context_bias=tuple(biases.take(3, UNITS) for _ in numbers),
+        output_bias=tuple(biases.take(2, outputs(s), SLICES[s]) for s in numbers),
+        log=biases.take(4096),
+        zero_cost=biases.take(CLASSES, PARTS),
+    )
+    weights.close()
+    biases.close()
+    return table

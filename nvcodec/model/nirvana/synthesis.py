@@ -1,0 +1,150 @@
+"""The synthesis network (spec 13): features of a group to frames, any patches of any frames."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from nvcodec.coding.nirvana.table import PATCH, SITE, VOLUME, WIDTH, load
+from nvcodec.compiled import Integer, allocating, kernel
+from nvcodec.model.nirvana.rows import (
+    MARGIN,
+    Layer,
+    hidden_layer,
+    output_layer,
+    pack_layer,
+)
+from nvcodec.model.nirvana.volume import FRAME, LUMA, ORDER, store_samples
+
+_TAPS = 9
+
+
+class Synthesis(NamedTuple):
+    """The synthesis network for one quantiser index. `scale` is int32 (FEATURES,)."""
+
+    first: Layer
+    second: Layer
+    output: Layer
+    scale: np.ndarray
+
+
+@lru_cache(16)
+def synthesis(q: int) -> Synthesis:
+    """The network of table 1 in a group of quantiser index q."""
+    table = load()
+    offset = min(10, max(-16, q - 36))
+    bias = table.first_bias.astype(np.int64)
+    taps = table.first.transpose(0, 2, 3, 1).reshape(WIDTH, -1)
+    output = np.concatenate([table.basis, table.third], 1)[ORDER]
+    return Synthesis(
+        first=pack_layer(taps, bias[0] + offset * bias[1], int(table.shifts[0])),
+        second=pack_layer(table.second, table.second_bias, int(table.shifts[1])),
+        output=pack_layer(output, table.third_bias[ORDER], 12),
+        scale=table.scale.astype(np.int32),
+    )
+
+
+@kernel
+def _inputs(
+    features: np.ndarray,
+    y: Integer,
+    x0: Integer,
+    patches: Integer,
+    scale: np.ndarray,
+    halves: np.ndarray,
+    scaled: Integer,
+    plain: Integer,
+    stride: Integer,
+) -> None:
+    """Words of a row of patches from x0 - 1 on: scaled features, and features themselves.
+
+    Those outside the grid are 0.
+    """
+    rows, columns, count = features.shape
+    for j in range(patches):
+        x = x0 - 1 + j
+        known = 0 <= y < rows and 0 <= x < columns
+        for f in range(count):
+            at = 2 * ((f // 2) * stride + j) + (f & 1)
+            a, v = np.int32(0), np.int32(0)
+            if known:
+                v = np.int32(features[y, x, f])
+                a = (v * scale[f] + np.int32(16384)) >> 15
+                a = min(np.int32(4095), max(np.int32(-4095), a))
+            halves[2 * scaled + at] = a
+            halves[2 * plain + at] = v
+
+
+@allocating
+def render_rows(
+    net: Synthesis,
+    features: np.ndarray,
+    y0: Integer,
+    y1: Integer,
+    x0: Integer,
+    x1: Integer,
+    frames: np.ndarray,
+    luma: np.ndarray,
+    blue: np.ndarray,
+    red: np.ndarray,
+    top: Integer,
+) -> None:
+    """Render patches y0..y1-1 by x0..x1-1 of some frames.
+
+    The planes u8 (frames, rows, columns) begin at the patch (top, x0); samples beyond them are left
+    out.
+    """
+    count = features.shape[2]
+    patches = x1 - x0
+    stride = -(-(patches + 2) // 16) * 16 + 2 * MARGIN
+    pairs, half = count // 2, WIDTH // 2
+    # Three rows of scaled and plain features, the units of both hidden layers, the output.
+    ring = 2 * pairs * stride
+    hidden1 = 3 * ring
+    hidden2 = hidden1 + half * stride
+    output = hidden2 + half * stride
+    values = np.zeros(output + FRAME // 2 * stride, np.int32)
+    halves = values.view(np.int16)
+    window = np.empty(_TAPS * pairs, np.int64)
+    own = np.empty(half, np.int64)
+    last = np.empty(pairs + half, np.int64)
+    for k in range(half):
+        own[k] = hidden1 + MARGIN + k * stride
+        last[pairs + k] = hidden2 + MARGIN + k * stride
+    for y in range(y0 - 1, y1 + 1):
+        at = (y + 3) % 3 * ring + MARGIN
+        _inputs(
+            features, y, x0, patches + 2, net.scale, halves, at, at + pairs * stride, stride
+        )  # fmt: skip
+        row = y - 1
+        if row < y0:
+            continue
+        for ky in range(3):
+            base = (row + ky + 2) % 3 * ring + MARGIN
+            for kx in range(3):
+                for k in range(pairs):
+                    window[(ky * 3 + kx) * pairs + k] = base + kx + k * stride
+        plain = (row + 3) % 3 * ring + MARGIN + pairs * stride
+        for k in range(pairs):
+            last[k] = plain + 1 + k * stride
+        hidden_layer(
+            net.first, 0, WIDTH, values, window, patches, hidden1 + MARGIN, stride
+        )  # fmt: skip
+        hidden_layer(net.second, 0, WIDTH, values, own, patches, hidden2 + MARGIN, stride)
+        for n in range(len(frames)):
+            output_layer(
+                net.output, frames[n] * FRAME, FRAME, values, last, patches, output + MARGIN,
+                stride,
+            )  # fmt: skip
+            down = row - top
+            to = output + MARGIN
+            store_samples(halves, to, stride, PATCH // 2, patches, luma[n], down * PATCH, 0)
+            to += LUMA // 2 * stride
+            store_samples(halves, to, stride, SITE // 2, patches, blue[n], down * SITE, 0)
+            to += SITE * SITE // 2 * stride
+            store_samples(halves, to, stride, SITE // 2, patches, red[n], down * SITE, 0)
+
+
+assert VOLUME % FRAME == 0
