@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nvcodec.encode.nirvana.lattice import conform
+from nvcodec.encode.sine.lattice import conform
 from nvcodec.format import Group, Header, NrvWriter, smallest_level
-from nvcodec.model.nirvana.render import render_region
-from nvcodec.model.nirvana.renderer import NirvanaRenderer
-from nvcodec.model.nirvana.shape import NetworkShape
-from nvcodec.model.nirvana.weights import (
+from nvcodec.model.sine.render import render_region
+from nvcodec.model.sine.renderer import SineRenderer
+from nvcodec.model.sine.shape import NetworkShape
+from nvcodec.model.sine.weights import (
     GroupWeights,
     LayerParameters,
     code_weights,
@@ -126,7 +126,7 @@ def synthesize(plan: Plan) -> tuple[bytes, list[Planes]]:
         previous = None if number in plan.keys else weights
         weights = random_weights(shape, grid, previous, rng, plan.change)
         tables, network = code_weights(weights, previous)
-        renderer = NirvanaRenderer(weights)
+        renderer = SineRenderer(weights)
         rendered = render_region(renderer, plan.width, plan.height, range(count))
         durations = tuple(plan.durations[k % len(plan.durations)] for k in range(count))
         writer.add_group(

@@ -11,9 +11,9 @@ import pytest
 
 import nvcodec
 import nvcodec.format
-from nvcodec.coding.nirvana import weights
+from nvcodec.coding.sine import weights
 from nvcodec.model.description import CanvasShape
-from nvcodec.model.nirvana.shape import NetworkShape
+from nvcodec.model.sine.shape import NetworkShape
 from tests.hybrid import HybridPlan, synthesize_hybrid
 from tests.synthetic import DIRECT, PLAIN, Plan, synthesize
 
@@ -110,7 +110,7 @@ def test_tables_substreams_are_read_alike(tmp_path, monkeypatch):
         weights._apply_entries(contexts, entries)
         return weights._encode_tables(entries), weights._encode_network(differences, contexts)
 
-    monkeypatch.setattr("nvcodec.model.nirvana.weights.encode_differences", with_tables)
+    monkeypatch.setattr("nvcodec.model.sine.weights.encode_differences", with_tables)
     path = tmp_path / "a.nrv"
     path.write_bytes(synthesize(Plan(change=0.8))[0])
     with path.open("rb") as file:

@@ -26,12 +26,12 @@ import torch
 
 import nvcodec
 from nvcodec.cli.outcome import ExitCode
-from nvcodec.encode.nirvana.settings import PAPER_SHAPE, network_shape
+from nvcodec.encode.sine.settings import PAPER_SHAPE, network_shape
 from nvcodec.format import UnsupportedError
 from nvcodec.media.y4m import Y4mWriter
-from nvcodec.model.nirvana.render import render_region
-from nvcodec.model.nirvana.renderer import NirvanaRenderer
-from nvcodec.model.nirvana.shape import NetworkShape
+from nvcodec.model.sine.render import render_region
+from nvcodec.model.sine.renderer import SineRenderer
+from nvcodec.model.sine.shape import NetworkShape
 from nvcodec.picture import Planes
 from tools.bench.decode import random_weights
 
@@ -101,7 +101,7 @@ def check_network(
     width, height = size
     weights = random_weights(shape, shape.grid(width, height))
     frames = range(shape.group_frames)
-    on_cpu = NirvanaRenderer(weights, os.cpu_count() or 1)
+    on_cpu = SineRenderer(weights, os.cpu_count() or 1)
     renderer = CudaRenderer(weights, device)
     expected = render_region(on_cpu, width, height, frames)
     equal = same(to_host(renderer.pictures(width, height, frames)), expected)

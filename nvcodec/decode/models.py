@@ -58,6 +58,6 @@ def make_model(shape: Shape, header: Header, device: Device) -> GroupModel[Any]:
         from nvcodec.decode.hybrid import HybridModel
 
         return HybridModel(shape, header, device)
-    from nvcodec.decode.nirvana import NirvanaModel
+    from nvcodec.decode.sine import SineModel
 
-    return NirvanaModel(shape, header, device)
+    return SineModel(shape, header, device)

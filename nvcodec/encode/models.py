@@ -15,7 +15,7 @@ from nvcodec.options import EncodeOptions
 from nvcodec.version import __version__
 
 if TYPE_CHECKING:
-    from nvcodec.encode.nirvana.store import SegmentStore
+    from nvcodec.encode.sine.store import SegmentStore
 
 
 def settings(options: EncodeOptions) -> dict[str, Any]:
@@ -62,8 +62,8 @@ class Segments:
         """
         if options.model == "hybrid":
             return cls()
-        from nvcodec.encode.nirvana.jobs import require_path
-        from nvcodec.encode.nirvana.video import segment_store
+        from nvcodec.encode.sine.jobs import require_path
+        from nvcodec.encode.sine.video import segment_store
 
         store = segment_store(output, options.resume, options.overwrite)
         return cls(store, require_path(source) if options.by_jobs else None)
@@ -91,7 +91,7 @@ def make_coder(
     # Each model brings its libraries along: only one of them is needed.
     if options.model == "hybrid":
         return _hybrid(options, source, observer)
-    return _nirvana(options, source, segments, observer)
+    return _sine(options, source, segments, observer)
 
 
 def _hybrid(options: EncodeOptions, source: Source, observer: Observer) -> VideoCoder:
@@ -111,10 +111,10 @@ def _hybrid(options: EncodeOptions, source: Source, observer: Observer) -> Video
     )
 
 
-def _nirvana(
+def _sine(
     options: EncodeOptions, source: Source, segments: Segments, observer: Observer
 ) -> VideoCoder:
-    from nvcodec.encode.nirvana.video import Jobs, NirvanaCoder
+    from nvcodec.encode.sine.video import Jobs, SineCoder
 
     jobs = None
     if segments.source is not None:
@@ -127,7 +127,7 @@ def _nirvana(
             settings=settings(options) | basis,
             store=segments.store,
         )
-    return NirvanaCoder(
+    return SineCoder(
         source.width,
         source.height,
         crf=options.crf,

@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from nvcodec.encode.nirvana import settings
+from nvcodec.encode.sine import settings
 
 
 @pytest.fixture

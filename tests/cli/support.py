@@ -93,7 +93,7 @@ def ndjson(text):
 # nvenc with its presets cut to a few iterations: of groups that start afresh, and of others.
 _QUICK = """
 import dataclasses, sys
-from nvcodec.encode.nirvana import settings
+from nvcodec.encode.sine import settings
 fresh, others = int(sys.argv.pop(1)), int(sys.argv.pop(1))
 for name, preset in settings.PRESETS.items():
     settings.PRESETS[name] = dataclasses.replace(preset, key_iterations=fresh, iterations=others)

@@ -372,8 +372,8 @@ def test_defects_are_one_line_too(clip, monkeypatch):
         raise ZeroDivisionError("of all things")
 
     # In a worker thread.
-    monkeypatch.setattr("nvcodec.model.nirvana.integer_network.IntegerNetwork.evaluate", fail)
-    monkeypatch.setattr("nvcodec.model.nirvana.float_network.FloatNetwork.evaluate", fail)
+    monkeypatch.setattr("nvcodec.model.sine.integer_network.IntegerNetwork.evaluate", fail)
+    monkeypatch.setattr("nvcodec.model.sine.float_network.FloatNetwork.evaluate", fail)
     line = one_line(call("nvdec", "--threads", 2, "--batch", 1, clip, "null"), 1)
     assert "internal error" in line
     assert "of all things" in line

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from nvcodec.encode.nirvana import segment
+from nvcodec.encode.sine import segment
 from nvcodec.encode.writing import GroupWriter
 from tests.cli.support import (
     NIRVANA,

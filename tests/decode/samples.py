@@ -18,7 +18,7 @@ from nvcodec.format import (
     NrvWriter,
     UnitReader,
 )
-from nvcodec.model.nirvana.shape import NetworkShape
+from nvcodec.model.sine.shape import NetworkShape
 from nvcodec.picture import Planes
 from tests.synthetic import DIRECT, Plan, synthesize
 

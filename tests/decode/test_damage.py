@@ -23,7 +23,7 @@ from nvcodec.format import (
     VerificationError,
     read_index,
 )
-from nvcodec.model.nirvana.shape import NetworkShape
+from nvcodec.model.sine.shape import NetworkShape
 from tests.format.samples import head, join
 
 from .samples import PLANS, group_offsets, rebuild, same, sample, take

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from nvcodec.coding.hybrid.fusion import NetworkMode, encode_network, no_differences
-from nvcodec.coding.nirvana.weights import MAX_DIFFERENCE
+from nvcodec.coding.sine.weights import MAX_DIFFERENCE
 from nvcodec.decode.decoder import Decoder
 from nvcodec.format import CorruptError, Group, NrvError
 from nvcodec.model.description import CanvasShape

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from nvcodec.encode.nirvana import segment, settings
-from nvcodec.encode.nirvana.network import TrainedNetwork
-from nvcodec.encode.nirvana.patches import GroupPatches
-from nvcodec.encode.nirvana.rate import difference_bits
-from nvcodec.model.nirvana.weights import (
+from nvcodec.encode.sine import segment, settings
+from nvcodec.encode.sine.network import TrainedNetwork
+from nvcodec.encode.sine.patches import GroupPatches
+from nvcodec.encode.sine.rate import difference_bits
+from nvcodec.model.sine.weights import (
     check_weights,
     code_weights,
     default_weights,

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from nvcodec.encode.nirvana import settings, train
-from nvcodec.encode.nirvana import video as nirvana
+from nvcodec.encode.sine import settings, train
+from nvcodec.encode.sine import video as nirvana
 from tests.cli.support import call, moving, y4m
 from tests.tools.support import loaded, run
 from tools.ablation import nirvana as ablation

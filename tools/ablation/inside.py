@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from unittest.mock import patch
 
-from nvcodec.encode.nirvana import train
-from nvcodec.encode.nirvana import video as nirvana
-from nvcodec.encode.nirvana.settings import PRESETS, Preset
-from nvcodec.model.nirvana.shape import NetworkShape
+from nvcodec.encode.sine import train
+from nvcodec.encode.sine import video as nirvana
+from nvcodec.encode.sine.settings import PRESETS, Preset
+from nvcodec.model.sine.shape import NetworkShape
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,8 @@ from typing import Any
 
 import click
 
-from nvcodec.encode.nirvana.settings import rate_weight
-from nvcodec.model.nirvana.shape import NetworkShape
+from nvcodec.encode.sine.settings import rate_weight
+from nvcodec.model.sine.shape import NetworkShape
 from tools.ablation.inside import Change, changed
 from tools.lib import report
 from tools.lib.clips import Clip

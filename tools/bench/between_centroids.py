@@ -16,7 +16,7 @@ import numpy as np
 
 from nvcodec.decode.decoder import Decoder
 from nvcodec.media.source import open_source
-from nvcodec.model.nirvana.renderer import NirvanaRenderer
+from nvcodec.model.sine.renderer import SineRenderer
 
 
 @click.command(help=__doc__)
@@ -32,7 +32,7 @@ def main(file: str, source: str, shares: str) -> None:
         columns, rows = shape.patches(width), shape.patches(height)
         pictures = iter(opened)
         for group, weights, _, _ in decoder.groups(0):
-            renderer = NirvanaRenderer(weights)
+            renderer = SineRenderer(weights)
             luma = [next(pictures).planes[0] for _ in range(group.frame_count)]
             for share in wanted:
                 offset = round(share * shape.stride)

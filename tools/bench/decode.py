@@ -5,7 +5,7 @@
     python -m tools.bench.decode --stream HYBRID.nrv... [--rounds N] [--threads N]...
 
 Without --stream, nirvana networks with random weights render whole groups to 8-bit pictures.
-`integer` products are those of nvcodec.model.nirvana.dot_product, where the processor has them;
+`integer` products are those of nvcodec.model.sine.dot_product, where the processor has them;
 `float` products are those of BLAS. Both take turns with an H.264 decoder; the best of the rounds
 counts. The ratio is float / integer.
 
@@ -36,16 +36,16 @@ from nvcodec.coding.hybrid import canvases
 from nvcodec.decode import decoder, device, hybrid
 from nvcodec.decode.decoder import Decoder
 from nvcodec.decode.hybrid import HybridModel
-from nvcodec.encode.nirvana.lattice import conform
-from nvcodec.encode.nirvana.settings import PAPER_SHAPE, network_shape
+from nvcodec.encode.sine.lattice import conform
+from nvcodec.encode.sine.settings import PAPER_SHAPE, network_shape
 from nvcodec.format import Description, GroupUnit, NrvWriter, UnitReader
 from nvcodec.model.description import CanvasShape
 from nvcodec.model.hybrid.canvas import reconstruct
-from nvcodec.model.nirvana import dot_product
-from nvcodec.model.nirvana.render import render_region
-from nvcodec.model.nirvana.renderer import NirvanaRenderer
-from nvcodec.model.nirvana.shape import NetworkShape
-from nvcodec.model.nirvana.weights import GroupWeights, LayerParameters, default_weights
+from nvcodec.model.sine import dot_product
+from nvcodec.model.sine.render import render_region
+from nvcodec.model.sine.renderer import SineRenderer
+from nvcodec.model.sine.shape import NetworkShape
+from nvcodec.model.sine.weights import GroupWeights, LayerParameters, default_weights
 from nvcodec.picture import samples_crc
 
 X264_FRAMES = 48
@@ -259,7 +259,7 @@ def main(
 
             def rendering(count: int, usable: bool) -> Callable[[], object]:
                 with mock.patch.object(dot_product, "usable", return_value=usable):
-                    renderer = NirvanaRenderer(weights, count)  # noqa: B023
+                    renderer = SineRenderer(weights, count)  # noqa: B023
                 return lambda: render_region(renderer, width, height, frames)  # noqa: B023
 
             for count in threads:

@@ -26,11 +26,11 @@ from typing import Any
 
 import click
 
-from nvcodec.encode.nirvana.settings import PAPER_SHAPE, PRESETS, rate_weight
 from nvcodec.encode.result import EncodedGroup, EncodeResult, Observer
+from nvcodec.encode.sine.settings import PAPER_SHAPE, PRESETS, rate_weight
 from nvcodec.format import CorruptError
 from nvcodec.media.source import open_source
-from nvcodec.model.nirvana.shape import NetworkShape
+from nvcodec.model.sine.shape import NetworkShape
 from nvcodec.options import CRF_RANGE, MODELS
 from tools.ablation.inside import Change, changed
 from tools.lib import paper_recipe, report

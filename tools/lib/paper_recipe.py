@@ -1,6 +1,6 @@
 """The training recipe of NIRVANA's authors (arXiv 2212.14593) in our format, instead of our own.
 
-Like `nvcodec.encode.nirvana.train.train_group`, it takes a network, a group's patches and the
+Like `nvcodec.encode.sine.train.train_group`, it takes a network, a group's patches and the
 weights before it, and gives integer weights.
 
 As theirs: weights are rounded from the first iteration, with straight-through gradients. Every
@@ -28,15 +28,15 @@ from unittest.mock import patch
 
 import torch
 
-from nvcodec.encode.nirvana import segment
-from nvcodec.encode.nirvana.lattice import choose_parameters
-from nvcodec.encode.nirvana.network import TrainedNetwork
-from nvcodec.encode.nirvana.patches import GroupPatches
-from nvcodec.encode.nirvana.rate import difference_bits
-from nvcodec.encode.nirvana.settings import PRESETS, Preset
-from nvcodec.encode.nirvana.train import Progress, Report
-from nvcodec.model.nirvana.shape import NetworkShape
-from nvcodec.model.nirvana.weights import GroupWeights
+from nvcodec.encode.sine import segment
+from nvcodec.encode.sine.lattice import choose_parameters
+from nvcodec.encode.sine.network import TrainedNetwork
+from nvcodec.encode.sine.patches import GroupPatches
+from nvcodec.encode.sine.rate import difference_bits
+from nvcodec.encode.sine.settings import PRESETS, Preset
+from nvcodec.encode.sine.train import Progress, Report
+from nvcodec.model.sine.shape import NetworkShape
+from nvcodec.model.sine.weights import GroupWeights
 
 BIT_PRICE = 1e-3
 """Price of one bit per weight, in squared error of samples in 0..1."""

@@ -19,10 +19,10 @@ from nvcodec.format import UnsupportedError
 from nvcodec.model.cuda import launch
 from nvcodec.model.cuda.launch import Dense, Learned, Patches, padded
 from nvcodec.model.cuda.renderer import hidden_layer, output_layer, tables, time_codes
-from nvcodec.model.nirvana.layers import GELU, SINE
-from nvcodec.model.nirvana.render import axis_weights
-from nvcodec.model.nirvana.shape import BOUND, MAX_BIAS, NetworkShape
-from nvcodec.model.nirvana.weights import MAX_STEP, T6
+from nvcodec.model.sine.layers import GELU, SINE
+from nvcodec.model.sine.render import axis_weights
+from nvcodec.model.sine.shape import BOUND, MAX_BIAS, NetworkShape
+from nvcodec.model.sine.weights import MAX_STEP, T6
 
 Sums = npt.NDArray[np.int64]
 Pair = tuple[npt.NDArray[Any], npt.NDArray[Any]]

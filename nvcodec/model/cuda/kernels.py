@@ -7,9 +7,9 @@ are 32-bit: only planes can have 2^31 elements or more.
 import triton
 import triton.language as tl
 
-from nvcodec.model.nirvana.render import START, SUM_BITS
 from nvcodec.model.resample import MID_SHIFT, OUT_SHIFT
 from nvcodec.model.samples import PEAK
+from nvcodec.model.sine.render import START, SUM_BITS
 
 # Triton kernels can only use globals that are constexpr.
 _PEAK = tl.constexpr(PEAK)

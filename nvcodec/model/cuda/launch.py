@@ -16,8 +16,8 @@ import numpy.typing as npt
 import torch
 
 from nvcodec.model.cuda import kernels
-from nvcodec.model.nirvana.shape import PHASES, PLANES
 from nvcodec.model.samples import FORMAT
+from nvcodec.model.sine.shape import PHASES, PLANES
 
 SAMPLES: torch.dtype = getattr(torch, FORMAT.dtype.name)
 """The type of samples in tensors."""

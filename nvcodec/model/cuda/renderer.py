@@ -11,11 +11,11 @@ import torch
 
 from nvcodec.model.cuda import launch
 from nvcodec.model.cuda.launch import Dense, Learned, Patches, Windowed
-from nvcodec.model.nirvana.layers import GELU, SINE, time_code
-from nvcodec.model.nirvana.render import bands
-from nvcodec.model.nirvana.shape import PHASES, PLANES, NetworkShape
-from nvcodec.model.nirvana.weights import GroupWeights
 from nvcodec.model.samples import FORMAT
+from nvcodec.model.sine.layers import GELU, SINE, time_code
+from nvcodec.model.sine.render import bands
+from nvcodec.model.sine.shape import PHASES, PLANES, NetworkShape
+from nvcodec.model.sine.weights import GroupWeights
 from nvcodec.picture import Planes, Region, region_size
 
 TensorPlanes = tuple[torch.Tensor, torch.Tensor, torch.Tensor]

@@ -19,7 +19,7 @@ from nvcodec.coding.hybrid.fusion import (
     no_differences,
     trace_network,
 )
-from nvcodec.coding.nirvana.weights import MAX_DIFFERENCE
+from nvcodec.coding.sine.weights import MAX_DIFFERENCE
 from nvcodec.format import CorruptError
 from tests.coding.hybrid import reference
 from tests.coding.reference import Decoder, encode

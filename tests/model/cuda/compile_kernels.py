@@ -18,15 +18,15 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from nvcodec.encode.nirvana.settings import PAPER_SHAPE, network_shape
+from nvcodec.encode.sine.settings import PAPER_SHAPE, network_shape
 from nvcodec.model.cuda import fusion_kernels, kernels
 from nvcodec.model.cuda.fusion import CudaFusion
 from nvcodec.model.cuda.renderer import CudaRenderer
 from nvcodec.model.cuda.resample import resample
 from nvcodec.model.hybrid.fusion.weights import default_weights as default_fusion_weights
-from nvcodec.model.nirvana.shape import NetworkShape
-from nvcodec.model.nirvana.weights import GroupWeights, LayerParameters, default_weights
 from nvcodec.model.resample import View
+from nvcodec.model.sine.shape import NetworkShape
+from nvcodec.model.sine.weights import GroupWeights, LayerParameters, default_weights
 from tests.model.hybrid.fusion.samples import random_source
 from tests.synthetic import DIRECT
 

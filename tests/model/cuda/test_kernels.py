@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nvcodec.format import UnsupportedError
-from nvcodec.model.nirvana.shape import NetworkShape
+from nvcodec.model.sine.shape import NetworkShape
 from tests.synthetic import DIRECT, UPSAMPLING
 
 pytest.importorskip("triton", reason="Triton is not installed")

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from nvcodec.model.nirvana.render import render_region
-from nvcodec.model.nirvana.renderer import NirvanaRenderer
-from nvcodec.model.nirvana.shape import NetworkShape
-from nvcodec.model.nirvana.weights import GroupWeights, LayerParameters, default_weights
 from nvcodec.model.resample import View, source_region
 from nvcodec.model.resample import resample as resample_on_cpu
+from nvcodec.model.sine.render import render_region
+from nvcodec.model.sine.renderer import SineRenderer
+from nvcodec.model.sine.shape import NetworkShape
+from nvcodec.model.sine.weights import GroupWeights, LayerParameters, default_weights
 from nvcodec.picture import Planes
 from tests.synthetic import DIRECT, UPSAMPLING, random_parameters, random_weights
 
@@ -63,7 +63,7 @@ def test_bytes_equal_the_cpu(
     region: tuple[int, int, int, int] | None,
 ) -> None:
     weights = weights_of(shape, size)
-    expected = render_region(NirvanaRenderer(weights), *size, frames, region)
+    expected = render_region(SineRenderer(weights), *size, frames, region)
     got = CudaRenderer(weights, CPU).pictures(*size, frames, region)
     assert all(isinstance(plane, torch.Tensor) for planes in got for plane in planes)
     same(to_host(got), expected)
@@ -78,7 +78,7 @@ def test_memory_changes_nothing(
         monkeypatch.setattr(renderer, f"_{limit}_BYTES", 1)
     size, frames, region = (13, 27), [0, 1], (2, 4, 13, 27)
     weights = weights_of(shape, size)
-    expected = render_region(NirvanaRenderer(weights), *size, frames, region)
+    expected = render_region(SineRenderer(weights), *size, frames, region)
     batch = 5 if limit == "batch" else None
     same(to_host(CudaRenderer(weights, CPU, batch).pictures(*size, frames, region)), expected)
 

@@ -1,7 +1,7 @@
 """A network to bytes and back: integer weights by the coder of spec 3, a step for each tensor.
 
 The bytes are all that a decoder of the network needs: a header with its parameters, the float32
-steps, and the two substreams of `nvcodec.coding.nirvana.weights`.
+steps, and the two substreams of `nvcodec.coding.sine.weights`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from nvcodec.coding.nirvana.weights import (
+from nvcodec.coding.sine.weights import (
     KINDS,
     MAX_DIFFERENCE,
     Differences,
