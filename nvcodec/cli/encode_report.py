@@ -13,7 +13,7 @@ from nvcodec.picture import YUV420P8
 from nvcodec.words import counted
 
 if TYPE_CHECKING:
-    from nvcodec.encode.sine.jobs import GroupProgress
+    from nvcodec.encode.segments.jobs import GroupProgress
 
 
 class EncodeReport(Observer):

@@ -43,8 +43,7 @@ def check_limits(shape: Shape, header: Header, limits: Limits) -> None:
     """Raise OverLimitError when a description exceeds its level or `limits` (spec 2.11)."""
     if isinstance(shape, CanvasShape):
         return
-    grid = shape.grid(header.width, header.height)
-    limits.check("weights", shape.weights(grid), header.level)
+    limits.check("weights", shape.weights, header.level)
     limits.check("multiplications", shape.multiplications, header.level)
 
 

@@ -1,4 +1,4 @@
-"""Groups of the nirvana model: weights that a device evaluates."""
+"""Groups of the sine model: weights that a device evaluates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nvcodec.picture import Planes, Region
 
 
 class SineModel:
-    """Rebuilds and renders patch networks.
+    """Rebuilds and renders sine networks.
 
     Raises UnsupportedError for a device that miscomputes.
     """
@@ -27,8 +27,7 @@ class SineModel:
 
     def rebuild(self, group: Group, previous: GroupWeights | None, frames: range) -> GroupWeights:
         """The weights of a group; raises CorruptError."""
-        grid = self._shape.grid(*self._size)
-        return rebuild_weights(self._shape, grid, previous, group.key, group.tables, group.network)
+        return rebuild_weights(self._shape, previous, group.key, group.tables, group.network)
 
     def settle(self, parameters: GroupWeights) -> None:
         """Do nothing: weights are rebuilt at once."""

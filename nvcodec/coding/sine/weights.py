@@ -1,14 +1,12 @@
-"""Weight differences to bytes and back (spec 3.3, 3.4, 3.5, 4.4, 4.6).
+"""Weight differences to bytes and back (spec 3.3, 3.4, 3.5, 4.4).
 
-Takes and gives the differences of a group: int32 matrices with their kinds, then those of features.
-A row of a matrix is a row of spec 4.4; a bias vector is a matrix of one row. Also chooses the
-tables substream.
+Takes and gives the differences of a group: int32 matrices with their kinds. A row of a matrix is a
+row of spec 4.4; a bias vector is a matrix of one row. Also chooses the tables substream.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -21,12 +19,9 @@ from nvcodec.tables import load_table
 
 KINDS = 4
 CLASSES = 6
-PER_KIND = 54
+PER_KIND = 52
 ROW = KINDS * PER_KIND
-FEATURE = ROW + 2 * KINDS
-FEATURE_PREFIX = FEATURE + 7 * 12
-PATCH = FEATURE_PREFIX + 10
-CONTEXTS = PATCH + 2
+CONTEXTS = ROW + 2 * KINDS
 MAX_DIFFERENCE = (1 << 16) + 5
 
 # Bits of a changed context in the tables substream, without its flag (spec 3.4).
@@ -35,13 +30,11 @@ _ENTRY_COUNT = 4
 
 Matrix = npt.NDArray[np.int32]
 
+Differences = Sequence[tuple[int, Matrix]]
+"""The content of a network substream (spec 4.4): pairs of kind and (rows, columns)."""
+
 CLASS = np.array(
     [0, 1, 1, 2, 2, 2, *[3] * 6, *[4] * 12, *[5] * (6 * 15 - 23)],
-    np.int64,
-)
-# The class of an activity of at most 15, in eighths: a class spans half an octave.
-ACTIVITY = np.array(
-    [2 * (t.bit_length() - 2) + (t >> (t.bit_length() - 2) & 1) for t in range(2, 15 * 8 + 3)],
     np.int64,
 )
 
@@ -109,52 +102,6 @@ def weight_rows(
                 left = min(abs(x), 15)
 
 
-def feature_rows(
-    coder: np.ndarray,
-    contexts: np.ndarray,
-    buffer: np.ndarray,
-    d: np.ndarray,
-    activity: np.ndarray,
-    columns: int,
-    share: int,
-) -> None:
-    """Syntax of spec 4.6: `d` is int32 (patches, F), zeros on entry of the decoder.
-
-    `activity` is int32 (patches,), zeros on entry. A row of the grid has `columns` patches. A
-    difference is predicted by `share` eighths of the sum of two neighbours.
-    """
-    patches, features = d.shape
-    for r in range(patches if features > 0 else 0):
-        beside = 1 if r % columns > 0 else 0
-        under = 1 if r >= columns else 0
-        mean = 0
-        if beside != 0:
-            mean += activity[r - 1]
-        if under != 0:
-            mean += activity[r - columns]
-        mean = (mean + 1) >> 1
-        coded = 0
-        if ENCODING:
-            for i in range(features):
-                if d[r, i] != 0:
-                    coded = 1
-        coded = bit(PATCH + (1 if mean > 0 else 0), coded)
-        if coded != 0:
-            for i in range(features):
-                neighbours = 0
-                if beside != 0:
-                    neighbours += d[r - 1, i]
-                if under != 0:
-                    neighbours += d[r - columns, i]
-                predicted = (share * neighbours + 4) >> 3
-                x = difference(
-                    d[r, i] - predicted, FEATURE + 7 * ACTIVITY[mean >> 5], FEATURE_PREFIX
-                )
-                d[r, i] = predicted + x
-                mean += (256 * min(abs(x), 15) - mean) >> 4
-            activity[r] = mean
-
-
 def table_entries(
     coder: np.ndarray, contexts: np.ndarray, buffer: np.ndarray, entries: np.ndarray
 ) -> None:
@@ -174,35 +121,9 @@ def table_entries(
             entries[c] = -1
 
 
-def neighbour_share(key: bool) -> int:
-    """Eighths of the sum of two neighbours that predict a feature's difference (spec 4.6)."""
-    return 3 if key else 2
-
-
-@dataclass(frozen=True)
-class Differences:
-    """The content of a network substream (spec 4.4).
-
-    `matrices` are pairs of kind and int32 (rows, columns). `features` is int32 (patches, F), row by
-    row of a grid with `grid_columns` columns; F is 0 without features. `key` is true for a key
-    group.
-    """
-
-    matrices: Sequence[tuple[int, Matrix]]
-    features: Matrix
-    grid_columns: int
-    key: bool
-
-    @property
-    def most_bits(self) -> int:
-        """Upper bound of the coded bits: 38 for each number (spec 3.3) and a flag for each row."""
-        parts = [*(matrix for _, matrix in self.matrices), self.features]
-        return sum(38 * part.size + len(part) for part in parts)
-
-    def feature_arguments(self) -> tuple[Matrix, npt.NDArray[np.int32], int, int]:
-        """The arguments of `feature_rows`."""
-        activity = np.zeros(len(self.features), np.int32)
-        return self.features, activity, self.grid_columns, neighbour_share(self.key)
+def _most_bits(differences: Differences) -> int:
+    """Upper bound of the coded bits: 38 for each number (spec 3.3) and a flag for each row."""
+    return sum(38 * matrix.size + len(matrix) for _, matrix in differences)
 
 
 def default_contexts() -> Contexts:
@@ -224,13 +145,10 @@ def _apply_entries(contexts: Contexts, entries: npt.NDArray[np.int32]) -> None:
 def trace(differences: Differences) -> npt.NDArray[np.int32]:
     """The context-coded bits of these differences, in order: int32 (bits,), 2 * context + bit."""
     state = np.zeros(5, np.int64)
-    record = np.empty(differences.most_bits, np.int32)
+    record = np.empty(_most_bits(differences), np.int32)
     contexts = default_contexts()
-    for kind, matrix in differences.matrices:
+    for kind, matrix in differences:
         compile_syntax(weight_rows, Direction.TRACE)(state, contexts, record, matrix, kind)
-    compile_syntax(feature_rows, Direction.TRACE)(
-        state, contexts, record, *differences.feature_arguments()
-    )
     return record[: int(state[4])]
 
 
@@ -288,10 +206,9 @@ def _encode_tables(entries: npt.NDArray[np.int32]) -> bytes:
 
 def _encode_network(differences: Differences, contexts: Contexts) -> bytes:
     # A bit costs at most two bytes.
-    encoder = RangeEncoder(contexts, 2 * differences.most_bits)
-    for kind, matrix in differences.matrices:
+    encoder = RangeEncoder(contexts, 2 * _most_bits(differences))
+    for kind, matrix in differences:
         encoder.run(compile_syntax(weight_rows, Direction.ENCODE), matrix, kind)
-    encoder.run(compile_syntax(feature_rows, Direction.ENCODE), *differences.feature_arguments())
     return encoder.finish()
 
 
@@ -299,14 +216,11 @@ def encode_differences(differences: Differences) -> tuple[bytes, bytes]:
     """Code differences; returns the tables and the network substream.
 
     The tables substream is empty unless it makes the sum of both smaller. Raises ValueError for
-    magnitudes above MAX_DIFFERENCE, or above MAX_DIFFERENCE / 4 for features.
+    magnitudes above MAX_DIFFERENCE.
     """
-    for most, matrix in (
-        *((MAX_DIFFERENCE, matrix) for _, matrix in differences.matrices),
-        (MAX_DIFFERENCE // 4, differences.features),
-    ):
-        if matrix.size and int(np.abs(matrix.astype(np.int64)).max()) > most:
-            raise ValueError(f"a difference exceeds {most}")
+    for _, matrix in differences:
+        if matrix.size and int(np.abs(matrix.astype(np.int64)).max()) > MAX_DIFFERENCE:
+            raise ValueError(f"a difference exceeds {MAX_DIFFERENCE}")
     plain = _encode_network(differences, default_contexts())
     entries = _choose_entries(trace(differences))
     tables = _encode_tables(entries)
@@ -332,7 +246,6 @@ def decode_differences(tables: bytes, network: bytes, differences: Differences) 
         table_decoder.close()
         _apply_entries(contexts, entries)
     decoder = RangeDecoder(network, contexts)
-    for kind, matrix in differences.matrices:
+    for kind, matrix in differences:
         decoder.run(compile_syntax(weight_rows, Direction.DECODE), matrix, kind)
-    decoder.run(compile_syntax(feature_rows, Direction.DECODE), *differences.feature_arguments())
     decoder.close()

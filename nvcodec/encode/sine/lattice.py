@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nvcodec.model.sine.render import VALUE_BITS
-from nvcodec.model.sine.shape import MAX_BIAS, MAX_FEATURE, NetworkShape
+from nvcodec.model.sine.shape import MAX_BIAS, NetworkShape
 from nvcodec.model.sine.weights import (
     MAX_BIAS_SHIFT,
     MAX_STEP,
@@ -23,11 +23,8 @@ from nvcodec.model.sine.weights import (
 class Units:
     """The real values of one integer step at Scale = 1: of a weight, and of a bias at bias_shift 0.
 
-    In the feature layer `weight` is the product of the steps of a weight and of a feature, and
-    `bias` is 0.
-
-    Real units: phases are in turns (a coordinate spans -1..1), outputs of sine layers and features
-    in 1, samples in levels.
+    Real units: phases are in turns (a coordinate spans -1..1), outputs of sine layers and maps in
+    1, samples in levels.
     """
 
     weight: float
@@ -36,15 +33,11 @@ class Units:
 
 def layer_units(shape: NetworkShape) -> list[Units]:
     """The units of each layer, from the shifts of spec 5.2 to 5.4."""
-    phase, feature, sample = 2.0**-40, 2.0**-40, 2.0 ** -(32 + VALUE_BITS)
-    direct = not shape.head_channels
+    phase, cell, sample = 2.0**-40, 2.0**-40, 2.0 ** -(32 + VALUE_BITS)
     units = [Units(32768 * phase, phase)]
     units += [Units(127 * phase, phase)] * (shape.depth - 1)
-    units.append(Units(127 * (sample if direct else feature), sample if direct else feature))
-    if not direct:
-        units += [Units(256 * feature, feature), Units(256 * sample, sample)]
-    if shape.features:
-        units.append(Units(sample if direct else feature, 0.0))
+    units.append(Units(127 * cell, cell))
+    units += [Units(256 * cell, cell), Units(256 * sample, sample)]
     return units
 
 
@@ -57,11 +50,9 @@ def choose_parameters(
 ) -> tuple[LayerParameters, ...]:
     """The layer parameters whose steps are nearest to the given ones.
 
-    All lists have one entry per layer, in real units. In the feature layer, `bias_steps` has the
-    step of the features; only its product with the step of the weights matters to the decoder.
-
-    `weight_spread` and `bias_spread` are the half-widths of the uniform initial values, 0 for none.
-    They become the bounds of the default weights (spec 4.3).
+    All lists have one entry per layer, in real units. `weight_spread` and `bias_spread` are the
+    half-widths of the uniform initial values, 0 for none. They become the bounds of the default
+    weights (spec 4.3).
     """
     records = []
     for layer, units, weight_step, bias_step, spread, spread_bias in zip(
@@ -73,17 +64,12 @@ def choose_parameters(
         bias_spread,
         strict=True,
     ):
-        if layer.featured:
-            weight_step, spread = weight_step * bias_step, spread * bias_step
         octaves = math.log2(weight_step / units.weight) - 14
         step = max(0, min(MAX_STEP, round(6 * octaves)))
         scale = LayerParameters(step, 0, 0, 0).scale
         # Training moves weights away from their initial values: half the range is left for that.
         most = layer.max_weight // 2
         weight_bound = min(most, round(spread / (units.weight * scale)))
-        if layer.featured:
-            records.append(LayerParameters(step, 0, weight_bound, 0))
-            continue
         shift = round(math.log2(max(1.0, bias_step / (units.bias * scale))))
         shift = min(MAX_BIAS_SHIFT, shift)
         bias_bound = min(MAX_BIAS // 2, round(spread_bias / (units.bias * scale * 2**shift)))
@@ -92,14 +78,12 @@ def choose_parameters(
 
 
 def real_steps(
-    shape: NetworkShape, parameters: tuple[LayerParameters, ...], feature_step: float
+    shape: NetworkShape, parameters: tuple[LayerParameters, ...]
 ) -> list[tuple[float, float]]:
-    """(weight step, bias step) of each layer in real units; the features' step instead of bias."""
+    """(weight step, bias step) of each layer in real units."""
     return [
-        (units.weight * record.scale / feature_step, feature_step)
-        if layer.featured
-        else (units.weight * record.scale, units.bias * record.scale * 2.0**record.bias_shift)
-        for layer, units, record in zip(shape.layers, layer_units(shape), parameters, strict=True)
+        (units.weight * record.scale, units.bias * record.scale * 2.0**record.bias_shift)
+        for units, record in zip(layer_units(shape), parameters, strict=True)
     ]
 
 
@@ -109,15 +93,13 @@ def conform(weights: GroupWeights) -> GroupWeights:
     for number, layer in enumerate(weights.shape.layers):
         matrix, bias = tensors[2 * number : 2 * number + 2]
         np.clip(matrix, -layer.max_weight, layer.max_weight, out=matrix)
-        most = MAX_FEATURE if layer.featured else MAX_BIAS
-        np.clip(bias, -most, most, out=bias)
+        np.clip(bias, -MAX_BIAS, MAX_BIAS, out=bias)
         sums = row_sums(replace(weights, tensors=tuple(tensors)), number)
         for row in np.flatnonzero(sums >= layer.bound):
             # Rounding toward zero keeps the scaled row within the bound.
             factor = (layer.bound - 1) / float(sums[row])
             matrix[row] = _toward_zero(matrix[row] * factor)
-            if not layer.featured:
-                bias[row] = int(bias[row] * factor)
+            bias[row] = int(bias[row] * factor)
     return replace(weights, tensors=tuple(tensors))
 
 

@@ -1,4 +1,4 @@
-"""The patch network in floats for training: real-valued weights, quantised in the forward pass."""
+"""The sine network in floats for training: real-valued weights, quantised in the forward pass."""
 
 from __future__ import annotations
 
@@ -38,11 +38,8 @@ def straight_through_round(x: torch.Tensor) -> torch.Tensor:
     return rounded
 
 
-# Features and hidden values are 12-bit integers in units of 1/256 (spec 5.3, 5.4).
+# Maps and hidden values are 12-bit integers in units of 1/256 (spec 5.3, 5.4).
 _RANGE = 2047 / 256
-
-# Half-width of the uniform start of features.
-_FEATURE_SPREAD = 0.5
 
 _SHIFTS = [(ky, kx) for ky in (-1, 0, 1) for kx in (-1, 0, 1)]
 
@@ -133,26 +130,17 @@ def start_spread(shape: NetworkShape, patches: tuple[int, int]) -> tuple[list[fl
     for _ in range(shape.depth - 1):
         weights.append(math.sqrt(6.0 / shape.width) / (2 * math.pi))
         biases.append(0.1)
-    expanding = math.sqrt(6.0 / (shape.width + shape.features))
-    if shape.head_channels:
-        weights.append(0.3 * expanding)
-        weights.append(math.sqrt(3.0 / (9 * shape.stem_channels)))
-        weights.append(20 * math.sqrt(3.0 / (9 * shape.head_channels)))
-        biases += [0.0, 0.0, 0.0]
-    else:
-        weights.append(0.0)
-        biases.append(0.0)
-    if shape.features:
-        weights.append((0.3 if shape.head_channels else 3.0) * expanding)
-        biases.append(0.0)
+    weights.append(0.3 * math.sqrt(6.0 / shape.width))
+    weights.append(math.sqrt(3.0 / (9 * shape.stem_channels)))
+    weights.append(20 * math.sqrt(3.0 / (9 * shape.head_channels)))
+    biases += [0.0, 0.0, 0.0]
     return weights, biases
 
 
 class TrainedNetwork:
     """Weights in training.
 
-    `tensors` are the weights and the bias of each layer in turn, in real units. The last one is the
-    features, (F, patches), if there are any: a training step changes only those of its batch.
+    `tensors` are the weights and the bias of each layer in turn, in real units.
 
     If `quantised` is set, the forward pass rounds every tensor to the lattice of `parameters`, and
     also the phases and outputs of sine layers. Otherwise the network runs in floats. `error` is the
@@ -161,7 +149,6 @@ class TrainedNetwork:
 
     def __init__(self, shape: NetworkShape, patches: tuple[int, int], device: torch.device) -> None:
         self.shape = shape
-        self.grid = patches
         self.parameters: tuple[LayerParameters, ...] | None = None
         self.quantised = False
         self.error = torch.zeros((), device=device)
@@ -171,13 +158,11 @@ class TrainedNetwork:
         # The grid is fine enough to be close to the default weights (spec 4.3) of any bound.
         grid = 32767
         for number, layer in enumerate(shape.layers):
-            second = (layer.columns, patches[0] * patches[1]) if layer.featured else (layer.rows,)
-            for part, size in enumerate(((layer.rows, layer.columns), second)):
+            for part, size in enumerate(((layer.rows, layer.columns), (layer.rows,))):
                 unit = default_tensor(2 * number + part, size, grid).astype(np.float32) / grid
-                spread = _FEATURE_SPREAD if layer.featured and part else self.spread[part][number]
+                spread = self.spread[part][number]
                 self.tensors.append(torch.from_numpy(unit * spread).to(device))
         self.steps: list[float] = []
-        self._feature_step = 1.0
         codes = [
             [time_code(t, c) / 256.0 for c in range(shape.stem_channels)]
             for t in range(shape.group_frames)
@@ -188,34 +173,22 @@ class TrainedNetwork:
         for tensor in self.tensors:
             tensor.requires_grad_()
 
-    def fix_lattice(
-        self, parameters: tuple[LayerParameters, ...], feature_step: float = 1.0
-    ) -> None:
-        """Set the lattice to quantise on; `feature_step` is the real step of features."""
+    def fix_lattice(self, parameters: tuple[LayerParameters, ...]) -> None:
+        """Set the lattice to quantise on."""
         self.parameters = parameters
-        self._feature_step = feature_step
-        steps = real_steps(self.shape, parameters, feature_step)
-        self.steps = [s for pair in steps for s in pair]
+        self.steps = [s for pair in real_steps(self.shape, parameters) for s in pair]
 
     def load(self, weights: GroupWeights) -> None:
         """Continue from integer weights."""
-        self.fix_lattice(weights.parameters, self._feature_step)
+        self.fix_lattice(weights.parameters)
         for tensor, integers, step in zip(self.tensors, weights.tensors, self.steps, strict=True):
-            real = torch.from_numpy(integers).to(self._device) * step
-            tensor.data.copy_(real.reshape(tensor.shape))
+            tensor.data.copy_(torch.from_numpy(integers).to(self._device) * step)
 
     def start(self, previous: GroupWeights | None) -> list[torch.Tensor]:
-        """Integers that coded differences refer to, shaped as `tensors`; the defaults for None."""
+        """Integers that coded differences refer to, as `tensors`; the defaults for None."""
         assert self.parameters is not None
-        integers = (
-            previous.tensors
-            if previous
-            else default_weights(self.shape, self.grid, self.parameters)
-        )
-        return [
-            torch.from_numpy(base).to(self._device).float().reshape(tensor.shape)
-            for base, tensor in zip(integers, self.tensors, strict=True)
-        ]
+        integers = previous.tensors if previous else default_weights(self.shape, self.parameters)
+        return [torch.from_numpy(base).to(self._device).float() for base in integers]
 
     def integers(self) -> GroupWeights:
         """The quantised weights, changed where spec 4.4 or 4.5 would not allow them."""
@@ -224,49 +197,21 @@ class TrainedNetwork:
             (tensor.detach() / step).round().to(torch.int32).cpu().numpy()
             for tensor, step in zip(self.tensors, self.steps, strict=True)
         ]
-        if self.shape.features:
-            tensors[-1] = tensors[-1].reshape(-1, *self.grid)
-        return conform(GroupWeights(self.shape, self.grid, self.parameters, tuple(tensors)))
+        return conform(GroupWeights(self.shape, self.parameters, tuple(tensors)))
 
-    @property
-    def dense(self) -> list[torch.Tensor]:
-        """All tensors but the features: those that every batch trains."""
-        return self.tensors[:-1] if self.shape.features else self.tensors
-
-    def features(self, index: torch.Tensor | slice) -> torch.Tensor | None:
-        """A copy (F, n) of the features of these patches that takes gradients; None for F = 0."""
-        if not self.shape.features:
-            return None
-        return self.tensors[-1].detach()[:, index].clone().requires_grad_()
-
-    def _quantise(self, tensor: torch.Tensor, index: int) -> torch.Tensor:
+    def _tensor(self, index: int) -> torch.Tensor:
+        tensor = self.tensors[index]
         if not self.quantised:
             return tensor
         step = self.steps[index]
         return straight_through_round(tensor / step) * step
 
-    def _tensor(self, index: int) -> torch.Tensor:
-        return self._quantise(self.tensors[index], index)
-
-    def forward(
-        self, inputs: torch.Tensor, frames: int, features: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """Predict patches: from inputs (2, n) to samples as `GroupPatches.batch` gives them.
-
-        `features` (F, n) are those of the patches, None for F = 0.
-        """
+    def forward(self, inputs: torch.Tensor, frames: int) -> torch.Tensor:
+        """Predict patches: from inputs (2, n) to samples as `GroupPatches.batch` gives them."""
         shape, half = self.shape, self.shape.half
         x = inputs
         for number in range(shape.depth + 1):
             weight, bias = self._tensor(2 * number), self._tensor(2 * number + 1)
-            if number == shape.depth and features is not None:
-                weight = torch.cat([weight, self._tensor(len(self.tensors) - 2)], dim=1)
-                x = torch.cat([x, self._quantise(features, -1)])
-            if number == shape.depth and not shape.head_channels:
-                rows = frames * shape.values
-                return torch.addmm(bias[:rows, None], weight[:rows], x).reshape(
-                    frames, PLANES, half, half, -1
-                )
             x = torch.addmm(bias[:, None], weight, x)
             if number < shape.depth:
                 if self.quantised:
@@ -277,10 +222,10 @@ class TrainedNetwork:
                     x = straight_through_round(x * 127.0) / 127.0
         return self._upsample(x.reshape(shape.stem_channels, half, half, -1), frames)
 
-    def _upsample(self, feature: torch.Tensor, frames: int) -> torch.Tensor:
+    def _upsample(self, maps: torch.Tensor, frames: int) -> torch.Tensor:
         """Upsampling blocks (spec 5.4) of all frames as matrix products: (C, G, G, n) to targets.
 
-        The first convolution is one product with the shifted features, for all frames. The time
+        The first convolution is one product with the shifted maps, for all frames. The time
         code is constant over a patch, so it adds a map that is the same for all patches. The second
         convolution stays at half resolution: products for all shifts, then their shifted sum. With
         so few channels, both are several times faster than convolutions of the library.
@@ -293,7 +238,7 @@ class TrainedNetwork:
         weights2 = self._tensor(first + 2).reshape(t, 3, h, 9)[:frames]
         bias2 = self._tensor(first + 3).reshape(t, 3)[:frames]
 
-        shifted = _Spread.apply(feature.clamp(-_RANGE, _RANGE)).reshape(9 * c, -1)  # type: ignore[no-untyped-call]
+        shifted = _Spread.apply(maps.clamp(-_RANGE, _RANGE)).reshape(9 * c, -1)  # type: ignore[no-untyped-call]
         matrix = weights1.permute(0, 1, 3, 2).reshape(frames * 4 * h, 9 * c)
         codes = torch.einsum("tock,tc,kyx->toyx", weights1, self._codes[:frames], self._inside)
         hidden = (matrix @ shifted).reshape(frames, 4 * h, half, half, -1)

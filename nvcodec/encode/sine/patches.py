@@ -30,8 +30,8 @@ class GroupPatches:
         for t, planes in enumerate(frames):
             for number, plane in enumerate(planes):
                 shift, _ = FORMAT.plane_shift(number)
-                size, stride = shape.patch >> shift, shape.stride >> shift
-                tall, wide = (rows - 1) * stride + size, (columns - 1) * stride + size
+                size = shape.patch >> shift
+                tall, wide = rows * size, columns * size
                 padded = np.pad(
                     plane,
                     (
@@ -40,8 +40,7 @@ class GroupPatches:
                     ),
                     mode="edge",
                 )
-                windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size))
-                windows = windows[::stride, ::stride][:rows, :columns]
+                windows = padded[:tall, :wide].reshape(rows, size, columns, size).swapaxes(1, 2)
                 if number == 0:
                     for phase in range(PHASES):
                         volumes[:, :, t, phase] = windows[..., phase // 2 :: 2, phase % 2 :: 2]
@@ -56,7 +55,7 @@ class GroupPatches:
     def batch(self, index: torch.Tensor | slice) -> tuple[torch.Tensor, torch.Tensor]:
         """Inputs (2, n) and targets (frames, PLANES, G, G, n) of the patches of `index`, float32.
 
-        Planes are the luma phases (spec 5.3), Cb and Cr. Targets are samples minus mid-grey.
+        Planes are the luma phases, Cb and Cr. Targets are samples minus mid-grey.
         """
         targets = self._volumes[index].permute(1, 2, 3, 4, 0)
         return self.inputs[:, index], targets.float() - float(MIDDLE)

@@ -1,4 +1,4 @@
-"""A differentiable estimate of the bits of differences of weights and features."""
+"""A differentiable estimate of the bits of differences of weights."""
 
 from __future__ import annotations
 
@@ -37,26 +37,3 @@ def difference_bits(
         )
         total = total + nats.sum()
     return total / 0.6931471805599453
-
-
-def predicted_features(
-    features: torch.Tensor,
-    step: float,
-    start: torch.Tensor,
-    index: torch.Tensor | slice,
-    columns: int,
-    share: int,
-) -> torch.Tensor:
-    """Integer features (F, n) that spec 4.6 predicts for the patches `index`.
-
-    `features` (F, patches) are real, with lattice step `step`; `start` are the integers that coded
-    differences refer to. Patches are in rows of `columns`; `share` is Share of the clause.
-    """
-    count = features.shape[1]
-    numbers = torch.arange(count, device=features.device)[index]
-    total = torch.zeros((), device=features.device)
-    for back, inside in ((1, numbers % columns > 0), (columns, numbers >= columns)):
-        neighbour = (numbers - back).clamp_min(0)
-        difference = (features[:, neighbour] / step).round() - start[:, neighbour]
-        total = total + difference * inside
-    return start[:, numbers] + ((share * total + 4) / 8).floor()

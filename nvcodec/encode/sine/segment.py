@@ -1,27 +1,22 @@
-"""One segment (closed GOP), from a key group up to the next: takes pictures, gives coded groups.
-
-Every segment starts from a fresh network, so its bytes depend only on its pictures and settings.
-Segments can be encoded anywhere and in any order.
-"""
+"""One segment of sine networks: takes pictures, gives coded groups."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from nvcodec.encode.coder import CodedGroup
-from nvcodec.encode.grouping import PictureGroup
+from nvcodec.encode.segments.segment import Report
 from nvcodec.encode.sine.network import TrainedNetwork
 from nvcodec.encode.sine.patches import GroupPatches
 from nvcodec.encode.sine.settings import Preset
-from nvcodec.encode.sine.train import Report, train_group
+from nvcodec.encode.sine.train import train_group
 from nvcodec.format import Group
 from nvcodec.media.quality import QualityMeter
-from nvcodec.media.source import SourceError
 from nvcodec.model.sine.render import render_region
 from nvcodec.model.sine.renderer import SineRenderer
 from nvcodec.model.sine.shape import NetworkShape
@@ -30,41 +25,8 @@ from nvcodec.picture import Picture, samples_crc
 
 
 @dataclass(frozen=True)
-class Segment:
-    """Where a segment lies: its first group and frame in the file, and the frames of its groups."""
-
-    first_group: int
-    first_frame: int
-    group_frames: tuple[int, ...]
-
-
-def segments(groups: Iterable[PictureGroup]) -> Iterator[Segment | None]:
-    """Divide groups into segments: yields each when it is complete, and None after every group.
-
-    A SourceError of `groups` is raised after the segment of the groups before it.
-    """
-    first_group = first_frame = 0
-    frames: list[int] = []
-    failure: SourceError | None = None
-    try:
-        for group in groups:
-            if group.key and frames:
-                yield Segment(first_group, first_frame, tuple(frames))
-                first_group, first_frame = first_group + len(frames), first_frame + sum(frames)
-                frames = []
-            frames.append(len(group.pictures))
-            yield None
-    except SourceError as error:
-        failure = error
-    if frames:
-        yield Segment(first_group, first_frame, tuple(frames))
-    if failure is not None:
-        raise failure
-
-
-@dataclass(frozen=True)
-class Training:
-    """What all segments of an encode have in common.
+class SineTraining:
+    """What all segments of an encode have in common: a SegmentCoding.
 
     `weight` is lambda (settings.rate_weight); `preset` is scaled for the frame size. `threads` is
     the number of training threads. It changes the order of float sums, and so the bytes. The number
@@ -80,20 +42,20 @@ class Training:
     threads: int
     render_threads: int
 
+    def encoder(self, device: torch.device) -> SineEncoder:
+        """The encoder of one segment."""
+        return SineEncoder(self, device)
 
-class SegmentEncoder:
-    """Encodes the groups of one segment, from its key group on.
 
-    `first_frame` of the groups counts from the first frame of the segment.
-    """
+class SineEncoder:
+    """Trains a network on the groups of one segment: a SegmentEncoder."""
 
-    def __init__(self, training: Training, device: torch.device) -> None:
+    def __init__(self, training: SineTraining, device: torch.device) -> None:
         torch.set_num_threads(training.threads)
-        shape = training.shape
         self._training = training
         self._device = device
-        self._grid = shape.grid(training.width, training.height)
-        self._network = TrainedNetwork(shape, self._grid, device)
+        grid = training.shape.grid(training.width, training.height)
+        self._network = TrainedNetwork(training.shape, grid, device)
         self._weights: GroupWeights | None = None
         self._groups = 0
         self._frames = 0
@@ -119,9 +81,7 @@ class SegmentEncoder:
         )
         tables, network = code_weights(trained, previous)
         # From here on only the decoded weights are used, as a decoder has them.
-        weights = rebuild_weights(
-            training.shape, self._grid, previous, previous is None, tables, network
-        )
+        weights = rebuild_weights(training.shape, previous, previous is None, tables, network)
         for sent, got in zip(trained.tensors, weights.tensors, strict=True):
             if not np.array_equal(sent, got):
                 raise RuntimeError("a group does not decode to what was encoded")

@@ -1,15 +1,14 @@
-"""Options of an encode to lambda, network shape and iterations."""
+"""Options of an encode to lambda, network shape and iterations of a sine network."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nvcodec.model.sine.shape import NetworkShape
 
 PAPER_SHAPE = NetworkShape(
     patch=32,
-    overlap=0,
     group_frames=3,
     depth=2,
     width=512,
@@ -59,25 +58,6 @@ def rate_weight(crf: float) -> float:
     return 0.85 * math.pow(2.0, (crf - 12.0) / 3.0)
 
 
-def network_shape(network: str, crf: float, width: int, height: int) -> NetworkShape:
-    """The shape of the paper, or one that fits a frame size and quality.
-
-    Most bits are features, of which every patch has its own, and the weights of each feature, which
-    all patches share. So the number of features grows with the square root of the frame area. It
-    falls with `crf`. The sine layers model what is smooth over the frame.
-    """
-    if network == "paper":
-        return PAPER_SHAPE
-    scale = math.sqrt(width * height / (640 * 360)) * math.pow(2.0, (36.0 - crf) / 8.0)
-    features = max(8, min(252, round(60 * scale / 4) * 4))
-    patch = 8 if min(width, height) < 64 else 16
-    return NetworkShape(
-        patch=patch,
-        overlap=0,
-        group_frames=4,
-        depth=3,
-        width=16,
-        stem_channels=8,
-        head_channels=8,
-        features=features,
-    )
+def network_shape(group_size: int | None) -> NetworkShape:
+    """The shape of the paper; with `group_size`, for groups of so many frames."""
+    return replace(PAPER_SHAPE, group_frames=group_size) if group_size else PAPER_SHAPE

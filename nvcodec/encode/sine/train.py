@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 
-from nvcodec.coding.sine.weights import neighbour_share
+from nvcodec.encode.segments.segment import Progress, Report
 from nvcodec.encode.sine.lattice import choose_parameters
 from nvcodec.encode.sine.network import TrainedNetwork
 from nvcodec.encode.sine.patches import GroupPatches
-from nvcodec.encode.sine.rate import difference_bits, predicted_features
-from nvcodec.encode.sine.sparse_adam import SparseAdam
-from nvcodec.model.sine.shape import MAX_BIAS, MAX_FEATURE, NetworkShape
+from nvcodec.encode.sine.rate import difference_bits
+from nvcodec.model.sine.shape import MAX_BIAS, NetworkShape
 from nvcodec.model.sine.weights import GroupWeights
 
 # Share of a group's iterations that run in floats: of a fresh network, and of one that continues
@@ -22,7 +19,6 @@ from nvcodec.model.sine.weights import GroupWeights
 _FRESH_FLOAT_SHARE = 0.3
 _FLOAT_SHARE = 0.5
 _RAMP = 20
-_FEATURE_RATE = 1.0
 _LEAST_RATE = 0.15
 # Weight of the newest batch in the running mean of the error.
 _ERROR_MEMORY = 0.05
@@ -30,37 +26,15 @@ _PROBES = 4
 _PROBE_PATCHES = 512
 
 
-@dataclass(frozen=True)
-class Progress:
-    """State of a group's training after an iteration.
-
-    `error` is the mean squared error per sample of its batch, `bits` the estimate for the group.
-    """
-
-    iteration: int
-    iterations: int
-    error: float
-    bits: float
-
-
-Report = Callable[[Progress], None]
-
-
 def learning_rates(shape: NetworkShape, network: TrainedNetwork) -> list[float]:
-    """Peak learning rates of Adam for each dense tensor, in its real units.
+    """Peak learning rates of Adam for each tensor, in its real units.
 
-    For matrices whose columns are sine units or features, they fall with the number of columns,
-    because a step changes an output by the sum over all columns.
+    For matrices whose columns are sine units, they fall with the number of columns, because a step
+    changes an output by the sum over all columns.
     """
-    columns = shape.width + shape.features
     rates = [0.001 * network.spread[0][0], 0.002]
     rates += [0.34 / shape.width, 0.002] * (shape.depth - 1)
-    if shape.head_channels:
-        rates += [2.2 / columns, 0.02, 0.01, 0.01, 0.3, 0.3]
-    else:
-        rates += [220.0 / columns, 2.0]
-    if shape.features:
-        rates.append(rates[2 * shape.depth])
+    rates += [2.2 / shape.width, 0.02, 0.01, 0.01, 0.3, 0.3]
     return rates
 
 
@@ -77,14 +51,11 @@ def curvature(
         index = torch.randperm(patches.count, generator=generator)[:_PROBE_PATCHES]
         index = index.to(patches.inputs.device)
         inputs, _ = patches.batch(index)
-        features = network.features(index)
-        outputs = network.forward(inputs, patches.frames, features)
+        outputs = network.forward(inputs, patches.frames)
         signs = torch.randint(0, 2, outputs.shape, generator=generator) * 2.0 - 1.0
         probe = (outputs * signs.to(outputs.device)).sum()
-        trained = network.dense if features is None else [*network.dense, features]
-        for k, gradient in enumerate(torch.autograd.grad(probe, trained)):
-            # Every patch depends on a dense tensor; features affect only their own patch.
-            share = 1.0 if k == len(network.dense) else patches.count / len(index)
+        share = patches.count / len(index)
+        for k, gradient in enumerate(torch.autograd.grad(probe, network.tensors)):
             totals[k] += float(gradient.square().mean()) * share / _PROBES
     return totals
 
@@ -98,9 +69,8 @@ def fit_lattice(
     Setting the derivative of the sum to zero gives s^2 = 6 * lambda / (h * ln 2).
     """
     shape = network.shape
-    overlapped = (shape.stride / shape.patch) ** 2
     steps = [
-        math.sqrt(6 * weight / (math.log(2) * max(h * overlapped, 1e-12)))
+        math.sqrt(6 * weight / (math.log(2) * max(h, 1e-12)))
         for h in curvature(network, patches, generator)
     ]
     for number, layer in enumerate(shape.layers):
@@ -111,12 +81,10 @@ def fit_lattice(
             sums = float(matrix.detach().abs().sum(dim=1).max()) * layer.max_input
             least = max(least, sums / (0.75 * layer.bound))
         steps[2 * number] = max(steps[2 * number], least)
-        room = 0.75 * MAX_FEATURE if layer.featured else 0.5 * MAX_BIAS
-        largest = float(bias.detach().abs().max()) / room
+        largest = float(bias.detach().abs().max()) / (0.5 * MAX_BIAS)
         steps[2 * number + 1] = max(steps[2 * number + 1], largest)
     network.fix_lattice(
-        choose_parameters(shape, steps[::2], steps[1::2], network.spread[0], network.spread[1]),
-        steps[-1] if shape.features else 1.0,
+        choose_parameters(shape, steps[::2], steps[1::2], network.spread[0], network.spread[1])
     )
 
 
@@ -133,7 +101,7 @@ def _peak_share(
     inputs, targets = patches.batch(index)
     network.quantised = True
     with torch.no_grad():
-        outputs = network.forward(inputs, patches.frames, network.features(index))
+        outputs = network.forward(inputs, patches.frames)
         error = (outputs - targets).square().mean().item()
     growth = math.sqrt(error / max(network.error.item(), 1e-3))
     return min(1.0, _LEAST_RATE * max(1.0, growth))
@@ -164,9 +132,8 @@ def train_group(
     network.quantised = False
     rates = learning_rates(network.shape, network)
     optimiser = torch.optim.Adam(
-        [{"params": [tensor], "lr": 0.0} for tensor in network.dense], betas=(0.9, 0.99)
+        [{"params": [tensor], "lr": 0.0} for tensor in network.tensors], betas=(0.9, 0.99)
     )
-    feature_optimiser = SparseAdam(network.tensors[-1].data) if network.shape.features else None
     start: list[torch.Tensor] = []
     for iteration in range(iterations):
         if iteration == warm:
@@ -184,33 +151,16 @@ def train_group(
             index = torch.randint(0, patches.count, (batch,), generator=generator)
             index = torch.unique(index).to(device)
         inputs, targets = patches.batch(index)
-        features = network.features(index)
-        outputs = network.forward(inputs, patches.frames, features)
+        outputs = network.forward(inputs, patches.frames)
         error = (outputs - targets).square().mean()
         loss = 1.5 * error
         bits = torch.zeros(())
         if start:
-            dense = len(network.dense)
-            bits = difference_bits(network.dense, network.steps[:dense], start[:dense])
-            if features is not None:
-                base = predicted_features(
-                    network.tensors[-1].detach(),
-                    network.steps[-1],
-                    start[-1],
-                    index,
-                    network.grid[1],
-                    neighbour_share(previous is None),
-                )
-                seen = difference_bits([features], network.steps[-1:], [base])
-                bits = bits + seen * (patches.count / features.shape[1])
+            bits = difference_bits(network.tensors, network.steps, start)
             loss = loss + (weight / patches.samples) * bits
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-        if feature_optimiser is not None and features is not None:
-            assert features.grad is not None
-            rate = _FEATURE_RATE * peak * ramp * decay
-            feature_optimiser.step(index, features.grad, rate)
         network.error.lerp_(error.detach(), _ERROR_MEMORY)
         if iteration % 10 == 9 or iteration == iterations - 1:
             report(Progress(iteration + 1, iterations, error.item(), bits.item()))

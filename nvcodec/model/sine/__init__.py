@@ -1,1 +1,1 @@
-"""The nirvana model: weights of a group to patches and frames (spec 4, 5)."""
+"""The sine model: weights of a group to patches and frames (spec 4, 5)."""

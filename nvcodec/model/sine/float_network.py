@@ -15,9 +15,7 @@ from nvcodec.compiled import allocating
 from nvcodec.model.sine.layers import (
     GELU,
     SINE,
-    Features,
     Values,
-    direct,
     first_layer,
     sine_layer,
     time_code,
@@ -29,17 +27,11 @@ GELU_FLOAT = GELU.astype(np.float32)
 
 
 @allocating
-def _maps(
-    acc: np.ndarray, more: np.ndarray, bias: np.ndarray, scale: tuple[int, int], out: np.ndarray
-) -> None:
-    """Write the maps of spec 5.3 (H > 0) to `out`.
-
-    The sums `acc` and `more` are (rows, n); `bias` is int64 (2, rows).
-    """
+def _maps(acc: np.ndarray, bias: np.ndarray, scale: int, out: np.ndarray) -> None:
+    """Write the maps of spec 5.3 to `out` from sums `acc` (rows, n); `bias` is int64 (rows,)."""
     for r in range(out.shape[0]):
         for n in range(out.shape[1]):
-            value = (np.int64(acc[r, n]) + bias[0, r]) * scale[0]
-            value += (np.int64(more[r, n]) + bias[1, r]) * scale[1]
+            value = (np.int64(acc[r, n]) + bias[r]) * scale
             out[r, n] = min(2047, max(-2047, (value + (1 << 31)) >> 32))
 
 
@@ -206,23 +198,15 @@ class FloatNetwork:
         self._biases = [weights.shifted_bias(number) for number in range(depth + 1)]
         self._first = weights.tensors[0]
         self._matrices = [
-            np.ascontiguousarray(matrix, np.float32) for matrix in weights.tensors[::2]
+            np.ascontiguousarray(matrix, np.float32)
+            for matrix in weights.tensors[: 2 * depth + 2 : 2]
         ]
-        bias = self._biases[depth]
-        self._bias = np.stack([bias, np.zeros_like(bias)])
-        # Without features the second part is multiplied by 0.
-        self._scale = self._scales[depth], self._scales[-1] if shape.features else 0
-        self._upsampling = (
-            [_Upsampling(weights, frame) for frame in range(shape.group_frames)]
-            if shape.head_channels
-            else []
-        )
+        self._upsampling = [_Upsampling(weights, frame) for frame in range(shape.group_frames)]
 
     def evaluate(
         self,
         xs: npt.NDArray[np.int64],
         ys: npt.NDArray[np.int64],
-        features: Features,
         frames: Sequence[int],
         luma: Values,
         chroma: Values,
@@ -234,26 +218,10 @@ class FloatNetwork:
         for number in range(1, shape.depth):
             acc = self._matrices[number] @ outputs[:, :, 0]
             sine_layer(acc, self._biases[number], self._scales[number], SINE, 0, outputs)
-        sines, learned = outputs[:, :, 0], features.astype(np.float32)
-        if not shape.head_channels:
-            rows = shape.values
-            for k, t in enumerate(frames):
-                part = slice(t * rows, (t + 1) * rows)
-                sums = self._expand(sines, learned, part)
-                direct(*sums, self._bias[:, part], self._scale, luma[k], chroma[k])
-            return
         maps = np.empty((shape.stem_channels, shape.half, shape.half, count), np.int32)
-        sums = self._expand(sines, learned, slice(None))
-        _maps(*sums, self._bias, self._scale, maps.reshape(-1, count))
+        acc = self._matrices[shape.depth] @ outputs[:, :, 0]
+        bias, scale = self._biases[shape.depth], self._scales[shape.depth]
+        _maps(acc, bias, scale, maps.reshape(-1, count))
         source, hidden = _room(shape, count)
         for k, t in enumerate(frames):
             self._upsampling[t].evaluate(maps, source, hidden, luma[k], chroma[k])
-
-    def _expand(
-        self, sines: npt.NDArray[np.float32], learned: npt.NDArray[np.float32], part: slice
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Sums of rows of the expanding layer and of the feature layer."""
-        acc: npt.NDArray[np.float32] = self._matrices[self._shape.depth][part] @ sines
-        if not self._shape.features:
-            return acc, acc
-        return acc, self._matrices[-1][part] @ learned

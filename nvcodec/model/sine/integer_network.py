@@ -17,9 +17,7 @@ from nvcodec.model.sine.dot_product import BLOCK_ROWS, OFFSET, empty, pack, padd
 from nvcodec.model.sine.layers import (
     GELU,
     SINE,
-    Features,
     Values,
-    direct,
     first_layer,
     sine_layer,
     time_code,
@@ -42,24 +40,19 @@ def _word(even: int | np.int32, odd: int | np.int32) -> np.int32:
 
 
 @allocating
-def _maps(
-    acc: np.ndarray, more: np.ndarray, bias: np.ndarray, scale: tuple[int, int], out: np.ndarray
-) -> None:
-    """Write the maps of spec 5.3 (H > 0) to words `out` (rows / 2, n).
+def _maps(acc: np.ndarray, bias: np.ndarray, scale: int, out: np.ndarray) -> None:
+    """Write the maps of spec 5.3 to words `out` (rows / 2, n).
 
-    The sums `acc` and `more` are (at least rows, n); `bias` is int64 (2, rows).
+    The sums `acc` are (at least rows, n); `bias` is int64 (rows,).
     """
     for r in range(out.shape[0]):
         even, odd = acc[2 * r], acc[2 * r + 1]
-        more_even, more_odd = more[2 * r], more[2 * r + 1]
         # The part that does not depend on the patch.
-        even_bias = bias[0, 2 * r] * scale[0] + bias[1, 2 * r] * scale[1] + (1 << 31)
-        odd_bias = bias[0, 2 * r + 1] * scale[0] + bias[1, 2 * r + 1] * scale[1] + (1 << 31)
+        even_bias = bias[2 * r] * scale + (1 << 31)
+        odd_bias = bias[2 * r + 1] * scale + (1 << 31)
         for n in range(out.shape[1]):
-            a = np.int64(even[n]) * scale[0] + np.int64(more_even[n]) * scale[1]
-            b = np.int64(odd[n]) * scale[0] + np.int64(more_odd[n]) * scale[1]
-            a = (a + even_bias) >> 32
-            b = (b + odd_bias) >> 32
+            a = (np.int64(even[n]) * scale + even_bias) >> 32
+            b = (np.int64(odd[n]) * scale + odd_bias) >> 32
             out[r, n] = _word(min(2047, max(-2047, a)), min(2047, max(-2047, b)))
 
 
@@ -266,38 +259,6 @@ class _Product:
         return sums
 
 
-class _Expansion:
-    """Rows of the expanding layer, in any order, and those of the feature layer if there is one."""
-
-    def __init__(self, weights: GroupWeights, rows: npt.NDArray[np.int64]) -> None:
-        shape = weights.shape
-        self._sines = _Product(weights, shape.depth, rows)
-        self._features = _Product(weights, len(shape.layers) - 1, rows) if shape.features else None
-        parts = (self._sines, self._features or self._sines)
-        self.words = self._sines.words
-        self.bias = np.stack([part.bias for part in parts])
-        # Without features the second part is multiplied by 0.
-        self.scale = self._sines.scale, self._features.scale if self._features else 0
-
-    def __call__(
-        self, sines: Words, features: Words
-    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-        """Sums of both parts, as `_Product` gives them."""
-        sums = self._sines(sines)
-        return sums, self._features(features) if self._features else sums
-
-
-def _feature_words(features: Features, columns: int) -> Words:
-    """Words (F / 4, columns) of features (F, n) with OFFSET added."""
-    count, patches = features.shape
-    words = empty((-(-count // 4), columns), np.int32)
-    words[:] = 0
-    single = words.view(np.uint8).reshape(-1, columns, 4)
-    for f in range(count):
-        single[f // 4, :patches, f % 4] = features[f].view(np.uint8) ^ np.uint8(OFFSET)
-    return words
-
-
 class IntegerNetwork:
     """One group's network (spec 5.2 to 5.4) in integer products.
 
@@ -311,44 +272,32 @@ class IntegerNetwork:
         self._first_bias = weights.shifted_bias(0)
         self._first_scale = weights.parameters[0].scale
         self._sine = [_Product(weights, number) for number in range(1, depth)]
-        self._upsampling: list[_Upsampling] = []
-        if shape.head_channels:
-            # Rows (c, gy, gx) to (gy, gx, c), with channels padded to pairs.
-            c, area = shape.stem_channels, shape.half**2
-            order = np.full((area, _even(c)), c * area)
-            order[:, :c] = np.arange(c * area).reshape(c, area).T
-            self._expanding = [_Expansion(weights, order.ravel())]
-            self._upsampling = [_Upsampling(weights, t) for t in range(shape.group_frames)]
-        else:
-            parts = np.split(np.arange(shape.layers[depth].rows), shape.group_frames)
-            self._expanding = [_Expansion(weights, part) for part in parts]
+        # Rows (c, gy, gx) to (gy, gx, c), with channels padded to pairs.
+        c, area = shape.stem_channels, shape.half**2
+        order = np.full((area, _even(c)), c * area)
+        order[:, :c] = np.arange(c * area).reshape(c, area).T
+        self._expanding = _Product(weights, depth, order.ravel())
+        self._upsampling = [_Upsampling(weights, t) for t in range(shape.group_frames)]
 
     def evaluate(
         self,
         xs: npt.NDArray[np.int64],
         ys: npt.NDArray[np.int64],
-        features: Features,
         frames: Sequence[int],
         luma: Values,
         chroma: Values,
     ) -> None:
         """Set luma (frames, n, P, P) and chroma (frames, 2, n, G, G) to values at xs[n], ys[n]."""
         shape, columns = self._shape, padded(len(xs))
-        words = empty((self._expanding[0].words, columns), np.int32)
+        words = empty((self._expanding.words, columns), np.int32)
         outputs = words.view(np.uint8).reshape(-1, columns, 4)
         first_layer(xs, ys, self._first, self._first_bias, self._first_scale, SINE, OFFSET, outputs)
         for layer in self._sine:
             sine_layer(layer(words), layer.bias, layer.scale, SINE, OFFSET, outputs)
-        learned = _feature_words(features, columns)
-        if not shape.head_channels:
-            for k, t in enumerate(frames):
-                part = self._expanding[t]
-                direct(*part(words, learned), part.bias, part.scale, luma[k], chroma[k])
-            return
-        (part,) = self._expanding
+        expanding = self._expanding
         half, pairs, heads = shape.half, _even(shape.stem_channels) // 2, _even(shape.head_channels)
         maps = empty((half, half, pairs, columns), np.int32)
-        _maps(*part(words, learned), part.bias, part.scale, maps.reshape(-1, columns))
+        _maps(expanding(words), expanding.bias, expanding.scale, maps.reshape(-1, columns))
         source = empty((half + 2, half + 2, pairs, columns), np.int32)
         hidden = empty((2 * half + 2, 2 * half + 2, heads // 2, columns), np.int32)
         source[:] = hidden[:] = 0

@@ -11,14 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from nvcodec.compiled import allocating
-from nvcodec.model.sine.shape import PHASES
 from nvcodec.tables import load_table
 
 SINE = load_table("sine.txt")
 GELU = load_table("gelu.txt")
 
 Values = npt.NDArray[np.int16]
-Features = npt.NDArray[np.int8]
 
 
 def time_code(frame: int, channel: int) -> int:
@@ -64,32 +62,3 @@ def sine_layer(
             out[r // depth, n, r % depth] = offset + _sine(
                 np.int64(acc[r, n]) + bias[r], scale, sine
             )
-
-
-@allocating
-def direct(
-    acc: np.ndarray,
-    more: np.ndarray,
-    bias: np.ndarray,
-    scale: tuple[int, int],
-    luma: np.ndarray,
-    chroma: np.ndarray,
-) -> None:
-    """The sums of one frame to its values (spec 5.3, H = 0).
-
-    acc and more (6 * G * G, at least n) are the sums of the expanding and of the feature layer;
-    bias is int64 (2, 6 * G * G). luma is (n, P, P) and chroma (2, n, G, G).
-    """
-    half = chroma.shape[2]
-    area = half * half
-    for r in range(bias.shape[1]):
-        phase, gy, gx = r // area, r // half % half, r % half
-        for n in range(luma.shape[0]):
-            value = (np.int64(acc[r, n]) + bias[0, r]) * scale[0]
-            value += (np.int64(more[r, n]) + bias[1, r]) * scale[1]
-            value = (value + (1 << 31)) >> 32
-            value = min(32767, max(-32768, value))
-            if phase < PHASES:
-                luma[n, 2 * gy + phase // 2, 2 * gx + phase % 2] = value
-            else:
-                chroma[phase - PHASES, n, gy, gx] = value

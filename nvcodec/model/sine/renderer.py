@@ -16,7 +16,7 @@ from threadpoolctl import ThreadpoolController
 from nvcodec.model.sine import dot_product
 from nvcodec.model.sine.float_network import FloatNetwork
 from nvcodec.model.sine.integer_network import IntegerNetwork
-from nvcodec.model.sine.layers import Features, Values
+from nvcodec.model.sine.layers import Values
 from nvcodec.model.sine.weights import GroupWeights
 
 _BLAS = ThreadpoolController()
@@ -30,25 +30,20 @@ class SineRenderer:
     """
 
     def __init__(self, weights: GroupWeights, threads: int = 1, batch: int = 64) -> None:
-        self.shape = shape = weights.shape
+        self.shape = weights.shape
         self._threads = threads
         self._batch = batch
         network = IntegerNetwork if dot_product.usable() else FloatNetwork
         self._network: IntegerNetwork | FloatNetwork = network(weights)
-        self._features: Features = np.zeros((0, weights.grid[0] * weights.grid[1]), np.int8)
-        if shape.features:
-            self._features = weights.tensors[-1].astype(np.int8).reshape(shape.features, -1)
 
     def values(
         self,
         xs: npt.NDArray[np.int64],
         ys: npt.NDArray[np.int64],
-        numbers: npt.NDArray[np.int64],
         frames: Sequence[int],
     ) -> tuple[Values, Values]:
         """Values (1/16 sample) of patches whose centre inputs (spec 5.2) are xs[n], ys[n].
 
-        `numbers` are the patches' numbers in the frame, row by row; they select the features.
         Returns luma (frames, n, P, P) and chroma (frames, 2, n, G, G), int16.
         """
         shape, count = self.shape, len(xs)
@@ -61,7 +56,6 @@ class SineRenderer:
             self._network.evaluate(
                 xs[part],
                 ys[part],
-                self._features[:, numbers[part]],
                 frames,
                 luma[:, part],
                 chroma[:, :, part],

@@ -1,7 +1,4 @@
-"""The weights of a group (spec 4.3 to 4.5): from substreams and the group before it, and back.
-
-`grid` is (PatchesY, PatchesX) of spec 5.1; every patch of it has features.
-"""
+"""The weights of a group (spec 4.3 to 4.5): from substreams and the group before it, and back."""
 
 from __future__ import annotations
 
@@ -11,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from construct import ConstructError, Int8ul, Int16ul, Struct
 
-from nvcodec.coding.sine.weights import Differences, decode_differences, encode_differences
+from nvcodec.coding.sine.weights import Matrix, decode_differences, encode_differences
 from nvcodec.format.errors import CorruptError
-from nvcodec.model.sine.shape import MAX_BIAS, MAX_FEATURE, Layer, NetworkShape
+from nvcodec.model.sine.shape import MAX_BIAS, Layer, NetworkShape
 
 T6 = (16384, 18390, 20643, 23170, 26008, 29193)
 MAX_STEP = 143
@@ -48,9 +45,9 @@ class LayerParameters:
         """Raise CorruptError when a field breaks its rule for this layer."""
         for name, value, most in (
             ("step", self.step, MAX_STEP),
-            ("bias_shift", self.bias_shift, 0 if layer.featured else MAX_BIAS_SHIFT),
+            ("bias_shift", self.bias_shift, MAX_BIAS_SHIFT),
             ("weight_bound", self.weight_bound, layer.max_weight),
-            ("bias_bound", self.bias_bound, 0 if layer.featured else MAX_BIAS),
+            ("bias_bound", self.bias_bound, MAX_BIAS),
         ):
             if not 0 <= value <= most:
                 raise CorruptError(f"{name} {value} is outside 0..{most}", rule="4.3")
@@ -60,23 +57,15 @@ class LayerParameters:
 class GroupWeights:
     """Integer weights of one group: `tensors` holds weights and bias of each layer in turn.
 
-    Weight tensors are int32 (rows, columns), biases int32 (rows,). The feature layer has features
-    in place of the bias: int32 (F, PatchesY, PatchesX).
+    Weight tensors are int32 (rows, columns), biases int32 (rows,).
     """
 
     shape: NetworkShape
-    grid: tuple[int, int]
     parameters: tuple[LayerParameters, ...]
     tensors: tuple[Tensor, ...]
 
     def shifted_bias(self, number: int) -> npt.NDArray[np.int64]:
-        """`bias << bias_shift` of layer `number` (spec 5.2 to 5.4): int64 (rows,).
-
-        0 for the feature layer.
-        """
-        layer = self.shape.layers[number]
-        if layer.featured:
-            return np.zeros(layer.rows, np.int64)
+        """`bias << bias_shift` of layer `number` (spec 5.2 to 5.4): int64 (rows,)."""
         bias: npt.NDArray[np.int64] = self.tensors[2 * number + 1].astype(np.int64)
         return bias << self.parameters[number].bias_shift
 
@@ -95,15 +84,14 @@ def default_tensor(index: int, shape: tuple[int, ...], bound: int) -> Tensor:
 
 
 def default_weights(
-    shape: NetworkShape, grid: tuple[int, int], parameters: tuple[LayerParameters, ...]
+    shape: NetworkShape, parameters: tuple[LayerParameters, ...]
 ) -> tuple[Tensor, ...]:
     """The tensors that a key group of these parameters starts from (spec 4.3)."""
     tensors = []
     for number, (layer, record) in enumerate(zip(shape.layers, parameters, strict=True)):
         size = (layer.rows, layer.columns)
         tensors.append(default_tensor(2 * number, size, record.weight_bound))
-        second = (layer.columns, *grid) if layer.featured else size[:1]
-        tensors.append(default_tensor(2 * number + 1, second, record.bias_bound))
+        tensors.append(default_tensor(2 * number + 1, size[:1], record.bias_bound))
     return tuple(tensors)
 
 
@@ -111,8 +99,7 @@ def check_weights(weights: GroupWeights) -> None:
     """Raise CorruptError when a weight breaks its range (spec 4.4) or a row its bound (4.5)."""
     for number, layer in enumerate(weights.shape.layers):
         matrix, bias = weights.tensors[2 * number : 2 * number + 2]
-        most = MAX_FEATURE if layer.featured else MAX_BIAS
-        if int(np.abs(matrix).max()) > layer.max_weight or int(np.abs(bias).max()) > most:
+        if int(np.abs(matrix).max()) > layer.max_weight or int(np.abs(bias).max()) > MAX_BIAS:
             raise CorruptError(f"a weight of layer {number} is out of range", rule="4.4")
         if row_sums(weights, number).max() >= layer.bound:
             raise CorruptError(f"layer {number} exceeds its bound", rule="4.5")
@@ -130,12 +117,11 @@ def row_sums(weights: GroupWeights, number: int) -> npt.NDArray[np.int64]:
 
 def _start(
     shape: NetworkShape,
-    grid: tuple[int, int],
     previous: GroupWeights | None,
     parameters: tuple[LayerParameters, ...] | None,
 ) -> tuple[tuple[LayerParameters, ...], tuple[Tensor, ...]]:
     if parameters is not None:
-        return parameters, default_weights(shape, grid, parameters)
+        return parameters, default_weights(shape, parameters)
     if previous is None:
         raise CorruptError("a group that is not a key group has no group before it", rule="2.7")
     return previous.parameters, previous.tensors
@@ -143,7 +129,6 @@ def _start(
 
 def rebuild_weights(
     shape: NetworkShape,
-    grid: tuple[int, int],
     previous: GroupWeights | None,
     key: bool,
     tables: bytes,
@@ -169,17 +154,14 @@ def rebuild_weights(
             records.append(record)
         parameters = tuple(records)
         network = network[length * len(records) :]
-    parameters, start = _start(shape, grid, previous, parameters)
+    parameters, start = _start(shape, previous, parameters)
     zeros = tuple(np.zeros_like(tensor) for tensor in start)
-    arrays = _differences(shape, grid, key, zeros)
-    decode_differences(tables, network, arrays)
-    matrices = [matrix for _, matrix in arrays.matrices]
-    if shape.features:
-        matrices.append(arrays.features.T)
+    matrices = _matrices(shape, zeros)
+    decode_differences(tables, network, matrices)
     tensors = tuple(
-        base + matrix.reshape(base.shape) for base, matrix in zip(start, matrices, strict=True)
+        base + matrix.reshape(base.shape) for base, (_, matrix) in zip(start, matrices, strict=True)
     )
-    weights = GroupWeights(shape, grid, parameters, tensors)
+    weights = GroupWeights(shape, parameters, tensors)
     check_weights(weights)
     return weights
 
@@ -199,28 +181,21 @@ def code_weights(weights: GroupWeights, previous: GroupWeights | None) -> tuple[
     elif previous.parameters != weights.parameters:
         raise ValueError("layer parameters change in key groups only")
     parameters = weights.parameters if previous is None else None
-    _, start = _start(shape, weights.grid, previous, parameters)
-    tables, coded = encode_differences(differences(weights, start, previous is None))
+    _, start = _start(shape, previous, parameters)
+    tables, coded = encode_differences(differences(weights, start))
     return tables, head + coded
 
 
-def differences(weights: GroupWeights, start: tuple[Tensor, ...], key: bool) -> Differences:
-    """The differences `weights` - `start`, in the form in which they are coded."""
+def differences(weights: GroupWeights, start: tuple[Tensor, ...]) -> list[tuple[int, Matrix]]:
+    """The differences `weights` - `start`, with their kinds and in the order of coding."""
     tensors = tuple(new - old for new, old in zip(weights.tensors, start, strict=True))
-    return _differences(weights.shape, weights.grid, key, tensors)
+    return _matrices(weights.shape, tensors)
 
 
-def _differences(
-    shape: NetworkShape, grid: tuple[int, int], key: bool, tensors: tuple[Tensor, ...]
-) -> Differences:
-    """Tensors of differences in coding order; only the features are copied."""
-    features = np.zeros((grid[0] * grid[1], shape.features), np.int32)
-    if shape.features:
-        features = np.ascontiguousarray(tensors[-1].reshape(shape.features, -1).T)
-        tensors = tensors[:-1]
+def _matrices(shape: NetworkShape, tensors: tuple[Tensor, ...]) -> list[tuple[int, Matrix]]:
+    """Tensors as matrices with their kinds; a bias is a matrix of one row."""
     kinds = (kind for layer in shape.layers for kind in (layer.kind, BIAS_KIND))
-    matrices = [
+    return [
         (kind, np.ascontiguousarray(np.atleast_2d(tensor)))
-        for kind, tensor in zip(kinds, tensors, strict=False)
+        for kind, tensor in zip(kinds, tensors, strict=True)
     ]
-    return Differences(matrices, features, grid[1], key)

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from nvcodec.encode.coder import CodedGroup
-from nvcodec.encode.sine.segment import Segment
+from nvcodec.encode.segments.segment import Segment
 from nvcodec.format import CorruptError, GroupUnit, Header, NrvError, NrvWriter, UnitReader
 from nvcodec.media.quality import QualityMeter
-from nvcodec.model.sine.shape import NetworkShape
+from nvcodec.model.description import Shape
 
 _SETTINGS = "settings.json"
 _OURS = re.compile(r"(settings\.json|\d{8,}\.(nrv|json))(\.\d+\.part)?")
@@ -73,7 +73,7 @@ class SegmentStore:
                 )
 
     def save(
-        self, segment: Segment, header: Header, shape: NetworkShape, groups: Sequence[CodedGroup]
+        self, segment: Segment, header: Header, shape: Shape, groups: Sequence[CodedGroup]
     ) -> None:
         """Save a finished segment; OSError if it cannot be written."""
         measured = [{"seconds": g.seconds, "meter": g.meter.state()} for g in groups]

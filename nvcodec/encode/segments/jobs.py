@@ -16,9 +16,8 @@ from typing import Protocol
 import torch
 
 from nvcodec.encode.coder import CodedGroup
-from nvcodec.encode.sine.segment import Segment, SegmentEncoder, Training
-from nvcodec.encode.sine.store import SegmentStore
-from nvcodec.encode.sine.train import Progress
+from nvcodec.encode.segments.segment import Progress, Segment, SegmentCoding
+from nvcodec.encode.segments.store import SegmentStore
 from nvcodec.format import Header, NrvError
 from nvcodec.media.source import SourceError, open_source
 
@@ -58,7 +57,7 @@ class Job:
     skip: int
     frames: int | None
     segment: Segment
-    training: Training
+    coding: SegmentCoding
     device: str
     header: Header
     store: SegmentStore
@@ -68,8 +67,8 @@ class Job:
 
         Raises SourceError if the source has fewer frames than before.
         """
-        segment, training = self.segment, self.training
-        encoder = SegmentEncoder(training, device)
+        segment = self.segment
+        encoder = self.coding.encoder(device)
         coded = []
         # The source is opened as for the whole encode, and read from its start: the times, size and
         # range of a frame depend on the frames before it.
@@ -85,7 +84,7 @@ class Job:
                     report(GroupProgress(ordinal, frames, progress))
 
                 coded.append(encoder.encode(group, tell))
-        self.store.save(segment, self.header, training.shape, coded)
+        self.store.save(segment, self.header, self.coding.shape, coded)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Jobs in worker processes of dask.distributed: an Engine (nvcodec.encode.sine.jobs).
+"""Jobs in worker processes of dask.distributed: an Engine (nvcodec.encode.segments.jobs).
 
 The scheduler is a thread of this process. Workers run on this machine only, over encrypted
 connections. A worker that dies is replaced.
@@ -21,9 +21,8 @@ import distributed
 import torch
 
 from nvcodec.device import worker_device
-from nvcodec.encode.sine.jobs import Ended, GroupProgress, GroupReport, Job
-from nvcodec.encode.sine.segment import Segment
-from nvcodec.encode.sine.train import Progress
+from nvcodec.encode.segments.jobs import Ended, GroupProgress, GroupReport, Job
+from nvcodec.encode.segments.segment import Progress, Segment
 
 _TOPIC = "training"
 _REPORT_SECONDS = 0.2
