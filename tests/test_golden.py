@@ -24,7 +24,7 @@ from nvcodec.format import GroupUnit, UnitReader
 from nvcodec.model.description import CanvasShape
 from nvcodec.picture import Planes
 from tests.hybrid import HybridPlan, synthesize_hybrid
-from tests.synthetic import DIRECT, PLAIN, Plan, synthesize
+from tests.synthetic import DEEP, Plan, synthesize
 
 GROUPS = {
     "upsampling": "2a6364da2dec614ccbb4c35a4f0d5a65d60d6f071165bca80afbd6b31ffa7caf",
@@ -42,9 +42,8 @@ FRAMES = {
 }
 
 PLANS = {
-    "upsampling": Plan(seed=11),
-    "plain": Plan(seed=11, shape=PLAIN),
-    "direct": Plan(seed=12, shape=DIRECT, frames=(2, 2, 1, 2), durations=(3, 4)),
+    "sine": Plan(seed=11),
+    "deep": Plan(seed=12, shape=DEEP, frames=(2, 2, 1, 2), durations=(3, 4)),
     "hybrid": HybridPlan(seed=13),
     "network": HybridPlan(CanvasShape(8, -3, 1), seed=14),
 }

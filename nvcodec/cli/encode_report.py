@@ -130,7 +130,7 @@ class EncodeReport(Observer):
 
     def _summary(self, result: EncodeResult) -> str:
         parts = _parts(result)
-        model, names = "nirvana", ["network"]
+        model, names = "sine", ["network"]
         if isinstance(result.shape, CanvasShape):
             parts["interior_bytes"] = parts["content_bytes"] + parts["motion_bytes"]
             parts["interior_bytes"] -= parts["key_bytes"] + parts["chain_bytes"]

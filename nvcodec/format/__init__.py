@@ -13,7 +13,14 @@ from nvcodec.format.errors import (
     located,
 )
 from nvcodec.format.group import Group, GroupHeader, GroupSequence
-from nvcodec.format.header import FORMAT_VERSION, HYBRID, SINE, UNKNOWN_FRAME_COUNT, Header
+from nvcodec.format.header import (
+    FORMAT_VERSION,
+    HYBRID,
+    MODEL_NAMES,
+    SINE,
+    UNKNOWN_FRAME_COUNT,
+    Header,
+)
 from nvcodec.format.index import End, IndexEntry
 from nvcodec.format.limits import LEVELS, Level, Limits, smallest_level
 from nvcodec.format.reader import (
@@ -33,6 +40,7 @@ __all__ = [
     "FORMAT_VERSION",
     "HYBRID",
     "LEVELS",
+    "MODEL_NAMES",
     "SIGNATURE",
     "SINE",
     "UNKNOWN_FRAME_COUNT",

@@ -27,6 +27,8 @@ SINE: Final = 1
 HYBRID: Final = 2
 """The models that this version knows."""
 
+MODEL_NAMES: Final = {SINE: "sine", HYBRID: "hybrid"}
+
 _DESCRIPTION_TYPES: Final = {SINE: SIRN, HYBRID: HYBR}
 
 _HEAD: Final = c.Struct(

@@ -54,7 +54,7 @@ def test_payload_size_and_reserved() -> None:
 
 
 def test_the_model_decides() -> None:
-    network = NetworkShape(8, 2, 3, 2, 12, 3, 2, 5)
+    network = NetworkShape(8, 3, 2, 12, 3, 2)
     assert parse_description(SINE, network.to_payload()) == network
     with pytest.raises(CorruptError):
         parse_description(HYBRID, network.to_payload())

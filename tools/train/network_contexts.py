@@ -35,11 +35,11 @@ def records(path: str) -> list[np.ndarray]:
         previous = None
         for group, weights, _, _ in decoder.groups(0):
             start = (
-                default_weights(weights.shape, weights.grid, weights.parameters)
+                default_weights(weights.shape, weights.parameters)
                 if group.key
                 else previous.tensors
             )
-            result.append(trace(differences(weights, start, group.key)))
+            result.append(trace(differences(weights, start)))
             previous = weights
     return result
 

@@ -1,4 +1,4 @@
-"""Weight differences to bytes and back (spec 3.1 to 3.5, 4.4, 4.6)."""
+"""Weight differences to bytes and back (spec 3.1 to 3.5, 4.4)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from nvcodec.coding.sine.weights import (
     CONTEXTS,
     KINDS,
     MAX_DIFFERENCE,
-    PATCH,
-    Differences,
     context_costs,
     decode_differences,
     default_contexts,
@@ -28,7 +26,7 @@ from nvcodec.format import CorruptError
 from tests.coding import reference
 from tests.kernels import KernelBench
 
-from .samples import Matrices, arrays, cleared, laplacian, plain, shapes_of, slow_decode
+from .samples import Matrices, cleared, laplacian, shapes_of
 
 EDGES = [0, 1, -1, 6, 7, -7, 8, 14, 15, 16, 22, 1000, -32768, MAX_DIFFERENCE, -MAX_DIFFERENCE]
 VALUES = st.one_of(
@@ -49,30 +47,20 @@ def matrices(draw: st.DrawFn) -> Matrices:
     return result
 
 
-def encode(coded: Matrices) -> tuple[bytes, bytes]:
-    return encode_differences(plain(coded))
-
-
 def decode(
     tables: bytes, network: bytes, shapes: list[tuple[int, tuple[int, int]]]
 ) -> list[np.ndarray]:
-    empty = plain([(kind, np.zeros(shape, np.int32)) for kind, shape in shapes])
+    empty = [(kind, np.zeros(shape, np.int32)) for kind, shape in shapes]
     decode_differences(tables, network, empty)
-    return [matrix for _, matrix in empty.matrices]
+    return [matrix for _, matrix in empty]
 
 
 def check(coded: Matrices) -> tuple[bytes, bytes]:
-    return check_all(plain(coded))
-
-
-def check_all(coded: Differences) -> tuple[bytes, bytes]:
     tables, network = encode_differences(coded)
-    decoded = cleared(coded)
-    decode_differences(tables, network, decoded)
-    for array, result in zip(arrays(coded), arrays(decoded), strict=True):
-        np.testing.assert_array_equal(result, array)
-    slow, table_decoder, decoder = slow_decode(tables, network, coded)
-    assert slow == [array.tolist() for array in arrays(coded)]
+    for result, (_, matrix) in zip(decode(tables, network, shapes_of(coded)), coded, strict=True):
+        np.testing.assert_array_equal(result, matrix)
+    slow, table_decoder, decoder = reference.decode(tables, network, shapes_of(coded))
+    assert slow == [matrix.tolist() for _, matrix in coded]
     assert decoder.finished()
     assert table_decoder is None or table_decoder.finished()
     return tables, network
@@ -111,7 +99,7 @@ def test_all_zero_is_tiny() -> None:
 def test_inputs_are_left_alone() -> None:
     coded = laplacian(2, 3.0, (9, 8))
     before = coded[0][1].copy()
-    encode(coded)
+    encode_differences(coded)
     np.testing.assert_array_equal(coded[0][1], before)
 
 
@@ -142,7 +130,7 @@ def test_bytes_read_is_that_of_the_text() -> None:
 def test_decoding_depends_on_what_is_decoded_only() -> None:
     """Rows below and columns to the right, still to be decoded, never matter."""
     coded = laplacian(4, 3.0, (8, 8))
-    network = coding._encode_network(plain(coded), default_contexts())
+    network = coding._encode_network(coded, default_contexts())
     matrix = np.full((8, 8), 77, np.int32)
     # Only zeros may be left unwritten.
     matrix[coded[0][1] == 0] = 0
@@ -154,7 +142,7 @@ def test_decoding_depends_on_what_is_decoded_only() -> None:
 @pytest.mark.parametrize("extra", [b"\0", b"\0\0\0\0\0", b"\1", b"abcdefgh"])
 def test_appended_bytes(extra: bytes) -> None:
     coded = laplacian(5, 3.0, (20, 20))
-    tables, network = encode(coded)
+    tables, network = encode_differences(coded)
     with pytest.raises(CorruptError) as error:
         decode(tables, network + bytes(8) + extra, shapes_of(coded))
     assert error.value.rule == "3.2"
@@ -162,7 +150,7 @@ def test_appended_bytes(extra: bytes) -> None:
 
 def test_one_trailing_zero() -> None:
     coded = laplacian(5, 3.0, (20, 20))
-    tables, network = encode(coded)
+    tables, network = encode_differences(coded)
     assert not network.endswith(b"\0")
     with pytest.raises(CorruptError) as error:
         decode(tables, network + b"\0", shapes_of(coded))
@@ -176,7 +164,7 @@ def test_tables_that_pay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coding, "default_contexts", contexts.copy)
     monkeypatch.setattr(reference, "default_lines", lambda: lines)
     coded = laplacian(6, 3.0, (20, 30), (30, 20), (10, 10), (9, 9))
-    untuned = coding._encode_network(plain(coded), contexts.copy())
+    untuned = coding._encode_network(coded, contexts.copy())
     tables, network = check(coded)
     assert tables
     assert len(tables) + len(network) < len(untuned)
@@ -204,7 +192,7 @@ def test_any_tables(entries: list[int], seed: int) -> None:
     tables = coding._encode_tables(chosen)
     contexts = default_contexts()
     coding._apply_entries(contexts, chosen)
-    network = coding._encode_network(plain(coded), contexts)
+    network = coding._encode_network(coded, contexts)
     for result, (_, matrix) in zip(decode(tables, network, shapes_of(coded)), coded, strict=True):
         np.testing.assert_array_equal(result, matrix)
     slow, _, _ = reference.decode(tables, network, shapes_of(coded))
@@ -214,7 +202,7 @@ def test_any_tables(entries: list[int], seed: int) -> None:
 def test_beyond_the_greatest_difference() -> None:
     for value in (MAX_DIFFERENCE + 1, -MAX_DIFFERENCE - 1, -(2**31), 2**31 - 1):
         with pytest.raises(ValueError, match=str(MAX_DIFFERENCE)):
-            encode([(0, np.array([[0, value]], np.int32))])
+            encode_differences([(0, np.array([[0, value]], np.int32))])
 
 
 def test_default_tables_file() -> None:
@@ -233,13 +221,13 @@ def test_default_tables_file() -> None:
 @pytest.mark.parametrize("scale", [0.5, 4.0, 60.0])
 def test_costs_agree_with_the_size(scale: float) -> None:
     coded = laplacian(7, scale, (200, 60), (1, 200), (60, 200))
-    record = trace(plain(coded))
+    record = trace(coded)
     contexts, _ = reference.start_contexts(b"")
-    size = len(coding._encode_network(plain(coded), default_contexts()))
+    size = len(coding._encode_network(coded, default_contexts()))
     _, _, decoder = reference.decode(
-        b"", coding._encode_network(plain(coded[:1]), default_contexts()), shapes_of(coded[:1])
+        b"", coding._encode_network(coded[:1], default_contexts()), shapes_of(coded[:1])
     )
-    assert len(trace(plain(coded[:1]))) == decoder.bits
+    assert len(trace(coded[:1])) == decoder.bits
     costs = context_costs(record, default_contexts(), -1)
     assert costs.shape == (len(contexts),)
     bypass = 0
@@ -254,20 +242,17 @@ def test_costs_agree_with_the_size(scale: float) -> None:
     assert np.count_nonzero(alone) == 1
 
 
-FEATURE_BOUND = (1 << 18) + (1 << 6)
 SHAPES = [(0, (6, 2)), (0, (1, 6)), (2, (30, 6)), (1, (1, 30)), (3, (4, 9))]
 
 
 def decode_anything(tables: bytes, network: bytes) -> None:
-    matrices = [(kind, np.zeros(shape, np.int32)) for kind, shape in SHAPES]
-    decoded = Differences(matrices, np.zeros((12, 5), np.int32), 4, True)
+    decoded = [(kind, np.zeros(shape, np.int32)) for kind, shape in SHAPES]
     try:
         decode_differences(tables, network, decoded)
     except CorruptError as error:
         assert error.rule == "3.2"  # noqa: PT017
     # Also what is refused afterwards was within the bounds.
-    assert all(int(np.abs(matrix).max()) <= MAX_DIFFERENCE for _, matrix in decoded.matrices)
-    assert int(np.abs(decoded.features).max()) < FEATURE_BOUND
+    assert all(int(np.abs(matrix).max()) <= MAX_DIFFERENCE for _, matrix in decoded)
 
 
 @given(st.binary(max_size=80), st.binary(max_size=200))
@@ -279,8 +264,7 @@ def test_garbage(tables: bytes, network: bytes) -> None:
 def test_truncated() -> None:
     rng = np.random.default_rng(8)
     coded = [(kind, rng.integers(-90, 90, shape).astype(np.int32)) for kind, shape in SHAPES]
-    features = rng.integers(-90, 90, (12, 5)).astype(np.int32)
-    tables, network = encode_differences(Differences(coded, features, 4, True))
+    tables, network = encode_differences(coded)
     for size in range(len(network)):
         decode_anything(tables, network[:size])
     entries = rng.integers(-1, 256, CONTEXTS).astype(np.int32)
@@ -309,163 +293,26 @@ def test_code_beyond_the_range() -> None:
         assert error.value.rule == "3.2"
 
 
-FEATURE_VALUES = st.one_of(
-    st.integers(-3, 3),
-    st.sampled_from([0, 127, -127, 254, -254, MAX_DIFFERENCE // 4, -(MAX_DIFFERENCE // 4)]),
-    st.integers(-254, 254),
-)
-
-
-@st.composite
-def feature_differences(draw: st.DrawFn) -> Differences:
-    """Features of a grid: of any values, or such as neighbours share; with patches of zeros."""
-    down, across, count = draw(st.integers(1, 5)), draw(st.integers(1, 5)), draw(st.integers(1, 6))
-    size = (down, across, count)
-    if draw(st.booleans()):
-        values = st.lists(FEATURE_VALUES, min_size=int(np.prod(size)), max_size=int(np.prod(size)))
-        features = np.array(draw(values), np.int32).reshape(size)
-    else:
-        rng = np.random.default_rng(draw(st.integers(0, 999)))
-        scale = draw(st.sampled_from([0.5, 3.0, 60.0]))
-        common = rng.laplace(0, scale, count)
-        drift = rng.normal(0, scale / 4, size).cumsum(axis=0).cumsum(axis=1)
-        features = (common + drift).round().clip(-9999, 9999).astype(np.int32)
-    zeros = draw(st.lists(st.booleans(), min_size=down * across, max_size=down * across))
-    if draw(st.booleans()):
-        features[np.reshape(zeros, (down, across))] = 0
-    features = np.ascontiguousarray(features.reshape(-1, count))
-    matrices = laplacian(down, 2.0, (2, 3)) if draw(st.booleans()) else []
-    return Differences(matrices, features, across, draw(st.booleans()))
-
-
-@given(feature_differences())
-@settings(max_examples=200, derandomize=True, deadline=None)
-def test_features_round_trip_and_reference(coded: Differences) -> None:
-    before = coded.features.copy()
-    check_all(coded)
-    np.testing.assert_array_equal(coded.features, before)
-    record = trace(coded)
-    patches = (record >> 1 >= PATCH).sum()
-    assert patches == len(coded.features)
-
-
-@pytest.mark.parametrize("key", [True, False])
-def test_features_of_a_frame(key: bool) -> None:
-    """255 features of many patches, of all activities."""
-    rng = np.random.default_rng(1)
-    scale = np.repeat([0.02, 0.3, 2.0, 30.0], 6 * 25)[:, None]
-    features = rng.laplace(0, scale, (600, 255)).round().clip(-254, 254).astype(np.int32)
-    check_all(Differences(laplacian(3, 2.0, (8, 9)), features, 25, key))
-
-
-@pytest.mark.parametrize("key", [True, False])
-def test_prediction_pays(key: bool) -> None:
-    """Features that neighbours share are less than those that they do not."""
-    rng = np.random.default_rng(2)
-    smooth = rng.laplace(0, 20.0, (1, 40)) + rng.laplace(0, 2.0, (400, 40))
-    smooth = smooth.round().astype(np.int32)
-    signs = rng.choice(np.array([-1, 1], np.int32), smooth.shape)
-    sizes = [
-        sum(map(len, encode_differences(Differences([], features, 20, key))))
-        for features in (smooth, smooth * signs)
-    ]
-    assert sizes[0] < 0.9 * sizes[1]
-
-
-def test_features_without_width_cost_nothing() -> None:
-    coded = laplacian(2, 3.0, (9, 8))
-    wide = Differences(coded, np.zeros((5000, 0), np.int32), 50, True)
-    assert encode_differences(wide) == encode(coded)
-    assert check_all(wide) == encode(coded)
-
-
-def test_zero_features_are_tiny() -> None:
-    tables, network = check_all(Differences([], np.zeros((2000, 30), np.int32), 50, True))
-    assert len(tables) + len(network) < 30
-
-
-def test_bytes_read_with_features_is_that_of_the_text() -> None:
-    rng = np.random.default_rng(4)
-    for length in [0, 1, 3, 4, 5, *range(6, 90, 3)]:
-        data = bytes(rng.integers(0, 255, length, np.uint8))
-        for key in (True, False):
-            matrices = [(2, np.zeros((3, 4), np.int32))]
-            found = Differences(matrices, np.zeros((12, 3), np.int32), 4, key)
-            decoder = RangeDecoder(data, default_contexts())
-            decoder.run(
-                compile_syntax(coding.weight_rows, Direction.DECODE), found.matrices[0][1], 2
-            )
-            decoder.run(
-                compile_syntax(coding.feature_rows, Direction.DECODE), *found.feature_arguments()
-            )
-            slow, _, slow_decoder = slow_decode(b"", data, found)
-            assert [array.tolist() for array in arrays(found)] == slow
-            assert int(decoder._state[4]) == slow_decoder.bytes_read
-
-
-@pytest.mark.parametrize("sign", [1, -1])
-@pytest.mark.parametrize("key", [True, False])
-def test_greatest_features(sign: int, key: bool) -> None:
-    """All r as great as they can be: |D| comes near its bound and stays below it."""
-    down = across = 40
-    share = 3 if key else 2
-    d = np.zeros((down, across), np.int32)
-    for y in range(down):
-        for x in range(across):
-            sides = (int(d[y, x - 1]) if x else 0) + (int(d[y - 1, x]) if y else 0)
-            d[y, x] = ((share * sides + 4) >> 3) + sign * MAX_DIFFERENCE
-    assert int(np.abs(d).max()) < FEATURE_BOUND
-    assert int(np.abs(d).max()) > (1 << 18 if key else 1 << 17) - 64
-    coded = Differences([], d.reshape(-1, 1), across, key)
-    network = coding._encode_network(coded, default_contexts())
-    decoded = cleared(coded)
-    decode_differences(b"", network, decoded)
-    np.testing.assert_array_equal(decoded.features, coded.features)
-    assert slow_decode(b"", network, coded)[0] == [coded.features.tolist()]
-
-
-def test_features_beyond_what_an_encoder_takes() -> None:
-    most = MAX_DIFFERENCE // 4
-    for value in (most, -most):
-        features = np.full((9, 2), value, np.int32)
-        features[1::2] *= -1
-        check_all(Differences([], features, 3, True))
-    for value in (most + 1, -most - 1, -(2**31), 2**31 - 1):
-        features = np.array([[0, value]], np.int32)
-        with pytest.raises(ValueError, match=str(most)):
-            encode_differences(Differences([], features, 1, False))
-
-
-@given(st.binary(min_size=4, max_size=300), st.booleans())
-@settings(max_examples=200, derandomize=True, deadline=None)
-def test_garbage_of_features(network: bytes, key: bool) -> None:
-    decoded = Differences([], np.zeros((42, 4), np.int32), 7, key)
-    try:
-        decode_differences(b"", network, decoded)
-    except CorruptError as error:
-        assert error.rule == "3.2"  # noqa: PT017
-    assert int(np.abs(decoded.features).max()) < FEATURE_BOUND
-
-
 @pytest.mark.parametrize("scale", [0.4, 3.0, 40.0])
 def test_group(scale: float, kernel_bench: KernelBench) -> None:
-    """Matrices and features of one group."""
-    features = laplacian(1, scale, (300, 16))[0][1]
-    coded = Differences(laplacian(0, scale, (40, 60), (1, 40), (60, 40)), features, 20, True)
+    """The matrices of one group."""
+    coded = laplacian(0, scale, (40, 60), (1, 40), (60, 40))
     network = coding._encode_network(coded, default_contexts())
-    _, _, slow = slow_decode(b"", network, coded)
+    _, _, slow = reference.decode(b"", network, shapes_of(coded))
 
     def decode_all() -> list[np.ndarray]:
         found = cleared(coded)
         decode_differences(b"", network, found)
-        return arrays(found)
+        return [matrix for _, matrix in found]
 
     bins = len(slow.bins)
     kernel_bench(
         f"decode weights, scale {scale}",
         bins,
         decode_all,
-        lambda: [np.array(matrix) for matrix in slow_decode(b"", network, coded)[0]],
+        lambda: [
+            np.array(matrix) for matrix in reference.decode(b"", network, shapes_of(coded))[0]
+        ],
         unit="bin",
     )
     kernel_bench(
@@ -478,7 +325,7 @@ def test_group(scale: float, kernel_bench: KernelBench) -> None:
 
 
 def test_context_costs(kernel_bench: KernelBench) -> None:
-    record = trace(plain(laplacian(0, 3.0, (40, 60), (60, 40))))
+    record = trace(laplacian(0, 3.0, (40, 60), (60, 40)))
 
     def slow() -> np.ndarray:
         contexts, costs = [reference.Context(*line) for line in reference.default_lines()], {}

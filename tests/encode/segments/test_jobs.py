@@ -11,10 +11,11 @@ import pytest
 from nvcodec.decode.decoder import Decoder
 from nvcodec.device import worker_device
 from nvcodec.encode.encoder import Observer, encode
-from nvcodec.encode.sine import jobs, segment, settings
-from nvcodec.encode.sine.jobs import Ended, JobsError, SegmentError, run_jobs
-from nvcodec.encode.sine.segment import Segment, segments
-from nvcodec.encode.sine.store import SegmentStore, SettingsError
+from nvcodec.encode.segments import jobs
+from nvcodec.encode.segments.jobs import Ended, JobsError, SegmentError, run_jobs
+from nvcodec.encode.segments.segment import Segment, segments
+from nvcodec.encode.segments.store import SegmentStore, SettingsError
+from nvcodec.encode.sine import segment, settings
 from nvcodec.media.source import SourceError
 from tests.cli.support import moving, y4m
 

@@ -7,10 +7,9 @@ from hypothesis import strategies as st
 
 from nvcodec.encode.sine.lattice import choose_parameters, conform, layer_units, real_steps
 from nvcodec.model.sine.weights import GroupWeights, check_weights, default_weights
-from tests.synthetic import DIRECT, PLAIN, UPSAMPLING, random_parameters
+from tests.synthetic import DEEP, SMALL, random_parameters
 
-SHAPES = pytest.mark.parametrize("shape", [UPSAMPLING, PLAIN, DIRECT])
-GRID = 2, 3
+SHAPES = pytest.mark.parametrize("shape", [SMALL, DEEP])
 
 
 @SHAPES
@@ -29,17 +28,12 @@ def test_chosen_steps_are_near_the_wished_ones(shape, octaves, data):
         step / units.weight * units.bias * 2.0 ** data.draw(st.floats(0, 12))
         for step, units in zip(weight_steps, layer_units(shape), strict=True)
     ]
-    feature_step = 1.0
-    if shape.features:
-        # The middle of the range is that of the product of both steps.
-        feature_step = bias_steps[-1] = 2.0 ** data.draw(st.floats(-12, 12))
-        weight_steps[-1] /= feature_step
     spread = [100 * step for step in weight_steps]
     spread_bias = [100 * step for step in bias_steps]
     records = choose_parameters(shape, weight_steps, bias_steps, spread, spread_bias)
     for record, layer in zip(records, shape.layers, strict=True):
         record.check(layer)
-    steps = real_steps(shape, records, feature_step)
+    steps = real_steps(shape, records)
     for k in range(count):
         assert abs(math.log2(steps[k][0] / weight_steps[k])) <= 1 / 12 + 1e-3
         assert abs(math.log2(steps[k][1] / bias_steps[k])) <= 1 / 2 + 1e-3
@@ -66,9 +60,9 @@ def test_conform_makes_any_weights_conform(shape, seed, size):
     parameters = random_parameters(shape, rng)
     tensors = tuple(
         rng.integers(-size, size + 1, tensor.shape).astype(np.int32)
-        for tensor in default_weights(shape, GRID, parameters)
+        for tensor in default_weights(shape, parameters)
     )
-    weights = conform(GroupWeights(shape, GRID, parameters, tensors))
+    weights = conform(GroupWeights(shape, parameters, tensors))
     check_weights(weights)
     again = conform(weights)
     for before, after, result in zip(weights.tensors, again.tensors, tensors, strict=True):
@@ -76,19 +70,3 @@ def test_conform_makes_any_weights_conform(shape, seed, size):
         # Magnitudes shrink and signs stay.
         assert (np.abs(before) <= np.abs(result)).all()
         assert (before * result.astype(np.int64) >= 0).all()
-
-
-def test_the_feature_layer_has_the_product_of_two_steps():
-    """A feature in twice as large steps makes its weights' steps half as large, nothing else."""
-    count = len(UPSAMPLING.layers)
-    units = layer_units(UPSAMPLING)[-1]
-    wished = [[1e-3] * count for _ in range(2)]
-    spread = [[0.0] * count, [0.0] * count]
-    wished[0][-1], wished[1][-1] = units.weight * 2.0**22 / 0.125, 0.125
-    spread[0][-1] = 20 * wished[0][-1]
-    record = choose_parameters(UPSAMPLING, *wished, *spread)[-1]
-    assert units.weight * record.scale == units.weight * 2.0**22
-    assert (record.bias_shift, record.weight_bound, record.bias_bound) == (0, 20, 0)
-    records = choose_parameters(UPSAMPLING, *wished, *spread)
-    assert real_steps(UPSAMPLING, records, 0.125)[-1] == (wished[0][-1], 0.125)
-    assert real_steps(UPSAMPLING, records, 0.25)[-1] == (wished[0][-1] / 2, 0.25)

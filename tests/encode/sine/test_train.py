@@ -17,10 +17,8 @@ from tests.cli.support import moving
 
 WIDTH, HEIGHT = 37, 21
 SHAPES = {
-    "upsampling": NetworkShape(8, 2, 2, 2, 16, 4, 4),
-    "direct": NetworkShape(8, 0, 2, 2, 16, 0, 0),
-    "upsampling with features": NetworkShape(8, 2, 2, 2, 16, 4, 4, 6),
-    "direct with features": NetworkShape(8, 0, 2, 2, 16, 0, 0, 6),
+    "even channels": NetworkShape(8, 2, 2, 16, 4, 4),
+    "odd channels": NetworkShape(6, 2, 1, 16, 5, 3),
 }
 CPU = torch.device("cpu")
 
@@ -39,7 +37,7 @@ def trained(request):
 def mean_error(network, patches):
     with torch.no_grad():
         inputs, targets = patches.batch(slice(None))
-        outputs = network.forward(inputs, patches.frames, network.features(slice(None)))
+        outputs = network.forward(inputs, patches.frames)
         return float((outputs - targets).square().mean())
 
 
@@ -60,19 +58,17 @@ def test_float_network_is_the_integer_renderer(trained):
     assert network.quantised
     inputs, _ = patches.batch(slice(None))
     with torch.no_grad():
-        expected = network.forward(inputs, 2, network.features(slice(None))).numpy()
+        expected = network.forward(inputs, 2).numpy()
     ys, xs = np.meshgrid(
         coordinates(shape.patches(HEIGHT)), coordinates(shape.patches(WIDTH)), indexing="ij"
     )
-    luma, chroma = SineRenderer(weights).values(
-        xs.ravel(), ys.ravel(), np.arange(xs.size), range(2)
-    )
+    luma, chroma = SineRenderer(weights).values(xs.ravel(), ys.ravel(), range(2))
     errors = []
     for t in range(2):
         parts = [luma[t][:, dy::2, dx::2] for dy in range(2) for dx in range(2)] + [*chroma[t]]
         for got, reference in zip(parts, expected[t], strict=True):
             errors.append(np.abs(got / 16 - reference.transpose(2, 0, 1)))
-    # The integers round a phase twice, and features and hidden values too: now and then a unit
+    # The integers round a phase twice, and maps and hidden values too: now and then a unit
     # differs by a step, which in so small a network a few samples feel by more than a level.
     assert np.mean(errors) < 0.25
     assert np.quantile(errors, 0.95) <= 1
@@ -96,36 +92,6 @@ def test_a_group_goes_on_from_the_one_before(trained):
     assert again.parameters == weights.parameters
     network.load(again)
     assert mean_error(network, later) < 1.5 * before
-
-
-def test_features_take_up_detail():
-    """Noise that no function of the place follows is what features are for."""
-    rng = np.random.default_rng(1)
-    tiles = [rng.integers(0, 256, (4, 5)) for _ in range(3)]
-    planes = tuple(
-        np.kron(tile, np.ones((size, size))).astype(np.uint8)
-        for tile, size in zip(tiles, (8, 4, 4), strict=True)
-    )
-    errors = []
-    for features in (0, 8):
-        shape = NetworkShape(8, 0, 1, 1, 8, 0, 0, features)
-        patches = GroupPatches(shape, [planes], CPU)
-        network = TrainedNetwork(shape, (4, 5), CPU)
-        weights = train_group(network, patches, None, rate_weight(30), 150, 0, 0, lambda _: None)
-        check_weights(weights)
-        network.load(weights)
-        errors.append(mean_error(network, patches))
-    assert errors[1] < errors[0] / 2
-
-
-def test_a_batch_moves_its_features_only():
-    shape = SHAPES["direct with features"]
-    patches = GroupPatches(shape, moving(2, WIDTH, HEIGHT), CPU)
-    network = TrainedNetwork(shape, shape.grid(WIDTH, HEIGHT), CPU)
-    before = network.tensors[-1].detach().clone()
-    train_group(network, patches, None, rate_weight(30), 1, 3, 0, lambda _: None)
-    moved = (network.tensors[-1].detach() != before).any(dim=0)
-    assert 1 <= int(moved.sum()) <= 3
 
 
 def test_bits_far_from_the_mean_have_a_gradient():

@@ -63,15 +63,12 @@ class LayerWeights:
 @dataclass
 class Network:
     patch: int
-    overlap: int
     group_frames: int
     depth: int
     width: int
     stem_channels: int
     head_channels: int
     layers: list[LayerWeights]
-    features: list[list[list[int]]]
-    """By f, py, px; empty for F = 0, else the last of `layers` is the feature layer."""
 
     def sines(self, px: int, py: int, patches_x: int, patches_y: int) -> list[int]:
         out = [
@@ -84,40 +81,21 @@ class Network:
             out = [SINE[((p + 32) >> 6) % 1024] for p in phases]
         return out
 
-    def expand(self, row: int, inputs: list[int], features: list[int]) -> int:
+    def expand(self, row: int, inputs: list[int]) -> int:
         layer = self.layers[self.depth]
-        total = layer.acc(row, inputs) * layer.scale
-        if features:
-            learned = self.layers[-1]
-            weights = learned.matrix[row]
-            total += learned.scale * sum(w * x for w, x in zip(weights, features, strict=True))
-        return rshift(total, 32)
+        return clip(-2047, 2047, rshift(layer.acc(row, inputs) * layer.scale, 32))
 
-    def patch_values(
-        self, inputs: list[int], features: list[int], t: int
-    ) -> list[dict[tuple[int, int], int]]:
+    def patch_values(self, inputs: list[int], t: int) -> list[dict[tuple[int, int], int]]:
         """Values of Y, Cb, Cr by (y, x) within the patch."""
         g, p = self.patch // 2, self.patch
         planes: list[dict[tuple[int, int], int]] = [{}, {}, {}]
-        if not self.head_channels:
-            for phase in range(6):
-                for gy in range(g):
-                    for gx in range(g):
-                        r = ((t * 6 + phase) * g + gy) * g + gx
-                        value = clip(-32768, 32767, self.expand(r, inputs, features))
-                        if phase < 4:
-                            planes[0][2 * gy + phase // 2, 2 * gx + phase % 2] = value
-                        else:
-                            planes[phase - 3][gy, gx] = value
-            return planes
         source: dict[tuple[int, int, int], int] = {}
         for c in range(self.stem_channels):
             code = SINE[(t * (256 >> min(8, c // 2)) + 256 * (c % 2)) % 1024]
             for gy in range(g):
                 for gx in range(g):
                     row = (c * g + gy) * g + gx
-                    value = clip(-2047, 2047, self.expand(row, inputs, features))
-                    source[c, gy, gx] = clip(-2047, 2047, value + code)
+                    source[c, gy, gx] = clip(-2047, 2047, self.expand(row, inputs) + code)
         taps = [(ky, kx) for ky in range(3) for kx in range(3)]
         hidden: dict[tuple[int, int, int], int] = {}
         first = self.layers[self.depth + 1]
@@ -157,41 +135,20 @@ class Network:
 
     def render(self, width: int, height: int, t: int) -> list[list[list[int]]]:
         """Planes Y, Cb, Cr of frame t as rows of samples."""
-        stride = self.patch - self.overlap
-        across = max(1, ceil_div(width - self.overlap, stride))
-        down = max(1, ceil_div(height - self.overlap, stride))
-        sums = [
-            {
-                (y, x): 2048 << 12
-                for y in range(ceil_div(height, sub))
-                for x in range(ceil_div(width, sub))
-            }
-            for sub in (1, 2, 2)
-        ]
+        across, down = ceil_div(width, self.patch), ceil_div(height, self.patch)
+        samples: list[dict[tuple[int, int], int]] = [{}, {}, {}]
         for py in range(down):
             for px in range(across):
-                features = [plane[py][px] for plane in self.features]
-                planes = self.patch_values(self.sines(px, py, across, down), features, t)
+                planes = self.patch_values(self.sines(px, py, across, down), t)
                 for plane, sub in enumerate((1, 2, 2)):
-                    o, p = self.overlap // sub, self.patch // sub
+                    p = self.patch // sub
                     for (y, x), value in planes[plane].items():
-                        place = (py * stride // sub + y, px * stride // sub + x)
-                        if place in sums[plane]:
-                            wx = ramp_weight(x, p, o, px > 0, px < across - 1)
-                            wy = ramp_weight(y, p, o, py > 0, py < down - 1)
-                            sums[plane][place] += value * wx * wy
+                        sample = clip(0, 255, rshift(value + 2048, 4))
+                        samples[plane][py * p + y, px * p + x] = sample
         return [
             [
-                [clip(0, 255, rshift(total[y, x], 16)) for x in range(ceil_div(width, sub))]
+                [plane[y, x] for x in range(ceil_div(width, sub))]
                 for y in range(ceil_div(height, sub))
             ]
-            for total, sub in zip(sums, (1, 2, 2), strict=True)
+            for plane, sub in zip(samples, (1, 2, 2), strict=True)
         ]
-
-
-def ramp_weight(k: int, p: int, o: int, before: bool, after: bool) -> int:
-    if k < o and before:
-        return ((2 * k + 1) * 64 + o) // (2 * o)
-    if k >= p - o and after:
-        return 64 - ((2 * (k - (p - o)) + 1) * 64 + o) // (2 * o)
-    return 64

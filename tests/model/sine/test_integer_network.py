@@ -16,7 +16,7 @@ from .networks import SHAPES, patch_inputs, slow_values, some_weights
 @pytest.mark.parametrize("name", SHAPES)
 def test_values(name: str, kernel_bench: KernelBench) -> None:
     weights = some_weights(SHAPES[name])
-    network, inputs = IntegerNetwork(weights), patch_inputs(weights)
+    network, inputs = IntegerNetwork(weights), patch_inputs()
     patch, count = weights.shape.patch, len(inputs[0])
     luma = np.empty((1, count, patch, patch), np.int16)
     chroma = np.empty((1, 2, count, patch // 2, patch // 2), np.int16)

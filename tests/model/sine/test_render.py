@@ -15,9 +15,8 @@ from nvcodec.model.sine.render import coordinates, render_region
 from nvcodec.model.sine.renderer import SineRenderer
 from nvcodec.model.sine.shape import NetworkShape
 from nvcodec.model.sine.weights import GroupWeights, LayerParameters, check_weights, row_sums
-from tests.synthetic import DIRECT, UPSAMPLING, random_weights
+from tests.synthetic import DEEP, SMALL, random_weights
 
-from . import reference
 from .networks import slow
 
 
@@ -43,46 +42,35 @@ def check(weights: GroupWeights, width: int, height: int, frames: list[int]) -> 
             np.testing.assert_array_equal(plane, np.array(rows))
 
 
-HEADS = {
-    "upsampling": (3, 2, 0),
-    "direct": (0, 0, 0),
-    "upsampling with features": (3, 2, 4),
-    "direct with features": (0, 0, 3),
-}
+HEADS = {"odd and even": (3, 2), "even and odd": (2, 5)}
 
 
 @pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
-@pytest.mark.parametrize("overlap", [0, 2, 4])
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (8, 8), (9, 7), (17, 22)])
-def test_sizes_and_overlaps(
-    head: tuple[int, int, int], overlap: int, size: tuple[int, int]
-) -> None:
-    shape = NetworkShape(8, overlap, 2, 2, 6, *head)
-    weights = random_weights(shape, shape.grid(*size), None, np.random.default_rng(overlap), 0.5)
+def test_sizes(head: tuple[int, int], size: tuple[int, int]) -> None:
+    shape = NetworkShape(8, 2, 2, 6, *head)
+    weights = random_weights(shape, None, np.random.default_rng(2), 0.5)
     check(weights, *size, [0, 1] if size[0] < 17 else [1])
 
 
 @pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
 @pytest.mark.parametrize("patch", [4, 6, 10])
 @pytest.mark.parametrize("depth", [1, 3])
-def test_patches_and_depths(head: tuple[int, int, int], patch: int, depth: int) -> None:
-    shape = NetworkShape(patch, patch // 4 * 2, 3, depth, 5, *head)
-    weights = random_weights(shape, shape.grid(13, 11), None, np.random.default_rng(patch), 0.5)
+def test_patches_and_depths(head: tuple[int, int], patch: int, depth: int) -> None:
+    shape = NetworkShape(patch, 3, depth, 5, *head)
+    weights = random_weights(shape, None, np.random.default_rng(patch), 0.5)
     check(weights, 13, 11, [2])
 
 
 def test_many_frames_and_channels() -> None:
     """The time codes of the last frame and of channels beyond the 18th, whose rate is 1."""
-    shape = NetworkShape(4, 0, 32, 1, 4, 20, 3)
-    weights = random_weights(shape, shape.grid(5, 4), None, np.random.default_rng(4), 0.5)
+    shape = NetworkShape(4, 32, 1, 4, 20, 3)
+    weights = random_weights(shape, None, np.random.default_rng(4), 0.5)
     check(weights, 5, 4, [0, 7, 31])
 
 
-def extreme(shape: NetworkShape, grid: tuple[int, int], seed: int, step: int) -> GroupWeights:
-    """Weights at their greatest magnitude, with sums just below the bound of 4.5.
-
-    Those of the feature layer are too few to come near it.
-    """
+def extreme(shape: NetworkShape, seed: int, step: int) -> GroupWeights:
+    """Weights at their greatest magnitude, with sums just below the bound of 4.5."""
     rng = np.random.default_rng(seed)
     records, tensors = [], []
     for number, layer in enumerate(shape.layers):
@@ -94,12 +82,6 @@ def extreme(shape: NetworkShape, grid: tuple[int, int], seed: int, step: int) ->
         if number:
             room = ((1 << 24) - 1) // (layer.max_weight * layer.max_input)
         records.append(LayerParameters(step if number >= shape.depth else 80 + step, 0, 0, 0))
-        if layer.featured:
-            tensors += [
-                matrix.astype(np.int32),
-                (rng.choice([-1, 1], (layer.columns, *grid)) * 127).astype(np.int32),
-            ]
-            continue
         for row in matrix:
             row[rng.permutation(layer.columns)[room:]] = 0
         shift = 20
@@ -114,19 +96,18 @@ def extreme(shape: NetworkShape, grid: tuple[int, int], seed: int, step: int) ->
             matrix.astype(np.int32),
             (bias * rng.choice([-1, 1], layer.rows)).astype(np.int32),
         ]
-    weights = GroupWeights(shape, grid, tuple(records), tuple(tensors))
+    weights = GroupWeights(shape, tuple(records), tuple(tensors))
     check_weights(weights)
-    for number in range(1, len(shape.layers) - (shape.features > 0)):
+    for number in range(1, len(shape.layers)):
         assert row_sums(weights, number).max() > (1 << 24) - 1024
     return weights
 
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("step", [0, 30, 63, 140])
-@pytest.mark.parametrize("features", [0, 255])
-def test_extreme_weights_of_the_block(seed: int, step: int, features: int) -> None:
-    shape = NetworkShape(4, 2, 1, 2, 9, 2, 3, features)
-    weights = extreme(shape, shape.grid(7, 6), seed, min(step, 63))
+def test_extreme_weights_of_the_block(seed: int, step: int) -> None:
+    shape = NetworkShape(4, 1, 2, 9, 2, 3)
+    weights = extreme(shape, seed, min(step, 63))
     if step == 140:
         records = tuple(LayerParameters(143, r.bias_shift, 0, 0) for r in weights.parameters)
         weights = replace(weights, parameters=records)
@@ -134,49 +115,16 @@ def test_extreme_weights_of_the_block(seed: int, step: int, features: int) -> No
 
 
 @pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("step", [63, 143])
-@pytest.mark.parametrize("features", [0, 255])
-def test_extreme_weights_of_wide_layers(seed: int, step: int, features: int) -> None:
+@pytest.mark.parametrize("step", [28, 63])
+def test_extreme_weights_of_wide_layers(seed: int, step: int) -> None:
     """1024 weights of 127 on inputs of 127: float32 products are exact to the last unit."""
-    shape = NetworkShape(4, 0, 1, 2, 1024, 0, 0, features)
-    weights = extreme(shape, (2, 3), seed, 63)
-    if step == 143:
-        records = tuple(replace(record, step=143) for record in weights.parameters)
-        weights = replace(weights, parameters=records)
-    xs, ys, numbers = coordinates(4), coordinates(4), np.array([5, 0, 3, 3])
-    luma, chroma = SineRenderer(weights, batch=3).values(xs, ys, numbers, [0])
-    inputs = np.stack([xs, ys])
-    for number, record in enumerate(weights.parameters[:3]):
-        matrix, bias = weights.tensors[2 * number : 2 * number + 2]
-        acc = matrix.astype(np.int64) @ inputs
-        acc += (bias.astype(np.int64) << record.bias_shift)[:, None]
-        # Python integers: the product of layer 0 needs more than 64 bits.
-        scaled = acc.astype(object) * record.scale
-        if number < shape.depth:
-            phase = [[reference.rshift(v, 24) % 65536 for v in row] for row in scaled]
-            inputs = np.array([[reference.SINE[(v + 32 >> 6) % 1024] for v in r] for r in phase])
-    if features:
-        learned = weights.tensors[-1].reshape(features, -1)[:, numbers].astype(np.int64)
-        more = weights.tensors[-2].astype(np.int64) @ learned
-        scaled = scaled + more.astype(object) * weights.parameters[-1].scale
-    values = [[reference.clip(-32768, 32767, reference.rshift(v, 32)) for v in r] for r in scaled]
-    by_phase = np.array(values).reshape(6, 2, 2, 4)
-    for n in range(4):
-        for phase in range(4):
-            np.testing.assert_array_equal(
-                luma[0, n, phase // 2 :: 2, phase % 2 :: 2], by_phase[phase, :, :, n]
-            )
-        np.testing.assert_array_equal(chroma[0, :, n], by_phase[4:, :, :, n])
+    check(extreme(NetworkShape(4, 1, 2, 1024, 2, 1), seed, step), 7, 3, [0])
 
 
 WIDTH, HEIGHT = 75, 46
 SUBJECTS = {
-    "upsampling": random_weights(
-        UPSAMPLING, UPSAMPLING.grid(WIDTH, HEIGHT), None, np.random.default_rng(5), 0.5
-    ),
-    "direct": random_weights(
-        DIRECT, DIRECT.grid(WIDTH, HEIGHT), None, np.random.default_rng(6), 0.5
-    ),
+    "small": random_weights(SMALL, None, np.random.default_rng(5), 0.5),
+    "deep": random_weights(DEEP, None, np.random.default_rng(6), 0.5),
 }
 WHOLE = {
     name: render_region(
@@ -206,13 +154,12 @@ def test_batch_and_threads(name: str, batch: int, threads: int) -> None:
 def test_order_of_patches(name: str) -> None:
     renderer = SineRenderer(SUBJECTS[name], batch=8)
     ys, xs = (a.ravel() for a in np.meshgrid(coordinates(5), coordinates(9), indexing="ij"))
-    numbers = np.random.default_rng(6).permutation(xs.size)
-    luma, chroma = renderer.values(xs, ys, numbers, [1, 0])
+    luma, chroma = renderer.values(xs, ys, [1, 0])
     order = np.random.default_rng(7).permutation(xs.size)
-    shuffled = renderer.values(xs[order], ys[order], numbers[order], [1, 0])
+    shuffled = renderer.values(xs[order], ys[order], [1, 0])
     np.testing.assert_array_equal(shuffled[0], luma[:, order])
     np.testing.assert_array_equal(shuffled[1], chroma[:, :, order])
-    alone = renderer.values(xs[:1], ys[:1], numbers[:1], [1])
+    alone = renderer.values(xs[:1], ys[:1], [1])
     np.testing.assert_array_equal(alone[0], luma[:1, :1])
     np.testing.assert_array_equal(alone[1], chroma[:1, :, :1])
 

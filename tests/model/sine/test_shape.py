@@ -11,22 +11,18 @@ from hypothesis import strategies as st
 from nvcodec.format import CorruptError
 from nvcodec.model.sine.shape import NetworkShape
 
-GOOD = NetworkShape(8, 2, 3, 2, 12, 3, 2, 5)
+GOOD = NetworkShape(8, 3, 2, 12, 3, 2)
 
 
 @st.composite
 def shapes(draw: st.DrawFn) -> NetworkShape:
-    patch = 2 * draw(st.integers(2, 32))
-    head = draw(st.integers(0, 64))
     return NetworkShape(
-        patch=patch,
-        overlap=2 * draw(st.integers(0, patch // 4)),
+        patch=2 * draw(st.integers(2, 32)),
         group_frames=draw(st.integers(1, 32)),
         depth=draw(st.integers(1, 8)),
         width=draw(st.integers(1, 1024)),
-        stem_channels=draw(st.integers(1, 64)) if head else 0,
-        head_channels=head,
-        features=draw(st.one_of(st.just(0), st.integers(0, 255))),
+        stem_channels=draw(st.integers(1, 64)),
+        head_channels=draw(st.integers(1, 64)),
     )
 
 
@@ -34,7 +30,6 @@ def shapes(draw: st.DrawFn) -> NetworkShape:
     ("field", "value"),
     [
         *(("patch", v) for v in (0, 2, 3, 5, 7, 65, 66, 255)),
-        *(("overlap", v) for v in (1, 3, 5, 6, 255)),
         *(("group_frames", v) for v in (0, 33, 255)),
         *(("depth", v) for v in (0, 9, 255)),
         *(("width", v) for v in (0, 1025, 65535)),
@@ -45,9 +40,9 @@ def shapes(draw: st.DrawFn) -> NetworkShape:
 def test_each_rule(field: str, value: int) -> None:
     fields = asdict(GOOD) | {field: value}
     payload = bytes(
-        [fields["patch"], fields["overlap"], fields["group_frames"], fields["depth"]]
+        [fields["patch"], fields["group_frames"], fields["depth"]]
         + [fields["width"] & 255, fields["width"] >> 8]
-        + [fields["stem_channels"], fields["head_channels"], fields["features"], *bytes(7)]
+        + [fields["stem_channels"], fields["head_channels"], *bytes(9)]
     )
     with pytest.raises(CorruptError) as error:
         NetworkShape.from_payload(payload)
@@ -58,12 +53,12 @@ def test_each_rule(field: str, value: int) -> None:
 
 def test_payload_size_and_reserved() -> None:
     payload = GOOD.to_payload()
-    assert payload == bytes([8, 2, 3, 2, 12, 0, 3, 2, 5]) + bytes(7)
+    assert payload == bytes([8, 3, 2, 12, 0, 3, 2]) + bytes(9)
     for size in (0, 1, 15, 17, 100):
         with pytest.raises(CorruptError) as error:
             NetworkShape.from_payload((payload + bytes(100))[:size])
         assert error.value.rule == "4.1"
-    for place in range(9, 16):
+    for place in range(7, 16):
         changed = bytearray(payload)
         changed[place] = 1
         with pytest.raises(CorruptError):
@@ -82,29 +77,16 @@ def test_counts(shape: NetworkShape, width: int, height: int) -> None:
     """The table of 4.2 and the formulas of 5.8, added up one by one."""
     p, t, c, h = shape.patch, shape.group_frames, shape.stem_channels, shape.head_channels
     g, w = p // 2, shape.width
-    rows_out = c * g * g if h else t * 6 * g * g
-    sizes = [(w, 2), *[(w, w)] * (shape.depth - 1), (rows_out, w)]
-    if h:
-        sizes += [(t * 4 * h, c * 9), (t * 3, h * 9)]
-    weights = sum(rows * columns + rows for rows, columns in sizes)
-    grid = shape.grid(width, height)
-    assert grid == (shape.patches(height), shape.patches(width))
-    f = shape.features
-    if f:
-        sizes.append((rows_out, f))
-        weights += rows_out * f + f * grid[0] * grid[1]
+    sizes = [(w, 2), *[(w, w)] * (shape.depth - 1), (c * g * g, w), (t * 4 * h, c * 9)]
+    sizes.append((t * 3, h * 9))
+    assert shape.grid(width, height) == (shape.patches(height), shape.patches(width))
     assert [(layer.rows, layer.columns) for layer in shape.layers] == sizes
-    assert [layer.featured for layer in shape.layers] == [False] * (len(sizes) - (f > 0)) + [
-        True
-    ] * (f > 0)
-    assert shape.weights(grid) == weights
+    assert shape.weights == sum(rows * columns + rows for rows, columns in sizes)
     # Each output of the expanding layer and before is one product per column; the block has,
     # for each frame, 4 H values of C * 9 products at each of G * G places, 3 of H * 9 at P * P.
     products = sum(rows * columns for rows, columns in sizes[: shape.depth + 1])
-    products += rows_out * f
-    if h:
-        products += t * (g * g * 4 * h * c * 9 + p * p * 3 * h * 9)
-    assert shape.multiplications == -(-products // (t * (p - shape.overlap) ** 2))
+    products += t * (g * g * 4 * h * c * 9 + p * p * 3 * h * 9)
+    assert shape.multiplications == -(-products // (t * p**2))
 
 
 def test_kinds_and_bounds() -> None:
@@ -116,22 +98,15 @@ def test_kinds_and_bounds() -> None:
         (2, 127, 127, 2**24),
         (3, 2047, 2047, 2**24),
         (3, 2047, 2047, 2**24),
-        (2, 127, 127, 2**24),
     ]
-    assert len(replace(shape, stem_channels=0, head_channels=0).layers) == 5
-    assert len(replace(shape, features=0).layers) == 6
 
 
 @given(shapes(), st.integers(1, 700), st.data())
 @settings(max_examples=150, derandomize=True, deadline=None)
 def test_patches(shape: NetworkShape, size: int, data: st.DataObject) -> None:
     count = shape.patches(size)
-    assert (count - 1) * shape.stride + shape.patch >= size
-    if count > 1:
-        assert (count - 2) * shape.stride + shape.patch < size
+    assert (count - 1) * shape.patch < size <= count * shape.patch
     start = data.draw(st.integers(0, size - 1))
     end = data.draw(st.integers(start + 1, size))
-    reached = [
-        n for n in range(count) if n * shape.stride < end and n * shape.stride + shape.patch > start
-    ]
-    assert shape.patches_covering(start, end, size) == (reached[0], reached[-1] + 1)
+    reached = [n for n in range(count) if n * shape.patch < end and (n + 1) * shape.patch > start]
+    assert shape.patches_covering(start, end) == (reached[0], reached[-1] + 1)

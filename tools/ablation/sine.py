@@ -1,6 +1,6 @@
-"""What each part of the nirvana encoder's recipe is worth: one change at a time from a base.
+"""What each part of the sine network's recipe is worth: one change at a time from a base.
 
-    python -m tools.ablation.nirvana CLIP --frames 12 --model nirvana:fast --plot ablation.png
+    python -m tools.ablation.sine CLIP --frames 12 --model nirvana:fast --plot ablation.png
 
 J is the squared error of all planes plus lambda times the bits, both per luma sample, with the
 base's lambda. Less is better. The axes are
@@ -9,14 +9,12 @@ base's lambda. Less is better. The axes are
 entropy     bits in the training loss times a factor, with the base's lattice
 lambda      lambda times a factor, also in the choice of the lattice
 patch       luma samples across a patch
-overlap     luma samples that a patch shares with the next
 group       frames of a group
 iterations  iterations of all groups times a factor
 start       each group from a fresh network, with the iterations of a first group
 floats      share of the iterations in floats, for the first group and for others
 width       units of a sine layer times a factor
 depth       sine layers
-features    learned features of each patch
 """
 
 from __future__ import annotations
@@ -72,14 +70,12 @@ AXES: dict[str, Callable[[NetworkShape], Cases]] = {
     "entropy": _factors("entropy_factor", 0, 0.25, 4),
     "lambda": _factors("rate_factor", 0.25, 4),
     "patch": _fields("patch", 8, 16, 32),
-    "overlap": _fields("overlap", 0, 2, 4),
     "group": _fields("group_frames", 1, 2, 4, 8),
     "iterations": _factors("effort", 0.5, 2, 4),
     "start": _starts,
     "floats": _floats,
     "width": _widths,
-    "depth": _fields("depth", 2, 3, 4),
-    "features": _fields("features", 0, 16, 32, 64, 128),
+    "depth": _fields("depth", 1, 2, 3),
 }
 
 COLUMNS = {
