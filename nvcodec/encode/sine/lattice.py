@@ -33,11 +33,11 @@ class Units:
 
 def layer_units(shape: NetworkShape) -> list[Units]:
     """The units of each layer, from the shifts of spec 5.2 to 5.4."""
-    phase, cell, sample = 2.0**-40, 2.0**-40, 2.0 ** -(32 + VALUE_BITS)
+    phase, hidden, sample = 2.0**-40, 2.0**-40, 2.0 ** -(32 + VALUE_BITS)
     units = [Units(32768 * phase, phase)]
     units += [Units(127 * phase, phase)] * (shape.depth - 1)
-    units.append(Units(127 * cell, cell))
-    units += [Units(256 * cell, cell), Units(256 * sample, sample)]
+    units.append(Units(127 * hidden, hidden))
+    units += [Units(256 * hidden, hidden), Units(256 * sample, sample)]
     return units
 
 
