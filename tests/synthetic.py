@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from nvcodec.encode.nirvana.lattice import conform
+from nvcodec.encode.sine.lattice import conform
 from nvcodec.format import Group, Header, NrvWriter, smallest_level
-from nvcodec.model.nirvana.render import render_region
-from nvcodec.model.nirvana.renderer import NirvanaRenderer
-from nvcodec.model.nirvana.shape import NetworkShape
-from nvcodec.model.nirvana.weights import (
+from nvcodec.model.sine.render import render_region
+from nvcodec.model.sine.renderer import SineRenderer
+from nvcodec.model.sine.shape import NetworkShape
+from nvcodec.model.sine.weights import (
     GroupWeights,
     LayerParameters,
     code_weights,
@@ -21,34 +21,15 @@ from nvcodec.model.nirvana.weights import (
 )
 from nvcodec.picture import Planes, samples_crc
 
-UPSAMPLING = NetworkShape(
-    patch=8,
-    overlap=2,
-    group_frames=3,
-    depth=2,
-    width=12,
-    stem_channels=3,
-    head_channels=2,
-    features=5,
-)
-PLAIN = replace(UPSAMPLING, features=0)
-DIRECT = NetworkShape(
-    patch=6,
-    overlap=0,
-    group_frames=2,
-    depth=3,
-    width=10,
-    stem_channels=0,
-    head_channels=0,
-    features=2,
-)
+SMALL = NetworkShape(patch=8, group_frames=3, depth=2, width=12, stem_channels=3, head_channels=2)
+DEEP = NetworkShape(patch=6, group_frames=2, depth=3, width=10, stem_channels=2, head_channels=3)
 
 
 @dataclass(frozen=True)
 class Plan:
     """What a synthetic bitstream holds."""
 
-    shape: NetworkShape = UPSAMPLING
+    shape: NetworkShape = SMALL
     width: int = 37
     height: int = 22
     frames: Sequence[int] = (3, 3, 1, 3)
@@ -67,12 +48,8 @@ def random_parameters(shape: NetworkShape, rng: np.random.Generator) -> tuple[La
             record = LayerParameters(6 * 6 + int(rng.integers(6)), 10, 900, 20)
         elif number < shape.depth:
             record = LayerParameters(6 * 13 + int(rng.integers(6)), 4, 60, 100)
-        elif layer.featured:
-            octave = 15 if shape.head_channels else 19
-            record = LayerParameters(6 * octave + int(rng.integers(6)), 0, 50, 0)
         elif number == shape.depth:
-            octave = 13 if shape.head_channels else 17
-            record = LayerParameters(6 * octave + int(rng.integers(6)), 3, 50, 60)
+            record = LayerParameters(6 * 13 + int(rng.integers(6)), 3, 50, 60)
         elif number == shape.depth + 1:
             record = LayerParameters(6 * 11 + int(rng.integers(6)), 5, 200, 50)
         else:
@@ -84,20 +61,19 @@ def random_parameters(shape: NetworkShape, rng: np.random.Generator) -> tuple[La
 
 def random_weights(
     shape: NetworkShape,
-    grid: tuple[int, int],
     previous: GroupWeights | None,
     rng: np.random.Generator,
     change: float,
 ) -> GroupWeights:
     """Weights that differ from the previous ones (or the defaults) at a share of their entries."""
     parameters = previous.parameters if previous else random_parameters(shape, rng)
-    start = previous.tensors if previous else default_weights(shape, grid, parameters)
+    start = previous.tensors if previous else default_weights(shape, parameters)
     tensors = []
     for tensor in start:
         moved = rng.random(tensor.shape) < change
         spread = rng.geometric(0.15, tensor.shape) * rng.choice([-1, 1], tensor.shape)
         tensors.append((tensor + moved * spread).astype(np.int32))
-    return conform(GroupWeights(shape, grid, parameters, tuple(tensors)))
+    return conform(GroupWeights(shape, parameters, tuple(tensors)))
 
 
 def synthesize(plan: Plan) -> tuple[bytes, list[Planes]]:
@@ -107,9 +83,8 @@ def synthesize(plan: Plan) -> tuple[bytes, list[Planes]]:
     file = io.BytesIO()
     writer = NrvWriter(file)
     luma = plan.width * plan.height
-    grid = shape.grid(plan.width, plan.height)
     header = Header(
-        level=smallest_level(luma, shape.weights(grid), 4096, shape.multiplications),
+        level=smallest_level(luma, shape.weights, 4096, shape.multiplications),
         width=plan.width,
         height=plan.height,
         frame_rate_num=30,
@@ -124,9 +99,9 @@ def synthesize(plan: Plan) -> tuple[bytes, list[Planes]]:
     pts = 5
     for number, count in enumerate(plan.frames):
         previous = None if number in plan.keys else weights
-        weights = random_weights(shape, grid, previous, rng, plan.change)
+        weights = random_weights(shape, previous, rng, plan.change)
         tables, network = code_weights(weights, previous)
-        renderer = NirvanaRenderer(weights)
+        renderer = SineRenderer(weights)
         rendered = render_region(renderer, plan.width, plan.height, range(count))
         durations = tuple(plan.durations[k % len(plan.durations)] for k in range(count))
         writer.add_group(

@@ -24,27 +24,24 @@ from nvcodec.format import GroupUnit, UnitReader
 from nvcodec.model.description import CanvasShape
 from nvcodec.picture import Planes
 from tests.hybrid import HybridPlan, synthesize_hybrid
-from tests.synthetic import DIRECT, PLAIN, Plan, synthesize
+from tests.synthetic import DEEP, Plan, synthesize
 
 GROUPS = {
-    "upsampling": "2a6364da2dec614ccbb4c35a4f0d5a65d60d6f071165bca80afbd6b31ffa7caf",
-    "plain": "4f96ed5658c9a6cfdf1f3a44e26c9f490e18e242fbc335b3a3b79d0c084f38c7",
-    "direct": "2bf662882623e0e01956e7f3b0a2701bf1fc12a45a9d60714ec37c377bcb45d8",
+    "sine": "555820d1a2a72a8e6a3ca2470ebc8828d47567aca60794a1bdc92b7bea8bd29b",
+    "deep": "4473fde23ae0aeea35c68990905d8a05e27e4cfb40fac044b926749eef840af7",
     "hybrid": "19f844006fcadee962e8fe2793fea3f0898e885841857967f601217c34989686",
     "network": "91d43a64da8fa485352f21e7fe815f7aa3d59a478d100cebb5589e93b0b5e499",
 }
 FRAMES = {
-    "upsampling": "8b8d425ffbbc90dae2eb8fe01acdf938ae8b4d20416ad35940feb6a31c4731b2",
-    "plain": "5e03614740aadb2203c673f2e79e1e6d098aa321dc5b6504755f1058a5697a97",
-    "direct": "f99673806bc8bc9a80d787e21953fde1870954419f61ee370bcc290f189d7b2b",
+    "sine": "04a91462c39dd3ada1c145903dba771c7d3d2252de5e31ce674fe23e6db228e2",
+    "deep": "e70a5c06cd2d9e818ea8307dd49531d9f44fe068fcd91707d09582dd31db301c",
     "hybrid": "e413762b781682788dcc16ad16a0d7fcc29ec6fe75fe6b8c0e7c09cbc4d80c45",
     "network": "99579cfcc61c8928936b3c6b76e4cd6166490486fa7771047427b99f0818a591",
 }
 
 PLANS = {
-    "upsampling": Plan(seed=11),
-    "plain": Plan(seed=11, shape=PLAIN),
-    "direct": Plan(seed=12, shape=DIRECT, frames=(2, 2, 1, 2), durations=(3, 4)),
+    "sine": Plan(seed=11),
+    "deep": Plan(seed=12, shape=DEEP, frames=(2, 2, 1, 2), durations=(3, 4)),
     "hybrid": HybridPlan(seed=13),
     "network": HybridPlan(CanvasShape(8, -3, 1), seed=14),
 }

@@ -9,7 +9,7 @@ import pytest
 
 from nvcodec.cli import nvenc
 from nvcodec.encode.encoder import encode
-from nvcodec.format import HYBRID, NIRVANA
+from nvcodec.format import HYBRID, SINE
 from nvcodec.options import DEFAULTS, MODELS, EncodeOptions, OptionError, validate
 
 
@@ -75,7 +75,7 @@ def test_options_of_the_other_model(options, text):
 
 def test_models_have_their_numbers():
     assert {name: model.number for name, model in MODELS.items()} == {
-        "nirvana": NIRVANA,
+        "nirvana": SINE,
         "hybrid": HYBRID,
     }
 

@@ -11,27 +11,24 @@ import pytest
 
 import nvcodec
 import nvcodec.format
-from nvcodec.coding.nirvana import weights
+from nvcodec.coding.sine import weights
 from nvcodec.model.description import CanvasShape
-from nvcodec.model.nirvana.shape import NetworkShape
+from nvcodec.model.sine.shape import NetworkShape
 from tests.hybrid import HybridPlan, synthesize_hybrid
-from tests.synthetic import DIRECT, PLAIN, Plan, synthesize
+from tests.synthetic import DEEP, Plan, synthesize
 
 REFERENCE = Path(__file__).parent.parent / "spec" / "reference" / "nrvdec.py"
 WIDE = NetworkShape(
     patch=16,
-    overlap=4,
     group_frames=4,
     depth=3,
     width=48,
     stem_channels=4,
     head_channels=4,
-    features=40,
 )
 PLANS = {
-    "upsampling": Plan(),
-    "plain": Plan(shape=PLAIN),
-    "direct": Plan(shape=DIRECT, frames=(2, 2, 1, 2), durations=(1, 2)),
+    "small": Plan(),
+    "deep": Plan(shape=DEEP, frames=(2, 2, 1, 2), durations=(1, 2)),
     "one sample": Plan(width=1, height=1, frames=(1,), keys=(0,)),
     "dense changes": Plan(shape=WIDE, width=60, height=50, frames=(4, 4), change=0.9, seed=3),
     "few changes": Plan(width=64, height=33, frames=(3,) * 5, keys=(0,), change=0.002, seed=4),
@@ -110,7 +107,7 @@ def test_tables_substreams_are_read_alike(tmp_path, monkeypatch):
         weights._apply_entries(contexts, entries)
         return weights._encode_tables(entries), weights._encode_network(differences, contexts)
 
-    monkeypatch.setattr("nvcodec.model.nirvana.weights.encode_differences", with_tables)
+    monkeypatch.setattr("nvcodec.model.sine.weights.encode_differences", with_tables)
     path = tmp_path / "a.nrv"
     path.write_bytes(synthesize(Plan(change=0.8))[0])
     with path.open("rb") as file:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.synthetic import DIRECT, Plan, synthesize
+from tests.synthetic import DEEP, Plan, synthesize
 
 ROOT = Path(__file__).resolve().parents[1]
 NOT_SOURCE = ("*.pyc", "__pycache__", "*.nbi", "*.nbc", "*.egg-info")
@@ -106,7 +106,7 @@ def test_commands_of_the_installed_wheel(execute, installed, tmp_path):
     assert Path(where.strip()).is_relative_to(installed.parent)
     for command in ("nvenc", "nvdec", "nvinfo"):
         assert execute(command, "--version").startswith(f"{command} (nvcodec) ")
-    data, pictures = synthesize(Plan(shape=DIRECT, frames=(2,), keys=(0,)))
+    data, pictures = synthesize(Plan(shape=DEEP, frames=(2,), keys=(0,)))
     (tmp_path / "clip.nrv").write_bytes(data)
     assert "GRUP          1" in execute("nvinfo", "clip.nrv")
     execute("nvdec", "--verify", "clip.nrv", "clip.y4m")

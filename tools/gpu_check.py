@@ -26,12 +26,12 @@ import torch
 
 import nvcodec
 from nvcodec.cli.outcome import ExitCode
-from nvcodec.encode.nirvana.settings import PAPER_SHAPE, network_shape
+from nvcodec.encode.sine.settings import PAPER_SHAPE
 from nvcodec.format import UnsupportedError
 from nvcodec.media.y4m import Y4mWriter
-from nvcodec.model.nirvana.render import render_region
-from nvcodec.model.nirvana.renderer import NirvanaRenderer
-from nvcodec.model.nirvana.shape import NetworkShape
+from nvcodec.model.sine.render import render_region
+from nvcodec.model.sine.renderer import SineRenderer
+from nvcodec.model.sine.shape import NetworkShape
 from nvcodec.picture import Planes
 from tools.bench.decode import random_weights
 
@@ -66,10 +66,9 @@ def check_kernels(device: torch.device, seeds: int) -> bool:
 
     shapes = [
         PAPER_SHAPE,
-        network_shape("auto", 30.0, 1920, 1080),
-        replace(PAPER_SHAPE, patch=18, overlap=8, width=1024, stem_channels=5, head_channels=9),
-        NetworkShape(64, 32, 2, 1, 33, 64, 64, 16),
-        NetworkShape(16, 4, 3, 3, 200, 0, 0, 3),
+        replace(PAPER_SHAPE, patch=18, width=1024, stem_channels=5, head_channels=9),
+        NetworkShape(64, 2, 1, 33, 64, 64),
+        NetworkShape(16, 3, 3, 200, 8, 8),
     ]
     equal = True
     for name, check in CHECKS.items():
@@ -92,16 +91,15 @@ def check_kernels(device: torch.device, seeds: int) -> bool:
     return equal
 
 
-def check_network(
-    name: str, shape: NetworkShape, size: tuple[int, int], device: torch.device, peak: float | None
-) -> bool:
-    """Compare a group with the CPU and time it; prints one line."""
+def check_network(size: tuple[int, int], device: torch.device, peak: float | None) -> bool:
+    """Compare a group of the paper's network with the CPU and time it; prints one line."""
     from nvcodec.model.cuda.renderer import CudaRenderer, to_host
 
     width, height = size
-    weights = random_weights(shape, shape.grid(width, height))
+    shape = PAPER_SHAPE
+    weights = random_weights(shape)
     frames = range(shape.group_frames)
-    on_cpu = NirvanaRenderer(weights, os.cpu_count() or 1)
+    on_cpu = SineRenderer(weights, os.cpu_count() or 1)
     renderer = CudaRenderer(weights, device)
     expected = render_region(on_cpu, width, height, frames)
     equal = same(to_host(renderer.pictures(width, height, frames)), expected)
@@ -136,7 +134,7 @@ def check_network(
         operations = 2 * shape.multiplications * width * height * left
         share = f"{100 * operations / (peak * 1e12):.2f} %"
     click.echo(
-        f"{name:8} {width}x{height:<5} {left:9.1f} {copied:9.1f} {load:8.2f}  {share:>8}"
+        f"sine     {width}x{height:<5} {left:9.1f} {copied:9.1f} {load:8.2f}  {share:>8}"
         f"  {'equal' if equal else 'DIFFERS'}"
     )
     return equal
@@ -230,9 +228,7 @@ def main(sizes: tuple[str, ...], peak: float | None, seeds: int) -> None:
     click.echo("network  size      fps device  fps host  load ms     share  bytes")
     for size in sizes:
         width, height = map(int, size.split("x"))
-        networks = {"paper": PAPER_SHAPE, "default": network_shape("auto", 30.0, width, height)}
-        for label, shape in networks.items():
-            equal = check_network(label, shape, (width, height), device, peak) and equal
+        equal = check_network((width, height), device, peak) and equal
         equal = check_fusion((width, height), device) and equal
     equal = check_training() and equal
     click.echo("all equal" if equal else "something DIFFERS")

@@ -13,7 +13,7 @@ from nvcodec.picture import YUV420P8
 from nvcodec.words import counted
 
 if TYPE_CHECKING:
-    from nvcodec.encode.nirvana.jobs import GroupProgress
+    from nvcodec.encode.segments.jobs import GroupProgress
 
 
 class EncodeReport(Observer):
@@ -130,7 +130,7 @@ class EncodeReport(Observer):
 
     def _summary(self, result: EncodeResult) -> str:
         parts = _parts(result)
-        model, names = "nirvana", ["network"]
+        model, names = "sine", ["network"]
         if isinstance(result.shape, CanvasShape):
             parts["interior_bytes"] = parts["content_bytes"] + parts["motion_bytes"]
             parts["interior_bytes"] -= parts["key_bytes"] + parts["chain_bytes"]

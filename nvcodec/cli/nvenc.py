@@ -50,7 +50,7 @@ COMMAND = "nvenc"
     type=click.Choice(list(MODELS)),
     default=DEFAULTS.model,
     show_default=True,
-    help="hybrid: coded pictures and motion, with a small trained network on top. nirvana: a patch"
+    help="hybrid: coded pictures and motion, with a small trained network on top. nirvana: a"
     " network alone, for research.",
 )
 @click.option(
@@ -73,8 +73,8 @@ COMMAND = "nvenc"
     type=click.Choice(NETWORKS),
     default=DEFAULTS.network,
     show_default=True,
-    help="Network shape of nirvana: auto (by --crf and frame size) or the paper's. Fusion network"
-    " of hybrid: trained for each group (auto too), fixed, or off.",
+    help="Network of nirvana: that of the paper (auto too). Fusion network of hybrid: trained for"
+    " each group (auto too), fixed, or off.",
 )
 @click.option(
     "--group-size",

@@ -18,7 +18,6 @@ from nvcodec.cli.outcome import (
     require_input,
     standard_input,
 )
-from nvcodec.options import MODELS
 from nvcodec.words import counted
 
 if TYPE_CHECKING:
@@ -28,9 +27,8 @@ if TYPE_CHECKING:
 COMMAND = "nvinfo"
 
 _SUBSTREAMS = ("tables", "content", "motion", "network")
-_MODEL_NAMES = {model.number: name for name, model in MODELS.items()}
 _KINDS_SHOWN = {
-    "nirvana": ("network", "tables"),
+    "sine": ("network", "tables"),
     "hybrid": ("content", "motion", "network", "network_mode"),
 }
 
@@ -97,6 +95,7 @@ class _UnitTap:
 def _read(file: BinaryIO, report: dict[str, Any]) -> None:
     from nvcodec.format import (
         LEVELS,
+        MODEL_NAMES,
         UNKNOWN_FRAME_COUNT,
         Description,
         GroupUnit,
@@ -124,7 +123,7 @@ def _read(file: BinaryIO, report: dict[str, Any]) -> None:
     if header["frame_count"] == UNKNOWN_FRAME_COUNT:
         header["frame_count"] = None
     groups: list[dict[str, Any]] = []
-    report |= {"header": header, "model": {"name": _MODEL_NAMES[header["model"]]}, "metadata": {}}
+    report |= {"header": header, "model": {"name": MODEL_NAMES[header["model"]]}, "metadata": {}}
     complete = False
     damage: NrvError | None = None
     try:
@@ -135,9 +134,8 @@ def _read(file: BinaryIO, report: dict[str, Any]) -> None:
                 reader.group_length = shape.group_frames
                 report["model"] |= asdict(shape)
                 if not isinstance(shape, CanvasShape):
-                    grid = shape.grid(header["width"], header["height"])
                     report["model"] |= {
-                        "weights": shape.weights(grid),
+                        "weights": shape.weights,
                         "multiplications": shape.multiplications,
                     }
             elif isinstance(event, Metadata):

@@ -55,9 +55,9 @@ class RequestError(Exception):
 
 # By name, as importing these classes would load PyAV, Numba or PyTorch for every error.
 _CODES_BY_NAME = {
-    "nvcodec.encode.nirvana.jobs.JobsError": ExitCode.USAGE,
-    "nvcodec.encode.nirvana.jobs.SegmentError": ExitCode.OTHER,
-    "nvcodec.encode.nirvana.store.SettingsError": ExitCode.USAGE,
+    "nvcodec.encode.segments.jobs.JobsError": ExitCode.USAGE,
+    "nvcodec.encode.segments.jobs.SegmentError": ExitCode.OTHER,
+    "nvcodec.encode.segments.store.SettingsError": ExitCode.USAGE,
     "nvcodec.media.source.NothingLeftError": ExitCode.USAGE,
     "nvcodec.media.source.SourceError": ExitCode.CORRUPT,
     "nvcodec.model.resample.ViewError": ExitCode.USAGE,

@@ -16,10 +16,10 @@ from nvcodec.model.cuda.renderer import CudaRenderer, TensorPlanes, to_host
 from nvcodec.model.cuda.resample import resample
 from nvcodec.model.hybrid.fusion.render import NetworkSource
 from nvcodec.model.hybrid.fusion.weights import FusionWeights, Network, default_weights
-from nvcodec.model.nirvana.shape import NetworkShape
-from nvcodec.model.nirvana.weights import GroupWeights
 from nvcodec.model.resample import View
 from nvcodec.model.samples import FORMAT
+from nvcodec.model.sine.shape import NetworkShape
+from nvcodec.model.sine.weights import GroupWeights
 from nvcodec.picture import Planes, Region
 
 

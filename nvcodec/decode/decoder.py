@@ -300,7 +300,7 @@ class Decoder:
         """Groups with their rebuilt parameters; nothing is rendered.
 
         Begins at the group that holds frame `start`, or at an earlier one if the file is not
-        seekable. Gives the group, its parameters (GroupWeights in the nirvana model), its name in
+        seekable. Gives the group, its parameters (GroupWeights in the sine model), its name in
         errors and the byte offset of its unit. Raises NrvError as iteration does.
         """
         for rebuilt in self._groups(start, None, lambda _: range(0)):

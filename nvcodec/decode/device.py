@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from nvcodec.model.nirvana.shape import NetworkShape
 from nvcodec.model.resample import View, resample
+from nvcodec.model.sine.shape import NetworkShape
 from nvcodec.picture import Planes, Region
 
 if TYPE_CHECKING:
     from nvcodec.model.hybrid.fusion.render import NetworkSource
     from nvcodec.model.hybrid.fusion.weights import FusionWeights
-    from nvcodec.model.nirvana.weights import GroupWeights
+    from nvcodec.model.sine.weights import GroupWeights
 
 
 class FusionDevice(Protocol):
@@ -52,10 +52,10 @@ class Device:
     ) -> list[Planes]:
         """Render frames of a group, as `render_region` does."""
         # Imported here, as its kernels take 0.1 s to load and other models do not need them.
-        from nvcodec.model.nirvana.render import render_region
-        from nvcodec.model.nirvana.renderer import NirvanaRenderer
+        from nvcodec.model.sine.render import render_region
+        from nvcodec.model.sine.renderer import SineRenderer
 
-        renderer = NirvanaRenderer(weights, self.threads, self._batch)
+        renderer = SineRenderer(weights, self.threads, self._batch)
         return render_region(renderer, width, height, frames, region)
 
     def resample(

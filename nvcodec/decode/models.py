@@ -43,8 +43,7 @@ def check_limits(shape: Shape, header: Header, limits: Limits) -> None:
     """Raise OverLimitError when a description exceeds its level or `limits` (spec 2.11)."""
     if isinstance(shape, CanvasShape):
         return
-    grid = shape.grid(header.width, header.height)
-    limits.check("weights", shape.weights(grid), header.level)
+    limits.check("weights", shape.weights, header.level)
     limits.check("multiplications", shape.multiplications, header.level)
 
 
@@ -58,6 +57,6 @@ def make_model(shape: Shape, header: Header, device: Device) -> GroupModel[Any]:
         from nvcodec.decode.hybrid import HybridModel
 
         return HybridModel(shape, header, device)
-    from nvcodec.decode.nirvana import NirvanaModel
+    from nvcodec.decode.sine import SineModel
 
-    return NirvanaModel(shape, header, device)
+    return SineModel(shape, header, device)

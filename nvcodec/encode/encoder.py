@@ -48,10 +48,10 @@ def encode(
         crf: quality, lower is better; the price of a bit doubles every 3 steps, and in the hybrid
             model the quantiser's step every 6.
         preset: effort, "fast", "medium", "slow", or of the nirvana model "paper".
-        network: of the nirvana model "auto" for a network that fits crf and the frame size, "paper"
-            for the one of arXiv 2212.14593. Of the hybrid model "trained" (and "auto") where
-            groups train a part of the fusion network, "fixed" where they use its default weights
-            or none, "off" for a bitstream without.
+        network: of the nirvana model "paper" (and "auto") for the sine network, that of arXiv
+            2212.14593. Of the hybrid model "trained" (and "auto") where groups train a part of the
+            fusion network, "fixed" where they use its default weights or none, "off" for a
+            bitstream without.
         group_size: frames of a group, 1..32; None for the network's own, and up to 16 by content
             in the hybrid model, whose key groups have one frame.
         key_interval: seconds from key group to key group at most (plus the rest of a group).

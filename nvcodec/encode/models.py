@@ -15,7 +15,7 @@ from nvcodec.options import EncodeOptions
 from nvcodec.version import __version__
 
 if TYPE_CHECKING:
-    from nvcodec.encode.nirvana.store import SegmentStore
+    from nvcodec.encode.segments.store import SegmentStore
 
 
 def settings(options: EncodeOptions) -> dict[str, Any]:
@@ -29,8 +29,9 @@ def settings(options: EncodeOptions) -> dict[str, Any]:
 
 
 def _network(options: EncodeOptions) -> str:
-    auto = options.model == "hybrid" and options.network == "auto"
-    return "trained" if auto else options.network
+    if options.network != "auto":
+        return options.network
+    return "trained" if options.model == "hybrid" else "paper"
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,8 @@ class Segments:
         """
         if options.model == "hybrid":
             return cls()
-        from nvcodec.encode.nirvana.jobs import require_path
-        from nvcodec.encode.nirvana.video import segment_store
+        from nvcodec.encode.segments.coder import segment_store
+        from nvcodec.encode.segments.jobs import require_path
 
         store = segment_store(output, options.resume, options.overwrite)
         return cls(store, require_path(source) if options.by_jobs else None)
@@ -91,7 +92,7 @@ def make_coder(
     # Each model brings its libraries along: only one of them is needed.
     if options.model == "hybrid":
         return _hybrid(options, source, observer)
-    return _nirvana(options, source, segments, observer)
+    return _sine(options, source, segments, observer)
 
 
 def _hybrid(options: EncodeOptions, source: Source, observer: Observer) -> VideoCoder:
@@ -111,14 +112,20 @@ def _hybrid(options: EncodeOptions, source: Source, observer: Observer) -> Video
     )
 
 
-def _nirvana(
+def _sine(
     options: EncodeOptions, source: Source, segments: Segments, observer: Observer
 ) -> VideoCoder:
-    from nvcodec.encode.nirvana.video import Jobs, NirvanaCoder
+    from nvcodec.encode.segments.coder import Jobs
+    from nvcodec.encode.sine.video import sine_coder
 
     jobs = None
     if segments.source is not None:
-        basis = {"key_interval": options.key_interval, "nvcodec": __version__}
+        basis = {
+            "key_interval": options.key_interval,
+            "threads": options.threads or 1,
+            "metrics": options.metrics,
+            "nvcodec": __version__,
+        }
         jobs = Jobs(
             count=options.jobs,
             source=segments.source,
@@ -127,12 +134,11 @@ def _nirvana(
             settings=settings(options) | basis,
             store=segments.store,
         )
-    return NirvanaCoder(
+    return sine_coder(
         source.width,
         source.height,
         crf=options.crf,
         preset=options.preset,
-        network=_network(options),
         group_size=options.group_size,
         metrics=options.metrics,
         threads=options.threads or 1,

@@ -9,7 +9,7 @@ from nvcodec.media.quality import QualityMeter
 from nvcodec.model.description import Shape
 
 if TYPE_CHECKING:
-    from nvcodec.encode.nirvana.jobs import GroupProgress
+    from nvcodec.encode.segments.jobs import GroupProgress
 
 
 @dataclass(frozen=True)

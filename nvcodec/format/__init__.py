@@ -13,7 +13,14 @@ from nvcodec.format.errors import (
     located,
 )
 from nvcodec.format.group import Group, GroupHeader, GroupSequence
-from nvcodec.format.header import FORMAT_VERSION, HYBRID, NIRVANA, UNKNOWN_FRAME_COUNT, Header
+from nvcodec.format.header import (
+    FORMAT_VERSION,
+    HYBRID,
+    MODEL_NAMES,
+    SINE,
+    UNKNOWN_FRAME_COUNT,
+    Header,
+)
 from nvcodec.format.index import End, IndexEntry
 from nvcodec.format.limits import LEVELS, Level, Limits, smallest_level
 from nvcodec.format.reader import (
@@ -33,8 +40,9 @@ __all__ = [
     "FORMAT_VERSION",
     "HYBRID",
     "LEVELS",
-    "NIRVANA",
+    "MODEL_NAMES",
     "SIGNATURE",
+    "SINE",
     "UNKNOWN_FRAME_COUNT",
     "CorruptError",
     "Description",

@@ -8,7 +8,7 @@ from typing import Final
 import construct as c
 
 from nvcodec.format.errors import CorruptError
-from nvcodec.format.header import HYBRID, NIRVANA, UNKNOWN_FRAME_COUNT
+from nvcodec.format.header import HYBRID, SINE, UNKNOWN_FRAME_COUNT
 
 _RULE: Final = "2.7"
 
@@ -118,7 +118,7 @@ class Group(GroupHeader):
 
     def require_model(self, model: int) -> None:
         """Raise CorruptError when the group breaks a rule of its model (spec 2.7)."""
-        if model == NIRVANA and (self.content or self.motion):
+        if model == SINE and (self.content or self.motion):
             raise CorruptError("content and motion are not empty in model 1", rule=_RULE)
         if model == HYBRID and self.tables:
             raise CorruptError("tables are not empty in model 2", rule=_RULE)

@@ -23,11 +23,13 @@ UNKNOWN_FRAME_COUNT: Final = 0xFFFFFFFF
 _RULE: Final = "2.4"
 _RESERVED: Final = bytes(3)
 
-NIRVANA: Final = 1
+SINE: Final = 1
 HYBRID: Final = 2
 """The models that this version knows."""
 
-_DESCRIPTION_TYPES: Final = {NIRVANA: SIRN, HYBRID: HYBR}
+MODEL_NAMES: Final = {SINE: "sine", HYBRID: "hybrid"}
+
+_DESCRIPTION_TYPES: Final = {SINE: SIRN, HYBRID: HYBR}
 
 _HEAD: Final = c.Struct(
     "format_version" / c.Int16ul,
@@ -73,7 +75,7 @@ class Header:
     format_version: int = FORMAT_VERSION
     min_reader_version: int = 0
     level: int
-    model: int = NIRVANA
+    model: int = SINE
     chroma_format: int = 1
     bit_depth: int = 8
     tools: int = 0

@@ -24,9 +24,9 @@ class Level:
     Attributes:
         number: 1..5, as in HEAD.
         luma_samples: luma samples per frame.
-        weights: weights of the network (nirvana model).
+        weights: weights of the network (sine model).
         unit_bytes: bytes of the payload of one unit.
-        multiplications: multiplications per rendered luma sample (nirvana model, spec 5.8).
+        multiplications: multiplications per rendered luma sample (sine model, spec 5.8).
 
     """
 

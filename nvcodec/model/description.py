@@ -8,7 +8,7 @@ from construct import Bytes, ConstructError, Int8sl, Int8ul, Struct, Terminated
 
 from nvcodec.format.errors import CorruptError
 from nvcodec.format.header import HYBRID
-from nvcodec.model.nirvana.shape import NetworkShape
+from nvcodec.model.sine.shape import NetworkShape
 
 MAX_CHROMA_OFFSET = 12
 

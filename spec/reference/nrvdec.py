@@ -29,10 +29,9 @@ SIGNATURE = bytes.fromhex("894E52560D0A1A0A")
 READER_VERSION = 0
 UNKNOWN = 0xFFFFFFFF
 T6 = (16384, 18390, 20643, 23170, 26008, 29193)
-CONTEXTS = 320
-F = 4  # the kind F of 3.3
-FIRST = (0, 54, 108, 162, 224)  # 3.5, of each kind: its ZERO(kind, 0)
-PREFIX = (42, 96, 150, 204, 308)  # 3.5, of each kind: its PREFIX(kind, 0)
+CONTEXTS = 216
+FIRST = (0, 52, 104, 156)  # 3.5, of each kind: its ZERO(kind, 0)
+PREFIX = (42, 94, 146, 198)  # 3.5, of each kind: its PREFIX(kind, 0)
 SHIFT = [1 + (count >> 1).bit_length() for count in range(129)]  # 3.1
 CLASS = [0, 1, 1, 2, 2, 2] + [3] * 6 + [4] * 12 + [5] * 67  # 4.4, for e = 0..90
 PLACE = (0, 1, 1, 2, 2, 2, 3)  # 7.6, up to x + y = 6
@@ -269,7 +268,6 @@ class Layer:
     kind: int
     max_weight: int
     max_input: int
-    biased: bool = True  # not so the feature layer
     scale: int = 0
     bias_shift: int = 0
     weight: Ints = field(default_factory=lambda: np.zeros((0, 0), np.int64))
@@ -296,8 +294,8 @@ def defaults(n: int, count: int, bound: int) -> Ints:
     ) - bound
 
 
-class Nirvana:
-    """The nirvana network: its description, its weights and their rendering, clauses 4 and 5."""
+class Sine:
+    """The sine network: its description, its weights and their rendering, clauses 4 and 5."""
 
     substreams = ("tables", "network")
     frames: int
@@ -305,47 +303,38 @@ class Nirvana:
     def __init__(self, payload: bytes, head: Head, tables: Tables) -> None:
         """Parse `SIRN`, 4.1, and hold the network to the level, 2.11."""
         require(len(payload) == 16, "4.1", "SIRN is not 16 bytes")
-        (patch, overlap, frames, depth, width, stem_channels, head_channels, features,
-         reserved) = struct.unpack("<BBBBHBBB7s", payload)  # fmt: skip
+        (patch, frames, depth, width, stem_channels, head_channels,
+         reserved) = struct.unpack("<BBBHBB9s", payload)  # fmt: skip
         rules = (
             (patch % 2 == 0 and 4 <= patch <= 64, "patch"),
-            (overlap % 2 == 0 and overlap <= patch // 2, "overlap"),
             (1 <= frames <= 32, "group_frames"),
             (1 <= depth <= 8, "depth"),
             (1 <= width <= 1024, "width"),
-            (stem_channels <= 64 and (stem_channels == 0) == (head_channels == 0),
-             "stem_channels"),
-            (head_channels <= 64, "head_channels"),
-            (reserved == bytes(7), "reserved"),
-        )  # fmt: skip
+            (1 <= stem_channels <= 64, "stem_channels"),
+            (1 <= head_channels <= 64, "head_channels"),
+            (reserved == bytes(9), "reserved"),
+        )
         for condition, name in rules:
             require(condition, "4.1", f"{name} is outside its rule")
         self.tables, self.size = tables, (head.width, head.height)
-        self.patch, self.overlap, self.frames, self.depth = patch, overlap, frames, depth
+        self.patch, self.frames, self.depth = patch, frames, depth
         self.grid, self.channels, self.head_channels = patch // 2, stem_channels, head_channels
-        self.stride = patch - overlap
-        self.patches_x = max(1, ceil_div(head.width - overlap, self.stride))
-        self.patches_y = max(1, ceil_div(head.height - overlap, self.stride))
+        self.patches_x, self.patches_y = ceil_div(head.width, patch), ceil_div(head.height, patch)
+
         area = self.grid * self.grid
-        expanded = (stem_channels if head_channels else frames * 6) * area
+        expanded = stem_channels * area
         self.layers = [Layer(width, 2, 0, 2047, 32768)]
         self.layers += [Layer(width, width, 1, 127, 127) for _ in range(depth - 1)]
         self.layers.append(Layer(expanded, width, 2, 127, 127))
-        if head_channels:
-            self.layers.append(Layer(frames * 4 * head_channels, stem_channels * 9, 3, 2047, 2047))
-            self.layers.append(Layer(frames * 3, head_channels * 9, 3, 2047, 2047))
-        if features:
-            self.layers.append(Layer(expanded, features, 2, 127, 127, biased=False))
-        shape = self.patches_y, self.patches_x, features
-        weights = sum(layer.rows * (layer.columns + layer.biased) for layer in self.layers)
-        weights += shape[0] * shape[1] * shape[2]
+        self.layers.append(Layer(frames * 4 * head_channels, stem_channels * 9, 3, 2047, 2047))
+        self.layers.append(Layer(frames * 3, head_channels * 9, 3, 2047, 2047))
+        weights = sum(layer.rows * (layer.columns + 1) for layer in self.layers)
         require(weights <= head.level.weights, "2.11", "weights above the level", "over limit")
-        stem = 2 * width + (depth - 1) * width**2 + (width + features) * expanded  # 5.8
+        stem = 2 * width + (depth - 1) * width**2 + width * expanded  # 5.8
         upsampling = frames * (area * 36 * stem_channels + patch**2 * 27) * head_channels
-        cost = ceil_div(stem + upsampling, frames * self.stride**2)
+        cost = ceil_div(stem + upsampling, frames * patch**2)
         require(cost <= head.level.multiplications, "2.11",
                 "multiplications above the level", "over limit")  # fmt: skip
-        self.features = np.zeros(shape, np.int64)
 
     def max_frames(self, key: bool) -> int:
         """The bound of `frame_count` of a group, 2.7."""
@@ -357,14 +346,13 @@ class Nirvana:
         yield from map(self.render, range(count))
 
     def read_group(self, data: bytes, key: bool, contexts: list[list[int]]) -> None:
-        """Update the weights by the network substream of a group, 4.3 to 4.6."""
+        """Update the weights by the network substream of a group, 4.3 to 4.5."""
         if key:
             size = 6 * len(self.layers)
             require(len(data) >= size, "4.3", "the layer records are cut short")
             for index, layer in enumerate(self.layers):
                 self._reset(index, layer, *struct.unpack_from("<BBHH", data, 6 * index))
             data = data[size:]
-            self.features[:] = 0
         decoder = RangeDecoder(data)
         for layer in self.layers:
             above = [0] * layer.columns, [0] * layer.columns  # u and v of 4.4, Min(| |, 15)
@@ -373,11 +361,8 @@ class Nirvana:
                 previous, above = self._read_row(
                     decoder, contexts, layer.kind, previous, above, row, layer.max_weight
                 )
-            if layer.biased:
-                empty = [0] * layer.rows, [0] * layer.rows
-                self._read_row(decoder, contexts, 0, 1, empty, layer.bias, 32767)
-        if self.features.size:
-            self._read_features(decoder, contexts, 3 if key else 2)
+            empty = [0] * layer.rows, [0] * layer.rows
+            self._read_row(decoder, contexts, 0, 1, empty, layer.bias, 32767)
         decoder.finish()
         for index, layer in enumerate(self.layers):
             bias = np.abs(layer.bias) << layer.bias_shift
@@ -387,37 +372,13 @@ class Nirvana:
             else:
                 require(bool((bias < 1 << 36).all()), "4.5", "bound of layer 0 broken")
 
-    def _read_features(self, decoder: RangeDecoder, contexts: list[list[int]], share: int) -> None:
-        """Add the differences of the features of every patch, 4.6."""
-        zeros = [0] * self.features.shape[2]
-        above = [(zeros, 0)] * self.patches_x  # D and Activity of the patches of the row above
-        for row in self.features:
-            left, last = zeros, 0
-            for px, feature in enumerate(row):
-                up, activity = above[px]
-                activity = (last + activity + 1) >> 1
-                d, last = zeros, 0
-                if decoder.bit(contexts[318 + (activity > 0)]):
-                    d = zeros[:]
-                    for f in range(len(d)):
-                        t = (activity >> 5) + 2
-                        b = t.bit_length() - 2
-                        zero = FIRST[F] + 7 * (2 * b + ((t >> b) & 1))
-                        r = decoder.difference(contexts, zero, PREFIX[F])
-                        d[f] = ((share * (left[f] + up[f]) + 4) >> 3) + r
-                        activity += (256 * min(abs(r), 15) - activity) >> 4
-                    last = activity
-                feature += np.array(d, np.int64)
-                require(int(np.abs(feature).max()) <= 127, "4.4", "a feature exceeds its maximum")
-                left, above[px] = d, (d, last)
-
     @staticmethod
     def _reset(index: int, layer: Layer, step: int, shift: int, weight: int, bias: int) -> None:
         """Take a record of 4.3 and set a layer to its defaults."""
         require(step <= 143, "4.3", f"step of layer {index}")
-        require(shift <= (20 if layer.biased else 0), "4.3", f"bias_shift of layer {index}")
+        require(shift <= 20, "4.3", f"bias_shift of layer {index}")
         require(weight <= layer.max_weight, "4.3", f"weight_bound of layer {index}")
-        require(bias <= (32767 if layer.biased else 0), "4.3", f"bias_bound of layer {index}")
+        require(bias <= 32767, "4.3", f"bias_bound of layer {index}")
         layer.scale, layer.bias_shift = T6[step % 6] << (step // 6), shift
         layer.weight = defaults(2 * index, layer.rows * layer.columns, weight)
         layer.weight = layer.weight.reshape(layer.rows, layer.columns)
@@ -430,7 +391,7 @@ class Nirvana:
     ) -> tuple[int, tuple[list[int], list[int]]]:  # fmt: skip
         """Add one row of differences, 4.4; returns `coded` and the next row's u and v."""
         u, v = above
-        if not decoder.bit(contexts[216 + 2 * kind + previous]):
+        if not decoder.bit(contexts[208 + 2 * kind + previous]):
             return 0, ([0] * len(row), u)
         d, last, before = [0] * len(row), 0, 0
         for i in range(len(row)):
@@ -442,29 +403,23 @@ class Nirvana:
         return 1, ([min(abs(x), 15) for x in d], u)
 
     def render(self, t: int) -> Frame:
-        """Frame t of the group: its patches, 5.1, blended, 5.5."""
+        """Frame t of the group: its patches, 5.1, as samples, 5.5."""
         width, height = self.size
         planes = []
         for sub in (1, 2, 2):
-            shape = ceil_div(height, sub), ceil_div(width, sub)
-            planes.append(np.full(shape, (2048 << 12) + (1 << 15), np.int64))
+            planes.append(np.zeros((ceil_div(height, sub), ceil_div(width, sub)), np.uint8))
         for py in range(self.patches_y):
             for first in range(0, self.patches_x, 16):  # a few patches at a time bound the memory
                 columns = range(first, min(first + 16, self.patches_x))
                 values = self._render_patches(t, columns, py)
                 for sub, plane, value in zip((1, 2, 2), planes, values, strict=True):
+                    size = self.patch // sub
                     for px, patch in zip(columns, value, strict=True):
-                        self._blend(plane, patch, px, py, sub)
-        return tuple(np.clip(plane >> 16, 0, 255).astype(np.uint8) for plane in planes)
-
-    def _blend(self, plane: Ints, value: Ints, px: int, py: int, sub: int) -> None:
-        """Add the weighted values of one patch to its samples within the display size, 5.5."""
-        size, overlap, stride = self.patch // sub, self.overlap // sub, self.stride // sub
-        target = plane[py * stride : py * stride + size, px * stride : px * stride + size]
-        weight_x = ramps(size, overlap, px > 0, px < self.patches_x - 1)
-        weight_y = ramps(size, overlap, py > 0, py < self.patches_y - 1)
-        value = value * weight_y[:, None] * weight_x[None, :]
-        target += value[: target.shape[0], : target.shape[1]]
+                        y, x = py * size, px * size
+                        target = plane[y : y + size, x : x + size]
+                        sample = np.clip(rshift(patch + 2048, 4), 0, 255)
+                        target[:] = sample[: target.shape[0], : target.shape[1]]
+        return tuple(planes)
 
     def _render_patches(self, t: int, columns: range, py: int) -> tuple[Ints, Ints, Ints]:
         """The values of Y, Cb and Cr (n, rows, columns) of n patches in frame t, 5.2 to 5.4."""
@@ -473,14 +428,8 @@ class Nirvana:
         for layer in self.layers[: self.depth]:  # 5.2; int64 wraps modulo 2^64, which is enough
             phase = rshift(layer.acc(x, slice(None)) * layer.scale, 24) & 0xFFFF
             x = self.tables.sine[((phase + 32) >> 6) & 1023]
-        features = self.features[py, columns.start : columns.stop]
-        if not h:  # 5.3
-            rows = slice(t * 6 * g * g, (t + 1) * 6 * g * g)
-            value = np.clip(self._expand(x, features, rows), -32768, 32767)
-            value = value.reshape(n, 6, g, g)
-            luma = value[:, :4].reshape(n, 2, 2, g, g).transpose(0, 3, 1, 4, 2).reshape(n, p, p)
-            return luma, value[:, 4], value[:, 5]
-        maps = np.clip(self._expand(x, features, slice(None)), -2047, 2047)
+        layer = self.layers[self.depth]  # 5.3
+        maps = np.clip(rshift(layer.acc(x, slice(None)) * layer.scale, 32), -2047, 2047)
         code = [(t * (256 >> min(8, k // 2)) + 256 * (k % 2)) % 1024 for k in range(c)]  # 5.4
         time_code = self.tables.sine[code][:, None, None]
         x = np.clip(maps.reshape(n, c, g, g) + time_code, -2047, 2047)
@@ -492,30 +441,10 @@ class Nirvana:
         chroma = rshift(value[:, 1:].reshape(n, 2, g, 2, g, 2).sum(axis=(3, 5)), 2)
         return value[:, 0], chroma[:, 0], chroma[:, 1]
 
-    def _expand(self, x: Ints, features: Ints, rows: slice) -> Ints:
-        """RShift(sum, 32) of 5.3 for some rows; 64 bits hold every sum."""
-        layer, more = self.layers[self.depth], self.layers[-1]
-        total = layer.acc(x, rows) * layer.scale
-        if features.size:
-            total += more.acc(features, rows) * more.scale
-        return rshift(total, 32)
-
 
 def coord(i: int, n: int) -> int:
     """Coord of 5.2."""
     return ((2 * i + 1) * 32768) // n - 32768
-
-
-def ramps(size: int, o: int, before: bool, after: bool) -> Ints:
-    """The weights of the positions of a patch in one direction, 5.5."""
-    weights = np.full(size, 64, np.int64)
-    if o:
-        ramp = ((2 * np.arange(o) + 1) * 64 + o) // (2 * o)
-        if before:
-            weights[:o] = ramp
-        if after:
-            weights[size - o :] = 64 - ramp
-    return weights
 
 
 def convolve(layer: Layer, x: Ints, rows: slice) -> Ints:
@@ -1511,7 +1440,7 @@ class Decoder:
         self.read_signature()
         head = Head.parse(self.read_unit(None)[1])
         output = Output(head, size, crop, self.tables.kernel)
-        model: Nirvana | Hybrid | None = None
+        model: Sine | Hybrid | None = None
         description = "SIRN" if head.model == 1 else "HYBR"
         name = "HEAD"
         allowed = {  # 2.3: what may follow each unit, ancillary units aside
@@ -1526,7 +1455,7 @@ class Decoder:
                 continue
             require(name in allowed[after], "2.3", f"{name} after {after}")
             if name == "SIRN":
-                model = Nirvana(payload, head, self.tables)
+                model = Sine(payload, head, self.tables)
             elif name == "HYBR":
                 model = Hybrid(payload, head, self.tables)
             elif name == "GRUP" and model:
@@ -1538,7 +1467,7 @@ class Decoder:
         self.unit, self.offset = "end of file", self.position
         require(not self.stream.read(1), "2.3", "bytes after FEND")
 
-    def read_group(self, payload: bytes, head: Head, model: Nirvana | Hybrid) -> list[Frame]:
+    def read_group(self, payload: bytes, head: Head, model: Sine | Hybrid) -> list[Frame]:
         """A `GRUP` unit, 2.7: judge its fields, decode its substreams, render its frames."""
         position = 0
 

@@ -90,11 +90,13 @@ def ndjson(text):
     return [json.loads(line) for line in text.splitlines()]
 
 
-# nvenc with its presets cut to a few iterations: of groups that start afresh, and of others.
+# nvenc with a small sine network, and presets of a few iterations: of groups that start afresh, and
+# of others.
 _QUICK = """
 import dataclasses, sys
-from nvcodec.encode.nirvana import settings
+from nvcodec.encode.sine import settings
 fresh, others = int(sys.argv.pop(1)), int(sys.argv.pop(1))
+settings.PAPER_SHAPE = settings.NetworkShape(8, 3, 2, 12, 3, 2)
 for name, preset in settings.PRESETS.items():
     settings.PRESETS[name] = dataclasses.replace(preset, key_iterations=fresh, iterations=others)
 from nvcodec.cli.nvenc import main

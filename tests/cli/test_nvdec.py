@@ -22,7 +22,7 @@ from tests.cli.support import (
     parse_y4m,
 )
 from tests.hybrid import HybridPlan, synthesize_hybrid
-from tests.synthetic import DIRECT, Plan, synthesize
+from tests.synthetic import Plan, synthesize
 
 PLAN = Plan(width=21, height=13, frames=(3, 3, 1, 2), keys=(0, 2))
 
@@ -74,15 +74,6 @@ def test_writes_the_frames_as_y4m(stream, clip, tmp_path):
     assert header.startswith(b"YUV4MPEG2 W21 H13 F30:1 Ip A0:0 C420mpeg2")
     assert_same_pictures(pictures, stream[1])
     assert leftovers(tmp_path) == []
-
-
-@pytest.mark.parametrize("shape", [DIRECT])
-def test_decodes_the_other_head_kind(shape, tmp_path):
-    data, expected = synthesize(Plan(shape=shape, width=19, height=8, frames=(2, 1), keys=(0,)))
-    result = call("nvdec", "-q", "-", "-", stdin=data)
-    assert result.exit_code == 0
-    assert result.stderr == ""
-    assert_same_pictures(parse_y4m(result.stdout_bytes)[1], expected)
 
 
 def test_null_writes_nothing(clip, tmp_path):
@@ -372,8 +363,8 @@ def test_defects_are_one_line_too(clip, monkeypatch):
         raise ZeroDivisionError("of all things")
 
     # In a worker thread.
-    monkeypatch.setattr("nvcodec.model.nirvana.integer_network.IntegerNetwork.evaluate", fail)
-    monkeypatch.setattr("nvcodec.model.nirvana.float_network.FloatNetwork.evaluate", fail)
+    monkeypatch.setattr("nvcodec.model.sine.integer_network.IntegerNetwork.evaluate", fail)
+    monkeypatch.setattr("nvcodec.model.sine.float_network.FloatNetwork.evaluate", fail)
     line = one_line(call("nvdec", "--threads", 2, "--batch", 1, clip, "null"), 1)
     assert "internal error" in line
     assert "of all things" in line

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from nvcodec.encode.nirvana import segment
+from nvcodec.encode.sine import segment
 from nvcodec.encode.writing import GroupWriter
 from tests.cli.support import (
     NIRVANA,
@@ -36,7 +36,7 @@ def test_encodes_to_a_file_that_decodes(source, tmp_path):
     result = call("nvenc", *NIRVANA, source, out)
     assert result.exit_code == 0, result.stderr
     assert result.stdout == ""
-    assert "encoded: nirvana, 5 frames in 2 groups" in result.stderr
+    assert "encoded: sine, 5 frames in 2 groups" in result.stderr
     assert re.search(r"PSNR \d+\.\d\d dB \(Y .*, Cb .*, Cr .*\), ", result.stderr)
     assert leftovers(tmp_path) == []
     assert call("nvdec", "--verify", out, "null").exit_code == 0

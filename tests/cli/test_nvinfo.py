@@ -8,7 +8,7 @@ from nvcodec.coding.hybrid.fusion import NetworkMode, encode_network, no_differe
 from nvcodec.model.description import CanvasShape
 from tests.cli.support import call, one_line
 from tests.format.samples import complete, grup, head
-from tests.synthetic import UPSAMPLING, Plan, synthesize
+from tests.synthetic import SMALL, Plan, synthesize
 
 
 @pytest.fixture(scope="module")
@@ -26,10 +26,9 @@ def test_lists_everything(data, tmp_path):
     report = info(data)
     assert (report["header"]["width"], report["header"]["height"]) == (21, 13)
     assert report["header"]["frame_count"] is None
-    assert report["model"]["name"] == "nirvana"
+    assert report["model"]["name"] == "sine"
     assert report["model"]["patch"] == 8
-    assert report["model"]["features"] == UPSAMPLING.features == 5
-    assert report["model"]["weights"] == UPSAMPLING.weights(UPSAMPLING.grid(21, 13))
+    assert report["model"]["weights"] == SMALL.weights
     assert report["metadata"] == {"encoder": "synthetic"}
     assert [group["frames"] for group in report["groups"]] == [3, 3, 1]
     assert [group["key"] for group in report["groups"]] == [True, False, True]

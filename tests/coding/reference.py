@@ -1,4 +1,4 @@
-"""A slow decoder of spec 3, 4.4 and 4.6, written from the text with unbounded integers.
+"""A slow decoder of spec 3 and 4.4, written from the text with unbounded integers.
 
 It shares only the file of default tables with the package. `encode` is the inverse of the range
 decoder, for the bits that it read.
@@ -116,16 +116,12 @@ def encode(bins: list[Bin]) -> bytes:
     return value.to_bytes(size, "big").rstrip(b"\0")
 
 
-F = -1
-"""The kind of features."""
-
-
 def zero_number(kind: int, cls: int) -> int:
-    return 224 + 7 * cls if kind == F else 54 * kind + 7 * cls
+    return 52 * kind + 7 * cls
 
 
 def prefix_number(kind: int, i: int) -> int:
-    return 308 + i if kind == F else 54 * kind + 42 + i
+    return 52 * kind + 42 + i
 
 
 def difference(decoder: Decoder, contexts: list[Context], kind: int, cls: int) -> int:
@@ -159,34 +155,6 @@ def class_of(d1: int, d2: int, u: int, v: int) -> int:
     return sum(e >= least for least in (1, 3, 6, 12, 24))
 
 
-def features(
-    decoder: Decoder, contexts: list[Context], grid: tuple[int, int], count: int, key: bool
-) -> list[list[list[int]]]:
-    """D[py][px][f] of spec 4.6."""
-    down, across = grid
-    share = 3 if key else 2
-    differences: dict[tuple[int, int], list[int]] = {}
-    activities: dict[tuple[int, int], int] = {}
-    outside = [0] * count
-    for py in range(down if count else 0):
-        for px in range(across):
-            left, above = (py, px - 1), (py - 1, px)
-            activity = (activities.get(left, 0) + activities.get(above, 0) + 1) >> 1
-            d = [0] * count
-            if decoder.bit(contexts[318 + int(activity > 0)]):
-                for f in range(count):
-                    sides = differences.get(left, outside)[f] + differences.get(above, outside)[f]
-                    predicted = (share * sides + 4) >> 3
-                    t = (activity >> 5) + 2
-                    b = t.bit_length() - 2
-                    r = difference(decoder, contexts, F, 2 * b + ((t >> b) & 1))
-                    d[f] = predicted + r
-                    activity += (256 * min(abs(r), 15) - activity) >> 4
-                activities[py, px] = activity
-            differences[py, px] = d
-    return [[differences.get((py, px), []) for px in range(across)] for py in range(down)]
-
-
 def start_contexts(tables: bytes) -> tuple[list[Context], Decoder | None]:
     contexts = [Context(*line) for line in default_lines()]
     if not tables:
@@ -203,17 +171,9 @@ def start_contexts(tables: bytes) -> tuple[list[Context], Decoder | None]:
 
 
 def decode(
-    tables: bytes,
-    network: bytes,
-    shapes: list[tuple[int, tuple[int, int]]],
-    grid: tuple[int, int] = (0, 0),
-    count: int = 0,
-    key: bool = True,
+    tables: bytes, network: bytes, shapes: list[tuple[int, tuple[int, int]]]
 ) -> tuple[list[list[list[int]]], Decoder | None, Decoder]:
-    """Matrices, the decoder of the tables (None for an empty substream), that of the network.
-
-    With `count` features of patches of a grid, D of 4.6 is one more matrix, a row for a patch.
-    """
+    """Matrices, the decoder of the tables (None for an empty substream), that of the network."""
     contexts, table_decoder = start_contexts(tables)
     decoder = Decoder(network)
     matrices = []
@@ -224,7 +184,7 @@ def decode(
             d = [0] * columns
             u = matrix[r - 1] if r >= 1 else [0] * columns
             v = matrix[r - 2] if r >= 2 else [0] * columns
-            coded = decoder.bit(contexts[216 + 2 * kind + previous])
+            coded = decoder.bit(contexts[208 + 2 * kind + previous])
             previous = coded
             if coded:
                 for i in range(columns):
@@ -233,7 +193,4 @@ def decode(
                     d[i] = difference(decoder, contexts, kind, class_of(d1, d2, u[i], v[i]))
             matrix.append(d)
         matrices.append(matrix)
-    if count:
-        planes = features(decoder, contexts, grid, count, key)
-        matrices.append([d for row in planes for d in row])
     return matrices, table_decoder, decoder

@@ -18,15 +18,15 @@ from nvcodec.format import (
     NrvWriter,
     UnitReader,
 )
-from nvcodec.model.nirvana.shape import NetworkShape
+from nvcodec.model.sine.shape import NetworkShape
 from nvcodec.picture import Planes
-from tests.synthetic import DIRECT, Plan, synthesize
+from tests.synthetic import DEEP, Plan, synthesize
 
-TINY_SHAPE = NetworkShape(4, 0, 2, 1, 2, 0, 0)
+TINY_SHAPE = NetworkShape(4, 2, 1, 2, 1, 1)
 PLANS = {
-    "upsampling": Plan(durations=(2, 3, 1)),
-    "direct": Plan(
-        shape=DIRECT, width=20, height=31, frames=(2, 2, 1, 2, 2), keys=(0, 3), chroma_location=3
+    "small": Plan(durations=(2, 3, 1)),
+    "deep": Plan(
+        shape=DEEP, width=20, height=31, frames=(2, 2, 1, 2, 2), keys=(0, 3), chroma_location=3
     ),
 }
 TINY = Plan(shape=TINY_SHAPE, width=5, height=3, frames=(2, 1, 2), keys=(0, 2), change=0.2)

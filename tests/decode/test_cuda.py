@@ -54,7 +54,7 @@ def arrays(planes: Planes) -> Planes:
     return tuple(plane.numpy() for plane in planes)
 
 
-@pytest.mark.parametrize("name", ["upsampling", "direct"])
+@pytest.mark.parametrize("name", ["small", "deep"])
 def test_frames(name: str, opened: Opened) -> None:
     data, pictures = sample(name)
     frames = list(opened(data).frames(count=4))
@@ -65,7 +65,7 @@ def test_frames(name: str, opened: Opened) -> None:
 
 @pytest.mark.parametrize("verify", [False, True])
 def test_tensors(verify: bool, opened: Opened) -> None:
-    data, pictures = sample("upsampling")
+    data, pictures = sample("small")
     frames = list(opened(data, tensors=True).frames(start=1, count=4, verify=verify))
     for frame, planes in zip(frames, pictures[1:5], strict=True):
         assert (frame.height, frame.width) == planes[0].shape
@@ -73,7 +73,7 @@ def test_tensors(verify: bool, opened: Opened) -> None:
 
 
 def test_tensors_of_a_view(opened: Opened) -> None:
-    data, pictures = sample("direct")
+    data, pictures = sample("deep")
     crop = (5, 9, 4, 2)
     decoder, reference = opened(data, tensors=True), Decoder(io.BytesIO(data))
     assert same(arrays(decoder.render(3, crop=crop).planes), cut(pictures[3], crop))
@@ -83,7 +83,7 @@ def test_tensors_of_a_view(opened: Opened) -> None:
 
 
 def test_checksums_of_tensors_are_checked_on_demand(opened: Opened) -> None:
-    data, pictures = sample("direct")
+    data, pictures = sample("deep")
     wrong = rebuild(data, lambda k, group: replace(group, crc=group.crc ^ 1) if k == 0 else group)
     decoder = opened(wrong, tensors=True)
     assert same(arrays(next(decoder.frames()).planes), pictures[0])
@@ -116,7 +116,7 @@ def test_hybrid(network: int, opened: Opened) -> None:
 
 def test_tensors_are_for_cuda() -> None:
     with pytest.raises(ValueError, match="cuda"):
-        Decoder(io.BytesIO(sample("direct")[0]), tensors=True)
+        Decoder(io.BytesIO(sample("deep")[0]), tensors=True)
 
 
 def test_no_triton(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,7 +148,7 @@ def test_the_check_of_a_device_says_that_there_is_none() -> None:
 
 @WITHOUT
 def test_no_device(tmp_path: Path) -> None:
-    data = sample("direct")[0]
+    data = sample("deep")[0]
     with pytest.raises(UnsupportedError, match="no CUDA device"):
         Decoder(io.BytesIO(data), device="cuda")
     path = tmp_path / "a.nrv"

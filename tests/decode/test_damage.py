@@ -23,7 +23,7 @@ from nvcodec.format import (
     VerificationError,
     read_index,
 )
-from nvcodec.model.nirvana.shape import NetworkShape
+from nvcodec.model.sine.shape import NetworkShape
 from tests.format.samples import head, join
 
 from .samples import PLANS, group_offsets, rebuild, same, sample, take
@@ -37,13 +37,13 @@ def wrong_crc(ordinal: int) -> bytes:
     def change(number: int, group: Group) -> Group:
         return replace(group, crc=group.crc ^ 1) if number == ordinal else group
 
-    return rebuild(sample("direct")[0], change)
+    return rebuild(sample("deep")[0], change)
 
 
 @pytest.mark.parametrize("ordinal", range(5))
 def test_samples_that_do_not_match(ordinal: int) -> None:
-    data, pictures = wrong_crc(ordinal), sample("direct")[1]
-    before = sum(PLANS["direct"].frames[:ordinal])
+    data, pictures = wrong_crc(ordinal), sample("deep")[1]
+    before = sum(PLANS["deep"].frames[:ordinal])
     frames, error = take(opened(data))
     assert type(error) is VerificationError
     assert error.unit == f"GRUP {ordinal}"
@@ -52,7 +52,7 @@ def test_samples_that_do_not_match(ordinal: int) -> None:
     assert [f.index for f in frames] == list(range(before))
     assert all(same(f.planes, p) for f, p in zip(frames, pictures, strict=False))
     # At random, where the check would cost more than the frame.
-    if PLANS["direct"].frames[ordinal] > 1:
+    if PLANS["deep"].frames[ordinal] > 1:
         assert same(opened(data).render(before).planes, pictures[before])
     # A cropped run is checked when asked for.
     crop = (4, 4, 0, 0)
@@ -66,7 +66,7 @@ def test_samples_that_do_not_match(ordinal: int) -> None:
 
 def test_a_weight_that_is_another() -> None:
     """Sound in every other respect: only the CRC of the samples tells."""
-    data, pictures = sample("direct")
+    data, pictures = sample("deep")
 
     found = 0
     # The last few bytes decide what the last few numbers are, and hardly where the data ends.
@@ -90,11 +90,11 @@ def test_a_weight_that_is_another() -> None:
 
 @pytest.mark.parametrize("ordinal", range(5))
 def test_damaged_group(ordinal: int) -> None:
-    data, pictures = sample("direct")
+    data, pictures = sample("deep")
     start, end = group_offsets(data)[ordinal]
     damaged = bytearray(data)
     damaged[(start + end) // 2] ^= 4
-    counts = PLANS["direct"].frames
+    counts = PLANS["deep"].frames
     before = sum(counts[:ordinal])
     decoder = opened(bytes(damaged))
     frames, error = take(decoder)
@@ -113,7 +113,7 @@ def test_damaged_group(ordinal: int) -> None:
 
 
 def test_damaged_index() -> None:
-    data, pictures = sample("upsampling")
+    data, pictures = sample("small")
     place = data.rindex(b"iNDX")
     for offset in (0, 4, 8, 20, 40):
         damaged = bytearray(data)
@@ -129,7 +129,7 @@ def test_damaged_index() -> None:
 
 def test_index_that_lies() -> None:
     """A sound iNDX with false entries: found out at the group."""
-    data, pictures = sample("upsampling")
+    data, pictures = sample("small")
     place = data.rindex(b"iNDX")
     length = struct.unpack_from("<I", data, place + 4)[0]
     payload = bytearray(data[place + 8 : place + 8 + length])
@@ -149,7 +149,7 @@ def test_index_that_lies() -> None:
 
 @pytest.mark.parametrize("cut", [1, 20, 39, 40, 41, 100])
 def test_missing_end(cut: int) -> None:
-    data, pictures = sample("upsampling")
+    data, pictures = sample("small")
     frames, error = take(opened(data[:-cut]))
     assert type(error) is TruncatedError
     assert all(same(f.planes, p) for f, p in zip(frames, pictures, strict=True))
@@ -268,10 +268,9 @@ def lying(header: dict[str, int], shape: NetworkShape) -> bytes:
     return join(head(**header), (b"SIRN", shape.to_payload()))
 
 
-HUGE = NetworkShape(64, 0, 32, 8, 1024, 0, 0)
-DEAR = NetworkShape(64, 32, 1, 1, 1, 64, 64)
-# Features of patches make up all of its weights.
-DETAILED = NetworkShape(4, 0, 1, 1, 1, 0, 0, 255)
+HUGE = NetworkShape(64, 32, 8, 1024, 64, 64)
+# Few weights, but patches so small that each sample costs much.
+DEAR = NetworkShape(4, 1, 8, 1024, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -283,11 +282,9 @@ DETAILED = NetworkShape(4, 0, 1, 1, 1, 0, 0, 255)
         *(({"level": level}, HUGE, Limits()) for level in range(1, 6)),
         *(({"level": level}, DEAR, Limits()) for level in range(1, 6)),
         ({"level": 5, "width": 9000, "height": 9000}, HUGE, Limits(max_luma_samples=1 << 30)),
-        ({"level": 5, "width": 16384, "height": 8192}, DETAILED, Limits()),
-        ({"level": 1, "width": 512, "height": 512}, DETAILED, Limits()),
-        ({"level": 4}, NetworkShape(8, 2, 3, 2, 12, 3, 2), Limits(max_weights=100)),
-        ({"level": 4}, NetworkShape(8, 2, 3, 2, 12, 3, 2), Limits(max_multiplications=10)),
-        ({"level": 4}, NetworkShape(8, 2, 3, 2, 12, 3, 2), Limits(max_luma_samples=100)),
+        ({"level": 4}, NetworkShape(8, 3, 2, 12, 3, 2), Limits(max_weights=100)),
+        ({"level": 4}, NetworkShape(8, 3, 2, 12, 3, 2), Limits(max_multiplications=10)),
+        ({"level": 4}, NetworkShape(8, 3, 2, 12, 3, 2), Limits(max_luma_samples=100)),
     ],
 )
 def test_over_limit(header: dict[str, int], shape: NetworkShape, limits: Limits) -> None:
@@ -305,7 +302,7 @@ def test_over_limit(header: dict[str, int], shape: NetworkShape, limits: Limits)
 
 
 def test_limits_hold_for_groups_at_random() -> None:
-    data, _ = sample("upsampling")
+    data, _ = sample("small")
     longest = max(end - start - 12 for start, end in group_offsets(data))
     limits = Limits(max_unit_bytes=longest - 1)
     _, error = take(Decoder(io.BytesIO(data), limits=limits))
@@ -320,7 +317,7 @@ def test_limits_hold_for_groups_at_random() -> None:
 
 
 def test_limits_raised() -> None:
-    data, pictures = sample("direct")
+    data, pictures = sample("deep")
 
     def header(old: Header) -> Header:
         return replace(old, level=5)
@@ -334,7 +331,7 @@ def test_limits_raised() -> None:
 @pytest.mark.parametrize("count", [8, 10, 12])
 def test_stated_frame_count(count: int) -> None:
     """A count in HEAD that is not that of the groups."""
-    data, pictures = sample("upsampling")
+    data, pictures = sample("small")
     # NrvWriter would refuse a wrong count; the header is the first unit, of 60 bytes.
     unit = bytearray(data[8:68])
     unit[52:56] = struct.pack("<I", count)
@@ -359,7 +356,7 @@ def test_group_of_too_many_frames() -> None:
             return group
         return replace(group, frame_count=4, durations=(2, 3, 1, 2))
 
-    changed = rebuild(sample("upsampling")[0], change)
+    changed = rebuild(sample("small")[0], change)
     frames, error = take(opened(changed))
     assert type(error) is CorruptError
     assert (error.unit, error.rule) == ("GRUP 3", "2.7")

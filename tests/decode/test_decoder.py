@@ -76,7 +76,7 @@ def test_indexing(name: str) -> None:
 
 
 def test_path(tmp_path: Path) -> None:
-    data, pictures = sample("direct")
+    data, pictures = sample("deep")
     path = tmp_path / "a.nrv"
     path.write_bytes(data)
     for source in (path, str(path)):
@@ -92,8 +92,8 @@ def test_path(tmp_path: Path) -> None:
 
 
 def test_seek() -> None:
-    _, pictures = sample("direct")
-    decoder = opened("direct")
+    _, pictures = sample("deep")
+    decoder = opened("deep")
     for start in (4, 0, 8, 9, 100, 2):
         decoder.seek(start)
         assert [f.index for f in decoder] == list(range(start, len(pictures)))
@@ -121,9 +121,9 @@ def test_start_and_count(name: str) -> None:
 
 @pytest.mark.parametrize("verify", [False, True])
 def test_verify_changes_nothing(verify: bool) -> None:
-    _, pictures = sample("upsampling")
+    _, pictures = sample("small")
     crop = (10, 9, 4, 2)
-    frames = list(opened("upsampling").frames(start=2, count=5, crop=crop, verify=verify))
+    frames = list(opened("small").frames(start=2, count=5, crop=crop, verify=verify))
     assert [f.index for f in frames] == [2, 3, 4, 5, 6]
     assert all(same(f.planes, cut(pictures[f.index], crop)) for f in frames)
 
@@ -157,7 +157,7 @@ def test_size_and_crop(name: str, size: tuple[int, int] | None, data: st.DataObj
 
 
 def test_views_that_cannot_be() -> None:
-    decoder = opened("direct")
+    decoder = opened("deep")
     for size, crop in [((0, 5), None), (None, (1, 1, 1, 0)), (None, (99, 1, 0, 0))]:
         with pytest.raises(ViewError):
             decoder.render(0, size=size, crop=crop)
@@ -196,18 +196,18 @@ def test_threads_and_batch(name: str, threads: int | None, batch: int | None) ->
 @pytest.mark.parametrize("options", [{"threads": 0}, {"threads": -1}, {"batch": 0}])
 def test_wrong_options(options: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="at least 1"):
-        opened("direct", **options)
+        opened("deep", **options)
 
 
 def test_unknown_device() -> None:
     with pytest.raises(ValueError, match="device"):
-        opened("direct", device="tpu")
+        opened("deep", device="tpu")
 
 
 @pytest.mark.parametrize("start", [-1, -100])
 def test_negative_start(start: int) -> None:
     with pytest.raises(ValueError, match="negative"):
-        next(opened("direct").frames(start=start))
+        next(opened("deep").frames(start=start))
 
 
 class Pipe:
@@ -233,7 +233,7 @@ class Pipe:
 @pytest.mark.parametrize("buffering", [-1, 0])
 @pytest.mark.parametrize("sizes", [[1], [7, 1, 100, 3], [1 << 16]])
 def test_pipe(sizes: list[int], buffering: int) -> None:
-    data, pictures = sample("upsampling")
+    data, pictures = sample("small")
     pipe = Pipe(buffering)
     thread = pipe.feed(data, sizes)
     with pipe.reader:
@@ -246,7 +246,7 @@ def test_pipe(sizes: list[int], buffering: int) -> None:
 
 
 def test_pipe_from_a_later_frame() -> None:
-    data, pictures = sample("direct")
+    data, pictures = sample("deep")
     pipe = Pipe()
     thread = pipe.feed(data, [50])
     with pipe.reader:
@@ -260,7 +260,7 @@ def test_pipe_from_a_later_frame() -> None:
 @pytest.mark.parametrize("buffering", [-1, 0])
 def test_a_group_is_delivered_when_it_is_there(buffering: int) -> None:
     """Frames of a group come before a byte of the next one exists: a read too far would hang."""
-    data, pictures = sample("direct")
+    data, pictures = sample("deep")
     pipe = Pipe(buffering)
     delivered: list[int] = []
 
@@ -272,7 +272,7 @@ def test_a_group_is_delivered_when_it_is_there(buffering: int) -> None:
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     place = ready = 0
-    for (_, end), count in zip(group_offsets(data), PLANS["direct"].frames, strict=True):
+    for (_, end), count in zip(group_offsets(data), PLANS["deep"].frames, strict=True):
         pipe.writer.write(data[place:end])
         place, ready = end, ready + count
         deadline = time.monotonic() + 20
@@ -287,7 +287,7 @@ def test_a_group_is_delivered_when_it_is_there(buffering: int) -> None:
 
 
 def test_no_random_access_on_a_pipe() -> None:
-    data, pictures = sample("direct")
+    data, pictures = sample("deep")
     pipe = Pipe()
     thread = pipe.feed(data, [500])
     with pipe.reader:
@@ -307,7 +307,7 @@ def test_no_random_access_on_a_pipe() -> None:
 
 def test_decoding_imports_no_encoder(tmp_path: Path) -> None:
     path = tmp_path / "a.nrv"
-    path.write_bytes(sample("upsampling")[0])
+    path.write_bytes(sample("small")[0])
     code = (
         "import sys, nvcodec\n"
         "names = set(sys.modules)\n"

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nvcodec.coding.difference import MAX_DIFFERENCE
 from nvcodec.coding.hybrid.fusion import NetworkMode, encode_network, no_differences
-from nvcodec.coding.nirvana.weights import MAX_DIFFERENCE
 from nvcodec.decode.decoder import Decoder
 from nvcodec.format import CorruptError, Group, NrvError
 from nvcodec.model.description import CanvasShape

@@ -389,6 +389,6 @@ def test_decoding_imports_no_encoder(tmp_path: Path) -> None:
         "    assert len(list(decoder)) == 22\n"
         "names = [n for n in sys.modules if n == 'torch' or n.startswith('nvcodec.encode')]\n"
         "assert not names, names\n"
-        "assert 'nvcodec.model.nirvana.renderer' not in sys.modules\n"
+        "assert 'nvcodec.model.sine.renderer' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=300)

@@ -2,12 +2,14 @@ import dataclasses
 
 import pytest
 
-from nvcodec.encode.nirvana import settings
+from nvcodec.encode.sine import settings
+from tests.synthetic import SMALL
 
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Presets of a few iterations."""
+    """A small sine network and presets of a few iterations."""
+    monkeypatch.setattr(settings, "PAPER_SHAPE", SMALL)
     for name, preset in settings.PRESETS.items():
         few = dataclasses.replace(preset, key_iterations=12, iterations=8)
         monkeypatch.setitem(settings.PRESETS, name, few)

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from nvcodec.format import HYBRID, NIRVANA, CorruptError
+from nvcodec.format import HYBRID, SINE, CorruptError
 from nvcodec.model.description import CanvasShape, parse_description
-from nvcodec.model.nirvana.shape import NetworkShape
+from nvcodec.model.sine.shape import NetworkShape
 
 GOOD = CanvasShape(8, -2)
 
@@ -54,7 +54,7 @@ def test_payload_size_and_reserved() -> None:
 
 
 def test_the_model_decides() -> None:
-    network = NetworkShape(8, 2, 3, 2, 12, 3, 2, 5)
-    assert parse_description(NIRVANA, network.to_payload()) == network
+    network = NetworkShape(8, 3, 2, 12, 3, 2)
+    assert parse_description(SINE, network.to_payload()) == network
     with pytest.raises(CorruptError):
         parse_description(HYBRID, network.to_payload())

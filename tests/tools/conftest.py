@@ -2,13 +2,15 @@ import dataclasses
 
 import pytest
 
-from nvcodec.encode.nirvana import settings
+from nvcodec.encode.sine import settings
 from tests.cli.support import moving, y4m
+from tests.synthetic import SMALL
 
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Presets of a few iterations for encodes in this process."""
+    """A small sine network and presets of a few iterations for encodes in this process."""
+    monkeypatch.setattr(settings, "PAPER_SHAPE", SMALL)
     for name, preset in settings.PRESETS.items():
         few = dataclasses.replace(preset, key_iterations=12, iterations=8)
         monkeypatch.setitem(settings.PRESETS, name, few)

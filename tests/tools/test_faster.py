@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from nvcodec.encode.nirvana import segment, settings
-from nvcodec.encode.nirvana.network import TrainedNetwork
-from nvcodec.encode.nirvana.patches import GroupPatches
-from nvcodec.encode.nirvana.rate import difference_bits
-from nvcodec.model.nirvana.weights import (
+from nvcodec.encode.sine import segment, settings
+from nvcodec.encode.sine.network import TrainedNetwork
+from nvcodec.encode.sine.patches import GroupPatches
+from nvcodec.encode.sine.rate import difference_bits
+from nvcodec.model.sine.weights import (
     check_weights,
     code_weights,
     default_weights,
@@ -57,7 +57,7 @@ def test_weights_conform_and_decode(lattice):
         weights, seen = trained(network, patches, previous, iterations, lattice)
         check_weights(weights)
         tables, coded = code_weights(weights, previous)
-        again = rebuild_weights(SHAPE, GRID, previous, previous is None, tables, coded)
+        again = rebuild_weights(SHAPE, previous, previous is None, tables, coded)
         for sent, got in zip(weights.tensors, again.tensors, strict=True):
             assert np.array_equal(sent, got)
         # All patches, and the lattice of the first group.
@@ -72,7 +72,7 @@ def test_it_starts_at_the_defaults_and_learns(monkeypatch):
     monkeypatch.setattr(paper_recipe, "BIT_PRICE", 0.0)
     network = TrainedNetwork(SHAPE, GRID, torch.device("cpu"))
     first, _ = trained(network, Watched(), None, 1)
-    start = default_weights(SHAPE, GRID, first.parameters)
+    start = default_weights(SHAPE, first.parameters)
     matrices = range(0, 2 * SHAPE.depth + 2, 2)
     assert max(abs(first.tensors[k] - start[k]).max() for k in matrices) <= 1
     _, seen = trained(network, Watched(), first, 250)
@@ -98,12 +98,12 @@ def test_the_price_is_that_of_the_paper():
     patches = Watched()
     network = TrainedNetwork(SHAPE, GRID, torch.device("cpu"))
     weights, _ = trained(network, patches, None, 1)
-    base = [torch.from_numpy(t).float() for t in default_weights(SHAPE, GRID, weights.parameters)]
+    base = [torch.from_numpy(t).float() for t in default_weights(SHAPE, weights.parameters)]
     bits = difference_bits(network.tensors, network.steps, base).item()
     # The paper's loss times 1.5 * 255^2 is ours.
-    theirs = 1.5 * 255**2 * BIT_PRICE * bits / SHAPE.weights(GRID)
+    theirs = 1.5 * 255**2 * BIT_PRICE * bits / SHAPE.weights
     samples = patches.samples
-    assert rate_weight(SHAPE, GRID, samples) / samples * bits == pytest.approx(theirs)
+    assert rate_weight(SHAPE, samples) / samples * bits == pytest.approx(theirs)
 
 
 def test_the_recipe_is_in_the_encoder_for_a_block():
@@ -125,25 +125,21 @@ def test_faster(clip, tmp_path):
     paper, *ours = data["encodes"]
     assert encodes[0]["recipe"] == "paper's"
     assert encodes[0]["iterations"] == "16+8"
-    assert encodes[0]["shape"] == "16/8x2/2/2+0"
+    assert encodes[0]["shape"] == "16/8x2/2/2"
     assert [group["frames"] for group in paper["groups"]] == [3, 3]
     assert {row["recipe"] for row in encodes[1:]} == {"ours"}
-    cases = [(network, share) for network in ("paper", "auto") for share in ("1/2", "1")]
-    assert [(row["network"], row["share"]) for row in budgets] == cases
-    assert list(dict.fromkeys((row["network"], row["share"]) for row in ours)) == cases
+    assert [row["share"] for row in budgets] == ["1/2", "1"]
+    assert list(dict.fromkeys(row["share"] for row in ours)) == ["1/2", "1"]
     for row in ours:
         assert row["cpu_seconds"] > 0
         assert row["of_paper"] == pytest.approx(row["cpu_seconds"] / paper["cpu_seconds"])
-        if row["network"] == "paper":
-            assert row["shape"] == paper["shape"]
-        else:
-            assert row["shape"]["features"] > 0
+        assert row["shape"] == paper["shape"]
     for row in data["budgets"]:
-        some = [o for o in ours if (o["network"], o["share"]) == (row["network"], row["share"])]
+        some = [o for o in ours if o["share"] == row["share"]]
         assert 2 <= len(some) <= 4
         assert row["cpu_seconds"] == max(o["cpu_seconds"] for o in some)
-    assert text.count("to the PSNR of the paper's recipe in no more than its bytes: ") == 2
-    assert text.count("at the PSNR of the paper's recipe with most seconds: ") == 2
+    assert text.count("To the PSNR of the paper's recipe in no more than its bytes: ") == 1
+    assert text.count("At the PSNR of the paper's recipe with most seconds: ") == 1
     assert "Lattice(matrix=4.0, other=0.01)" in text
 
 
@@ -155,7 +151,7 @@ def test_budgets():
     paper = row(1000, 30.0, 8.0)
 
     def budget(*rows):
-        return faster._budget("auto", Fraction(1, 4), list(rows), paper)
+        return faster._budget(Fraction(1, 4), list(rows), paper)
 
     inside = budget(row(400, 29.0), row(900, 31.0, 2.0))
     assert inside["bytes_ratio"] == "x 0.600"  # between in the logarithm
@@ -165,13 +161,13 @@ def test_budgets():
     assert (below["bytes_ratio"], below["reached"]) == ("at least x 0.500", False)
     above = budget(row(800, 30.5), row(500, 30.2))
     assert (above["bytes_ratio"], above["reached"]) == ("at most x 0.500", True)
-    first, second = faster._conclusion("auto", [below, inside]).splitlines()
+    first, second = faster._conclusion([below, inside]).splitlines()
     assert first.endswith("x 0.600 of its bytes in 2.0 CPU s, 0.250 of its seconds.")
     assert second.endswith("x 0.600 of its bytes in 2.0 CPU s, 0.250 of its seconds.")
-    first, second = faster._conclusion("auto", [inside, below]).splitlines()
+    first, second = faster._conclusion([inside, below]).splitlines()
     assert "x 0.600" in first
     assert "at least x 0.500 of its bytes in 1.0 CPU s" in second
-    assert "not reached within 0.125 of its seconds" in faster._conclusion("auto", [below])
+    assert "not reached within 0.125 of its seconds" in faster._conclusion([below])
 
 
 @pytest.mark.parametrize(
@@ -186,8 +182,6 @@ def test_budgets():
         (["--lattice", "0,1"], "not above 0"),
         (["--shape", "breadth=2"], "FIELD=VALUE"),
         (["--shape", "width=0"], "width 0 breaks its rule"),
-        (["--shape", "features=4"], "no features"),
-        (["--shape", "stem_channels=0,head_channels=0"], "for a head"),
     ],
 )
 def test_usage(clip, arguments, what):

@@ -4,11 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from nvcodec.encode.nirvana import settings, train
-from nvcodec.encode.nirvana import video as nirvana
+from nvcodec.encode.sine import settings, train, video
 from tests.cli.support import call, moving, y4m
 from tests.tools.support import loaded, run
-from tools.ablation import nirvana as ablation
+from tools.ablation import sine as ablation
 from tools.ablation.inside import Change, changed
 from tools.bench import adaptive, jobs_scaling, long_video, rd, resolution
 from tools.lib import report
@@ -211,7 +210,7 @@ def test_ablation(tmp_path, monkeypatch):
     _, (rows,) = run(ablation.main, source, "--crf", 12, *files)
     assert rows[0]["axis"] == "base"
     assert {row["axis"] for row in rows[1:]} == set(ablation.AXES)
-    data = loaded(tmp_path / "a.json", "ablation.nirvana")["rows"]
+    data = loaded(tmp_path / "a.json", "ablation.sine")["rows"]
     weight = settings.rate_weight(12)
     for row in data:
         assert row["cost"] == pytest.approx(row["squared_error"] + weight * row["bpp"])
@@ -231,8 +230,8 @@ def test_ablation(tmp_path, monkeypatch):
 
 def test_changes_end_with_the_block():
     places = (
-        (nirvana, "network_shape"),
-        (nirvana, "rate_weight"),
+        (video, "network_shape"),
+        (video, "rate_weight"),
         (train, "difference_bits"),
         (train, "_FRESH_FLOAT_SHARE"),
         (train, "_FLOAT_SHARE"),
@@ -244,7 +243,7 @@ def test_changes_end_with_the_block():
         assert not any(
             now == then for now, then in zip([getattr(*p) for p in places], before, strict=True)
         )
-        assert nirvana.rate_weight(30) == 2 * settings.rate_weight(30)
+        assert video.rate_weight(30) == 2 * settings.rate_weight(30)
         assert settings.PRESETS["fast"].key_iterations == 2 * presets["fast"].key_iterations
     assert [getattr(*place) for place in places] == before
     assert presets == settings.PRESETS

@@ -12,10 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from unittest.mock import patch
 
-from nvcodec.encode.nirvana import train
-from nvcodec.encode.nirvana import video as nirvana
-from nvcodec.encode.nirvana.settings import PRESETS, Preset
-from nvcodec.model.nirvana.shape import NetworkShape
+from nvcodec.encode.sine import train, video
+from nvcodec.encode.sine.settings import PRESETS, Preset
+from nvcodec.model.sine.shape import NetworkShape
 
 
 @dataclass(frozen=True)
@@ -54,9 +53,9 @@ def changed(change: Change) -> Iterator[None]:
             stack.enter_context(patch.object(module, name, value))
 
         if change.shape:
-            put(nirvana, "network_shape", shape(nirvana.network_shape))
+            put(video, "network_shape", shape(video.network_shape))
         if change.rate_factor != 1:
-            put(nirvana, "rate_weight", scaled(nirvana.rate_weight, change.rate_factor))
+            put(video, "rate_weight", scaled(video.rate_weight, change.rate_factor))
         if change.entropy_factor != 1:
             put(train, "difference_bits", scaled(train.difference_bits, change.entropy_factor))
         if change.float_shares is not None:

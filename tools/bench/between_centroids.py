@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""The quality of a patch network at patch centres between those it was trained at.
+"""The quality of a sine network at patch centres between those it was trained at.
 
     python -m tools.bench.between_centroids FILE.nrv SOURCE
 
-Renders every group of FILE with all patch centres moved by a share of the patch distance, with
-unchanged features. Compares the values with the samples of SOURCE that those patches would cover.
+Renders every group of FILE with all patch centres moved by a share of the patch distance.
+Compares the values with the samples of SOURCE that those patches would cover.
 If the network were a continuous field of patches, any share would give about the PSNR of share 0.
 Then a picture of another size could be evaluated directly instead of being resampled.
 """
@@ -16,7 +16,7 @@ import numpy as np
 
 from nvcodec.decode.decoder import Decoder
 from nvcodec.media.source import open_source
-from nvcodec.model.nirvana.renderer import NirvanaRenderer
+from nvcodec.model.sine.renderer import SineRenderer
 
 
 @click.command(help=__doc__)
@@ -32,26 +32,23 @@ def main(file: str, source: str, shares: str) -> None:
         columns, rows = shape.patches(width), shape.patches(height)
         pictures = iter(opened)
         for group, weights, _, _ in decoder.groups(0):
-            renderer = NirvanaRenderer(weights)
+            renderer = SineRenderer(weights)
             luma = [next(pictures).planes[0] for _ in range(group.frame_count)]
             for share in wanted:
-                offset = round(share * shape.stride)
-                shift = offset / shape.stride
+                offset = round(share * patch)
+                shift = offset / patch
                 # Only patches that are still inside the frame when moved.
-                last_x = min(columns, (width - patch - offset) // shape.stride + 1)
-                last_y = min(rows, (height - patch - offset) // shape.stride + 1)
+                last_x = min(columns, (width - patch - offset) // patch + 1)
+                last_y = min(rows, (height - patch - offset) // patch + 1)
                 ys, xs = np.meshgrid(
                     centres(rows, shift)[:last_y], centres(columns, shift)[:last_x], indexing="ij"
                 )
-                numbers = np.arange(rows * columns).reshape(rows, columns)[:last_y, :last_x]
-                values, _ = renderer.values(
-                    xs.ravel(), ys.ravel(), numbers.ravel(), range(group.frame_count)
-                )
+                values, _ = renderer.values(xs.ravel(), ys.ravel(), range(group.frame_count))
                 samples = np.clip((values.astype(np.int64) + 2048 + 8) >> 4, 0, 255)
                 for k, plane in enumerate(luma):
                     for n in range(last_y * last_x):
-                        y = n // last_x * shape.stride + offset
-                        x = n % last_x * shape.stride + offset
+                        y = n // last_x * patch + offset
+                        x = n % last_x * patch + offset
                         target = plane[y : y + patch, x : x + patch].astype(np.int64)
                         errors[share][0] += float(((samples[k, n] - target) ** 2).sum())
                         errors[share][1] += target.size

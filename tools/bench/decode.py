@@ -4,8 +4,8 @@
     python -m tools.bench.decode [--rounds N] [--size WIDTHxHEIGHT]... [--threads N]...
     python -m tools.bench.decode --stream HYBRID.nrv... [--rounds N] [--threads N]...
 
-Without --stream, nirvana networks with random weights render whole groups to 8-bit pictures.
-`integer` products are those of nvcodec.model.nirvana.dot_product, where the processor has them;
+Without --stream, a sine network with random weights renders whole groups to 8-bit pictures.
+`integer` products are those of nvcodec.model.sine.dot_product, where the processor has them;
 `float` products are those of BLAS. Both take turns with an H.264 decoder; the best of the rounds
 counts. The ratio is float / integer.
 
@@ -36,29 +36,29 @@ from nvcodec.coding.hybrid import canvases
 from nvcodec.decode import decoder, device, hybrid
 from nvcodec.decode.decoder import Decoder
 from nvcodec.decode.hybrid import HybridModel
-from nvcodec.encode.nirvana.lattice import conform
-from nvcodec.encode.nirvana.settings import PAPER_SHAPE, network_shape
+from nvcodec.encode.sine.lattice import conform
+from nvcodec.encode.sine.settings import PAPER_SHAPE
 from nvcodec.format import Description, GroupUnit, NrvWriter, UnitReader
 from nvcodec.model.description import CanvasShape
 from nvcodec.model.hybrid.canvas import reconstruct
-from nvcodec.model.nirvana import dot_product
-from nvcodec.model.nirvana.render import render_region
-from nvcodec.model.nirvana.renderer import NirvanaRenderer
-from nvcodec.model.nirvana.shape import NetworkShape
-from nvcodec.model.nirvana.weights import GroupWeights, LayerParameters, default_weights
+from nvcodec.model.sine import dot_product
+from nvcodec.model.sine.render import render_region
+from nvcodec.model.sine.renderer import SineRenderer
+from nvcodec.model.sine.shape import NetworkShape
+from nvcodec.model.sine.weights import GroupWeights, LayerParameters, default_weights
 from nvcodec.picture import samples_crc
 
 X264_FRAMES = 48
 
 
-def random_weights(shape: NetworkShape, grid: tuple[int, int]) -> GroupWeights:
+def random_weights(shape: NetworkShape) -> GroupWeights:
     """Weights of spec 4.5, drawn from half of each range."""
     parameters = tuple(
         LayerParameters(step=72, bias_shift=0, weight_bound=layer.max_weight // 2, bias_bound=0)
         for layer in shape.layers
     )
-    tensors = default_weights(shape, grid, parameters)
-    return conform(GroupWeights(shape, grid, parameters, tensors))
+    tensors = default_weights(shape, parameters)
+    return conform(GroupWeights(shape, parameters, tensors))
 
 
 def gradients(width: int, height: int) -> Iterator[av.VideoFrame]:
@@ -248,34 +248,31 @@ def main(
     integer = dot_product.usable()
     if not integer:
         click.echo("no integer products on this processor")
-    click.echo("size       network  threads  integer ms (fps)     float ms (fps)  ratio  x264 ms")
+    click.echo("size       threads  integer ms (fps)     float ms (fps)  ratio  x264 ms")
+    weights, frames = random_weights(PAPER_SHAPE), range(PAPER_SHAPE.group_frames)
     for size in sizes:
         width, height = map(int, size.split("x"))
         clip = x264_clip(width, height, gradients(width, height))
-        networks = {"paper": PAPER_SHAPE, "default": network_shape("auto", 30.0, width, height)}
-        for name, shape in networks.items():
-            weights = random_weights(shape, shape.grid(width, height))
-            frames = range(shape.group_frames)
 
-            def rendering(count: int, usable: bool) -> Callable[[], object]:
-                with mock.patch.object(dot_product, "usable", return_value=usable):
-                    renderer = NirvanaRenderer(weights, count)  # noqa: B023
-                return lambda: render_region(renderer, width, height, frames)  # noqa: B023
+        def rendering(count: int, usable: bool) -> Callable[[], object]:
+            with mock.patch.object(dot_product, "usable", return_value=usable):
+                renderer = SineRenderer(weights, count)
+            return lambda: render_region(renderer, width, height, frames)  # noqa: B023
 
-            for count in threads:
-                works: dict[str, tuple[Callable[[], object], int]] = {
-                    "float": (rendering(count, False), len(frames)),
-                    "x264": (lambda: x264_decode(clip, count), X264_FRAMES),  # noqa: B023
-                }
-                if integer:
-                    works["integer"] = (rendering(count, True), len(frames))
-                took = best(works, rounds)
-                fast = took.get("integer", float("nan"))
-                click.echo(
-                    f"{size:10} {name:8} {count:7}  {fast:7.2f} ({1000 / fast:6.1f})"
-                    f"   {took['float']:7.2f} ({1000 / took['float']:6.1f})"
-                    f"  {took['float'] / fast:5.2f}  {took['x264']:7.2f}"
-                )
+        for count in threads:
+            works: dict[str, tuple[Callable[[], object], int]] = {
+                "float": (rendering(count, False), len(frames)),
+                "x264": (lambda: x264_decode(clip, count), X264_FRAMES),  # noqa: B023
+            }
+            if integer:
+                works["integer"] = (rendering(count, True), len(frames))
+            took = best(works, rounds)
+            fast = took.get("integer", float("nan"))
+            click.echo(
+                f"{size:10} {count:7}  {fast:7.2f} ({1000 / fast:6.1f})"
+                f"   {took['float']:7.2f} ({1000 / took['float']:6.1f})"
+                f"  {took['float'] / fast:5.2f}  {took['x264']:7.2f}"
+            )
 
 
 if __name__ == "__main__":

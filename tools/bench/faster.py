@@ -4,12 +4,12 @@
 
 The recipe of NIRVANA's authors (see tools/lib/paper_recipe.py) encodes the clip first, with the
 paper's network or a variant of it. Our recipe then gets shares of the CPU seconds that this took,
-with the same network ("paper") and with the product's default ("auto"). Each share is encoded at
-two to four crf, if possible on both sides of the PSNR of the paper's recipe, so that the bytes at
-that PSNR can be interpolated. All figures are of real files that were decoded. CPU seconds are
-those of this process from the first group to the last, with coding and verifying, without warm-ups.
+with the same network. Each share is encoded at two to four crf, if possible on both sides of the
+PSNR of the paper's recipe, so that the bytes at that PSNR can be interpolated. All figures are of
+real files that were decoded. CPU seconds are those of this process from the first group to the
+last, with coding and verifying, without warm-ups.
 
-Two lines sum up each of our networks: the smallest share that reaches the PSNR of the paper's
+Two lines sum it up: the smallest share that reaches the PSNR of the paper's
 recipe in no more than its bytes, and the bytes at that PSNR with the largest share.
 """
 
@@ -26,19 +26,17 @@ from typing import Any
 
 import click
 
-from nvcodec.encode.nirvana.settings import PAPER_SHAPE, PRESETS, rate_weight
 from nvcodec.encode.result import EncodedGroup, EncodeResult, Observer
+from nvcodec.encode.sine.settings import PAPER_SHAPE, PRESETS, rate_weight
 from nvcodec.format import CorruptError
 from nvcodec.media.source import open_source
-from nvcodec.model.nirvana.shape import NetworkShape
-from nvcodec.options import CRF_RANGE, MODELS
+from nvcodec.model.sine.shape import NetworkShape
+from nvcodec.options import CRF_RANGE
 from tools.ablation.inside import Change, changed
 from tools.lib import paper_recipe, report
 from tools.lib.bd_rate import compare
 from tools.lib.clips import Clip, scaled
 from tools.lib.measure import ONE_KEY, Model, measure
-
-_NETWORKS = MODELS["nirvana"].networks
 
 # Preset of our recipe; its iterations are scaled to the CPU seconds.
 _PRESET = "medium"
@@ -55,8 +53,7 @@ _CLOSE = 1.0
 
 ENCODES = {
     "recipe": "{recipe}",
-    "network": "{network}",
-    "shape": "{patch}/{width}x{depth}/{stem_channels}/{head_channels}+{features}",
+    "shape": "{patch}/{width}x{depth}/{stem_channels}/{head_channels}",
     "crf": "{crf:.1f}",
     "iterations": "{key_iterations}+{iterations}",
     "CPU s": "{cpu_seconds:.1f}",
@@ -66,7 +63,6 @@ ENCODES = {
     "PSNR": "{psnr:.2f}",
 }
 BUDGETS = {
-    "network": "{network}",
     "share": "{share}",
     "CPU s": "{cpu_seconds:.1f}",
     "of the paper's": "{of_paper:.3f}",
@@ -87,10 +83,10 @@ class _Clock(Observer):
         self.seconds = time.process_time() - self._start
 
 
-def _encode(clip: Clip, network: str, preset: str, crf: float) -> dict[str, Any]:
+def _encode(clip: Clip, preset: str, crf: float) -> dict[str, Any]:
     """The row of one encode; `preset` includes the changes that are active now."""
     clock = _Clock()
-    model = Model(network, {"model": "nirvana", "network": network, "preset": preset})
+    model = Model("sine", {"model": "nirvana", "network": "paper", "preset": preset})
     figures = measure(clip, model, crf, key_interval=ONE_KEY, observer=clock)
     shape = figures.shape
     assert shape is not None
@@ -98,7 +94,6 @@ def _encode(clip: Clip, network: str, preset: str, crf: float) -> dict[str, Any]
     effort = PRESETS[preset].scaled(rows * columns)
     fields = {name: getattr(shape, name) for name in NetworkShape.__dataclass_fields__}
     return figures.row() | {
-        "network": network,
         "shape": fields,
         "crf": crf,
         "key_iterations": effort.key_iterations,
@@ -109,10 +104,9 @@ def _encode(clip: Clip, network: str, preset: str, crf: float) -> dict[str, Any]
 
 @dataclass
 class _Ours:
-    """Our recipe with one network: `encode` takes a time budget, estimated from earlier encodes."""
+    """Our recipe: `encode` takes a time budget, estimated from earlier encodes."""
 
     clip: Clip
-    network: str
     shape: Mapping[str, int]
     crf: float
     _spent: dict[float, float] = field(default_factory=dict)
@@ -123,7 +117,7 @@ class _Ours:
 
     def _run(self, effort: float, crf: float) -> dict[str, Any]:
         with changed(Change(shape=self.shape, effort=effort)):
-            row = _encode(self.clip, self.network, _PRESET, crf)
+            row = _encode(self.clip, _PRESET, crf)
         self._spent[effort] = row["cpu_seconds"]
         return row
 
@@ -167,7 +161,7 @@ def _psnr(row: Mapping[str, Any]) -> float:
 
 
 def _budget(
-    network: str, share: Fraction, rows: list[dict[str, Any]], paper: Mapping[str, Any]
+    share: Fraction, rows: list[dict[str, Any]], paper: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The result of the encodes within a share of the seconds, against the paper's recipe.
 
@@ -178,7 +172,6 @@ def _budget(
     )
     seconds = max(row["cpu_seconds"] for row in rows)
     return {
-        "network": network,
         "share": str(share),
         "cpu_seconds": seconds,
         "of_paper": seconds / paper["cpu_seconds"],
@@ -189,8 +182,8 @@ def _budget(
     }
 
 
-def _conclusion(network: str, budgets: list[dict[str, Any]]) -> str:
-    """The two lines on a network's budgets, which are in rising order."""
+def _conclusion(budgets: list[dict[str, Any]]) -> str:
+    """The two lines on the budgets, which are in rising order."""
     said = "{bytes_ratio} of its bytes in {cpu_seconds:.1f} CPU s, {of_paper:.3f} of its seconds"
     most = budgets[-1]
     first = next((budget for budget in budgets if budget["reached"]), None)
@@ -199,8 +192,8 @@ def _conclusion(network: str, budgets: list[dict[str, Any]]) -> str:
     else:
         reached = f"not reached within {most['of_paper']:.3f} of its seconds"
     return (
-        f"{network}, to the PSNR of the paper's recipe in no more than its bytes: {reached}.\n"
-        f"{network}, at the PSNR of the paper's recipe with most seconds: {said.format(**most)}."
+        f"To the PSNR of the paper's recipe in no more than its bytes: {reached}.\n"
+        f"At the PSNR of the paper's recipe with most seconds: {said.format(**most)}."
     )
 
 
@@ -250,16 +243,10 @@ def _shape(_context: Any, _option: Any, value: str) -> dict[str, int]:
             raise click.BadParameter(f"{part!r} is not FIELD=VALUE")
         changes[name] = int(number)
     try:
-        shape = replace(PAPER_SHAPE, **changes)
+        replace(PAPER_SHAPE, **changes)
     except CorruptError as error:
         raise click.BadParameter(str(error)) from error
-    if shape.features or not shape.head_channels:
-        raise click.BadParameter("the paper's recipe is for a head and no features")
     return changes
-
-
-def _networks(_context: Any, _option: Any, values: tuple[str, ...]) -> list[str]:
-    return list(dict.fromkeys(values))
 
 
 @click.command("faster", cls=report.Tool, help=__doc__)
@@ -269,23 +256,13 @@ def _networks(_context: Any, _option: Any, values: tuple[str, ...]) -> list[str]
 @click.option(
     "--crf",
     type=float,
-    help="crf of our first encode with each network.  [default: that of the paper's loss]",
-)
-@click.option(
-    "--network",
-    "networks",
-    type=click.Choice(_NETWORKS),
-    multiple=True,
-    default=_NETWORKS[::-1],
-    show_default=True,
-    callback=_networks,
-    help="Network of our recipe; repeat for more.",
+    help="crf of our first encode.  [default: that of the paper's loss]",
 )
 @click.option(
     "--shape",
     default="",
     callback=_shape,
-    help="FIELD=VALUE[,FIELD=VALUE...]: changed fields of the network called paper.",
+    help="FIELD=VALUE[,FIELD=VALUE...]: changed fields of the network.",
 )
 @click.option(
     "--iterations",
@@ -302,7 +279,6 @@ def main(
     frames: int,
     size: tuple[int, int] | None,
     crf: float | None,
-    networks: list[str],
     shape: dict[str, int],
     iterations: tuple[int, int],
     lattice: paper_recipe.Lattice,
@@ -316,17 +292,13 @@ def main(
             source = scaled(source, size, Path(folder))
         if crf is None:
             crf = _paper_crf(source, replace(PAPER_SHAPE, **shape))
-        _measure(out, source, crf, networks, shape, iterations, lattice, shares)
-    conclusions = [
-        _conclusion(network, [row for row in out.rows("budgets") if row["network"] == network])
-        for network in networks
-    ]
+        _measure(out, source, crf, shape, iterations, lattice, shares)
     rows = [row | row["shape"] for row in out.rows("encodes")]
     out.show(
         f"{lattice}",
         report.table(ENCODES, rows),
         report.table(BUDGETS, out.rows("budgets")),
-        "\n".join(conclusions),
+        _conclusion(out.rows("budgets")),
     )
 
 
@@ -334,15 +306,14 @@ def _paper_crf(clip: Clip, shape: NetworkShape) -> float:
     """The crf whose lambda is that of the loss in the paper."""
     with open_source(clip.path, frames=1) as opened:
         width, height = opened.width, opened.height
-    grid, samples = shape.grid(width, height), width * height * shape.group_frames
-    return 3 * math.log2(paper_recipe.rate_weight(shape, grid, samples) / rate_weight(0))
+    samples = width * height * shape.group_frames
+    return 3 * math.log2(paper_recipe.rate_weight(shape, samples) / rate_weight(0))
 
 
 def _measure(
     out: report.Report,
     clip: Clip,
     crf: float,
-    networks: list[str],
     shape: dict[str, int],
     iterations: tuple[int, int],
     lattice: paper_recipe.Lattice,
@@ -350,27 +321,24 @@ def _measure(
 ) -> None:
     """Add all encodes and budgets to the report."""
     paper: dict[str, Any] = {}
-    cases = [("paper's recipe", None), *((n, s) for n in networks for s in shares)]
-    ours: dict[str, _Ours] = {}
-    for network, share in report.progress(cases, lambda case: f"{case[0]} {case[1] or ''}"):
+    ours: _Ours | None = None
+    for share in report.progress([None, *shares], lambda share: f"{share or 'paper'}"):
         if share is None:
             with changed(Change(shape=shape)):
                 with paper_recipe.paper_recipe(1, 1, lattice):
-                    _encode(clip, "paper", "paper", crf)  # a warm-up
+                    _encode(clip, "paper", crf)  # a warm-up
                 with paper_recipe.paper_recipe(*iterations, lattice):
-                    paper = _encode(clip, "paper", "paper", crf)
+                    paper = _encode(clip, "paper", crf)
             paper |= {"crf": None, "of_paper": 1.0}
             out.add("encodes", {"recipe": "paper's", "share": None} | paper)
             continue
-        if network not in ours:
-            changes = shape if network == "paper" else {}
-            ours[network] = _Ours(clip, network, changes, crf)
-        rows = ours[network].around(float(share) * paper["cpu_seconds"], paper["psnr"])
+        ours = ours or _Ours(clip, shape, crf)
+        rows = ours.around(float(share) * paper["cpu_seconds"], paper["psnr"])
         for row in rows:
             of_paper = row["cpu_seconds"] / paper["cpu_seconds"]
             more = {"recipe": "ours", "share": str(share), "of_paper": of_paper}
             out.add("encodes", row | more)
-        out.add("budgets", _budget(network, share, rows, paper))
+        out.add("budgets", _budget(share, rows, paper))
 
 
 if __name__ == "__main__":

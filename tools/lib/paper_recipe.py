@@ -1,6 +1,6 @@
 """The training recipe of NIRVANA's authors (arXiv 2212.14593) in our format, instead of our own.
 
-Like `nvcodec.encode.nirvana.train.train_group`, it takes a network, a group's patches and the
+Like `nvcodec.encode.sine.train.train_group`, it takes a network, a group's patches and the
 weights before it, and gives integer weights.
 
 As theirs: weights are rounded from the first iteration, with straight-through gradients. Every
@@ -28,15 +28,15 @@ from unittest.mock import patch
 
 import torch
 
-from nvcodec.encode.nirvana import segment
-from nvcodec.encode.nirvana.lattice import choose_parameters
-from nvcodec.encode.nirvana.network import TrainedNetwork
-from nvcodec.encode.nirvana.patches import GroupPatches
-from nvcodec.encode.nirvana.rate import difference_bits
-from nvcodec.encode.nirvana.settings import PRESETS, Preset
-from nvcodec.encode.nirvana.train import Progress, Report
-from nvcodec.model.nirvana.shape import NetworkShape
-from nvcodec.model.nirvana.weights import GroupWeights
+from nvcodec.encode.segments.segment import Progress, Report
+from nvcodec.encode.sine import segment
+from nvcodec.encode.sine.lattice import choose_parameters
+from nvcodec.encode.sine.network import TrainedNetwork
+from nvcodec.encode.sine.patches import GroupPatches
+from nvcodec.encode.sine.rate import difference_bits
+from nvcodec.encode.sine.settings import PRESETS, Preset
+from nvcodec.model.sine.shape import NetworkShape
+from nvcodec.model.sine.weights import GroupWeights
 
 BIT_PRICE = 1e-3
 """Price of one bit per weight, in squared error of samples in 0..1."""
@@ -66,9 +66,9 @@ class Lattice:
     other: float = 2.5e-3
 
 
-def rate_weight(shape: NetworkShape, grid: tuple[int, int], samples: int) -> float:
+def rate_weight(shape: NetworkShape, samples: int) -> float:
     """The lambda (settings.rate_weight) of the loss, for groups of `samples` luma samples."""
-    return 1.5 * _LEVELS**2 * BIT_PRICE * samples / shape.weights(grid)
+    return 1.5 * _LEVELS**2 * BIT_PRICE * samples / shape.weights
 
 
 def _real_units(shape: NetworkShape) -> list[tuple[float, float]]:
@@ -117,7 +117,7 @@ def train_group(
     *,
     lattice: Lattice,
 ) -> GroupWeights:
-    """Train `network`, of a shape with a head and without features, in place on one group.
+    """Train `network` in place on one group.
 
     Like `train.train_group`, with two differences: the price of a bit is the authors', so `weight`
     is not used; `batch` must be 0, and nothing is random.
@@ -136,7 +136,7 @@ def train_group(
         ]
     )
     inputs, targets = patches.batch(slice(None))
-    price = rate_weight(network.shape, network.grid, patches.samples) / patches.samples
+    price = rate_weight(network.shape, patches.samples) / patches.samples
     least = math.inf
     best = [tensor.detach().clone() for tensor in network.tensors]
     for iteration in range(iterations):

@@ -16,10 +16,10 @@ import click
 import numpy as np
 
 from nvcodec.coding.adaptation import FAST_SHIFT, NEXT_COUNT, SLOW_SHIFT
-from nvcodec.coding.nirvana.weights import CONTEXTS, default_contexts, trace
+from nvcodec.coding.sine.weights import CONTEXTS, default_contexts, trace
 from nvcodec.compiled import allocating
 from nvcodec.decode.decoder import Decoder
-from nvcodec.model.nirvana.weights import default_weights, differences
+from nvcodec.model.sine.weights import default_weights, differences
 
 COUNTS = np.array([0, 1, 2, 3, 4, 6, 8, 12, 16, 24])
 # Probabilities evenly spaced in log odds, within the range that spec 3.4 can code.
@@ -35,11 +35,11 @@ def records(path: str) -> list[np.ndarray]:
         previous = None
         for group, weights, _, _ in decoder.groups(0):
             start = (
-                default_weights(weights.shape, weights.grid, weights.parameters)
+                default_weights(weights.shape, weights.parameters)
                 if group.key
                 else previous.tensors
             )
-            result.append(trace(differences(weights, start, group.key)))
+            result.append(trace(differences(weights, start)))
             previous = weights
     return result
 

@@ -15,8 +15,8 @@ from enum import Enum
 import numpy as np
 import numpy.typing as npt
 
+from nvcodec.coding.difference import MAX_DIFFERENCE, difference
 from nvcodec.coding.hybrid.leaves import lookup
-from nvcodec.coding.nirvana.weights import MAX_DIFFERENCE, difference
 from nvcodec.coding.rangecoder import Contexts, RangeDecoder, RangeEncoder
 from nvcodec.coding.syntax import ENCODING, STATE_SIZE, Direction, bit, compile_syntax
 from nvcodec.tables import load_table

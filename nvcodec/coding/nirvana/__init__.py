@@ -1,1 +1,1 @@
-"""The substream of the nirvana model: differences of weights (spec 4.4)."""
+"""The substreams of the nirvana model: paths of blocks, residuals of features (spec 11)."""

@@ -264,4 +264,4 @@ def spread(network: EntropyNetwork, seen: Surroundings, f: Integer, patch: Integ
                 add_products(6, seen.sums, at, network.spread, (weights + tap) * UNITS, word)
 
 
-assert PARTS == 3 and NEAR == STARTS[2]
+assert PARTS == 3 and STARTS[2] == NEAR

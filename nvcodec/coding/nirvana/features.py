@@ -131,9 +131,7 @@ def residuals(
                     spread(network, seen, first + k, patch)
 
 
-def quantiser(
-    coder: np.ndarray, contexts: np.ndarray, buffer: np.ndarray, q: np.ndarray
-) -> None:
+def quantiser(coder: np.ndarray, contexts: np.ndarray, buffer: np.ndarray, q: np.ndarray) -> None:
     """Syntax of `q` (spec 11.6): int64 (1,)."""
     value = 0
     for j in range(6):

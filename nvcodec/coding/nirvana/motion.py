@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from nvcodec.coding.difference import difference
 from nvcodec.coding.nirvana.features import default_contexts
-from nvcodec.coding.nirvana.weights import difference
 from nvcodec.coding.rangecoder import RangeDecoder, RangeEncoder
 from nvcodec.coding.syntax import ENCODING, STATE_SIZE, Direction, bit, compile_syntax
 from nvcodec.compiled import Integer, kernel

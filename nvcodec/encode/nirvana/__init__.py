@@ -1,1 +1,1 @@
-"""The encoder of the nirvana model: pictures to trained networks, segment by segment."""
+"""The encoder of the nirvana model: paths, residuals and gradient steps on features."""

@@ -37,8 +37,10 @@ def _laplace(x: npt.NDArray[np.float64], scale: float) -> npt.NDArray[np.float64
     """Probability of the unit interval around x, of a Laplace distribution of this scale."""
     a = np.abs(x)
     tail = 0.5 * (np.exp(-np.maximum(a - 0.5, 0) / scale) - np.exp(-(a + 0.5) / scale))
-    inner = 1 - 0.5 * np.exp(-(0.5 - np.minimum(a, 0.5)) / scale) - 0.5 * np.exp(
-        -(0.5 + np.minimum(a, 0.5)) / scale
+    inner = (
+        1
+        - 0.5 * np.exp(-(0.5 - np.minimum(a, 0.5)) / scale)
+        - 0.5 * np.exp(-(0.5 + np.minimum(a, 0.5)) / scale)
     )
     return np.where(a > 0.5, tail, inner)
 

@@ -87,7 +87,9 @@ def render(net: FloatNetwork, features: Floats) -> Rendered:
     """Values (rows * columns, VOLUME) of features (rows, columns, FEATURES) in samples."""
     scaled = features * net.scale
     inside = np.abs(scaled) < _INPUT_LIMIT
-    first = _unit(_windows(np.clip(scaled, -_INPUT_LIMIT, _INPUT_LIMIT)) @ net.first + net.first_bias)
+    first = _unit(
+        _windows(np.clip(scaled, -_INPUT_LIMIT, _INPUT_LIMIT)) @ net.first + net.first_bias
+    )
     second = _unit(first @ net.second + net.second_bias)
     output = features.reshape(-1, FEATURES) @ net.basis.T + second @ net.third + net.third_bias
     return Rendered(output, inside, first, second)

@@ -13,7 +13,7 @@ from nvcodec.coding.nirvana.features import encode_content
 from nvcodec.coding.nirvana.motion import Paths, encode_motion
 from nvcodec.coding.nirvana.table import BLOCK, FEATURES, FRAMES, PATCH, SITE, VOLUME
 from nvcodec.encode.nirvana.choice import BITS_PER_SQUARE, choose_residuals, price_table
-from nvcodec.encode.nirvana.gradient import Floats, FloatNetwork, float_network, render, slope
+from nvcodec.encode.nirvana.gradient import FloatNetwork, Floats, float_network, render, slope
 from nvcodec.encode.nirvana.paths import pyramid, search_paths
 from nvcodec.model.nirvana.moved import linear, make_trace, step_of, trace_planes
 from nvcodec.model.nirvana.parameters import (
@@ -153,16 +153,16 @@ class GroupCoder:
         best, least = None, np.inf
         for k in range(self._effort.steps + 1):
             seen = seen_features(grid, before, moved, quantiser)
-            bits = choose_residuals(
-                entropy_network(), seen, wanted, price_table(), BITS_PER_SQUARE
-            )
+            bits = choose_residuals(entropy_network(), seen, wanted, price_table(), BITS_PER_SQUARE)
             residual = seen.residual
             if self._effort.steps == 0:
                 return residual
             features = (base + residual * step).reshape(grid.rows, grid.columns, FEATURES)
             rendered = render(net, features)
             error = rendered.output - samples
-            cost = float(np.square(error, dtype=np.float32).sum()) + step**2 * bits / BITS_PER_SQUARE
+            cost = (
+                float(np.square(error, dtype=np.float32).sum()) + step**2 * bits / BITS_PER_SQUARE
+            )
             if cost < least:
                 best, least = residual, cost
             if k < self._effort.steps:

@@ -54,9 +54,7 @@ def _whole(
         part = np.int32(0)
         if inside:
             for j in range(size):
-                part += abs(
-                    np.int32(reference[top + i, left + j]) - np.int32(target[y + i, x + j])
-                )
+                part += abs(np.int32(reference[top + i, left + j]) - np.int32(target[y + i, x + j]))
         else:
             row = min(rows - 1, max(0, top + i))
             for j in range(size):

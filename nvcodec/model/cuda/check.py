@@ -17,12 +17,11 @@ import torch
 
 from nvcodec.format import UnsupportedError
 from nvcodec.model.cuda import launch
-from nvcodec.model.cuda.launch import Dense, Learned, Patches, padded
+from nvcodec.model.cuda.launch import Dense, Patches, padded
 from nvcodec.model.cuda.renderer import hidden_layer, output_layer, tables, time_codes
-from nvcodec.model.nirvana.layers import GELU, SINE
-from nvcodec.model.nirvana.render import axis_weights
-from nvcodec.model.nirvana.shape import BOUND, MAX_BIAS, NetworkShape
-from nvcodec.model.nirvana.weights import MAX_STEP, T6
+from nvcodec.model.sine.layers import GELU, SINE
+from nvcodec.model.sine.shape import BOUND, MAX_BIAS, NetworkShape
+from nvcodec.model.sine.weights import MAX_STEP, T6
 
 Sums = npt.NDArray[np.int64]
 Pair = tuple[npt.NDArray[Any], npt.NDArray[Any]]
@@ -49,10 +48,7 @@ def require_equal(shape: NetworkShape, device: torch.device) -> None:
 
 def used_by(shape: NetworkShape) -> list[str]:
     """The names of the checks whose kernels a network needs."""
-    unused = {"expand_values"} if shape.head_channels else _BLOCK
-    return [
-        name for name in CHECKS if name not in unused and (name != "sine_layer" or shape.depth > 1)
-    ]
+    return [name for name in CHECKS if name != "sine_layer" or shape.depth > 1]
 
 
 def _scale(rng: np.random.Generator, bits: int, exact: bool) -> int:
@@ -62,11 +58,7 @@ def _scale(rng: np.random.Generator, bits: int, exact: bool) -> int:
 
 
 def _scaled(acc: npt.NDArray[np.int64], scale: int, low: int, high: int) -> npt.NDArray[np.int64]:
-    return _rounded(acc * scale, low, high)
-
-
-def _rounded(total: npt.NDArray[np.int64], low: int, high: int) -> npt.NDArray[np.int64]:
-    result: npt.NDArray[np.int64] = np.clip((total + (1 << 31)) >> 32, low, high)
+    result: npt.NDArray[np.int64] = np.clip((acc * scale + (1 << 31)) >> 32, low, high)
     return result
 
 
@@ -207,53 +199,21 @@ def _with_rest(out: torch.Tensor, expected: npt.NDArray[np.int32], count: int) -
     return out.cpu().numpy(), whole
 
 
-def _expanding(
-    shape: NetworkShape,
-    rows: int,
-    count: int,
-    device: torch.device,
-    rng: np.random.Generator,
-    exact: bool,
-) -> tuple[Dense, torch.Tensor, Learned | None, npt.NDArray[np.int64]]:
-    """An expanding layer, its inputs, the feature layer if there is one, and the scaled sums."""
-    scale = _scale(rng, _LINEAR_BITS, exact)
-    layer, inputs, acc = dense(rng, (rows, shape.width), count, device, scale)
-    if not shape.features:
-        return layer, inputs, None, acc * scale
-    # Small if `exact`, so that the total is not clipped.
-    more_scale = scale >> 10 if exact else _scale(rng, _LINEAR_BITS, exact)
-    more, features, added = dense(rng, (rows, shape.features), count, device, more_scale)
-    added -= more.biases[:rows].cpu().numpy()
-    more.biases.zero_()
-    return layer, inputs, Learned(more, features), acc * scale + added * more_scale
-
-
-def _expand_values(
-    shape: NetworkShape, device: torch.device, rng: np.random.Generator, exact: bool
-) -> Pair:
-    count, frames, size = 3, 2, 6 * shape.half**2
-    expanding = _expanding(shape, 3 * size, count, device, rng, exact)
-    layer, inputs, learned, total = expanding
-    values = torch.zeros((count + 1, frames, size), dtype=torch.int16, device=device)
-    launch.expand_values(layer, learned, inputs, count, size, 1, values)
-    expected = _rounded(total[:, size:], -32768, 32767).reshape(count, frames, size)
-    return values[1:].cpu().numpy(), expected
-
-
 def _expand_sources(
     shape: NetworkShape, device: torch.device, rng: np.random.Generator, exact: bool
 ) -> Pair:
     count, half, channels = 3, shape.half, shape.stem_channels
     rows = half**2 * channels
-    layer, inputs, learned, total = _expanding(shape, rows, count, device, rng, exact)
+    scale = _scale(rng, _LINEAR_BITS, exact)
+    layer, inputs, acc = dense(rng, (rows, shape.width), count, device, scale)
     first = int(rng.integers(shape.group_frames))
     frames = min(2, shape.group_frames - first)
     codes = time_codes(shape, device)
     sources = torch.zeros((count, frames, half, half, channels), dtype=torch.float16, device=device)
-    launch.expand_sources(layer, learned, codes, inputs, count, first, sources)
-    feature = _rounded(total, -2047, 2047).reshape(count, 1, half, half, channels)
+    launch.expand_sources(layer, codes, inputs, count, first, sources)
+    maps = _scaled(acc, scale, -2047, 2047).reshape(count, 1, half, half, channels)
     code = codes.cpu().numpy()[None, first : first + frames, None, None]
-    return sources.cpu().numpy(), np.clip(feature + code, -2047, 2047)
+    return sources.cpu().numpy(), np.clip(maps + code, -2047, 2047)
 
 
 def _correlate(
@@ -292,7 +252,7 @@ def _samples(
 def _short(shape: NetworkShape) -> NetworkShape:
     """The shape with at most two frames and the same upsampling block."""
     frames = min(2, shape.group_frames)
-    return NetworkShape(shape.patch, 0, frames, 1, 1, shape.stem_channels, shape.head_channels)
+    return NetworkShape(shape.patch, frames, 1, 1, shape.stem_channels, shape.head_channels)
 
 
 def _windowed(
@@ -346,13 +306,13 @@ def _output_layer(
     return values[1:].cpu().numpy(), np.concatenate([luma, chroma], axis=2)
 
 
-def _blend(shape: NetworkShape, device: torch.device, rng: np.random.Generator, _: bool) -> Pair:
-    frames, stride, patch, area = 2, shape.stride, shape.patch, shape.half**2
-    width, height = (int(rng.integers(1, 5 * stride)) for _ in range(2))
+def _place_samples(
+    shape: NetworkShape, device: torch.device, rng: np.random.Generator, _: bool
+) -> Pair:
+    frames, patch, area = 2, shape.patch, shape.half**2
+    width, height = (int(rng.integers(1, 5 * patch)) for _ in range(2))
     top, left = (2 * int(rng.integers(-(-size // 2))) for size in (height, width))
-    (y0, y1), (x0, x1) = (
-        shape.patches_covering(start, size, size) for start, size in ((top, height), (left, width))
-    )
+    (y0, y1), (x0, x1) = shape.patches_covering(top, height), shape.patches_covering(left, width)
     patches = Patches(y0, x0, y1 - y0, x1 - x0, shape.patches(height), shape.patches(width))
     values = rng.choice([-32768, 32767, -2048, 2047, 0], (patches.count, frames, 6 * area))
     mixed = rng.random(values.shape) < 0.7
@@ -363,23 +323,16 @@ def _blend(shape: NetworkShape, device: torch.device, rng: np.random.Generator, 
         rows, columns = -(-(height - top) // sub), -(-(width - left) // sub)
         planes = torch.zeros((frames, sub, rows + 1, columns), dtype=torch.uint8, device=device)
         corner = top // sub, left // sub
-        launch.blend(uploaded, patches, shape.overlap, corner, 1, rows, planes)
+        launch.place_samples(uploaded, patches, corner, 1, rows, planes)
         parts[0].append(planes[:, :, 1:].cpu().numpy())
         side = patch // sub
         part = values[:, :, : patch**2] if sub == 1 else values[:, :, patch**2 :]
         part = part.reshape(y1 - y0, x1 - x0, frames, sub, side, side)
-        weights = axis_weights(side, shape.overlap // sub)
         # All samples of the patches, then those of the region.
-        step = stride // sub
-        acc = np.zeros((frames, sub, (y1 + 2) * side, (x1 + 2) * side), np.int64)
-        for j in range(y0, y1):
-            wy = weights[int(j > 0), int(j < patches.down - 1)].astype(np.int64)
-            for i in range(x0, x1):
-                wx = weights[int(i > 0), int(i < patches.across - 1)]
-                place = np.s_[:, :, j * step : j * step + side, i * step : i * step + side]
-                acc[place] += part[j - y0, i - x0] * (wy[:, None] * wx)
-        region = acc[:, :, corner[0] : corner[0] + rows, corner[1] : corner[1] + columns]
-        parts[1].append(np.clip((region + (2048 << 12) + (1 << 15)) >> 16, 0, 255))
+        whole = part.transpose(2, 3, 0, 4, 1, 5).reshape(frames, sub, (y1 - y0) * side, -1)
+        y, x = corner[0] - y0 * side, corner[1] - x0 * side
+        region = whole[:, :, y : y + rows, x : x + columns]
+        parts[1].append(np.clip((region + 2048 + 8) >> 4, 0, 255))
     return (
         np.concatenate([part.ravel() for part in parts[0]]),
         np.concatenate([part.ravel() for part in parts[1]]),
@@ -415,11 +368,10 @@ def _filter_axis(
 CHECKS: dict[str, Check] = {
     "first_layer": _first_layer,
     "sine_layer": _sine_layer,
-    "expand_values": _expand_values,
     "expand_sources": _expand_sources,
     "hidden_layer": _hidden_layer,
     "output_layer": _output_layer,
-    "blend": _blend,
+    "place_samples": _place_samples,
     "filter_axis": _filter_axis,
 }
 """Functions that return the result of a kernel and the expected one.
@@ -427,5 +379,3 @@ CHECKS: dict[str, Check] = {
 They take a shape, a device, a random generator, and whether to use a scale that keeps the last bits
 of sums visible instead of a random one.
 """
-
-_BLOCK = {"expand_sources", "hidden_layer", "output_layer"}

@@ -1,4 +1,4 @@
-"""Triton kernels of the integer network, of blending and of resampling (spec 5 and 6).
+"""Triton kernels of the sine network, its samples and of resampling (spec 5 and 6).
 
 Tensors have the layouts that `launch` describes. Each program computes one tile. Element offsets
 are 32-bit: only planes can have 2^31 elements or more.
@@ -7,13 +7,13 @@ are 32-bit: only planes can have 2^31 elements or more.
 import triton
 import triton.language as tl
 
-from nvcodec.model.nirvana.render import START, SUM_BITS
 from nvcodec.model.resample import MID_SHIFT, OUT_SHIFT
 from nvcodec.model.samples import PEAK
+from nvcodec.model.sine.render import ROUND, VALUE_BITS
 
 # Triton kernels can only use globals that are constexpr.
 _PEAK = tl.constexpr(PEAK)
-_START, _SUM_BITS = tl.constexpr(START), tl.constexpr(SUM_BITS)
+_ROUND, _VALUE_BITS = tl.constexpr(ROUND), tl.constexpr(VALUE_BITS)
 _MID_SHIFT, _OUT_SHIFT = tl.constexpr(MID_SHIFT), tl.constexpr(OUT_SHIFT)
 _MID_HALF, _OUT_HALF = tl.constexpr(1 << MID_SHIFT >> 1), tl.constexpr(1 << OUT_SHIFT >> 1)
 
@@ -105,84 +105,12 @@ def sine_layer(
     tl.store(out + m[:, None] * OUT_PITCH + n[None, :], value, mask)
 
 
-@triton.jit
-def _expanded(
-    inputs,
-    weights,
-    biases,
-    scale,
-    learned,
-    learned_weights,
-    learned_scale,
-    m,
-    n,
-    low,
-    high,
-    PITCH: tl.constexpr,
-    LEARNED_PITCH: tl.constexpr,
-    BLOCK_K: tl.constexpr,
-):
-    """The expanding layer, with the feature layer unless LEARNED_PITCH is 0, clipped (spec 5.3)."""
-    acc = _dense(inputs, weights, m, n, PITCH, BLOCK_K) + tl.load(biases + n)[None, :]
-    total = acc.to(tl.int64) * tl.load(scale) + (1 << 31)
-    if LEARNED_PITCH > 0:
-        more = _dense(learned, learned_weights, m, n, LEARNED_PITCH, BLOCK_K)
-        total += more.to(tl.int64) * tl.load(learned_scale)
-    return tl.minimum(tl.maximum(total >> 32, low), high).to(tl.int32)
-
-
-@triton.jit(do_not_specialize=["first", "count", "skip", "rows"])
-def expand_values(
-    inputs,
-    weights,
-    biases,
-    scale,
-    learned,
-    learned_weights,
-    learned_scale,
-    out,
-    first,
-    count,
-    skip,
-    rows,
-    PITCH: tl.constexpr,
-    LEARNED_PITCH: tl.constexpr,
-    BLOCK_M: tl.constexpr,
-    BLOCK_N: tl.constexpr,
-    BLOCK_K: tl.constexpr,
-):
-    """Rows skip..skip+rows-1 of the expanding layer as values (spec 5.3, H = 0)."""
-    m = tl.program_id(0) * BLOCK_M + tl.arange(0, BLOCK_M)
-    n = tl.program_id(1) * BLOCK_N + tl.arange(0, BLOCK_N)
-    value = _expanded(
-        inputs,
-        weights,
-        biases,
-        scale,
-        learned,
-        learned_weights,
-        learned_scale,
-        m,
-        skip + n,
-        -32768,
-        32767,
-        PITCH,
-        LEARNED_PITCH,
-        BLOCK_K,
-    )
-    mask = (m < count)[:, None] & (n < rows)[None, :]
-    tl.store(out + (first + m)[:, None] * rows + n[None, :], value.to(tl.int16), mask)
-
-
 @triton.jit(do_not_specialize=["count", "first_frame", "frames"])
 def expand_sources(
     inputs,
     weights,
     biases,
     scale,
-    learned,
-    learned_weights,
-    learned_scale,
     codes,
     out,
     count,
@@ -191,34 +119,19 @@ def expand_sources(
     ROWS: tl.constexpr,
     CHANNELS: tl.constexpr,
     PITCH: tl.constexpr,
-    LEARNED_PITCH: tl.constexpr,
     BLOCK_M: tl.constexpr,
     BLOCK_N: tl.constexpr,
     BLOCK_K: tl.constexpr,
 ):
-    """The expanding layer (spec 5.3, H > 0) and the `input` of spec 5.4 for each frame."""
+    """The expanding layer (spec 5.3) and the `input` of spec 5.4 for each frame."""
     m = tl.program_id(0) * BLOCK_M + tl.arange(0, BLOCK_M)
     n = tl.program_id(1) * BLOCK_N + tl.arange(0, BLOCK_N)
-    feature = _expanded(
-        inputs,
-        weights,
-        biases,
-        scale,
-        learned,
-        learned_weights,
-        learned_scale,
-        m,
-        n,
-        -2047,
-        2047,
-        PITCH,
-        LEARNED_PITCH,
-        BLOCK_K,
-    )
+    acc = _dense(inputs, weights, m, n, PITCH, BLOCK_K) + tl.load(biases + n)[None, :]
+    maps = _scaled(acc, tl.load(scale), -2047, 2047)
     mask = (m < count)[:, None] & (n < ROWS)[None, :]
     for frame in range(frames):
         code = tl.load(codes + (first_frame + frame) * CHANNELS + n % CHANNELS)
-        value = tl.minimum(tl.maximum(feature + code[None, :], -2047), 2047)
+        value = tl.minimum(tl.maximum(maps + code[None, :], -2047), 2047)
         place = (m * frames + frame)[:, None] * ROWS + n[None, :]
         tl.store(out + place, value.to(tl.float16), mask)
 
@@ -350,17 +263,6 @@ def output_layer(
     tl.store(out + chroma, mean.to(tl.int16), used)
 
 
-@triton.jit
-def _blending_weight(k, before, after, SIDE: tl.constexpr, OVERLAP: tl.constexpr):
-    """The weight of spec 5.5 of position k; `before` and `after`: whether neighbours exist."""
-    if OVERLAP == 0:
-        return tl.full(k.shape, 64, tl.int32)
-    rise = ((2 * k + 1) * 64 + OVERLAP) // (2 * OVERLAP)
-    fall = 64 - ((2 * (k - (SIDE - OVERLAP)) + 1) * 64 + OVERLAP) // (2 * OVERLAP)
-    late = tl.where(after & (k >= SIDE - OVERLAP), fall, 64)
-    return tl.where(before & (k < OVERLAP), rise, late)
-
-
 @triton.jit(
     do_not_specialize=[
         "frames",
@@ -373,11 +275,9 @@ def _blending_weight(k, before, after, SIDE: tl.constexpr, OVERLAP: tl.constexpr
         "first_y",
         "first_x",
         "columns",
-        "down",
-        "across",
     ]
 )
-def blend(
+def place_samples(
     values,
     out,
     frames,
@@ -390,10 +290,7 @@ def blend(
     first_y,
     first_x,
     columns,
-    down,
-    across,
     SIDE: tl.constexpr,
-    OVERLAP: tl.constexpr,
     PLANES: tl.constexpr,
     SKIP: tl.constexpr,
     SIZE: tl.constexpr,
@@ -405,29 +302,18 @@ def blend(
     Sample (row, 0) lies at (top, left) of the frame. `values` holds patches from (first_y, first_x)
     on, `columns` in a row, with SIZE values each; the planes begin at value SKIP.
     """
-    stride: tl.constexpr = SIDE - OVERLAP
     y = tl.program_id(1) * BLOCK_Y + tl.arange(0, BLOCK_Y)
     x = tl.program_id(0) * BLOCK_X + tl.arange(0, BLOCK_X)
     frame = tl.program_id(2) // PLANES
     plane = tl.program_id(2) % PLANES
     inside = (y < rows)[:, None] & (x < width)[None, :]
-    acc = tl.full((BLOCK_Y, BLOCK_X), _START, tl.int32)
-    reach: tl.constexpr = 2 if OVERLAP > 0 else 1
-    for j in tl.static_range(reach):
-        py = tl.minimum((top + y) // stride, down - 1) - j
-        ky = top + y - py * stride
-        wy = _blending_weight(ky, py > 0, py < down - 1, SIDE, OVERLAP)
-        for i in tl.static_range(reach):
-            px = tl.minimum((left + x) // stride, across - 1) - i
-            kx = left + x - px * stride
-            wx = _blending_weight(kx, px > 0, px < across - 1, SIDE, OVERLAP)
-            covered = ((py >= 0) & (ky < SIDE))[:, None] & ((px >= 0) & (kx < SIDE))[None, :]
-            patch = ((py - first_y) * columns)[:, None] + (px - first_x)[None, :]
-            base = (patch * frames + frame) * SIZE + SKIP + plane * (SIDE * SIDE)
-            place = base + (ky * SIDE)[:, None] + kx[None, :]
-            value = tl.load(values + place, inside & covered, 0).to(tl.int32)
-            acc += value * (wy[:, None] * wx[None, :])
-    sample = tl.minimum(tl.maximum(acc >> _SUM_BITS, 0), _PEAK).to(out.dtype.element_ty)
+    line = (top + y)[:, None]
+    column = (left + x)[None, :]
+    patch = (line // SIDE - first_y) * columns + column // SIDE - first_x
+    base = (patch * frames + frame) * SIZE + SKIP + plane * (SIDE * SIDE)
+    place = base + line % SIDE * SIDE + column % SIDE
+    value = (tl.load(values + place, inside, 0).to(tl.int32) + _ROUND) >> _VALUE_BITS
+    sample = tl.minimum(tl.maximum(value, 0), _PEAK).to(out.dtype.element_ty)
     base = (frame * PLANES + plane).to(tl.int64) * height * width
     tl.store(out + base + (row + y)[:, None] * width + x[None, :], sample, inside)
 

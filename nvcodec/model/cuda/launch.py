@@ -16,8 +16,8 @@ import numpy.typing as npt
 import torch
 
 from nvcodec.model.cuda import kernels
-from nvcodec.model.nirvana.shape import PHASES, PLANES
 from nvcodec.model.samples import FORMAT
+from nvcodec.model.sine.shape import PHASES, PLANES
 
 SAMPLES: torch.dtype = getattr(torch, FORMAT.dtype.name)
 """The type of samples in tensors."""
@@ -222,71 +222,8 @@ def sine_layer(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class Learned:
-    """The feature layer, whose biases are 0, and its inputs: the features of the batch."""
-
-    layer: Dense
-    inputs: torch.Tensor
-
-
-def _operands(
-    layer: Dense, inputs: torch.Tensor, learned: Learned | None
-) -> tuple[torch.Tensor, ...]:
-    """The first arguments of both kernels of the expanding layer."""
-    # Without features the arguments are placeholders that are not read.
-    more, features = (learned.layer, learned.inputs) if learned else (layer, inputs)
-    return (
-        inputs,
-        layer.weights,
-        layer.biases,
-        layer.scale,
-        features,
-        more.weights,
-        more.scale,
-    )
-
-
-def _pitch(learned: Learned | None) -> int:
-    return learned.inputs.shape[1] if learned else 0
-
-
-def expand_values(
-    layer: Dense,
-    learned: Learned | None,
-    inputs: torch.Tensor,
-    count: int,
-    skip: int,
-    first: int,
-    values: torch.Tensor,
-) -> None:
-    """The expanding layer without upsampling block (spec 5.3): int8 `inputs` to int16 values.
-
-    Gives rows skip.. of the layer, as many as `values` (patches, frames, 6 * G * G) takes, for
-    patches first..first+count-1.
-    """
-    rows = values.shape[1] * values.shape[2]
-    _launch(
-        kernels.expand_values,
-        (_tiles(count, ROWS), _tiles(rows, COLUMNS)),
-        *_operands(layer, inputs, learned),
-        values,
-        first,
-        count,
-        skip,
-        rows,
-        PITCH=inputs.shape[1],
-        LEARNED_PITCH=_pitch(learned),
-        BLOCK_M=ROWS,
-        BLOCK_N=COLUMNS,
-        BLOCK_K=DEPTH,
-        num_stages=3,
-    )
-
-
 def expand_sources(
     layer: Dense,
-    learned: Learned | None,
     codes: torch.Tensor,
     inputs: torch.Tensor,
     count: int,
@@ -301,7 +238,10 @@ def expand_sources(
     _launch(
         kernels.expand_sources,
         (_tiles(count, ROWS), _tiles(layer.rows, COLUMNS)),
-        *_operands(layer, inputs, learned),
+        inputs,
+        layer.weights,
+        layer.biases,
+        layer.scale,
         codes,
         sources,
         count,
@@ -310,7 +250,6 @@ def expand_sources(
         ROWS=layer.rows,
         CHANNELS=codes.shape[1],
         PITCH=inputs.shape[1],
-        LEARNED_PITCH=_pitch(learned),
         BLOCK_M=ROWS,
         BLOCK_N=COLUMNS,
         BLOCK_K=DEPTH,
@@ -391,27 +330,26 @@ def output_layer(
     )
 
 
-def blend(
+def place_samples(
     values: torch.Tensor,
     patches: Patches,
-    overlap: int,
     corner: tuple[int, int],
     row: int,
     rows: int,
     planes: torch.Tensor,
 ) -> None:
-    """Blending and rounding (spec 5.5) to rows row..row+rows-1 of planes.
+    """Samples (spec 5.5) in rows row..row+rows-1 of planes.
 
     `planes` are samples (frames, 1, height, width) of luma or (frames, 2, height, width) of chroma.
     `corner` is the position (row, column) of the first sample in the whole frame's plane. `values`
-    (patches, frames, 6 * G * G) are those of `patches`, in order. `overlap` is in luma samples.
+    (patches, frames, 6 * G * G) are those of `patches`, in order.
     """
     frames, count, height, width = planes.shape
     size = values.shape[2]
     half = math.isqrt(size // PLANES)
     across, _ = FORMAT.plane_shift(count - 1)
     _launch(
-        kernels.blend,
+        kernels.place_samples,
         (_tiles(width, 128), _tiles(rows, 8), frames * count),
         values,
         planes,
@@ -425,10 +363,7 @@ def blend(
         patches.top,
         patches.left,
         patches.columns,
-        patches.down,
-        patches.across,
         SIDE=2 * half >> across,
-        OVERLAP=overlap >> across,
         PLANES=count,
         SKIP=0 if count == 1 else PHASES * half**2,
         SIZE=size,

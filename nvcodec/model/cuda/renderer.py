@@ -10,19 +10,19 @@ import numpy.typing as npt
 import torch
 
 from nvcodec.model.cuda import launch
-from nvcodec.model.cuda.launch import Dense, Learned, Patches, Windowed
-from nvcodec.model.nirvana.layers import GELU, SINE, time_code
-from nvcodec.model.nirvana.render import bands
-from nvcodec.model.nirvana.shape import PHASES, PLANES, NetworkShape
-from nvcodec.model.nirvana.weights import GroupWeights
+from nvcodec.model.cuda.launch import Dense, Patches, Windowed
 from nvcodec.model.samples import FORMAT
+from nvcodec.model.sine.layers import GELU, SINE, time_code
+from nvcodec.model.sine.render import bands
+from nvcodec.model.sine.shape import NetworkShape
+from nvcodec.model.sine.weights import GroupWeights
 from nvcodec.picture import Planes, Region, region_size
 
 TensorPlanes = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """Tensors of `launch.SAMPLES` of the shapes of `Planes`, on the device that rendered them."""
 
 _VALUE_BYTES = 1 << 29
-"""Memory budget for patch values, in bytes; two rows of patches are always allowed."""
+"""Memory budget for patch values, in bytes; one row of patches is always allowed."""
 
 _SCRATCH_BYTES = 1 << 28
 """Memory budget for activations, in bytes; one patch is always allowed."""
@@ -57,18 +57,13 @@ class CudaRenderer:
         ]
         order = _row_order(shape)
         self._expand = Dense.of(matrices[depth][order], biases[depth][order], scales[depth], device)
-        if shape.features:
-            self._learned = Dense.of(matrices[-1][order], biases[-1], scales[-1], device)
-            features = weights.tensors[-1].transpose(1, 2, 0).astype(np.int8)
-            self._features = torch.from_numpy(features).to(device)
-        if shape.head_channels:
-            self._codes = time_codes(shape, device)
-            self._hidden = hidden_layer(
-                shape, matrices[depth + 1], biases[depth + 1], scales[depth + 1], device
-            )
-            self._output = output_layer(
-                shape, matrices[depth + 2], biases[depth + 2], scales[depth + 2], device
-            )
+        self._codes = time_codes(shape, device)
+        self._hidden = hidden_layer(
+            shape, matrices[depth + 1], biases[depth + 1], scales[depth + 1], device
+        )
+        self._output = output_layer(
+            shape, matrices[depth + 2], biases[depth + 2], scales[depth + 2], device
+        )
 
     def pictures(
         self,
@@ -95,20 +90,19 @@ class CudaRenderer:
         luma_shape, chroma_shape, _ = FORMAT.plane_shapes(*region_size(region))
         luma = self._empty(launch.SAMPLES, count, 1, *luma_shape)
         chroma = self._empty(launch.SAMPLES, count, 2, *chroma_shape)
-        left, right = shape.patches_covering(x0, x1, width)
+        left, right = shape.patches_covering(x0, x1)
         row_bytes = (right - left) * count * 2 * shape.values
         for start, stop in bands(shape, y0, y1, _VALUE_BYTES // row_bytes):
-            top, bottom = shape.patches_covering(start, stop, height)
+            top, bottom = shape.patches_covering(start, stop)
             patches = Patches(
                 top, left, bottom - top, right - left, shape.patches(height), shape.patches(width)
             )
             values = self._values(patches, first, count)
             for number, planes in enumerate((luma, chroma)):
                 across, down = FORMAT.plane_shift(number)
-                launch.blend(
+                launch.place_samples(
                     values,
                     patches,
-                    shape.overlap,
                     (start >> down, x0 >> across),
                     (start - y0) >> down,
                     -(-(stop - start) >> down),
@@ -128,20 +122,13 @@ class CudaRenderer:
         area, channels, heads = half**2, shape.stem_channels, shape.head_channels
         layers = [*self._layers, self._expand]
         pitches = [layer.weights.shape[1] for layer in layers]
-        each = sum(pitches) + shape.features + 2 * frames * area * (channels + 4 * heads)
+        each = sum(pitches) + 2 * frames * area * (channels + 4 * heads)
         batch = min(patches.count, max(1, _SCRATCH_BYTES // each), self._batch or patches.count)
 
         values = self._empty(torch.int16, patches.count, frames, shape.values)
         activations = [layer.inputs(batch) for layer in layers]
-        if heads:
-            sources = self._empty(torch.float16, batch, frames, half, half, channels)
-            hidden = self._empty(torch.float16, batch, frames, 2 * half, 2 * half, heads)
-        learned = None
-        if shape.features:
-            learned = Learned(self._learned, self._learned.inputs(batch))
-            rows = slice(patches.top, patches.top + patches.rows)
-            columns = slice(patches.left, patches.left + patches.columns)
-            features = self._features[rows, columns].reshape(patches.count, shape.features)
+        sources = self._empty(torch.float16, batch, frames, half, half, channels)
+        hidden = self._empty(torch.float16, batch, frames, 2 * half, 2 * half, heads)
         for first in range(0, patches.count, batch):
             count = min(batch, patches.count - first)
             launch.first_layer(*self._first, self._sine, patches, first, count, activations[0])
@@ -149,19 +136,11 @@ class CudaRenderer:
                 self._layers, activations[:-1], activations[1:], strict=True
             ):
                 launch.sine_layer(layer, self._sine, inputs, count, outputs)
-            inputs = activations[-1]
-            if learned is not None:
-                part = features[first : first + count]
-                learned.inputs[:count, : shape.features] = part
-            if heads:
-                launch.expand_sources(
-                    self._expand, learned, self._codes, inputs, count, first_frame, sources
-                )
-                launch.hidden_layer(self._hidden, self._gelu, sources, count, first_frame, hidden)
-                launch.output_layer(self._output, hidden, count, first_frame, first, values)
-            else:
-                skip = first_frame * shape.values
-                launch.expand_values(self._expand, learned, inputs, count, skip, first, values)
+            launch.expand_sources(
+                self._expand, self._codes, activations[-1], count, first_frame, sources
+            )
+            launch.hidden_layer(self._hidden, self._gelu, sources, count, first_frame, hidden)
+            launch.output_layer(self._output, hidden, count, first_frame, first, values)
         return values
 
 
@@ -184,18 +163,10 @@ def time_codes(shape: NetworkShape, device: torch.device) -> torch.Tensor:
 
 @lru_cache
 def _row_order(shape: NetworkShape) -> npt.NDArray[np.int64]:
-    """Order of the rows of the expanding layer that makes the kernels' results contiguous.
-
-    It is (gy, gx, c) with an upsampling block. Without one it is the values of each frame: luma
-    (y, x), then Cb and Cr (gy, gx).
-    """
-    half, frames = shape.half, shape.group_frames
+    """Order (gy, gx, c) of the rows of the expanding layer."""
+    half = shape.half
     rows = np.arange(shape.layers[shape.depth].rows)
-    if shape.head_channels:
-        return rows.reshape(-1, half, half).transpose(1, 2, 0).ravel()
-    planes = rows.reshape(frames, PLANES, half, half)
-    luma = planes[:, :PHASES].reshape(frames, 2, 2, half, half).transpose(0, 3, 1, 4, 2)
-    return np.hstack([luma.reshape(frames, -1), planes[:, PHASES:].reshape(frames, -1)]).ravel()
+    return rows.reshape(-1, half, half).transpose(1, 2, 0).ravel()
 
 
 def hidden_layer(

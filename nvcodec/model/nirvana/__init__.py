@@ -1,1 +1,1 @@
-"""The nirvana model: weights of a group to patches and frames (spec 4, 5)."""
+"""The nirvana model: features of patches, moved from group to group, and their synthesis (spec 12, 13)."""

@@ -20,7 +20,6 @@ from nvcodec.model.nirvana.rows import (
     Layer,
     moved_layer,
     pack_layer,
-    row_stride,
     trace_layer,
 )
 from nvcodec.model.nirvana.volume import FRAME, LUMA, ORDER, store_trace

@@ -61,9 +61,7 @@ def store_samples(
                     for k in range(2):
                         if x + p * side + k < width:
                             v = (np.int32(halves[source + 2 * p + k]) + np.int32(2056)) >> 4
-                            out[row + y, x + p * side + k] = min(
-                                np.int32(255), max(np.int32(0), v)
-                            )
+                            out[row + y, x + p * side + k] = min(np.int32(255), max(np.int32(0), v))
 
 
 @kernel

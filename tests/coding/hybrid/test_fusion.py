@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nvcodec.coding.adaptation import MAX_COUNT
+from nvcodec.coding.difference import MAX_DIFFERENCE
 from nvcodec.coding.hybrid.fusion import (
     LINEAR,
     NETWORK_CONTEXTS,
@@ -19,7 +20,6 @@ from nvcodec.coding.hybrid.fusion import (
     no_differences,
     trace_network,
 )
-from nvcodec.coding.nirvana.weights import MAX_DIFFERENCE
 from nvcodec.format import CorruptError
 from tests.coding.hybrid import reference
 from tests.coding.reference import Decoder, encode

@@ -9,7 +9,6 @@ arguments, and the kernel is compiled from them as Triton would at its first lau
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,24 +17,19 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from nvcodec.encode.nirvana.settings import PAPER_SHAPE, network_shape
+from nvcodec.encode.sine.settings import PAPER_SHAPE
 from nvcodec.model.cuda import fusion_kernels, kernels
 from nvcodec.model.cuda.fusion import CudaFusion
 from nvcodec.model.cuda.renderer import CudaRenderer
 from nvcodec.model.cuda.resample import resample
 from nvcodec.model.hybrid.fusion.weights import default_weights as default_fusion_weights
-from nvcodec.model.nirvana.shape import NetworkShape
-from nvcodec.model.nirvana.weights import GroupWeights, LayerParameters, default_weights
 from nvcodec.model.resample import View
+from nvcodec.model.sine.shape import NetworkShape
+from nvcodec.model.sine.weights import GroupWeights, LayerParameters, default_weights
 from tests.model.hybrid.fusion.samples import random_source
-from tests.synthetic import DIRECT
+from tests.synthetic import DEEP
 
-SHAPES = [
-    PAPER_SHAPE,
-    replace(PAPER_SHAPE, features=8),
-    network_shape("auto", 30.0, 640, 360),
-    DIRECT,
-]
+SHAPES = [PAPER_SHAPE, DEEP]
 MODULES = (kernels, fusion_kernels)
 KERNELS = {
     name: (module, kernel)
@@ -99,9 +93,8 @@ def record(shape: NetworkShape) -> dict[str, Recorder]:
     """The launches of a rendering and of a resampling."""
     recorders = make_recorders()
     width, height = 5 * shape.patch, 3 * shape.patch
-    grid = shape.grid(width, height)
     parameters = (LayerParameters(60, 0, 100, 100),) * len(shape.layers)
-    weights = GroupWeights(shape, grid, parameters, default_weights(shape, grid, parameters))
+    weights = GroupWeights(shape, parameters, default_weights(shape, parameters))
     renderer = CudaRenderer(weights, torch.device("cpu"))
     (planes,) = renderer.pictures(width, height, [1])
     view = View.of(width, height, (2 * width, 2 * height), None)

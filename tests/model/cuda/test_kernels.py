@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nvcodec.format import UnsupportedError
-from nvcodec.model.nirvana.shape import NetworkShape
-from tests.synthetic import DIRECT, UPSAMPLING
+from nvcodec.model.sine.shape import NetworkShape
+from tests.synthetic import DEEP, SMALL
 
 pytest.importorskip("triton", reason="Triton is not installed")
 
@@ -24,16 +24,13 @@ CPU = torch.device("cpu")
 
 @st.composite
 def shapes(draw: st.DrawFn) -> NetworkShape:
-    half = draw(st.integers(2, 5))
-    head = draw(st.one_of(st.just((0, 0)), st.tuples(st.integers(1, 20), st.integers(1, 17))))
     return NetworkShape(
-        2 * half,
-        2 * draw(st.integers(0, half // 2)),
+        2 * draw(st.integers(2, 5)),
         draw(st.integers(1, 32)),
         draw(st.integers(1, 3)),
         draw(st.one_of(st.integers(1, 150), st.just(1024))),
-        *head,
-        draw(st.one_of(st.just(0), st.integers(1, 255))),
+        draw(st.integers(1, 20)),
+        draw(st.integers(1, 17)),
     )
 
 
@@ -49,9 +46,8 @@ def test_random_shapes(shape: NetworkShape, data: st.DataObject, seed: int, exac
 
 
 LARGEST = {
-    "upsampling": NetworkShape(8, 4, 2, 2, 1024, 64, 64),
-    "direct": NetworkShape(16, 2, 1, 2, 1024, 0, 0),
-    "patch": NetworkShape(64, 32, 1, 1, 3, 2, 1, 255),
+    "channels": NetworkShape(8, 2, 2, 1024, 64, 64),
+    "patch": NetworkShape(64, 1, 1, 3, 2, 1),
 }
 
 
@@ -66,13 +62,14 @@ def test_great_shapes(shape: NetworkShape, exact: bool) -> None:
 def test_any_number_of_inputs_of_the_expanding_layer(columns: int) -> None:
     rng = np.random.default_rng(columns)
     layer, inputs, acc = check.dense(rng, (54, columns), 130, CPU, 1 << 32)
-    values = torch.zeros((130, 1, 54), dtype=torch.int16)
-    launch.expand_values(layer, None, inputs, 130, 0, 0, values)
-    np.testing.assert_array_equal(values[:, 0].numpy(), np.clip(acc, -32768, 32767))
-    assert (np.abs(acc) < 32768).sum() > 40
+    codes = torch.zeros((1, 6), dtype=torch.int32)
+    sources = torch.zeros((130, 1, 3, 3, 6), dtype=torch.float16)
+    launch.expand_sources(layer, codes, inputs, 130, 0, sources)
+    np.testing.assert_array_equal(sources.reshape(130, 54).numpy(), np.clip(acc, -2047, 2047))
+    assert (np.abs(acc) < 2048).sum() > 40
 
 
-@pytest.mark.parametrize("shape", [UPSAMPLING, DIRECT])
+@pytest.mark.parametrize("shape", [SMALL, DEEP])
 def test_a_device_that_computes_exactly_passes(shape: NetworkShape) -> None:
     require_equal.__wrapped__(shape, CPU)
 
@@ -103,6 +100,6 @@ def test_a_device_that_does_not_fails(
 
     monkeypatch.setattr(InterpreterBuilder, "create_dot", wrong)
     # The paper's layers, whose sums come near the bound in many ways.
-    shape = NetworkShape(8, 0, 3, 2, 1024, 16, 8)
+    shape = NetworkShape(8, 3, 2, 1024, 16, 8)
     with pytest.raises(UnsupportedError, match="does not compute exactly"):
         require_equal.__wrapped__(shape, CPU)

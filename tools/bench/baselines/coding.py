@@ -1,7 +1,7 @@
 """A network to bytes and back: integer weights by the coder of spec 3, a step for each tensor.
 
 The bytes are all that a decoder of the network needs: a header with its parameters, the float32
-steps, and the two substreams of `nvcodec.coding.nirvana.weights`.
+steps, and the two substreams of `nvcodec.coding.sine.weights`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from nvcodec.coding.nirvana.weights import (
+from nvcodec.coding.sine.weights import (
     KINDS,
     MAX_DIFFERENCE,
-    Differences,
+    Matrix,
     decode_differences,
     encode_differences,
 )
@@ -32,9 +32,7 @@ def encode(network: Network, steps: Sequence[float]) -> bytes:
     """The network with each tensor rounded to multiples of its step."""
     steps32 = np.array(steps, "<f4")
     integers = _zeros(network)
-    for tensor, step, (_, matrix) in zip(
-        network.parameters(), steps32, integers.matrices, strict=True
-    ):
+    for tensor, step, (_, matrix) in zip(network.parameters(), steps32, integers, strict=True):
         matrix[:] = (tensor.detach() / float(step)).round().reshape(matrix.shape).numpy()
     tables, run = encode_differences(integers)
     number = NETWORKS.index(type(network))
@@ -53,7 +51,7 @@ def decode(data: bytes) -> Network:
     integers = _zeros(network)
     decode_differences(*substreams, integers)
     with torch.no_grad():
-        for tensor, step, (_, matrix) in zip(tensors, steps, integers.matrices, strict=True):
+        for tensor, step, (_, matrix) in zip(tensors, steps, integers, strict=True):
             tensor.copy_(torch.from_numpy(matrix).reshape(tensor.shape) * float(step))
     return network
 
@@ -86,13 +84,13 @@ def fit(network: Network, curvatures: Sequence[float], target: int) -> list[floa
     return steps(high)
 
 
-def _zeros(network: Network) -> Differences:
+def _zeros(network: Network) -> list[tuple[int, Matrix]]:
     """A matrix of zeros for each tensor; the first three layers have their own contexts."""
-    matrices = []
+    matrices: list[tuple[int, Matrix]] = []
     for number, layer in enumerate(network.layers):
         assert isinstance(layer, nn.Linear | nn.Conv2d)
         kind = min(number, KINDS - 1)
         rows = layer.weight.shape[0]
         for shape in ((rows, layer.weight.numel() // rows), (1, rows)):
             matrices.append((kind, np.zeros(shape, np.int32)))
-    return Differences(matrices, np.zeros((0, 0), np.int32), grid_columns=1, key=True)
+    return matrices

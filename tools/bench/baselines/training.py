@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch.func import functional_call
 
-from nvcodec.encode.nirvana.network import straight_through_round
+from nvcodec.encode.sine.network import straight_through_round
 from tools.bench.baselines import coding
 from tools.bench.baselines.networks import Network, fitting
 from tools.bench.baselines.samples import Samples

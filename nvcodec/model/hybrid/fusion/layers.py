@@ -32,9 +32,9 @@ from nvcodec.model.hybrid.fusion.packed import (
     WEIGHTS,
     PackedNetwork,
 )
-from nvcodec.products import COLUMNS, layer_block
 from nvcodec.model.hybrid.fusion.rows import correct_chroma, correct_luma
 from nvcodec.model.hybrid.fusion.weights import MAX_INPUT, PLANES
+from nvcodec.products import COLUMNS, layer_block
 
 MAX_CORRECTION = 16383
 """Largest magnitude of the output layer's results, in 1/1024 quantiser step."""

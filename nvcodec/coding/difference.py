@@ -1,0 +1,41 @@
+"""The syntax of an integer near 0 (spec 3.3), a part of other syntaxes."""
+
+from __future__ import annotations
+
+from nvcodec.coding.syntax import ENCODING, bit, bypass, part
+
+MAX_DIFFERENCE = (1 << 16) + 5
+"""Largest magnitude."""
+
+
+@part
+def difference(value: int, context: int, prefix: int) -> int:
+    """Syntax of spec 3.3 with the contexts ZERO and MORE from `context`, PREFIX from `prefix`."""
+    magnitude = 0
+    if ENCODING:
+        magnitude = abs(value)
+    nonzero = bit(context, 1 if magnitude > 0 else 0)
+    d = 0
+    if nonzero != 0:
+        m = 1
+        while m < 7:
+            more = bit(context + m, 1 if magnitude > m else 0)
+            if more == 0:
+                break
+            m += 1
+        if m == 7:
+            rest = magnitude - 6
+            g = 0
+            while g < 15:
+                more = bit(prefix + min(g, 9), 1 if (rest >> (g + 1)) > 0 else 0)
+                if more == 0:
+                    break
+                g += 1
+            remainder = 1
+            for j in range(g):
+                low_bit = bypass((rest >> (g - 1 - j)) & 1)
+                remainder = 2 * remainder + low_bit
+            m = 6 + remainder
+        negative = bypass(1 if value < 0 else 0)
+        d = -m if negative != 0 else m
+    return d

@@ -1,0 +1,42 @@
+"""Groups of the sine model: weights that a device evaluates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nvcodec.decode.device import Device
+from nvcodec.format import Group, Header
+from nvcodec.model.sine.shape import NetworkShape
+from nvcodec.model.sine.weights import GroupWeights, rebuild_weights
+from nvcodec.picture import Planes, Region
+
+
+class SineModel:
+    """Rebuilds and renders sine networks.
+
+    Raises UnsupportedError for a device that miscomputes.
+    """
+
+    ahead = 0
+
+    def __init__(self, shape: NetworkShape, header: Header, device: Device) -> None:
+        self._shape = shape
+        self._size = header.width, header.height
+        self._device = device
+        device.prepare(shape)
+
+    def rebuild(self, group: Group, previous: GroupWeights | None, frames: range) -> GroupWeights:
+        """The weights of a group; raises CorruptError."""
+        return rebuild_weights(self._shape, previous, group.key, group.tables, group.network)
+
+    def settle(self, parameters: GroupWeights) -> None:
+        """Do nothing: weights are rebuilt at once."""
+
+    def render(
+        self, parameters: GroupWeights, frames: Sequence[int], region: Region | None = None
+    ) -> list[Planes]:
+        """Render frames of a group."""
+        return self._device.render(parameters, *self._size, frames, region)
+
+    def close(self) -> None:
+        """Do nothing: no work is in progress between calls."""

@@ -1,0 +1,224 @@
+"""Segments (closed GOPs) as jobs: takes segments and an engine, gives their groups in file order.
+
+A job opens the source itself and saves its segment in a store. So it can run in any process and can
+be repeated after a failure. It is skipped if the store has its segment already.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol
+
+import torch
+
+from nvcodec.encode.coder import CodedGroup
+from nvcodec.encode.segments.segment import Progress, Segment, SegmentCoding
+from nvcodec.encode.segments.store import SegmentStore
+from nvcodec.format import Header, NrvError
+from nvcodec.media.source import SourceError, open_source
+
+_ATTEMPTS = 4
+# Errors that another attempt would only repeat, after the training of a whole segment.
+_FINAL = (SourceError, NrvError, OSError)
+
+
+class JobsError(ValueError):
+    """The source or output does not allow several jobs, or resuming."""
+
+
+class SegmentError(RuntimeError):
+    """A segment could not be encoded in several attempts."""
+
+
+@dataclass(frozen=True)
+class GroupProgress:
+    """How far the training of a group has come; `ordinal` is its number in the file."""
+
+    ordinal: int
+    frames: int
+    training: Progress
+
+
+GroupReport = Callable[[GroupProgress], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """All inputs of the encode of one segment; can be pickled.
+
+    `skip` and `frames` are those of the whole encode; `device` is "cpu" or "cuda" (nvcodec.device).
+    """
+
+    source: str
+    skip: int
+    frames: int | None
+    segment: Segment
+    coding: SegmentCoding
+    device: str
+    header: Header
+    store: SegmentStore
+
+    def run(self, device: torch.device, report: GroupReport) -> None:
+        """Encode the segment and save it in the store.
+
+        Raises SourceError if the source has fewer frames than before.
+        """
+        segment = self.segment
+        encoder = self.coding.encoder(device)
+        coded = []
+        # The source is opened as for the whole encode, and read from its start: the times, size and
+        # range of a frame depend on the frames before it.
+        with open_source(self.source, skip=self.skip, frames=self.frames) as source:
+            pictures = islice(source, segment.first_frame, None)
+            for number, frames in enumerate(segment.group_frames):
+                group = tuple(islice(pictures, frames))
+                if len(group) < frames:
+                    raise SourceError(f"cannot read {self.source}: it has become shorter")
+                ordinal = segment.first_group + number
+
+                def tell(progress: Progress, ordinal: int = ordinal, frames: int = frames) -> None:
+                    report(GroupProgress(ordinal, frames, progress))
+
+                coded.append(encoder.encode(group, tell))
+        self.store.save(segment, self.header, self.coding.shape, coded)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A job is over: its segment is in the store, or `error` says why not."""
+
+    segment: Segment
+    error: BaseException | None = None
+
+
+class Engine(Protocol):
+    """Runs jobs, `capacity` at a time."""
+
+    @property
+    def capacity(self) -> int:
+        """How many jobs can run at a time."""
+
+    def start(self, job: Job) -> None:
+        """Start a job."""
+
+    def ended(self, wait: bool) -> list[Ended]:
+        """Jobs that ended since the last call; with `wait` there is at least one."""
+
+
+class ThisProcess:
+    """The engine that runs one job at a time in this process; `start` raises the job's errors."""
+
+    capacity = 1
+
+    def __init__(self, report: GroupReport) -> None:
+        self._report = report
+        self._ended: list[Ended] = []
+
+    def start(self, job: Job) -> None:
+        """Run the job to its end."""
+        job.run(torch.device(job.device), self._report)
+        self._ended.append(Ended(job.segment))
+
+    def ended(self, wait: bool) -> list[Ended]:
+        """The jobs that ended since the last call."""
+        ended, self._ended = self._ended, []
+        return ended
+
+
+def require_path(source: object) -> str:
+    """The path or URL of a source that can be opened again and again.
+
+    Raises JobsError for anything else.
+    """
+    if isinstance(source, str | os.PathLike):
+        path = os.fspath(source)
+        if os.path.isfile(path) or not os.path.exists(path):
+            return path
+    else:
+        path = str(getattr(source, "name", "a file object"))
+    raise JobsError(
+        f"several jobs and resuming read the source again and again, but {path} is no file:"
+        " write it to one first, or encode with one job"
+    )
+
+
+def identity(path: str) -> dict[str, object]:
+    """Values for JSON that identify a source, and change if the file is changed."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return {"source": path}
+    return {
+        "source": os.path.realpath(path),
+        "source_bytes": status.st_size,
+        "source_mtime_ns": status.st_mtime_ns,
+    }
+
+
+def run_jobs(
+    plan: Iterator[Segment | None],
+    job_of: Callable[[Segment], Job],
+    store: SegmentStore,
+    engine: Engine,
+) -> Iterator[list[CodedGroup]]:
+    """Encode the segments of `plan` that the store does not have; yield all groups in order.
+
+    The plan gives None where no segment is complete yet. Jobs start while it is still being made. A
+    job that fails is tried again, three times at most.
+
+    Raises:
+        SourceError: from the plan, after the segments before the error; or from a job.
+        SegmentError: a job failed in every attempt.
+        NrvError, OSError: a job failed with an error that another attempt would only repeat.
+
+    """
+    ordered: deque[Segment] = deque()
+    waiting: deque[Segment] = deque()
+    done: set[Segment] = set()
+    failures: Counter[Segment] = Counter()
+    running = 0
+    planning = True
+    damage: SourceError | None = None
+    while planning or ordered:
+        if planning:
+            try:
+                segment = next(plan)
+            except StopIteration:
+                planning = False
+            except SourceError as error:
+                planning, damage = False, error
+            else:
+                if segment is not None:
+                    ordered.append(segment)
+                    if store.has(segment):
+                        done.add(segment)
+                    else:
+                        waiting.append(segment)
+        while waiting and running < engine.capacity:
+            engine.start(job_of(waiting.popleft()))
+            running += 1
+        for ended in engine.ended(wait=running > 0 and not planning):
+            running -= 1
+            segment, failure = ended.segment, ended.error
+            if failure is None:
+                done.add(segment)
+                continue
+            if isinstance(failure, _FINAL):
+                raise failure
+            failures[segment] += 1
+            if failures[segment] == _ATTEMPTS:
+                raise SegmentError(
+                    f"the segment of frame {segment.first_frame} failed {_ATTEMPTS} times:"
+                    f" {type(failure).__name__}: {failure}"
+                ) from failure
+            waiting.appendleft(segment)
+        while ordered and ordered[0] in done:
+            segment = ordered.popleft()
+            done.remove(segment)
+            yield store.load(segment)
+    if damage is not None:
+        raise damage

@@ -1,0 +1,1 @@
+"""The encoder of the sine model: pictures to trained networks, segment by segment."""

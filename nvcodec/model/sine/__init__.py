@@ -1,0 +1,1 @@
+"""The sine model: weights of a group to patches and frames (spec 4, 5)."""

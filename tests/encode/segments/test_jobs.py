@@ -1,0 +1,350 @@
+"""Segments encoded by jobs: equal bytes, failures, resuming, files left on disk."""
+
+import dataclasses
+import io
+import json
+import os
+
+import psutil
+import pytest
+
+from nvcodec.decode.decoder import Decoder
+from nvcodec.device import worker_device
+from nvcodec.encode.encoder import Observer, encode
+from nvcodec.encode.segments import jobs
+from nvcodec.encode.segments.jobs import Ended, JobsError, SegmentError, run_jobs
+from nvcodec.encode.segments.segment import Segment, segments
+from nvcodec.encode.segments.store import SegmentStore, SettingsError
+from nvcodec.encode.sine import segment, settings
+from nvcodec.media.source import SourceError
+from tests.cli.support import moving, y4m
+
+pytestmark = pytest.mark.usefixtures("quick")
+
+# Key groups by the interval (frame 4) and by a cut (frame 5): segments of 2, 1 and 1 groups.
+OPTIONS = {"model": "nirvana", "group_size": 2, "key_interval": 0.15}
+SEGMENTS = [Segment(0, 0, (2, 2)), Segment(2, 4, (1,)), Segment(3, 5, (2,))]
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "in.y4m"
+    path.write_bytes(y4m(moving(5, 24, 16, 0) + moving(2, 24, 16, 2)))
+    return path
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "out.nrv"
+
+
+def plain(source, **options):
+    """(bitstream, result) of one job without segments."""
+    file = io.BytesIO()
+    result = encode(source, file, **(OPTIONS | options))
+    return file.getvalue(), result
+
+
+def folder(out):
+    return out.with_name(out.name + ".segments")
+
+
+def stop_after(monkeypatch, count, error=KeyboardInterrupt):
+    """Make the encode stop when `count` segments are finished."""
+    true, finished = jobs.Job.run, []
+
+    def run(self, *arguments):
+        if len(finished) == count:
+            raise error
+        true(self, *arguments)
+        finished.append(self.segment)
+
+    monkeypatch.setattr(jobs.Job, "run", run)
+    return finished
+
+
+def started(source, out, monkeypatch, count, **options):
+    """An encode with segments that is stopped when `count` of them are finished."""
+    with monkeypatch.context() as patch:
+        stop_after(patch, count)
+        with pytest.raises(KeyboardInterrupt):
+            encode(source, out, resume=True, **(OPTIONS | options))
+
+
+def test_jobs_write_the_same_bytes_although_a_worker_dies(source, out, monkeypatch):
+    # Long enough that the worker that is killed has not finished its segment.
+    for name, preset in settings.PRESETS.items():
+        longer = dataclasses.replace(preset, key_iterations=150)
+        monkeypatch.setitem(settings.PRESETS, name, longer)
+
+    class KillOne(Observer):
+        killed = None
+        groups = ()
+
+        def training(self, progress):
+            if self.killed is None:
+                self.killed = next(p for p in workers() if "spawn_main" in str(p.cmdline()))
+                self.killed.kill()
+
+        def encoded(self, group):
+            self.groups += (group.first_frame,)
+
+    def workers():
+        return psutil.Process().children(recursive=True)
+
+    observer = KillOne()
+    result = encode(source, out, jobs=2, observer=observer, **OPTIONS)
+    assert observer.killed is not None
+    data, expected = plain(source)
+    assert out.read_bytes() == data
+    assert observer.groups == (0, 2, 4, 5)
+    assert result.complete
+    assert result.bytes == len(data)
+    assert result.meter.state() == expected.meter.state()
+    assert [g.bytes for g in result.groups] == [g.bytes for g in expected.groups]
+    assert not folder(out).exists()
+    assert not any("spawn_main" in str(process.cmdline()) for process in workers())
+
+
+def test_segments_depend_on_nothing_before_them(source):
+    whole = Decoder(io.BytesIO(plain(source)[0]))
+    for part in SEGMENTS[1:]:
+        data = plain(source, skip=part.first_frame, frames=sum(part.group_frames))[0]
+        rest = Decoder(io.BytesIO(data))
+        for frame in rest:
+            same = whole[part.first_frame + frame.index]
+            assert [p.tobytes() for p in frame.planes] == [p.tobytes() for p in same.planes]
+
+
+def test_an_interrupted_encode_goes_on_where_it_was(source, out, monkeypatch):
+    started(source, out, monkeypatch, 2)
+    with Decoder(out) as decoder:
+        assert len(list(decoder.frames(verify=True))) == 5
+    seconds = json.loads((folder(out) / "00000000.json").read_bytes())[0]["seconds"]
+    with pytest.raises(FileExistsError, match="-y"):
+        encode(source, out, resume=True, **OPTIONS)
+    with monkeypatch.context() as patch:
+        finished = stop_after(patch, 99)
+        result = encode(source, out, resume=True, overwrite=True, **OPTIONS)
+    assert finished == SEGMENTS[2:]
+    data, expected = plain(source)
+    assert out.read_bytes() == data
+    assert result.meter.state() == expected.meter.state()
+    assert result.groups[0].seconds == seconds
+    assert not folder(out).exists()
+
+
+def test_without_segments_resuming_just_encodes(source, out):
+    encode(source, out, resume=True, **OPTIONS)
+    assert out.read_bytes() == plain(source)[0]
+    assert sorted(os.listdir(out.parent)) == ["in.y4m", "out.nrv"]
+
+
+def test_damaged_segments_are_encoded_again(source, out, monkeypatch):
+    started(source, out, monkeypatch, 2)
+    first = min(folder(out).glob("*.nrv"))
+    first.write_bytes(first.read_bytes()[:-1])
+    (folder(out) / "00000004.json").unlink()
+    out.unlink()
+    finished = stop_after(monkeypatch, 99)
+    encode(source, out, resume=True, **OPTIONS)
+    assert finished == SEGMENTS
+    assert out.read_bytes() == plain(source)[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"crf": 31}, "crf 30.0, not 31"),
+        ({"key_interval": 1}, "key_interval"),
+        ({"threads": 2}, "threads"),
+        ({"skip": 1}, "skip"),
+        ({"metrics": ["psnr", "ssim"]}, "metrics"),
+    ],
+)
+def test_segments_of_other_settings(source, out, monkeypatch, options, name):
+    started(source, out, monkeypatch, 1)
+    before = sorted(os.listdir(folder(out)))
+    with pytest.raises(SettingsError, match=name):
+        encode(source, out, resume=True, overwrite=True, **(OPTIONS | options))
+    assert sorted(os.listdir(folder(out))) == before
+
+
+def test_segments_of_another_source(source, out, monkeypatch):
+    started(source, out, monkeypatch, 1)
+    source.write_bytes(y4m(moving(7, 24, 16, 3)))
+    with pytest.raises(SettingsError, match="source_mtime_ns"):
+        encode(source, out, resume=True, overwrite=True, **OPTIONS)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_left_segments_need_a_word(source, out, monkeypatch, count):
+    started(source, out, monkeypatch, 1)
+    (folder(out) / "00000000.nrv.123.part").write_bytes(b"")
+    with pytest.raises(FileExistsError, match="--resume"):
+        encode(source, out, jobs=count, **OPTIONS)
+    with pytest.raises(SourceError):
+        encode(out.with_name("none.mp4"), out, overwrite=True, **OPTIONS)
+    assert (folder(out) / "00000000.nrv").exists()
+    if count == 1:
+        encode(source, out, overwrite=True, **OPTIONS)
+        assert not folder(out).exists()
+        assert out.read_bytes() == plain(source)[0]
+
+
+def test_an_encode_without_a_finished_segment_leaves_no_folder(source, out, monkeypatch):
+    started(source, out, monkeypatch, 0)
+    assert os.listdir(out.parent) == ["in.y4m"]
+
+
+def test_files_of_others_stay(source, out, monkeypatch):
+    started(source, out, monkeypatch, 1)
+    (folder(out) / "notes.txt").write_text("mine")
+    encode(source, out, overwrite=True, **OPTIONS)
+    assert os.listdir(folder(out)) == ["notes.txt"]
+
+
+def test_a_source_that_breaks_keeps_all_groups_before(source, out, monkeypatch):
+    from nvcodec.media.source import Source
+
+    true = Source._next_frame
+
+    def breaking(self):
+        if self._decoded == 6:
+            raise SourceError("cannot read it further")
+        return true(self)
+
+    monkeypatch.setattr(Source, "_next_frame", breaking)
+    with pytest.raises(SourceError):
+        encode(source, out, resume=True, **OPTIONS)
+    expected = io.BytesIO()
+    with pytest.raises(SourceError):
+        encode(source, expected, **OPTIONS)
+    assert out.read_bytes() == expected.getvalue()
+
+
+def test_what_has_no_path_or_no_place_for_segments(source, out, tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    for wrong in (io.BytesIO(source.read_bytes()), fifo):
+        for options in ({"jobs": 2}, {"resume": True}):
+            with pytest.raises(JobsError, match="write it to one first"):
+                encode(wrong, out, model="nirvana", **options)
+    for wrong in (io.BytesIO(), fifo, "-"):
+        with pytest.raises(JobsError, match="output file"):
+            encode(source, wrong, model="nirvana", resume=True)
+    assert sorted(os.listdir(tmp_path)) == ["fifo", "in.y4m"]
+
+
+def test_segments_are_known_when_the_next_begins():
+    class Group:
+        def __init__(self, frames, key):
+            self.pictures, self.key = [None] * frames, key
+
+    def groups():
+        yield from (Group(2, True), Group(2, False), Group(1, True), Group(2, True))
+        raise SourceError("broken")
+
+    found = []
+    with pytest.raises(SourceError):
+        found.extend(part for part in segments(groups()) if part is not None)
+    plan = segments(groups())
+    assert [next(plan) for _ in range(7)] == [
+        None,
+        None,
+        SEGMENTS[0],
+        None,
+        SEGMENTS[1],
+        None,
+        SEGMENTS[2],
+    ]
+
+
+class Failing:
+    """An engine whose jobs fail as often as it is told, and end in reverse order."""
+
+    capacity = 2
+
+    def __init__(self, store, failures, error):
+        self.store, self.failures, self.error = store, list(failures), error
+        self.running = []
+        self.most = 0
+
+    def start(self, job):
+        self.running.append(job)
+        self.most = max(self.most, len(self.running))
+
+    def ended(self, wait):
+        if not wait:
+            return []
+        job = self.running.pop()
+        if job.first_frame in self.failures:
+            self.failures.remove(job.first_frame)
+            return [Ended(job, self.error)]
+        self.store.finished.add(job)
+        return [Ended(job)]
+
+
+class MemoryStore:
+    def __init__(self, finished=()):
+        self.finished = set(finished)
+
+    def has(self, part):
+        return part in self.finished
+
+    def load(self, part):
+        return [part]
+
+
+def run(failures, error=None, finished=()):
+    store = MemoryStore(finished)
+    engine = Failing(store, failures, error or RuntimeError("out of luck"))
+    given = []
+    try:
+        for parts in run_jobs(iter(SEGMENTS), lambda part: part, store, engine):
+            given.extend(parts)
+    finally:
+        assert given == SEGMENTS[: len(given)]
+        assert engine.most <= 2
+    return given
+
+
+def test_failures_are_tried_again():
+    assert run([]) == SEGMENTS
+    assert run([4]) == SEGMENTS
+    assert run([0, 4, 4, 4, 5, 5]) == SEGMENTS
+    assert run([], finished=SEGMENTS[1:]) == SEGMENTS
+
+
+def test_the_fourth_failure_is_the_last():
+    with pytest.raises(SegmentError, match=r"frame 4 failed 4 times: RuntimeError: out of luck"):
+        run([4] * 4)
+
+
+@pytest.mark.parametrize("error", [SourceError("x"), OSError(28, "full")])
+def test_what_would_only_repeat_is_not_tried_again(error):
+    with pytest.raises(type(error)):
+        run([5], error)
+
+
+def test_a_defect_in_one_job_is_shown_as_it_is(source, out, monkeypatch):
+    def fail(*_arguments):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(segment, "train_group", fail)
+    with pytest.raises(ZeroDivisionError):
+        encode(source, out, resume=True, **OPTIONS)
+    assert os.listdir(out.parent) == ["in.y4m"]
+
+
+def test_no_store_beside_what_is_no_file(tmp_path):
+    assert SegmentStore.beside("-") is None
+    assert SegmentStore.beside("/dev/null") is None
+    (tmp_path / "link.nrv").symlink_to("real.nrv")
+    assert SegmentStore.beside(tmp_path / "link.nrv").folder == tmp_path / "real.nrv.segments"
+
+
+def test_workers_share_out_the_gpus(monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert [worker_device("cuda", k) for k in range(3)] == ["cuda:0", "cuda:1", "cuda:0"]
+    assert worker_device("cpu", 1) == "cpu"
