@@ -25,6 +25,10 @@ HYBRID_GROUP = 16
 """Most frames of a group of the hybrid model, unless a group size is given."""
 
 
+NIRVANA_GROUP = 4
+"""Most frames of a group of the nirvana model (spec 11.2)."""
+
+
 class OptionError(ValueError):
     """The model does not have this option."""
 
@@ -57,16 +61,25 @@ MODELS = {
         segments=False,
     ),
     "nirvana": ModelOptions(
-        number=1,
-        presets=("fast", "medium", "slow", "paper"),
+        number=3,
+        presets=("fast", "medium", "slow"),
         networks=("auto", "paper"),
-        devices=DEVICES,
-        segments=True,
+        devices=("cpu",),
+        segments=False,
     ),
 }
 
+PAPER = ModelOptions(
+    number=1,
+    presets=("fast", "medium", "slow", "paper"),
+    networks=("paper",),
+    devices=DEVICES,
+    segments=True,
+)
+"""The nirvana model with network paper: the sine network, trained anew for each video."""
+
 # Presets and networks of any model, as nvenc lists them.
-PRESETS = MODELS["nirvana"].presets
+PRESETS = PAPER.presets
 NETWORKS = tuple(dict.fromkeys(MODELS["nirvana"].networks + MODELS["hybrid"].networks))
 
 
@@ -98,6 +111,15 @@ class EncodeOptions(NamedTuple):
 
 
 DEFAULTS = EncodeOptions()
+
+_OTHER = "model nirvana with network paper"
+
+
+def model_options(options: EncodeOptions) -> ModelOptions:
+    """What the model offers, with the network of these options."""
+    if options.model == "nirvana" and options.network == "paper":
+        return PAPER
+    return MODELS[options.model]
 
 
 def validate(options: EncodeOptions) -> None:
@@ -142,9 +164,9 @@ def _require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
 
 def _require_offered(options: EncodeOptions) -> None:
     """Raise OptionError for an option that the model does not have."""
-    offered = MODELS[options.model]
-    if options.network not in offered.networks:
+    if options.network not in MODELS[options.model].networks:
         raise OptionError(f"the {options.model} model does not have network {options.network}")
+    offered = model_options(options)
     *others, last = offered.presets
     for missing, text in (
         (
@@ -157,6 +179,10 @@ def _require_offered(options: EncodeOptions) -> None:
         ),
         (options.jobs > 1 and not offered.segments, "several jobs, as threads share the work"),
         (options.resume and not offered.segments, "resuming"),
+        (
+            offered is MODELS["nirvana"] and (options.group_size or 1) > NIRVANA_GROUP,
+            f"groups of more than {NIRVANA_GROUP} frames",
+        ),
     ):
         if missing:
-            raise OptionError(f"the {options.model} model does not have {text}; model nirvana does")
+            raise OptionError(f"the {options.model} model does not have {text}; {_OTHER} does")

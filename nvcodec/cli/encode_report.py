@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nvcodec.cli.outcome import Console
 from nvcodec.encode.result import EncodedGroup, EncodeResult, Observer
 from nvcodec.media.quality import QualityMeter
-from nvcodec.model.description import CanvasShape
+from nvcodec.model.description import CanvasShape, PatchShape
 from nvcodec.picture import YUV420P8
 from nvcodec.words import counted
 
@@ -131,7 +131,9 @@ class EncodeReport(Observer):
     def _summary(self, result: EncodeResult) -> str:
         parts = _parts(result)
         model, names = "sine", ["network"]
-        if isinstance(result.shape, CanvasShape):
+        if isinstance(result.shape, PatchShape):
+            model, names = "nirvana", ["key", "motion"]
+        elif isinstance(result.shape, CanvasShape):
             parts["interior_bytes"] = parts["content_bytes"] + parts["motion_bytes"]
             parts["interior_bytes"] -= parts["key_bytes"] + parts["chain_bytes"]
             model, names = "hybrid", ["key", "chain", "interior", "motion"]

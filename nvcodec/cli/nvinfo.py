@@ -30,6 +30,7 @@ _SUBSTREAMS = ("tables", "content", "motion", "network")
 _KINDS_SHOWN = {
     "sine": ("network", "tables"),
     "hybrid": ("content", "motion", "network", "network_mode"),
+    "nirvana": ("content", "motion"),
 }
 
 
@@ -105,6 +106,7 @@ def _read(file: BinaryIO, report: dict[str, Any]) -> None:
         located,
     )
     from nvcodec.model.description import CanvasShape, parse_description
+    from nvcodec.model.sine.shape import NetworkShape
 
     top = LEVELS[max(LEVELS)]
     tap = _UnitTap(file)
@@ -133,7 +135,7 @@ def _read(file: BinaryIO, report: dict[str, Any]) -> None:
                     shape = parse_description(header["model"], event.payload)
                 reader.group_length = shape.group_frames
                 report["model"] |= asdict(shape)
-                if not isinstance(shape, CanvasShape):
+                if isinstance(shape, NetworkShape):
                     report["model"] |= {
                         "weights": shape.weights,
                         "multiplications": shape.multiplications,

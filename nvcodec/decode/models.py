@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 from nvcodec.decode.device import Device
 from nvcodec.format import Group, Header, Limits
-from nvcodec.model.description import CanvasShape, Shape
+from nvcodec.model.description import CanvasShape, PatchShape, Shape
 from nvcodec.picture import Planes, Region
 
 P = TypeVar("P")
@@ -41,7 +41,7 @@ class GroupModel(Protocol[P]):
 
 def check_limits(shape: Shape, header: Header, limits: Limits) -> None:
     """Raise OverLimitError when a description exceeds its level or `limits` (spec 2.11)."""
-    if isinstance(shape, CanvasShape):
+    if isinstance(shape, CanvasShape | PatchShape):
         return
     limits.check("weights", shape.weights, header.level)
     limits.check("multiplications", shape.multiplications, header.level)
@@ -57,6 +57,10 @@ def make_model(shape: Shape, header: Header, device: Device) -> GroupModel[Any]:
         from nvcodec.decode.hybrid import HybridModel
 
         return HybridModel(shape, header, device)
+    if isinstance(shape, PatchShape):
+        from nvcodec.decode.nirvana import NirvanaModel
+
+        return NirvanaModel(shape, header, device)
     from nvcodec.decode.sine import SineModel
 
     return SineModel(shape, header, device)

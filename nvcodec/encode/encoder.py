@@ -15,7 +15,7 @@ from nvcodec.encode.result import EncodeResult, Observer
 from nvcodec.encode.writing import GroupWriter, source_header
 from nvcodec.media.quality import QualityMeter
 from nvcodec.media.source import open_source
-from nvcodec.options import DEFAULTS, MODELS, EncodeOptions, validate
+from nvcodec.options import DEFAULTS, EncodeOptions, model_options, validate
 
 
 def encode(
@@ -119,10 +119,10 @@ def encode(
             notes=opened.notes,
             meter=QualityMeter(options.metrics),
         )
-        header = source_header(opened, MODELS[model].number, coder.level)
+        header = source_header(opened, model_options(options).number, coder.level)
         groups = group_pictures(
             opened,
-            coder.shape.group_frames,
+            group_size or coder.shape.group_frames,
             coder.key_frames,
             Fraction(key_interval),
             opened.time_base,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from nvcodec.encode.coder import VideoCoder
 from nvcodec.encode.result import EncodeResult, Observer
 from nvcodec.media.source import Source
-from nvcodec.options import EncodeOptions
+from nvcodec.options import EncodeOptions, model_options
 from nvcodec.version import __version__
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def settings(options: EncodeOptions) -> dict[str, Any]:
 def _network(options: EncodeOptions) -> str:
     if options.network != "auto":
         return options.network
-    return "trained" if options.model == "hybrid" else "paper"
+    return "trained" if options.model == "hybrid" else "default"
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Segments:
             FileExistsError: the output has segments, and the options do not say what to do.
 
         """
-        if options.model == "hybrid":
+        if not model_options(options).segments:
             return cls()
         from nvcodec.encode.segments.coder import segment_store
         from nvcodec.encode.segments.jobs import require_path
@@ -92,7 +92,9 @@ def make_coder(
     # Each model brings its libraries along: only one of them is needed.
     if options.model == "hybrid":
         return _hybrid(options, source, observer)
-    return _sine(options, source, segments, observer)
+    if options.network == "paper":
+        return _sine(options, source, segments, observer)
+    return _nirvana(options, source, observer)
 
 
 def _hybrid(options: EncodeOptions, source: Source, observer: Observer) -> VideoCoder:
@@ -106,6 +108,22 @@ def _hybrid(options: EncodeOptions, source: Source, observer: Observer) -> Video
         effort=EFFORTS[options.preset],
         group_size=options.group_size,
         network=_network(options),
+        metrics=options.metrics,
+        threads=options.threads or os.cpu_count() or 1,
+        report=observer.coding,
+    )
+
+
+def _nirvana(options: EncodeOptions, source: Source, observer: Observer) -> VideoCoder:
+    from nvcodec.encode.nirvana.effort import EFFORTS
+    from nvcodec.encode.nirvana.video import NirvanaCoder
+
+    return NirvanaCoder(
+        source.width,
+        source.height,
+        crf=options.crf,
+        effort=EFFORTS[options.preset],
+        group_size=options.group_size,
         metrics=options.metrics,
         threads=options.threads or os.cpu_count() or 1,
         report=observer.coding,

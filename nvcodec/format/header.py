@@ -10,7 +10,7 @@ import construct as c
 
 from nvcodec.format.errors import CorruptError, UnsupportedError
 from nvcodec.format.limits import LEVELS
-from nvcodec.format.units import HYBR, SIRN, UnitType
+from nvcodec.format.units import HYBR, NIRV, SIRN, UnitType
 
 if TYPE_CHECKING:
     from nvcodec.picture import SampleFormat
@@ -25,11 +25,12 @@ _RESERVED: Final = bytes(3)
 
 SINE: Final = 1
 HYBRID: Final = 2
+NIRVANA: Final = 3
 """The models that this version knows."""
 
-MODEL_NAMES: Final = {SINE: "sine", HYBRID: "hybrid"}
+MODEL_NAMES: Final = {SINE: "sine", HYBRID: "hybrid", NIRVANA: "nirvana"}
 
-_DESCRIPTION_TYPES: Final = {SINE: SIRN, HYBRID: HYBR}
+_DESCRIPTION_TYPES: Final = {SINE: SIRN, HYBRID: HYBR, NIRVANA: NIRV}
 
 _HEAD: Final = c.Struct(
     "format_version" / c.Int16ul,

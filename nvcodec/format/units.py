@@ -86,12 +86,13 @@ class UnitType:
 HEAD: Final = UnitType(b"HEAD")
 SIRN: Final = UnitType(b"SIRN")
 HYBR: Final = UnitType(b"HYBR")
+NIRV: Final = UnitType(b"NIRV")
 META: Final = UnitType(b"mETa")
 GRUP: Final = UnitType(b"GRUP")
 INDX: Final = UnitType(b"iNDX")
 FEND: Final = UnitType(b"FEND")
 
-KNOWN_TYPES: Final = frozenset({HEAD, SIRN, HYBR, META, GRUP, INDX, FEND})
+KNOWN_TYPES: Final = frozenset({HEAD, SIRN, HYBR, NIRV, META, GRUP, INDX, FEND})
 
 
 class UnitOrder:

@@ -1,4 +1,4 @@
-"""The descriptions of the models (spec 4.1, 7.1): a payload to what a decoder needs to know."""
+"""The descriptions of the models (spec 4.1, 7.1, 11.1): payloads to what decoders need to know."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from construct import Bytes, ConstructError, Int8sl, Int8ul, Struct, Terminated
 
-from nvcodec.format.errors import CorruptError
-from nvcodec.format.header import HYBRID
+from nvcodec.format.errors import CorruptError, UnsupportedError
+from nvcodec.format.header import HYBRID, NIRVANA
 from nvcodec.model.sine.shape import NetworkShape
 
 MAX_CHROMA_OFFSET = 12
@@ -63,10 +63,69 @@ class CanvasShape:
         return payload
 
 
-Shape = NetworkShape | CanvasShape
+_PATCHES = Struct(
+    "table" / Int8ul,
+    "patch" / Int8ul,
+    "group_frames" / Int8ul,
+    "features" / Int8ul,
+    "reserved" / Bytes(12),
+    Terminated,
+)
+
+
+@dataclass(frozen=True)
+class PatchShape:
+    """The fields of `NIRV`. Their rules are checked on construction (spec 11.1).
+
+    Raises UnsupportedError for a table that this version does not have, else CorruptError.
+    """
+
+    table: int = 1
+    patch: int = 8
+    group_frames: int = 4
+    features: int = 128
+
+    def __post_init__(self) -> None:
+        if self.table != 1:
+            raise UnsupportedError(f"table {self.table} is not defined", unit="NIRV", rule="11.1")
+        for name, value, expected in (
+            ("patch", self.patch, 8),
+            ("group_frames", self.group_frames, 4),
+            ("features", self.features, 128),
+        ):
+            if value != expected:
+                raise CorruptError(
+                    f"{name} {value} is not {expected}, that of table 1", unit="NIRV", rule="11.1"
+                )
+
+    @classmethod
+    def from_payload(cls, payload: bytes) -> PatchShape:
+        """Parse a `NIRV` payload; raises CorruptError or UnsupportedError."""
+        try:
+            fields = _PATCHES.parse(payload)
+        except ConstructError as error:
+            raise CorruptError(
+                f"payload of {len(payload)} bytes, not 16", unit="NIRV", rule="11.1"
+            ) from error
+        shape = cls(fields.table, fields.patch, fields.group_frames, fields.features)
+        if any(fields.reserved):
+            raise CorruptError("reserved bytes are not 0", unit="NIRV", rule="11.1")
+        return shape
+
+    def to_payload(self) -> bytes:
+        """Build the `NIRV` payload."""
+        payload: bytes = _PATCHES.build({**vars(self), "reserved": bytes(12)})
+        return payload
+
+
+Shape = NetworkShape | CanvasShape | PatchShape
 """The description of a model."""
 
 
 def parse_description(model: int, payload: bytes) -> Shape:
-    """The description of `model` (spec 2.4); raises CorruptError."""
-    return (CanvasShape if model == HYBRID else NetworkShape).from_payload(payload)
+    """The description of `model` (spec 2.4); raises CorruptError or UnsupportedError."""
+    if model == HYBRID:
+        return CanvasShape.from_payload(payload)
+    if model == NIRVANA:
+        return PatchShape.from_payload(payload)
+    return NetworkShape.from_payload(payload)

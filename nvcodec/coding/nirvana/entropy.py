@@ -18,7 +18,6 @@ from nvcodec.coding.nirvana.table import (
     CLASSES,
     FEATURES,
     NEAR,
-    PARTS,
     SLICES,
     STARTS,
     UNITS,
@@ -228,7 +227,8 @@ def predict(network: EntropyNetwork, seen: Surroundings, s: Integer, patch: Inte
     for k in range(count):
         f = first + k
         mean = np.int64((totals[k] + half) >> shift)
-        if s < 2:
+        # Features of the first two slices are those that NEAR counts.
+        if first < NEAR:
             gate = _gate((totals[3 * count + k] + half) >> shift)
             mean += (gate * _near(network, seen, f, patch)) >> 6
         if not seen.key:
@@ -238,7 +238,7 @@ def predict(network: EntropyNetwork, seen: Surroundings, s: Integer, patch: Inte
         fraction = mean - 64 * rounded
         part = 0 if abs(fraction) < 5 else 1 if abs(fraction) < 16 else 2
         scale = np.int64((totals[count + k] + half) >> shift)
-        kind = min(CLASSES - 1, max(0, (scale + 243) // 18))
+        kind: Integer = min(CLASSES - 1, max(0, (scale + 243) // 18))
         found[MEAN, k] = rounded
         found[FRACTION, k] = fraction
         found[PART, k] = part
@@ -262,6 +262,3 @@ def spread(network: EntropyNetwork, seen: Surroundings, f: Integer, patch: Integ
             if 0 <= row < seen.rows and 0 <= column < seen.columns:
                 at = (s * patches + row * seen.columns + column) * UNITS
                 add_products(6, seen.sums, at, network.spread, (weights + tap) * UNITS, word)
-
-
-assert PARTS == 3 and STARTS[2] == NEAR

@@ -29,10 +29,10 @@ Paths = npt.NDArray[np.int32]
 @kernel
 def same_path(a: np.ndarray, b: np.ndarray, frames: Integer) -> bool:
     """Whether two paths are equal."""
+    same = True
     for t in range(frames):
-        if a[t, 0] != b[t, 0] or a[t, 1] != b[t, 1]:
-            return False
-    return True
+        same = same and a[t, 0] == b[t, 0] and a[t, 1] == b[t, 1]
+    return same
 
 
 @kernel
@@ -95,7 +95,10 @@ def block_paths(
     near: np.ndarray,
     frames: int,
 ) -> None:
-    """Syntax of spec 11.5. `joined` (zeros on entry) and `near` int32 (3, frames, 2) are scratch."""
+    """Syntax of spec 11.5.
+
+    `joined`, zeros on entry, and int32 `near` (3, frames, 2) are scratch.
+    """
     rows, columns = intra.shape
     for y in range(rows):
         for x in range(columns):
@@ -158,7 +161,7 @@ def _scratch(intra: npt.NDArray[np.uint8], frames: int) -> tuple[np.ndarray, np.
 
 
 def _most_bits(paths: Paths) -> int:
-    return 4 * paths.shape[0] * paths.shape[1] + 40 * paths.size + 64
+    return int(4 * paths.shape[0] * paths.shape[1] + 40 * paths.size + 64)
 
 
 def encode_motion(paths: Paths, intra: npt.NDArray[np.uint8]) -> bytes:

@@ -44,7 +44,8 @@ def float_network(q: int) -> FloatNetwork:
     bias = table.first_bias[0] + offset * table.first_bias[1].astype(np.int64)
 
     def real(tensor: npt.NDArray[np.integer], unit: float) -> Floats:
-        return np.ascontiguousarray((tensor / unit).astype(np.float32))
+        values: Floats = np.ascontiguousarray(tensor / unit, np.float32)
+        return values
 
     return FloatNetwork(
         basis=real(table.basis, 8192),
@@ -69,7 +70,8 @@ class Rendered(NamedTuple):
 
 
 def _unit(x: Floats) -> Floats:
-    return np.clip(np.maximum(x, x * np.float32(0.125)), -_LIMIT, _LIMIT)
+    units: Floats = np.clip(np.maximum(x, x * np.float32(0.125)), -_LIMIT, _LIMIT)
+    return units
 
 
 def _windows(a: Floats) -> Floats:

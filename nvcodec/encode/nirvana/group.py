@@ -13,6 +13,7 @@ from nvcodec.coding.nirvana.features import encode_content
 from nvcodec.coding.nirvana.motion import Paths, encode_motion
 from nvcodec.coding.nirvana.table import BLOCK, FEATURES, FRAMES, PATCH, SITE, VOLUME
 from nvcodec.encode.nirvana.choice import BITS_PER_SQUARE, choose_residuals, price_table
+from nvcodec.encode.nirvana.effort import Effort
 from nvcodec.encode.nirvana.gradient import FloatNetwork, Floats, float_network, render, slope
 from nvcodec.encode.nirvana.paths import pyramid, search_paths
 from nvcodec.model.nirvana.moved import linear, make_trace, step_of, trace_planes
@@ -24,22 +25,6 @@ from nvcodec.model.nirvana.parameters import (
     with_residuals,
 )
 from nvcodec.picture import Planes
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How much work a group takes.
-
-    Attributes:
-        steps: gradient steps on the features.
-        rate: length of a step.
-        path_price: absolute differences that a bit of a path costs, in quantiser steps.
-
-    """
-
-    steps: int
-    rate: float = 0.8
-    path_price: float = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +57,10 @@ def fold(pictures: Sequence[Planes], grid: Grid) -> Floats:
 
 def _padded(plane: npt.NDArray[np.uint8], rows: int, columns: int) -> npt.NDArray[np.uint8]:
     height, width = plane.shape
-    return np.pad(plane, ((0, rows - height), (0, columns - width)), mode="edge")
+    padded: npt.NDArray[np.uint8] = np.pad(
+        plane, ((0, rows - height), (0, columns - width)), mode="edge"
+    )
+    return padded
 
 
 class GroupCoder:
@@ -102,7 +90,7 @@ class GroupCoder:
             paths[intra != 0] = 0
         else:
             moved = moved_features(grid, None, paths, intra)
-        base = moved.reshape(grid.patches, FEATURES) / np.float32(8)
+        base: Floats = (moved.reshape(grid.patches, FEATURES) / np.float32(8)).astype(np.float32)
         residual = self._choose(net, samples, analysis, base, before, moved, quantiser)
         seen = seen_features(grid, before, moved, quantiser)
         seen.residual[:] = residual
@@ -135,7 +123,8 @@ class GroupCoder:
         padded = np.zeros((grid.block_rows * BLOCK, grid.block_columns * BLOCK), np.float32)
         padded[: grid.rows, : grid.columns] = gain
         blocks = padded.reshape(grid.block_rows, BLOCK, grid.block_columns, BLOCK).sum((1, 3))
-        return (blocks > 0).astype(np.uint8)
+        intra: npt.NDArray[np.uint8] = (blocks > 0).astype(np.uint8)
+        return intra
 
     def _choose(
         self,

@@ -1,1 +1,1 @@
-"""The nirvana model: features of patches, moved from group to group, and their synthesis (spec 12, 13)."""
+"""The nirvana model: features moved from group to group, and their synthesis (spec 12, 13)."""

@@ -50,7 +50,7 @@ Trace = tuple[npt.NDArray[np.int16], npt.NDArray[np.int16], npt.NDArray[np.int16
 
 
 class Linear(NamedTuple):
-    """The linear part of the network: features to samples of each frame, and samples to features."""
+    """The linear part of the network: features to samples of a frame, and samples to features."""
 
     trace: Layer
     analysis: Layer
@@ -65,7 +65,7 @@ def linear() -> Linear:
 
 @allocating
 def make_trace(net: Linear, features: np.ndarray, frame: int, planes: tuple) -> None:  # type: ignore[type-arg]
-    """Fill int16 `planes`, of whole patches, with the trace of a group whose last frame is `frame`."""
+    """Fill int16 `planes`, of whole patches, with the trace of a group of last frame `frame`."""
     rows, columns, count = features.shape
     stride = -(-columns // 16) * 16 + 2 * MARGIN
     pairs = count // 2
@@ -156,7 +156,7 @@ def move_features(
     out: np.ndarray,
 ) -> None:
     """Fill rows first..end-1 of int16 `out` (patch rows, patch columns, FEATURES): Moved(f)."""
-    rows, columns, count = out.shape
+    columns, count = out.shape[1:]
     frames = paths.shape[2]
     stride = -(-columns // 16) * 16 + 2 * MARGIN
     pairs = VOLUME // 2

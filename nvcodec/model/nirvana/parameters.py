@@ -1,12 +1,10 @@
-"""The parameters of a group of the nirvana network (spec 12): substreams to features, and on.
+"""The parameters of a group of the nirvana network (spec 12): substreams to features.
 
-Takes the substreams of a group and the parameters of the group before. Gives features, and renders
-any frames and patches from them.
+Takes the substreams of a group and the parameters of the group before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,8 +26,6 @@ from nvcodec.model.nirvana.moved import (
     step_of,
     trace_planes,
 )
-from nvcodec.model.nirvana.synthesis import render_rows, synthesis
-from nvcodec.picture import YUV420P8, Planes, Region
 
 
 @dataclass(frozen=True)
@@ -41,22 +37,27 @@ class Grid:
 
     @property
     def rows(self) -> int:
+        """Patches down."""
         return -(-self.height // PATCH)
 
     @property
     def columns(self) -> int:
+        """Patches across."""
         return -(-self.width // PATCH)
 
     @property
     def patches(self) -> int:
+        """Patches of the grid."""
         return self.rows * self.columns
 
     @property
     def block_rows(self) -> int:
+        """Motion blocks down."""
         return -(-self.rows // BLOCK)
 
     @property
     def block_columns(self) -> int:
+        """Motion blocks across."""
         return -(-self.columns // BLOCK)
 
 
@@ -122,23 +123,3 @@ def rebuild_parameters(
     moved = moved_features(grid, before, paths, intra)
     residual = decoder.read(seen_features(grid, before, moved, decoder.quantiser))
     return with_residuals(grid, moved, residual, decoder.quantiser, frames)
-
-
-def render_frames(
-    parameters: Parameters, grid: Grid, frames: Sequence[int], region: Region | None = None
-) -> list[Planes]:
-    """Render frames of a group, or a region of them (x0, y0, x1, y1) in luma samples."""
-    x0, y0, x1, y1 = region or (0, 0, grid.width, grid.height)
-    left, top = x0 // PATCH, y0 // PATCH
-    right, bottom = -(-x1 // PATCH), -(-y1 // PATCH)
-    wide, tall = min(grid.width, right * PATCH), min(grid.height, bottom * PATCH)
-    shapes = YUV420P8.plane_shapes(wide - left * PATCH, tall - top * PATCH)
-    planes = [np.empty((len(frames), *shape), np.uint8) for shape in shapes]
-    render_rows(
-        synthesis(parameters.quantiser), parameters.features, top, bottom, left, right,
-        np.array(frames, np.int64), *planes, top,
-    )  # fmt: skip
-    cut = (x0 - left * PATCH, y0 - top * PATCH, x1 - left * PATCH, y1 - top * PATCH)
-    return [
-        YUV420P8.crop((planes[0][k], planes[1][k], planes[2][k]), cut) for k in range(len(frames))
-    ]

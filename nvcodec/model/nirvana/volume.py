@@ -23,7 +23,8 @@ def _order() -> npt.NDArray[np.int64]:
     luma = (phase * SITE + y // 2) * SITE + x // 2
     chroma = np.arange(4 * SITE * SITE, FRAME)
     frame = np.concatenate([luma.ravel(), chroma])
-    return (np.arange(FRAMES)[:, None] * FRAME + frame).ravel()
+    order: npt.NDArray[np.int64] = (np.arange(FRAMES)[:, None] * FRAME + frame).ravel()
+    return order
 
 
 ORDER = _order()
@@ -74,7 +75,7 @@ def store_trace(
     out: np.ndarray,
     row: Integer,
 ) -> None:
-    """The numbers themselves to rows of an int16 plane from `row` on, for a whole row of patches."""
+    """The numbers themselves to rows of an int16 plane from `row` on, for a row of patches."""
     side = 2 * pairs
     for y in range(side):
         for j in range(pairs):

@@ -1,0 +1,85 @@
+"""Groups of the nirvana model: features rebuilt ahead by a task, and rendered band by band.
+
+A group needs the features of the group before it and nothing rendered. So the next groups are
+rebuilt while one is rendered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+
+from nvcodec.decode.device import Device
+from nvcodec.format import CorruptError, Group, Header
+from nvcodec.model.description import PatchShape
+from nvcodec.model.nirvana.parameters import Grid, Parameters, rebuild_parameters
+from nvcodec.model.nirvana.render import frame_planes, region_bands, render_band
+from nvcodec.picture import Planes, Region
+from nvcodec.tasks import TaskPool
+
+_MOST_AHEAD = 2
+
+
+@dataclass(eq=False)
+class PatchGroup:
+    """A group whose parameters a task rebuilds; for use by one thread."""
+
+    parameters: Future[Parameters]
+    frames: range
+    """The frames that will be rendered."""
+
+
+class NirvanaModel:
+    """Rebuilds and renders the features of one bitstream on the CPU."""
+
+    ahead = _MOST_AHEAD
+
+    def __init__(self, shape: PatchShape, header: Header, device: Device) -> None:
+        self._device = device.fusion_device(network=False)
+        self._grid = Grid(header.width, header.height)
+        self._tasks = TaskPool(device.threads)
+
+    def rebuild(self, group: Group, previous: PatchGroup | None, frames: range) -> PatchGroup:
+        """Begin to rebuild the features of a group."""
+        if group.key:
+            previous = None
+        elif previous is None:
+            raise CorruptError("a group that is not a key group has no group before it", rule="2.7")
+        before = [] if previous is None else [previous.parameters]
+        work = partial(self._rebuild, group, previous.parameters if previous else None)
+        return PatchGroup(self._tasks.submit(work, before), frames)
+
+    def _rebuild(self, group: Group, before: Future[Parameters] | None) -> Parameters:
+        return rebuild_parameters(
+            self._grid,
+            None if before is None else before.result(),
+            group.frame_count,
+            group.content,
+            group.motion,
+        )
+
+    def settle(self, parameters: PatchGroup) -> None:
+        """Wait for the features of a group."""
+        parameters.parameters.result()
+
+    def render(
+        self, parameters: PatchGroup, frames: Sequence[int], region: Region | None = None
+    ) -> list[Planes]:
+        """Render frames of a group, or a region of them; raises CorruptError."""
+        features = parameters.parameters.result()
+        shown = region or (0, 0, self._grid.width, self._grid.height)
+        planes, bands = frame_planes(self._grid, shown, len(frames)), region_bands(shown)
+        tasks = [
+            self._tasks.submit(partial(render_band, features, frames, band, planes))
+            for band in bands
+        ]
+        for task in tasks:
+            task.result()
+        pictures = planes.cut()
+        return pictures if self._device is None else self._device.show(pictures)
+
+    def close(self) -> None:
+        """Stop the work in progress."""
+        self._tasks.close()
