@@ -83,7 +83,7 @@ class PatchShape:
     table: int = 1
     patch: int = 8
     group_frames: int = 4
-    features: int = 128
+    features: int = 192
 
     def __post_init__(self) -> None:
         if self.table != 1:
@@ -91,7 +91,7 @@ class PatchShape:
         for name, value, expected in (
             ("patch", self.patch, 8),
             ("group_frames", self.group_frames, 4),
-            ("features", self.features, 128),
+            ("features", self.features, 192),
         ):
             if value != expected:
                 raise CorruptError(

@@ -21,6 +21,7 @@ from nvcodec.coding.nirvana.table import (
     SLICES,
     STARTS,
     UNITS,
+    WIDE,
     load,
     outputs,
 )
@@ -28,6 +29,9 @@ from nvcodec.compiled import Integer, kernel
 from nvcodec.products import add_products, sum_products
 
 _TAPS = 9
+_CENTRE = 4
+_CAUSAL = 4
+"""Taps of the own slice: the patches up-left, up, up-right and left."""
 _PAIRS = UNITS // 2
 _LANES = 16
 _STARTS = np.array(STARTS, np.int64)
@@ -74,8 +78,14 @@ def entropy_network() -> EntropyNetwork:
     spread = np.zeros((FEATURES, len(SLICES), _TAPS, UNITS), np.int32)
     own, output, output_bias = [], [], []
     for s, n in enumerate(SLICES):
-        context = table.context[s].reshape(UNITS, 2, STARTS[s + 1], _TAPS)
-        spread[: STARTS[s + 1], s] = _words(context.transpose(2, 3, 0, 1))
+        # Tap (ky, kx) sees the residuals of the patch at (ky - 1, kx - 1).
+        earlier, start = (
+            table.earlier[s].transpose(2, *range(3, table.earlier[s].ndim), 0, 1),
+            STARTS[s],
+        )
+        taps = slice(None) if start < WIDE else _CENTRE
+        spread[:start, s, taps] = _words(earlier)
+        spread[start : STARTS[s + 1], s, :_CAUSAL] = _words(table.context[s].transpose(2, 3, 0, 1))
         # Inputs in pairs: (value, logarithm) of the moved feature, then of the difference to it.
         mine = table.own[s].reshape(UNITS, 2, 2, n)
         own.append(_words(mine.transpose(3, 1, 0, 2)).ravel())
@@ -257,7 +267,10 @@ def spread(network: EntropyNetwork, seen: Surroundings, f: Integer, patch: Integ
     for s in range(own, len(SLICES)):
         weights = (f * len(SLICES) + s) * _TAPS
         # Tap (ky, kx) of a patch sees the patch at (ky - 1, kx - 1) from it.
-        for tap in range(4 if s == own else _TAPS):
+        begin, end = 0, _CAUSAL if s == own else _TAPS
+        if s > own and _STARTS[s] >= WIDE:
+            begin, end = _CENTRE, _CENTRE + 1
+        for tap in range(begin, end):
             row, column = y + 1 - tap // 3, x + 1 - tap % 3
             if 0 <= row < seen.rows and 0 <= column < seen.columns:
                 at = (s * patches + row * seen.columns + column) * UNITS

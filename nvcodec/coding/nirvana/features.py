@@ -62,7 +62,7 @@ def residuals(
     """
     patches = seen.rows * seen.columns
     found = seen.found
-    for s in range(5):
+    for s in range(_STARTS.size - 1):
         first = _STARTS[s]
         count = _STARTS[s + 1] - first
         for patch in range(patches):

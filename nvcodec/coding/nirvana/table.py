@@ -22,11 +22,13 @@ SITE = PATCH // 2
 """G: chroma samples of a patch across and down."""
 VOLUME = FRAMES * 6 * SITE * SITE
 """D: samples of a patch, ordered (frame, phase, row, column)."""
-FEATURES = 128
+FEATURES = 192
 """F: features of a patch."""
-SLICES = (4, 12, 24, 40, 48)
-STARTS = (0, 4, 16, 40, 80, 128)
+SLICES = (4, 12, 24, 40, 48, 64)
+STARTS = (0, 4, 16, 40, 80, 128, 192)
 """SliceStart: the first feature of each slice, then F."""
+WIDE = 128
+"""N: features of other patches that the networks see."""
 WIDTH = 256
 """W: units of a hidden layer of the synthesis network."""
 UNITS = 48
@@ -51,13 +53,16 @@ def outputs(number: int) -> int:
 class Table:
     """The tensors of table 1, as spec 11.2 names them.
 
-    Weights are int16, the others int32. `context`, `own`, `output` are C, M and O of each slice.
+    Weights are int16, the others int32. `earlier`, `context`, `own` and `output` are A, C, M and O
+    of each slice.
     """
 
     basis: Tensor
     first: Tensor
+    first_own: Tensor
     second: Tensor
     third: Tensor
+    earlier: tuple[Tensor, ...]
     context: tuple[Tensor, ...]
     own: tuple[Tensor, ...]
     output: tuple[Tensor, ...]
@@ -97,12 +102,23 @@ def load() -> Table:
     numbers = range(len(SLICES))
     weights = _Reader(load_binary("nirvana_weights.bin", 16))
     biases = _Reader(load_binary("nirvana_biases.bin", 32))
+    basis = weights.take(VOLUME, FEATURES)
+    first = weights.take(WIDTH, WIDE, 3, 3)
+    first_own = weights.take(WIDTH, FEATURES - WIDE)
+    second, third = weights.take(WIDTH, WIDTH), weights.take(VOLUME, WIDTH)
+    earlier, context = [], []
+    for s in numbers:
+        taps = (9,) if STARTS[s] < WIDE else ()
+        earlier.append(weights.take(UNITS, 2, STARTS[s], *taps))
+        context.append(weights.take(UNITS, 2, SLICES[s], 4))
     table = Table(
-        basis=weights.take(VOLUME, FEATURES),
-        first=weights.take(WIDTH, FEATURES, 3, 3),
-        second=weights.take(WIDTH, WIDTH),
-        third=weights.take(VOLUME, WIDTH),
-        context=tuple(weights.take(UNITS, 2, STARTS[s + 1], 3, 3) for s in numbers),
+        basis=basis,
+        first=first,
+        first_own=first_own,
+        second=second,
+        third=third,
+        earlier=tuple(earlier),
+        context=tuple(context),
         own=tuple(weights.take(UNITS, 4, SLICES[s]) for s in numbers),
         output=tuple(weights.take(outputs(s), SLICES[s], UNITS) for s in numbers),
         neighbour=weights.take(NEAR, 4),

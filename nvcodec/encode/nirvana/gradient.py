@@ -13,16 +13,17 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nvcodec.coding.nirvana.table import FEATURES, WIDTH, load
+from nvcodec.coding.nirvana.table import FEATURES, WIDE, WIDTH, load
 
 Floats = npt.NDArray[np.float32]
 
 _LIMIT = 4095 / 256
+_NEAR = 9 * WIDE
 _INPUT_LIMIT = 4095 / 512
 
 
 class FloatNetwork(NamedTuple):
-    """Weights in floats: `first` (9 * FEATURES, WIDTH), `second` (WIDTH, WIDTH), ..."""
+    """Weights in floats, (inputs, units); those of `first` are in the order of `_windows`."""
 
     basis: Floats
     first: Floats
@@ -40,7 +41,8 @@ def float_network(q: int) -> FloatNetwork:
     table = load()
     offset = min(10, max(-16, q - 36))
     first, second = (2.0 ** int(shift) for shift in table.shifts[:2])
-    taps = table.first.transpose(2, 3, 1, 0).reshape(-1, WIDTH)
+    near = table.first.transpose(2, 3, 1, 0).reshape(-1, WIDTH)
+    taps = np.concatenate([near, table.first_own.T])
     bias = table.first_bias[0] + offset * table.first_bias[1].astype(np.int64)
 
     def real(tensor: npt.NDArray[np.integer], unit: float) -> Floats:
@@ -75,14 +77,16 @@ def _unit(x: Floats) -> Floats:
 
 
 def _windows(a: Floats) -> Floats:
-    """The 3 x 3 neighbours of each patch: (rows * columns, 9 * FEATURES), 0 outside."""
+    """Inputs of the first layer: WIDE features of 3 x 3 patches (0 outside), then the others."""
     rows, columns, count = a.shape
-    padded = np.zeros((rows + 2, columns + 2, count), np.float32)
-    padded[1:-1, 1:-1] = a
-    out = np.empty((rows, columns, 9, count), np.float32)
+    padded = np.zeros((rows + 2, columns + 2, WIDE), np.float32)
+    padded[1:-1, 1:-1] = a[:, :, :WIDE]
+    out = np.empty((rows, columns, _NEAR + count - WIDE), np.float32)
     for tap in range(9):
-        out[:, :, tap] = padded[tap // 3 : tap // 3 + rows, tap % 3 : tap % 3 + columns]
-    return out.reshape(rows * columns, 9 * count)
+        part = padded[tap // 3 : tap // 3 + rows, tap % 3 : tap % 3 + columns]
+        out[:, :, tap * WIDE : (tap + 1) * WIDE] = part
+    out[:, :, _NEAR:] = a[:, :, WIDE:]
+    return out.reshape(rows * columns, -1)
 
 
 def render(net: FloatNetwork, features: Floats) -> Rendered:
@@ -109,9 +113,11 @@ def slope(net: FloatNetwork, rendered: Rendered, error: Floats) -> Floats:
 
     second = back(error @ net.third.T, rendered.second)
     first = back(second @ net.second.T, rendered.first)
-    taps = (first @ net.first.T).reshape(rows, columns, 9, count)
-    padded = np.zeros((rows + 2, columns + 2, count), np.float32)
+    taps = (first @ net.first.T).reshape(rows, columns, -1)
+    padded = np.zeros((rows + 2, columns + 2, WIDE), np.float32)
     for tap in range(9):
-        padded[tap // 3 : tap // 3 + rows, tap % 3 : tap % 3 + columns] += taps[:, :, tap]
-    scaled = padded[1:-1, 1:-1] * net.scale * rendered.inside
-    return direct.reshape(rows, columns, count) + scaled
+        part = padded[tap // 3 : tap // 3 + rows, tap % 3 : tap % 3 + columns]
+        part += taps[:, :, tap * WIDE : (tap + 1) * WIDE]
+    scaled = np.concatenate([padded[1:-1, 1:-1], taps[:, :, _NEAR:]], 2)
+    change: Floats = direct.reshape(rows, columns, count) + scaled * net.scale * rendered.inside
+    return change

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nvcodec.coding.nirvana.table import PATCH, SITE, VOLUME, WIDTH, load
+from nvcodec.coding.nirvana.table import PATCH, SITE, VOLUME, WIDE, WIDTH, load
 from nvcodec.compiled import Integer, allocating, kernel
 from nvcodec.model.nirvana.rows import (
     MARGIN,
@@ -36,7 +36,8 @@ def synthesis(q: int) -> Synthesis:
     table = load()
     offset = min(10, max(-16, q - 36))
     bias = table.first_bias.astype(np.int64)
-    taps = table.first.transpose(0, 2, 3, 1).reshape(WIDTH, -1)
+    near = table.first.transpose(0, 2, 3, 1).reshape(WIDTH, -1)
+    taps = np.concatenate([near, table.first_own], 1)
     output = np.concatenate([table.basis, table.third], 1)[ORDER]
     return Synthesis(
         first=pack_layer(taps, bias[0] + offset * bias[1], int(table.shifts[0])),
@@ -107,7 +108,8 @@ def render_rows(
     output = hidden2 + half * stride
     values = np.zeros(output + FRAME // 2 * stride, np.int32)
     halves = values.view(np.int16)
-    window = np.empty(_TAPS * pairs, np.int64)
+    near = WIDE // 2
+    window = np.empty(_TAPS * near + pairs - near, np.int64)
     own = np.empty(half, np.int64)
     last = np.empty(pairs + half, np.int64)
     for k in range(half):
@@ -124,9 +126,12 @@ def render_rows(
         for ky in range(3):
             base = (row + ky + 2) % 3 * ring + MARGIN
             for kx in range(3):
-                for k in range(pairs):
-                    window[(ky * 3 + kx) * pairs + k] = base + kx + k * stride
-        plain = (row + 3) % 3 * ring + MARGIN + pairs * stride
+                for k in range(near):
+                    window[(ky * 3 + kx) * near + k] = base + kx + k * stride
+        scaled = (row + 3) % 3 * ring + MARGIN
+        for k in range(near, pairs):
+            window[_TAPS * near + k - near] = scaled + 1 + k * stride
+        plain = scaled + pairs * stride
         for k in range(pairs):
             last[k] = plain + 1 + k * stride
         hidden_layer(
