@@ -1,7 +1,8 @@
 """Products of pairs of 16-bit integers, summed in 32 bits: layers of networks (spec 9.4, 12.3, 13).
 
 Takes and gives words of two signed 16-bit integers, the first one in the low bits. Sums are exact
-modulo 2^32 with any instructions. On x86, `vpmaddwd` multiplies and adds pairs.
+modulo 2^32 with any instructions. On x86, `vpdpwssd` (AVX-512 VNNI)
+or `vpmaddwd` (AVX2) multiplies and adds pairs.
 """
 
 from __future__ import annotations
@@ -16,23 +17,33 @@ from numba.core import types
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
+from nvcodec.compiled import Integer, kernel
 from nvcodec.simd import INDEX, Vectors, constant
 
 COLUMNS = 16
 """Columns of words come in multiples of this."""
 
-_LANES = 8
+# Constants in cached kernels. They follow from the processor's features, which are in their key.
+_FEATURES = cpu_target.target_context.codegen().magic_tuple()[2].split(",")
+_PAIRS = "+avx2" in _FEATURES
+_SUMS = "+avx512vnni" in _FEATURES
+_LANES = 16 if _SUMS else 8
 _VECTORS = COLUMNS // _LANES
-
-# A constant in cached kernels. It follows from the processor's features, which are in their key.
-_PAIRS = "+avx2" in cpu_target.target_context.codegen().magic_tuple()[2].split(",")
 
 _PAIR = ir.VectorType(ir.IntType(16), 2 * _LANES)
 
 
-def block_units(left: int) -> int:
-    """Units in the next block, 6, 4 or 2, when `left` units remain."""
-    return 6 if left >= 6 and left != 8 else 4 if left >= 4 else 2
+@kernel
+def block_units(left: Integer) -> Integer:
+    """Units in the next block of a layer, 12, 6, 4 or 2, when `left` units remain.
+
+    Blocks of 12 need the 32 registers of AVX-512.
+    """
+    if _SUMS and left >= 12:
+        return 12
+    if left >= 6 and left != 8:
+        return 6
+    return 4 if left >= 4 else 2
 
 
 def pack_words(matrix: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
@@ -49,16 +60,18 @@ def pack_words(matrix: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
     return np.concatenate(blocks)
 
 
-def _pair_products(vectors: Vectors, a: Any, b: Any) -> Any:
-    """For each word, the sum of both products of its integers."""
+def _add_pairs(vectors: Vectors, total: Any, a: Any, b: Any) -> Any:
+    """`total` plus, for each word of `a` and `b`, both products of their integers."""
     builder = vectors.builder
+    if _SUMS:
+        return vectors.call("llvm.x86.avx512.vpdpwssd.512", a.type, total, a, b)
     if _PAIRS:
         pairs = builder.bitcast(a, _PAIR), builder.bitcast(b, _PAIR)
-        return vectors.call("llvm.x86.avx2.pmadd.wd", a.type, *pairs)
+        return builder.add(total, vectors.call("llvm.x86.avx2.pmadd.wd", a.type, *pairs))
     half = vectors.same(16)
     high = builder.mul(builder.ashr(a, half), builder.ashr(b, half))
     low = [builder.ashr(builder.shl(value, half), half) for value in (a, b)]
-    return builder.add(high, builder.mul(*low))
+    return builder.add(total, builder.add(high, builder.mul(*low)))
 
 
 def _type_layer(
@@ -127,8 +140,7 @@ def _type_layer(
         for r in range(units):
             factor = vectors.splat(word_at(own, r))
             for c in range(_VECTORS):
-                products = _pair_products(vectors, loaded[c], factor)
-                added.append(builder.add(sums[r * _VECTORS + c], products))
+                added.append(_add_pairs(vectors, sums[r * _VECTORS + c], loaded[c], factor))
         following = builder.add(k, constant(1))
         builder.cbranch(builder.icmp_signed("<", following, terms), loop, after)
         k.add_incoming(constant(0), entry)
@@ -164,9 +176,9 @@ def _type_add(
 ) -> tuple[Any, Callable[..., Any]]:
     """Add to sums[at..] the products of the words weights[weights_at..] and of one word.
 
-    There are 8 * `blocks` of them, a literal. Arrays are int32.
+    There are 16 * `blocks` of them, a literal. Arrays are int32.
     """
-    count, place = blocks.literal_value, types.int64
+    count, place = COLUMNS // _LANES * blocks.literal_value, types.int64
     signature = types.void(blocks, sums, place, weights, place, types.int32)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -179,8 +191,7 @@ def _type_add(
         for k in range(count):
             to = builder.gep(totals, [constant(k * _LANES)])
             weight = vectors.read(builder.gep(factors, [constant(k * _LANES)]))
-            products = _pair_products(vectors, weight, word)
-            vectors.write(builder.add(vectors.read(to), products), to)
+            vectors.write(_add_pairs(vectors, vectors.read(to), weight, word), to)
         return context.get_dummy_value()
 
     return signature, generate
@@ -204,9 +215,9 @@ def _type_sum(
     """Add to sums[at..] the products of `terms` words, at least one, and of as many rows of words.
 
     Row k begins at weights[weights_at + k * stride]; it meets words[words_at + k]. There are
-    8 * `blocks` sums, a literal. Arrays are int32.
+    16 * `blocks` sums, a literal. Arrays are int32.
     """
-    count, place = blocks.literal_value, types.int64
+    count, place = COLUMNS // _LANES * blocks.literal_value, types.int64
     signature = types.void(
         blocks, sums, place, weights, place, place, words, place, place
     )  # fmt: skip
@@ -231,7 +242,7 @@ def _type_sum(
         word = vectors.splat(builder.load(builder.gep(source, [term])))
         row = builder.gep(factors, [builder.mul(term, args[5])])
         added = [
-            builder.add(total, _pair_products(vectors, vectors.read(block(row, k)), word))
+            _add_pairs(vectors, total, vectors.read(block(row, k)), word)
             for k, total in enumerate(sums)
         ]
         following = builder.add(term, constant(1))

@@ -185,7 +185,7 @@ def _hidden(network: EntropyNetwork, seen: Surroundings, s: Integer, patch: Inte
         for f in range(first, end):
             words[2 * (f - first)] = _word(network, np.int64(seen.moved[patch, f]))
             words[2 * (f - first) + 1] = _word(network, np.int64(seen.change[patch, f]))
-        sum_products(6, totals, 0, network.own, _OWN_AT[s], UNITS, words, 0, 2 * (end - first))
+        sum_products(3, totals, 0, network.own, _OWN_AT[s], UNITS, words, 0, 2 * (end - first))
     shift = network.shifts[2]
     half = np.int32(1) << (shift - 1)
     for pair in range(_PAIRS):
@@ -229,7 +229,7 @@ def predict(network: EntropyNetwork, seen: Surroundings, s: Integer, patch: Inte
         totals[k] = network.output_bias[0, at + k] + seen.offset * network.output_bias[1, at + k]
     for k in range(0, room, _LANES):
         sum_products(
-            2, totals, k, network.output, _WEIGHTS_AT[s] + k, room, seen.words, 0, _PAIRS
+            1, totals, k, network.output, _WEIGHTS_AT[s] + k, room, seen.words, 0, _PAIRS
         )  # fmt: skip
     shift = network.shifts[3]
     half = np.int32(1) << (shift - 1)
@@ -274,4 +274,4 @@ def spread(network: EntropyNetwork, seen: Surroundings, f: Integer, patch: Integ
             row, column = y + 1 - tap // 3, x + 1 - tap % 3
             if 0 <= row < seen.rows and 0 <= column < seen.columns:
                 at = (s * patches + row * seen.columns + column) * UNITS
-                add_products(6, seen.sums, at, network.spread, (weights + tap) * UNITS, word)
+                add_products(3, seen.sums, at, network.spread, (weights + tap) * UNITS, word)

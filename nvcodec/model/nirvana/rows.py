@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nvcodec.compiled import Integer, kernel
-from nvcodec.products import COLUMNS, layer_block, pack_words
+from nvcodec.products import COLUMNS, block_units, layer_block, pack_words
 
 MARGIN = 8
 """Words of zeros before the first patch of a row, and after the last one."""
@@ -53,16 +53,20 @@ def _layer_kernel(hidden: int, most: int) -> Callable[..., None]:
         out_at: Integer,
         stride: Integer,
     ) -> None:
-        # Units first.. of the layer; `first` is a multiple of 6.
+        # Units first.. of the layer; `first` is a multiple of 12.
         shift, terms = np.int32(layer.shift), len(offsets)
         done: Integer = np.int64(0)
         while done < units:
-            left = units - done
-            block = 6 if left >= 6 and left != 8 else 4 if left >= 4 else 2
+            block = block_units(units - done)
             w, b = (first + done) * terms, first + done
             to = out_at + (done >> 1) * stride
             for x in range(0, patches, COLUMNS):
-                if block == 6:
+                if block == 12:
+                    layer_block(
+                        12, hidden, values, offsets, x, layer.weights, w, layer.bias, b, shift,
+                        most, to, stride,
+                    )  # fmt: skip
+                elif block == 6:
                     layer_block(
                         6, hidden, values, offsets, x, layer.weights, w, layer.bias, b, shift,
                         most, to, stride,

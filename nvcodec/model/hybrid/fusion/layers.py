@@ -34,7 +34,7 @@ from nvcodec.model.hybrid.fusion.packed import (
 )
 from nvcodec.model.hybrid.fusion.rows import correct_chroma, correct_luma
 from nvcodec.model.hybrid.fusion.weights import MAX_INPUT, PLANES
-from nvcodec.products import COLUMNS, layer_block
+from nvcodec.products import COLUMNS, block_units, layer_block
 
 MAX_CORRECTION = 16383
 """Largest magnitude of the output layer's results, in 1/1024 quantiser step."""
@@ -134,8 +134,7 @@ def _apply(
     terms = len(offsets)
     done: Integer = np.int64(0)
     while done < units:
-        left = units - done
-        block = 6 if left >= 6 and left != 8 else 4 if left >= 4 else 2
+        block = block_units(units - done)
         w, b = weights_at + done * terms, biases_at + done
         to = out_at + (done >> 1) * stride
         for x in range(0, sites, COLUMNS):
@@ -154,6 +153,10 @@ def _apply(
                     MAX_CORRECTION,
                     to,
                     stride,
+                )
+            elif block == 12:
+                layer_block(
+                    12, 1, values, offsets, x, weights, w, biases, b, shift, MAX_INPUT, to, stride
                 )
             elif block == 6:
                 layer_block(

@@ -1,10 +1,11 @@
-"""Blocks of a layer, with the processor's pair instruction and with plain products."""
+"""Products of pairs, with each instruction that the processor has and with plain products."""
 
 import numba
 import numpy as np
 import pytest
+from llvmlite import ir
 
-from nvcodec.model.hybrid.fusion import products
+from nvcodec import products
 from nvcodec.products import COLUMNS, layer_block
 
 
@@ -29,12 +30,29 @@ def compiled(units, hidden):
     return numba.njit(run)
 
 
-@pytest.mark.parametrize("pairs", [False, True])
-@pytest.mark.parametrize(("units", "hidden"), [(2, True), (4, True), (6, True), (6, False)])
-def test_block(units, hidden, pairs, monkeypatch):
-    if pairs and not products._PAIRS:
-        pytest.skip("this processor has no such instruction")
-    monkeypatch.setattr(products, "_PAIRS", pairs)
+@pytest.fixture(params=["plain", "pairs", "sums"])
+def instruction(request, monkeypatch):
+    """Compiles the products of this test with an instruction, or without any."""
+    if request.param == "pairs" and not products._PAIRS:
+        pytest.skip("this processor has no vpmaddwd")
+    if request.param == "sums" and not products._SUMS:
+        pytest.skip("this processor has no vpdpwssd")
+    lanes = 16 if request.param == "sums" else 8
+    for name, value in (
+        ("_SUMS", request.param == "sums"),
+        ("_PAIRS", request.param == "pairs"),
+        ("_LANES", lanes),
+        ("_VECTORS", COLUMNS // lanes),
+        ("_PAIR", ir.VectorType(ir.IntType(16), 2 * lanes)),
+    ):
+        monkeypatch.setattr(products, name, value)
+
+
+@pytest.mark.usefixtures("instruction")
+@pytest.mark.parametrize(
+    ("units", "hidden"), [(2, True), (4, True), (6, True), (6, False), (12, True)]
+)
+def test_block(units, hidden):
     rng = np.random.default_rng(units)
     run = compiled(units, hidden)
     for most, shift in ((300, 0), (4095, 7), (32767, 15)):
