@@ -50,8 +50,8 @@ COMMAND = "nvenc"
     type=click.Choice(list(MODELS)),
     default=DEFAULTS.model,
     show_default=True,
-    help="hybrid: coded pictures and motion, with a small trained network on top. nirvana: a"
-    " network alone, for research.",
+    help="hybrid: coded pictures and motion, with a small trained network on top. nirvana:"
+    " features of patches, rendered by a trained network of the format.",
 )
 @click.option(
     "--crf",
@@ -66,20 +66,20 @@ COMMAND = "nvenc"
     type=click.Choice(PRESETS),
     default=DEFAULTS.preset,
     show_default=True,
-    help="Effort; paper is the recipe of arXiv 2212.14593, for nirvana.",
+    help="Effort; paper is the recipe of arXiv 2212.14593, for nirvana with --network paper.",
 )
 @click.option(
     "--network",
     type=click.Choice(NETWORKS),
     default=DEFAULTS.network,
     show_default=True,
-    help="Network of nirvana: that of the paper (auto too). Fusion network of hybrid: trained for"
-    " each group (auto too), fixed, or off.",
+    help="Fusion network of hybrid: trained for each group (auto too), fixed, or off. nirvana:"
+    " that of the format (auto), or paper, that of arXiv 2212.14593, trained anew.",
 )
 @click.option(
     "--group-size",
     type=click.IntRange(*GROUP_SIZES),
-    help=f"Frames of a group.  [default: up to {HYBRID_GROUP}, by content; nirvana: the network's]",
+    help=f"Frames of a group.  [default: up to {HYBRID_GROUP}, by content; nirvana: 4]",
 )
 @click.option(
     "--key-interval",
@@ -101,13 +101,13 @@ COMMAND = "nvenc"
     type=click.IntRange(min=1),
     default=DEFAULTS.jobs,
     show_default=True,
-    help="Processes that train segments of nirvana in parallel; the bytes are the same.",
+    help="Processes that train segments of --network paper in parallel; the bytes are the same.",
 )
 @click.option(
     "--threads",
     type=click.IntRange(min=1),
-    help="Threads. hybrid: the bytes do not depend on them. nirvana: threads of each job; another"
-    " number may give other bytes.  [default: one per core; nirvana: 1]",
+    help="Threads; the bytes do not depend on them. --network paper: threads of each job; another"
+    " number may give other bytes.  [default: one per core; paper: 1]",
 )
 @click.option(
     "--device",
@@ -128,8 +128,8 @@ COMMAND = "nvenc"
 @click.option(
     "--resume",
     is_flag=True,
-    help="Continue a stopped encode of nirvana from its finished segments; keep them if this encode"
-    " stops too.",
+    help="Continue a stopped encode of --network paper from its finished segments; keep them if"
+    " this encode stops too.",
 )
 @click.option("-y", "--yes", is_flag=True, help="Overwrite OUT; without --resume, start over.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")

@@ -45,27 +45,27 @@ def encode(
         output: path ("-" for standard output), or a binary file object, which is flushed after
             each group and not closed.
         model: "hybrid" or "nirvana".
-        crf: quality, lower is better; the price of a bit doubles every 3 steps, and in the hybrid
-            model the quantiser's step every 6.
-        preset: effort, "fast", "medium", "slow", or of the nirvana model "paper".
-        network: of the nirvana model "paper" (and "auto") for the sine network, that of arXiv
-            2212.14593. Of the hybrid model "trained" (and "auto") where groups train a part of the
-            fusion network, "fixed" where they use its default weights or none, "off" for a
-            bitstream without.
-        group_size: frames of a group, 1..32; None for the network's own, and up to 16 by content
-            in the hybrid model, whose key groups have one frame.
+        crf: quality, lower is better; the price of a bit doubles about every 3 steps, the
+            quantiser's step every 6.
+        preset: effort, "fast", "medium", "slow", or of the network "paper" also "paper".
+        network: of the nirvana model "auto" for the network of the format, "paper" for the sine
+            network, that of arXiv 2212.14593, trained anew. Of the hybrid model "trained" (and
+            "auto") where groups train a part of the fusion network, "fixed" where they use its
+            default weights or none, "off" for a bitstream without.
+        group_size: frames of a group, 1..32, in the nirvana model 1..4; None for the network's
+            own, and up to 16 by content in the hybrid model, whose key groups have one frame.
         key_interval: seconds from key group to key group at most (plus the rest of a group).
         skip: frames of the source to leave out at its start.
         frames: frames to encode, None for all.
-        threads: of the hybrid model, one for each core for None; bytes do not depend on it. Of
-            training in each job of the nirvana model, 1 for None; another number sums floats in
-            another order and may give other bytes.
-        device: torch device that trains, "cpu" or "cuda"; the hybrid model has "cpu" only.
-        jobs: of the nirvana model, processes that train segments, the groups from a key group up
+        threads: one for each core for None; bytes do not depend on it. Of training in each job of
+            the network "paper", 1 for None; another number sums floats in another order and may
+            give other bytes.
+        device: torch device that trains the network "paper", "cpu" or "cuda"; "cpu" otherwise.
+        jobs: of the network "paper", processes that train segments, the groups from a key group up
             to the next, side by side; on "cuda", one GPU after the other gets a job. Bytes do not
             depend on it. More than one needs a source with a path, and a calling script that
             guards its start with `if __name__ == "__main__":`.
-        resume: of the nirvana model: go on with the segments that an encode of the same settings
+        resume: of the network "paper": go on with the segments that an encode of the same settings
             finished before it was stopped, and leave them when this one is. They lie in a folder
             named as the output with ".segments" added, which jobs over 1 use too; it goes when the
             encode is complete.
