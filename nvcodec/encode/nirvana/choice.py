@@ -29,7 +29,7 @@ _FRACTIONS = 64
 # Share of the broad distribution in which every residual is possible, and its scale.
 _BROAD, _BROAD_SCALE = 0.002, 1.2
 
-BITS_PER_SQUARE = 8.66
+BITS_PER_SQUARE = 5.0
 """Bits that the squared error of a whole quantiser step is worth: step^2 / lambda."""
 
 
