@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 Frame = tuple[NDArray[np.uint8], ...]  # the planes Y, Cb, Cr
-Vector = tuple[int, int]  # y, x in quarter luma samples, 8.2
+Vector = tuple[int, int]  # y, x in quarter luma samples, 8.2 and 11.5
 
 SIGNATURE = bytes.fromhex("894E52560D0A1A0A")
 READER_VERSION = 0
@@ -51,6 +51,17 @@ CHROMA_TAPS = np.array([
     (0, 64, 0, 0), (-2, 58, 10, -2), (-4, 54, 16, -2), (-6, 46, 28, -4), (-4, 36, 36, -4),
     (-4, 28, 46, -6), (-2, 16, 54, -4), (-2, 10, 58, -2),
 ])  # fmt: skip
+PATCH, SPAN, FEATURES = 8, 4, 128  # P, T and F of table 1 of model 3, 11.2
+SLICES = [slice(0, 4), slice(4, 16), slice(16, 40), slice(40, 80), slice(80, 128)]  # 11.2
+UNITS, SLICE_UNITS = 256, 48  # W and E of 11.2
+DETAIL = SPAN * 6 * (PATCH // 2) ** 2  # D of 11.2
+LIMIT = np.where(np.arange(FEATURES) < 16, 32767, 8191)[:, None, None]  # 12.1
+MOVE = np.array([
+    (0, 64, 0, 0), (-3, 61, 6, 0), (-4, 56, 14, -2), (-5, 47, 25, -3), (-4, 36, 36, -4),
+    (-3, 25, 47, -5), (-2, 14, 56, -4), (0, 6, 61, -3),
+])  # fmt: skip
+TAKE, PATHS = 3, 12  # 11.7, of the motion substream: TAKE(0, 0), ZERO(0, 0)
+FIRST_FOUND, NONZERO, SIGN, MORE, PREFIXES = 180, 216, 294, 346, 502  # 11.7, of the content
 SITING = {0: (0, 1), 1: (1, 1), 2: (0, 0), 3: (1, 0), 4: (0, 2), 5: (1, 2), 255: (0, 1)}  # 6.2
 
 
@@ -124,6 +135,11 @@ class Tables:
         self.deblocking = load("deblocking", 128).reshape(64, 2)
         self.fusion = load("fusion")  # its size depends on its values, 9.2
         self.fusion_contexts = load("fusion_contexts", 2 * 316).reshape(316, 2).tolist()
+        nirvana_contexts = load("nirvana_contexts", 2 * 600).reshape(600, 2).tolist()  # 11.7
+        self.path_contexts, self.residual_contexts = nirvana_contexts[:88], nirvana_contexts[88:]
+        # the binary files of 11.2
+        self.nirvana_weights = np.fromfile(folder / "nirvana_weights.bin", "<i2").astype(np.int64)
+        self.nirvana_biases = np.fromfile(folder / "nirvana_biases.bin", "<i4").astype(np.int64)
 
 
 @dataclass
@@ -149,7 +165,7 @@ class Head:
             (min_reader <= version, "min_reader_version", "corrupt"),
             (min_reader <= READER_VERSION, "min_reader_version", "unsupported"),
             (level in LEVELS, "level", "unsupported"),
-            (model in (1, 2), "model", "unsupported"),
+            (model in (1, 2, 3), "model", "unsupported"),
             (chroma_format <= 3, "chroma_format", "corrupt"),
             (chroma_format == 1, "chroma_format", "unsupported"),
             (bit_depth in (8, 10, 12), "bit_depth", "corrupt"),
@@ -230,15 +246,20 @@ class RangeDecoder:
         """
         if not self.bit(contexts[zero]):
             return 0
+        m = self.magnitude(contexts, zero + 1, prefix)
+        return -m if self.bypass() else m
+
+    def magnitude(self, contexts: list[list[int]], more: int, prefix: int) -> int:
+        """The m of 3.3 and 11.6; `more` and `prefix` are the numbers of the first MORE, PREFIX."""
         m = 1
-        while m < 7 and self.bit(contexts[zero + m]):
+        while m < 7 and self.bit(contexts[more + m - 1]):
             m += 1
         if m == 7:
             g = 0
             while g < 15 and self.bit(contexts[prefix + min(g, 9)]):
                 g += 1
             m = 6 + (1 << g) + self.bypass(g)
-        return -m if self.bypass() else m
+        return m
 
     def finish(self) -> None:
         """The two requirements on the end of a range-coded substream, 3.2."""
@@ -541,7 +562,7 @@ class Canvas:
 
 
 class Substream:
-    """A range-coded substream of clause 7 or 9 with its contexts."""
+    """A range-coded substream of clause 7, 9 or 11 with its contexts."""
 
     def __init__(self, data: bytes, defaults: list[list[int]]) -> None:
         self.decoder = RangeDecoder(data)
@@ -549,7 +570,7 @@ class Substream:
         self.bypass, self.finish = self.decoder.bypass, self.decoder.finish
 
     def bit(self, context: int) -> int:
-        """A bit with a context, by its number of 7.7 or 9.6."""
+        """A bit with a context, by its number of 7.7, 9.6 or 11.7."""
         return self.decoder.bit(self.contexts[context])
 
 
@@ -1333,6 +1354,345 @@ class Hybrid:
                     deblock_luma(view, edges, table)
 
 
+class NirvanaTable:
+    """Table 1 of the nirvana network, 11.2."""
+
+    def __init__(self, tables: Tables) -> None:
+        """Cut the two data files into their tensors."""
+        data, name = tables.nirvana_weights, "nirvana_weights.bin"
+        position = 0
+
+        def take(*shape: int) -> Ints:
+            nonlocal position
+            start, position = position, position + int(np.prod(shape))
+            if position > len(data):
+                raise ValueError(f"{name} is cut short")
+            tensor: Ints = data[start:position].reshape(shape)
+            return tensor
+
+        def close() -> None:
+            if position != len(data):
+                raise ValueError(f"{name}: {len(data)} values, not {position}")
+
+        sizes = [s.stop - s.start for s in SLICES]
+        kinds = (4, 4, 3, 3, 3)  # K of 11.2, of each slice
+        self.basis = take(DETAIL, FEATURES)
+        self.w1 = take(UNITS, FEATURES, 3, 3)
+        self.w2 = take(UNITS, UNITS)
+        self.w3 = take(DETAIL, UNITS)
+        self.c = [take(SLICE_UNITS, 2, s.stop, 3, 3) for s in SLICES]
+        self.m = [take(SLICE_UNITS, 4, n) for n in sizes]
+        self.o = [take(k, n, SLICE_UNITS) for k, n in zip(kinds, sizes, strict=True)]
+        self.neighbour = take(16, 4)
+        close()
+        data, name, position = tables.nirvana_biases, "nirvana_biases.bin", 0
+        self.scale = take(FEATURES)
+        self.shifts = take(4).tolist()
+        self.b1 = take(2, UNITS)
+        self.b2 = take(UNITS)
+        self.b3 = take(DETAIL)
+        self.bc = [take(3, SLICE_UNITS) for _ in SLICES]
+        self.bo = [take(2, k, n) for k, n in zip(kinds, sizes, strict=True)]
+        self.log = take(4096)
+        self.zero_cost = take(26, 3).tolist()
+        close()
+
+
+@dataclass
+class Block:
+    """A motion block, 11.3, with what 11.5 gives it."""
+
+    intra: bool = False
+    joined: bool = False
+    path: list[Vector] = field(default_factory=list)
+
+
+class PathStream(Substream):
+    """The motion substream of model 3, 11.5."""
+
+    def read(self, rows: int, columns: int, count: int) -> list[list[Block]]:
+        """Read the blocks of a group of `count` frames."""
+        blocks: list[list[Block]] = []
+        for y in range(rows):
+            blocks.append([])
+            for x in range(columns):
+                left = blocks[y][x - 1] if x else None
+                above = blocks[y - 1][x] if y else None
+                blocks[y].append(self.block(left, above, count))
+        return blocks
+
+    def block(self, left: Block | None, above: Block | None, count: int) -> Block:
+        """Read a block of which a and b of 11.5 are `left` and `above`."""
+        still = [(0, 0)] * count
+        around = [block for block in (left, above) if block]
+        if self.bit(sum(block.intra for block in around)):
+            return Block(intra=True, path=still)
+        paths = [block.path for block in around if not block.intra]
+        near = paths[0] if paths else still
+        candidates = [near]
+        for path in ([above.path] if above and not above.intra else []) + [still]:
+            if path not in candidates:
+                candidates.append(path)
+        n = sum(block.joined for block in around)
+        for i, path in enumerate(candidates):
+            if self.bit(TAKE + 3 * i + n):
+                return Block(joined=True, path=path)
+        return Block(path=self.path(near))
+
+    def path(self, near: list[Vector]) -> list[Vector]:
+        """Read the vectors of a block that joins no candidate."""
+        path: list[Vector] = []
+        d, ahead = [0, 0], [0, 0]  # d[t-1] and V[t-1] - Near[t-1]
+        for t, vector in enumerate(near):
+            v = [0, 0]
+            for c in (0, 1):
+                kind = 1 + min(2, abs(d[c]).bit_length()) if t else 0
+                zero, prefix = PATHS + 38 * c + 7 * kind, PATHS + 38 * c + 28
+                d[c] = self.decoder.difference(self.contexts, zero, prefix)
+                v[c] = max(-2047, min(2047, vector[c] + ahead[c] + d[c]))
+                ahead[c] = v[c] - vector[c]
+            path.append((v[0], v[1]))
+        return path
+
+
+class Estimate(NamedTuple):
+    """What 12.3 says of each feature of a slice in a patch."""
+
+    mean: list[int]
+    fraction: list[int]
+    part: list[int]
+    kind: list[int]  # Class
+
+
+class ResidualStream(Substream):
+    """The content substream of model 3, 11.6."""
+
+    def slice(self, s: int, estimate: Estimate, zero_cost: list[list[int]]) -> list[int]:
+        """Read the residuals of slice s in a patch."""
+        residuals = list(estimate.mean)
+        costs = [zero_cost[k][p] for k, p in zip(estimate.kind, estimate.part, strict=True)]
+        left = sum(costs)
+        if not self.bit(36 * s + bucket(left)):
+            return residuals
+        found = False
+        for f, cost in enumerate(costs):
+            kind, part = estimate.kind[f], estimate.part[f]
+            if found:
+                nonzero = self.bit(NONZERO + 3 * kind + part)
+            elif f == len(costs) - 1:
+                nonzero = 1
+            else:
+                nonzero = self.bit(FIRST_FOUND + bucket(16 * left // cost))
+                left -= cost
+            if nonzero:
+                found = True
+                m = self.decoder.magnitude(self.contexts, MORE + 6 * kind, PREFIXES)
+                if part == 0:
+                    negative = self.bypass() == 1
+                else:
+                    opposite = self.bit(SIGN + 2 * kind + part - 1) == 1
+                    negative = opposite != (estimate.fraction[f] < 0)
+                residuals[f] += -m if negative else m
+        return residuals
+
+
+def bucket(n: int) -> int:
+    """Bucket(n) of 11.6."""
+    if n < 2:
+        return 0
+    bits = n.bit_length()
+    return min(35, 2 * (bits - 1) + (n >> (bits - 2)) % 2)
+
+
+def hidden(a: Ints, shift: int) -> Ints:
+    """Hidden(a, shift) of 12.3, of sums that fit in 32 bits, 11.2."""
+    v = rshift(signed32(a), shift)
+    units: Ints = np.clip(np.maximum(v, v >> 3), -4095, 4095)
+    return units
+
+
+def gate(a: Ints) -> Ints:
+    """Gate(a) of 12.3."""
+    gates: Ints = np.clip(32 + (a >> 2), 0, 64)
+    return gates
+
+
+def join(samples: Ints) -> list[Ints]:
+    """The planes Y, Cb, Cr of the samples (i, py, px) of one frame in the order of 11.2."""
+    g, (_, rows, columns) = PATCH // 2, samples.shape
+    phases = samples.reshape(6, g, g, rows, columns)
+    luma = phases[:4].reshape(2, 2, g, g, rows, columns).transpose(4, 2, 0, 5, 3, 1)
+    planes = [luma.reshape(PATCH * rows, PATCH * columns)]
+    for phase in phases[4:]:
+        planes.append(phase.transpose(2, 0, 3, 1).reshape(g * rows, g * columns))
+    return planes
+
+
+def moved_samples(plane: Ints, y: int, x: int, size: int, vy: int, vx: int) -> Ints:
+    """`moved` of 12.2 of size x size samples of a plane from (y, x) on."""
+    window = np.arange(size + 3) - 1
+    rows = np.clip(y + (vy >> 3) + window, 0, plane.shape[0] - 1)
+    columns = np.clip(x + (vx >> 3) + window, 0, plane.shape[1] - 1)
+    trace = plane[rows[:, None], columns]
+    across = rshift(sum_of(MOVE[vx & 7][c] * trace[:, c : c + size] for c in range(4)), 6)
+    return rshift(sum_of(MOVE[vy & 7][j] * across[j : j + size] for j in range(4)), 6)
+
+
+def sum_of(terms: Iterator[Ints]) -> Ints:
+    """The sum of arrays."""
+    return np.sum(list(terms), axis=0)  # type: ignore[no-any-return]
+
+
+class Nirvana:
+    """The nirvana network: its description, the features of a group and their frames, 11 to 13."""
+
+    substreams = ("content", "motion")  # 11.4
+
+    def __init__(self, payload: bytes, head: Head, tables: Tables) -> None:
+        """Parse `NIRV`, 11.1."""
+        require(len(payload) == 16, "11.1", "NIRV is not 16 bytes")
+        table, patch, frames, features, reserved = struct.unpack("<BBBB12s", payload)
+        require(table == 1, "11.1", "no such table in version 0", "unsupported")
+        require(patch == PATCH, "11.1", "patch is not that of the table")
+        require(frames == SPAN, "11.1", "group_frames is not that of the table")
+        require(features == FEATURES, "11.1", "features is not that of the table")
+        require(reserved == bytes(12), "11.1", "reserved is outside its rule")
+        self.tables, self.table = tables, NirvanaTable(tables)
+        self.size = head.width, head.height
+        self.grid = ceil_div(head.height, PATCH), ceil_div(head.width, PATCH)  # PatchesY, PatchesX
+        self.feature = np.zeros((FEATURES, *self.grid), np.int64)  # of the last group
+        self.trace: list[Ints] = []  # of the last group, its planes
+
+    def max_frames(self, key: bool) -> int:
+        """The bound of `frame_count` of a group, 2.7."""
+        return SPAN
+
+    def decode_group(self, key: bool, count: int, data: dict[str, bytes]) -> Iterator[Frame]:
+        """Find the features of a group and yield its frames."""
+        if key:
+            require(not data["motion"], "11.4", "motion in a key group")
+            moved = np.zeros_like(self.feature)
+        else:
+            motion = PathStream(data["motion"], self.tables.path_contexts)
+            blocks = motion.read(ceil_div(self.grid[0], 2), ceil_div(self.grid[1], 2), count)
+            motion.finish()
+            moved = self.move(blocks, count)
+        content = ResidualStream(data["content"], self.tables.residual_contexts)
+        q = content.bypass(6)
+        require(q >= 4, "11.6", "q is below 4")
+        residual = self.residuals(content, key, q, moved)
+        content.finish()
+        self.feature = np.clip(moved + rshift(residual * STEP[q], 3), -LIMIT, LIMIT)  # 12.1
+        self.trace = self.linear(count - 1)
+        yield from self.render(q, count)
+
+    def linear(self, t: int) -> list[Ints]:
+        """The trace of the features, if t is the last frame of the group, 12.2."""
+        basis = self.table.basis.reshape(SPAN, -1, FEATURES)[t]
+        sums = signed32(np.tensordot(basis, self.feature, 1))
+        return join(np.clip(rshift(sums, 12), -2560, 2560))
+
+    def move(self, blocks: list[list[Block]], count: int) -> Ints:
+        """Moved(f) of every patch, 12.2."""
+        moved = np.zeros_like(self.feature)
+        for py, px in np.ndindex(self.grid):
+            block = blocks[py // 2][px // 2]
+            if block.intra:
+                continue
+            samples = []
+            for t in range(SPAN):
+                vy, vx = block.path[min(t, count - 1)]
+                planes = []
+                for index, plane in enumerate(self.trace):
+                    size, scale = (PATCH // 2, 1) if index else (PATCH, 2)
+                    at = size * py, size * px, size
+                    planes.append(moved_samples(plane, *at, scale * vy, scale * vx))
+                samples.append(split(planes[0], planes[1], planes[2]))
+            moved[:, py, px] = signed32(np.stack(samples).reshape(DETAIL) @ self.table.basis)
+        return np.clip(rshift(moved, 14), -LIMIT, LIMIT)
+
+    def residuals(self, content: ResidualStream, key: bool, q: int, moved: Ints) -> Ints:
+        """Read the residuals of a group, 11.6, with what the entropy network says of them."""
+
+        def in_steps(a: Ints) -> Ints:  # 12.1 and, for RECIPROCAL, 9.1
+            reciprocal = (2**22 + STEP[q] // 2) // STEP[q]
+            steps: Ints = np.clip(rshift(signed32(a * reciprocal), 15), -32767, 32767)
+            return steps
+
+        m = in_steps(moved)
+        d = in_steps(self.feature) - m
+        # with a border of 0 for the patches outside the grid; 0, too, is what was not read yet
+        rows, columns = self.grid
+        residual = np.zeros((FEATURES, rows + 2, columns + 2), np.int64)
+        for s, part in enumerate(SLICES):
+            for py, px in np.ndindex(self.grid):
+                known = residual[: part.stop, py : py + 3, px : px + 3]
+                before = None if key else (m[part, py, px], d[part, py, px])
+                estimate = self.estimate(s, known, before, q)
+                values = content.slice(s, estimate, self.table.zero_cost)
+                fits = max(map(abs, values)) <= 16383
+                require(fits, "11.6", "a residual is outside its range")
+                residual[part, py + 1, px + 1] = values
+        return residual[:, 1:-1, 1:-1]
+
+    def estimate(self, s: int, known: Ints, before: tuple[Ints, Ints] | None, q: int) -> Estimate:
+        """The entropy network of slice s for a patch, 12.3.
+
+        `known` has the residuals (f, ky, kx) around the patch, 0 for those that are no input.
+        `before` is m and d of the patch, None in a key group.
+        """
+        table = self.table
+        cq = max(-16, min(10, q - 36))  # 12.1
+
+        def inputs(*values: Ints) -> Ints:
+            kinds = []
+            for a in values:
+                kinds += [np.clip(a, -240, 240), table.log[np.minimum(4095, np.abs(a))]]
+            return np.stack(kinds).reshape(-1)
+
+        sums = table.bc[s][0] + cq * table.bc[s][1]
+        sums = sums + table.c[s].reshape(SLICE_UNITS, -1) @ inputs(16 * known)
+        if before is None:
+            sums = sums + table.bc[s][2]
+        else:
+            sums = sums + table.m[s].reshape(SLICE_UNITS, -1) @ inputs(*before)
+        h = hidden(sums, table.shifts[2])
+        sums = signed32(table.bo[s][0] + cq * table.bo[s][1] + table.o[s] @ h)
+        o = rshift(sums, table.shifts[3])
+        mean = o[0]
+        if s < 2:
+            four = known[SLICES[s]][:, (0, 0, 0, 1), (0, 1, 2, 0)]  # up-left, up, up-right, left
+            near = (table.neighbour[SLICES[s]] * four).sum(axis=1) >> 2
+            mean = mean + ((gate(o[3]) * near) >> 6)
+        if before is not None:
+            mean = mean + ((gate(o[2]) * before[1]) >> 4)
+        mean = signed32(mean)
+        whole = (mean + 32) >> 6
+        fraction = mean - 64 * whole
+        part = np.digitize(np.abs(fraction), (5, 16))
+        kind = np.clip((o[1] + 243) // 18, 0, 25)
+        return Estimate(whole.tolist(), fraction.tolist(), part.tolist(), kind.tolist())
+
+    def render(self, q: int, count: int) -> Iterator[Frame]:
+        """The frames of the group, 13."""
+        table, (width, height) = self.table, self.size
+        cq = max(-16, min(10, q - 36))  # 12.1
+        a = rshift(signed32(self.feature * table.scale[:, None, None]), 15)
+        sums = weigh(table.w1, np.clip(a, -4095, 4095))
+        h1 = hidden(sums + (table.b1[0] + cq * table.b1[1])[:, None, None], table.shifts[0])
+        sums = np.tensordot(table.w2, h1, 1) + table.b2[:, None, None]
+        h2 = hidden(sums, table.shifts[1])
+        for rows in np.arange(DETAIL).reshape(SPAN, -1)[:count]:
+            sums = np.tensordot(table.basis[rows], self.feature, 1)
+            sums = sums + np.tensordot(table.w3[rows], h2, 1) + table.b3[rows, None, None]
+            v = np.clip(rshift(signed32(sums), 12), -8191, 8191)
+            frame = []
+            for sub, plane in zip((1, 2, 2), join((v + 2056) >> 4), strict=True):
+                shown = plane[: ceil_div(height, sub), : ceil_div(width, sub)]  # 11.3
+                frame.append(np.clip(shown, 0, 255).astype(np.uint8))
+            yield tuple(frame)
+
+
 class Output:
     """The output frame or a region of it, clause 6."""
 
@@ -1431,7 +1791,7 @@ class Decoder:
         crc = int.from_bytes(self.read(4, "2.2"), "little")
         require(crc == zlib.crc32(name + payload), "2.2", "CRC of the unit")
         require(name[2:3].isupper(), "2.2", "the third letter is reserved", "unsupported")
-        known = self.unit in ("HEAD", "SIRN", "HYBR", "mETa", "GRUP", "iNDX", "FEND")
+        known = self.unit in ("HEAD", "SIRN", "HYBR", "NIRV", "mETa", "GRUP", "iNDX", "FEND")
         require(known or name[:1].islower(), "2.2", "unknown critical unit", "unsupported")
         return self.unit, payload
 
@@ -1440,12 +1800,12 @@ class Decoder:
         self.read_signature()
         head = Head.parse(self.read_unit(None)[1])
         output = Output(head, size, crop, self.tables.kernel)
-        model: Sine | Hybrid | None = None
-        description = "SIRN" if head.model == 1 else "HYBR"
+        model: Sine | Hybrid | Nirvana | None = None
+        description = {1: "SIRN", 2: "HYBR", 3: "NIRV"}[head.model]
         name = "HEAD"
         allowed = {  # 2.3: what may follow each unit, ancillary units aside
             "HEAD": (description,), "SIRN": ("mETa", "GRUP"), "HYBR": ("mETa", "GRUP"),
-            "mETa": ("mETa", "GRUP"),
+            "NIRV": ("mETa", "GRUP"), "mETa": ("mETa", "GRUP"),
             "GRUP": ("GRUP", "iNDX", "FEND"), "iNDX": ("FEND",),
         }  # fmt: skip
         while name != "FEND":
@@ -1458,6 +1818,8 @@ class Decoder:
                 model = Sine(payload, head, self.tables)
             elif name == "HYBR":
                 model = Hybrid(payload, head, self.tables)
+            elif name == "NIRV":
+                model = Nirvana(payload, head, self.tables)
             elif name == "GRUP" and model:
                 yield from map(output, self.read_group(payload, head, model))
             elif name == "iNDX":
@@ -1467,7 +1829,7 @@ class Decoder:
         self.unit, self.offset = "end of file", self.position
         require(not self.stream.read(1), "2.3", "bytes after FEND")
 
-    def read_group(self, payload: bytes, head: Head, model: Sine | Hybrid) -> list[Frame]:
+    def read_group(self, payload: bytes, head: Head, model: Sine | Hybrid | Nirvana) -> list[Frame]:
         """A `GRUP` unit, 2.7: judge its fields, decode its substreams, render its frames."""
         position = 0
 
