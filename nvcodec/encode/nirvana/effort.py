@@ -26,7 +26,7 @@ class Effort:
 EFFORTS = {"fast": Effort(0), "medium": Effort(2), "slow": Effort(6)}
 """By preset."""
 
-_OFFSET = 0
+_OFFSET = 3
 """Quantiser index at crf 0; PSNR is then about that of the hybrid model at the same crf."""
 
 _KEY_GAIN = 2
