@@ -1,1 +1,1 @@
-"""The encoder of the sine model: pictures to trained networks, segment by segment."""
+"""The encoder of the sine model: pictures of a segment to trained networks."""
