@@ -51,8 +51,11 @@ CHROMA_TAPS = np.array([
     (0, 64, 0, 0), (-2, 58, 10, -2), (-4, 54, 16, -2), (-6, 46, 28, -4), (-4, 36, 36, -4),
     (-4, 28, 46, -6), (-2, 16, 54, -4), (-2, 10, 58, -2),
 ])  # fmt: skip
-PATCH, SPAN, FEATURES = 8, 4, 128  # P, T and F of table 1 of model 3, 11.2
-SLICES = [slice(0, 4), slice(4, 16), slice(16, 40), slice(40, 80), slice(80, 128)]  # 11.2
+PATCH, SPAN, FEATURES = 8, 4, 192  # P, T and F of table 1 of model 3, 11.2
+SEEN = 128  # N of 11.2: the features of other patches that the networks see
+SLICES = [slice(0, 4), slice(4, 16), slice(16, 40), slice(40, 80), slice(80, 128),
+          slice(128, 192)]  # fmt: skip  # 11.2
+LAST = 5  # the slice that sees the slices before it in its own patch only, 12.3
 UNITS, SLICE_UNITS = 256, 48  # W and E of 11.2
 DETAIL = SPAN * 6 * (PATCH // 2) ** 2  # D of 11.2
 LIMIT = np.where(np.arange(FEATURES) < 16, 32767, 8191)[:, None, None]  # 12.1
@@ -61,7 +64,7 @@ MOVE = np.array([
     (-3, 25, 47, -5), (-2, 14, 56, -4), (0, 6, 61, -3),
 ])  # fmt: skip
 TAKE, PATHS = 3, 12  # 11.7, of the motion substream: TAKE(0, 0), ZERO(0, 0)
-FIRST_FOUND, NONZERO, SIGN, MORE, PREFIXES = 180, 216, 294, 346, 502  # 11.7, of the content
+FIRST_FOUND, NONZERO, SIGN, MORE, PREFIXES = 216, 252, 330, 382, 538  # 11.7, of the content
 SITING = {0: (0, 1), 1: (1, 1), 2: (0, 0), 3: (1, 0), 4: (0, 2), 5: (1, 2), 255: (0, 1)}  # 6.2
 
 
@@ -135,7 +138,7 @@ class Tables:
         self.deblocking = load("deblocking", 128).reshape(64, 2)
         self.fusion = load("fusion")  # its size depends on its values, 9.2
         self.fusion_contexts = load("fusion_contexts", 2 * 316).reshape(316, 2).tolist()
-        nirvana_contexts = load("nirvana_contexts", 2 * 600).reshape(600, 2).tolist()  # 11.7
+        nirvana_contexts = load("nirvana_contexts", 2 * 636).reshape(636, 2).tolist()  # 11.7
         self.path_contexts, self.residual_contexts = nirvana_contexts[:88], nirvana_contexts[88:]
         # the binary files of 11.2
         self.nirvana_weights = np.fromfile(folder / "nirvana_weights.bin", "<i2").astype(np.int64)
@@ -1375,12 +1378,18 @@ class NirvanaTable:
                 raise ValueError(f"{name}: {len(data)} values, not {position}")
 
         sizes = [s.stop - s.start for s in SLICES]
-        kinds = (4, 4, 3, 3, 3)  # K of 11.2, of each slice
+        kinds = (4, 4, 3, 3, 3, 3)  # K of 11.2, of each slice
         self.basis = take(DETAIL, FEATURES)
-        self.w1 = take(UNITS, FEATURES, 3, 3)
+        self.w1 = take(UNITS, SEEN, 3, 3)
+        self.w1c = take(UNITS, FEATURES - SEEN)
         self.w2 = take(UNITS, UNITS)
         self.w3 = take(DETAIL, UNITS)
-        self.c = [take(SLICE_UNITS, 2, s.stop, 3, 3) for s in SLICES]
+        self.a: list[Ints] = []
+        self.c: list[Ints] = []
+        for s, part in enumerate(SLICES):
+            earlier = (SEEN,) if s == LAST else (part.start, 3, 3)
+            self.a.append(take(SLICE_UNITS, 2, *earlier))
+            self.c.append(take(SLICE_UNITS, 2, sizes[s], 4))
         self.m = [take(SLICE_UNITS, 4, n) for n in sizes]
         self.o = [take(k, n, SLICE_UNITS) for k, n in zip(kinds, sizes, strict=True)]
         self.neighbour = take(16, 4)
@@ -1626,7 +1635,7 @@ class Nirvana:
         residual = np.zeros((FEATURES, rows + 2, columns + 2), np.int64)
         for s, part in enumerate(SLICES):
             for py, px in np.ndindex(self.grid):
-                known = residual[: part.stop, py : py + 3, px : px + 3]
+                known = residual[: part.stop, py : py + 3, px : px + 3]  # up to this slice
                 before = None if key else (m[part, py, px], d[part, py, px])
                 estimate = self.estimate(s, known, before, q)
                 values = content.slice(s, estimate, self.table.zero_cost)
@@ -1641,17 +1650,20 @@ class Nirvana:
         `known` has the residuals (f, ky, kx) around the patch, 0 for those that are no input.
         `before` is m and d of the patch, None in a key group.
         """
-        table = self.table
+        table, part = self.table, SLICES[s]
         cq = max(-16, min(10, q - 36))  # 12.1
+        earlier = known[: part.start, 1, 1] if s == LAST else known[: part.start]
+        four = known[part][:, (0, 0, 0, 1), (0, 1, 2, 0)]  # up-left, up, up-right, left
 
         def inputs(*values: Ints) -> Ints:
-            kinds = []
+            each = []
             for a in values:
-                kinds += [np.clip(a, -240, 240), table.log[np.minimum(4095, np.abs(a))]]
-            return np.stack(kinds).reshape(-1)
+                each += [np.clip(a, -240, 240), table.log[np.minimum(4095, np.abs(a))]]
+            return np.stack(each).reshape(-1)
 
         sums = table.bc[s][0] + cq * table.bc[s][1]
-        sums = sums + table.c[s].reshape(SLICE_UNITS, -1) @ inputs(16 * known)
+        sums = sums + table.a[s].reshape(SLICE_UNITS, -1) @ inputs(16 * earlier)
+        sums = sums + table.c[s].reshape(SLICE_UNITS, -1) @ inputs(16 * four)
         if before is None:
             sums = sums + table.bc[s][2]
         else:
@@ -1661,24 +1673,24 @@ class Nirvana:
         o = rshift(sums, table.shifts[3])
         mean = o[0]
         if s < 2:
-            four = known[SLICES[s]][:, (0, 0, 0, 1), (0, 1, 2, 0)]  # up-left, up, up-right, left
-            near = (table.neighbour[SLICES[s]] * four).sum(axis=1) >> 2
+            near = (table.neighbour[part] * four).sum(axis=1) >> 2
             mean = mean + ((gate(o[3]) * near) >> 6)
         if before is not None:
             mean = mean + ((gate(o[2]) * before[1]) >> 4)
         mean = signed32(mean)
         whole = (mean + 32) >> 6
         fraction = mean - 64 * whole
-        part = np.digitize(np.abs(fraction), (5, 16))
-        kind = np.clip((o[1] + 243) // 18, 0, 25)
-        return Estimate(whole.tolist(), fraction.tolist(), part.tolist(), kind.tolist())
+        parts = np.digitize(np.abs(fraction), (5, 16))
+        kinds = np.clip((o[1] + 243) // 18, 0, 25)
+        return Estimate(whole.tolist(), fraction.tolist(), parts.tolist(), kinds.tolist())
 
     def render(self, q: int, count: int) -> Iterator[Frame]:
         """The frames of the group, 13."""
         table, (width, height) = self.table, self.size
         cq = max(-16, min(10, q - 36))  # 12.1
         a = rshift(signed32(self.feature * table.scale[:, None, None]), 15)
-        sums = weigh(table.w1, np.clip(a, -4095, 4095))
+        a = np.clip(a, -4095, 4095)
+        sums = weigh(table.w1, a[:SEEN]) + np.tensordot(table.w1c, a[SEEN:], 1)
         h1 = hidden(sums + (table.b1[0] + cq * table.b1[1])[:, None, None], table.shifts[0])
         sums = np.tensordot(table.w2, h1, 1) + table.b2[:, None, None]
         h2 = hidden(sums, table.shifts[1])
