@@ -92,7 +92,7 @@ def test_vectors_are_clipped() -> None:
     """A block of its own path whose differences are the largest that the syntax has."""
 
     class Large(Script):
-        def bit(self, context):  # noqa: ANN001, ANN202
+        def bit(self, context):
             self.share = float(len(self.bins) >= 2)
             return super().bit(context)
 

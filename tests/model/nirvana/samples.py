@@ -6,7 +6,7 @@ import numpy as np
 
 from tests.coding.nirvana.reference import F
 
-from .reference import G, LIMIT, P, Trace
+from .reference import LIMIT, G, P, Trace
 
 KINDS = ("calm", "lively", "extreme")
 
