@@ -25,6 +25,7 @@ from nvcodec.coding.nirvana.features import encode_content
 from nvcodec.coding.nirvana.table import FEATURES
 from nvcodec.decode import nirvana as nirvana_module
 from nvcodec.decode.decoder import Decoder
+from nvcodec.decode.device import Device
 from nvcodec.decode.nirvana import NirvanaModel
 from nvcodec.format import (
     CorruptError,
@@ -37,7 +38,7 @@ from nvcodec.format import (
     VerificationError,
 )
 from nvcodec.model.description import PatchShape
-from nvcodec.model.nirvana.parameters import Grid, moved_features, seen_features
+from nvcodec.model.nirvana.parameters import Grid, seen_features
 from nvcodec.picture import Planes
 from tests.format.samples import complete, grup, head, join
 from tests.nirvana import NirvanaPlan, synthesize_nirvana
@@ -180,13 +181,11 @@ def changed(ordinal: int, change: Callable[[Group], Group]) -> bytes:
     return rebuild(sample()[0], lambda number, group: change(group) if number == ordinal else group)
 
 
-def out_of_range() -> bytes:
-    """The content of a key group whose first residual is too large."""
-    grid = Grid(PLAN.width, PLAN.height)
-    nothing = np.zeros((grid.block_rows, grid.block_columns, 4, 2), np.int32)
-    moved = moved_features(grid, None, nothing, np.zeros(nothing.shape[:2], np.uint8))
+def key_content(grid: Grid, first: int) -> bytes:
+    """The content of a key group whose residuals are 0 but the first one."""
+    moved = np.zeros((grid.rows, grid.columns, FEATURES), np.int16)
     seen = seen_features(grid, None, moved, 30)
-    seen.residual[:] = np.eye(len(seen.residual), FEATURES, dtype=np.int32) * 16384
+    seen.residual[0, 0] = first
     return encode_content(30, seen)
 
 
@@ -242,7 +241,8 @@ def test_motion_of_a_key_group(ordinal: int) -> None:
 
 @pytest.mark.parametrize("ordinal", [0, LATER_KEY])
 def test_residual_out_of_range(ordinal: int) -> None:
-    data = changed(ordinal, lambda group: replace(group, content=out_of_range()))
+    content = key_content(Grid(PLAN.width, PLAN.height), 16384)
+    data = changed(ordinal, lambda group: replace(group, content=content))
     expect_damage(data, ordinal, CorruptError, "11.6")
 
 
@@ -342,6 +342,16 @@ def test_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
         gc.enable()
 
 
+def test_ahead_is_bounded_by_bytes() -> None:
+    def ahead(width: int, height: int) -> int:
+        header = replace(opened().header, width=width, height=height)
+        return NirvanaModel(PatchShape(), header, Device(1, 1)).ahead
+
+    assert ahead(1920, 1080) == 2
+    assert ahead(3840, 2160) == 1
+    assert ahead(65535, 2048) == 0
+
+
 def lying(header: dict[str, int]) -> bytes:
     return join(head(model=3, **header), (b"NIRV", PatchShape().to_payload()))
 
@@ -382,17 +392,17 @@ def test_a_description_costs_no_memory() -> None:
     assert isinstance(error, TruncatedError)
 
 
-def test_memory_of_a_tiny_group_of_a_large_frame() -> None:
-    """It follows the samples of a frame, which the limits bound, not what the bytes say."""
+def test_memory_of_groups_without_details() -> None:
+    """It follows the samples of a frame, which the limits bound, not the bytes."""
     side = 512
+    content = key_content(Grid(side, side), 0)
     description = (b"NIRV", PatchShape().to_payload())
     units = [
         grup(
             first_frame=4 * k,
             first_pts=4 * k,
             frame_count=4,
-            flags=2 if k else 3,
-            substreams=(b"", b"\x80", b"", b""),
+            substreams=(b"", content, b"", b""),
         )
         for k in range(4)
     ]
