@@ -24,6 +24,7 @@ from nvcodec.format import GroupUnit, UnitReader
 from nvcodec.model.description import CanvasShape
 from nvcodec.picture import Planes
 from tests.hybrid import HybridPlan, synthesize_hybrid
+from tests.nirvana import NirvanaPlan, synthesize_nirvana
 from tests.synthetic import DEEP, Plan, synthesize
 
 GROUPS = {
@@ -39,7 +40,7 @@ FRAMES = {
     "network": "99579cfcc61c8928936b3c6b76e4cd6166490486fa7771047427b99f0818a591",
 }
 
-PLANS = {
+PLANS: dict[str, Plan | HybridPlan | NirvanaPlan] = {
     "sine": Plan(seed=11),
     "deep": Plan(seed=12, shape=DEEP, frames=(2, 2, 1, 2), durations=(3, 4)),
     "hybrid": HybridPlan(seed=13),
@@ -53,6 +54,8 @@ VECTORS = Path(__file__).parent / "vectors"
 def made(name: str) -> tuple[bytes, list[Planes]]:
     """A bitstream and its frames."""
     plan = PLANS[name]
+    if isinstance(plan, NirvanaPlan):
+        return synthesize_nirvana(plan)
     return synthesize_hybrid(plan) if isinstance(plan, HybridPlan) else synthesize(plan)
 
 

@@ -9,8 +9,23 @@ import pytest
 
 from nvcodec.cli import nvenc
 from nvcodec.encode.encoder import encode
-from nvcodec.format import HYBRID, SINE
-from nvcodec.options import DEFAULTS, MODELS, EncodeOptions, OptionError, validate
+from nvcodec.encode.hybrid.effort import EFFORTS as HYBRID_EFFORTS
+from nvcodec.encode.nirvana.effort import EFFORTS as NIRVANA_EFFORTS
+from nvcodec.encode.sine.settings import PRESETS as PAPER_PRESETS
+from nvcodec.format import HYBRID, NIRVANA, SINE
+from nvcodec.model.description import PatchShape
+from nvcodec.options import (
+    DEFAULTS,
+    MODELS,
+    NIRVANA_GROUP,
+    PAPER,
+    EncodeOptions,
+    OptionError,
+    model_options,
+    validate,
+)
+
+SINE_NETWORK = {"model": "nirvana", "network": "paper"}
 
 
 @pytest.mark.parametrize(
@@ -20,8 +35,10 @@ from nvcodec.options import DEFAULTS, MODELS, EncodeOptions, OptionError, valida
         {"crf": 0},
         {"crf": 60, "group_size": 32, "skip": 3, "frames": 1},
         {"network": "off", "threads": 4, "metrics": ("ssim", "psnr")},
-        {"model": "nirvana", "preset": "paper", "network": "paper"},
-        {"model": "nirvana", "device": "cuda", "jobs": 2, "resume": True},
+        {"model": "nirvana", "preset": "slow", "group_size": 4, "threads": 3},
+        {"model": "nirvana", "network": "auto", "group_size": 1},
+        SINE_NETWORK | {"preset": "paper", "group_size": 32},
+        SINE_NETWORK | {"device": "cuda", "jobs": 2, "resume": True},
     ],
 )
 def test_accepted(options):
@@ -60,12 +77,20 @@ def test_out_of_range(model, options, text):
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"preset": "paper"}, "preset paper, only fast, medium and slow; model nirvana does"),
+        (
+            {"preset": "paper"},
+            "preset paper, only fast, medium and slow; model nirvana with network paper does",
+        ),
         ({"network": "paper"}, "the hybrid model does not have network paper"),
         ({"device": "cuda"}, "device cuda, as it is encoded on the CPU only"),
         ({"jobs": 2}, "several jobs, as threads share the work"),
         ({"resume": True}, "resuming"),
         ({"model": "nirvana", "network": "fixed"}, "the nirvana model does not have network fixed"),
+        ({"model": "nirvana", "preset": "paper"}, "the nirvana model does not have preset paper"),
+        ({"model": "nirvana", "device": "cuda"}, "the nirvana model does not have device cuda"),
+        ({"model": "nirvana", "jobs": 2}, "the nirvana model does not have several jobs"),
+        ({"model": "nirvana", "resume": True}, "the nirvana model does not have resuming"),
+        ({"model": "nirvana", "group_size": 5}, "groups of more than 4 frames"),
     ],
 )
 def test_options_of_the_other_model(options, text):
@@ -75,9 +100,18 @@ def test_options_of_the_other_model(options, text):
 
 def test_models_have_their_numbers():
     assert {name: model.number for name, model in MODELS.items()} == {
-        "nirvana": SINE,
+        "nirvana": NIRVANA,
         "hybrid": HYBRID,
     }
+    assert model_options(EncodeOptions(**SINE_NETWORK)).number == SINE
+    assert model_options(EncodeOptions(model="nirvana")).number == NIRVANA
+
+
+def test_presets_are_those_of_the_encoders():
+    assert MODELS["hybrid"].presets == tuple(HYBRID_EFFORTS)
+    assert MODELS["nirvana"].presets == tuple(NIRVANA_EFFORTS)
+    assert PAPER.presets == tuple(PAPER_PRESETS)
+    assert PatchShape().group_frames == NIRVANA_GROUP
 
 
 def test_all_take_the_same_options_and_defaults():

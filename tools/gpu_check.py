@@ -182,7 +182,13 @@ def check_training() -> bool:
         writer.write((luma.astype(np.uint8), *chroma.astype(np.uint8)))
     source.seek(0)
     result = nvcodec.encode(
-        source, file, model="nirvana", preset="fast", group_size=3, device="cuda"
+        source,
+        file,
+        model="nirvana",
+        network="paper",
+        preset="fast",
+        group_size=3,
+        device="cuda",
     )
     decoded = []
     for device, tensors in (("cpu", False), ("cuda", False), ("cuda", True)):

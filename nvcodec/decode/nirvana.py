@@ -20,6 +20,10 @@ from nvcodec.picture import Planes, Region
 from nvcodec.tasks import TaskPool
 
 _MOST_AHEAD = 2
+_AHEAD_BYTES = 1 << 29
+"""Budget of groups that are begun ahead, without the group being rendered."""
+_PATCH_BYTES = 3072
+"""About what a patch of a group takes while it is rebuilt."""
 
 
 @dataclass(eq=False)
@@ -34,12 +38,11 @@ class PatchGroup:
 class NirvanaModel:
     """Rebuilds and renders the features of one bitstream on the CPU."""
 
-    ahead = _MOST_AHEAD
-
     def __init__(self, shape: PatchShape, header: Header, device: Device) -> None:
         self._device = device.fusion_device(network=False)
         self._grid = Grid(header.width, header.height)
         self._tasks = TaskPool(device.threads)
+        self.ahead = min(_MOST_AHEAD, _AHEAD_BYTES // (_PATCH_BYTES * self._grid.patches))
 
     def rebuild(self, group: Group, previous: PatchGroup | None, frames: range) -> PatchGroup:
         """Begin to rebuild the features of a group."""

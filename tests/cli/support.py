@@ -104,6 +104,7 @@ main(prog_name="nvenc")
 """
 FOREVER = 10**9
 NIRVANA = ("--model", "nirvana")
+PAPER = (*NIRVANA, "--network", "paper")
 
 
 def argv(command, *arguments, fresh=12, others=8):

@@ -9,7 +9,7 @@ import pytest
 from nvcodec.encode.sine import segment
 from nvcodec.encode.writing import GroupWriter
 from tests.cli.support import (
-    NIRVANA,
+    PAPER,
     assert_same_pictures,
     call,
     leftovers,
@@ -33,7 +33,7 @@ def source(tmp_path):
 
 def test_encodes_to_a_file_that_decodes(source, tmp_path):
     out = tmp_path / "out.nrv"
-    result = call("nvenc", *NIRVANA, source, out)
+    result = call("nvenc", *PAPER, source, out)
     assert result.exit_code == 0, result.stderr
     assert result.stdout == ""
     assert "encoded: sine, 5 frames in 2 groups" in result.stderr
@@ -47,7 +47,7 @@ def test_encodes_to_a_file_that_decodes(source, tmp_path):
 
 def test_json_lines(source, tmp_path):
     out = tmp_path / "out.nrv"
-    lines = ndjson(call("nvenc", *NIRVANA, "--json", "--group-size", 2, source, out).stdout)
+    lines = ndjson(call("nvenc", *PAPER, "--json", "--group-size", 2, source, out).stdout)
     assert [line["type"] for line in lines] == ["start", "group", "group", "group", "done"]
     assert lines[0]["shape"]["group_frames"] == 2
     assert [line["frames"] for line in lines[1:4]] == [2, 2, 1]
@@ -60,10 +60,10 @@ def test_json_lines(source, tmp_path):
 
 def test_metrics_are_reported(source, tmp_path):
     options = ["--metrics", "ssim,ms-ssim", "--group-size", 3]
-    said = call("nvenc", *NIRVANA, *options, source, tmp_path / "a.nrv").stderr
+    said = call("nvenc", *PAPER, *options, source, tmp_path / "a.nrv").stderr
     assert re.search(r", SSIM 0\.\d{4}, MS-SSIM n/a, ", said)
     assert "PSNR" not in said
-    lines = ndjson(call("nvenc", *NIRVANA, *options, "--json", source, tmp_path / "b.nrv").stdout)
+    lines = ndjson(call("nvenc", *PAPER, *options, "--json", source, tmp_path / "b.nrv").stdout)
     first, second, done = lines[1:]
     assert done["ssim"] == pytest.approx((3 * first["ssim"] + 2 * second["ssim"]) / 5)
     assert [line["ms-ssim"] for line in lines[1:]] == [None] * 3
@@ -71,12 +71,12 @@ def test_metrics_are_reported(source, tmp_path):
 
 
 def test_quiet_says_nothing(source, tmp_path):
-    result = call("nvenc", *NIRVANA, "-q", source, tmp_path / "out.nrv")
+    result = call("nvenc", *PAPER, "-q", source, tmp_path / "out.nrv")
     assert (result.exit_code, result.output) == (0, "")
 
 
 def test_pipes_in_one_process(source):
-    coded = call("nvenc", *NIRVANA, "-", "-", stdin=source.read_bytes())
+    coded = call("nvenc", *PAPER, "-", "-", stdin=source.read_bytes())
     assert coded.exit_code == 0
     decoded = call("nvdec", "-", "-", stdin=coded.stdout_bytes)
     header, pictures = parse_y4m(decoded.stdout_bytes)
@@ -86,13 +86,13 @@ def test_pipes_in_one_process(source):
 
 def test_skip_and_frames(source, tmp_path):
     out = tmp_path / "out.nrv"
-    call("nvenc", *NIRVANA, "--skip", 2, "--frames", 2, source, out)
+    call("nvenc", *PAPER, "--skip", 2, "--frames", 2, source, out)
     report = json.loads(call("nvinfo", "--json", out).stdout)
     assert (report["frames"], report["groups"][0]["pts"]) == (2, 2)
 
 
 def test_nothing_left_to_encode_is_a_usage_error(source, tmp_path):
-    result = call("nvenc", *NIRVANA, "--skip", 5, source, tmp_path / "out.nrv")
+    result = call("nvenc", *PAPER, "--skip", 5, source, tmp_path / "out.nrv")
     assert "5 frames, none is left after skipping 5" in one_line(result, 2)
     assert leftovers(tmp_path) == []
 
@@ -103,7 +103,7 @@ def test_conversion_and_dropped_audio_are_announced(tmp_path):
         for p in moving(2, 24, 16)
     ]
     path = clips.encode(tmp_path / "in.mkv", pictures, 24, 16, pixel_format="yuv444p", audio=True)
-    result = call("nvenc", *NIRVANA, "--json", path, tmp_path / "out.nrv")
+    result = call("nvenc", *PAPER, "--json", path, tmp_path / "out.nrv")
     assert result.exit_code == 0
     lines = result.stderr.splitlines()
     assert sum("dropped 1 audio track" in line for line in lines) == 1
@@ -119,7 +119,7 @@ def test_no_video(tmp_path, content, text):
     path = tmp_path / "in.mp4"
     path.write_bytes(content)
     out = tmp_path / "out.nrv"
-    assert text in one_line(call("nvenc", *NIRVANA, path, out), 3)
+    assert text in one_line(call("nvenc", *PAPER, path, out), 3)
     assert os.listdir(tmp_path) == ["in.mp4"]
 
 
@@ -128,7 +128,7 @@ def test_a_cut_source_keeps_the_groups_before(tmp_path):
     path = tmp_path / "in.y4m"
     path.write_bytes(data[: -(24 * 16)])
     out = tmp_path / "out.nrv"
-    result = call("nvenc", *NIRVANA, "--json", "--group-size", 2, path, out)
+    result = call("nvenc", *PAPER, "--json", "--group-size", 2, path, out)
     last = ndjson(result.stdout)[-1]
     if result.exit_code == 0:
         # FFmpeg may end a cut picture silently.
@@ -149,7 +149,7 @@ def test_folders_and_missing_files(source, tmp_path):
         (source, source / "out.nrv"),
         (source, "/proc/out.nrv"),
     ]:
-        line = one_line(call("nvenc", *NIRVANA, wrong_in, wrong_out), 1)
+        line = one_line(call("nvenc", *PAPER, wrong_in, wrong_out), 1)
         assert str(wrong_in if wrong_out is out else wrong_out) in line
     assert not out.exists()
     assert leftovers(tmp_path) == []
@@ -158,9 +158,9 @@ def test_folders_and_missing_files(source, tmp_path):
 def test_nothing_is_overwritten_unless_asked(source, tmp_path):
     out = tmp_path / "out.nrv"
     out.write_bytes(b"precious")
-    assert "-y" in one_line(call("nvenc", *NIRVANA, source, out), 1)
+    assert "-y" in one_line(call("nvenc", *PAPER, source, out), 1)
     assert out.read_bytes() == b"precious"
-    assert call("nvenc", *NIRVANA, "-y", "--frames", 1, source, out).exit_code == 0
+    assert call("nvenc", *PAPER, "-y", "--frames", 1, source, out).exit_code == 0
     assert out.read_bytes() != b"precious"
 
 
@@ -173,7 +173,7 @@ def test_what_appears_meanwhile_is_kept(source, tmp_path, monkeypatch):
         true(self, *arguments)
 
     monkeypatch.setattr(GroupWriter, "write", write)
-    assert "appeared" in one_line(call("nvenc", *NIRVANA, "--frames", 1, source, out), 1)
+    assert "appeared" in one_line(call("nvenc", *PAPER, "--frames", 1, source, out), 1)
     assert out.read_bytes() == b"precious"
     assert leftovers(tmp_path) == []
 
@@ -181,13 +181,13 @@ def test_what_appears_meanwhile_is_kept(source, tmp_path, monkeypatch):
 def test_the_input_is_not_the_output(tmp_path):
     path = tmp_path / "same.nrv"
     path.write_bytes(b"x")
-    assert "same file" in one_line(call("nvenc", *NIRVANA, "-y", path, path), 2)
+    assert "same file" in one_line(call("nvenc", *PAPER, "-y", path, path), 2)
     assert path.read_bytes() == b"x"
 
 
 def test_a_full_disk(source, tmp_path):
     (tmp_path / "full.nrv").symlink_to("/dev/full")
-    line = one_line(call("nvenc", *NIRVANA, source, tmp_path / "full.nrv"), 1)
+    line = one_line(call("nvenc", *PAPER, source, tmp_path / "full.nrv"), 1)
     assert "full.nrv: No space left on device" in line
 
 
@@ -205,7 +205,7 @@ def test_a_disk_that_fills_up(source, tmp_path, monkeypatch):
 
     monkeypatch.setattr(_DirectFile, "write", write)
     out = tmp_path / "out.nrv"
-    line = one_line(call("nvenc", *NIRVANA, "--group-size", 2, source, out), 1)
+    line = one_line(call("nvenc", *PAPER, "--group-size", 2, source, out), 1)
     assert line.endswith("out.nrv: No space left on device")
     assert os.listdir(tmp_path) == ["in.y4m"]
 
@@ -229,7 +229,7 @@ def test_a_disk_that_fills_up(source, tmp_path, monkeypatch):
     ],
 )
 def test_usage_errors(arguments):
-    assert call("nvenc", *NIRVANA, *arguments).exit_code == 2
+    assert call("nvenc", *PAPER, *arguments).exit_code == 2
 
 
 def test_defects_are_one_line_too(source, tmp_path, monkeypatch):
@@ -237,7 +237,7 @@ def test_defects_are_one_line_too(source, tmp_path, monkeypatch):
         raise ZeroDivisionError("of all things")
 
     monkeypatch.setattr(segment, "train_group", fail)
-    result = call("nvenc", *NIRVANA, "--json", source, tmp_path / "out.nrv")
+    result = call("nvenc", *PAPER, "--json", source, tmp_path / "out.nrv")
     assert "internal error" in one_line(result, 1)
     assert ndjson(result.stdout)[-1]["type"] == "error"
     assert os.listdir(tmp_path) == ["in.y4m"]
@@ -246,7 +246,7 @@ def test_defects_are_one_line_too(source, tmp_path, monkeypatch):
 def test_the_same_encode_gives_the_same_bytes(source, tmp_path):
     outs = [tmp_path / f"{k}.nrv" for k in range(2)]
     for out in outs:
-        assert call("nvenc", *NIRVANA, "--threads", 1, source, out).exit_code == 0
+        assert call("nvenc", *PAPER, "--threads", 1, source, out).exit_code == 0
     assert outs[0].read_bytes() == outs[1].read_bytes()
 
 
@@ -254,7 +254,7 @@ def test_reported_psnr_is_that_of_the_decoded_frames(source, tmp_path):
     from nvcodec.media.quality import PsnrMeter
 
     out = tmp_path / "out.nrv"
-    done = ndjson(call("nvenc", *NIRVANA, "--json", source, out).stdout)[-1]
+    done = ndjson(call("nvenc", *PAPER, "--json", source, out).stdout)[-1]
     _, originals = parse_y4m(source.read_bytes())
     _, decoded = parse_y4m(call("nvdec", out, "-").stdout_bytes)
     meter = PsnrMeter(255)

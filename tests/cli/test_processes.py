@@ -17,7 +17,7 @@ import pytest
 
 from tests.cli.support import (
     FOREVER,
-    NIRVANA,
+    PAPER,
     ROOT,
     argv,
     assert_same_pictures,
@@ -102,7 +102,7 @@ def test_a_pipeline(tmp_path):
     (tmp_path / "x.y4m").write_bytes(y4m(pictures))
     with (
         open(tmp_path / "x.y4m", "rb") as file,
-        ended(start("nvenc", *NIRVANA, "-", "-", stdin=file)) as encoder,
+        ended(start("nvenc", *PAPER, "-", "-", stdin=file)) as encoder,
         ended(start("nvdec", "--verify", "-", "-", stdin=encoder.stdout)) as decoder,
     ):
         encoder.stdout.close()
@@ -119,7 +119,7 @@ def test_frames_arrive_while_the_encoder_waits_for_its_input():
     pictures = moving(30, 24, 16)
     data = y4m(pictures)
     with (
-        ended(start("nvenc", *NIRVANA, "--group-size", 2, "-", "-")) as encoder,
+        ended(start("nvenc", *PAPER, "--group-size", 2, "-", "-")) as encoder,
         ended(start("nvdec", "-", "-", stdin=encoder.stdout)) as decoder,
     ):
         encoder.stdout.close()
@@ -151,7 +151,7 @@ def test_an_interrupt_keeps_the_groups_before(tmp_path, number):
     source, out = tmp_path / "in.y4m", tmp_path / "out.nrv"
     source.write_bytes(y4m(moving(4, 24, 16)))
     arguments = ("--json", "--group-size", 2, source, out)
-    with ended(start("nvenc", *NIRVANA, *arguments, others=FOREVER)) as process:
+    with ended(start("nvenc", *PAPER, *arguments, others=FOREVER)) as process:
         while json.loads(process.stdout.readline())["type"] != "group":
             pass
         assert not out.exists()
@@ -168,7 +168,7 @@ def test_an_interrupt_keeps_the_groups_before(tmp_path, number):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_while_the_producer_stalls(tmp_path, number):
     out = tmp_path / "out.nrv"
-    with ended(start("nvenc", *NIRVANA, "--json", "--group-size", 2, "-", out)) as process:
+    with ended(start("nvenc", *PAPER, "--json", "--group-size", 2, "-", out)) as process:
         process.stdin.write(y4m(moving(20, 24, 16)))
         process.stdin.flush()
         # All groups but the last, whose last frame may not be the last of the input.
@@ -210,7 +210,7 @@ def test_an_interrupt_at_the_very_start(command, number):
 def test_an_interrupt_before_the_first_group_leaves_nothing(tmp_path):
     source, out = tmp_path / "in.y4m", tmp_path / "out.nrv"
     source.write_bytes(y4m(moving(2, 24, 16)))
-    with ended(start("nvenc", *NIRVANA, "--json", source, out, fresh=FOREVER)) as process:
+    with ended(start("nvenc", *PAPER, "--json", source, out, fresh=FOREVER)) as process:
         assert json.loads(process.stdout.readline())["type"] == "start"
         interrupt(process)
     assert os.listdir(tmp_path) == ["in.y4m"]
@@ -322,7 +322,7 @@ def on_terminal(command, *arguments):
 def test_progress_on_a_terminal_only(tmp_path):
     source, out = tmp_path / "in.y4m", tmp_path / "out.nrv"
     source.write_bytes(y4m(moving(3, 24, 16)))
-    code, shown = on_terminal("nvenc", *NIRVANA, source, out)
+    code, shown = on_terminal("nvenc", *PAPER, source, out)
     assert code == 0
     assert "group 0" in shown
     assert "iteration" in shown
@@ -364,11 +364,11 @@ def first_group(process):
 
 def resumed(source, out, first, *options):
     """Resume an encode: the same file as an undisturbed one, the first group not trained again."""
-    result = call("nvenc", *NIRVANA, "--json", "--group-size", 5, "--resume", *options, source, out)
+    result = call("nvenc", *PAPER, "--json", "--group-size", 5, "--resume", *options, source, out)
     assert result.exit_code == 0, result.stderr
     assert ndjson(result.stdout)[1] == first
     whole = out.with_name("whole.nrv")
-    assert call("nvenc", *NIRVANA, "--group-size", 5, source, whole).exit_code == 0
+    assert call("nvenc", *PAPER, "--group-size", 5, source, whole).exit_code == 0
     assert out.read_bytes() == whole.read_bytes()
     assert not os.path.exists(f"{out}.segments")
 
@@ -379,7 +379,7 @@ def test_an_interrupt_of_jobs_keeps_what_is_finished(tmp_path):
     source.write_bytes(TWO_SEGMENTS)
     arguments = ("--json", "--group-size", 5, "--jobs", 2, source, out)
     with ended(
-        start("nvenc", *NIRVANA, *arguments, others=FOREVER, start_new_session=True)
+        start("nvenc", *PAPER, *arguments, others=FOREVER, start_new_session=True)
     ) as process:
         first = first_group(process)
         workers = psutil.Process(process.pid).children(recursive=True)
@@ -403,17 +403,17 @@ def test_finished_segments_survive_a_kill(tmp_path):
     source.write_bytes(TWO_SEGMENTS)
     arguments = ("--json", "--group-size", 5, "--resume", source, out)
     with ended(
-        start("nvenc", *NIRVANA, *arguments, others=FOREVER, start_new_session=True)
+        start("nvenc", *PAPER, *arguments, others=FOREVER, start_new_session=True)
     ) as process:
         first = first_group(process)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     assert not out.exists()
-    result = call("nvenc", *NIRVANA, "--group-size", 5, source, out)
+    result = call("nvenc", *PAPER, "--group-size", 5, source, out)
     assert result.exit_code == 1
     assert "--resume" in result.stderr
     assert "crf" in one_line(
-        call("nvenc", *NIRVANA, "--group-size", 5, "--resume", "--crf", 1, source, out), 2
+        call("nvenc", *PAPER, "--group-size", 5, "--resume", "--crf", 1, source, out), 2
     )
     resumed(source, out, first)
 
@@ -423,8 +423,8 @@ def test_jobs_and_resuming_need_a_file(tmp_path):
     data = y4m(moving(1, 24, 16))
     for options in (["--jobs", 2], ["--resume"]):
         assert "write it to one" in one_line(
-            call("nvenc", *NIRVANA, *options, "-", out, stdin=data), 2
+            call("nvenc", *PAPER, *options, "-", out, stdin=data), 2
         )
     (tmp_path / "in.y4m").write_bytes(data)
-    result = call("nvenc", *NIRVANA, "--resume", tmp_path / "in.y4m", "-")
+    result = call("nvenc", *PAPER, "--resume", tmp_path / "in.y4m", "-")
     assert "output file" in one_line(result, 2)

@@ -20,21 +20,28 @@ from nvcodec.format import (
 )
 from nvcodec.model.sine.shape import NetworkShape
 from nvcodec.picture import Planes
+from tests.nirvana import NirvanaPlan, synthesize_nirvana
 from tests.synthetic import DEEP, Plan, synthesize
 
 TINY_SHAPE = NetworkShape(4, 2, 1, 2, 1, 1)
-PLANS = {
+PLANS: dict[str, Plan | NirvanaPlan] = {
     "small": Plan(durations=(2, 3, 1)),
     "deep": Plan(
         shape=DEEP, width=20, height=31, frames=(2, 2, 1, 2, 2), keys=(0, 3), chroma_location=3
     ),
+    "nirvana": NirvanaPlan(durations=(5, 2), chroma_location=1),
 }
-TINY = Plan(shape=TINY_SHAPE, width=5, height=3, frames=(2, 1, 2), keys=(0, 2), change=0.2)
+# Both have the same groups.
+TINY: dict[str, Plan | NirvanaPlan] = {
+    "tiny": Plan(shape=TINY_SHAPE, width=5, height=3, frames=(2, 1, 2), keys=(0, 2), change=0.2),
+    "tiny nirvana": NirvanaPlan(width=5, height=3, frames=(2, 1, 2), keys=(0, 2)),
+}
 
 
 @lru_cache
 def sample(name: str) -> tuple[bytes, list[Planes]]:
-    return synthesize(TINY if name == "tiny" else PLANS[name])
+    plan = (PLANS | TINY)[name]
+    return synthesize_nirvana(plan) if isinstance(plan, NirvanaPlan) else synthesize(plan)
 
 
 def same(a: Planes, b: Planes) -> bool:

@@ -23,6 +23,7 @@ from nvcodec.model.description import CanvasShape
 from nvcodec.picture import Planes
 from tests.decode.samples import cut, rebuild, same, sample
 from tests.hybrid import HybridPlan, synthesize_hybrid
+from tests.nirvana import NirvanaPlan, synthesize_nirvana
 
 Opened = Callable[..., Decoder]
 
@@ -112,6 +113,17 @@ def test_hybrid(network: int, opened: Opened) -> None:
         with Decoder(io.BytesIO(data)) as reference:
             expected = reference.render(2, size=(20, 30)).planes
         assert same(arrays(decoder.render(2, size=(20, 30)).planes), expected)
+
+
+def test_nirvana(opened: Opened) -> None:
+    """Rendered on the CPU, shown on the device."""
+    data, pictures = synthesize_nirvana(NirvanaPlan(frames=(4, 2), keys=(0,)))
+    for frame, planes in zip(opened(data).frames(), pictures, strict=True):
+        assert same(frame.planes, planes)
+    with opened(data, tensors=True) as decoder:
+        crop = (20, 10, 4, 6)
+        assert same(arrays(decoder[5].planes), pictures[5])
+        assert same(arrays(decoder.render(2, crop=crop).planes), cut(pictures[2], crop))
 
 
 def test_tensors_are_for_cuda() -> None:

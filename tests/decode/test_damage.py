@@ -26,7 +26,7 @@ from nvcodec.format import (
 from nvcodec.model.sine.shape import NetworkShape
 from tests.format.samples import head, join
 
-from .samples import PLANS, group_offsets, rebuild, same, sample, take
+from .samples import PLANS, TINY, group_offsets, rebuild, same, sample, take
 
 
 def opened(data: bytes) -> Decoder:
@@ -164,9 +164,9 @@ def test_missing_end(cut: int) -> None:
     assert type(error) is TruncatedError
 
 
-def use(data: bytes, at_random: bool = True) -> tuple[int, NrvError | None]:
+def use(data: bytes, at_random: bool = True, name: str = "tiny") -> tuple[int, NrvError | None]:
     """Decode forward and at random; all that is delivered is right, all errors are NrvError."""
-    pictures = sample("tiny")[1]
+    pictures = sample(name)[1]
     try:
         decoder = Decoder(io.BytesIO(data), threads=1)
     except NrvError as error:
@@ -184,15 +184,16 @@ def use(data: bytes, at_random: bool = True) -> tuple[int, NrvError | None]:
     return len(frames), error if isinstance(error, NrvError) else None
 
 
-def test_every_truncation() -> None:
-    data, pictures = sample("tiny")
+@pytest.mark.parametrize("name", TINY)
+def test_every_truncation(name: str) -> None:
+    data, pictures = sample(name)
     ends = [end for _, end in group_offsets(data)]
     counts = (2, 1, 2)
     for size in range(len(data)):
-        delivered, error = use(data[:size])
+        delivered, error = use(data[:size], name=name)
         assert type(error) is TruncatedError
         assert delivered == sum(n for n, end in zip(counts, ends, strict=True) if end <= size)
-    assert use(data) == (len(pictures), None)
+    assert use(data, name=name) == (len(pictures), None)
 
 
 def metadata_at(data: bytes) -> range:
@@ -214,14 +215,16 @@ def test_damaged_metadata_costs_no_frame() -> None:
         assert (decoder.metadata_error.unit, decoder.metadata_error.rule) == ("mETa", "2.2")
 
 
-def test_every_bit_flip() -> None:
-    data, _ = sample("tiny")
+@pytest.mark.parametrize(("name", "bits"), [("tiny", 8), ("tiny nirvana", 2)])
+def test_every_bit_flip(name: str, bits: int) -> None:
+    """Of each byte so many bits."""
+    data, _ = sample(name)
     groups = group_offsets(data)
     for place in sorted(set(range(len(data))) - set(metadata_at(data))):
-        for bit in range(8):
+        for bit in range(place % 8, place % 8 + bits):
             damaged = bytearray(data)
-            damaged[place] ^= 1 << bit
-            delivered, error = use(bytes(damaged), at_random=bit == place % 8)
+            damaged[place] ^= 1 << bit % 8
+            delivered, error = use(bytes(damaged), at_random=bit == place % 8, name=name)
             assert error is not None, (place, bit)
             before = sum(n for n, (_, end) in zip((2, 1, 2), groups, strict=True) if end <= place)
             assert delivered == before

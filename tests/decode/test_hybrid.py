@@ -360,7 +360,7 @@ def test_over_limit(header: dict[str, int]) -> None:
 
 
 def test_a_description_costs_no_memory() -> None:
-    """The limits of weights and multiplications hold for the nirvana model only."""
+    """The limits of weights and multiplications hold for the sine model only."""
     tracemalloc.start()
     try:
         decoder = opened(lying({"level": 4, "width": 4096, "height": 4096}, 32))

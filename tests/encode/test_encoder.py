@@ -15,7 +15,7 @@ from nvcodec.media.source import SourceError
 from tests.cli.support import moving, y4m
 from tests.media import clips
 
-encode = partial(encoder.encode, model="nirvana")
+encode = partial(encoder.encode, model="nirvana", network="paper")
 pytestmark = pytest.mark.usefixtures("quick")
 
 

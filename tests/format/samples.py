@@ -71,6 +71,7 @@ def meta(text: bytes = b'{"encoder":"x"}') -> Unit:
 
 SIRN: Unit = (b"SIRN", b"network")
 HYBR: Unit = (b"HYBR", b"canvases")
+NIRV: Unit = (b"NIRV", b"patches")
 KEY = grup()
 NEXT = grup(first_frame=2, frame_count=3, flags=0, crc=5, first_pts=2, durations=(4, 5, 6))
 

@@ -25,6 +25,7 @@ from .samples import (
     HYBR,
     KEY,
     NEXT,
+    NIRV,
     SIGNATURE,
     SIRN,
     SMALL,
@@ -48,12 +49,21 @@ KEY_2 = grup(frame_count=1, substreams=(b"", b"c", b"m", b""))
 NEXT_2 = grup(first_frame=1, first_pts=1, flags=2, substreams=(b"", b"c", b"", b""))
 
 
+NIRVANA = head(model=3)
+KEY_3 = grup(substreams=(b"", b"c", b"", b""))
+NEXT_3 = grup(first_frame=2, first_pts=2, flags=2, substreams=(b"", b"c", b"m", b""))
+
+
 def with_group(*units: Unit) -> bytes:
     return complete(head(), SIRN, *units)
 
 
 def with_hybrid_group(*units: Unit) -> bytes:
     return complete(HYBRID, HYBR, *units)
+
+
+def with_nirvana_group(*units: Unit) -> bytes:
+    return complete(NIRVANA, NIRV, *units)
 
 
 def with_meta(payload: bytes) -> bytes:
@@ -114,12 +124,21 @@ RULES: dict[str, tuple[bytes, type[NrvError], str]] = {
     "2.3 bytes after FEND": (SMALL + b"\0", CorruptError, "2.3"),
     "2.3 two files": (SMALL + SMALL, CorruptError, "2.3"),
     "2.3 no FEND": (join(*ALL), TruncatedError, "2.3"),
-    "2.3 HYBR for the nirvana model": (complete(head(), HYBR, KEY), CorruptError, "2.3"),
+    "2.3 HYBR for the sine model": (complete(head(), HYBR, KEY), CorruptError, "2.3"),
     "2.3 HYBR beside SIRN": (complete(head(), SIRN, HYBR, KEY), CorruptError, "2.3"),
     "2.3 late HYBR": (complete(head(), SIRN, KEY, HYBR), CorruptError, "2.3"),
     "2.3 SIRN for the hybrid model": (complete(HYBRID, SIRN, KEY_2), CorruptError, "2.3"),
     "2.3 second HYBR": (complete(HYBRID, HYBR, HYBR, KEY_2), CorruptError, "2.3"),
     "2.3 no HYBR": (complete(HYBRID, KEY_2), CorruptError, "2.3"),
+    "2.3 NIRV for the sine model": (complete(head(), NIRV, KEY), CorruptError, "2.3"),
+    "2.3 NIRV for the hybrid model": (complete(HYBRID, NIRV, KEY_2), CorruptError, "2.3"),
+    "2.3 SIRN for the nirvana model": (complete(NIRVANA, SIRN, KEY_3), CorruptError, "2.3"),
+    "2.3 HYBR for the nirvana model": (complete(NIRVANA, HYBR, KEY_3), CorruptError, "2.3"),
+    "2.3 NIRV beside SIRN": (complete(head(), SIRN, NIRV, KEY), CorruptError, "2.3"),
+    "2.3 second NIRV": (complete(NIRVANA, NIRV, NIRV, KEY_3), CorruptError, "2.3"),
+    "2.3 late NIRV": (complete(NIRVANA, NIRV, KEY_3, NIRV), CorruptError, "2.3"),
+    "2.3 no NIRV": (complete(NIRVANA, KEY_3), CorruptError, "2.3"),
+    "2.3 mETa before NIRV": (complete(NIRVANA, meta(), NIRV, KEY_3), CorruptError, "2.3"),
     "2.4 length": (join((b"HEAD", head()[1][:-1])), CorruptError, "2.4"),
     "2.6 not zstd": (with_meta(b"nothing"), CorruptError, "2.6"),
     "2.6 empty": (with_meta(b""), CorruptError, "2.6"),
@@ -179,6 +198,21 @@ RULES: dict[str, tuple[bytes, type[NrvError], str]] = {
         CorruptError,
         "2.7",
     ),
+    "2.7 tables of the nirvana model": (
+        with_nirvana_group(grup(substreams=(b"t", b"c", b"", b""))),
+        CorruptError,
+        "2.7",
+    ),
+    "2.7 network of the nirvana model": (
+        with_nirvana_group(KEY_3, grup(2, 2, 2, 0, 0, 2, substreams=(b"", b"c", b"m", b"n"))),
+        CorruptError,
+        "2.7",
+    ),
+    "2.7 frame_count of the nirvana model": (
+        with_nirvana_group(grup(frame_count=9, substreams=(b"", b"c", b"", b""))),
+        CorruptError,
+        "2.7",
+    ),
     "2.7 substreams short": (with_group(grup(lengths=(1, 0, 0, 4))), CorruptError, "2.7"),
     "2.7 substreams long": (with_group(grup(lengths=(1, 0, 0, 2))), CorruptError, "2.7"),
     "2.7 lengths wrap": (with_group(grup(lengths=(0xFFFFFFFF, 0, 0, 5))), CorruptError, "2.7"),
@@ -219,7 +253,8 @@ HEAD_RULES: list[tuple[dict[str, Any], type[NrvError]]] = [
     ({"level": 0}, UnsupportedError),
     ({"level": 6}, UnsupportedError),
     ({"model": 0}, UnsupportedError),
-    ({"model": 3}, UnsupportedError),
+    ({"model": 4}, UnsupportedError),
+    ({"model": 255}, UnsupportedError),
     ({"chroma_format": 0}, UnsupportedError),
     ({"chroma_format": 3}, UnsupportedError),
     ({"chroma_format": 4}, CorruptError),
@@ -269,6 +304,8 @@ def test_first_broken_header_rule_decides() -> None:
         with_group(grup(first_pts=-(1 << 63)), grup(first_frame=2, first_pts=(1 << 63) - 3)),
         with_group(grup(frame_count=8)),
         with_hybrid_group(KEY_2, NEXT_2),
+        with_nirvana_group(KEY_3, NEXT_3),
+        with_nirvana_group(meta(), KEY_3, NEXT_3),
         with_hybrid_group(grup(frame_count=1, substreams=(b"",) * 4)),
         with_hybrid_group(
             KEY_2, grup(first_frame=1, first_pts=1, frame_count=1, substreams=(b"",) * 4)

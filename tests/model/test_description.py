@@ -1,4 +1,4 @@
-"""The description of the hybrid model (spec 7.1)."""
+"""The descriptions of the hybrid and the nirvana model (spec 7.1, 11.1)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from nvcodec.format import HYBRID, SINE, CorruptError
-from nvcodec.model.description import CanvasShape, parse_description
+from nvcodec.format import HYBRID, NIRVANA, SINE, CorruptError, NrvError, UnsupportedError
+from nvcodec.model.description import CanvasShape, PatchShape, parse_description
 from nvcodec.model.sine.shape import NetworkShape
 
 GOOD = CanvasShape(8, -2)
@@ -58,3 +58,37 @@ def test_the_model_decides() -> None:
     assert parse_description(SINE, network.to_payload()) == network
     with pytest.raises(CorruptError):
         parse_description(HYBRID, network.to_payload())
+    with pytest.raises(NrvError):
+        parse_description(NIRVANA, GOOD.to_payload())
+
+
+def test_patches() -> None:
+    payload = PatchShape().to_payload()
+    assert payload == bytes([1, 8, 4, 128, *bytes(12)])
+    assert PatchShape.from_payload(payload) == parse_description(NIRVANA, payload) == PatchShape()
+
+
+@pytest.mark.parametrize("place", range(16))
+@pytest.mark.parametrize("change", [1, 128, 255])
+def test_each_field_of_patches(place: int, change: int) -> None:
+    """Another table is unsupported, anything else corrupt."""
+    payload = bytearray(PatchShape().to_payload())
+    payload[place] ^= change
+    with pytest.raises(NrvError) as error:
+        PatchShape.from_payload(bytes(payload))
+    assert type(error.value) is (CorruptError if place else UnsupportedError)
+    assert (error.value.unit, error.value.rule) == ("NIRV", "11.1")
+
+
+def test_the_first_broken_field_of_patches_decides() -> None:
+    with pytest.raises(UnsupportedError):
+        PatchShape.from_payload(bytes([2, 9, 4, 128, *bytes(11), 1]))
+    with pytest.raises(CorruptError, match="patch 9"):
+        PatchShape.from_payload(bytes([1, 9, 5, 128, *bytes(11), 1]))
+
+
+@pytest.mark.parametrize("size", [0, 1, 15, 17, 100])
+def test_size_of_patches(size: int) -> None:
+    with pytest.raises(CorruptError, match=f"payload of {size} bytes") as error:
+        PatchShape.from_payload((PatchShape().to_payload() + bytes(100))[:size])
+    assert error.value.rule == "11.1"

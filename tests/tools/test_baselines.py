@@ -99,9 +99,10 @@ def test_conclusions():
 
 @pytest.mark.usefixtures("quick")
 def test_a_comparison(clip, tmp_path):
-    arguments = ["--frames", 3, "--size", "40x26", "--model", "nirvana:fast", "--cap", 0.25]
+    model = "nirvana:fast,network=paper"
+    arguments = ["--frames", 3, "--size", "40x26", "--model", model, "--cap", 0.25]
     output, _ = run(compare.main, clip, *arguments, "--json", tmp_path / "out.json")
     assert "python -m tools.bench.baselines.compare" in output
     rows = json.loads((tmp_path / "out.json").read_text())
-    assert [row["codec"] for row in rows["results"]] == ["nirvana:fast crf 30", "NeRV", "SIREN"]
+    assert [row["codec"] for row in rows["results"]] == [f"{model} crf 30", "NeRV", "SIREN"]
     assert all(math.isfinite(row["psnr"]) and row["fps"] > 0 for row in rows["trainings"])

@@ -12,11 +12,11 @@ from tools.lib.peers import PEERS, measure_peer, settings_bytes
 
 @pytest.mark.usefixtures("quick")
 def test_figures_are_those_of_the_file(clip, tmp_path):
-    model = Model.parse("nirvana:slow,group_size=2")
+    model = Model.parse("nirvana:slow,network=paper,group_size=2")
     figures = measure(Clip(clip, 5), model, 33, metrics=("ssim",))
     path = tmp_path / "out.nrv"
     options = {"crf": 33, "preset": "slow", "group_size": 2, "frames": 5, "metrics": ("psnr",)}
-    result = encode(clip, path, model="nirvana", **options)
+    result = encode(clip, path, model="nirvana", network="paper", **options)
     psnr = result.meter.values()["psnr"]
     assert figures.bytes == path.stat().st_size
     assert (figures.psnr, figures.psnr_y) == (psnr["all"], psnr["y"])

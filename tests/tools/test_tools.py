@@ -14,6 +14,9 @@ from tools.lib import report
 
 pytestmark = pytest.mark.usefixtures("quick")
 
+FAST, SLOW = (f"nirvana:{preset},network=paper" for preset in ("fast", "slow"))
+"""The sine network, with the presets of `quick`."""
+
 
 @pytest.fixture
 def here(monkeypatch):
@@ -23,32 +26,32 @@ def here(monkeypatch):
 
 
 def test_rd(clip, tmp_path):
-    arguments = [clip, "--frames", 4, "--model", "nirvana:fast", "--model", "nirvana:slow"]
-    arguments += ["--qualities", "nirvana:fast=10,50", "--qualities", "nirvana:slow=50"]
+    arguments = [clip, "--frames", 4, "--model", FAST, "--model", SLOW]
+    arguments += ["--qualities", f"{FAST}=10,50", "--qualities", f"{SLOW}=50"]
     arguments += ["--against", "x264:psnr", "--qualities", "x264:psnr=24,36,51"]
     arguments += ["--metrics", "psnr,ssim"]
     files = ["--json", tmp_path / "rd.json", "--plot", tmp_path / "rd.png"]
     text, (points, comparisons, means) = run(rd.main, *arguments, *files)
-    assert text.startswith(f"    python -m tools.bench.rd {clip} --frames 4 --model nirvana:fast")
+    assert text.startswith(f"    python -m tools.bench.rd {clip} --frames 4 --model {FAST}")
     assert [(p["codec"], p["crf"]) for p in points] == [
         ("x264:psnr", "24"),
         ("x264:psnr", "36"),
         ("x264:psnr", "51"),
-        ("nirvana:fast", "10"),
-        ("nirvana:fast", "50"),
-        ("nirvana:slow", "50"),
+        (FAST, "10"),
+        (FAST, "50"),
+        (SLOW, "50"),
     ]
     assert {p["keys"] for p in points} == {"1"}
     for point in points:
         assert float(point["bpp"]) == pytest.approx(8 * int(point["bytes"]) / (48 * 32 * 4), 1e-3)
         assert 0 < float(point["SSIM"]) <= 1
     assert [(c["codec"], c["against"]) for c in comparisons] == [
-        ("nirvana:fast", "x264:psnr"),
-        ("nirvana:slow", "x264:psnr"),
+        (FAST, "x264:psnr"),
+        (SLOW, "x264:psnr"),
     ]
     # One point is no curve, and a few iterations are no match for x264.
     assert comparisons[1]["BD-rate"] == "-"
-    assert [(m["codec"], m["clips"]) for m in means][1] == ("nirvana:slow", "0")
+    assert [(m["codec"], m["clips"]) for m in means][1] == (SLOW, "0")
     assert means[0]["mean BD-rate"] == comparisons[0]["BD-rate"]
     data = loaded(tmp_path / "rd.json", "bench.rd")
     assert [p["bytes"] for p in data["points"]] == [int(p["bytes"]) for p in points]
@@ -57,7 +60,7 @@ def test_rd(clip, tmp_path):
 
 
 def test_rd_without_overlap(clip):
-    arguments = [clip, "--frames", 1, "--model", "nirvana:fast", "--qualities", "nirvana:fast=50"]
+    arguments = [clip, "--frames", 1, "--model", FAST, "--qualities", f"{FAST}=50"]
     _, (_, (row,), _) = run(rd.main, *arguments, "--against", "x264", "--qualities", "x264=1,10")
     assert (row["common PSNR"], row["BD-rate"]) == ("no overlap", "-")
     assert row["bits"].startswith("at least x")
@@ -100,7 +103,7 @@ def test_a_plot_without_matplotlib_is_refused_at_once(clip, tmp_path, monkeypatc
 def test_adaptive(clip, tmp_path):
     still = tmp_path / "still.y4m"
     still.write_bytes(y4m(moving(1) * 6))
-    options = ["--crf", 40, "--frames", 6, "--model", "nirvana:fast,group_size=2"]
+    options = ["--crf", 40, "--frames", 6, "--model", f"{FAST},group_size=2"]
     _, (clips, groups) = run(
         adaptive.main, "--static", still, "--moving", clip, *options, "--json", tmp_path / "a.json"
     )
@@ -123,7 +126,7 @@ def test_adaptive_with_one_group(clip):
 
 @pytest.mark.usefixtures("here")
 def test_long_video(clip, tmp_path):
-    model = ["--model", "nirvana:fast,group_size=1,key_interval=0.38"]
+    model = ["--model", f"{FAST},group_size=1,key_interval=0.38"]
     options = ["--frames", 2, "--times", 10, "--palindrome", "--json", tmp_path / "l.json"]
     _, (runs, tenths) = run(long_video.main, clip, *model, *options)
     assert [(r["run"], r["frames"], r["groups"], r["keys"]) for r in runs] == [

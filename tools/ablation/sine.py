@@ -1,6 +1,6 @@
 """What each part of the sine network's recipe is worth: one change at a time from a base.
 
-    python -m tools.ablation.sine CLIP --frames 12 --model nirvana:fast --plot ablation.png
+    python -m tools.ablation.sine CLIP --model nirvana:fast,network=paper --plot ablation.png
 
 J is the squared error of all planes plus lambda times the bits, both per luma sample, with the
 base's lambda. Less is better. The axes are
@@ -102,7 +102,7 @@ def _axes(_context: Any, _option: Any, value: str) -> list[str]:
 @click.argument("clip", type=click.Path(exists=True, path_type=Path))
 @click.option("--axes", default=",".join(AXES), show_default=True, callback=_axes)
 @click.option("--crf", type=float, default=33.0, show_default=True)
-@model_option("nirvana")
+@model_option("nirvana,network=paper")
 @click.option("--frames", type=click.IntRange(min=1), help="Frames of the clip.  [default: all]")
 @report.json_option
 @report.plot_option

@@ -45,7 +45,7 @@ _PATH = click.Path(exists=True, path_type=Path)
 @click.option("--static", type=_PATH, required=True, help="A clip that hardly changes.")
 @click.option("--moving", type=_PATH, required=True, help="A clip that changes much.")
 @click.option("--crf", type=float, default=33.0, show_default=True)
-@model_option("nirvana")
+@model_option("nirvana,network=paper")
 @click.option("--frames", type=click.IntRange(min=1), help="Frames of each clip.  [default: all]")
 @report.json_option
 def main(

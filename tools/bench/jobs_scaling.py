@@ -23,7 +23,7 @@ from tools.lib import report
 from tools.lib.clips import Clip
 from tools.lib.measure import compared
 
-NVENC = [sys.executable, "-m", "nvcodec", "nvenc", "--model", "nirvana"]
+NVENC = [sys.executable, "-m", "nvcodec", "nvenc", "--model", "nirvana", "--network", "paper"]
 
 COLUMNS = {
     "jobs": "{jobs}",

@@ -22,7 +22,7 @@ from tests.cli.support import moving, y4m
 pytestmark = pytest.mark.usefixtures("quick")
 
 # Key groups by the interval (frame 4) and by a cut (frame 5): segments of 2, 1 and 1 groups.
-OPTIONS = {"model": "nirvana", "group_size": 2, "key_interval": 0.15}
+OPTIONS = {"model": "nirvana", "network": "paper", "group_size": 2, "key_interval": 0.15}
 SEGMENTS = [Segment(0, 0, (2, 2)), Segment(2, 4, (1,)), Segment(3, 5, (2,))]
 
 
@@ -229,10 +229,10 @@ def test_what_has_no_path_or_no_place_for_segments(source, out, tmp_path):
     for wrong in (io.BytesIO(source.read_bytes()), fifo):
         for options in ({"jobs": 2}, {"resume": True}):
             with pytest.raises(JobsError, match="write it to one first"):
-                encode(wrong, out, model="nirvana", **options)
+                encode(wrong, out, model="nirvana", network="paper", **options)
     for wrong in (io.BytesIO(), fifo, "-"):
         with pytest.raises(JobsError, match="output file"):
-            encode(source, wrong, model="nirvana", resume=True)
+            encode(source, wrong, model="nirvana", network="paper", resume=True)
     assert sorted(os.listdir(tmp_path)) == ["fifo", "in.y4m"]
 
 

@@ -1,6 +1,6 @@
 """Our codec against NeRV and SIREN on one clip: time to equal bytes and PSNR, and decoding.
 
-    python -m tools.bench.baselines.compare CLIP --frames 12 --model nirvana:fast --crf 30
+    python -m tools.bench.baselines.compare CLIP --model nirvana:fast,network=paper --crf 30
 
 Encodes the clip with our codec to a real file and decodes it. Then each baseline is trained to
 about that many bytes, in 1/8 of our time, then 1/4 and so on, until it reaches our PSNR or --cap.
@@ -75,7 +75,7 @@ def _size(_context: Any, _option: Any, value: str | None) -> tuple[int, int] | N
 @click.argument("path", metavar="CLIP", type=click.Path(exists=True, path_type=Path))
 @click.option("--frames", type=click.IntRange(1), default=12, show_default=True)
 @click.option("--size", metavar="WxH", callback=_size, help="Scale the clip.  [default: its own]")
-@model_option("nirvana")
+@model_option("nirvana,network=paper")
 @click.option("--crf", type=float, default=30.0, show_default=True)
 @click.option(
     "--cap",

@@ -1,0 +1,60 @@
+"""The synthesis network in floats: what decoders render, and its gradient."""
+
+import numpy as np
+import pytest
+
+from nvcodec.coding.nirvana.table import PATCH, VOLUME
+from nvcodec.encode.nirvana.gradient import float_network, render, slope
+from nvcodec.encode.nirvana.group import fold
+from nvcodec.model.nirvana.parameters import Grid
+from tests.model.nirvana import reference
+from tests.model.nirvana.samples import random_features
+
+GRID = Grid(5 * PATCH, 3 * PATCH)
+
+
+def features(seed):
+    drawn = random_features(np.random.default_rng(seed), GRID.rows, GRID.columns, "calm")
+    return drawn // 3
+
+
+@pytest.mark.parametrize("q", [10, 30, 50])
+def test_about_what_decoders_render(q):
+    drawn = features(q)
+    pictures = [tuple(p.astype(np.uint8) for p in f) for f in reference.render(drawn, q)]
+    expected = fold(pictures, GRID)
+    output = render(float_network(q), drawn.astype(np.float32) / 8).output
+    assert output.shape == expected.shape == (GRID.patches, VOLUME)
+    assert np.abs(np.clip(output, -128, 127) - expected).max() < 1
+
+
+def test_the_slope_is_that_of_the_squared_error():
+    net, rng = float_network(30), np.random.default_rng(3)
+    at = features(1).astype(np.float32) / 8
+    wanted = rng.normal(0, 30, (GRID.patches, VOLUME)).astype(np.float32)
+
+    def cost(x):
+        return np.square((render(net, x).output - wanted).astype(np.float64)).sum() / 2
+
+    rendered = render(net, at)
+    gradient = slope(net, rendered, rendered.output - wanted)
+    for _ in range(4):
+        # Along the slope in some features, so that the change is large.
+        step = gradient / gradient.std() * (rng.random(at.shape) < 0.3)
+        size = 0.02
+        found = (cost(at + size * step) - cost(at - size * step)) / (2 * size)
+        assert found == pytest.approx(float((gradient * step).sum()), rel=0.03)
+
+
+def test_fold_repeats_edges_and_the_last_picture():
+    rng = np.random.default_rng(5)
+    height, width = 11, 13
+    sizes = (height, width), (6, 7), (6, 7)
+    pictures = [tuple(rng.integers(0, 256, size, np.uint8) for size in sizes) for _ in range(2)]
+    grid = Grid(width, height)
+    folded = fold(pictures, grid).reshape(grid.rows, grid.columns, VOLUME)
+    for t in range(4):
+        for plane, found in zip(pictures[min(t, 1)], reference.frame_of(folded, t), strict=True):
+            rows = np.minimum(np.arange(len(found)), len(plane) - 1)
+            columns = np.minimum(np.arange(found.shape[1]), plane.shape[1] - 1)
+            np.testing.assert_array_equal(found + 128, plane[rows][:, columns])

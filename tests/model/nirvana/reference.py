@@ -1,0 +1,127 @@
+"""Spec 12.1, 12.2 and 13, written from the text in exact arithmetic, patch by patch."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tests.coding.nirvana.reference import D, F, G, P, T, hidden, offset, rshift, table
+from tests.model.hybrid.canvas.reference import S6
+
+Array = np.ndarray
+Trace = tuple[Array, Array, Array]
+
+LIMIT = np.array([32767 if f < 16 else 8191 for f in range(F)])
+
+MOVE = [
+    [0, 64, 0, 0],
+    [-3, 61, 6, 0],
+    [-4, 56, 14, -2],
+    [-5, 47, 25, -3],
+    [-4, 36, 36, -4],
+    [-3, 25, 47, -5],
+    [-2, 14, 56, -4],
+    [0, 6, 61, -3],
+]
+
+
+def step(q: int) -> int:
+    return S6[q % 6] << (q // 6)
+
+
+def reciprocal(q: int) -> int:
+    return (2**22 + step(q) // 2) // step(q)
+
+
+def in_steps(features: Array, q: int) -> Array:
+    return np.clip(rshift(features.astype(np.int64) * reciprocal(q), 15), -32767, 32767)
+
+
+def add_residuals(moved: Array, residual: Array, q: int) -> Array:
+    sums = moved.astype(np.int64) + rshift(residual.astype(np.int64) * step(q), 3)
+    return np.clip(sums, -LIMIT, LIMIT)
+
+
+def number(t: int, phase: int, gy: int, gx: int) -> int:
+    """The place of a sample of a patch in the order of spec 11.2."""
+    return ((t * 6 + phase) * G + gy) * G + gx
+
+
+def frame_of(samples: Array, t: int) -> Trace:
+    """Planes of frame t from the samples of all patches (rows, columns, D)."""
+    rows, columns = samples.shape[:2]
+    luma = np.zeros((rows * P, columns * P), np.int64)
+    blue, red = (np.zeros((rows * G, columns * G), np.int64) for _ in range(2))
+    for gy in range(G):
+        for gx in range(G):
+            for phase in range(4):
+                y, x = 2 * gy + phase // 2, 2 * gx + phase % 2
+                luma[y::P, x::P] = samples[:, :, number(t, phase, gy, gx)]
+            blue[gy::G, gx::G] = samples[:, :, number(t, 4, gy, gx)]
+            red[gy::G, gx::G] = samples[:, :, number(t, 5, gy, gx)]
+    return luma, blue, red
+
+
+def trace(features: Array, frames: int) -> Trace:
+    sums = features.astype(np.int64) @ table().BASIS.T
+    return frame_of(np.clip(rshift(sums, 12), -2560, 2560), frames - 1)
+
+
+def moved_samples(plane: Array, top: int, left: int, size: int, vy: int, vx: int) -> Array:
+    """The samples of a square of a plane, moved by a vector in eighths of its samples."""
+    height, width = plane.shape
+    iy, fy, ix, fx = vy >> 3, vy & 7, vx >> 3, vx & 7
+    ys, xs = np.arange(top, top + size), np.arange(left, left + size)
+    total = np.zeros((size, size), np.int64)
+    for j in range(4):
+        row = np.clip(ys + iy + j - 1, 0, height - 1)
+        across = np.zeros((size, size), np.int64)
+        for c in range(4):
+            column = np.clip(xs + ix + c - 1, 0, width - 1)
+            across += MOVE[fx][c] * plane[row][:, column]
+        total += MOVE[fy][j] * rshift(across, 6)
+    samples = rshift(total, 6)
+    assert np.abs(samples).max() < 4096
+    return samples
+
+
+def moved_features(planes: Trace, paths: Array, intra: Array) -> Array:
+    """Moved(f) of all patches."""
+    rows, columns, frames = planes[1].shape[0] // G, planes[1].shape[1] // G, paths.shape[2]
+    planes = tuple(plane.astype(np.int64) for plane in planes)
+    out = np.zeros((rows, columns, F), np.int64)
+    for py, px in np.ndindex(rows, columns):
+        if intra[py // 2, px // 2]:
+            continue
+        moved = np.zeros(D, np.int64)
+        for t in range(T):
+            vy, vx = (int(v) for v in paths[py // 2, px // 2, min(t, frames - 1)])
+            luma = moved_samples(planes[0], py * P, px * P, P, 2 * vy, 2 * vx)
+            for phase in range(4):
+                part = luma[phase // 2 :: 2, phase % 2 :: 2]
+                first = number(t, phase, 0, 0)
+                moved[first : first + G * G] = part.ravel()
+            for phase in (4, 5):
+                part = moved_samples(planes[phase - 3], py * G, px * G, G, vy, vx)
+                first = number(t, phase, 0, 0)
+                moved[first : first + G * G] = part.ravel()
+        out[py, px] = np.clip(rshift(table().BASIS.T @ moved, 14), -LIMIT, LIMIT)
+    return out
+
+
+def render(features: Array, q: int) -> list[Trace]:
+    """All T frames of whole patches."""
+    data, cq = table(), offset(q)
+    features = features.astype(np.int64)
+    rows, columns = features.shape[:2]
+    a = np.zeros((rows + 2, columns + 2, F), np.int64)
+    a[1:-1, 1:-1] = np.clip(rshift(features * data.SCALE, 15), -4095, 4095)
+    samples = np.zeros((rows, columns, D), np.int64)
+    for py, px in np.ndindex(rows, columns):
+        window = a[py : py + 3, px : px + 3].transpose(2, 0, 1).ravel()
+        total = data.B1[0] + cq * data.B1[1] + data.W1.reshape(len(data.W1), -1) @ window
+        h1 = hidden(total, data.SHIFTS[0])
+        h2 = hidden(data.B2 + data.W2 @ h1, data.SHIFTS[1])
+        v = data.B3 + data.BASIS @ features[py, px] + data.W3 @ h2
+        v = np.clip(rshift(v, 12), -8191, 8191)
+        samples[py, px] = np.clip((v + 2056) >> 4, 0, 255)
+    return [frame_of(samples, t) for t in range(T)]

@@ -1,0 +1,69 @@
+"""Substreams to features (spec 11.3, 11.4, 12)."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+
+from nvcodec.coding.nirvana.motion import decode_motion
+from nvcodec.format import CorruptError, GroupUnit, UnitReader
+from nvcodec.model.nirvana.parameters import Grid, Parameters, rebuild_parameters
+from tests.coding.nirvana.reference import Entropy, content, contexts, quantiser
+from tests.coding.reference import Decoder
+from tests.nirvana import NirvanaPlan, synthesize_nirvana
+
+from . import reference
+
+PLAN = NirvanaPlan(width=33, height=20, frames=(4, 2, 4, 1), keys=(0, 3), seed=3)
+
+
+def groups() -> list:
+    data, _ = synthesize_nirvana(PLAN)
+    return [e.group for e in UnitReader(io.BytesIO(data)) if isinstance(e, GroupUnit)]
+
+
+@pytest.mark.parametrize(
+    ("size", "patches", "blocks"),
+    [((1, 1), (1, 1), (1, 1)), ((8, 9), (2, 1), (1, 1)), ((17, 40), (5, 3), (3, 2))],
+)
+def test_grid(size: tuple[int, int], patches: tuple, blocks: tuple) -> None:
+    grid = Grid(*size)
+    assert (grid.rows, grid.columns) == patches
+    assert grid.patches == patches[0] * patches[1]
+    assert (grid.block_rows, grid.block_columns) == blocks
+
+
+def test_as_the_text() -> None:
+    """A group from that before it, all the way through clauses 11 and 12."""
+    grid = Grid(PLAN.width, PLAN.height)
+    before: Parameters | None = None
+    for group in groups():
+        count = group.frame_count
+        moved = np.zeros((grid.rows, grid.columns, 128), np.int64)
+        old = moved
+        if group.key:
+            before = None
+        else:
+            assert before is not None
+            paths, intra = decode_motion(group.motion, grid.block_rows, grid.block_columns, count)
+            old = before.features
+            moved = reference.moved_features(reference.trace(old, before.frames), paths, intra)
+        decoder = Decoder(group.content)
+        q = quantiser(decoder)
+        steps = reference.in_steps(moved, q)
+        entropy = Entropy(q, group.key, steps, reference.in_steps(old, q) - steps)
+        content(decoder, contexts()[1], entropy)
+        assert decoder.finished()
+        before = rebuild_parameters(grid, before, count, group.content, group.motion)
+        assert (before.quantiser, before.frames) == (q, count)
+        expected = reference.add_residuals(moved, entropy.residual, q)
+        np.testing.assert_array_equal(before.features, expected)
+
+
+def test_motion_of_a_key_group() -> None:
+    key, following, *_ = groups()
+    with pytest.raises(CorruptError, match="motion") as error:
+        rebuild_parameters(Grid(33, 20), None, 4, key.content, following.motion)
+    assert error.value.rule == "11.4"

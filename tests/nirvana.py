@@ -1,0 +1,122 @@
+"""Bitstreams of the nirvana model with random residuals and paths: they need no training."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nvcodec.coding.nirvana.features import encode_content
+from nvcodec.coding.nirvana.motion import MAX_VECTOR, encode_motion
+from nvcodec.coding.nirvana.table import FEATURES
+from nvcodec.format import NIRVANA, Group, Header, NrvWriter, smallest_level
+from nvcodec.model.description import PatchShape
+from nvcodec.model.nirvana.moved import step_of
+from nvcodec.model.nirvana.parameters import (
+    Grid,
+    Parameters,
+    moved_features,
+    seen_features,
+    with_residuals,
+)
+from nvcodec.model.nirvana.render import render_frames
+from nvcodec.picture import Planes, samples_crc
+
+
+@dataclass(frozen=True)
+class NirvanaPlan:
+    """What a synthetic bitstream holds."""
+
+    width: int = 45
+    height: int = 30
+    frames: Sequence[int] = (4, 4, 1, 3, 2)
+    keys: Sequence[int] = (0, 3)
+    durations: Sequence[int] = (1,)
+    seed: int = 0
+    chroma_location: int = 0
+
+    @property
+    def shape(self) -> PatchShape:
+        """The description of the model."""
+        return PatchShape()
+
+
+def random_motion(
+    rng: np.random.Generator, grid: Grid, frames: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Paths of blocks, some as those of their neighbours, a few very long; and intra blocks."""
+    shape = grid.block_rows, grid.block_columns
+    paths = np.zeros((*shape, frames, 2), np.int32)
+    intra = (rng.random(shape) < 0.15).astype(np.uint8)
+    for y, x in np.ndindex(*shape):
+        kind = rng.integers(5)
+        if kind == 0 and x > 0:
+            paths[y, x] = paths[y, x - 1]
+        elif kind == 1:
+            paths[y, x] = rng.integers(-MAX_VECTOR, MAX_VECTOR + 1, (frames, 2))
+        elif kind > 1:
+            paths[y, x] = rng.integers(-9, 10, 2) * np.arange(1, frames + 1)[:, None]
+    paths[intra != 0] = 0
+    return paths, intra
+
+
+def random_residuals(rng: np.random.Generator, patches: int, q: int, key: bool) -> np.ndarray:
+    """Residuals of lively pictures: of features of about so many samples."""
+    samples = np.repeat([150.0, 50.0, 15.0], [4, 12, FEATURES - 16]) * (1 if key else 0.4)
+    values = rng.laplace(0, 1, (patches, FEATURES)) * samples * 64 / step_of(q)
+    # Some patches have nothing in some slices.
+    values[rng.random(patches) < 0.3, 40:] = 0
+    return np.rint(values).astype(np.int32)
+
+
+def synthesize_nirvana(plan: NirvanaPlan) -> tuple[bytes, list[Planes]]:
+    """A complete bitstream and the frames it decodes to."""
+    rng = np.random.default_rng(plan.seed)
+    file = io.BytesIO()
+    writer = NrvWriter(file)
+    header = Header(
+        level=smallest_level(plan.width * plan.height, 0, 1 << 16, 0),
+        model=NIRVANA,
+        width=plan.width,
+        height=plan.height,
+        frame_rate_num=30,
+        frame_rate_den=1,
+        time_base_num=1,
+        time_base_den=90,
+        chroma_location=plan.chroma_location,
+    )
+    writer.begin(header, plan.shape.to_payload(), {"encoder": "synthetic"})
+    grid = Grid(plan.width, plan.height)
+    pictures: list[Planes] = []
+    before: Parameters | None = None
+    pts = 5
+    for number, count in enumerate(plan.frames):
+        key, q = number in plan.keys, int(rng.integers(18, 42))
+        before = None if key else before
+        paths, intra = random_motion(rng, grid, count)
+        moved = moved_features(grid, before, paths, intra)
+        seen = seen_features(grid, before, moved, q)
+        seen.residual[:] = random_residuals(rng, grid.patches, q, key)
+        before = with_residuals(grid, moved, seen.residual, q, count)
+        rendered = render_frames(before, grid, range(count))
+        durations = tuple(plan.durations[k % len(plan.durations)] for k in range(count))
+        writer.add_group(
+            Group(
+                first_frame=len(pictures),
+                frame_count=count,
+                key=key,
+                crc=samples_crc(rendered),
+                first_pts=pts,
+                durations=durations,
+                tables=b"",
+                content=encode_content(q, seen),
+                motion=b"" if key else encode_motion(paths, intra),
+                network=b"",
+            )
+        )
+        pts += sum(durations)
+        pictures += rendered
+    writer.finish()
+    return file.getvalue(), pictures
