@@ -119,6 +119,40 @@ def total_bytes(files: Sequence[Records], table: npt.NDArray[np.int64]) -> float
     )
 
 
+def learn(
+    name: str,
+    files: Sequence[Records],
+    others: Sequence[Records],
+    weights: Sequence[float],
+    present: Contexts,
+) -> npt.NDArray[np.int64]:
+    """Train the table of a substream, and print sizes of files and of other, held-out ones."""
+    now = present[:, [0, 2]].astype(np.int64)
+    flat = np.tile(np.array([[32768, 0]], np.int64), (len(now), 1))
+    table = train(files, weights, len(now))
+    for kind, part in (("training", files), ("held out", others)):
+        if any(record.size for file in part for record in file):
+            sizes = [total_bytes(part, t) for t in (flat, now, table)]
+            click.echo(
+                f"{name}, {kind}: {len(part)} files, bits with contexts: flat {sizes[0]:.0f} B,"
+                f" present tables {sizes[1]:.0f} B, new tables {sizes[2]:.0f} B"
+                f" ({sizes[2] / sizes[0] - 1:+.2%} against flat)"
+            )
+    return table
+
+
+def file_weights(files: Sequence[dict[str, Records]]) -> list[float]:
+    """The weight of each file: one over its bits."""
+    return [1e6 / sum(r.size for part in file.values() for r in part) for file in files]
+
+
+def write_contexts(path: Path, what: str, table: npt.NDArray[np.int64]) -> None:
+    """Write a table of the spec."""
+    lines = [f"# fast = slow, count of the contexts of {what}"]
+    lines += [f"{p} {n}" for p, n in table]
+    path.write_text("\n".join(lines) + "\n", encoding="ascii")
+
+
 @click.command(help=__doc__)
 @click.argument("training", nargs=-1, required=True)
 @click.option("--held-out", multiple=True, help="Files for measurement only.")
@@ -130,28 +164,15 @@ def total_bytes(files: Sequence[Records], table: npt.NDArray[np.int64]) -> float
 def main(training: tuple[str, ...], held_out: tuple[str, ...], output: Path | None) -> None:
     files = [records(path) for path in training]
     others = [records(path) for path in held_out]
-    weights = [1e6 / sum(r.size for part in f.values() for r in part) for f in files]
+    weights = file_weights(files)
     for name, defaults in SUBSTREAMS.items():
         if not any(record.size for file in files for record in file[name]):
             continue
-        present = defaults()[:, [0, 2]].astype(np.int64)
-        flat = np.tile(np.array([[32768, 0]], np.int64), (len(present), 1))
-        table = train([f[name] for f in files], weights, len(present))
-        for kind, part in (("training", files), ("held out", others)):
-            if part:
-                sizes = [total_bytes([f[name] for f in part], t) for t in (flat, present, table)]
-                click.echo(
-                    f"{name}, {kind}: {len(part)} files, bits with contexts: flat {sizes[0]:.0f} B,"
-                    f" present tables {sizes[1]:.0f} B, new tables {sizes[2]:.0f} B"
-                    f" ({sizes[2] / sizes[0] - 1:+.2%} against flat)"
-                )
+        given, held = ([f[name] for f in some] for some in (files, others))
+        table = learn(name, given, held, weights, defaults())
         if output is not None:
-            what = f"contexts of the {name} substream (spec {CLAUSES[name]})"
-            head = f"# fast = slow, count of the {what}"
-            lines = [f"{p} {n}" for p, n in table]
-            (output / f"{name}_contexts.txt").write_text(
-                "\n".join([head, *lines]) + "\n", encoding="ascii"
-            )
+            what = f"the {name} substream (spec {CLAUSES[name]})"
+            write_contexts(output / f"{name}_contexts.txt", what, table)
 
 
 if __name__ == "__main__":
