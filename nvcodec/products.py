@@ -178,7 +178,7 @@ def _type_add(
 
     There are 16 * `blocks` of them, a literal. Arrays are int32.
     """
-    count, place = COLUMNS // _LANES * blocks.literal_value, types.int64
+    place = types.int64
     signature = types.void(blocks, sums, place, weights, place, types.int32)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -186,6 +186,7 @@ def _type_add(
             made = context.make_array(signature.args[number])(context, builder, args[number])
             return builder.gep(made.data, [args[number + 1]])
 
+        count = _VECTORS * blocks.literal_value
         vectors = Vectors(builder, _LANES)
         totals, factors, word = pointer(1), pointer(3), vectors.splat(args[5])
         for k in range(count):
@@ -217,7 +218,7 @@ def _type_sum(
     Row k begins at weights[weights_at + k * stride]; it meets words[words_at + k]. There are
     16 * `blocks` sums, a literal. Arrays are int32.
     """
-    count, place = COLUMNS // _LANES * blocks.literal_value, types.int64
+    place = types.int64
     signature = types.void(
         blocks, sums, place, weights, place, place, words, place, place
     )  # fmt: skip
@@ -230,6 +231,7 @@ def _type_sum(
         def block(pointer: Any, k: int) -> Any:
             return builder.gep(pointer, [constant(k * _LANES)])
 
+        count = _VECTORS * blocks.literal_value
         vectors = Vectors(builder, _LANES)
         totals, factors, source = pointer(1, 2), pointer(3, 4), pointer(6, 7)
         first = [vectors.read(block(totals, k)) for k in range(count)]
