@@ -50,7 +50,7 @@ def test_info(source, tmp_path):
         "table": 1,
         "patch": 8,
         "group_frames": 4,
-        "features": 128,
+        "features": 192,
     }
     assert report["metadata"]["settings"] == {
         "model": "nirvana",
@@ -63,7 +63,7 @@ def test_info(source, tmp_path):
     assert (kinds["tables"], kinds["network"]) == (0, 0)
     assert kinds["content"] == sum(group["content"] for group in report["groups"])
     text = call("nvinfo", out).stdout
-    for part in ("nirvana", "features             128", "content     motion", "NIRV          1"):
+    for part in ("nirvana", "features             192", "content     motion", "NIRV          1"):
         assert part in text
 
 
@@ -72,7 +72,7 @@ def test_json_lines(source, tmp_path):
     options = ("--json", "--group-size", 3, "--metrics", "psnr,ssim")
     lines = ndjson(call("nvenc", *FAST, *options, source, out).stdout)
     assert [line["type"] for line in lines] == ["start", "group", "group", "done"]
-    assert lines[0]["shape"] == {"table": 1, "patch": 8, "group_frames": 4, "features": 128}
+    assert lines[0]["shape"] == {"table": 1, "patch": 8, "group_frames": 4, "features": 192}
     found, done = lines[1:-1], lines[-1]
     assert [(g["frames"], g["key"]) for g in found] == [(3, True), (3, False)]
     assert done["bytes"] == out.stat().st_size

@@ -64,7 +64,7 @@ def test_the_model_decides() -> None:
 
 def test_patches() -> None:
     payload = PatchShape().to_payload()
-    assert payload == bytes([1, 8, 4, 128, *bytes(12)])
+    assert payload == bytes([1, 8, 4, 192, *bytes(12)])
     assert PatchShape.from_payload(payload) == parse_description(NIRVANA, payload) == PatchShape()
 
 
@@ -82,9 +82,9 @@ def test_each_field_of_patches(place: int, change: int) -> None:
 
 def test_the_first_broken_field_of_patches_decides() -> None:
     with pytest.raises(UnsupportedError):
-        PatchShape.from_payload(bytes([2, 9, 4, 128, *bytes(11), 1]))
+        PatchShape.from_payload(bytes([2, 9, 4, 192, *bytes(11), 1]))
     with pytest.raises(CorruptError, match="patch 9"):
-        PatchShape.from_payload(bytes([1, 9, 5, 128, *bytes(11), 1]))
+        PatchShape.from_payload(bytes([1, 9, 5, 192, *bytes(11), 1]))
 
 
 @pytest.mark.parametrize("size", [0, 1, 15, 17, 100])

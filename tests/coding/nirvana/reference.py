@@ -16,13 +16,13 @@ from tests.coding.reference import Bin, Context, Decoder, coded_difference
 
 TABLES = Path(__file__).parents[3] / "spec" / "tables"
 
-P, T, F = 8, 4, 128
+P, T, F, N = 8, 4, 192, 128
 G = P // 2
 D = T * 6 * G * G
 W, E = 256, 48
-SIZES = [4, 12, 24, 40, 48]
-START = [0, 4, 16, 40, 80, 128]
-MOTION_CONTEXTS, CONTENT_CONTEXTS = 88, 512
+SIZES = [4, 12, 24, 40, 48, 64]
+START = [0, 4, 16, 40, 80, 128, 192]
+MOTION_CONTEXTS, CONTENT_CONTEXTS = 88, 548
 
 Array = np.ndarray
 
@@ -49,12 +49,16 @@ class Table:
     def __init__(self) -> None:
         file = File("nirvana_weights.bin", 16)
         self.BASIS = file.take(D, F)
-        self.W1 = file.take(W, F, 3, 3)
+        self.W1 = file.take(W, N, 3, 3)
+        self.W1C = file.take(W, F - N)
         self.W2 = file.take(W, W)
         self.W3 = file.take(D, W)
-        self.C = [file.take(E, 2, START[s + 1], 3, 3) for s in range(5)]
-        self.M = [file.take(E, 4, SIZES[s]) for s in range(5)]
-        self.O = [file.take(outputs(s), SIZES[s], E) for s in range(5)]
+        self.A, self.C = [], []
+        for s in range(6):
+            self.A.append(file.take(E, 2, START[s], *((3, 3) if s < 5 else ())))
+            self.C.append(file.take(E, 2, SIZES[s], 4))
+        self.M = [file.take(E, 4, SIZES[s]) for s in range(6)]
+        self.O = [file.take(outputs(s), SIZES[s], E) for s in range(6)]
         self.NEIGHBOUR = file.take(16, 4)
         assert not file.entries.size
         file = File("nirvana_biases.bin", 32)
@@ -63,8 +67,8 @@ class Table:
         self.B1 = file.take(2, W)
         self.B2 = file.take(W)
         self.B3 = file.take(D)
-        self.BC = [file.take(3, E) for _ in range(5)]
-        self.BO = [file.take(2, outputs(s), SIZES[s]) for s in range(5)]
+        self.BC = [file.take(3, E) for _ in range(6)]
+        self.BO = [file.take(2, outputs(s), SIZES[s]) for s in range(6)]
         self.LOG = file.take(4096)
         self.ZERO_COST = file.take(26, 3)
         assert not file.entries.size
@@ -212,13 +216,17 @@ class Entropy:
             return data.LOG[np.minimum(4095, np.abs(a))]
 
         total = data.BC[s][0] + cq * data.BC[s][1] + (data.BC[s][2] if self.key else 0)
-        for ky in range(3):
-            for kx in range(3):
-                causal = ky == 0 or (ky == 1 and kx == 0)
-                count = START[s + 1] if causal else START[s]
-                r = 16 * self.at(y + ky - 1, x + kx - 1)[:count]
-                weights = data.C[s][:, :, :count, ky, kx]
-                total = total + weights[:, 0] @ value(r) + weights[:, 1] @ log(r)
+        for j in range(9):
+            r = 16 * self.at(y + j // 3 - 1, x + j % 3 - 1)
+            parts = []
+            if s < 5:
+                parts.append((data.A[s][..., j // 3, j % 3], r[: START[s]]))
+            elif j == 4:
+                parts.append((data.A[s], r[:N]))
+            if j < 4:
+                parts.append((data.C[s][..., j], r[own]))
+            for weights, a in parts:
+                total = total + weights[:, 0] @ value(a) + weights[:, 1] @ log(a)
         m, d = self.m[y, x, own], self.d[y, x, own]
         if not self.key:
             for kind, a in enumerate((value(m), log(m), value(d), log(d))):
@@ -262,7 +270,7 @@ def quantiser(decoder: Decoder) -> int:
 def content(decoder: Decoder, contexts: list[Context], entropy: Entropy) -> None:
     """Spec 11.6 after q: fills `entropy.residual`."""
     rows, columns = entropy.residual.shape[:2]
-    for s in range(5):
+    for s in range(6):
         for y in range(rows):
             for x in range(columns):
                 entropy.residual[y, x, START[s] : START[s + 1]] = one_slice(
@@ -282,24 +290,24 @@ def one_slice(
     found, residual = 0, []
     for f, (c, part) in enumerate(zip(classes, parts, strict=True)):
         if found:
-            nonzero = decoder.bit(contexts[216 + 3 * c + part])
+            nonzero = decoder.bit(contexts[252 + 3 * c + part])
         elif f == len(mean) - 1:
             nonzero = 1
         else:
-            nonzero = decoder.bit(contexts[180 + bucket(16 * left // costs[f])])
+            nonzero = decoder.bit(contexts[216 + bucket(16 * left // costs[f])])
             left -= costs[f]
         x = 0
         if nonzero:
             found = 1
             m = 1
             while m < 7:
-                if not decoder.bit(contexts[346 + 6 * c + m - 1]):
+                if not decoder.bit(contexts[382 + 6 * c + m - 1]):
                     break
                 m += 1
             if m == 7:
                 g = 0
                 while g < 15:
-                    if not decoder.bit(contexts[502 + min(g, 9)]):
+                    if not decoder.bit(contexts[538 + min(g, 9)]):
                         break
                     g += 1
                 r = 1
@@ -309,7 +317,7 @@ def one_slice(
             if part == 0:
                 negative = decoder.bypass()
             else:
-                negative = decoder.bit(contexts[294 + 2 * c + part - 1])
+                negative = decoder.bit(contexts[330 + 2 * c + part - 1])
                 if prediction.Fraction[f] < 0:
                     negative = 1 - negative
             x = -m if negative else m

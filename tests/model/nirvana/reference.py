@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.coding.nirvana.reference import D, F, G, P, T, hidden, offset, rshift, table
+from tests.coding.nirvana.reference import D, F, G, N, P, T, hidden, offset, rshift, table
 from tests.model.hybrid.canvas.reference import S6
 
 Array = np.ndarray
@@ -117,8 +117,9 @@ def render(features: Array, q: int) -> list[Trace]:
     a[1:-1, 1:-1] = np.clip(rshift(features * data.SCALE, 15), -4095, 4095)
     samples = np.zeros((rows, columns, D), np.int64)
     for py, px in np.ndindex(rows, columns):
-        window = a[py : py + 3, px : px + 3].transpose(2, 0, 1).ravel()
+        window = a[py : py + 3, px : px + 3, :N].transpose(2, 0, 1).ravel()
         total = data.B1[0] + cq * data.B1[1] + data.W1.reshape(len(data.W1), -1) @ window
+        total = total + data.W1C @ a[py + 1, px + 1, N:]
         h1 = hidden(total, data.SHIFTS[0])
         h2 = hidden(data.B2 + data.W2 @ h1, data.SHIFTS[1])
         v = data.B3 + data.BASIS @ features[py, px] + data.W3 @ h2

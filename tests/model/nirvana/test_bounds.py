@@ -40,7 +40,8 @@ def test_inputs() -> None:
 
 def test_synthesis() -> None:
     data = table()
-    first = np.abs(data.W1).reshape(len(data.W1), -1).sum(1) * HIDDEN
+    first = np.abs(data.W1).sum((1, 2, 3)) + np.abs(data.W1C).sum(1)
+    first = first * HIDDEN
     assert total(np.abs(data.B1[0]), CQ * np.abs(data.B1[1]), first, half(data.SHIFTS[0])) < MOST
     second = np.abs(data.W2).sum(1) * HIDDEN
     assert total(np.abs(data.B2), second, half(data.SHIFTS[1])) < MOST
@@ -54,7 +55,8 @@ def test_entropy_network() -> None:
     assert log < 2**15
     for s in range(len(SIZES)):
         bias = np.abs(data.BC[s])
-        context = np.abs(data.C[s]).sum((2, 3, 4)) @ [VALUE, log]
+        earlier = np.abs(data.A[s]).reshape(len(bias[0]), 2, -1).sum(2)
+        context = (earlier + np.abs(data.C[s]).sum((2, 3))) @ [VALUE, log]
         own = np.abs(data.M[s]).sum(2) @ [VALUE, log, VALUE, log]
         parts = bias[0], CQ * bias[1], bias[2], context, own, half(data.SHIFTS[2])
         assert total(*parts) < MOST

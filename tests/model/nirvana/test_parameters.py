@@ -41,7 +41,7 @@ def test_as_the_text() -> None:
     before: Parameters | None = None
     for group in groups():
         count = group.frame_count
-        moved = np.zeros((grid.rows, grid.columns, 128), np.int64)
+        moved = np.zeros((grid.rows, grid.columns, 192), np.int64)
         old = moved
         if group.key:
             before = None

@@ -19,7 +19,7 @@ from nvcodec.model.nirvana.render import (
     render_frames,
 )
 from nvcodec.picture import Planes
-from tests.coding.nirvana.reference import F, table
+from tests.coding.nirvana.reference import F, N, table
 from tests.kernels import KernelBench
 
 from . import reference
@@ -64,7 +64,12 @@ def test_the_largest_sums(sign: int) -> None:
     """The middle patch of each grid drives a unit, or a sample, as far as it goes."""
     data, grid = table(), Grid(3 * PATCH, 3 * PATCH)
     units = np.argsort(-np.abs(data.W1).sum((1, 2, 3)))[:3]
-    driven = [data.W1[u].transpose(1, 2, 0) for u in units]
+    driven = []
+    for u in units:
+        weights = np.zeros((3, 3, F), np.int64)
+        weights[:, :, :N] = data.W1[u].transpose(1, 2, 0)
+        weights[1, 1, N:] = data.W1C[u]
+        driven.append(weights)
     samples = np.argsort(-(np.abs(data.BASIS) @ LIMIT))[:3]
     driven += [np.tile(data.BASIS[i], (3, 3, 1)) for i in samples]
     for weights in driven:
