@@ -32,12 +32,14 @@ GROUPS = {
     "deep": "4473fde23ae0aeea35c68990905d8a05e27e4cfb40fac044b926749eef840af7",
     "hybrid": "19f844006fcadee962e8fe2793fea3f0898e885841857967f601217c34989686",
     "network": "91d43a64da8fa485352f21e7fe815f7aa3d59a478d100cebb5589e93b0b5e499",
+    "nirvana": "49fedc23f76a701038755402b6610855df23f75b2eb3e761f2347ce25a65f234",
 }
 FRAMES = {
     "sine": "04a91462c39dd3ada1c145903dba771c7d3d2252de5e31ce674fe23e6db228e2",
     "deep": "e70a5c06cd2d9e818ea8307dd49531d9f44fe068fcd91707d09582dd31db301c",
     "hybrid": "e413762b781682788dcc16ad16a0d7fcc29ec6fe75fe6b8c0e7c09cbc4d80c45",
     "network": "99579cfcc61c8928936b3c6b76e4cd6166490486fa7771047427b99f0818a591",
+    "nirvana": "432790bb3042f1be399630b80a8f92e195140ac80721238da0e7aecfec214d56",
 }
 
 PLANS: dict[str, Plan | HybridPlan | NirvanaPlan] = {
@@ -45,6 +47,7 @@ PLANS: dict[str, Plan | HybridPlan | NirvanaPlan] = {
     "deep": Plan(seed=12, shape=DEEP, frames=(2, 2, 1, 2), durations=(3, 4)),
     "hybrid": HybridPlan(seed=13),
     "network": HybridPlan(CanvasShape(8, -3, 1), seed=14),
+    "nirvana": NirvanaPlan(seed=15),
 }
 
 

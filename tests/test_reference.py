@@ -15,6 +15,7 @@ from nvcodec.coding.sine import weights
 from nvcodec.model.description import CanvasShape
 from nvcodec.model.sine.shape import NetworkShape
 from tests.hybrid import HybridPlan, synthesize_hybrid
+from tests.nirvana import NirvanaPlan, synthesize_nirvana
 from tests.synthetic import DEEP, Plan, synthesize
 
 REFERENCE = Path(__file__).parent.parent / "spec" / "reference" / "nrvdec.py"
@@ -45,6 +46,12 @@ HYBRID_PLANS = {
     "keys only": HybridPlan(CanvasShape(1, 3), 97, 40, frames=(1, 1), keys=(0, 1), seed=4),
 }
 
+NIRVANA_PLANS = {
+    "random features": NirvanaPlan(),
+    "one sample": NirvanaPlan(1, 1, frames=(1, 2), keys=(0,), seed=1),
+    "wide": NirvanaPlan(83, 19, frames=(4, 3, 4), keys=(0,), seed=2),
+}
+
 
 def reference(path, *options):
     command = [sys.executable, str(REFERENCE), str(path), "--md5", *options]
@@ -63,6 +70,14 @@ def digest(frames):
 def test_hybrid_frames_are_equal(name, tmp_path):
     path = tmp_path / "a.nrv"
     path.write_bytes(synthesize_hybrid(HYBRID_PLANS[name])[0])
+    with nvcodec.Decoder(path) as decoder:
+        assert reference(path).stdout.split()[0] == digest(decoder)
+
+
+@pytest.mark.parametrize("name", NIRVANA_PLANS)
+def test_nirvana_frames_are_equal(name, tmp_path):
+    path = tmp_path / "a.nrv"
+    path.write_bytes(synthesize_nirvana(NIRVANA_PLANS[name])[0])
     with nvcodec.Decoder(path) as decoder:
         assert reference(path).stdout.split()[0] == digest(decoder)
 
