@@ -1,0 +1,390 @@
+"""Training of the nirvana network: its data, its floats against the integers, its table."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+
+from nvcodec.coding.nirvana import entropy, table
+from nvcodec.coding.nirvana.features import (
+    CONTENT_CONTEXTS,
+    FIRST,
+    ContentDecoder,
+    default_contexts,
+)
+from nvcodec.coding.nirvana.motion import MOTION_CONTEXTS
+from nvcodec.coding.nirvana.table import FEATURES, FRAMES, PATCH, SLICES, STARTS, VOLUME
+from nvcodec.encode.encoder import encode
+from nvcodec.encode.nirvana.group import fold
+from nvcodec.encode.nirvana.paths import reduce
+from nvcodec.format import GroupUnit, UnitReader
+from nvcodec.model.nirvana import moved, synthesis
+from nvcodec.model.nirvana.parameters import Grid
+from tests.cli.support import y4m
+from tests.tools.support import run
+from tools.lib import nirvana_float
+from tools.lib.clips import Clip
+from tools.lib.nirvana_float import NirvanaNetwork, step_of
+from tools.lib.nirvana_table import integers
+from tools.train import canvas_contexts, nirvana, nirvana_contexts, nirvana_data
+from tools.train.nirvana_data import TrainingClip
+
+ROWS, COLUMNS = 4, 6
+Q = 30
+
+
+def drifting(count, width, height):
+    """Pictures of a texture; each shows it one sample further down and two to the right."""
+    random = np.random.default_rng(0)
+    rough = random.integers(0, 255, (height + count + 2, width + 2 * count + 2))
+    texture = (rough[1:, 1:] + rough[:-1, 1:] + rough[1:, :-1] + rough[:-1, :-1]) // 4
+    lumas = [texture[t : t + height, 2 * t : 2 * t + width].astype(np.uint8) for t in range(count)]
+    return [(luma, luma[::2, ::2], 255 - luma[::2, ::2]) for luma in lumas]
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    path = tmp_path_factory.mktemp("clips") / "clip.y4m"
+    path.write_bytes(y4m(drifting(17, 70, 50)))
+    return Clip(path)
+
+
+@pytest.fixture(scope="module")
+def folder(clip, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("set")
+    text, _ = run(nirvana_data.main, folder, clip.path)
+    assert text.count("clip") == 2
+    return folder
+
+
+def test_clips_and_their_paths(clip, folder):
+    made = TrainingClip.load(folder / "clip.npz")
+    pictures = clip.pictures()
+    assert made.luma.shape == (17, 48, 64)
+    assert made.blue.shape == made.red.shape == (17, 24, 32)
+    assert np.array_equal(made.luma[5], pictures[5][0][:48, :64])
+    assert np.array_equal(made.red[5], pictures[5][2][:24, :32])
+    assert made.starts.tolist() == [4, 8, 12]
+    assert made.paths.shape == (3, 3, 4, FRAMES, 2)
+    assert made.chain == 4
+    expected = np.arange(1, FRAMES + 1)[:, None] * np.array([4, 8])
+    assert np.array_equal(np.median(made.paths, (0, 1, 2)), expected)
+    second = TrainingClip.load(folder / "clip-second.npz")
+    assert np.array_equal(second.luma, made.luma[::2])
+    assert second.starts.tolist() == [4, 5]
+    assert second.chain == 2
+    assert second.weight < made.weight
+
+
+def test_versions_of_a_large_clip(tmp_path):
+    path = tmp_path / "large.y4m"
+    pictures = drifting(8, 480, 322)
+    path.write_bytes(y4m(pictures))
+    run(nirvana_data.main, tmp_path / "set", path, "--weight", 3)
+    whole, half = (TrainingClip.load(p) for p in sorted((tmp_path / "set").glob("*.npz"))[::-1])
+    assert whole.weight == half.weight == 3
+    assert whole.luma.shape == (8, 320, 480)
+    assert half.luma.shape == (8, 160, 240)
+    assert np.array_equal(half.luma[3], reduce(pictures[3][0])[:160])
+    run(nirvana_data.main, tmp_path / "held", path, "--as-is", "--frames", 8)
+    assert [p.name for p in (tmp_path / "held").iterdir()] == ["large.npz"]
+    text, _ = run(nirvana_data.main, tmp_path / "none", path, "--frames", 7)
+    assert text == "large: too short or too small\n"
+
+
+def test_no_training_clip(tmp_path):
+    np.savez(tmp_path / "a.npz", luma=np.zeros(3))
+    with pytest.raises(ValueError, match="holds no training clip"):
+        TrainingClip.load(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("mirrors", range(8))
+def test_mirrored_paths_point_at_the_same_samples(mirrors):
+    random = np.random.default_rng(mirrors)
+    luma = random.integers(0, 255, (1, 64, 64), np.uint8)
+    paths = 4 * random.integers(-9, 9, (1, 4, 4, FRAMES, 2)).astype(np.int16)
+
+    def along(luma, paths):
+        vectors = torch.from_numpy(2 * paths.astype(np.int64))
+        plane = torch.from_numpy(luma.astype(np.float32))
+        return nirvana_float.move_plane(plane, vectors, 16).numpy()[0]
+
+    planes, turned = nirvana.mirrored([luma], paths, mirrors)
+    first, _ = nirvana.mirrored([along(luma, paths)], paths, mirrors)
+    assert np.array_equal(along(planes[0].copy(), turned.copy()), first[0])
+
+
+def test_order_of_samples():
+    random = np.random.default_rng(0)
+    shapes = (ROWS * 8, COLUMNS * 8), (ROWS * 4, COLUMNS * 4), (ROWS * 4, COLUMNS * 4)
+    planes = [random.integers(0, 255, (FRAMES, *shape), np.uint8) for shape in shapes]
+    chain = nirvana.Chain.of([p[None] for p in planes], np.zeros((0, 1, 2, 3, FRAMES, 2), np.int16))
+    pictures = list(zip(*planes, strict=True))
+    expected = fold(pictures, Grid(COLUMNS * PATCH, ROWS * PATCH))
+    assert np.array_equal(to_patches(chain.samples[0]), expected)
+    back = nirvana_float.unfold(chain.samples[0])
+    for made, plane in zip(back, planes, strict=True):
+        assert np.array_equal(made[0].numpy() + 128, plane)
+
+
+def to_patches(maps):
+    """(patches, numbers) of maps (1, numbers, rows, columns)."""
+    return maps[0].flatten(1).T.detach().numpy()
+
+
+def to_maps(patches):
+    """Maps of float32 from (patches, numbers)."""
+    maps = np.ascontiguousarray(patches.T, np.float32).reshape(1, -1, ROWS, COLUMNS)
+    return torch.from_numpy(maps)
+
+
+@pytest.fixture(scope="module")
+def network():
+    """A network with an orthonormal basis and weights large enough to matter, all of them."""
+    torch.manual_seed(1)
+    network = NirvanaNetwork()
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if not parameter.any() and name != "synthesis.basis":
+                parameter.normal_(0, 0.05)
+        network.synthesis.third.weight.normal_(0, 0.02)
+        for part in network.entropy.slices:
+            part.output.weight.mul_(10)
+        basis, _ = torch.linalg.qr(torch.randn(VOLUME, FEATURES))
+        network.synthesis.basis.copy_(basis)
+    return network
+
+
+@pytest.fixture(scope="module")
+def made(network):
+    """The integers of the network, as the product reads them."""
+    weights, biases = integers(network)
+    with pytest.MonkeyPatch.context() as patch:
+        files = {16: weights, 32: biases}
+        patch.setattr(table, "load_binary", lambda name, bits: files[bits])
+        return table.load.__wrapped__()
+
+
+@pytest.fixture
+def shipped(made, monkeypatch):
+    """The product's networks are made from the network."""
+    for module in (entropy, moved, synthesis):
+        monkeypatch.setattr(module, "load", lambda: made)
+    own = entropy.entropy_network.__wrapped__()
+    monkeypatch.setattr(entropy, "entropy_network", lambda: own)
+    return own
+
+
+@pytest.fixture(scope="module")
+def features():
+    """Features of two groups in 1/8 sample, larger ones first: int16 (patches, FEATURES)."""
+    random = np.random.default_rng(2)
+    size = 4000 / (1 + np.arange(FEATURES)) + 20
+    drawn = random.laplace(0, size, (2, ROWS * COLUMNS, FEATURES))
+    return drawn.clip(-8000, 8000).astype(np.int16)
+
+
+@pytest.mark.parametrize("key", [True, False])
+@pytest.mark.parametrize("q", [Q, 50])
+def test_entropy_network(network, shipped, features, key, q):
+    random = np.random.default_rng(3)
+    residual = random.laplace(0, 1, (ROWS * COLUMNS, FEATURES)).round().astype(np.int32)
+    steps, change = np.zeros((2, *residual.shape), np.int32)
+    if not key:
+        reciprocal = moved.reciprocal_of(q)
+        moved.in_steps(features[0].ravel(), reciprocal, steps.ravel())
+        moved.in_steps(features[1].ravel(), reciprocal, change.ravel())
+        change -= steps
+    seen = entropy.surroundings(ROWS, COLUMNS, key, q, steps, change)
+    seen.residual[:] = residual
+    means, kinds = np.zeros((2, *residual.shape))
+    for s, size in enumerate(SLICES):
+        for patch in range(ROWS * COLUMNS):
+            entropy.predict(shipped, seen, s, patch)
+            part = slice(STARTS[s], STARTS[s + 1])
+            found = seen.found[:, :size]
+            means[patch, part] = found[entropy.MEAN] + found[entropy.FRACTION] / 64
+            kinds[patch, part] = found[entropy.CLASS]
+            for f in range(STARTS[s], STARTS[s + 1]):
+                if residual[patch, f]:
+                    entropy.spread(shipped, seen, f, patch)
+    before = None if key else to_maps((steps + change) / 16)
+    given = None if key else to_maps(steps / 16)
+    with torch.no_grad():
+        index = torch.tensor([float(q)])
+        mean, scale = map(to_patches, network.entropy(to_maps(residual), index, given, before))
+    assert np.std(mean) > 0.3
+    wrong = np.abs(mean - means)
+    assert wrong.mean() < 0.02
+    # A gate is in 1/64, so an error is relative to what it lets through.
+    assert np.all(wrong < 0.1 + 0.02 * np.abs(change / 16))
+    expected = np.clip((64 * scale + 243) // 18, 0, 25)
+    assert len(np.unique(kinds)) > 3
+    assert np.abs(kinds - expected).max() <= 1
+    assert (kinds == expected).mean() > 0.8
+
+
+@pytest.mark.parametrize("q", [Q, 50])
+def test_samples(network, shipped, features, q):
+    shape = FRAMES, ROWS * PATCH, COLUMNS * PATCH
+    luma = np.zeros(shape, np.uint8)
+    blue, red = np.zeros((2, FRAMES, shape[1] // 2, shape[2] // 2), np.uint8)
+    synthesis.render_rows(
+        synthesis.synthesis.__wrapped__(q), features[0].reshape(ROWS, COLUMNS, FEATURES), 0, ROWS,
+        0, COLUMNS, np.arange(FRAMES), luma, blue, red, 0,
+    )  # fmt: skip
+    index = torch.tensor([float(q)])
+    with torch.no_grad():
+        rendered = network.samples(to_maps(features[0] / 8) / step_of(index), index)
+        linear = network.synthesis.linear(to_maps(features[0] / 8))
+    assert (rendered - linear).abs().mean() > 1
+    for floats, plane in zip(nirvana_float.unfold(rendered), (luma, blue, red), strict=True):
+        assert np.std(plane) > 5
+        wrong = (floats[0] + 128).clamp(0, 255).numpy() - plane
+        assert np.abs(wrong).max() < 1
+        assert abs(wrong.mean()) < 0.05
+
+
+def test_moved_features(network, shipped, features):
+    random = np.random.default_rng(4)
+    shape = -(-ROWS // 2), -(-COLUMNS // 2)
+    paths = random.integers(-60, 60, (*shape, FRAMES, 2)).astype(np.int32)
+    linear = moved.linear.__wrapped__()
+    trace = moved.trace_planes(ROWS, COLUMNS)
+    moved.make_trace(linear, features[0].reshape(ROWS, COLUMNS, FEATURES), FRAMES - 1, trace)
+    out = np.zeros((ROWS, COLUMNS, FEATURES), np.int16)
+    intra = np.zeros(shape, np.uint8)
+    moved.move_features(linear, trace, paths, intra, 0, ROWS, out)
+    index = torch.tensor([float(Q)])
+    vectors = torch.from_numpy(paths.astype(np.int64))[None]
+    step = step_of(index)
+    found = network.moved(to_maps(features[0] / 8) / step, index, vectors) * step
+    wrong = to_patches(found.detach()) - out.reshape(-1, FEATURES) / 8
+    assert np.std(out) > 50
+    assert np.abs(wrong).max() < 0.3
+
+
+def test_intra_blocks_have_no_moved_features(network):
+    random = torch.Generator().manual_seed(0)
+    index = torch.tensor([float(Q)])
+    wanted = torch.randn(1, FEATURES, 3, 5, generator=random) * 40
+    samples = network.synthesis.linear(wanted).detach()
+    given = wanted / step_of(index)
+    given[:, :, :2, 2:4] *= -1
+    kept = network.without_intra(samples, index, given)
+    assert not kept[:, :, :2, 2:4].any()
+    kept[:, :, :2, 2:4] = given[:, :, :2, 2:4]
+    assert torch.equal(kept, given)
+
+
+def test_bits_are_those_of_probabilities():
+    residual = torch.arange(-4000.0, 4001, dtype=torch.float64)
+    for mean, scale in ((0.3, -1.0), (-2.6, 0.7), (0.0, 3.0)):
+        bits = nirvana_float.bits_of(
+            residual, torch.full_like(residual, mean), torch.full_like(residual, scale)
+        )
+        assert float(torch.exp2(-bits).sum()) == pytest.approx(1, abs=1e-4)
+
+
+def test_fixed_tensors_are_those_of_the_format(made):
+    present = table.load()
+    assert np.array_equal(made.log, present.log)
+    assert np.array_equal(made.zero_cost, present.zero_cost)
+
+
+def test_weights_out_of_range(network):
+    large = NirvanaNetwork()
+    large.load_state_dict(network.state_dict())
+    with torch.no_grad():
+        large.synthesis.basis.mul_(8)
+    with pytest.raises(ValueError, match="sums of samples may leave 32 bits"):
+        integers(large)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(nirvana, "_START_BATCHES", 4)
+
+
+def test_training_and_export(folder, tmp_path, monkeypatch, quick):
+    options = ["--batch", 2, "--crop", 32, "--no-compile", "--held-out", folder]
+    first, second = tmp_path / "a.pt", tmp_path / "b.pt"
+    for path in (first, second):
+        text, _ = run(nirvana.main, "train", folder, "--iterations", 3, *options, "--output", path)
+    assert text.startswith("2 clips, 1 with chains of 4 groups\n3 iterations\n")
+    assert text.count("held out, q ") == len(nirvana.HELD_QUANTISERS)
+    data = torch.load(first, weights_only=True)
+    assert data["iterations"] == 3
+    assert data["recipe"]["crop"] == 32
+    again = torch.load(second, weights_only=True)["network"]
+    for name, tensor in data["network"].items():
+        assert torch.equal(tensor, again[name]), name
+    third = tmp_path / "c.pt"
+    run(
+        nirvana.main, "train", folder, "--iterations", 1, *options, "--init", first, "--output",
+        third,
+    )  # fmt: skip
+    basis = [nirvana.load(path).synthesis.basis for path in (first, third)]
+    assert 0 < (basis[0] - basis[1]).abs().max() < 1e-3
+    run(nirvana.main, "export", first, tmp_path)
+    monkeypatch.setattr(
+        table,
+        "load_binary",
+        lambda name, bits: np.fromfile(tmp_path / name, f"<i{bits // 8}"),
+    )
+    basis = nirvana.load(first).synthesis.basis.detach().numpy()
+    loaded = table.load.__wrapped__()
+    assert np.abs(loaded.basis / 8192 - basis).max() <= 0.5 / 8192 + 1e-7
+    # The basis is orthonormal at the start.
+    assert np.abs(basis.T @ basis - np.eye(FEATURES)).max() < 0.01
+
+
+def test_one_length_of_training(folder, tmp_path):
+    for lengths in ([], ["--seconds", 1, "--iterations", 1]):
+        arguments = ["train", folder, *lengths, "--output", tmp_path / "a.pt"]
+        text, _ = run(nirvana.main, *arguments, code=2)
+        assert "give one of --seconds and --iterations" in text
+
+
+@pytest.fixture(scope="module")
+def stream(clip, tmp_path_factory):
+    path = tmp_path_factory.mktemp("streams") / "clip.nrv"
+    encode(clip.path, path, crf=28, model="nirvana", preset="fast")
+    return path
+
+
+def test_contexts(stream, tmp_path):
+    found = nirvana_contexts.records(str(stream))
+    assert len(found["content"]) == 5
+    assert len(found["motion"]) == 4
+    text, _ = run(
+        nirvana_contexts.main, stream, "--held-out", stream, "--output", tmp_path / "table.txt"
+    )
+    assert text.count("motion, ") == text.count("content, ") == 2
+    lines = (tmp_path / "table.txt").read_text().splitlines()
+    assert len(lines) == 1 + MOTION_CONTEXTS + CONTENT_CONTEXTS
+    rows = np.array([line.split() for line in lines[1:]], np.int64)
+    motion, content = np.split(rows, [MOTION_CONTEXTS])
+    for name, rows, present in zip(
+        ("motion", "content"), (motion, content), default_contexts(), strict=True
+    ):
+        before = canvas_contexts.total_bytes([found[name]], present[:, [0, 2]].astype(np.int64))
+        assert canvas_contexts.total_bytes([found[name]], rows) <= before
+
+
+def test_traced_bits_are_those_of_the_stream(stream):
+    found = nirvana_contexts.records(str(stream))
+    with stream.open("rb") as file:
+        reader = UnitReader(io.BytesIO(file.read()))
+        reader.open()
+        groups = [event.group for event in reader if isinstance(event, GroupUnit)]
+    # A slice has one bit for each patch that says whether it is coded.
+    patches = 9 * 7
+    for group, record in zip(groups, found["content"], strict=True):
+        assert ContentDecoder(group.content).quantiser >= 4
+        assert (record >> 1 < FIRST).sum() == patches * len(SLICES)
+        # What is coded by contexts is most of the substream.
+        table = default_contexts()[1][:, [0, 2]].astype(np.int64)
+        size = canvas_contexts.total_bytes([[record]], table)
+        assert 0.5 * len(group.content) < size < len(group.content) + 1
