@@ -92,11 +92,11 @@ class NirvanaCoder:
                 started = time.perf_counter()
                 ordinal += 1
                 while len(waiting) > 1 or (waiting and waiting[0].done()):
-                    yield waiting.popleft().result()
+                    yield _oldest(waiting)
         except (SourceError, KeyboardInterrupt) as error:
             failure = error
         while waiting:
-            yield waiting.popleft().result()
+            yield _oldest(waiting)
         if failure is not None:
             raise failure
 
@@ -133,3 +133,10 @@ class NirvanaCoder:
             network=b"",
         )
         return CodedGroup(unit, meter, seconds)
+
+
+def _oldest(waiting: deque[Future[CodedGroup]]) -> CodedGroup:
+    """Wait for the oldest group, then take it: an interrupt meanwhile loses no group."""
+    coded = waiting[0].result()
+    waiting.popleft()
+    return coded
