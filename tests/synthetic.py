@@ -53,7 +53,7 @@ def random_parameters(shape: NetworkShape, rng: np.random.Generator) -> tuple[La
         elif number == shape.depth + 1:
             record = LayerParameters(6 * 11 + int(rng.integers(6)), 5, 200, 50)
         else:
-            record = LayerParameters(6 * 14 + int(rng.integers(6)), 7, 200, 10)
+            record = LayerParameters(6 * 12 + int(rng.integers(6)), 7, 200, 10)
         record.check(layer)
         records.append(record)
     return tuple(records)

@@ -28,15 +28,15 @@ from tests.nirvana import NirvanaPlan, synthesize_nirvana
 from tests.synthetic import DEEP, Plan, synthesize
 
 GROUPS = {
-    "sine": "555820d1a2a72a8e6a3ca2470ebc8828d47567aca60794a1bdc92b7bea8bd29b",
-    "deep": "4473fde23ae0aeea35c68990905d8a05e27e4cfb40fac044b926749eef840af7",
+    "sine": "996c6af422c40a6c8d3ce8f687c288a33e8f833afb3d1319c5cf76159bb4fd1a",
+    "deep": "0b38b502a0fa96522db7190cce985cc6a35b9e1f38b3d12b8f2fc5ee2bd88e71",
     "hybrid": "19f844006fcadee962e8fe2793fea3f0898e885841857967f601217c34989686",
     "network": "91d43a64da8fa485352f21e7fe815f7aa3d59a478d100cebb5589e93b0b5e499",
     "nirvana": "49fedc23f76a701038755402b6610855df23f75b2eb3e761f2347ce25a65f234",
 }
 FRAMES = {
-    "sine": "04a91462c39dd3ada1c145903dba771c7d3d2252de5e31ce674fe23e6db228e2",
-    "deep": "e70a5c06cd2d9e818ea8307dd49531d9f44fe068fcd91707d09582dd31db301c",
+    "sine": "d412517d6c3e45e8ee0e67da0ec19828054d6da26ee060080240de2c73e4d318",
+    "deep": "53c2bf7550c95b385c4d9d8c87773cb89878d598f4b570e8d613f945d550a252",
     "hybrid": "e413762b781682788dcc16ad16a0d7fcc29ec6fe75fe6b8c0e7c09cbc4d80c45",
     "network": "99579cfcc61c8928936b3c6b76e4cd6166490486fa7771047427b99f0818a591",
     "nirvana": "432790bb3042f1be399630b80a8f92e195140ac80721238da0e7aecfec214d56",
