@@ -9,33 +9,40 @@ MAX_DIFFERENCE = (1 << 16) + 5
 
 
 @part
-def difference(value: int, context: int, prefix: int) -> int:
-    """Syntax of spec 3.3 with the contexts ZERO and MORE from `context`, PREFIX from `prefix`."""
-    magnitude = 0
-    if ENCODING:
-        magnitude = abs(value)
-    nonzero = bit(context, 1 if magnitude > 0 else 0)
-    d = 0
-    if nonzero != 0:
-        m = 1
-        while m < 7:
-            more = bit(context + m, 1 if magnitude > m else 0)
+def magnitude(size: int, more_context: int, prefix: int) -> int:
+    """The part of spec 3.3 after `nonzero`: m >= 1, with MORE from `more_context` on."""
+    m = 1
+    while m < 7:
+        more = bit(more_context + m - 1, 1 if size > m else 0)
+        if more == 0:
+            break
+        m += 1
+    if m == 7:
+        rest = size - 6
+        g = 0
+        while g < 15:
+            more = bit(prefix + min(g, 9), 1 if (rest >> (g + 1)) > 0 else 0)
             if more == 0:
                 break
-            m += 1
-        if m == 7:
-            rest = magnitude - 6
-            g = 0
-            while g < 15:
-                more = bit(prefix + min(g, 9), 1 if (rest >> (g + 1)) > 0 else 0)
-                if more == 0:
-                    break
-                g += 1
-            remainder = 1
-            for j in range(g):
-                low_bit = bypass((rest >> (g - 1 - j)) & 1)
-                remainder = 2 * remainder + low_bit
-            m = 6 + remainder
+            g += 1
+        remainder = 1
+        for j in range(g):
+            low_bit = bypass((rest >> (g - 1 - j)) & 1)
+            remainder = 2 * remainder + low_bit
+        m = 6 + remainder
+    return m
+
+
+@part
+def difference(value: int, context: int, prefix: int) -> int:
+    """Syntax of spec 3.3 with the contexts ZERO and MORE from `context`, PREFIX from `prefix`."""
+    size = 0
+    if ENCODING:
+        size = abs(value)
+    nonzero = bit(context, 1 if size > 0 else 0)
+    d = 0
+    if nonzero != 0:
+        m = magnitude(size, context + 1, prefix)
         negative = bypass(1 if value < 0 else 0)
         d = -m if negative != 0 else m
     return d

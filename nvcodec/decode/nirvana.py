@@ -31,8 +31,6 @@ class PatchGroup:
     """A group whose parameters a task rebuilds; for use by one thread."""
 
     parameters: Future[Parameters]
-    frames: range
-    """The frames that will be rendered."""
 
 
 class NirvanaModel:
@@ -52,7 +50,7 @@ class NirvanaModel:
             raise CorruptError("a group that is not a key group has no group before it", rule="2.7")
         before = [] if previous is None else [previous.parameters]
         work = partial(self._rebuild, group, previous.parameters if previous else None)
-        return PatchGroup(self._tasks.submit(work, before), frames)
+        return PatchGroup(self._tasks.submit(work, before))
 
     def _rebuild(self, group: Group, before: Future[Parameters] | None) -> Parameters:
         return rebuild_parameters(

@@ -23,6 +23,7 @@ from nvcodec.coding.nirvana.table import (
     UNITS,
     WIDE,
     load,
+    network_offset,
     outputs,
 )
 from nvcodec.compiled import Integer, kernel
@@ -146,7 +147,7 @@ def surroundings(
 ) -> Surroundings:
     """Those of a group before its first residual."""
     patches = rows * columns
-    network, offset = entropy_network(), min(10, max(-16, q - 36))
+    network, offset = entropy_network(), network_offset(q)
     start = network.hidden_bias[0] + offset * network.hidden_bias[1]
     if key:
         start = start + network.hidden_bias[2]

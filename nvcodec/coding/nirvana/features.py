@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from nvcodec.coding.difference import magnitude
 from nvcodec.coding.nirvana.entropy import (
     CLASS,
     FRACTION,
@@ -92,26 +93,7 @@ def residuals(
                         left -= price
                     if nonzero != 0:
                         begun = 1
-                        magnitude = abs(x)
-                        m = 1
-                        while m < 7:
-                            more = bit(MORE + 6 * kind + m - 1, 1 if magnitude > m else 0)
-                            if more == 0:
-                                break
-                            m += 1
-                        if m == 7:
-                            rest = magnitude - 6
-                            g = 0
-                            while g < 15:
-                                more = bit(PREFIX + min(g, 9), 1 if (rest >> (g + 1)) > 0 else 0)
-                                if more == 0:
-                                    break
-                                g += 1
-                            remainder = 1
-                            for j in range(g):
-                                low_bit = bypass((rest >> (g - 1 - j)) & 1)
-                                remainder = 2 * remainder + low_bit
-                            m = 6 + remainder
+                        m = magnitude(abs(x), MORE + 6 * kind, PREFIX)
                         negative = 0
                         if part == 0:
                             negative = bypass(1 if x < 0 else 0)

@@ -78,6 +78,11 @@ class Table:
     zero_cost: Tensor
 
 
+def network_offset(q: int) -> int:
+    """CQ of spec 12.1: what the networks see of quantiser index q."""
+    return min(10, max(-16, q - 36))
+
+
 class _Reader:
     """Takes tensors from a flat array, one after the other."""
 

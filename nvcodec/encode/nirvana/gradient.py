@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nvcodec.coding.nirvana.table import FEATURES, WIDE, WIDTH, load
+from nvcodec.coding.nirvana.table import FEATURES, WIDE, WIDTH, load, network_offset
 
 Floats = npt.NDArray[np.float32]
 
@@ -39,7 +39,7 @@ class FloatNetwork(NamedTuple):
 def float_network(q: int) -> FloatNetwork:
     """The network of table 1 for groups of quantiser index q."""
     table = load()
-    offset = min(10, max(-16, q - 36))
+    offset = network_offset(q)
     first, second = (2.0 ** int(shift) for shift in table.shifts[:2])
     near = table.first.transpose(2, 3, 1, 0).reshape(-1, WIDTH)
     taps = np.concatenate([near, table.first_own.T])

@@ -20,6 +20,7 @@ from nvcodec.model.nirvana.rows import (
     Layer,
     moved_layer,
     pack_layer,
+    row_stride,
     trace_layer,
 )
 from nvcodec.model.nirvana.volume import FRAME, LUMA, ORDER, store_trace
@@ -67,7 +68,7 @@ def linear() -> Linear:
 def make_trace(net: Linear, features: np.ndarray, frame: int, planes: tuple) -> None:  # type: ignore[type-arg]
     """Fill int16 `planes`, of whole patches, with the trace of a group of last frame `frame`."""
     rows, columns, count = features.shape
-    stride = -(-columns // 16) * 16 + 2 * MARGIN
+    stride = row_stride(columns)
     pairs = count // 2
     values = np.zeros((pairs + FRAME // 2) * stride, np.int32)
     halves = values.view(np.int16)
@@ -158,7 +159,7 @@ def move_features(
     """Fill rows first..end-1 of int16 `out` (patch rows, patch columns, FEATURES): Moved(f)."""
     columns, count = out.shape[1:]
     frames = paths.shape[2]
-    stride = -(-columns // 16) * 16 + 2 * MARGIN
+    stride = row_stride(columns)
     pairs = VOLUME // 2
     values = np.zeros((pairs + count // 2) * stride, np.int32)
     halves = values.view(np.int16)

@@ -35,7 +35,8 @@ def pack_layer(
     return Layer(pack_words(matrix), rounded.astype(np.int32), shift)
 
 
-def row_stride(patches: int) -> int:
+@kernel
+def row_stride(patches: Integer) -> Integer:
     """Words from one pair to the next in a row of so many patches."""
     return -(-patches // COLUMNS) * COLUMNS + 2 * MARGIN
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nvcodec.coding.nirvana.table import PATCH, SITE, VOLUME, WIDE, WIDTH, load
+from nvcodec.coding.nirvana.table import PATCH, SITE, VOLUME, WIDE, WIDTH, load, network_offset
 from nvcodec.compiled import Integer, allocating, kernel
 from nvcodec.model.nirvana.rows import (
     MARGIN,
@@ -15,6 +15,7 @@ from nvcodec.model.nirvana.rows import (
     hidden_layer,
     output_layer,
     pack_layer,
+    row_stride,
 )
 from nvcodec.model.nirvana.volume import FRAME, LUMA, ORDER, store_samples
 
@@ -34,7 +35,7 @@ class Synthesis(NamedTuple):
 def synthesis(q: int) -> Synthesis:
     """The network of table 1 in a group of quantiser index q."""
     table = load()
-    offset = min(10, max(-16, q - 36))
+    offset = network_offset(q)
     bias = table.first_bias.astype(np.int64)
     near = table.first.transpose(0, 2, 3, 1).reshape(WIDTH, -1)
     taps = np.concatenate([near, table.first_own], 1)
@@ -99,7 +100,7 @@ def render_rows(
     """
     count = features.shape[2]
     patches = x1 - x0
-    stride = -(-(patches + 2) // 16) * 16 + 2 * MARGIN
+    stride = row_stride(patches + 2)
     pairs, half = count // 2, WIDTH // 2
     # Three rows of scaled and plain features, the units of both hidden layers, the output.
     ring = 2 * pairs * stride
