@@ -8,9 +8,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nvcodec.coding.nirvana.components import (
+    INPUTS,
+    NO_COMPONENTS,
+    SLOTS,
+    Component,
+    Components,
+    encode_components,
+)
 from nvcodec.coding.nirvana.features import encode_content
 from nvcodec.coding.nirvana.motion import MAX_VECTOR, encode_motion
-from nvcodec.coding.nirvana.table import FEATURES
+from nvcodec.coding.nirvana.table import FEATURES, VOLUME
 from nvcodec.format import NIRVANA, Group, Header, NrvWriter, smallest_level
 from nvcodec.model.description import PatchShape
 from nvcodec.model.nirvana.moved import step_of
@@ -71,6 +79,20 @@ def random_residuals(rng: np.random.Generator, patches: int, q: int, key: bool) 
     return np.rint(values).astype(np.int32)
 
 
+def random_components(rng: np.random.Generator, before: Components) -> Components:
+    """Those before, but in some slots small changes of the output layer, or none."""
+    found = list(before)
+    for slot in range(SLOTS):
+        kind = rng.integers(4)
+        if kind == 0:
+            found[slot] = None
+        elif kind == 1:
+            parts = (rng.integers(-9, 10, n).astype(np.int8) for n in (INPUTS, VOLUME))
+            inputs, outputs = (part.tobytes() for part in parts)
+            found[slot] = Component(int(rng.integers(5, 9)), inputs, outputs)
+    return tuple(found)
+
+
 def synthesize_nirvana(plan: NirvanaPlan) -> tuple[bytes, list[Planes]]:
     """A complete bitstream and the frames it decodes to."""
     rng = np.random.default_rng(plan.seed)
@@ -99,7 +121,9 @@ def synthesize_nirvana(plan: NirvanaPlan) -> tuple[bytes, list[Planes]]:
         moved = moved_features(grid, before, paths, intra)
         seen = seen_features(grid, before, moved, q)
         seen.residual[:] = random_residuals(rng, grid.patches, q, key)
-        before = with_residuals(grid, moved, seen.residual, q, count)
+        old = NO_COMPONENTS if before is None else before.components
+        components = random_components(rng, old)
+        before = with_residuals(grid, moved, seen.residual, q, count, components)
         rendered = render_frames(before, grid, range(count))
         durations = tuple(plan.durations[k % len(plan.durations)] for k in range(count))
         writer.add_group(
@@ -113,7 +137,7 @@ def synthesize_nirvana(plan: NirvanaPlan) -> tuple[bytes, list[Planes]]:
                 tables=b"",
                 content=encode_content(q, seen),
                 motion=b"" if key else encode_motion(paths, intra),
-                network=b"",
+                network=encode_components(components, old),
             )
         )
         pts += sum(durations)

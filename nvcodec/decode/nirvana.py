@@ -1,7 +1,8 @@
-"""Groups of the nirvana model: features rebuilt ahead by a task, and rendered band by band.
+"""Groups of the nirvana model: features rebuilt ahead by tasks, and rendered band by band.
 
 A group needs the features of the group before it and nothing rendered. So the next groups are
-rebuilt while one is rendered.
+rebuilt while one is rendered. Features are moved band by band too; only the content substream is
+read by one task.
 """
 
 from __future__ import annotations
@@ -14,7 +15,16 @@ from functools import partial
 from nvcodec.decode.device import Device
 from nvcodec.format import CorruptError, Group, Header
 from nvcodec.model.description import PatchShape
-from nvcodec.model.nirvana.parameters import Grid, Parameters, rebuild_parameters
+from nvcodec.model.nirvana.parameters import (
+    Band,
+    Grid,
+    Movement,
+    Parameters,
+    bands,
+    key_parameters,
+    read_movement,
+    read_parameters,
+)
 from nvcodec.model.nirvana.render import frame_planes, region_bands, render_band
 from nvcodec.picture import Planes, Region
 from nvcodec.tasks import TaskPool
@@ -22,7 +32,7 @@ from nvcodec.tasks import TaskPool
 _MOST_AHEAD = 2
 _AHEAD_BYTES = 1 << 29
 """Budget of groups that are begun ahead, without the group being rendered."""
-_PATCH_BYTES = 3072
+_PATCH_BYTES = 6144
 """About what a patch of a group takes while it is rebuilt."""
 
 
@@ -31,6 +41,14 @@ class PatchGroup:
     """A group whose parameters a task rebuilds; for use by one thread."""
 
     parameters: Future[Parameters]
+
+
+def _make_trace(movement: Future[Movement], band: Band) -> None:
+    movement.result().make_trace(band)
+
+
+def _move(movement: Future[Movement], band: Band) -> None:
+    movement.result().move(band)
 
 
 class NirvanaModel:
@@ -44,22 +62,26 @@ class NirvanaModel:
 
     def rebuild(self, group: Group, previous: PatchGroup | None, frames: range) -> PatchGroup:
         """Begin to rebuild the features of a group."""
+        grid, submit = self._grid, self._tasks.submit
+        count, content, motion, network = (
+            group.frame_count, group.content, group.motion, group.network,
+        )  # fmt: skip
         if group.key:
-            previous = None
-        elif previous is None:
+            work = partial(key_parameters, grid, count, content, motion, network)
+            return PatchGroup(submit(work))
+        if previous is None:
             raise CorruptError("a group that is not a key group has no group before it", rule="2.7")
-        before = [] if previous is None else [previous.parameters]
-        work = partial(self._rebuild, group, previous.parameters if previous else None)
-        return PatchGroup(self._tasks.submit(work, before))
+        before = previous.parameters
+        movement = submit(lambda: read_movement(grid, before.result(), count, motion), [before])
+        parts = bands(0, grid.rows)
+        traced = [submit(partial(_make_trace, movement, band), [movement]) for band in parts]
+        moved = [submit(partial(_move, movement, band), traced) for band in parts]
 
-    def _rebuild(self, group: Group, before: Future[Parameters] | None) -> Parameters:
-        return rebuild_parameters(
-            self._grid,
-            None if before is None else before.result(),
-            group.frame_count,
-            group.content,
-            group.motion,
-        )
+        def read() -> Parameters:
+            features = movement.result().moved
+            return read_parameters(grid, before.result(), features, count, content, network)
+
+        return PatchGroup(submit(read, moved))
 
     def settle(self, parameters: PatchGroup) -> None:
         """Wait for the features of a group."""

@@ -8,7 +8,7 @@ from typing import Final
 import construct as c
 
 from nvcodec.format.errors import CorruptError
-from nvcodec.format.header import HYBRID, NIRVANA, SINE, UNKNOWN_FRAME_COUNT
+from nvcodec.format.header import HYBRID, SINE, UNKNOWN_FRAME_COUNT
 
 _RULE: Final = "2.7"
 
@@ -122,8 +122,6 @@ class Group(GroupHeader):
             raise CorruptError("content and motion are not empty in model 1", rule=_RULE)
         if model != SINE and self.tables:
             raise CorruptError(f"tables are not empty in model {model}", rule=_RULE)
-        if model == NIRVANA and self.network:
-            raise CorruptError("network is not empty in model 3", rule=_RULE)
         if model == HYBRID and self.key and self.frame_count != 1:
             raise CorruptError(
                 f"frame_count {self.frame_count} is not 1 in a key group of model 2", rule=_RULE

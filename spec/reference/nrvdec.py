@@ -56,7 +56,7 @@ SEEN = 128  # N of 11.2: the features of other patches that the networks see
 SLICES = [slice(0, 4), slice(4, 16), slice(16, 40), slice(40, 80), slice(80, 128),
           slice(128, 192)]  # fmt: skip  # 11.2
 LAST = 5  # the slice that sees the slices before it in its own patch only, 12.3
-UNITS, SLICE_UNITS = 256, 48  # W and E of 11.2
+UNITS, SLICE_UNITS, SECOND_UNITS = 256, 48, 64  # W, E and E2 of 11.2
 DETAIL = SPAN * 6 * (PATCH // 2) ** 2  # D of 11.2
 LIMIT = np.where(np.arange(FEATURES) < 16, 32767, 8191)[:, None, None]  # 12.1
 MOVE = np.array([
@@ -1391,16 +1391,18 @@ class NirvanaTable:
             self.a.append(take(SLICE_UNITS, 2, *earlier))
             self.c.append(take(SLICE_UNITS, 2, sizes[s], 4))
         self.m = [take(SLICE_UNITS, 4, n) for n in sizes]
-        self.o = [take(k, n, SLICE_UNITS) for k, n in zip(kinds, sizes, strict=True)]
-        self.neighbour = take(16, 4)
+        self.h = [take(SECOND_UNITS, SLICE_UNITS) for _ in SLICES]
+        self.o = [take(k, n, SECOND_UNITS) for k, n in zip(kinds, sizes, strict=True)]
+        self.neighbour = take(80, 40, 3, 3)
         close()
         data, name, position = tables.nirvana_biases, "nirvana_biases.bin", 0
         self.scale = take(FEATURES)
-        self.shifts = take(4).tolist()
+        self.shifts = take(5).tolist()
         self.b1 = take(2, UNITS)
         self.b2 = take(UNITS)
         self.b3 = take(DETAIL)
         self.bc = [take(3, SLICE_UNITS) for _ in SLICES]
+        self.bh = [take(SECOND_UNITS) for _ in SLICES]
         self.bo = [take(2, k, n) for k, n in zip(kinds, sizes, strict=True)]
         self.log = take(4096)
         self.zero_cost = take(26, 3).tolist()
@@ -1669,12 +1671,15 @@ class Nirvana:
         else:
             sums = sums + table.m[s].reshape(SLICE_UNITS, -1) @ inputs(*before)
         h = hidden(sums, table.shifts[2])
-        sums = signed32(table.bo[s][0] + cq * table.bo[s][1] + table.o[s] @ h)
-        o = rshift(sums, table.shifts[3])
+        g = hidden(table.bh[s] + table.h[s] @ h, table.shifts[3])
+        sums = signed32(table.bo[s][0] + cq * table.bo[s][1] + table.o[s] @ g)
+        o = rshift(sums, table.shifts[4])
         mean = o[0]
-        if s < 2:
-            near = (table.neighbour[part] * four).sum(axis=1) >> 2
-            mean = mean + ((gate(o[3]) * near) >> 6)
+        if s < 4:
+            sources = known[:40]  # with this slice for s < 3, of which `four` alone is not 0
+            near = np.tensordot(table.neighbour[part, : len(sources)], sources, 3)
+            near = signed32(near) >> 2
+            mean = mean + (signed32(gate(o[3]) * near) >> 6 if s < 2 else near)
         if before is not None:
             mean = mean + ((gate(o[2]) * before[1]) >> 4)
         mean = signed32(mean)

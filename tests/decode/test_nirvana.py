@@ -415,8 +415,8 @@ def test_memory_of_groups_without_details() -> None:
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    # 32 bytes for the entropy network, four or five groups of 2 bytes and patch and feature.
-    assert peak < 80 * side**2
+    # 37 bytes for the entropy network, four or five groups of 2 bytes and patch and feature.
+    assert peak < 88 * side**2
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,11 @@ import pytest
 import torch
 
 from nvcodec.coding.nirvana import entropy, table
+from nvcodec.coding.nirvana.contexts import CONTENT_CONTEXTS, MOTION_CONTEXTS, default_contexts
 from nvcodec.coding.nirvana.features import (
-    CONTENT_CONTEXTS,
     FIRST,
     ContentDecoder,
-    default_contexts,
 )
-from nvcodec.coding.nirvana.motion import MOTION_CONTEXTS
 from nvcodec.coding.nirvana.table import FEATURES, FRAMES, PATCH, SLICES, STARTS, VOLUME
 from nvcodec.encode.encoder import encode
 from nvcodec.encode.nirvana.group import fold
@@ -150,6 +148,7 @@ def network():
                 parameter.normal_(0, 0.05)
         network.synthesis.third.weight.normal_(0, 0.02)
         for part in network.entropy.slices:
+            part.second.weight.mul_(3)
             part.output.weight.mul_(10)
         basis, _ = torch.linalg.qr(torch.randn(VOLUME, FEATURES))
         network.synthesis.basis.copy_(basis)
@@ -252,7 +251,8 @@ def test_moved_features(network, shipped, features):
     paths = random.integers(-60, 60, (*shape, FRAMES, 2)).astype(np.int32)
     linear = moved.linear.__wrapped__()
     trace = moved.trace_planes(ROWS, COLUMNS)
-    moved.make_trace(linear, features[0].reshape(ROWS, COLUMNS, FEATURES), FRAMES - 1, trace)
+    before = features[0].reshape(ROWS, COLUMNS, FEATURES)
+    moved.make_trace(linear, before, FRAMES - 1, 0, ROWS, trace)
     out = np.zeros((ROWS, COLUMNS, FEATURES), np.int16)
     intra = np.zeros(shape, np.uint8)
     moved.move_features(linear, trace, paths, intra, 0, ROWS, out)
@@ -350,7 +350,7 @@ def test_one_length_of_training(folder, tmp_path):
 @pytest.fixture(scope="module")
 def stream(clip, tmp_path_factory):
     path = tmp_path_factory.mktemp("streams") / "clip.nrv"
-    encode(clip.path, path, crf=28, model="nirvana", preset="fast")
+    encode(clip.path, path, crf=16, model="nirvana", preset="medium")
     return path
 
 
@@ -361,14 +361,12 @@ def test_contexts(stream, tmp_path):
     text, _ = run(
         nirvana_contexts.main, stream, "--held-out", stream, "--output", tmp_path / "table.txt"
     )
-    assert text.count("motion, ") == text.count("content, ") == 2
+    assert text.count("motion, ") == text.count("content, ") == text.count("network, ") == 2
     lines = (tmp_path / "table.txt").read_text().splitlines()
-    assert len(lines) == 1 + MOTION_CONTEXTS + CONTENT_CONTEXTS
+    assert len(lines) == 1 + sum(map(len, default_contexts()))
     rows = np.array([line.split() for line in lines[1:]], np.int64)
-    motion, content = np.split(rows, [MOTION_CONTEXTS])
-    for name, rows, present in zip(
-        ("motion", "content"), (motion, content), default_contexts(), strict=True
-    ):
+    parts = np.split(rows, [MOTION_CONTEXTS, MOTION_CONTEXTS + CONTENT_CONTEXTS])
+    for name, rows, present in zip(found, parts, default_contexts(), strict=True):
         before = canvas_contexts.total_bytes([found[name]], present[:, [0, 2]].astype(np.int64))
         assert canvas_contexts.total_bytes([found[name]], rows) <= before
 

@@ -18,8 +18,11 @@ from nvcodec.coding.nirvana.table import (
     BLOCK,
     FEATURES,
     FRAMES,
+    GATED,
     NEAR,
+    NEAR_INPUTS,
     PATCH,
+    SECOND_UNITS,
     SITE,
     SLICES,
     STARTS,
@@ -183,7 +186,8 @@ class SliceNetwork(nn.Module):
         self.own = nn.Conv2d(4 * size, UNITS, 1, bias=False)
         self.of_q = nn.Parameter(torch.zeros(UNITS, 1, 1))
         self.of_key = nn.Parameter(torch.zeros(UNITS, 1, 1))
-        self.output = nn.Conv2d(UNITS, kinds * size, 1)
+        self.second = nn.Conv2d(UNITS, SECOND_UNITS, 1)
+        self.output = nn.Conv2d(SECOND_UNITS, kinds * size, 1)
         bias = self.output.bias
         assert bias is not None
         with torch.no_grad():
@@ -217,32 +221,50 @@ class SliceNetwork(nn.Module):
         """Outputs (batch, kinds, features of the slice, ...)."""
         with torch.autocast("cpu", torch.bfloat16, enabled=low_precision):
             sums = self.hidden(residual, own, offset)
+            sums = self.second(_hidden(sums.float()))
         out: Tensor = self.output(_hidden(sums.float()))
         return out.reshape(len(out), self.kinds, self.size, *out.shape[2:])
+
+
+def _known() -> Tensor:
+    """1 where a neighbour's feature is known when a feature is coded: as `neighbour`."""
+    known = torch.zeros(NEAR, NEAR_INPUTS, 3, 3)
+    for s, size in enumerate(SLICES):
+        own = slice(STARTS[s], STARTS[s] + size)
+        known[own, : STARTS[s]] = 1
+        known[own, own, 0] = 1
+        known[own, own, 1, 0] = 1
+    return known
 
 
 class EntropyNetwork(nn.Module):
     """The entropy network (spec 12.3): the distribution of each residual."""
 
+    known: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.slices = nn.ModuleList([SliceNetwork(s) for s in range(len(SLICES))])
-        # Up-left, up, up-right, left.
-        self.neighbour = nn.Parameter(torch.tensor([[-0.2, 0.45, 0.1, 0.6]]).repeat(NEAR, 1))
+        self.neighbour = nn.Parameter(torch.zeros(NEAR, NEAR_INPUTS, 3, 3))
+        with torch.no_grad():
+            for f in range(GATED):
+                # Up-left, up, up-right, left.
+                for y, x, weight in ((0, 0, -0.2), (0, 1, 0.45), (0, 2, 0.1), (1, 0, 0.6)):
+                    self.neighbour[f, f, y, x] = weight
+        self.register_buffer("known", _known())
         self.log_scale = nn.Parameter(torch.zeros(FEATURES, 1, 1))
         # Nearly as much smaller as the step is larger.
         slope = -1.3 * math.log(2) / 6 * OFFSET_UNIT
         self.log_scale_of_q = nn.Parameter(torch.full((FEATURES, 1, 1), slope))
         self.low_precision = False
 
+    def neighbour_weights(self) -> Tensor:
+        """Weights of linear prediction, 0 for what is not coded yet."""
+        return self.neighbour * self.known
+
     def _near(self, residual: Tensor) -> Tensor:
-        rows, columns = residual.shape[2:]
-        padded = functional.pad(residual[:, :NEAR], (1, 1, 1, 0))
-        near = torch.zeros(())
-        for j, (y, x) in enumerate(((0, 0), (0, 1), (0, 2), (1, 0))):
-            weights = self.neighbour[:, j, None, None]
-            near = near + weights * padded[:, :, y : y + rows, x : x + columns]
-        return near
+        inputs = residual[:, :NEAR_INPUTS]
+        return functional.conv2d(inputs, self.neighbour_weights(), padding=1)
 
     def forward(
         self, residual: Tensor, q: Tensor, moved: Tensor | None, before: Tensor | None
@@ -262,8 +284,10 @@ class EntropyNetwork(nn.Module):
             part = slice(network.start, network.start + network.size)
             out = network(seen, own, offset, self.low_precision)
             mean = out[:, 0]
-            if network.start < NEAR:
+            if network.start < GATED:
                 mean = mean + _gate(out[:, 3]) * near[:, part]
+            elif network.start < NEAR:
+                mean = mean + near[:, part]
             if change is not None:
                 mean = mean + _gate(out[:, 2]) * change[:, part]
             means.append(mean)

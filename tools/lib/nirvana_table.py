@@ -14,7 +14,17 @@ import numpy.typing as npt
 import torch
 
 from nvcodec.coding.nirvana.features import MAX_RESIDUAL
-from nvcodec.coding.nirvana.table import CLASSES, PARTS, SLICES, STARTS, UNITS, WIDE, WIDTH, outputs
+from nvcodec.coding.nirvana.table import (
+    CLASSES,
+    PARTS,
+    SECOND_UNITS,
+    SLICES,
+    STARTS,
+    UNITS,
+    WIDE,
+    WIDTH,
+    outputs,
+)
 from nvcodec.model.nirvana.moved import LIMIT
 from tools.lib.nirvana_float import OFFSET_UNIT, OUTPUT_SCALE, NirvanaNetwork, SliceNetwork, bits_of
 
@@ -90,12 +100,14 @@ def _check(what: str, sums: Integers) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _SliceTensors:
-    """A slice's A, C, M, BC and O, BO (spec 11.2), in floats."""
+    """A slice's A, C, M, BC, then H, BH, then O, BO (spec 11.2), in floats."""
 
     earlier: Floats
     context: Floats
     own: Floats
-    hidden_bias: Floats
+    first_bias: Floats
+    second: Floats
+    second_bias: Floats
     output: Floats
     output_bias: Floats
 
@@ -118,26 +130,34 @@ class _SliceTensors:
             earlier=earlier,
             context=causal[..., :4],
             own=_floats(part.own.weight).reshape(UNITS, 4, size),
-            hidden_bias=np.stack(
+            first_bias=np.stack(
                 [
                     _floats(part.context.bias),
                     _floats(part.of_q)[:, 0, 0] / OFFSET_UNIT,
                     _floats(part.of_key)[:, 0, 0],
                 ]
             ),
-            output=_floats(part.output.weight).reshape(kinds, size, UNITS),
+            second=_floats(part.second.weight)[:, :, 0, 0],
+            second_bias=_floats(part.second.bias),
+            output=_floats(part.output.weight).reshape(kinds, size, SECOND_UNITS),
             output_bias=bias,
         )
 
-    def hidden(self) -> _Layer:
-        """The hidden layer."""
+    def first_layer(self) -> _Layer:
+        """The first hidden layer."""
         parts = (self.earlier, self.context, self.own)
         weights = np.concatenate([part.reshape(UNITS, -1) for part in parts], 1)
-        return _Layer(weights, self.hidden_bias, (1, _OFFSET, 1))
+        return _Layer(weights, self.first_bias, (1, _OFFSET, 1))
+
+    def second_layer(self) -> _Layer:
+        """The second hidden layer."""
+        return _Layer(self.second, self.second_bias[None], (1,))
 
     def outputs(self) -> _Layer:
         """The output layer."""
-        return _Layer(self.output.reshape(-1, UNITS), self.output_bias.reshape(2, -1), (1, _OFFSET))
+        return _Layer(
+            self.output.reshape(-1, SECOND_UNITS), self.output_bias.reshape(2, -1), (1, _OFFSET)
+        )
 
 
 def _output_layer(network: NirvanaNetwork) -> tuple[Integers, Integers, Integers]:
@@ -176,28 +196,34 @@ def integers(network: NirvanaNetwork) -> tuple[npt.NDArray[np.int16], npt.NDArra
     # Inputs of the first layer are in 1/512, of the entropy network in 1/64, units in 1/256.
     first_shift = _largest_shift([first], 512, _UNIT)
     second_shift = _largest_shift([second], 256, _UNIT)
-    hidden_shift = _largest_shift([part.hidden() for part in slices], 64, int(_LOG.max()))
+    context_shift = _largest_shift([part.first_layer() for part in slices], 64, int(_LOG.max()))
+    hidden_shift = _largest_shift([part.second_layer() for part in slices], 256, _UNIT)
     output_shift = _largest_shift([part.outputs() for part in slices], 256, _UNIT)
     first_weights, first_bias = first.rounded(first_shift, 512)
     second_weights, second_bias = second.rounded(second_shift, 256)
-    neighbour = _rounded(_floats(network.entropy.neighbour) * 256)
-    _check("neighbours", MAX_RESIDUAL * np.abs(neighbour).sum(1))
+    neighbour = _rounded(_floats(network.entropy.neighbour_weights()) * 256)
+    # A gate multiplies a quarter of the sum by up to 64.
+    _check("neighbours", 16 * MAX_RESIDUAL * np.abs(neighbour).sum((1, 2, 3)))
     scale = _rounded(_floats(synthesis.scale) * 64 * 32768)
     _check("inputs", np.abs(scale) * LIMIT.astype(np.int64) + (1 << 14))
-    hidden, output = 2.0**hidden_shift, 2.0**output_shift
+    context, hidden, output = 2.0**context_shift, 2.0**hidden_shift, 2.0**output_shift
     weights = [basis, first_weights[:, : 9 * WIDE], first_weights[:, 9 * WIDE :]]
     weights += [second_weights, third]
     for part in slices:
-        weights += [_rounded(part.earlier * hidden), _rounded(part.context * hidden)]
-    weights += [_rounded(part.own * hidden) for part in slices]
+        weights += [_rounded(part.earlier * context), _rounded(part.context * context)]
+    weights += [_rounded(part.own * context) for part in slices]
+    weights += [_rounded(part.second * hidden) for part in slices]
     weights += [_rounded(part.output * output) for part in slices]
     weights.append(neighbour)
     # From the unit of a layer's inputs to that of its outputs.
-    shifts = np.array([first_shift + 1, second_shift, hidden_shift - 2, output_shift + 2])
+    shifts = np.array(
+        [first_shift + 1, second_shift, context_shift - 2, hidden_shift, output_shift + 2]
+    )
     if shifts.min() < 1:
         raise ValueError(f"weights are too large: shifts {shifts}")
     biases = [scale, shifts, first_bias, second_bias, third_bias]
-    biases += [_rounded(part.hidden_bias * 64 * hidden) for part in slices]
+    biases += [_rounded(part.first_bias * 64 * context) for part in slices]
+    biases += [_rounded(part.second_bias * 256 * hidden) for part in slices]
     biases += [_rounded(part.output_bias * 256 * output) for part in slices]
     biases += [_LOG, zero_costs()]
     return _flat("weight", weights, 16).astype(np.int16), _flat("bias", biases, 32).astype(np.int32)

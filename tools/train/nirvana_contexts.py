@@ -3,7 +3,8 @@
     python -m tools.train.nirvana_contexts TRAIN.nrv... --held-out OTHER.nrv... --output TABLE.txt
 
 Contexts, weights of files and what is printed are as in tools.train.canvas_contexts. The contexts
-depend on the entropy network: encode the files with the table that they are for.
+depend on the entropy network: encode the files with the table that they are for. Those of a
+substream that no file has stay as they are.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from pathlib import Path
 import click
 import numpy as np
 
-from nvcodec.coding.nirvana.features import ContentDecoder, default_contexts, trace_content
+from nvcodec.coding.nirvana.components import NO_COMPONENTS, decode_components, trace_components
+from nvcodec.coding.nirvana.contexts import default_contexts
+from nvcodec.coding.nirvana.features import ContentDecoder, trace_content
 from nvcodec.coding.nirvana.motion import decode_motion, trace_motion
 from nvcodec.format import Group, GroupUnit, UnitReader
 from nvcodec.model.nirvana.parameters import (
@@ -25,7 +28,7 @@ from nvcodec.model.nirvana.parameters import (
 )
 from tools.train.canvas_contexts import Records, file_weights, learn, write_contexts
 
-SUBSTREAMS = ("motion", "content")
+SUBSTREAMS = ("motion", "content", "network")
 """In the order of the table."""
 
 
@@ -44,7 +47,11 @@ def _trace(
     seen = seen_features(grid, before, moved, q)
     seen.residual[:] = residual
     found["content"].append(trace_content(seen))
-    return with_residuals(grid, moved, residual, q, frames)
+    old = NO_COMPONENTS if before is None else before.components
+    components = decode_components(group.network, old)
+    if group.network:
+        found["network"].append(trace_components(components, old))
+    return with_residuals(grid, moved, residual, q, frames, components)
 
 
 def records(path: str) -> dict[str, Records]:
@@ -72,9 +79,12 @@ def main(training: tuple[str, ...], held_out: tuple[str, ...], output: Path | No
     weights, tables = file_weights(files), []
     for name, present in zip(SUBSTREAMS, default_contexts(), strict=True):
         given, held = ([f[name] for f in some] for some in (files, others))
+        if not any(record.size for part in given for record in part):
+            tables.append(present[:, [0, 2]].astype(np.int64))
+            continue
         tables.append(learn(name, given, held, weights, present))
     if output is not None:
-        what = "model 3 (spec 11.7): motion, then content"
+        what = "model 3 (spec 11.7): motion, then content, then network"
         write_contexts(output, what, np.concatenate(tables))
 
 

@@ -15,9 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from nvcodec.coding.nirvana.table import (
-    CLASSES,
     FEATURES,
+    GATED,
     NEAR,
+    NEAR_INPUTS,
+    SECOND_UNITS,
     SLICES,
     STARTS,
     UNITS,
@@ -34,13 +36,15 @@ _CENTRE = 4
 _CAUSAL = 4
 """Taps of the own slice: the patches up-left, up, up-right and left."""
 _PAIRS = UNITS // 2
-_LANES = 16
+_SECOND_PAIRS = SECOND_UNITS // 2
+_GROUP = 48
+"""Outputs that are summed at once, in three vectors of 16."""
 _STARTS = np.array(STARTS, np.int64)
 _KINDS = np.array([outputs(s) for s in range(len(SLICES))], np.int64)
-# Outputs of a slice, rounded up to whole vectors, and their first places.
-_ROOM = np.array([-(-k * n // _LANES) * _LANES for k, n in zip(_KINDS, SLICES, strict=True)])
+# Outputs of a slice, rounded up to whole groups, and their first places.
+_ROOM = np.array([-(-k * n // _GROUP) * _GROUP for k, n in zip(_KINDS, SLICES, strict=True)])
 _OUTPUT_AT = np.concatenate([[0], np.cumsum(_ROOM)]).astype(np.int64)
-_WEIGHTS_AT = (_OUTPUT_AT * _PAIRS).astype(np.int64)
+_WEIGHTS_AT = (_OUTPUT_AT * _SECOND_PAIRS).astype(np.int64)
 _OWN_AT = (_STARTS * 2 * UNITS).astype(np.int64)
 _SLICE = np.repeat(np.arange(len(SLICES)), SLICES).astype(np.int64)
 
@@ -52,19 +56,28 @@ class EntropyNetwork(NamedTuple):
     """The network's weights as words of pairs, in the order in which kernels read them.
 
     `spread` has, for each feature, slice and tap, a word for each unit. `own` has, for each slice,
-    its inputs' words, `output` its units'. `hidden_bias` is (3, slices, UNITS), `output_bias`
-    (2, outputs of all slices).
+    its inputs' words, `second` and `output` those of hidden units. `near` has, for each of
+    NEAR_INPUTS features and tap, a word for each feature that it predicts. `first_bias` is (3,
+    slices, UNITS), `second_bias` (slices, SECOND_UNITS), `output_bias` (2, outputs of all slices).
     """
 
     spread: npt.NDArray[np.int32]
+    near: npt.NDArray[np.int32]
     own: npt.NDArray[np.int32]
+    second: npt.NDArray[np.int32]
     output: npt.NDArray[np.int32]
-    hidden_bias: npt.NDArray[np.int32]
+    first_bias: npt.NDArray[np.int32]
+    second_bias: npt.NDArray[np.int32]
     output_bias: npt.NDArray[np.int32]
-    neighbour: npt.NDArray[np.int32]
     log: npt.NDArray[np.int32]
     zero_cost: npt.NDArray[np.int32]
     shifts: npt.NDArray[np.int32]
+
+
+def _columns(matrix: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
+    """Words of inputs of a layer (units, inputs) as `_activate` pairs them: for each all units."""
+    units, inputs = matrix.shape
+    return _words(matrix.reshape(units, 2, inputs // 2).transpose(2, 0, 1)).ravel()
 
 
 def _words(pairs: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
@@ -77,7 +90,7 @@ def entropy_network() -> EntropyNetwork:
     """The network of table 1."""
     table = load()
     spread = np.zeros((FEATURES, len(SLICES), _TAPS, UNITS), np.int32)
-    own, output, output_bias = [], [], []
+    own, second, output, output_bias = [], [], [], []
     for s, n in enumerate(SLICES):
         # Tap (ky, kx) sees the residuals of the patch at (ky - 1, kx - 1).
         earlier, start = (
@@ -90,47 +103,71 @@ def entropy_network() -> EntropyNetwork:
         # Inputs in pairs: (value, logarithm) of the moved feature, then of the difference to it.
         mine = table.own[s].reshape(UNITS, 2, 2, n)
         own.append(_words(mine.transpose(3, 1, 0, 2)).ravel())
+        second.append(_columns(table.hidden[s]))
         room = int(_ROOM[s])
-        weights = np.zeros((room, UNITS), np.int16)
-        weights[: outputs(s) * n] = table.output[s].reshape(-1, UNITS)
-        output.append(_words(weights.reshape(room, _PAIRS, 2).transpose(1, 0, 2)).ravel())
+        weights = np.zeros((room, SECOND_UNITS), np.int16)
+        weights[: outputs(s) * n] = table.output[s].reshape(-1, SECOND_UNITS)
+        output.append(_columns(weights))
         bias = np.zeros((2, room), np.int32)
         bias[:, : outputs(s) * n] = table.output_bias[s].reshape(2, -1)
         output_bias.append(bias)
+    near = np.zeros((NEAR_INPUTS, _TAPS, NEAR, 2), np.int16)
+    near[..., 0] = table.neighbour.reshape(NEAR, NEAR_INPUTS, _TAPS).transpose(1, 2, 0)
     return EntropyNetwork(
         spread=spread.ravel(),
+        near=_words(near).ravel(),
         own=np.concatenate(own),
+        second=np.concatenate(second),
         output=np.concatenate(output),
-        hidden_bias=np.ascontiguousarray(np.stack(table.context_bias, 1)),
+        first_bias=np.ascontiguousarray(np.stack(table.context_bias, 1)),
+        second_bias=np.stack(table.hidden_bias).astype(np.int32),
         output_bias=np.concatenate(output_bias, 1),
-        neighbour=table.neighbour.astype(np.int32),
         log=table.log.astype(np.int32),
         zero_cost=table.zero_cost.astype(np.int32),
         shifts=table.shifts.astype(np.int32),
     )
 
 
-class Surroundings(NamedTuple):
-    """What the network sees of a group, and the sums of its units so far.
+@kernel
+def _word(network: EntropyNetwork, a: Integer) -> Integer:
+    """The word of Value(a) and Log(a)."""
+    value = min(240, max(-240, a))
+    return np.int32((value & 0xFFFF) | (network.log[min(4095, abs(a))] << 16))
 
-    `sums` is int32, (slices, patches, UNITS) flat. `residual`, `moved` and `change` are int32
-    (patches, FEATURES): residuals, moved features in 1/16 step, and the difference to them of the
-    features of the group before. `totals`, `words` and `found` are for intermediate results;
-    `found` is int64 (4, MOST_FEATURES): mean, class, part and fraction of each feature of a slice.
+
+@kernel
+def _input_words(
+    network: EntropyNetwork, moved: np.ndarray, change: np.ndarray, words: np.ndarray
+) -> None:
+    """Words of moved features and changes, in turns; flat arrays."""
+    for k in range(moved.size):
+        words[2 * k] = _word(network, np.int64(moved[k]))
+        words[2 * k + 1] = _word(network, np.int64(change[k]))
+
+
+class Surroundings(NamedTuple):
+    """What the network sees of a group, and its sums so far.
+
+    `sums` is int32, (slices, patches, UNITS) flat, `near` (patches, NEAR) flat: `near` of spec 12.3
+    in 1/256. `bias` are the outputs' of all slices. `residual` is int32 (patches, FEATURES).
+    `change` is that too: the features of the group before minus moved features, in 1/16 step. `own`
+    has, for each of them, words of the moved feature and of the change. Both are empty in a key
+    group. `totals`, `words` and `found` are for intermediate results; `found` is int32 (4,
+    MOST_FEATURES): mean, class, part and fraction of each feature of a slice.
     """
 
     sums: npt.NDArray[np.int32]
+    near: npt.NDArray[np.int32]
+    bias: npt.NDArray[np.int32]
     residual: npt.NDArray[np.int32]
-    moved: npt.NDArray[np.int32]
     change: npt.NDArray[np.int32]
+    own: npt.NDArray[np.int32]
     totals: npt.NDArray[np.int32]
     words: npt.NDArray[np.int32]
-    found: npt.NDArray[np.int64]
+    found: npt.NDArray[np.int32]
     rows: int
     columns: int
     key: bool
-    offset: int
-    """CQ of spec 12.1."""
 
 
 MEAN, CLASS, PART, FRACTION = range(4)
@@ -145,116 +182,120 @@ def surroundings(
     moved: npt.NDArray[np.int32],
     change: npt.NDArray[np.int32],
 ) -> Surroundings:
-    """Those of a group before its first residual."""
+    """Those of a group before its first residual.
+
+    `moved` and `change` are int32 (patches, FEATURES) in 1/16 step; a key group needs neither.
+    """
     patches = rows * columns
     network, offset = entropy_network(), network_offset(q)
-    start = network.hidden_bias[0] + offset * network.hidden_bias[1]
+    start = network.first_bias[0] + offset * network.first_bias[1]
     if key:
-        start = start + network.hidden_bias[2]
+        start = start + network.first_bias[2]
+    bias = network.output_bias[0] + offset * network.output_bias[1]
+    own = np.empty(0 if key else 2 * moved.size, np.int32)
+    if not key:
+        _input_words(network, moved.ravel(), change.ravel(), own)
     sums = np.repeat(start.astype(np.int32)[:, None], patches, 1)
     return Surroundings(
         sums=sums.ravel(),
+        near=np.zeros(patches * NEAR, np.int32),
+        bias=bias.astype(np.int32),
         residual=np.zeros((patches, FEATURES), np.int32),
-        moved=moved,
         change=change,
-        totals=np.zeros(max(MOST_OUTPUTS, UNITS), np.int32),
-        words=np.zeros(max(_PAIRS, 2 * MOST_FEATURES), np.int32),
-        found=np.zeros((4, MOST_FEATURES), np.int64),
+        own=own,
+        totals=np.zeros(max(MOST_OUTPUTS, UNITS, SECOND_UNITS), np.int32),
+        words=np.zeros(max(_PAIRS, _SECOND_PAIRS), np.int32),
+        found=np.zeros((4, MOST_FEATURES), np.int32),
         rows=rows,
         columns=columns,
         key=key,
-        offset=offset,
     )
 
 
 @kernel
-def _word(network: EntropyNetwork, a: Integer) -> Integer:
-    """The word of Value(a) and Log(a)."""
-    value = min(240, max(-240, a))
-    return np.int32((value & 0xFFFF) | (network.log[min(4095, abs(a))] << 16))
+def _activate(seen: Surroundings, pairs: Integer, shift: np.int32) -> None:
+    """Words of hidden units u and u + `pairs`, from `seen.totals` (Hidden of spec 12.3)."""
+    totals, words = seen.totals, seen.words
+    half = np.int32(1) << (shift - np.int32(1))
+    for u in range(pairs):
+        low = (totals[u] + half) >> shift
+        high = (totals[pairs + u] + half) >> shift
+        low = min(np.int32(4095), max(np.int32(-4095), max(low, low >> np.int32(3))))
+        high = min(np.int32(4095), max(np.int32(-4095), max(high, high >> np.int32(3))))
+        words[u] = (low & np.int32(0xFFFF)) | (high << np.int32(16))
 
 
 @kernel
 def _hidden(network: EntropyNetwork, seen: Surroundings, s: Integer, patch: Integer) -> None:
-    """Words of pairs of the hidden units of a slice in a patch."""
+    """Words of pairs of the units of the second hidden layer, for a slice in a patch."""
     totals, words = seen.totals, seen.words
     at = (s * seen.rows * seen.columns + patch) * UNITS
     for u in range(UNITS):
         totals[u] = seen.sums[at + u]
     if not seen.key:
-        first, end = _STARTS[s], _STARTS[s + 1]
-        for f in range(first, end):
-            words[2 * (f - first)] = _word(network, np.int64(seen.moved[patch, f]))
-            words[2 * (f - first) + 1] = _word(network, np.int64(seen.change[patch, f]))
-        sum_products(3, totals, 0, network.own, _OWN_AT[s], UNITS, words, 0, 2 * (end - first))
-    shift = network.shifts[2]
-    half = np.int32(1) << (shift - 1)
-    for pair in range(_PAIRS):
-        low = (totals[2 * pair] + half) >> shift
-        high = (totals[2 * pair + 1] + half) >> shift
-        low = min(np.int32(4095), max(np.int32(-4095), max(low, low >> 3)))
-        high = min(np.int32(4095), max(np.int32(-4095), max(high, high >> 3)))
-        words[pair] = np.int32((np.int64(low) & 0xFFFF) | (np.int64(high) << 16))
+        mine = 2 * (patch * FEATURES + _STARTS[s])
+        count = 2 * (_STARTS[s + 1] - _STARTS[s])
+        sum_products(3, totals, 0, network.own, _OWN_AT[s], UNITS, seen.own, mine, count)
+    _activate(seen, _PAIRS, network.shifts[2])
+    for u in range(SECOND_UNITS):
+        totals[u] = network.second_bias[s, u]
+    weights = s * SECOND_UNITS * _PAIRS
+    sum_products(4, totals, 0, network.second, weights, SECOND_UNITS, words, 0, _PAIRS)
+    _activate(seen, _SECOND_PAIRS, network.shifts[3])
 
 
 @kernel
-def _gate(a: Integer) -> Integer:
-    return min(np.int64(64), max(np.int64(0), 32 + (np.int64(a) >> 2)))
-
-
-@kernel
-def _near(network: EntropyNetwork, seen: Surroundings, f: Integer, patch: Integer) -> Integer:
-    """`near` of spec 12.3."""
-    x, columns = patch % seen.columns, seen.columns
-    total: Integer = np.int64(0)
-    if patch >= columns:
-        if x > 0:
-            total += np.int64(network.neighbour[f, 0]) * seen.residual[patch - columns - 1, f]
-        total += np.int64(network.neighbour[f, 1]) * seen.residual[patch - columns, f]
-        if x + 1 < columns:
-            total += np.int64(network.neighbour[f, 2]) * seen.residual[patch - columns + 1, f]
-    if x > 0:
-        total += np.int64(network.neighbour[f, 3]) * seen.residual[patch - 1, f]
-    return total >> 2
+def _gate(a: np.int32) -> np.int32:
+    return min(np.int32(64), max(np.int32(0), np.int32(32) + (a >> np.int32(2))))
 
 
 @kernel
 def predict(network: EntropyNetwork, seen: Surroundings, s: Integer, patch: Integer) -> Integer:
     """Fill `seen.found` for a slice of a patch; returns the sum of its prices of zeros."""
     _hidden(network, seen, s, patch)
-    totals, found = seen.totals, seen.found
+    totals, found, near = seen.totals, seen.found, seen.near
     room, first = _ROOM[s], _STARTS[s]
     count = _STARTS[s + 1] - first
     at = _OUTPUT_AT[s]
     for k in range(room):
-        totals[k] = network.output_bias[0, at + k] + seen.offset * network.output_bias[1, at + k]
-    for k in range(0, room, _LANES):
-        sum_products(
-            1, totals, k, network.output, _WEIGHTS_AT[s] + k, room, seen.words, 0, _PAIRS
-        )  # fmt: skip
-    shift = network.shifts[3]
-    half = np.int32(1) << (shift - 1)
+        totals[k] = seen.bias[at + k]
+    for k in range(0, room, _GROUP):
+        weights = _WEIGHTS_AT[s] + k
+        sum_products(3, totals, k, network.output, weights, room, seen.words, 0, _SECOND_PAIRS)
+    shift = network.shifts[4]
+    half = np.int32(1) << (shift - np.int32(1))
+    for k in range(room):
+        totals[k] = (totals[k] + half) >> shift
+    for k in range(count):
+        found[MEAN, k] = totals[k]
+    predicted = patch * NEAR + first
+    if first < GATED:
+        for k in range(count):
+            value = np.int64(near[predicted + k] >> np.int32(2))
+            found[MEAN, k] += (_gate(totals[3 * count + k]) * value) >> 6
+    elif first < NEAR:
+        for k in range(count):
+            found[MEAN, k] += near[predicted + k] >> np.int32(2)
+    if not seen.key:
+        for k in range(count):
+            gate = _gate(totals[2 * count + k])
+            found[MEAN, k] += (gate * seen.change[patch, first + k]) >> np.int32(4)
     price: Integer = np.int64(0)
     for k in range(count):
-        f = first + k
-        mean = np.int64((totals[k] + half) >> shift)
-        # Features of the first two slices are those that NEAR counts.
-        if first < NEAR:
-            gate = _gate((totals[3 * count + k] + half) >> shift)
-            mean += (gate * _near(network, seen, f, patch)) >> 6
-        if not seen.key:
-            gate = _gate((totals[2 * count + k] + half) >> shift)
-            mean += (gate * np.int64(seen.change[patch, f])) >> 4
-        rounded = (mean + 32) >> 6
-        fraction = mean - 64 * rounded
-        part = 0 if abs(fraction) < 5 else 1 if abs(fraction) < 16 else 2
-        scale = np.int64((totals[count + k] + half) >> shift)
-        kind: Integer = min(CLASSES - 1, max(0, (scale + 243) // 18))
+        mean = found[MEAN, k]
+        rounded = (mean + np.int32(32)) >> np.int32(6)
+        fraction = mean - np.int32(64) * rounded
+        size = abs(fraction)
+        part = np.int32(size >= 5) + np.int32(size >= 16)
+        # Divided by 18: exact for all that is not clipped.
+        level = min(np.int32(467), max(np.int32(0), totals[count + k] + np.int32(243)))
+        kind = (level * np.int32(3641)) >> np.int32(16)
         found[MEAN, k] = rounded
         found[FRACTION, k] = fraction
         found[PART, k] = part
         found[CLASS, k] = kind
-        price += network.zero_cost[kind, part]
+    for k in range(count):
+        price += network.zero_cost[found[CLASS, k], found[PART, k]]
     return price
 
 
@@ -276,3 +317,10 @@ def spread(network: EntropyNetwork, seen: Surroundings, f: Integer, patch: Integ
             if 0 <= row < seen.rows and 0 <= column < seen.columns:
                 at = (s * patches + row * seen.columns + column) * UNITS
                 add_products(3, seen.sums, at, network.spread, (weights + tap) * UNITS, word)
+    if f < NEAR_INPUTS:
+        value = np.int32(seen.residual[patch, f] & 0xFFFF)
+        for tap in range(_TAPS):
+            row, column = y + 1 - tap // 3, x + 1 - tap % 3
+            if 0 <= row < seen.rows and 0 <= column < seen.columns:
+                at = (row * seen.columns + column) * NEAR
+                add_products(5, seen.near, at, network.near, (f * _TAPS + tap) * NEAR, value)

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nvcodec.coding.difference import magnitude
+from nvcodec.coding.nirvana.contexts import default_contexts
 from nvcodec.coding.nirvana.entropy import (
     CLASS,
     FRACTION,
@@ -18,11 +19,10 @@ from nvcodec.coding.nirvana.entropy import (
     spread,
 )
 from nvcodec.coding.nirvana.table import CLASSES, FEATURES, SLICES, STARTS
-from nvcodec.coding.rangecoder import Contexts, RangeDecoder, RangeEncoder
+from nvcodec.coding.rangecoder import RangeDecoder, RangeEncoder
 from nvcodec.coding.syntax import ENCODING, STATE_SIZE, Direction, bit, bypass, compile_syntax
 from nvcodec.compiled import Integer, kernel
 from nvcodec.format.errors import CorruptError
-from nvcodec.tables import load_table
 
 BUCKETS = 36
 FIRST = len(SLICES) * BUCKETS
@@ -30,7 +30,6 @@ ZERO = FIRST + BUCKETS
 SIGN = ZERO + 3 * CLASSES
 MORE = SIGN + 2 * CLASSES
 PREFIX = MORE + 6 * CLASSES
-CONTENT_CONTEXTS = PREFIX + 10
 
 LEAST_QUANTISER, MOST_QUANTISER = 4, 63
 MAX_RESIDUAL = 16383
@@ -122,20 +121,13 @@ def quantiser(coder: np.ndarray, contexts: np.ndarray, buffer: np.ndarray, q: np
     q[0] = value
 
 
-def default_contexts() -> tuple[Contexts, Contexts]:
-    """Fresh copies of the default contexts of the motion and the content substream (spec 11.7)."""
-    table = load_table("nirvana_contexts.txt").reshape(-1, 2)
-    motion, content = np.split(np.ascontiguousarray(table[:, [0, 0, 1]]), [-CONTENT_CONTEXTS])
-    return motion, content
-
-
 def _most_bits(patches: int) -> int:
     return 64 * patches * FEATURES
 
 
 def encode_content(q: int, seen: Surroundings) -> bytes:
     """The content substream of a group with these residuals."""
-    encoder = RangeEncoder(default_contexts()[1], 2 * _most_bits(len(seen.residual)) // 8)
+    encoder = RangeEncoder(default_contexts().content, 2 * _most_bits(len(seen.residual)) // 8)
     encoder.run(compile_syntax(quantiser, Direction.ENCODE), np.array([q], np.int64))
     broken = np.zeros(1, np.int64)
     encoder.run(compile_syntax(residuals, Direction.ENCODE), entropy_network(), seen, broken)
@@ -148,7 +140,7 @@ def trace_content(seen: Surroundings) -> npt.NDArray[np.int32]:
     record = np.empty(_most_bits(len(seen.residual)), np.int32)
     broken = np.zeros(1, np.int64)
     compile_syntax(residuals, Direction.TRACE)(
-        state, default_contexts()[1], record, entropy_network(), seen, broken
+        state, default_contexts().content, record, entropy_network(), seen, broken
     )
     return record[: int(state[4])]
 
@@ -157,7 +149,7 @@ class ContentDecoder:
     """Reads a content substream: first the quantiser index, then the residuals."""
 
     def __init__(self, content: bytes) -> None:
-        self._decoder = RangeDecoder(content, default_contexts()[1])
+        self._decoder = RangeDecoder(content, default_contexts().content)
         q = np.zeros(1, np.int64)
         self._decoder.run(compile_syntax(quantiser, Direction.DECODE), q)
         self.quantiser = int(q[0])

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nvcodec.coding.difference import difference
-from nvcodec.coding.nirvana.features import default_contexts
+from nvcodec.coding.nirvana.contexts import default_contexts
 from nvcodec.coding.rangecoder import RangeDecoder, RangeEncoder
 from nvcodec.coding.syntax import ENCODING, STATE_SIZE, Direction, bit, compile_syntax
 from nvcodec.compiled import Integer, kernel
@@ -19,7 +19,6 @@ INTRA = 0
 TAKE = 3
 VECTOR = 12
 PER_KIND = 38
-MOTION_CONTEXTS = VECTOR + 2 * PER_KIND
 
 MAX_VECTOR = 2047
 
@@ -167,7 +166,7 @@ def _most_bits(paths: Paths) -> int:
 def encode_motion(paths: Paths, intra: npt.NDArray[np.uint8]) -> bytes:
     """The motion substream of a group that is no key group."""
     frames = paths.shape[2]
-    encoder = RangeEncoder(default_contexts()[0], 2 * _most_bits(paths) // 8 + 64)
+    encoder = RangeEncoder(default_contexts().motion, 2 * _most_bits(paths) // 8 + 64)
     encode = compile_syntax(block_paths, Direction.ENCODE)
     encoder.run(encode, paths.copy(), intra.copy(), *_scratch(intra, frames), frames)
     return encoder.finish()
@@ -179,7 +178,7 @@ def trace_motion(paths: Paths, intra: npt.NDArray[np.uint8]) -> npt.NDArray[np.i
     state = np.zeros(STATE_SIZE, np.int64)
     record = np.empty(_most_bits(paths), np.int32)
     compile_syntax(block_paths, Direction.TRACE)(
-        state, default_contexts()[0], record, paths.copy(), intra.copy(),
+        state, default_contexts().motion, record, paths.copy(), intra.copy(),
         *_scratch(intra, frames), frames,
     )  # fmt: skip
     return record[: int(state[4])]
@@ -189,7 +188,7 @@ def decode_motion(
     motion: bytes, rows: int, columns: int, frames: int
 ) -> tuple[Paths, npt.NDArray[np.uint8]]:
     """The paths of rows x columns blocks, and which are intra. Raises CorruptError."""
-    decoder = RangeDecoder(motion, default_contexts()[0])
+    decoder = RangeDecoder(motion, default_contexts().motion)
     paths = np.zeros((rows, columns, frames, 2), np.int32)
     intra = np.zeros((rows, columns), np.uint8)
     decode = compile_syntax(block_paths, Direction.DECODE)

@@ -32,9 +32,15 @@ WIDE = 128
 WIDTH = 256
 """W: units of a hidden layer of the synthesis network."""
 UNITS = 48
-"""E: hidden units of the entropy network in a slice."""
-NEAR = 16
-"""Features that their neighbours predict linearly."""
+"""E: units of the entropy network's first hidden layer in a slice."""
+SECOND_UNITS = 64
+"""E2: units of its second hidden layer."""
+NEAR = 80
+"""Features that features of neighbours predict linearly, those of slices 0..3."""
+NEAR_INPUTS = 40
+"""Features that predict them, those of slices 0..2."""
+GATED = 16
+"""Features whose linear prediction has a gate, those of slices 0 and 1."""
 CLASSES = 26
 PARTS = 3
 
@@ -53,8 +59,8 @@ def outputs(number: int) -> int:
 class Table:
     """The tensors of table 1, as spec 11.2 names them.
 
-    Weights are int16, the others int32. `earlier`, `context`, `own` and `output` are A, C, M and O
-    of each slice.
+    Weights are int16, the others int32. `earlier`, `context`, `own`, `hidden` and `output` are A,
+    C, M, H and O of each slice.
     """
 
     basis: Tensor
@@ -65,6 +71,7 @@ class Table:
     earlier: tuple[Tensor, ...]
     context: tuple[Tensor, ...]
     own: tuple[Tensor, ...]
+    hidden: tuple[Tensor, ...]
     output: tuple[Tensor, ...]
     neighbour: Tensor
     scale: Tensor
@@ -73,6 +80,7 @@ class Table:
     second_bias: Tensor
     third_bias: Tensor
     context_bias: tuple[Tensor, ...]
+    hidden_bias: tuple[Tensor, ...]
     output_bias: tuple[Tensor, ...]
     log: Tensor
     zero_cost: Tensor
@@ -125,14 +133,16 @@ def load() -> Table:
         earlier=tuple(earlier),
         context=tuple(context),
         own=tuple(weights.take(UNITS, 4, SLICES[s]) for s in numbers),
-        output=tuple(weights.take(outputs(s), SLICES[s], UNITS) for s in numbers),
-        neighbour=weights.take(NEAR, 4),
+        hidden=tuple(weights.take(SECOND_UNITS, UNITS) for _ in numbers),
+        output=tuple(weights.take(outputs(s), SLICES[s], SECOND_UNITS) for s in numbers),
+        neighbour=weights.take(NEAR, NEAR_INPUTS, 3, 3),
         scale=biases.take(FEATURES),
-        shifts=biases.take(4),
+        shifts=biases.take(5),
         first_bias=biases.take(2, WIDTH),
         second_bias=biases.take(WIDTH),
         third_bias=biases.take(VOLUME),
         context_bias=tuple(biases.take(3, UNITS) for _ in numbers),
+        hidden_bias=tuple(biases.take(SECOND_UNITS) for _ in numbers),
         output_bias=tuple(biases.take(2, outputs(s), SLICES[s]) for s in numbers),
         log=biases.take(4096),
         zero_cost=biases.take(CLASSES, PARTS),

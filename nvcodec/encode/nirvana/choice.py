@@ -22,6 +22,7 @@ from nvcodec.coding.nirvana.entropy import (
 )
 from nvcodec.coding.nirvana.table import CLASSES, SLICES, STARTS
 from nvcodec.compiled import Integer, kernel
+from nvcodec.model.nirvana.moved import step_of
 
 _STARTS = np.array(STARTS, np.int64)
 _REACH = 12
@@ -31,6 +32,11 @@ _BROAD, _BROAD_SCALE = 0.002, 1.2
 
 BITS_PER_SQUARE = 5.0
 """Bits that the squared error of a whole quantiser step is worth: step^2 / lambda."""
+
+
+def bit_price(quantiser: int) -> float:
+    """Squared error that a bit is worth in groups of this quantiser index."""
+    return (step_of(quantiser) / 64) ** 2 / BITS_PER_SQUARE
 
 
 def _laplace(x: npt.NDArray[np.float64], scale: float) -> npt.NDArray[np.float64]:

@@ -13,7 +13,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from nvcodec.coding.nirvana.components import Components
 from nvcodec.coding.nirvana.table import FEATURES, WIDE, WIDTH, load, network_offset
+from nvcodec.model.nirvana.output import output_layer
 
 Floats = npt.NDArray[np.float32]
 
@@ -36,9 +38,10 @@ class FloatNetwork(NamedTuple):
 
 
 @lru_cache(16)
-def float_network(q: int) -> FloatNetwork:
-    """The network of table 1 for groups of quantiser index q."""
+def float_network(q: int, components: Components) -> FloatNetwork:
+    """The network of table 1 for groups of quantiser index q, with their components."""
     table = load()
+    third, third_bias = output_layer(components)
     offset = network_offset(q)
     first, second = (2.0 ** int(shift) for shift in table.shifts[:2])
     near = table.first.transpose(2, 3, 1, 0).reshape(-1, WIDTH)
@@ -54,10 +57,10 @@ def float_network(q: int) -> FloatNetwork:
         # Inputs are in 1/512, units in 1/256.
         first=real(taps, first / 2),
         second=real(table.second.T, second),
-        third=real(table.third.T, 65536 / 256),
+        third=real(third.T, 65536 / 256),
         first_bias=real(bias, 256 * first),
         second_bias=real(table.second_bias, 256 * second),
-        third_bias=real(table.third_bias, 65536),
+        third_bias=real(third_bias, 65536),
         scale=real(table.scale, 64 * 32768),
     )
 

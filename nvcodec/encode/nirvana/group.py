@@ -8,19 +8,26 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from nvcodec.coding.nirvana.components import NO_COMPONENTS, encode_components
 from nvcodec.coding.nirvana.entropy import entropy_network
 from nvcodec.coding.nirvana.features import encode_content
 from nvcodec.coding.nirvana.motion import Paths, encode_motion
 from nvcodec.coding.nirvana.table import BLOCK, FEATURES, FRAMES, PATCH, SITE, VOLUME
-from nvcodec.encode.nirvana.choice import BITS_PER_SQUARE, choose_residuals, price_table
+from nvcodec.encode.nirvana.adapt import Fit, adapted
+from nvcodec.encode.nirvana.choice import (
+    BITS_PER_SQUARE,
+    bit_price,
+    choose_residuals,
+    price_table,
+)
 from nvcodec.encode.nirvana.effort import Effort
 from nvcodec.encode.nirvana.gradient import FloatNetwork, Floats, float_network, render, slope
 from nvcodec.encode.nirvana.paths import pyramid, search_paths
-from nvcodec.model.nirvana.moved import linear, make_trace, step_of, trace_planes
+from nvcodec.model.nirvana.moved import Features, Trace, step_of
 from nvcodec.model.nirvana.parameters import (
     Grid,
+    Movement,
     Parameters,
-    moved_features,
     seen_features,
     with_residuals,
 )
@@ -33,6 +40,7 @@ class CodedSubstreams:
 
     content: bytes
     motion: bytes
+    network: bytes
     parameters: Parameters
 
 
@@ -68,7 +76,7 @@ class GroupCoder:
 
     def __init__(self, width: int, height: int, effort: Effort) -> None:
         self.grid = Grid(width, height)
-        self._effort = effort
+        self.effort = effort
 
     def code(
         self, pictures: Sequence[Planes], before: Parameters | None, quantiser: int
@@ -76,41 +84,54 @@ class GroupCoder:
         """Code a group; `before` is None for a key group."""
         grid, frames = self.grid, len(pictures)
         samples = fold(pictures, grid)
-        net, step = float_network(quantiser), step_of(quantiser) / 64
-        shape = grid.block_rows, grid.block_columns
-        paths = np.zeros((*shape, frames, 2), np.int32)
-        intra = np.zeros(shape, np.uint8)
+        components = NO_COMPONENTS if before is None else before.components
+        net, step = float_network(quantiser, components), step_of(quantiser) / 64
         analysis = samples @ net.basis
-        if before is not None:
-            paths = self._paths(pictures, before, step)
-            moved = moved_features(grid, before, paths, intra)
-            intra = self._intra(analysis, moved, step)
-            alone = intra.repeat(BLOCK, 0).repeat(BLOCK, 1)[: grid.rows, : grid.columns]
-            moved[alone != 0] = 0
-            paths[intra != 0] = 0
+        if before is None:
+            moved = np.zeros((grid.rows, grid.columns, FEATURES), np.int16)
+            motion = b""
         else:
-            moved = moved_features(grid, None, paths, intra)
+            moved, motion = self._move(pictures, before, analysis, step)
         base: Floats = (moved.reshape(grid.patches, FEATURES) / np.float32(8)).astype(np.float32)
-        residual = self._choose(net, samples, analysis, base, before, moved, quantiser)
+        residual, fit = self._choose(net, samples, analysis, base, before, moved, quantiser)
+        old = components
+        if fit is not None:
+            service = 1.0 if before is None else self.effort.service
+            components = adapted(fit, old, bit_price(quantiser), service)
         seen = seen_features(grid, before, moved, quantiser)
         seen.residual[:] = residual
         content = encode_content(quantiser, seen)
-        motion = b"" if before is None else encode_motion(paths, intra)
-        parameters = with_residuals(grid, moved, residual, quantiser, frames)
-        return CodedSubstreams(content, motion, parameters)
+        network = encode_components(components, old)
+        parameters = with_residuals(grid, moved, residual, quantiser, frames, components)
+        return CodedSubstreams(content, motion, network, parameters)
 
-    def _paths(self, pictures: Sequence[Planes], before: Parameters, step: float) -> Paths:
+    def _move(
+        self, pictures: Sequence[Planes], before: Parameters, analysis: Floats, step: float
+    ) -> tuple[Features, bytes]:
+        """Moved features, and the motion substream."""
         grid = self.grid
-        trace = trace_planes(grid.rows, grid.columns)
-        make_trace(linear(), before.features, before.frames - 1, trace)
+        shape = grid.block_rows, grid.block_columns
+        paths = np.zeros((*shape, len(pictures), 2), np.int32)
+        movement = Movement(grid, before, paths, np.zeros(shape, np.uint8))
+        movement.make_trace((0, grid.rows))
+        self._search(pictures, movement.trace, step, paths)
+        movement.move((0, grid.rows))
+        moved = movement.moved
+        intra = self._intra(analysis, moved, step)
+        alone = intra.repeat(BLOCK, 0).repeat(BLOCK, 1)[: grid.rows, : grid.columns]
+        moved[alone != 0] = 0
+        paths[intra != 0] = 0
+        return moved, encode_motion(paths, intra)
+
+    def _search(self, pictures: Sequence[Planes], trace: Trace, step: float, paths: Paths) -> None:
+        """Fill `paths`."""
+        grid = self.grid
         size = grid.block_rows * BLOCK * PATCH, grid.block_columns * BLOCK * PATCH
         reference = np.clip((trace[0] + np.int16(2056)) >> 4, 0, 255).astype(np.uint8)
         levels = pyramid(_padded(reference, *size)[None])
         targets = pyramid(np.stack([_padded(planes[0], *size) for planes in pictures]))
-        paths = np.zeros((grid.block_rows, grid.block_columns, len(pictures), 2), np.int32)
-        price = round(self._effort.path_price * step) + 1
+        price = round(self.effort.path_price * step) + 1
         search_paths(tuple(level[0] for level in levels), targets, len(pictures), price, paths)
-        return paths
 
     def _intra(
         self, analysis: Floats, moved: npt.NDArray[np.int16], step: float
@@ -135,27 +156,30 @@ class GroupCoder:
         before: Parameters | None,
         moved: npt.NDArray[np.int16],
         quantiser: int,
-    ) -> npt.NDArray[np.int32]:
-        """Residuals: those of the analysis, then of gradient steps; the best of them."""
+    ) -> tuple[npt.NDArray[np.int32], Fit | None]:
+        """Residuals: those of the analysis, then of gradient steps; the best of them.
+
+        With the moments of their rendering if the effort has a use for these.
+        """
         grid, step = self.grid, np.float32(step_of(quantiser) / 64)
+        effort = self.effort
         wanted = (analysis - base) / step
-        best, least = None, np.inf
-        for k in range(self._effort.steps + 1):
+        best, fit, least = None, None, np.inf
+        for k in range(effort.steps + 1):
             seen = seen_features(grid, before, moved, quantiser)
             bits = choose_residuals(entropy_network(), seen, wanted, price_table(), BITS_PER_SQUARE)
             residual = seen.residual
-            if self._effort.steps == 0:
-                return residual
+            if effort.steps == 0 and effort.service == 0:
+                return residual, None
             features = (base + residual * step).reshape(grid.rows, grid.columns, FEATURES)
             rendered = render(net, features)
             error = rendered.output - samples
-            cost = (
-                float(np.square(error, dtype=np.float32).sum()) + step**2 * bits / BITS_PER_SQUARE
-            )
+            cost = float(np.square(error, dtype=np.float32).sum()) + bit_price(quantiser) * bits
             if cost < least:
                 best, least = residual, cost
-            if k < self._effort.steps:
+                fit = Fit.of(rendered.second, -error) if effort.service else None
+            if k < effort.steps:
                 change = slope(net, rendered, error).reshape(grid.patches, FEATURES)
-                wanted = residual - np.float32(self._effort.rate) * change / step
+                wanted = residual - np.float32(effort.rate) * change / step
         assert best is not None
-        return best
+        return best, fit

@@ -17,6 +17,7 @@ from threadpoolctl import ThreadpoolController
 
 from nvcodec.encode.coder import CodedGroup
 from nvcodec.encode.grouping import PictureGroup
+from nvcodec.encode.nirvana.choice import bit_price
 from nvcodec.encode.nirvana.effort import Effort, quantiser_index
 from nvcodec.encode.nirvana.group import CodedSubstreams, GroupCoder
 from nvcodec.format import LEVELS, Group, Header, smallest_level
@@ -28,6 +29,9 @@ from nvcodec.model.nirvana.render import render_frames
 from nvcodec.picture import samples_crc
 
 _BLAS = ThreadpoolController()
+
+_CONTAINER_BYTES = 55
+"""Bytes of a group without its substreams."""
 
 _BYTES_PER_SAMPLE = 0.75
 """Bytes that a luma sample of a group may take, for the level."""
@@ -81,16 +85,15 @@ class NirvanaCoder:
         started = time.perf_counter()
         try:
             for group in groups:
-                q = quantiser_index(self._crf, group.key)
-                pictures = [picture.planes for picture in group.pictures]
                 last = None if group.key else before
-                coded = self._coder.code(pictures, last, q)
-                self._report(ordinal, len(pictures))
-                seconds = time.perf_counter() - started
-                waiting.append(second.submit(self._finish, group, coded, last, seconds))
-                before = coded.parameters
+                parts = self._choose(group, last)
+                seconds = (time.perf_counter() - started) / len(parts)
+                for part, coded in parts:
+                    self._report(ordinal, len(part.pictures))
+                    waiting.append(second.submit(self._finish, part, coded, last, seconds))
+                    last = before = coded.parameters
+                    ordinal += 1
                 started = time.perf_counter()
-                ordinal += 1
                 while len(waiting) > 1 or (waiting and waiting[0].done()):
                     yield _oldest(waiting)
         except (SourceError, KeyboardInterrupt) as error:
@@ -99,6 +102,40 @@ class NirvanaCoder:
             yield _oldest(waiting)
         if failure is not None:
             raise failure
+
+    def _choose(
+        self, group: PictureGroup, before: Parameters | None
+    ) -> list[tuple[PictureGroup, CodedSubstreams]]:
+        """A group coded as it is, or as groups of one picture if that costs less."""
+        whole = [(group, self._code_group(group, before))]
+        if before is None or len(group.pictures) == 1 or not self._coder.effort.split:
+            return whole
+        parts = []
+        for picture in group.pictures:
+            part = PictureGroup((picture,), key=False)
+            coded = self._code_group(part, before)
+            parts.append((part, coded))
+            before = coded.parameters
+        return parts if self._cost(parts) < self._cost(whole) else whole
+
+    def _code_group(self, group: PictureGroup, before: Parameters | None) -> CodedSubstreams:
+        planes = [picture.planes for picture in group.pictures]
+        return self._coder.code(planes, before, quantiser_index(self._crf, len(planes)))
+
+    def _cost(self, groups: list[tuple[PictureGroup, CodedSubstreams]]) -> float:
+        """Squared error, and the price of bytes."""
+        price = bit_price(quantiser_index(self._crf, self.shape.group_frames))
+        cost = 0.0
+        for group, coded in groups:
+            size = len(coded.content) + len(coded.motion) + len(coded.network) + _CONTAINER_BYTES
+            cost += price * 8 * size
+            frames = range(len(group.pictures))
+            rendered = render_frames(coded.parameters, self._coder.grid, frames)
+            for picture, planes in zip(group.pictures, rendered, strict=True):
+                for wanted, found in zip(picture.planes, planes, strict=True):
+                    difference = wanted.astype(np.float32) - found
+                    cost += float(np.square(difference).sum(dtype=np.float64))
+        return cost
 
     def _finish(
         self,
@@ -113,8 +150,13 @@ class NirvanaCoder:
         """
         grid: Grid = self._coder.grid
         frames = len(group.pictures)
-        decoded = rebuild_parameters(grid, before, frames, coded.content, coded.motion)
-        if not np.array_equal(decoded.features, coded.parameters.features):
+        decoded = rebuild_parameters(
+            grid, before, frames, coded.content, coded.motion, coded.network
+        )
+        expected = coded.parameters
+        if decoded.components != expected.components or not np.array_equal(
+            decoded.features, expected.features
+        ):
             raise RuntimeError("a group does not decode to what was encoded")
         rendered = render_frames(decoded, grid, range(frames))
         meter = QualityMeter(self._metrics)
@@ -130,7 +172,7 @@ class NirvanaCoder:
             tables=b"",
             content=coded.content,
             motion=coded.motion,
-            network=b"",
+            network=coded.network,
         )
         return CodedGroup(unit, meter, seconds)
 

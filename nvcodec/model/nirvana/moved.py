@@ -65,9 +65,16 @@ def linear() -> Linear:
 
 
 @allocating
-def make_trace(net: Linear, features: np.ndarray, frame: int, planes: tuple) -> None:  # type: ignore[type-arg]
-    """Fill int16 `planes`, of whole patches, with the trace of a group of last frame `frame`."""
-    rows, columns, count = features.shape
+def make_trace(
+    net: Linear,
+    features: np.ndarray,
+    frame: int,
+    first: Integer,
+    end: Integer,
+    planes: tuple,  # type: ignore[type-arg]
+) -> None:
+    """Fill patch rows first..end-1 of int16 `planes`: the trace of frame `frame`, the last one."""
+    columns, count = features.shape[1:]
     stride = row_stride(columns)
     pairs = count // 2
     values = np.zeros((pairs + FRAME // 2) * stride, np.int32)
@@ -76,7 +83,7 @@ def make_trace(net: Linear, features: np.ndarray, frame: int, planes: tuple) -> 
     for k in range(pairs):
         offsets[k] = MARGIN + k * stride
     to = pairs * stride + MARGIN
-    for y in range(rows):
+    for y in range(first, end):
         for x in range(columns):
             for k in range(pairs):
                 at = 2 * (MARGIN + k * stride + x)

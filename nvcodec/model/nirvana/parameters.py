@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from nvcodec.coding.nirvana.components import NO_COMPONENTS, Components, decode_components
 from nvcodec.coding.nirvana.entropy import Surroundings, surroundings
 from nvcodec.coding.nirvana.features import ContentDecoder
 from nvcodec.coding.nirvana.motion import Paths, decode_motion
@@ -61,33 +62,69 @@ class Grid:
         return -(-self.columns // BLOCK)
 
 
+_BAND = 8
+
+Band = tuple[int, int]
+"""Patch rows, from the first up to the one after the last."""
+
+
+def bands(first: int, end: int) -> list[Band]:
+    """Patch rows in bands: few rows enough to share the work, many enough for what is around."""
+    return [(y, min(end, y + _BAND)) for y in range(first, end, _BAND)]
+
+
 @dataclass(frozen=True, eq=False)
 class Parameters:
-    """A group: its features in 1/8 sample, its quantiser index and its number of frames."""
+    """A group: its features in 1/8 sample, quantiser index, number of frames, and components."""
 
     features: Features
     quantiser: int
     frames: int
+    components: Components
+
+
+class Movement:
+    """Moves features along the paths of a group, in bands of patch rows.
+
+    All bands of the trace come before the first one of `move`; otherwise any order does. `moved` is
+    then Moved(f) of all patches: int16 (rows, columns, FEATURES).
+    """
+
+    def __init__(
+        self, grid: Grid, before: Parameters, paths: Paths, intra: npt.NDArray[np.uint8]
+    ) -> None:
+        self.paths, self.intra = paths, intra
+        self.trace = trace_planes(grid.rows, grid.columns)
+        self.moved: Features = np.zeros((grid.rows, grid.columns, FEATURES), np.int16)
+        self._before = before
+
+    def make_trace(self, band: Band) -> None:
+        """Make patch rows of the trace of the group before."""
+        make_trace(linear(), self._before.features, self._before.frames - 1, *band, self.trace)
+
+    def move(self, band: Band) -> None:
+        """Move the features of patch rows."""
+        move_features(linear(), self.trace, self.paths, self.intra, *band, self.moved)
 
 
 def moved_features(
     grid: Grid, before: Parameters | None, paths: Paths, intra: npt.NDArray[np.uint8]
 ) -> Features:
     """Moved(f) of all patches: int16 (rows, columns, FEATURES); 0 without a group before."""
-    moved = np.zeros((grid.rows, grid.columns, FEATURES), np.int16)
-    if before is not None:
-        trace = trace_planes(grid.rows, grid.columns)
-        make_trace(linear(), before.features, before.frames - 1, trace)
-        move_features(linear(), trace, paths, intra, 0, grid.rows, moved)
-    return moved
+    if before is None:
+        return np.zeros((grid.rows, grid.columns, FEATURES), np.int16)
+    movement = Movement(grid, before, paths, intra)
+    movement.make_trace((0, grid.rows))
+    movement.move((0, grid.rows))
+    return movement.moved
 
 
 def seen_features(
     grid: Grid, before: Parameters | None, moved: Features, quantiser: int
 ) -> Surroundings:
     """What the entropy network sees before the first residual of a group."""
-    flat = moved.reshape(grid.patches, FEATURES)
-    steps, change = np.zeros((2, *flat.shape), np.int32)
+    shape = (2, grid.patches if before else 0, FEATURES)
+    steps, change = np.empty(shape, np.int32)
     if before is not None:
         reciprocal = reciprocal_of(quantiser)
         in_steps(moved.ravel(), reciprocal, steps.ravel())
@@ -97,29 +134,69 @@ def seen_features(
 
 
 def with_residuals(
-    grid: Grid, moved: Features, residual: npt.NDArray[np.int32], quantiser: int, frames: int
+    grid: Grid,
+    moved: Features,
+    residual: npt.NDArray[np.int32],
+    quantiser: int,
+    frames: int,
+    components: Components,
 ) -> Parameters:
     """The parameters of a group from its residuals (spec 12.1)."""
     features = np.empty((grid.patches, FEATURES), np.int16)
     flat = moved.reshape(grid.patches, FEATURES)
     add_residuals(flat, residual, step_of(quantiser), features)
-    return Parameters(features.reshape(moved.shape), quantiser, frames)
+    return Parameters(features.reshape(moved.shape), quantiser, frames, components)
 
 
 def rebuild_parameters(
-    grid: Grid, before: Parameters | None, frames: int, content: bytes, motion: bytes
+    grid: Grid,
+    before: Parameters | None,
+    frames: int,
+    content: bytes,
+    motion: bytes,
+    network: bytes,
 ) -> Parameters:
     """The parameters of a group from its substreams; `before` is None for a key group.
 
     Raises CorruptError.
     """
-    paths = np.zeros((grid.block_rows, grid.block_columns, frames, 2), np.int32)
-    intra = np.zeros((grid.block_rows, grid.block_columns), np.uint8)
-    if before is None and motion:
+    if before is None:
+        return key_parameters(grid, frames, content, motion, network)
+    movement = read_movement(grid, before, frames, motion)
+    movement.make_trace((0, grid.rows))
+    movement.move((0, grid.rows))
+    return read_parameters(grid, before, movement.moved, frames, content, network)
+
+
+def read_movement(grid: Grid, before: Parameters, frames: int, motion: bytes) -> Movement:
+    """The movement of a group from its motion substream; raises CorruptError."""
+    paths, intra = decode_motion(motion, grid.block_rows, grid.block_columns, frames)
+    return Movement(grid, before, paths, intra)
+
+
+def key_parameters(
+    grid: Grid, frames: int, content: bytes, motion: bytes, network: bytes
+) -> Parameters:
+    """The parameters of a key group from its substreams; raises CorruptError."""
+    if motion:
         raise CorruptError("motion is not empty in a key group", rule="11.4")
-    if before is not None:
-        paths, intra = decode_motion(motion, grid.block_rows, grid.block_columns, frames)
+    moved = np.zeros((grid.rows, grid.columns, FEATURES), np.int16)
+    return read_parameters(grid, None, moved, frames, content, network)
+
+
+def read_parameters(
+    grid: Grid,
+    before: Parameters | None,
+    moved: Features,
+    frames: int,
+    content: bytes,
+    network: bytes,
+) -> Parameters:
+    """The parameters of a group from moved features, the content and the network substream.
+
+    Raises CorruptError.
+    """
+    components = decode_components(network, before.components if before else NO_COMPONENTS)
     decoder = ContentDecoder(content)
-    moved = moved_features(grid, before, paths, intra)
     residual = decoder.read(seen_features(grid, before, moved, decoder.quantiser))
-    return with_residuals(grid, moved, residual, decoder.quantiser, frames)
+    return with_residuals(grid, moved, residual, decoder.quantiser, frames, components)

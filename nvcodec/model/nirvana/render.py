@@ -9,16 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nvcodec.coding.nirvana.table import PATCH
-from nvcodec.model.nirvana.parameters import Grid, Parameters
+from nvcodec.model.nirvana.parameters import Band, Grid, Parameters, bands
 from nvcodec.model.nirvana.synthesis import render_rows, synthesis
 from nvcodec.model.samples import FORMAT
 from nvcodec.picture import Planes, Region
-
-_BAND = 8
-"""Patch rows of a band: few enough to share the work, many enough for the two rows of halo."""
-
-Band = tuple[int, int]
-"""Patch rows, from the first up to the one after the last."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,16 +51,16 @@ def frame_planes(grid: Grid, region: Region, frames: int) -> PatchPlanes:
 
 def region_bands(region: Region) -> list[Band]:
     """The bands of a region; they can be rendered in any order."""
-    first, end = region[1] // PATCH, -(-region[3] // PATCH)
-    return [(y, min(end, y + _BAND)) for y in range(first, end, _BAND)]
+    return bands(region[1] // PATCH, -(-region[3] // PATCH))
 
 
 def render_band(
     parameters: Parameters, frames: Sequence[int], band: Band, out: PatchPlanes
 ) -> None:
     """Render a band of frames of a group into `out`."""
+    network = synthesis(parameters.quantiser, parameters.components)
     render_rows(
-        synthesis(parameters.quantiser), parameters.features, *band, out.left, out.right,
+        network, parameters.features, *band, out.left, out.right,
         np.array(frames, np.int64), *out.planes, out.top,
     )  # fmt: skip
 

@@ -32,7 +32,7 @@ def pack_layer(
 ) -> Layer:
     """A layer of int16 weights (units, inputs); units and inputs are even."""
     rounded = np.zeros(len(matrix), np.int64) + bias + (1 << (shift - 1))
-    return Layer(pack_words(matrix), rounded.astype(np.int32), shift)
+    return Layer(pack_words(matrix), rounded.astype(np.uint32).view(np.int32), shift)
 
 
 @kernel
@@ -89,7 +89,7 @@ def _layer_kernel(hidden: int, most: int) -> Callable[..., None]:
 
 hidden_layer = _layer_kernel(1, 4095)
 """Units of a hidden layer (spec 13)."""
-output_layer = _layer_kernel(0, 8191)
+sample_layer = _layer_kernel(0, 8191)
 """Samples in 1/16, before the level 128 is added (spec 13)."""
 trace_layer = _layer_kernel(0, 2560)
 """Samples of the trace (spec 12.2)."""

@@ -7,15 +7,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nvcodec.coding.nirvana.components import Components
 from nvcodec.coding.nirvana.table import PATCH, SITE, VOLUME, WIDE, WIDTH, load, network_offset
 from nvcodec.compiled import Integer, allocating, kernel
+from nvcodec.model.nirvana.output import output_layer
 from nvcodec.model.nirvana.rows import (
     MARGIN,
     Layer,
     hidden_layer,
-    output_layer,
     pack_layer,
     row_stride,
+    sample_layer,
 )
 from nvcodec.model.nirvana.volume import FRAME, LUMA, ORDER, store_samples
 
@@ -32,18 +34,19 @@ class Synthesis(NamedTuple):
 
 
 @lru_cache(16)
-def synthesis(q: int) -> Synthesis:
-    """The network of table 1 in a group of quantiser index q."""
+def synthesis(q: int, components: Components) -> Synthesis:
+    """The network of table 1 in a group of quantiser index q, with its components."""
     table = load()
     offset = network_offset(q)
     bias = table.first_bias.astype(np.int64)
     near = table.first.transpose(0, 2, 3, 1).reshape(WIDTH, -1)
     taps = np.concatenate([near, table.first_own], 1)
-    output = np.concatenate([table.basis, table.third], 1)[ORDER]
+    third, third_bias = output_layer(components)
+    output = np.concatenate([table.basis, third], 1)[ORDER]
     return Synthesis(
         first=pack_layer(taps, bias[0] + offset * bias[1], int(table.shifts[0])),
         second=pack_layer(table.second, table.second_bias, int(table.shifts[1])),
-        output=pack_layer(output, table.third_bias[ORDER], 12),
+        output=pack_layer(output, third_bias[ORDER], 12),
         scale=table.scale.astype(np.int32),
     )
 
@@ -140,7 +143,7 @@ def render_rows(
         )  # fmt: skip
         hidden_layer(net.second, 0, WIDTH, values, own, patches, hidden2 + MARGIN, stride)
         for n in range(len(frames)):
-            output_layer(
+            sample_layer(
                 net.output, frames[n] * FRAME, FRAME, values, last, patches, output + MARGIN,
                 stride,
             )  # fmt: skip

@@ -19,10 +19,10 @@ TABLES = Path(__file__).parents[3] / "spec" / "tables"
 P, T, F, N = 8, 4, 192, 128
 G = P // 2
 D = T * 6 * G * G
-W, E = 256, 48
+W, E, E2 = 256, 48, 64
 SIZES = [4, 12, 24, 40, 48, 64]
 START = [0, 4, 16, 40, 80, 128, 192]
-MOTION_CONTEXTS, CONTENT_CONTEXTS = 88, 548
+MOTION_CONTEXTS, CONTENT_CONTEXTS, NETWORK_CONTEXTS = 88, 548, 62
 
 Array = np.ndarray
 
@@ -58,16 +58,18 @@ class Table:
             self.A.append(file.take(E, 2, START[s], *((3, 3) if s < 5 else ())))
             self.C.append(file.take(E, 2, SIZES[s], 4))
         self.M = [file.take(E, 4, SIZES[s]) for s in range(6)]
-        self.O = [file.take(outputs(s), SIZES[s], E) for s in range(6)]
-        self.NEIGHBOUR = file.take(16, 4)
+        self.H = [file.take(E2, E) for _ in range(6)]
+        self.O = [file.take(outputs(s), SIZES[s], E2) for s in range(6)]
+        self.NEIGHBOUR = file.take(80, 40, 3, 3)
         assert not file.entries.size
         file = File("nirvana_biases.bin", 32)
         self.SCALE = file.take(F)
-        self.SHIFTS = [int(shift) for shift in file.take(4)]
+        self.SHIFTS = [int(shift) for shift in file.take(5)]
         self.B1 = file.take(2, W)
         self.B2 = file.take(W)
         self.B3 = file.take(D)
         self.BC = [file.take(3, E) for _ in range(6)]
+        self.BH = [file.take(E2) for _ in range(6)]
         self.BO = [file.take(2, outputs(s), SIZES[s]) for s in range(6)]
         self.LOG = file.take(4096)
         self.ZERO_COST = file.take(26, 3)
@@ -79,12 +81,13 @@ def table() -> Table:
     return Table()
 
 
-def contexts() -> tuple[list[Context], list[Context]]:
-    """Those of the motion and of the content substream."""
+def contexts() -> tuple[list[Context], list[Context], list[Context]]:
+    """Those of the motion, the content and the network substream."""
     lines = (TABLES / "nirvana_contexts.txt").read_text(encoding="ascii").splitlines()
     found = [Context(int(a), int(b)) for a, b in (x.split() for x in lines if x[0] != "#")]
-    assert len(found) == MOTION_CONTEXTS + CONTENT_CONTEXTS
-    return found[:MOTION_CONTEXTS], found[MOTION_CONTEXTS:]
+    assert len(found) == MOTION_CONTEXTS + CONTENT_CONTEXTS + NETWORK_CONTEXTS
+    motion, rest = found[:MOTION_CONTEXTS], found[MOTION_CONTEXTS:]
+    return motion, rest[:CONTENT_CONTEXTS], rest[CONTENT_CONTEXTS:]
 
 
 def rshift(a: Array, n: int) -> Array:
@@ -232,17 +235,21 @@ class Entropy:
             for kind, a in enumerate((value(m), log(m), value(d), log(d))):
                 total = total + data.M[s][:, kind] @ a
         h = hidden(total, data.SHIFTS[2])
-        o = rshift(data.BO[s][0] + cq * data.BO[s][1] + data.O[s] @ h, data.SHIFTS[3])
+        g = hidden(data.BH[s] + data.H[s] @ h, data.SHIFTS[3])
+        o = rshift(data.BO[s][0] + cq * data.BO[s][1] + data.O[s] @ g, data.SHIFTS[4])
 
         def gate(a: Array) -> Array:
             return np.clip(32 + (a >> 2), 0, 64)
 
         mean = o[0]
-        if s < 2:
-            places = ((y - 1, x - 1), (y - 1, x), (y - 1, x + 1), (y, x - 1))
-            around = np.stack([self.at(*place)[own] for place in places], 1)
-            near = (data.NEIGHBOUR[own] * around).sum(1) >> 2
-            mean = mean + ((gate(o[3]) * near) >> 6)
+        if s < 4:
+            total = np.zeros_like(mean)
+            for j in range(9):
+                known = START[s + 1] if s < 3 and j < 4 else min(40, START[s])
+                weights = data.NEIGHBOUR[own, :known, j // 3, j % 3]
+                total = total + weights @ self.at(y + j // 3 - 1, x + j % 3 - 1)[:known]
+            near = total >> 2
+            mean = mean + (((gate(o[3]) * near) >> 6) if s < 2 else near)
         if not self.key:
             mean = mean + ((gate(o[2]) * d) >> 4)
         rounded = (mean + 32) >> 6
@@ -323,3 +330,35 @@ def one_slice(
             x = -m if negative else m
         residual.append(mean[f] + x)
     return residual
+
+
+@dataclass
+class Slot:
+    """A slot as spec 11.8 reads it; `I` and `J` are None in one that is not used."""
+
+    new: int
+    shift: int = 0
+    I: list[int] | None = None  # noqa: E741
+    J: list[int] | None = None
+
+
+def network(decoder: Decoder, contexts: list[Context]) -> list[Slot]:
+    """Spec 11.8."""
+    found = []
+    for _ in range(4):
+        slot = Slot(decoder.bypass())
+        if slot.new and decoder.bypass():
+            for _ in range(4):
+                slot.shift = 2 * slot.shift + decoder.bypass()
+            slot.I = values(decoder, contexts, 0, W + 1)
+            slot.J = values(decoder, contexts, 31, D)
+        found.append(slot)
+    return found
+
+
+def values(decoder: Decoder, contexts: list[Context], first: int, count: int) -> list[int]:
+    found: list[int] = []
+    for k in range(count):
+        number = min(2, abs(found[-1]).bit_length()) if k else 0
+        found.append(coded_difference(decoder, contexts, first + 7 * number, first + 21))
+    return found

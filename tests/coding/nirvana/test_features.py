@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nvcodec.coding.nirvana.contexts import CONTENT_CONTEXTS
 from nvcodec.coding.nirvana.features import (
-    CONTENT_CONTEXTS,
     MAX_RESIDUAL,
     ContentDecoder,
     _most_bits,

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nvcodec.coding.nirvana.contexts import MOTION_CONTEXTS
 from nvcodec.coding.nirvana.motion import (
     MAX_VECTOR,
-    MOTION_CONTEXTS,
     _most_bits,
     decode_motion,
     encode_motion,

@@ -6,8 +6,12 @@ import dataclasses
 
 import numpy as np
 
-from nvcodec.coding.nirvana.features import CONTENT_CONTEXTS, default_contexts
-from nvcodec.coding.nirvana.motion import MOTION_CONTEXTS
+from nvcodec.coding.nirvana.contexts import (
+    CONTENT_CONTEXTS,
+    MOTION_CONTEXTS,
+    NETWORK_CONTEXTS,
+    default_contexts,
+)
 from nvcodec.coding.nirvana.table import load
 
 from . import reference
@@ -21,6 +25,7 @@ NAMES = {
     "earlier": "A",
     "context": "C",
     "own": "M",
+    "hidden": "H",
     "output": "O",
     "neighbour": "NEIGHBOUR",
     "scale": "SCALE",
@@ -29,6 +34,7 @@ NAMES = {
     "second_bias": "B2",
     "third_bias": "B3",
     "context_bias": "BC",
+    "hidden_bias": "BH",
     "output_bias": "BO",
     "log": "LOG",
     "zero_cost": "ZERO_COST",
@@ -48,6 +54,16 @@ def test_tensors() -> None:
             np.testing.assert_array_equal(a, np.reshape(b, np.shape(a)))
 
 
+def test_linear_prediction_uses_what_is_read() -> None:
+    weights = reference.table().NEIGHBOUR
+    for s in range(4):
+        rows = weights[reference.START[s] : reference.START[s + 1]]
+        assert not rows[:, reference.START[s + 1] :].any()
+        own = rows[:, reference.START[s] : reference.START[s + 1]].reshape(len(rows), -1, 9)
+        assert not own[..., 4:].any()
+        assert s == 3 or own[..., :4].any()
+
+
 def test_logarithms() -> None:
     expected = np.rint(64 * np.log1p(np.arange(4096) / 16))
     np.testing.assert_array_equal(reference.table().LOG, expected)
@@ -59,10 +75,11 @@ def test_prices_and_shifts() -> None:
 
 
 def test_contexts() -> None:
-    motion, content = default_contexts()
+    motion, content, network = default_contexts()
+    assert len(network) == NETWORK_CONTEXTS == reference.NETWORK_CONTEXTS
     assert len(motion) == MOTION_CONTEXTS == reference.MOTION_CONTEXTS
     assert len(content) == CONTENT_CONTEXTS == reference.CONTENT_CONTEXTS
-    for found, slow in zip((motion, content), reference.contexts(), strict=True):
+    for found, slow in zip((motion, content, network), reference.contexts(), strict=True):
         assert found.tolist() == [[c.fast, c.slow, c.count] for c in slow]
         assert 1 <= found[:, 0].min() <= found[:, 0].max() <= 65535
         assert 0 <= found[:, 2].min() <= found[:, 2].max() <= 128

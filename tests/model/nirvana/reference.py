@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from nvcodec.coding.nirvana.components import Components
 from tests.coding.nirvana.reference import D, F, G, N, P, T, hidden, offset, rshift, table
 from tests.model.hybrid.canvas.reference import S6
 
@@ -108,9 +109,25 @@ def moved_features(planes: Trace, paths: Array, intra: Array) -> Array:
     return out
 
 
-def render(features: Array, q: int) -> list[Trace]:
+def output_layer(components: Components) -> tuple[Array, Array]:
+    """`weight` and `bias` of spec 13."""
+    weight, bias = table().W3.copy(), table().B3.copy()
+    total = np.zeros_like(weight)
+    for component in components:
+        if component is not None:
+            i, j = (
+                np.frombuffer(part, np.int8).astype(np.int64)
+                for part in (component.inputs, component.outputs)
+            )
+            total += rshift(16 * j[:, None] * i[:-1], component.shift)
+            bias += 2048 * rshift(16 * j * i[-1], component.shift)
+    return np.clip(weight + total, -32767, 32767), bias
+
+
+def render(features: Array, q: int, components: Components) -> list[Trace]:
     """All T frames of whole patches."""
     data, cq = table(), offset(q)
+    weight, bias = output_layer(components)
     features = features.astype(np.int64)
     rows, columns = features.shape[:2]
     a = np.zeros((rows + 2, columns + 2, F), np.int64)
@@ -122,7 +139,8 @@ def render(features: Array, q: int) -> list[Trace]:
         total = total + data.W1C @ a[py + 1, px + 1, N:]
         h1 = hidden(total, data.SHIFTS[0])
         h2 = hidden(data.B2 + data.W2 @ h1, data.SHIFTS[1])
-        v = data.B3 + data.BASIS @ features[py, px] + data.W3 @ h2
-        v = np.clip(rshift(v, 12), -8191, 8191)
+        v = bias + data.BASIS @ features[py, px] + weight @ h2
+        v = (v + 2048 + 2**31) % 2**32 - 2**31
+        v = np.clip(v >> 12, -8191, 8191)
         samples[py, px] = np.clip((v + 2056) >> 4, 0, 255)
     return [frame_of(samples, t) for t in range(T)]

@@ -60,23 +60,25 @@ def test_entropy_network() -> None:
         own = np.abs(data.M[s]).sum(2) @ [VALUE, log, VALUE, log]
         parts = bias[0], CQ * bias[1], bias[2], context, own, half(data.SHIFTS[2])
         assert total(*parts) < MOST
+        second = np.abs(data.H[s]).sum(1) * HIDDEN
+        assert total(np.abs(data.BH[s]), second, half(data.SHIFTS[3])) < MOST
         bias = np.abs(data.BO[s])
         units = np.abs(data.O[s]).sum(2) * HIDDEN
-        assert total(bias[0], CQ * bias[1], units, half(data.SHIFTS[3])) < MOST
+        assert total(bias[0], CQ * bias[1], units, half(data.SHIFTS[4])) < MOST
 
 
 def test_means() -> None:
     """A mean, and the residual above it that reaches the other end of the range."""
     data = table()
-    near = np.abs(data.NEIGHBOUR).sum(1) * RESIDUAL
+    near = np.abs(data.NEIGHBOUR).sum((1, 2, 3)) * RESIDUAL
     assert total(near) < MOST
     assert 64 * total(near >> 2) < MOST
     change = 2 * 32767
     for s, size in enumerate(SIZES):
         bias = np.abs(data.BO[s][:, 0])
         sums = bias[0] + CQ * bias[1] + np.abs(data.O[s][0]).sum(1) * HIDDEN
-        mean = sums >> data.SHIFTS[3]
-        if s < 2:
+        mean = sums >> data.SHIFTS[4]
+        if s < 4:
             first = sum(SIZES[:s])
             mean = mean + (near[first : first + size] >> 2)
         mean = mean + (64 * change >> 4)

@@ -37,7 +37,7 @@ def test_constants() -> None:
 
 def traced(features: np.ndarray, frames: int) -> tuple[np.ndarray, ...]:
     planes = trace_planes(*features.shape[:2])
-    make_trace(linear(), features, frames - 1, planes)
+    make_trace(linear(), features, frames - 1, 0, len(features), planes)
     return planes
 
 

@@ -56,7 +56,7 @@ def test_as_the_text() -> None:
         entropy = Entropy(q, group.key, steps, reference.in_steps(old, q) - steps)
         content(decoder, contexts()[1], entropy)
         assert decoder.finished()
-        before = rebuild_parameters(grid, before, count, group.content, group.motion)
+        before = rebuild_parameters(grid, before, count, group.content, group.motion, group.network)
         assert (before.quantiser, before.frames) == (q, count)
         expected = reference.add_residuals(moved, entropy.residual, q)
         np.testing.assert_array_equal(before.features, expected)
@@ -65,5 +65,5 @@ def test_as_the_text() -> None:
 def test_motion_of_a_key_group() -> None:
     key, following, *_ = groups()
     with pytest.raises(CorruptError, match="motion") as error:
-        rebuild_parameters(Grid(33, 20), None, 4, key.content, following.motion)
+        rebuild_parameters(Grid(33, 20), None, 4, key.content, following.motion, b"")
     assert error.value.rule == "11.4"

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nvcodec.coding.nirvana.table import PATCH
+from nvcodec.coding.nirvana.components import INPUTS, NO_COMPONENTS, SLOTS, Component
+from nvcodec.coding.nirvana.table import PATCH, VOLUME
 from nvcodec.model.nirvana.moved import LIMIT
 from nvcodec.model.nirvana.parameters import Grid, Parameters
 from nvcodec.model.nirvana.render import (
@@ -21,6 +22,7 @@ from nvcodec.model.nirvana.render import (
 from nvcodec.picture import Planes
 from tests.coding.nirvana.reference import F, N, table
 from tests.kernels import KernelBench
+from tests.nirvana import random_components
 
 from . import reference
 from .samples import KINDS, random_features
@@ -30,7 +32,7 @@ def slow(parameters: Parameters, grid: Grid, frames: Sequence[int]) -> list[Plan
     """What the text renders, at display size."""
     half = -(-grid.height // 2), -(-grid.width // 2)
     sizes = (grid.height, grid.width), half, half
-    rendered = reference.render(parameters.features, parameters.quantiser)
+    rendered = reference.render(parameters.features, parameters.quantiser, parameters.components)
     return [
         tuple(p[:h, :w].astype(np.uint8) for p, (h, w) in zip(rendered[t], sizes, strict=True))
         for t in frames
@@ -52,7 +54,10 @@ def test_frames(width: int, height: int, q: int, kind: str) -> None:
     """Sizes of one patch, of parts of patches, of rows longer than vectors, of several bands."""
     grid = Grid(width, height)
     features = random_features(np.random.default_rng(q), grid.rows, grid.columns, kind)
-    parameters = Parameters(features, q, 4)
+    components = NO_COMPONENTS
+    if q != 36:
+        components = random_components(np.random.default_rng(q), NO_COMPONENTS)
+    parameters = Parameters(features, q, 4, components)
     expected = slow(parameters, grid, range(4))
     assert_same(render_frames(parameters, grid, range(4)), expected)
     assert_same(render_frames(parameters, grid, [2]), expected[2:3])
@@ -74,13 +79,25 @@ def test_the_largest_sums(sign: int) -> None:
     driven += [np.tile(data.BASIS[i], (3, 3, 1)) for i in samples]
     for weights in driven:
         features = (sign * np.sign(weights) * LIMIT).astype(np.int16)
-        parameters = Parameters(features, 4, 4)
+        parameters = Parameters(features, 4, 4, NO_COMPONENTS)
         assert_same(render_frames(parameters, grid, range(4)), slow(parameters, grid, range(4)))
+
+
+def test_sums_of_components_wrap() -> None:
+    """With extreme components sums leave 32 bits; they wrap as the text says."""
+    rng, grid = np.random.default_rng(3), Grid(40, 24)
+    features = random_features(rng, grid.rows, grid.columns, "wild")
+    inputs, outputs = (
+        rng.choice([-127, 127], n).astype(np.int8).tobytes() for n in (INPUTS, VOLUME)
+    )
+    components = tuple(Component(0, inputs, outputs) for _ in range(SLOTS))
+    parameters = Parameters(features, 20, 4, components)
+    assert_same(render_frames(parameters, grid, range(4)), slow(parameters, grid, range(4)))
 
 
 GRID = Grid(77, 141)
 FEATURES = random_features(np.random.default_rng(9), GRID.rows, GRID.columns, "calm")
-PARAMETERS = Parameters(FEATURES, 30, 4)
+PARAMETERS = Parameters(FEATURES, 30, 4, NO_COMPONENTS)
 
 
 @given(st.data())
@@ -121,7 +138,7 @@ def test_bench(kernel_bench: KernelBench) -> None:
     grid = Grid(96, 64)
     features = random_features(np.random.default_rng(0), grid.rows, grid.columns, "lively")
     assert features.shape == (8, 12, F)
-    parameters = Parameters(features, 30, 4)
+    parameters = Parameters(features, 30, 4, NO_COMPONENTS)
     kernel_bench(
         "render patches",
         96 * 64 * 6,
