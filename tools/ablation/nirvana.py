@@ -8,7 +8,7 @@ table, so encoder and decoder have them alike; nothing is trained for them, so w
 tuned to the part's absence. The axes are
 
 \b
-features    the first features of the table; others have no basis and are inputs of nothing
+features    the first features of the table; others add nothing to samples
 synthesis   the linear part alone; or no features of other patches in the synthesis network
 before      every group is a key group
 motion      all paths are 0; or no intra blocks
@@ -17,7 +17,8 @@ key         quantiser indices by which key groups are finer
 gradient    gradient steps on the features
 group       frames of a group; a patch has four in any case
 start       an untrained network in place of the table: the Karhunen-Loeve transform of the clip
-            itself, and an entropy network that knows the scale of each feature only
+            itself, and an entropy network that knows the scale of each feature only; their bytes
+            are not counted, though a file would have to send them
 
 The width of the networks and the size of a patch are those of the table, and need a training.
 """

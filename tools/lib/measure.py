@@ -198,8 +198,12 @@ def measure(
 
 
 def warm_up(clip: Clip, model: Model) -> None:
-    """Encode two groups of one frame each: what is measured next does not load kernels."""
-    measure(replace(clip, frames=2), model, 60, group_size=1)
+    """Encode two groups of one frame each: what is measured next does not load kernels.
+
+    Not with the sine network, whose training takes far longer than that.
+    """
+    if model.options.get("network") != "paper":
+        measure(replace(clip, frames=2), model, 60, group_size=1)
 
 
 def measure_warm(clip: Clip, model: Model, crf: float, **options: Any) -> Figures:
