@@ -195,7 +195,7 @@ def main(
     cases = [("", "as it is", Change())]
     cases += [(axis, name, change) for axis in axes for name, change in AXES[axis].items()]
     for axis, name, change in report.progress(cases, lambda case: f"{case[0]} {case[1]}"):
-        options = {"key_interval": ONE_KEY} | dict(change.options)
+        options: dict[str, Any] = {"key_interval": ONE_KEY} | dict(change.options)
         with changed(change, source):
             for crf in crfs:
                 figures = measure(source, model, crf, **options)

@@ -35,6 +35,7 @@ import click
 import numpy as np
 
 from nvcodec.coding.hybrid import canvases
+from nvcodec.coding.nirvana.features import ContentDecoder
 from nvcodec.decode import decoder, device, hybrid, nirvana
 from nvcodec.decode.decoder import Decoder
 from nvcodec.decode.hybrid import HybridModel
@@ -176,7 +177,7 @@ STAGES: tuple[tuple[str, Any, str], ...] = (
     ("network", hybrid, "render_band"),
     ("motion parse", parameters, "decode_motion"),
     ("moved features", parameters, "moved_features"),
-    ("content parse", parameters.ContentDecoder, "read"),
+    ("content parse", ContentDecoder, "read"),
     ("samples", nirvana, "render_band"),
     ("crc", decoder, "samples_crc"),
     ("resampling", device, "resample"),
