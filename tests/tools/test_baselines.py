@@ -11,7 +11,7 @@ from nvcodec.media.quality import PsnrMeter
 from tests.cli.support import moving
 from tests.tools.support import run
 from tools.bench.baselines import coding, compare
-from tools.bench.baselines.networks import NETWORKS, fitting
+from tools.bench.baselines.networks import NETWORKS, PsNerv, fitting
 from tools.bench.baselines.samples import Samples
 from tools.bench.baselines.training import train
 
@@ -80,8 +80,35 @@ def test_training_learns_and_reports_what_the_bytes_give(kind, monkeypatch):
     assert meter.all > flat.all + 3
 
 
-def test_budgets_double_up_to_the_cap():
-    assert list(compare.budgets(8.0, 1.0)) == [1.0, 2.0, 4.0, 8.0]
+def test_ps_nerv_learns():
+    torch.manual_seed(3)
+    samples = Samples(moving(2, 64, 32))
+    network = PsNerv((64, 32), 2, 6)
+    generator = torch.Generator().manual_seed(0)
+    optimiser = torch.optim.Adam(network.parameters(), lr=5e-3)
+    errors = []
+    for _ in range(60):
+        predicted, true = network(samples, generator)
+        error = (predicted - true).square().mean()
+        optimiser.zero_grad()
+        error.backward()
+        optimiser.step()
+        errors.append(error.item())
+    assert np.mean(errors[-10:]) < 0.5 * np.mean(errors[:3])
+
+
+@torch.no_grad()
+def test_patches_of_ps_nerv_are_functions_of_time_and_place():
+    torch.manual_seed(4)
+    side = PsNerv.side
+    # Whole patches, and a part of the last row and column.
+    network = PsNerv((2 * side, side), 2, 4)
+    cut = PsNerv((2 * side - 5, side - 3), 2, 4)
+    cut.load_state_dict(network.state_dict())
+    first, second = network.frame(0), network.frame(1)
+    assert torch.equal(cut.frame(0), first[:, : side - 2, : 2 * side - 4])
+    assert (first - second).abs().max() > 1e-4
+    assert (first[:, :, :side] - first[:, :, side:]).abs().max() > 1e-4
 
 
 def test_conclusions():
@@ -94,15 +121,24 @@ def test_conclusions():
     assert missed["reached"] == "not reached in 10 s: best 29.50 dB"
     assert (missed["time_ratio"], missed["bytes"], missed["fps_ratio"]) == ("> 1.0", 7, 0.4)
     reached = compare.conclusion([*rows, rows[0] | {"seconds": 20.0, "psnr": 30.1}], ours)
-    assert (reached["reached"], reached["time_ratio"]) == ("20.0", "2.00")
+    assert (reached["reached"], reached["time_ratio"]) == ("20.0", "2.0")
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_comparison(clip, tmp_path):
-    model = "nirvana:fast,network=paper"
-    arguments = ["--frames", 3, "--size", "40x26", "--model", model, "--cap", 0.25]
+@pytest.mark.parametrize("model", ["nirvana:fast", "nirvana:fast,network=paper"])
+def test_a_comparison(clip, tmp_path, model):
+    arguments = ["--frames", 3, "--size", "40x26", "--model", model, "--seconds", "0.3,0.6"]
     output, _ = run(compare.main, clip, *arguments, "--json", tmp_path / "out.json")
     assert "python -m tools.bench.baselines.compare" in output
     rows = json.loads((tmp_path / "out.json").read_text())
-    assert [row["codec"] for row in rows["results"]] == [f"{model} crf 30", "NeRV", "SIREN"]
+    names = ["NeRV", "PS-NeRV", "SIREN"]
+    assert [row["codec"] for row in rows["results"]] == [f"{model} crf 30", *names]
+    trained = [row["codec"] for row in rows["trainings"]]
+    # A second training unless the first reaches our PSNR.
+    assert all(1 <= trained.count(name) <= 2 for name in names)
     assert all(math.isfinite(row["psnr"]) and row["fps"] > 0 for row in rows["trainings"])
+
+
+@pytest.mark.parametrize("seconds", ["", "1,x", "1,0", "nan"])
+def test_seconds_of_no_training(clip, seconds):
+    assert "above 0" in run(compare.main, clip, "--seconds", seconds, code=2)[0]

@@ -1,5 +1,6 @@
 """Every tool from arguments to tables, on a tiny clip with a few iterations."""
 
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -59,6 +60,15 @@ def test_rd(clip, tmp_path):
     assert (tmp_path / "rd.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_rd_of_the_nirvana_model(clip):
+    options = ["--model", "nirvana:fast", "--against", "x264", "--qualities", "x264=20,30,40"]
+    _, (points, (row,), (mean,)) = run(rd.main, clip, *options)
+    ours = [p for p in points if p["codec"] == "nirvana:fast"]
+    assert [p["crf"] for p in ours] == ["22", "27", "32", "37"]
+    assert row["BD-rate"] == mean["mean BD-rate"]
+    assert math.isfinite(float(row["BD-rate"].removesuffix(" %")))
+
+
 def test_rd_without_overlap(clip):
     arguments = [clip, "--frames", 1, "--model", FAST, "--qualities", f"{FAST}=50"]
     _, (_, (row,), _) = run(rd.main, *arguments, "--against", "x264", "--qualities", "x264=1,10")
@@ -100,10 +110,11 @@ def test_a_plot_without_matplotlib_is_refused_at_once(clip, tmp_path, monkeypatc
     assert "nvcodec[tools]" in text
 
 
-def test_adaptive(clip, tmp_path):
+@pytest.mark.parametrize("model", [FAST, "nirvana:fast"])
+def test_adaptive(clip, tmp_path, model):
     still = tmp_path / "still.y4m"
     still.write_bytes(y4m(moving(1) * 6))
-    options = ["--crf", 40, "--frames", 6, "--model", f"{FAST},group_size=2"]
+    options = ["--crf", 40, "--frames", 6, "--model", f"{model},group_size=2"]
     _, (clips, groups) = run(
         adaptive.main, "--static", still, "--moving", clip, *options, "--json", tmp_path / "a.json"
     )
@@ -120,7 +131,7 @@ def test_adaptive(clip, tmp_path):
 
 def test_adaptive_with_one_group(clip):
     both = ["--static", clip, "--moving", clip]
-    _, (clips, _) = run(adaptive.main, *both, "--frames", 2)
+    _, (clips, _) = run(adaptive.main, *both, "--frames", 2, "--model", "nirvana:fast")
     assert [c["last group"] for c in clips] == ["-", "-"]
 
 
@@ -162,7 +173,8 @@ def test_resolution(clip, tmp_path):
     assert {row["frames"] for row in rows} == {"2"}
     assert len({row["bytes"] for row in rows}) == 4
     shapes = [row["shape"] for row in loaded(tmp_path / "r.json", "bench.resolution")["sizes"]]
-    assert {shape["group_frames"] for shape in shapes} == {16}
+    # Those of the nirvana model at all sizes.
+    assert {shape["group_frames"] for shape in shapes} == {4}
     assert "is not WIDTHxHEIGHT" in run(resolution.main, clip, "--sizes", "0x5", code=2)[0]
 
 
@@ -176,19 +188,24 @@ def nvenc_here(monkeypatch, *options):
         assert argv[:start] == jobs_scaling.NVENC
         added = [str(option) for option in options[len(ran)]]
         assert call(*jobs_scaling.NVENC[3:], *argv[start:], *added).exit_code == 0
-        ran.append(argv[argv.index("--jobs") + 1])
+        ran.append(argv[start : start + 2])
 
     # Not that of the module: others run processes too.
     monkeypatch.setattr(jobs_scaling, "subprocess", SimpleNamespace(run=process))
     return ran
 
 
-def test_jobs_scaling(clip, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("model", "counts", "kind"), [(FAST, "1,1", "jobs"), ("nirvana:fast", "1,2", "threads")]
+)
+def test_jobs_scaling(clip, tmp_path, monkeypatch, model, counts, kind):
     ran = nvenc_here(monkeypatch, [], [])
-    options = ["--jobs", "1,1", "--key-interval", 0.1, "--frames", 5, "--preset", "fast"]
+    options = ["--jobs", counts, "--key-interval", 0.1, "--frames", 5, "--model", model]
     text, (rows,) = run(jobs_scaling.main, clip, *options, "--json", tmp_path / "j.json")
-    assert ran == ["1", "1"]
-    assert [(r["jobs"], r["segments"], r["frames"]) for r in rows] == [("1", "2", "5")] * 2
+    numbers = counts.split(",")
+    assert ran == [[f"--{kind}", number] for number in numbers]
+    assert [r["parallel"] for r in rows] == [f"{number} {kind}" for number in numbers]
+    assert [(r["segments"], r["frames"]) for r in rows] == [("2", "5")] * 2
     assert rows[0]["MD5 of the file"] == rows[1]["MD5 of the file"]
     assert rows[0]["speed-up"] == "1.00"
     assert "All files are the same." in text
@@ -197,7 +214,7 @@ def test_jobs_scaling(clip, tmp_path, monkeypatch):
 
 def test_jobs_that_change_the_file_fail(clip, monkeypatch):
     nvenc_here(monkeypatch, [], ["--crf", 20])
-    options = ["--jobs", "1,1", "--key-interval", 1, "--frames", 1]
+    options = ["--jobs", "1,1", "--frames", 1, "--model", FAST]
     text, _ = run(jobs_scaling.main, clip, *options, code=1)
     assert "The files are NOT the same." in text
     assert "above 0" in run(jobs_scaling.main, clip, *options[2:], "--jobs", "0", code=2)[0]

@@ -2,9 +2,9 @@
 
     python -m tools.bench.adaptive --static A.mkv --moving B.mkv --crf 33 --frames 24
 
-In a static clip, the weights of later groups are close to those before them and cost little. In a
-moving clip, they cost about as much as the first group's. Key groups are the first group and scene
-cuts only.
+A group codes differences to the group before it: of features, or of the sine network's weights. In
+a static clip they cost little. In a moving clip they cost more, up to the bytes of the first group.
+Key groups are the first group and scene cuts only.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _PATH = click.Path(exists=True, path_type=Path)
 @click.option("--static", type=_PATH, required=True, help="A clip that hardly changes.")
 @click.option("--moving", type=_PATH, required=True, help="A clip that changes much.")
 @click.option("--crf", type=float, default=33.0, show_default=True)
-@model_option("nirvana,network=paper")
+@model_option("nirvana")
 @click.option("--frames", type=click.IntRange(min=1), help="Frames of each clip.  [default: all]")
 @report.json_option
 def main(

@@ -2,16 +2,17 @@
 """The speed of decoding on the CPU, compared with H.264 at the same picture size.
 
     python -m tools.bench.decode [--rounds N] [--size WIDTHxHEIGHT]... [--threads N]...
-    python -m tools.bench.decode --stream HYBRID.nrv... [--rounds N] [--threads N]...
+    python -m tools.bench.decode --stream FILE.nrv... [--rounds N] [--threads N]...
 
 Without --stream, a sine network with random weights renders whole groups to 8-bit pictures.
 `integer` products are those of nvcodec.model.sine.dot_product, where the processor has them;
 `float` products are those of BLAS. Both take turns with an H.264 decoder; the best of the rounds
 counts. The ratio is float / integer.
 
-With --stream, files of the hybrid model are decoded without the fusion network and with its default
-weights. They are compared with their own pictures, encoded by libx264 at its defaults. Also prints
-CPU time by stage, and the time to the first frame in a new process.
+With --stream, files of the nirvana model are decoded as they are, those of the hybrid model without
+the fusion network and with its default weights. They are compared with their own pictures, encoded
+by libx264 at its defaults. Also prints CPU time by stage, and the time to the first frame in a new
+process.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -33,14 +35,16 @@ import click
 import numpy as np
 
 from nvcodec.coding.hybrid import canvases
-from nvcodec.decode import decoder, device, hybrid
+from nvcodec.coding.nirvana.features import ContentDecoder
+from nvcodec.decode import decoder, device, hybrid, nirvana
 from nvcodec.decode.decoder import Decoder
 from nvcodec.decode.hybrid import HybridModel
 from nvcodec.encode.sine.lattice import conform
 from nvcodec.encode.sine.settings import PAPER_SHAPE
 from nvcodec.format import Description, GroupUnit, NrvWriter, UnitReader
-from nvcodec.model.description import CanvasShape
+from nvcodec.model.description import CanvasShape, PatchShape
 from nvcodec.model.hybrid.canvas import reconstruct
+from nvcodec.model.nirvana import parameters
 from nvcodec.model.sine import dot_product
 from nvcodec.model.sine.render import render_region
 from nvcodec.model.sine.renderer import SineRenderer
@@ -150,6 +154,17 @@ def count_frames(stream: bytes, threads: int) -> int:
         return sum(1 for _ in frames)
 
 
+def versions(path: str) -> dict[str, bytes]:
+    """What is decoded of a file, by name."""
+    with Decoder(path) as opened:
+        if isinstance(opened.shape, PatchShape):
+            with open(path, "rb") as file:
+                return {"as it is": file.read()}
+    return {
+        name: with_network(path, k) for k, name in enumerate(("without network", "with network"))
+    }
+
+
 STAGES: tuple[tuple[str, Any, str], ...] = (
     ("motion parse", canvases, "decode_motion"),
     ("content parse", canvases, "decode_content"),
@@ -160,6 +175,10 @@ STAGES: tuple[tuple[str, Any, str], ...] = (
     ("intra", reconstruct, "reconstruct_intra"),
     ("deblocking", reconstruct, "deblock"),
     ("network", hybrid, "render_band"),
+    ("motion parse", parameters, "decode_motion"),
+    ("moved features", parameters, "moved_features"),
+    ("content parse", ContentDecoder, "read"),
+    ("samples", nirvana, "render_band"),
     ("crc", decoder, "samples_crc"),
     ("resampling", device, "resample"),
 )
@@ -206,29 +225,26 @@ def start_up(path: str, rounds: int) -> tuple[float, float]:
 
 
 def compare_streams(paths: tuple[str, ...], threads: tuple[int, ...], rounds: int) -> None:
-    click.echo(
-        "threads  without network ms (fps)   CPU ms  with network ms (fps)   CPU ms"
-        "   x264 ms   CPU ms  stream"
-    )
     for path in paths:
+        click.echo(path)
         with Decoder(path) as opened:
             size = opened.header.width, opened.header.height
-        without, through = (with_network(path, network) for network in range(2))
-        frames = count_frames(without, 1)
+        streams = versions(path)
+        frames = count_frames(next(iter(streams.values())), 1)
         clip = x264_clip(*size, decode(path, 1))
         for count in threads:
             works: dict[str, tuple[Callable[[], object], int]] = {
-                "without": (lambda: count_frames(without, count), frames),  # noqa: B023
-                "through": (lambda: count_frames(through, count), frames),  # noqa: B023
-                "x264": (lambda: x264_decode(clip, count), frames),  # noqa: B023
+                name: (partial(count_frames, stream, count), frames)
+                for name, stream in streams.items()
             }
-            took = best_times(works, rounds)
-            x264_wall, x264_cpu = took.pop("x264")
-            columns = "".join(
-                f"{wall:15.2f} ({1000 / wall:6.1f})  {cpu:7.2f}" for wall, cpu in took.values()
-            )
-            click.echo(f"{count:7}{columns}  {x264_wall:8.2f}  {x264_cpu:7.2f}  {path}")
-        stages = stage_times(through, rounds)
+            works["x264"] = partial(x264_decode, clip, count), frames
+            for name, (wall, cpu) in best_times(works, rounds).items():
+                click.echo(
+                    f"  {name}, {count} threads: {wall:.2f} ms ({1000 / wall:.1f} fps),"
+                    f" CPU {cpu:.2f} ms"
+                )
+        *_, stream = streams.values()
+        stages = stage_times(stream, rounds)
         click.echo("  CPU ms: " + ", ".join(f"{name} {took:.2f}" for name, took in stages.items()))
     wall, cpu = start_up(paths[0], rounds)
     click.echo(f"first frame after {wall:.2f} s, {cpu:.2f} s of CPU time")

@@ -1,9 +1,11 @@
-"""The speed-up by parallel jobs: nvenc with several numbers of jobs on the same clip.
+"""The speed-up by parallel work: nvenc with several numbers of jobs on the same clip, and decoding.
 
-    python -m tools.bench.jobs_scaling CLIP --jobs 1,2 --key-interval 1 --crf 33 --preset fast
+    python -m tools.bench.jobs_scaling CLIP --jobs 1,2 --crf 33
+    python -m tools.bench.jobs_scaling CLIP --jobs 1,2 --model nirvana:fast,network=paper
 
-Each job takes whole segments, from key group to key group, so the clip must have several. Shows the
-wall time of each whole process, and whether the files are identical.
+With the sine network, each job takes whole segments, from key group to key group, so the clip must
+have several. Other models have no jobs: nvenc gets as many threads. Shows the wall time of each
+whole process, decoding with as many threads, and whether the files are identical.
 """
 
 from __future__ import annotations
@@ -19,20 +21,22 @@ from typing import Any
 import click
 
 from nvcodec.decode.decoder import Decoder
+from nvcodec.options import EncodeOptions, model_options
 from tools.lib import report
 from tools.lib.clips import Clip
-from tools.lib.measure import compared
+from tools.lib.measure import Model, compared, model_option
 
-NVENC = [sys.executable, "-m", "nvcodec", "nvenc", "--model", "nirvana", "--network", "paper"]
+NVENC = [sys.executable, "-m", "nvcodec", "nvenc"]
 
 COLUMNS = {
-    "jobs": "{jobs}",
+    "parallel": "{jobs} {kind}",
     "segments": "{keys}",
     "frames": "{frames}",
     "bytes": "{bytes}",
     "PSNR": "{psnr:.2f}",
-    "seconds": "{encode_seconds:.1f}",
+    "encode s": "{encode_seconds:.1f}",
     "speed-up": "{speed_up:.2f}",
+    "decode ms/frame": "{decode_ms_per_frame:.1f}",
     "MD5 of the file": "{md5}",
 }
 
@@ -50,28 +54,29 @@ def _jobs(_context: Any, _option: Any, value: str) -> list[int]:
 @click.command("jobs_scaling", cls=report.Tool, help=__doc__)
 @click.argument("clip", type=click.Path(exists=True, path_type=Path))
 @click.option("--jobs", default="1,2", show_default=True, callback=_jobs)
-@click.option("--key-interval", type=float, required=True, help="Seconds, as of nvenc.")
+@click.option("--key-interval", type=float, default=1.0, show_default=True, help="As of nvenc.")
 @click.option("--crf", type=float, default=33.0, show_default=True)
-@click.option("--preset", default="medium", show_default=True)
+@model_option("nirvana")
 @click.option("--frames", type=click.IntRange(min=1), help="Frames of the clip.  [default: all]")
-@click.option("--threads", type=click.IntRange(min=1), help="Threads, as of nvenc.")
 @report.json_option
 def main(
     clip: Path,
     jobs: list[int],
     key_interval: float,
     crf: float,
-    preset: str,
+    model: Model,
     frames: int | None,
-    threads: int | None,
     json_path: Path | None,
 ) -> None:
     out = report.Report(json_path)
-    options = ["--key-interval", key_interval, "--crf", crf, "--preset", preset, "--quiet"]
+    options = ["--key-interval", key_interval, "--crf", crf, "--quiet"]
     options += ["--frames", frames] if frames else []
-    options += ["--threads", threads] if threads else []
-    for count in report.progress(jobs, "{} jobs".format):
-        row = {"jobs": count} | _encode(Clip(clip, frames), ["--jobs", count, *options])
+    for name, value in model.options.items():
+        options += [f"--{name.replace('_', '-')}", value]
+    kind = "jobs" if model_options(EncodeOptions(**model.options)).segments else "threads"
+    for count in report.progress(jobs, f"{{}} {kind}".format):
+        row = _encode(Clip(clip, frames), count, [f"--{kind}", count, *options])
+        row |= {"jobs": count, "kind": kind}
         first = out.rows("jobs")[0]["encode_seconds"] if out.rows("jobs") else row["encode_seconds"]
         out.add("jobs", row | {"speed_up": first / row["encode_seconds"]})
     same = len({row["md5"] for row in out.rows("jobs")}) == 1
@@ -83,14 +88,18 @@ def main(
         sys.exit(1)
 
 
-def _encode(clip: Clip, options: list[Any]) -> dict[str, Any]:
+def _encode(clip: Clip, threads: int, options: list[Any]) -> dict[str, Any]:
     """The figures of an nvenc run; its file is decoded in full and compared with the clip."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "out.nrv"
         started = time.perf_counter()
         subprocess.run([*NVENC, *map(str, options), str(clip.path), str(path)], check=True)
         seconds = time.perf_counter() - started
-        with Decoder(path) as decoder, clip.open() as source:
+        with Decoder(path, threads=threads) as decoder:
+            # A warm-up, to compile kernels.
+            for _ in decoder:
+                pass
+        with Decoder(path, threads=threads) as decoder, clip.open() as source:
             figures = compared(
                 (picture.planes for picture in source),
                 (frame.planes for frame in decoder.frames(verify=True)),

@@ -1,6 +1,6 @@
 """Rate and quality of nvcodec against x264, x265 and SVT-AV1.
 
-    python -m tools.bench.rd CLIP... --model hybrid:medium --model nirvana:fast --plot rd.png
+    python -m tools.bench.rd CLIP... --model hybrid:medium --model nirvana:medium --plot rd.png
 
 Encodes every clip with every codec at every quality to real files and decodes them. Prints a table
 of the points, and the bits of each of our models against each other codec at equal PSNR: the

@@ -19,7 +19,7 @@ from nvcodec.media.source import open_source
 from tools.lib import report
 from tools.lib.apart import apart
 from tools.lib.clips import Clip, scaled
-from tools.lib.measure import ONE_KEY, Model, measure, model_option
+from tools.lib.measure import ONE_KEY, Model, measure_warm, model_option
 
 COLUMNS = {
     "size": "{width}x{height}",
@@ -48,7 +48,7 @@ def _sizes(_context: Any, _option: Any, value: str) -> list[tuple[int, int]]:
 @click.argument("clip", type=click.Path(exists=True, path_type=Path))
 @click.option("--sizes", required=True, callback=_sizes, help="WIDTHxHEIGHT[,WIDTHxHEIGHT...]")
 @click.option("--crf", type=float, default=33.0, show_default=True)
-@model_option("hybrid")
+@model_option("nirvana")
 @click.option("--skip", type=click.IntRange(min=0), default=0, help="Frames to leave out first.")
 @click.option("--frames", type=click.IntRange(min=1), help="Frames of the clip.  [default: all]")
 @report.json_option
@@ -68,7 +68,7 @@ def main(
     for size in report.progress(sizes, "{0[0]}x{0[1]}".format):
         with tempfile.TemporaryDirectory() as folder:
             case = source if size == own else scaled(source, size, Path(folder))
-            figures = apart(measure, case, model, crf, key_interval=ONE_KEY)
+            figures = apart(measure_warm, case, model, crf, key_interval=ONE_KEY)
         above = size[0] > own[0] or size[1] > own[1]
         scaling = "none" if size == own else "upscaled" if above else "downscaled"
         row = figures.row() | {"scaling": scaling, "peak_mib": figures.peak_memory / 2**20}

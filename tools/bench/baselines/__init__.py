@@ -1,1 +1,1 @@
-"""Small NeRV and SIREN codecs to compare ours with: networks, their training, and their bytes."""
+"""Small NeRV, PS-NeRV and SIREN codecs to compare ours with: networks, training, bytes."""

@@ -1,18 +1,19 @@
-"""Our codec against NeRV and SIREN on one clip: time to equal bytes and PSNR, and decoding.
+"""Our codec against NeRV, PS-NeRV and SIREN on one clip: time to equal bytes and PSNR; decoding.
 
-    python -m tools.bench.baselines.compare CLIP --model nirvana:fast,network=paper --crf 30
+    python -m tools.bench.baselines.compare CLIP --model nirvana --crf 30 --seconds 10,40
 
 Encodes the clip with our codec to a real file and decodes it. Then each baseline is trained to
-about that many bytes, in 1/8 of our time, then 1/4 and so on, until it reaches our PSNR or --cap.
-Each time is a separate training, because the schedule of the learning rate depends on it.
+about that many bytes, in each of --seconds, until it reaches our PSNR. Each time is a separate
+training, because the schedule of the learning rate depends on it.
 
 The baselines learn the samples that our codec codes, 8-bit Y'CbCr 4:2:0, by mean squared error;
 chroma is the 2x2 average of their output. Their weights are rounded during the last part of
 training and coded by our coder. The bytes contain all that a decoder needs. PSNR is that of the
 decoded frames, over all samples of all planes. Steps of the tensors follow the curvature of the
 error, as ours do. The peak learning rates and the bits per weight are the best of those tried on a
-small clip. NeRV evaluates a frame at a time, SIREN all samples of a frame. All run on one CPU
-thread. Seconds are CPU time.
+small clip. All evaluate a frame at a time: NeRV as a whole, PS-NeRV its patches, SIREN its samples.
+All run on one CPU thread. Seconds are CPU time. The bytes of our default network are not counted:
+it is a part of the format.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from __future__ import annotations
 import math
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ from tools.bench.baselines.samples import Samples
 from tools.bench.baselines.training import seconds, train
 from tools.lib import report
 from tools.lib.clips import Clip, scaled
-from tools.lib.measure import ONE_KEY, Model, model_option
+from tools.lib.measure import ONE_KEY, Model, model_option, warm_up
 
 TRAININGS = {
     "codec": "{codec}",
@@ -58,7 +59,6 @@ RESULTS = {
     "decode fps": "{fps:.1f}",
     "fps / ours": "{fps_ratio:.2f}",
 }
-_FIRST = 1 / 8
 _DECODES = 3
 
 
@@ -71,18 +71,29 @@ def _size(_context: Any, _option: Any, value: str | None) -> tuple[int, int] | N
     return int(width), int(height)
 
 
+def _seconds(_context: Any, _option: Any, value: str) -> list[float]:
+    try:
+        numbers = [float(part) for part in value.split(",")]
+    except ValueError:
+        numbers = []
+    if not numbers or not all(0 < number < math.inf for number in numbers):
+        raise click.BadParameter(f"{value!r} is not a list of numbers above 0")
+    return numbers
+
+
 @click.command("baselines.compare", cls=report.Tool, help=__doc__)
 @click.argument("path", metavar="CLIP", type=click.Path(exists=True, path_type=Path))
 @click.option("--frames", type=click.IntRange(1), default=12, show_default=True)
 @click.option("--size", metavar="WxH", callback=_size, help="Scale the clip.  [default: its own]")
-@model_option("nirvana,network=paper")
+@model_option("nirvana")
 @click.option("--crf", type=float, default=30.0, show_default=True)
 @click.option(
-    "--cap",
-    type=click.FloatRange(_FIRST),
-    default=8.0,
+    "--seconds",
+    "budgets",
+    default="10,40",
     show_default=True,
-    help="The longest training of a baseline, in multiples of our encoding time.",
+    callback=_seconds,
+    help="CPU seconds of the trainings of each baseline, the shortest first.",
 )
 @report.json_option
 def main(
@@ -91,7 +102,7 @@ def main(
     size: tuple[int, int] | None,
     model: Model,
     crf: float,
-    cap: float,
+    budgets: list[float],
     json_path: Path | None,
 ) -> None:
     torch.set_num_threads(1)
@@ -106,7 +117,7 @@ def main(
     result.rows("results")[0]["fps_ratio"] = 1.0
     for kind in NETWORKS:
         rows = []
-        for budget in budgets(ours["seconds"], cap):
+        for budget in budgets:
             rows.append(measure_baseline(kind, samples, ours["bytes"], budget))
             result.add("trainings", rows[-1])
             if rows[-1]["psnr"] >= ours["psnr"]:
@@ -118,20 +129,12 @@ def main(
     )
 
 
-def budgets(unit: float, cap: float) -> Iterable[float]:
-    """An eighth of the unit, a quarter, and so on up to `cap` units."""
-    factor = _FIRST
-    while factor <= cap:
-        yield factor * unit
-        factor *= 2
-
-
 def conclusion(rows: list[dict[str, Any]], ours: dict[str, Any]) -> dict[str, Any]:
     """The comparison of a baseline's trainings with ours; the last one may have our PSNR."""
     last, best = rows[-1], max(rows, key=lambda row: row["psnr"])
     ratio = last["seconds"] / ours["seconds"]
     if last["psnr"] >= ours["psnr"]:
-        said = {"reached": f"{last['seconds']:.1f}", "time_ratio": f"{ratio:.2f}"}
+        said = {"reached": f"{last['seconds']:.1f}", "time_ratio": f"{ratio:.1f}"}
     else:
         said = {
             "reached": f"not reached in {last['seconds']:.0f} s: best {best['psnr']:.2f} dB",
@@ -147,10 +150,9 @@ def measure_ours(
     """The row of our codec."""
     options = {"crf": crf, "threads": 1, "key_interval": ONE_KEY} | dict(model.options)
     path = folder / "ours.nrv"
-    # A warm-up, to compile kernels.
-    encode(clip.path, path, **(options | {"frames": 1, "crf": 60.0}))
+    warm_up(clip, model)
     started, wall = seconds(), time.perf_counter()
-    encode(clip.path, path, **(options | {"frames": clip.frames, "overwrite": True}))
+    encode(clip.path, path, **(options | {"frames": clip.frames}))
     row = {"seconds": seconds() - started, "wall": time.perf_counter() - wall}
     # Encoding has changed the number of threads.
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""The baseline networks. Both give Y, Cb and Cr at luma resolution; chroma is averaged 2x2.
+"""The baseline networks. All give Y, Cb and Cr at luma resolution; chroma is averaged 2x2.
 
 A network is made from the `size` (width, height) and number of the frames and from its `units`,
 which determine the number of weights. `frame` gives a whole frame, (3, rows, columns) with even
@@ -23,7 +23,7 @@ from tools.bench.baselines.samples import Samples, halved, picture
 
 
 class Network(nn.Module):
-    """Base of both. `layers` are linear layers or convolutions, in coding order."""
+    """Base of all. `layers` are linear layers or convolutions, in coding order."""
 
     title: ClassVar[str]
     peak_rate: ClassVar[float]
@@ -43,11 +43,16 @@ class Network(nn.Module):
         """Weights and biases of all layers."""
         return sum(tensor.numel() for tensor in self.parameters())
 
-    @abstractmethod
     def forward(
         self, samples: Samples, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """A random part of the clip: predicted and true samples."""
+        """A random part of the clip, here a frame: predicted and true samples."""
+        number = int(torch.randint(self.frames, (), generator=generator))
+        output = self.frame(number)
+        return (
+            torch.cat([output[0].flatten(), halved(output[1:]).flatten()]),
+            torch.cat([samples.luma[number].flatten(), samples.chroma[number].flatten()]),
+        )
 
     @abstractmethod
     def frame(self, number: int) -> torch.Tensor:
@@ -58,6 +63,12 @@ class Network(nn.Module):
         """All frames as a decoder would write them."""
         for number in range(self.frames):
             yield picture(self.frame(number), self.size)
+
+
+def encoding(shares: torch.Tensor, levels: int, base: float) -> torch.Tensor:
+    """The positional encoding of shares in 0..1: (..., n) to (..., 2 n levels)."""
+    turns = math.pi * shares[..., None] * base ** torch.arange(levels)
+    return torch.cat([torch.sin(turns), torch.cos(turns)], -1).flatten(-2)
 
 
 class Nerv(Network):
@@ -87,8 +98,7 @@ class Nerv(Network):
 
     def frame(self, number: int) -> torch.Tensor:
         """The frame of this number."""
-        turns = number / self.frames * self.base ** torch.arange(self.levels)
-        x = torch.cat([torch.sin(math.pi * turns), torch.cos(math.pi * turns)])
+        x = encoding(torch.tensor([number / self.frames]), self.levels, self.base)
         first, second, *blocks, head = self.layers
         x = functional.gelu(second(functional.gelu(first(x))))
         x = x.reshape(1, -1, self._start[1], self._start[0])
@@ -97,16 +107,59 @@ class Nerv(Network):
         x = (torch.tanh(head(x)[0]) + 1) / 2
         return x[:, : self._even[1], : self._even[0]]
 
-    def forward(
-        self, samples: Samples, generator: torch.Generator
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """A random frame."""
-        number = int(torch.randint(self.frames, (), generator=generator))
-        output = self.frame(number)
-        return (
-            torch.cat([output[0].flatten(), halved(output[1:]).flatten()]),
-            torch.cat([samples.luma[number].flatten(), samples.chroma[number].flatten()]),
+
+class PsNerv(Network):
+    """PS-NeRV (Bai et al. 2022, arXiv 2208.03742): frame number and place of a patch to the patch.
+
+    Positional encodings of all three coordinates, a perceptron with one hidden layer, blocks of
+    convolution, pixel shuffle by 2, AdaIN and GELU, and a 1x1 convolution to the three channels.
+    AdaIN scales and shifts normalised channels by linear functions of a style, which a layer makes
+    of the encodings. All blocks have `units` channels. Patches of a frame are evaluated together.
+    Encodings have fewer levels than the paper's, which are better in networks as small as these.
+    """
+
+    title = "PS-NeRV"
+    peak_rate, bits = 2e-2, 3.5
+    levels, base, blocks, start = 12, 1.25, 4, 2
+    side = start * 2**blocks
+    """Luma samples across a patch."""
+
+    def __init__(self, size: tuple[int, int], frames: int, units: int) -> None:
+        super().__init__(size, frames, units)
+        self._columns, self._rows = (-(-side // self.side) for side in size)
+        inputs, hidden = 3 * 2 * self.levels, 4 * units
+        self.layers = nn.ModuleList(
+            [
+                nn.Linear(inputs, hidden),
+                nn.Linear(hidden, units * self.start**2),
+                nn.Linear(inputs, units),
+                *(nn.Linear(units, 2 * units) for _ in range(self.blocks)),
+                *(nn.Conv2d(units, 4 * units, 3, padding=1) for _ in range(self.blocks)),
+                nn.Conv2d(units, 3, 1),
+            ]
         )
+
+    def frame(self, number: int) -> torch.Tensor:
+        """The frame of this number."""
+        place = torch.cartesian_prod(torch.arange(self._rows), torch.arange(self._columns))
+        when = torch.full((len(place), 1), number)
+        shares = torch.cat([when, place], 1) / torch.tensor(
+            [self.frames, self._rows, self._columns]
+        )
+        x = encoding(shares, self.levels, self.base)
+        first, second, style, *rest, head = self.layers
+        styles, blocks = rest[: self.blocks], rest[self.blocks :]
+        taste = functional.gelu(style(x))
+        x = functional.gelu(second(functional.gelu(first(x))))
+        x = x.reshape(len(place), self.units, self.start, self.start)
+        for block, affine in zip(blocks, styles, strict=True):
+            x = functional.instance_norm(functional.pixel_shuffle(block(x), 2))
+            scale, shift = affine(taste)[:, :, None, None].chunk(2, 1)
+            x = functional.gelu((1 + scale) * x + shift)
+        x = (torch.tanh(head(x)) + 1) / 2
+        x = x.reshape(self._rows, self._columns, 3, self.side, self.side)
+        x = x.permute(2, 0, 3, 1, 4).reshape(3, self._rows * self.side, self._columns * self.side)
+        return x[:, : self._even[1], : self._even[0]]
 
 
 class Siren(Network):
@@ -166,7 +219,7 @@ class Siren(Network):
         return values.T.reshape(3, height, width)
 
 
-NETWORKS: tuple[type[Network], ...] = (Nerv, Siren)
+NETWORKS: tuple[type[Network], ...] = (Nerv, PsNerv, Siren)
 
 
 def fitting(kind: type[Network], size: tuple[int, int], frames: int, target: int) -> Network:
