@@ -15,7 +15,8 @@ motion      all paths are 0; or no intra blocks
 entropy     what a bit costs in the choice of residuals, times a factor
 key         quantiser indices by which key groups are finer
 gradient    gradient steps on the features
-group       frames of a group; a patch has four in any case
+components  none, in place of changes of the output layer that pay for themselves
+group       frames of a group, or whichever of 1 and 4 costs less; a patch has four in any case
 start       an untrained network in place of the table: the Karhunen-Loeve transform of the clip
             itself, and an entropy network that knows the scale of each feature only; their bytes
             are not counted, though a file would have to send them
@@ -25,7 +26,7 @@ The width of the networks and the size of a patch are those of the table, and ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -38,11 +39,13 @@ import torch
 
 from nvcodec.coding.nirvana.features import LEAST_QUANTISER
 from nvcodec.coding.nirvana.table import FRAMES, STARTS, Table, load
-from nvcodec.encode.nirvana import group, video
+from nvcodec.encode.nirvana import choice, group
 from nvcodec.encode.nirvana.choice import BITS_PER_SQUARE
-from nvcodec.encode.nirvana.effort import EFFORTS, quantiser_index
-from nvcodec.encode.nirvana.group import GroupCoder
+from nvcodec.encode.nirvana.effort import EFFORTS
+from nvcodec.encode.nirvana.group import CodedSubstreams, GroupCoder
 from nvcodec.encode.nirvana.paths import SIDE
+from nvcodec.model.nirvana.parameters import Parameters
+from nvcodec.picture import Planes
 from tools.ablation.other_table import table_of, with_table
 from tools.lib import report
 from tools.lib.bd_rate import compare
@@ -59,13 +62,13 @@ class Change:
     """A change of the codec.
 
     table: gives another table for a clip.
-    steps: gradient steps.
+    effort: other settings of the effort.
     inside: objects of the encoder, names in them, and the names' values.
     options: options of `nvcodec.encode`.
     """
 
     table: Callable[[Clip], Table] | None = None
-    steps: int | None = None
+    effort: Mapping[str, Any] = field(default_factory=dict)
     inside: tuple[tuple[Any, str, Any], ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -76,9 +79,8 @@ def changed(change: Change, clip: Clip) -> Iterator[None]:
     with ExitStack() as stack:
         if change.table is not None:
             stack.enter_context(with_table(change.table(clip)))
-        if change.steps is not None:
-            efforts = {name: replace(e, steps=change.steps) for name, e in EFFORTS.items()}
-            stack.enter_context(patch.dict(EFFORTS, efforts))
+        efforts = {name: replace(e, **change.effort) for name, e in EFFORTS.items()}
+        stack.enter_context(patch.dict(EFFORTS, efforts))
         for place, name, value in change.inside:
             stack.enter_context(patch.object(place, name, value))
         yield
@@ -117,16 +119,20 @@ def _untrained(clip: Clip) -> Table:
 
 
 def _key_gain(gain: int) -> Change:
-    def index(crf: float, key: bool) -> int:
-        q = quantiser_index(crf, key=False)
-        return max(LEAST_QUANTISER, q - gain) if key else q
+    code = GroupCoder.code
 
-    return Change(inside=((video, "quantiser_index", index),))
+    def finer(
+        coder: GroupCoder, pictures: Sequence[Planes], before: Parameters | None, quantiser: int
+    ) -> CodedSubstreams:
+        q = quantiser if before is not None else max(LEAST_QUANTISER, quantiser - gain)
+        return code(coder, pictures, before, q)
+
+    return Change(inside=((GroupCoder, "code", finer),))
 
 
 def _bit_price(factor: float) -> Change:
     worth = BITS_PER_SQUARE / factor if factor else np.inf
-    return Change(inside=((group, "BITS_PER_SQUARE", worth),))
+    return Change(inside=tuple((module, "BITS_PER_SQUARE", worth) for module in (choice, group)))
 
 
 def _no_intra(coder: GroupCoder, *_: Any) -> np.ndarray:
@@ -142,9 +148,11 @@ AXES: dict[str, dict[str, Change]] = {
         "no intra blocks": Change(inside=((GroupCoder, "_intra", _no_intra),)),
     },
     "entropy": {f"x {factor:g}": _bit_price(factor) for factor in (0, 0.5, 2)},
-    "key": {str(gain): _key_gain(gain) for gain in (0, 4)},
-    "gradient": {f"{steps} steps": Change(steps=steps) for steps in (0, 1, 6)},
-    "group": {str(frames): Change(options={"group_size": frames}) for frames in (1, 2)},
+    "key": {str(gain): _key_gain(gain) for gain in (2, 4)},
+    "gradient": {f"{steps} steps": Change(effort={"steps": steps}) for steps in (0, 2, 6)},
+    "components": {"none": Change(effort={"service": 0})},
+    "group": {str(frames): Change(options={"group_size": frames}) for frames in (1, 2)}
+    | {"1 or 4": Change(effort={"split": True})},
     "start": {"untrained": Change(_untrained)},
 }
 

@@ -26,6 +26,7 @@ from nvcodec.coding.nirvana.table import (
     outputs,
 )
 from nvcodec.model.nirvana.moved import LIMIT
+from nvcodec.model.nirvana.output import LARGEST_WEIGHT
 from tools.lib.nirvana_float import OFFSET_UNIT, OUTPUT_SCALE, NirvanaNetwork, SliceNetwork, bits_of
 
 Floats = npt.NDArray[np.float64]
@@ -72,7 +73,7 @@ class _Layer:
         weights, biases = self.rounded(shift, unit)
         sums = most * np.abs(weights).reshape(len(weights), -1).sum(1) + 2 ** (shift + 2)
         sums += np.array(self.times) @ np.abs(biases)
-        return int(np.abs(weights).max()) < 1 << 15 and int(sums.max()) < 1 << 31
+        return int(np.abs(weights).max()) <= LARGEST_WEIGHT and int(sums.max()) < 1 << 31
 
 
 def _largest_shift(layers: Sequence[_Layer], unit: int, most: int) -> int:

@@ -10,6 +10,9 @@ import numpy.typing as npt
 from nvcodec.coding.nirvana.components import Components
 from nvcodec.coding.nirvana.table import load
 
+LARGEST_WEIGHT = 32639
+"""The largest number that two signed bytes hold as 256 * high + low."""
+
 CONSTANT = 2048
 """The constant input of a component, in units of the second hidden layer."""
 
@@ -27,6 +30,6 @@ def output_layer(components: Components) -> tuple[npt.NDArray[np.int16], npt.NDA
             )
             product = 16 * np.outer(outputs, inputs)
             change += (product + (1 << component.shift >> 1)) >> component.shift
-    weight = np.clip(table.third + change[:, :-1], -32767, 32767)
+    weight = np.clip(table.third + change[:, :-1], -LARGEST_WEIGHT, LARGEST_WEIGHT)
     bias = table.third_bias + CONSTANT * change[:, -1]
     return weight.astype(np.int16), bias.astype(np.uint32).view(np.int32)

@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 
+from nvcodec.coding.nirvana.components import NO_COMPONENTS
 from nvcodec.coding.nirvana.table import PATCH, VOLUME
 from nvcodec.encode.nirvana.gradient import float_network, render, slope
 from nvcodec.encode.nirvana.group import fold
 from nvcodec.model.nirvana.parameters import Grid
 from tests.model.nirvana import reference
 from tests.model.nirvana.samples import random_features
+from tests.nirvana import random_components
 
 GRID = Grid(5 * PATCH, 3 * PATCH)
 
@@ -21,15 +23,17 @@ def features(seed):
 @pytest.mark.parametrize("q", [10, 30, 50])
 def test_about_what_decoders_render(q):
     drawn = features(q)
-    pictures = [tuple(p.astype(np.uint8) for p in f) for f in reference.render(drawn, q)]
+    components = random_components(np.random.default_rng(q), NO_COMPONENTS)
+    frames = reference.render(drawn, q, components)
+    pictures = [tuple(p.astype(np.uint8) for p in frame) for frame in frames]
     expected = fold(pictures, GRID)
-    output = render(float_network(q), drawn.astype(np.float32) / 8).output
+    output = render(float_network(q, components), drawn.astype(np.float32) / 8).output
     assert output.shape == expected.shape == (GRID.patches, VOLUME)
     assert np.abs(np.clip(output, -128, 127) - expected).max() < 1
 
 
 def test_the_slope_is_that_of_the_squared_error():
-    net, rng = float_network(30), np.random.default_rng(3)
+    net, rng = float_network(30, NO_COMPONENTS), np.random.default_rng(3)
     at = features(1).astype(np.float32) / 8
     wanted = rng.normal(0, 30, (GRID.patches, VOLUME)).astype(np.float32)
 

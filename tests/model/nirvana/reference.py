@@ -121,7 +121,7 @@ def output_layer(components: Components) -> tuple[Array, Array]:
             )
             total += rshift(16 * j[:, None] * i[:-1], component.shift)
             bias += 2048 * rshift(16 * j * i[-1], component.shift)
-    return np.clip(weight + total, -32767, 32767), bias
+    return np.clip(weight + total, -32639, 32639), bias
 
 
 def render(features: Array, q: int, components: Components) -> list[Trace]:
