@@ -2,11 +2,12 @@
 
     python -m tools.gpu_check [--size WIDTHxHEIGHT]... [--peak TOPS] [--seeds N]
 
-Compares every kernel with NumPy. Compares groups of random weights, and frames through the fusion
-network, with the CPU, byte for byte. Encodes and decodes a tiny clip on the device. Times are of
-whole groups, with frames left on the device and with frames copied to the host; `load` is the
-upload of a group's weights. The share is that of the device's dense 8-bit peak, where a
-multiplication of spec 5.8 counts as two operations.
+Compares every kernel of the sine network with NumPy. Compares groups of random weights, frames
+through the fusion network and groups of random features with the CPU, byte for byte. Encodes and
+decodes tiny clips on the device. Times are of whole groups, with frames left on the device and with
+frames copied to the host. `load` is the upload of a group's weights, or of its features, which is
+part of the other times. The share is that of the device's dense 8-bit peak, where a multiplication
+of spec 5.8 counts as two operations, and one of spec 13 as eight, those of its bytes.
 
 Exit codes: 0 all equal, 4 no CUDA device or no Triton here, 5 something differs.
 """
@@ -17,8 +18,10 @@ import io
 import os
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
@@ -34,6 +37,9 @@ from nvcodec.model.sine.renderer import SineRenderer
 from nvcodec.model.sine.shape import NetworkShape
 from nvcodec.picture import Planes
 from tools.bench.decode import random_weights
+
+if TYPE_CHECKING:
+    from nvcodec.model.cuda.planes import TensorPlanes
 
 PEAKS = {
     "H200": 1979.0,
@@ -91,9 +97,67 @@ def check_kernels(device: torch.device, seeds: int) -> bool:
     return equal
 
 
+def speeds(
+    render: Callable[[], list[TensorPlanes]], frames: int, device: torch.device
+) -> tuple[float, float]:
+    """Frames a second of groups, left on the device and copied to the host."""
+    from nvcodec.model.cuda.planes import to_host
+
+    def per_second(copied: bool) -> float:
+        torch.cuda.synchronize(device)
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        groups, limit = 0, time.perf_counter() + SECONDS
+        start.record()
+        while time.perf_counter() < limit:
+            pictures = render()
+            if copied:
+                to_host(pictures)
+            groups += 1
+            # Wait every few groups, as queued work holds memory.
+            if groups % 8 == 0:
+                torch.cuda.synchronize(device)
+        end.record()
+        torch.cuda.synchronize(device)
+        return groups * frames * 1000 / start.elapsed_time(end)
+
+    per_second(False)
+    return per_second(False), per_second(True)
+
+
+def milliseconds(work: Callable[[], object], device: torch.device) -> float:
+    """Mean time of some work, waiting for the device."""
+    torch.cuda.synchronize(device)
+    begin = time.perf_counter()
+    for _ in range(5):
+        work()
+    torch.cuda.synchronize(device)
+    return (time.perf_counter() - begin) * 1000 / 5
+
+
+def report(
+    name: str,
+    size: tuple[int, int],
+    times: tuple[float, float, float],
+    operations: float,
+    peak: float | None,
+    equal: bool,
+) -> None:
+    """Print the line of a network of 8-bit `operations` for each luma sample."""
+    width, height = size
+    left, copied, load = times
+    share = "?"
+    if peak is not None:
+        share = f"{100 * operations * width * height * left / (peak * 1e12):.2f} %"
+    click.echo(
+        f"{name:8} {width}x{height:<5} {left:9.1f} {copied:9.1f} {load:8.2f}  {share:>8}"
+        f"  {'equal' if equal else 'DIFFERS'}"
+    )
+
+
 def check_network(size: tuple[int, int], device: torch.device, peak: float | None) -> bool:
     """Compare a group of the paper's network with the CPU and time it; prints one line."""
-    from nvcodec.model.cuda.renderer import CudaRenderer, to_host
+    from nvcodec.model.cuda.planes import to_host
+    from nvcodec.model.cuda.renderer import CudaRenderer
 
     width, height = size
     shape = PAPER_SHAPE
@@ -104,39 +168,9 @@ def check_network(size: tuple[int, int], device: torch.device, peak: float | Non
     expected = render_region(on_cpu, width, height, frames)
     equal = same(to_host(renderer.pictures(width, height, frames)), expected)
 
-    def per_second(copied: bool) -> float:
-        torch.cuda.synchronize(device)
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        groups, limit = 0, time.perf_counter() + SECONDS
-        start.record()
-        while time.perf_counter() < limit:
-            pictures = renderer.pictures(width, height, frames)
-            if copied:
-                to_host(pictures)
-            groups += 1
-            # Wait every few groups, as queued work holds memory.
-            if groups % 8 == 0:
-                torch.cuda.synchronize(device)
-        end.record()
-        torch.cuda.synchronize(device)
-        return groups * len(frames) * 1000 / start.elapsed_time(end)
-
-    per_second(False)
-    left, copied = per_second(False), per_second(True)
-    torch.cuda.synchronize(device)
-    begin = time.perf_counter()
-    for _ in range(5):
-        CudaRenderer(weights, device)
-    torch.cuda.synchronize(device)
-    load = (time.perf_counter() - begin) * 1000 / 5
-    share = "?"
-    if peak is not None:
-        operations = 2 * shape.multiplications * width * height * left
-        share = f"{100 * operations / (peak * 1e12):.2f} %"
-    click.echo(
-        f"sine     {width}x{height:<5} {left:9.1f} {copied:9.1f} {load:8.2f}  {share:>8}"
-        f"  {'equal' if equal else 'DIFFERS'}"
-    )
+    left, copied = speeds(lambda: renderer.pictures(width, height, frames), len(frames), device)
+    load = milliseconds(lambda: CudaRenderer(weights, device), device)
+    report("sine", size, (left, copied, load), 2 * shape.multiplications, peak, equal)
     return equal
 
 
@@ -144,7 +178,7 @@ def check_fusion(size: tuple[int, int], device: torch.device) -> bool:
     """Compare a frame through the fusion network with the CPU and time it; prints one line."""
     from nvcodec.model.cuda.fusion import CudaFusion
     from nvcodec.model.cuda.fusion_check import random_source
-    from nvcodec.model.cuda.renderer import to_host
+    from nvcodec.model.cuda.planes import to_host
     from nvcodec.model.hybrid.fusion.packed import pack_network
     from nvcodec.model.hybrid.fusion.render import render
     from nvcodec.model.hybrid.fusion.weights import default_weights
@@ -170,8 +204,38 @@ def check_fusion(size: tuple[int, int], device: torch.device) -> bool:
     return equal
 
 
-def check_training() -> bool:
-    """Encode and decode three frames on the device; prints one line."""
+def check_synthesis(size: tuple[int, int], device: torch.device, peak: float | None) -> bool:
+    """Compare a group of random features with the CPU and time it; prints one line."""
+    from nvcodec.coding.nirvana.components import NO_COMPONENTS
+    from nvcodec.coding.nirvana.table import FRAMES, PATCH, network_offset
+    from nvcodec.model.cuda.planes import to_host
+    from nvcodec.model.cuda.synthesis import synthesis_of
+    from nvcodec.model.cuda.synthesis_check import random_features
+    from nvcodec.model.nirvana.network import synthesis_network
+    from nvcodec.model.nirvana.parameters import Grid, Parameters
+    from nvcodec.model.nirvana.render import render_frames
+
+    grid, frames, quantiser = Grid(*size), range(FRAMES), 30
+    region = (0, 0, *size)
+    features = random_features(np.random.default_rng(0), grid, 300)
+    expected = render_frames(Parameters(features, quantiser, FRAMES, NO_COMPONENTS), grid, frames)
+    synthesis = synthesis_of(network_offset(quantiser), NO_COMPONENTS, device)
+
+    def render() -> list[TensorPlanes]:
+        return synthesis.pictures(features, grid, frames, region)
+
+    equal = same(to_host(render()), expected)
+    left, copied = speeds(render, FRAMES, device)
+    load = milliseconds(lambda: torch.from_numpy(features).to(device), device)
+    network = synthesis_network(network_offset(quantiser), NO_COMPONENTS)
+    products = network.first.matrix.size + network.second.matrix.size + network.output.matrix.size
+    operations = 8 * products / (FRAMES * PATCH**2)
+    report("nirvana", size, (left, copied, load), operations, peak, equal)
+    return equal
+
+
+def check_clip(name: str, **options: Any) -> bool:
+    """Encode three frames with the nirvana model and decode them; prints one line."""
     rng = np.random.default_rng(0)
     source, file = io.BytesIO(), io.BytesIO()
     writer = Y4mWriter(source, 64, 64, Fraction(25), Fraction(1), 0, 0)
@@ -181,15 +245,7 @@ def check_training() -> bool:
         chroma = rng.integers(120, 136, (2, 32, 32))
         writer.write((luma.astype(np.uint8), *chroma.astype(np.uint8)))
     source.seek(0)
-    result = nvcodec.encode(
-        source,
-        file,
-        model="nirvana",
-        network="paper",
-        preset="fast",
-        group_size=3,
-        device="cuda",
-    )
+    result = nvcodec.encode(source, file, model="nirvana", preset="fast", **options)
     decoded = []
     for device, tensors in (("cpu", False), ("cuda", False), ("cuda", True)):
         file.seek(0)
@@ -200,7 +256,7 @@ def check_training() -> bool:
         decoded.append(frames)
     equal = same(decoded[0], decoded[1]) and same(decoded[0], decoded[2])
     click.echo(
-        f"training  3 frames of 64x64, {result.bytes} bytes, {result.seconds:.1f} s,"
+        f"{name:8}  3 frames of 64x64, {result.bytes} bytes, {result.seconds:.1f} s,"
         f" decoded {'equal' if equal else 'DIFFERENT'}"
     )
     return equal
@@ -236,7 +292,9 @@ def main(sizes: tuple[str, ...], peak: float | None, seeds: int) -> None:
         width, height = map(int, size.split("x"))
         equal = check_network((width, height), device, peak) and equal
         equal = check_fusion((width, height), device) and equal
-    equal = check_training() and equal
+        equal = check_synthesis((width, height), device, peak) and equal
+    equal = check_clip("training", network="paper", group_size=3, device="cuda") and equal
+    equal = check_clip("nirvana") and equal
     click.echo("all equal" if equal else "something DIFFERS")
     sys.exit(ExitCode.OK if equal else ExitCode.VERIFICATION)
 

@@ -8,14 +8,19 @@ from typing import cast
 
 import torch
 
+from nvcodec.coding.nirvana.table import network_offset
 from nvcodec.decode.device import Device
 from nvcodec.model.cuda.check import require_equal
 from nvcodec.model.cuda.fusion import CudaFusion, upload
-from nvcodec.model.cuda.fusion_check import require_exact
-from nvcodec.model.cuda.renderer import CudaRenderer, TensorPlanes, to_host
+from nvcodec.model.cuda.fusion_check import require_exact as require_exact_fusion
+from nvcodec.model.cuda.planes import TensorPlanes, to_host
+from nvcodec.model.cuda.renderer import CudaRenderer
 from nvcodec.model.cuda.resample import resample
+from nvcodec.model.cuda.synthesis import synthesis_of
+from nvcodec.model.cuda.synthesis_check import require_exact as require_exact_synthesis
 from nvcodec.model.hybrid.fusion.render import NetworkSource
 from nvcodec.model.hybrid.fusion.weights import FusionWeights, Network, default_weights
+from nvcodec.model.nirvana.parameters import Grid, Parameters
 from nvcodec.model.resample import View
 from nvcodec.model.samples import FORMAT
 from nvcodec.model.sine.shape import NetworkShape
@@ -26,7 +31,8 @@ from nvcodec.picture import Planes, Region
 class CudaDevice(Device):
     """Renders on the CUDA device that is current when this object is made.
 
-    `threads` are threads of the host, which rebuilds the canvases of the hybrid model.
+    `threads` are threads of the host, which rebuilds the canvases of the hybrid model and the
+    features of the nirvana model.
 
     With `tensors`, planes are tensors on the device and are resampled there. Work is then queued on
     the current stream, and nothing waits for it. Otherwise planes are copied to the host once
@@ -89,7 +95,7 @@ class CudaDevice(Device):
         """Return this device; tests the fusion network's kernels if there is a `network`."""
         if network:
             with torch.cuda.device(self._device):
-                require_exact(default_weights().shape, self._device)
+                require_exact_fusion(default_weights().shape, self._device)
         return self
 
     def fuse(
@@ -113,6 +119,22 @@ class CudaDevice(Device):
         with torch.cuda.device(self._device):
             uploaded = [upload(planes, self._device) for planes in pictures]
         return cast(list[Planes], uploaded)
+
+    def synthesis_device(self) -> CudaDevice:
+        """Return this device; tests the synthesis network's kernels."""
+        with torch.cuda.device(self._device):
+            require_exact_synthesis(self._device)
+        return self
+
+    def synthesize(
+        self, parameters: Parameters, grid: Grid, frames: Sequence[int], region: Region
+    ) -> list[Planes]:
+        """Frames of the nirvana model."""
+        with torch.cuda.device(self._device):
+            offset = network_offset(parameters.quantiser)
+            network = synthesis_of(offset, parameters.components, self._device)
+            pictures = network.pictures(parameters.features, grid, frames, region)
+            return cast(list[Planes], pictures) if self._tensors else to_host(pictures)
 
     def on_host(self, pictures: list[Planes]) -> list[Planes]:
         """Rendered planes in the host's memory."""

@@ -12,6 +12,7 @@ from nvcodec.picture import Planes, Region
 if TYPE_CHECKING:
     from nvcodec.model.hybrid.fusion.render import NetworkSource
     from nvcodec.model.hybrid.fusion.weights import FusionWeights
+    from nvcodec.model.nirvana.parameters import Grid, Parameters
     from nvcodec.model.sine.weights import GroupWeights
 
 
@@ -25,6 +26,15 @@ class FusionDevice(Protocol):
 
     def show(self, pictures: list[Planes]) -> list[Planes]:
         """Frames without the network, moved to where the device delivers frames."""
+
+
+class SynthesisDevice(Protocol):
+    """Renders features to frames on a device, whole or in part (spec 13)."""
+
+    def synthesize(
+        self, parameters: Parameters, grid: Grid, frames: Sequence[int], region: Region
+    ) -> list[Planes]:
+        """A region of frames of a group."""
 
 
 class Device:
@@ -72,6 +82,13 @@ class Device:
 
     def fusion_device(self, network: bool) -> FusionDevice | None:
         """The renderer of frames of the hybrid model, with or without network; None for the CPU.
+
+        Raises UnsupportedError for a device that miscomputes.
+        """
+        return None
+
+    def synthesis_device(self) -> SynthesisDevice | None:
+        """The renderer of frames of the nirvana model; None for the CPU.
 
         Raises UnsupportedError for a device that miscomputes.
         """

@@ -52,10 +52,13 @@ def _move(movement: Future[Movement], band: Band) -> None:
 
 
 class NirvanaModel:
-    """Rebuilds and renders the features of one bitstream on the CPU."""
+    """Rebuilds the features of one bitstream on the CPU; renders them there or on another device.
+
+    Raises UnsupportedError for a device that miscomputes.
+    """
 
     def __init__(self, shape: PatchShape, header: Header, device: Device) -> None:
-        self._device = device.fusion_device(network=False)
+        self._device = device.synthesis_device()
         self._grid = Grid(header.width, header.height)
         self._tasks = TaskPool(device.threads)
         self.ahead = min(_MOST_AHEAD, _AHEAD_BYTES // (_PATCH_BYTES * self._grid.patches))
@@ -93,6 +96,8 @@ class NirvanaModel:
         """Render frames of a group, or a region of them; raises CorruptError."""
         features = parameters.parameters.result()
         shown = region or (0, 0, self._grid.width, self._grid.height)
+        if self._device is not None:
+            return self._device.synthesize(features, self._grid, frames, shown)
         planes, bands = frame_planes(self._grid, shown, len(frames)), region_bands(shown)
         tasks = [
             self._tasks.submit(partial(render_band, features, frames, band, planes))
@@ -100,8 +105,7 @@ class NirvanaModel:
         ]
         for task in tasks:
             task.result()
-        pictures = planes.cut()
-        return pictures if self._device is None else self._device.show(pictures)
+        return planes.cut()
 
     def close(self) -> None:
         """Stop the work in progress."""

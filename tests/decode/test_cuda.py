@@ -116,7 +116,6 @@ def test_hybrid(network: int, opened: Opened) -> None:
 
 
 def test_nirvana(opened: Opened) -> None:
-    """Rendered on the CPU, shown on the device."""
     data, pictures = synthesize_nirvana(NirvanaPlan(frames=(4, 2), keys=(0,)))
     for frame, planes in zip(opened(data).frames(), pictures, strict=True):
         assert same(frame.planes, planes)

@@ -13,11 +13,11 @@ from unittest.mock import patch
 from nvcodec.coding.nirvana import entropy, table
 from nvcodec.coding.nirvana.table import Table
 from nvcodec.encode.nirvana import gradient
-from nvcodec.model.nirvana import moved, output, synthesis
+from nvcodec.model.nirvana import moved, network
 from tools.lib.nirvana_float import NirvanaNetwork
 from tools.lib.nirvana_table import integers
 
-_READERS = (entropy, gradient, moved, output, synthesis)
+_READERS = (entropy, gradient, moved, network)
 """The modules that make networks of the table."""
 
 

@@ -26,7 +26,7 @@ from nvcodec.coding.nirvana.table import (
     outputs,
 )
 from nvcodec.model.nirvana.moved import LIMIT
-from nvcodec.model.nirvana.output import LARGEST_WEIGHT
+from nvcodec.model.nirvana.network import LARGEST_WEIGHT
 from tools.lib.nirvana_float import OFFSET_UNIT, OUTPUT_SCALE, NirvanaNetwork, SliceNetwork, bits_of
 
 Floats = npt.NDArray[np.float64]

@@ -21,7 +21,7 @@ from nvcodec.coding.nirvana.components import (
     encode_components,
 )
 from nvcodec.encode.nirvana.gradient import Floats
-from nvcodec.model.nirvana.output import CONSTANT
+from nvcodec.model.nirvana.network import CONSTANT
 
 _UNIT = 256
 """Units of the second hidden layer are in 1/256, samples of the output layer in 1/65536."""

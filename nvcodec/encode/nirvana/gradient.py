@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from nvcodec.coding.nirvana.components import Components
 from nvcodec.coding.nirvana.table import FEATURES, WIDE, WIDTH, load, network_offset
-from nvcodec.model.nirvana.output import output_layer
+from nvcodec.model.nirvana.network import output_layer
 
 Floats = npt.NDArray[np.float32]
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from nvcodec.model.cuda import fusion_kernels
-from nvcodec.model.cuda.renderer import TensorPlanes
+from nvcodec.model.cuda.launch import run, tiles
+from nvcodec.model.cuda.planes import TensorPlanes
 from nvcodec.model.hybrid.canvas.quantiser import STEP
 from nvcodec.model.hybrid.fusion.inputs import RECIPROCAL
 from nvcodec.model.hybrid.fusion.render import NetworkSource, predicted_planes
@@ -61,14 +61,6 @@ def _split(frame: torch.Tensor, width: int, height: int) -> TensorPlanes:
 def _tables(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """RECIPROCAL and STEP of spec 9.1."""
     return torch.from_numpy(RECIPROCAL).to(device), torch.from_numpy(STEP).to(device)
-
-
-def _launch(kernel: Any, grid: tuple[int, ...], *arguments: Any, **constants: Any) -> None:
-    kernel[grid](*arguments, **constants, enable_fp_fusion=False)
-
-
-def _tiles(number: int) -> int:
-    return -(-number // _SITES)
 
 
 def _padded(units: int) -> int:
@@ -126,9 +118,9 @@ class CudaFusion:
         quantisers = torch.from_numpy(source.quantisers).to(device)
         reciprocals, steps = _tables(device)
         inputs = torch.empty((INPUTS, size), dtype=torch.int16, device=device)
-        _launch(
+        run(
             fusion_kernels.fusion_inputs,
-            (_tiles(size), PLANES),
+            (tiles(size, _SITES), PLANES),
             samples,
             predictions,
             quantisers,
@@ -143,9 +135,9 @@ class CudaFusion:
         hidden = inputs
         for layer, (weights, biases) in zip(self._shape.hidden, self._hidden, strict=True):
             out = torch.empty((layer.units, size), dtype=torch.int16, device=device)
-            _launch(
+            run(
                 fusion_kernels.fusion_hidden,
-                (_tiles(size),),
+                (tiles(size, _SITES),),
                 hidden,
                 weights,
                 biases,
@@ -161,9 +153,9 @@ class CudaFusion:
             )
             hidden = out
         frame = torch.empty_like(samples)
-        _launch(
+        run(
             fusion_kernels.fusion_output,
-            (_tiles(size),),
+            (tiles(size, _SITES),),
             hidden,
             inputs,
             self._last,

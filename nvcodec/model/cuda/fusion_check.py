@@ -10,7 +10,7 @@ import torch
 
 from nvcodec.format import UnsupportedError
 from nvcodec.model.cuda.fusion import CudaFusion
-from nvcodec.model.cuda.renderer import to_host
+from nvcodec.model.cuda.planes import to_host
 from nvcodec.model.hybrid.canvas.inter import packed_motion
 from nvcodec.model.hybrid.canvas.plane import Canvas, Step, empty_planes
 from nvcodec.model.hybrid.fusion.packed import pack_network

@@ -9,15 +9,11 @@ import triton
 import triton.language as tl
 
 from nvcodec.coding.hybrid.leaves import LAST_Q
+from nvcodec.model.cuda import arithmetic_kernels
 from nvcodec.model.samples import PEAK
 
 # Triton kernels can only use globals that are constexpr.
 _PEAK, _LAST_Q = tl.constexpr(PEAK), tl.constexpr(LAST_Q)
-
-
-@triton.jit
-def _clip(value, most):
-    return tl.minimum(tl.maximum(value, -most), most)
 
 
 @triton.jit
@@ -72,14 +68,14 @@ def fusion_inputs(
             box += tl.load(samples + first + near + beside, inside, 0).to(tl.int32)
     index = _indices(quantisers, y, x, plane, columns, chroma_offset, inside)
     factor = tl.load(reciprocals + index)
-    value = _clip(((25 * sample - box) * factor + (1 << 14)) >> 15, 4095)
+    value = arithmetic_kernels.clip(((25 * sample - box) * factor + (1 << 14)) >> 15, 4095)
     tl.store(out + plane * size + site, value.to(tl.int16), inside)
     for r in tl.static_range(2):
         change = tl.zeros((BLOCK,), tl.int32)
         if MOVING:
             at = r * 6 * size + first + line * (scale * columns) + column
             change = tl.load(predictions + at, inside, 0).to(tl.int32) - sample
-        value = _clip((change * factor + (1 << 9)) >> 10, 4095)
+        value = arithmetic_kernels.clip((change * factor + (1 << 9)) >> 10, 4095)
         tl.store(out + (6 + 6 * r + plane) * size + site, value.to(tl.int16), inside)
 
 
@@ -135,8 +131,7 @@ def fusion_hidden(
         acc, source, weights, site // columns, site % columns, n, rows, columns, inside,
         CHANNELS, KERNEL,
     )  # fmt: skip
-    value = acc >> shift
-    value = _clip(tl.maximum(value, value >> 3), 4095)
+    value = arithmetic_kernels.hidden_unit(acc, shift)
     place = n[None, :] * (rows * columns) + site[:, None]
     tl.store(out + place, value.to(tl.int16), inside[:, None] & (n < UNITS)[None, :])
 
@@ -170,7 +165,7 @@ def fusion_output(
     acc = _sums(acc, hidden, weights, y, x, n, rows, columns, inside, CHANNELS, 1)
     acc = _sums(acc, inputs, high_pass, y, x, n, rows, columns, inside, 6, 3)
     acc = _sums(acc, inputs + 6 * size, differences, y, x, n, rows, columns, inside, 12, 1)
-    correction = _clip(acc >> shift, 16383)
+    correction = arithmetic_kernels.clip(acc >> shift, 16383)
     used = inside[:, None] & (n < 6)[None, :]
     index = _indices(quantisers, y[:, None], x[:, None], n[None, :], columns, chroma_offset, used)
     change = (correction * tl.load(steps + index) + (1 << 15)) >> 16

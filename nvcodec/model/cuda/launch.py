@@ -147,7 +147,8 @@ class Windowed:
         return math.gcd(self.weights.shape[3], 64)
 
 
-def _launch(kernel: Any, grid: tuple[int, ...], *arguments: Any, **constants: int) -> None:
+def run(kernel: Any, grid: tuple[int, ...], *arguments: Any, **constants: int) -> None:
+    """Launch a kernel."""
     # Integer code has nothing to fuse, but some versions of Triton warn without this argument.
     kernel[grid](*arguments, **constants, enable_fp_fusion=False)
 
@@ -156,7 +157,8 @@ def _power(number: int) -> int:
     return 1 << (number - 1).bit_length()
 
 
-def _tiles(number: int, tile: int) -> int:
+def tiles(number: int, tile: int) -> int:
+    """Tiles that cover `number` elements."""
     return -(-number // tile)
 
 
@@ -176,9 +178,9 @@ def first_layer(
     0..width-1 of int8 `out` (patches, pitch).
     """
     width = weights.shape[0]
-    _launch(
+    run(
         kernels.first_layer,
-        (_tiles(count, 16), _tiles(width, 128)),
+        (tiles(count, 16), tiles(width, 128)),
         weights,
         biases,
         scale,
@@ -202,9 +204,9 @@ def sine_layer(
     layer: Dense, sine: torch.Tensor, inputs: torch.Tensor, count: int, out: torch.Tensor
 ) -> None:
     """A sine layer (spec 5.2): int8 `inputs` to columns 0..rows-1 of int8 `out`."""
-    _launch(
+    run(
         kernels.sine_layer,
-        (_tiles(count, ROWS), _tiles(layer.rows, COLUMNS)),
+        (tiles(count, ROWS), tiles(layer.rows, COLUMNS)),
         inputs,
         layer.weights,
         layer.biases,
@@ -235,9 +237,9 @@ def expand_sources(
     Rows of the layer are (gy, gx, c), `codes` is int32 (T, C). Gives `input` of spec 5.4 as float16
     `sources` (patches, frames, G, G, C) of patches 0..count-1.
     """
-    _launch(
+    run(
         kernels.expand_sources,
-        (_tiles(count, ROWS), _tiles(layer.rows, COLUMNS)),
+        (tiles(count, ROWS), tiles(layer.rows, COLUMNS)),
         inputs,
         layer.weights,
         layer.biases,
@@ -272,9 +274,9 @@ def hidden_layer(
     """
     frames, half = sources.shape[1:3]
     rows = layer.weights.shape[1]
-    _launch(
+    run(
         kernels.hidden_layer,
-        (_tiles(count * half**2, CELLS), rows // layer.tile, frames),
+        (tiles(count * half**2, CELLS), rows // layer.tile, frames),
         sources,
         layer.weights,
         layer.biases,
@@ -310,9 +312,9 @@ def output_layer(
     6 * G * G): luma (P, P), then Cb and Cr (G, G).
     """
     frames, half = hidden.shape[1], hidden.shape[2] // 2
-    _launch(
+    run(
         kernels.output_layer,
-        (_tiles(count * half**2, CELLS), frames),
+        (tiles(count * half**2, CELLS), frames),
         hidden,
         layer.weights,
         layer.biases,
@@ -348,9 +350,9 @@ def place_samples(
     size = values.shape[2]
     half = math.isqrt(size // PLANES)
     across, _ = FORMAT.plane_shift(count - 1)
-    _launch(
+    run(
         kernels.place_samples,
-        (_tiles(width, 128), _tiles(rows, 8), frames * count),
+        (tiles(width, 128), tiles(rows, 8), frames * count),
         values,
         planes,
         frames,
@@ -384,9 +386,9 @@ def filter_axis(
     count, taps = coefficients.shape
     rows, columns = (count, source.shape[1]) if vertical else (source.shape[0], count)
     out = source.new_empty((rows, columns), dtype=SAMPLES if vertical else torch.int16)
-    _launch(
+    run(
         kernels.filter_axis,
-        (_tiles(columns, 128), _tiles(rows, 8)),
+        (tiles(columns, 128), tiles(rows, 8)),
         source,
         start,
         coefficients,

@@ -11,15 +11,12 @@ import torch
 
 from nvcodec.model.cuda import launch
 from nvcodec.model.cuda.launch import Dense, Patches, Windowed
-from nvcodec.model.samples import FORMAT
+from nvcodec.model.cuda.planes import RegionPlanes, TensorPlanes
 from nvcodec.model.sine.layers import GELU, SINE, time_code
 from nvcodec.model.sine.render import bands
 from nvcodec.model.sine.shape import NetworkShape
 from nvcodec.model.sine.weights import GroupWeights
-from nvcodec.picture import Planes, Region, region_size
-
-TensorPlanes = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
-"""Tensors of `launch.SAMPLES` of the shapes of `Planes`, on the device that rendered them."""
+from nvcodec.picture import Region
 
 _VALUE_BYTES = 1 << 29
 """Memory budget for patch values, in bytes; one row of patches is always allowed."""
@@ -84,34 +81,18 @@ class CudaRenderer:
             raise ValueError(f"frames {list(frames)} are not all in 0..{shape.group_frames - 1}")
         if not frames:
             return []
-        first, count = min(frames), max(frames) - min(frames) + 1
         region = region or (0, 0, width, height)
         x0, y0, x1, y1 = region
-        luma_shape, chroma_shape, _ = FORMAT.plane_shapes(*region_size(region))
-        luma = self._empty(launch.SAMPLES, count, 1, *luma_shape)
-        chroma = self._empty(launch.SAMPLES, count, 2, *chroma_shape)
+        out = RegionPlanes(region, frames, self._device)
         left, right = shape.patches_covering(x0, x1)
-        row_bytes = (right - left) * count * 2 * shape.values
+        row_bytes = (right - left) * out.count * 2 * shape.values
         for start, stop in bands(shape, y0, y1, _VALUE_BYTES // row_bytes):
             top, bottom = shape.patches_covering(start, stop)
             patches = Patches(
                 top, left, bottom - top, right - left, shape.patches(height), shape.patches(width)
             )
-            values = self._values(patches, first, count)
-            for number, planes in enumerate((luma, chroma)):
-                across, down = FORMAT.plane_shift(number)
-                launch.place_samples(
-                    values,
-                    patches,
-                    (start >> down, x0 >> across),
-                    (start - y0) >> down,
-                    -(-(stop - start) >> down),
-                    planes,
-                )
-        return [
-            (luma[frame - first, 0], chroma[frame - first, 0], chroma[frame - first, 1])
-            for frame in frames
-        ]
+            out.place(self._values(patches, out.first, out.count), patches, start, stop)
+        return out.pictures(frames)
 
     def _empty(self, dtype: torch.dtype, *size: int) -> torch.Tensor:
         return torch.empty(size, dtype=dtype, device=self._device)
@@ -203,20 +184,3 @@ def output_layer(
     shifts = np.zeros((t, 4, 4), np.int64)
     shifts[:, :3] = biases.reshape(t, 3, 1)
     return Windowed.of(windows.reshape(t, 16, 4, 4, h), shifts.reshape(t, 16), scale, device)
-
-
-def to_host(pictures: Sequence[TensorPlanes]) -> list[Planes]:
-    """Copies in host memory, staged in pinned memory; waits for the device once."""
-    staged = [
-        tuple(
-            torch.empty(plane.shape, dtype=plane.dtype, pin_memory=plane.is_cuda).copy_(
-                plane, non_blocking=True
-            )
-            for plane in planes
-        )
-        for planes in pictures
-    ]
-    if any(plane.is_cuda for planes in pictures for plane in planes):
-        torch.cuda.current_stream(pictures[0][0].device).synchronize()
-    # Callers may keep frames for long, and pinned memory is scarce: copy them out of it.
-    return [(y.numpy().copy(), b.numpy().copy(), r.numpy().copy()) for y, b, r in staged]

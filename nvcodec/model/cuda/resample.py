@@ -7,7 +7,7 @@ from functools import lru_cache
 import torch
 
 from nvcodec.model.cuda import launch
-from nvcodec.model.cuda.renderer import TensorPlanes
+from nvcodec.model.cuda.planes import TensorPlanes
 from nvcodec.model.resample import AxisPlan, View, axis_plans
 from nvcodec.model.samples import CHROMA_X, CHROMA_Y
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from nvcodec.coding.nirvana.components import Components
-from nvcodec.coding.nirvana.table import PATCH, SITE, VOLUME, WIDE, WIDTH, load, network_offset
+from nvcodec.coding.nirvana.table import PATCH, SITE, VOLUME, WIDE, WIDTH, network_offset
 from nvcodec.compiled import Integer, allocating, kernel
-from nvcodec.model.nirvana.output import output_layer
+from nvcodec.model.nirvana.network import Network, synthesis_network
 from nvcodec.model.nirvana.rows import (
     MARGIN,
     Layer,
@@ -19,13 +19,13 @@ from nvcodec.model.nirvana.rows import (
     row_stride,
     sample_layer,
 )
-from nvcodec.model.nirvana.volume import FRAME, LUMA, ORDER, store_samples
+from nvcodec.model.nirvana.volume import FRAME, LUMA, store_samples
 
 _TAPS = 9
 
 
 class Synthesis(NamedTuple):
-    """The synthesis network for one quantiser index. `scale` is int32 (FEATURES,)."""
+    """A `Network` for kernels; `scale` is int32 (FEATURES,)."""
 
     first: Layer
     second: Layer
@@ -33,22 +33,20 @@ class Synthesis(NamedTuple):
     scale: np.ndarray
 
 
+def pack_network(network: Network) -> Synthesis:
+    """A network as kernels take it."""
+    return Synthesis(
+        first=pack_layer(*network.first),
+        second=pack_layer(*network.second),
+        output=pack_layer(*network.output),
+        scale=network.scale,
+    )
+
+
 @lru_cache(16)
 def synthesis(q: int, components: Components) -> Synthesis:
     """The network of table 1 in a group of quantiser index q, with its components."""
-    table = load()
-    offset = network_offset(q)
-    bias = table.first_bias.astype(np.int64)
-    near = table.first.transpose(0, 2, 3, 1).reshape(WIDTH, -1)
-    taps = np.concatenate([near, table.first_own], 1)
-    third, third_bias = output_layer(components)
-    output = np.concatenate([table.basis, third], 1)[ORDER]
-    return Synthesis(
-        first=pack_layer(taps, bias[0] + offset * bias[1], int(table.shifts[0])),
-        second=pack_layer(table.second, table.second_bias, int(table.shifts[1])),
-        output=pack_layer(output, third_bias[ORDER], 12),
-        scale=table.scale.astype(np.int32),
-    )
+    return pack_network(synthesis_network(network_offset(q), components))
 
 
 @kernel

@@ -13,7 +13,7 @@ from nvcodec.coding.nirvana.components import (
 from nvcodec.coding.nirvana.table import VOLUME, WIDTH
 from nvcodec.encode.nirvana.adapt import Fit, adapted, best_direction, change_of, quantised
 from nvcodec.encode.nirvana.gradient import float_network
-from nvcodec.model.nirvana.output import CONSTANT
+from nvcodec.model.nirvana.network import CONSTANT
 
 PATCHES = 700
 

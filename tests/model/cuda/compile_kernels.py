@@ -17,12 +17,15 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
+from nvcodec.coding.nirvana.table import FEATURES, FRAMES
 from nvcodec.encode.sine.settings import PAPER_SHAPE
-from nvcodec.model.cuda import fusion_kernels, kernels
+from nvcodec.model.cuda import fusion_kernels, kernels, synthesis_kernels
 from nvcodec.model.cuda.fusion import CudaFusion
 from nvcodec.model.cuda.renderer import CudaRenderer
 from nvcodec.model.cuda.resample import resample
+from nvcodec.model.cuda.synthesis import synthesis_of
 from nvcodec.model.hybrid.fusion.weights import default_weights as default_fusion_weights
+from nvcodec.model.nirvana.parameters import Grid
 from nvcodec.model.resample import View
 from nvcodec.model.sine.shape import NetworkShape
 from nvcodec.model.sine.weights import GroupWeights, LayerParameters, default_weights
@@ -30,7 +33,7 @@ from tests.model.hybrid.fusion.samples import random_source
 from tests.synthetic import DEEP
 
 SHAPES = [PAPER_SHAPE, DEEP]
-MODULES = (kernels, fusion_kernels)
+MODULES = (kernels, fusion_kernels, synthesis_kernels)
 KERNELS = {
     name: (module, kernel)
     for module in MODULES
@@ -113,9 +116,19 @@ def record_fusion() -> dict[str, Recorder]:
     return recorders
 
 
+def record_synthesis() -> dict[str, Recorder]:
+    """The launches of the synthesis network."""
+    recorders = make_recorders()
+    grid = Grid(40, 24)
+    features = np.zeros((grid.rows, grid.columns, FEATURES), np.int16)
+    region = (0, 0, grid.width, grid.height)
+    synthesis_of(0, torch.device("cpu")).pictures(features, grid, range(FRAMES), region)
+    return recorders
+
+
 def main() -> None:
     """Compile for the capabilities of the command line."""
-    for recorders in (*map(record, SHAPES), record_fusion()):
+    for recorders in (*map(record, SHAPES), record_fusion(), record_synthesis()):
         for name, recorder in recorders.items():
             for source, options in recorder.launches.values():
                 for capability in map(int, sys.argv[1:]):

@@ -29,7 +29,8 @@ def test_every_kernel_compiles(capability: str, tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     lines = [line.split() for line in result.stdout.splitlines()]
     fusion = {"fusion_inputs", "fusion_hidden", "fusion_output"}
-    assert {line[0] for line in lines} == {*CHECKS, *fusion}
+    synthesis = {f"synthesis_{part}" for part in ("inputs", "first", "second", "output")}
+    assert {line[0] for line in lines} == {*CHECKS, *fusion, *synthesis}
     for name, target, cubin, ptx in lines:
         assert target == capability
         assert int(cubin) > 1000, name

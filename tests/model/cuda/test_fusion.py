@@ -20,7 +20,7 @@ pytest.importorskip("triton", reason="Triton is not installed")
 from nvcodec.model.cuda import fusion_kernels
 from nvcodec.model.cuda.fusion import CudaFusion
 from nvcodec.model.cuda.fusion_check import require_exact
-from nvcodec.model.cuda.renderer import to_host
+from nvcodec.model.cuda.planes import to_host
 
 CPU = torch.device("cpu")
 

@@ -20,7 +20,8 @@ from tests.synthetic import DEEP, SMALL, random_weights
 pytest.importorskip("triton", reason="Triton is not installed")
 
 from nvcodec.model.cuda import renderer
-from nvcodec.model.cuda.renderer import CudaRenderer, to_host
+from nvcodec.model.cuda.planes import to_host
+from nvcodec.model.cuda.renderer import CudaRenderer
 from nvcodec.model.cuda.resample import resample
 
 CPU = torch.device("cpu")

@@ -86,7 +86,7 @@ def test_the_largest_sums(sign: int) -> None:
 def test_sums_of_components_wrap() -> None:
     """With extreme components sums leave 32 bits; they wrap as the text says."""
     rng, grid = np.random.default_rng(3), Grid(40, 24)
-    features = random_features(rng, grid.rows, grid.columns, "wild")
+    features = random_features(rng, grid.rows, grid.columns, "extreme")
     inputs, outputs = (
         rng.choice([-127, 127], n).astype(np.int8).tobytes() for n in (INPUTS, VOLUME)
     )
