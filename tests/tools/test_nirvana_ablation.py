@@ -11,7 +11,7 @@ from nvcodec.encode.encoder import encode
 from nvcodec.encode.nirvana import group, video
 from nvcodec.encode.nirvana.effort import EFFORTS
 from nvcodec.format import GroupUnit, UnitReader
-from nvcodec.model.nirvana import moved, synthesis
+from nvcodec.model.nirvana import moved, network
 from nvcodec.model.nirvana.parameters import Grid, rebuild_parameters
 from tests.cli.support import y4m
 from tests.tools.support import loaded, run
@@ -87,7 +87,7 @@ def features(groups, grid):
     before, found = None, []
     for g in groups:
         last = None if g.key else before
-        before = rebuild_parameters(grid, last, g.frame_count, g.content, g.motion)
+        before = rebuild_parameters(grid, last, g.frame_count, g.content, g.motion, g.network)
         found.append(before.features)
     return found
 
@@ -131,11 +131,13 @@ def test_groups_and_keys(clip, base, tmp_path):
 
 
 def test_key_gain_and_bit_price(clip):
-    with changed(CHANGES["key 0"], clip):
-        assert video.quantiser_index(30, True) == video.quantiser_index(30, False)
-    with changed(CHANGES["key 4"], clip):
-        assert video.quantiser_index(30, True) == video.quantiser_index(30, False) - 4
-        assert video.quantiser_index(0, True) >= 4
+    pictures, coder = clip.pictures()[:4], group.GroupCoder(WIDTH, HEIGHT, EFFORTS["fast"])
+    for name, gain in (("key 2", 2), ("key 4", 4)):
+        with changed(CHANGES[name], clip):
+            key = coder.code(pictures, None, 30).parameters
+            assert key.quantiser == 30 - gain
+            assert coder.code(pictures, key, 30).parameters.quantiser == 30
+            assert coder.code(pictures, None, 5).parameters.quantiser == max(4, 5 - gain)
     with changed(CHANGES["entropy x 2"], clip):
         assert 2 * group.BITS_PER_SQUARE == ablation.BITS_PER_SQUARE
     with changed(CHANGES["gradient 6 steps"], clip):
@@ -146,7 +148,7 @@ def test_key_gain_and_bit_price(clip):
 def test_a_network_of_the_clip(clip):
     own = load()
     with changed(CHANGES["start untrained"], clip):
-        made = synthesis.load()
+        made = network.load()
         assert all(module.load() is made for module in (entropy, moved))
         basis = made.basis / 8192
         # Orthonormal; what the clip's patches have most of comes first.
@@ -155,7 +157,7 @@ def test_a_network_of_the_clip(clip):
         energy = np.square(samples @ basis).sum(0)
         assert energy[: FEATURES // 2].sum() > 2 * energy[FEATURES // 2 :].sum()
         assert not made.third.any()
-    assert np.array_equal(synthesis.load().basis, own.basis)
+    assert np.array_equal(network.load().basis, own.basis)
 
 
 def test_tables(clip, tmp_path):

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from nvcodec.coding.nirvana import entropy, table
+from nvcodec.coding.nirvana.components import NO_COMPONENTS
 from nvcodec.coding.nirvana.contexts import CONTENT_CONTEXTS, MOTION_CONTEXTS, default_contexts
 from nvcodec.coding.nirvana.features import (
     FIRST,
@@ -18,6 +19,7 @@ from nvcodec.encode.nirvana.group import fold
 from nvcodec.encode.nirvana.paths import reduce
 from nvcodec.format import GroupUnit, UnitReader
 from nvcodec.model.nirvana import moved, synthesis
+from nvcodec.model.nirvana import network as integer_network
 from nvcodec.model.nirvana.parameters import Grid
 from tests.cli.support import y4m
 from tests.tools.support import run
@@ -168,8 +170,9 @@ def made(network):
 @pytest.fixture
 def shipped(made, monkeypatch):
     """The product's networks are made from the network."""
-    for module in (entropy, moved, synthesis):
+    for module in (entropy, moved, integer_network):
         monkeypatch.setattr(module, "load", lambda: made)
+    monkeypatch.setattr(integer_network, "output_layer", integer_network.output_layer.__wrapped__)
     own = entropy.entropy_network.__wrapped__()
     monkeypatch.setattr(entropy, "entropy_network", lambda: own)
     return own
@@ -229,9 +232,9 @@ def test_samples(network, shipped, features, q):
     shape = FRAMES, ROWS * PATCH, COLUMNS * PATCH
     luma = np.zeros(shape, np.uint8)
     blue, red = np.zeros((2, FRAMES, shape[1] // 2, shape[2] // 2), np.uint8)
+    made = synthesis.synthesis.__wrapped__(q, NO_COMPONENTS)
     synthesis.render_rows(
-        synthesis.synthesis.__wrapped__(q), features[0].reshape(ROWS, COLUMNS, FEATURES), 0, ROWS,
-        0, COLUMNS, np.arange(FRAMES), luma, blue, red, 0,
+        made, features[0].reshape(ROWS, COLUMNS, FEATURES), 0, ROWS, 0, COLUMNS, np.arange(FRAMES), luma, blue, red, 0,
     )  # fmt: skip
     index = torch.tensor([float(q)])
     with torch.no_grad():

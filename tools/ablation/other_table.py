@@ -13,7 +13,7 @@ from unittest.mock import patch
 from nvcodec.coding.nirvana import entropy, table
 from nvcodec.coding.nirvana.table import Table
 from nvcodec.encode.nirvana import gradient
-from nvcodec.model.nirvana import moved, network
+from nvcodec.model.nirvana import moved, network, synthesis
 from tools.lib.nirvana_float import NirvanaNetwork
 from tools.lib.nirvana_table import integers
 
@@ -42,7 +42,7 @@ def with_table(other: Table) -> Iterator[None]:
 
 def _forget() -> None:
     """Drop all networks that were made of a table."""
-    for module in _READERS:
+    for module in (*_READERS, synthesis):
         for value in vars(module).values():
             if hasattr(value, "cache_clear"):
                 value.cache_clear()
