@@ -234,7 +234,8 @@ def test_samples(network, shipped, features, q):
     blue, red = np.zeros((2, FRAMES, shape[1] // 2, shape[2] // 2), np.uint8)
     made = synthesis.synthesis.__wrapped__(q, NO_COMPONENTS)
     synthesis.render_rows(
-        made, features[0].reshape(ROWS, COLUMNS, FEATURES), 0, ROWS, 0, COLUMNS, np.arange(FRAMES), luma, blue, red, 0,
+        made, features[0].reshape(ROWS, COLUMNS, FEATURES), 0, ROWS, 0, COLUMNS,
+        np.arange(FRAMES), luma, blue, red, 0,
     )  # fmt: skip
     index = torch.tensor([float(q)])
     with torch.no_grad():
