@@ -44,6 +44,7 @@ class NirvanaPlan:
     durations: Sequence[int] = (1,)
     seed: int = 0
     chroma_location: int = 0
+    wild: bool = False
 
     @property
     def shape(self) -> PatchShape:
@@ -79,17 +80,23 @@ def random_residuals(rng: np.random.Generator, patches: int, q: int, key: bool) 
     return np.rint(values).astype(np.int32)
 
 
-def random_components(rng: np.random.Generator, before: Components) -> Components:
-    """Those before, but in some slots small changes of the output layer, or none."""
+def random_components(
+    rng: np.random.Generator, before: Components, wild: bool = False
+) -> Components:
+    """Those before, but in some slots changes of the output layer, or none.
+
+    Changes are small, or so large that sums of samples wrap.
+    """
+    most, shifts = (127, (0, 3)) if wild else (9, (5, 9))
     found = list(before)
     for slot in range(SLOTS):
         kind = rng.integers(4)
         if kind == 0:
             found[slot] = None
         elif kind == 1:
-            parts = (rng.integers(-9, 10, n).astype(np.int8) for n in (INPUTS, VOLUME))
+            parts = (rng.integers(-most, most + 1, n).astype(np.int8) for n in (INPUTS, VOLUME))
             inputs, outputs = (part.tobytes() for part in parts)
-            found[slot] = Component(int(rng.integers(5, 9)), inputs, outputs)
+            found[slot] = Component(int(rng.integers(*shifts)), inputs, outputs)
     return tuple(found)
 
 
@@ -122,7 +129,7 @@ def synthesize_nirvana(plan: NirvanaPlan) -> tuple[bytes, list[Planes]]:
         seen = seen_features(grid, before, moved, q)
         seen.residual[:] = random_residuals(rng, grid.patches, q, key)
         old = NO_COMPONENTS if before is None else before.components
-        components = random_components(rng, old)
+        components = random_components(rng, old, plan.wild)
         before = with_residuals(grid, moved, seen.residual, q, count, components)
         rendered = render_frames(before, grid, range(count))
         durations = tuple(plan.durations[k % len(plan.durations)] for k in range(count))

@@ -50,6 +50,7 @@ NIRVANA_PLANS = {
     "random features": NirvanaPlan(),
     "one sample": NirvanaPlan(1, 1, frames=(1, 2), keys=(0,), seed=1),
     "wide": NirvanaPlan(83, 19, frames=(4, 3, 4), keys=(0,), seed=2),
+    "wild components": NirvanaPlan(30, 19, frames=(4, 1, 2, 1), keys=(0,), seed=3, wild=True),
 }
 
 

@@ -91,7 +91,7 @@ class Group(GroupHeader):
         tables: entropy tables (spec 3.4), or empty.
         content: the coded canvases (spec 7.5).
         motion: how their blocks are predicted (spec 7.4).
-        network: the coded weights (spec 4.4, 9.6).
+        network: the coded weights (spec 4.4, 9.6, 11.8).
 
     Raises:
         CorruptError: a value is outside its rule, or the end of the last frame outside 64 bits

@@ -138,8 +138,9 @@ class Tables:
         self.deblocking = load("deblocking", 128).reshape(64, 2)
         self.fusion = load("fusion")  # its size depends on its values, 9.2
         self.fusion_contexts = load("fusion_contexts", 2 * 316).reshape(316, 2).tolist()
-        nirvana_contexts = load("nirvana_contexts", 2 * 636).reshape(636, 2).tolist()  # 11.7
-        self.path_contexts, self.residual_contexts = nirvana_contexts[:88], nirvana_contexts[88:]
+        nirvana_contexts = load("nirvana_contexts", 2 * 698).reshape(698, 2).tolist()  # 11.7
+        self.path_contexts, self.residual_contexts = nirvana_contexts[:88], nirvana_contexts[88:636]
+        self.component_contexts = nirvana_contexts[636:]
         # the binary files of 11.2
         self.nirvana_weights = np.fromfile(folder / "nirvana_weights.bin", "<i2").astype(np.int64)
         self.nirvana_biases = np.fromfile(folder / "nirvana_biases.bin", "<i4").astype(np.int64)
@@ -244,8 +245,8 @@ class RangeDecoder:
     def difference(self, contexts: list[list[int]], zero: int, prefix: int) -> int:
         """The integer `difference(kind, class)` of 3.3.
 
-        `zero` and `prefix` are the numbers of its ZERO(kind, class) and PREFIX(kind, 0), 3.5 or
-        9.6; those of MORE(kind, class, i) follow ZERO(kind, class).
+        `zero` and `prefix` are the numbers of its ZERO(kind, class) and PREFIX(kind, 0), 3.5, 9.6
+        or 11.7; those of MORE(kind, class, i) follow ZERO(kind, class).
         """
         if not self.bit(contexts[zero]):
             return 0
@@ -1507,6 +1508,40 @@ class ResidualStream(Substream):
         return residuals
 
 
+class Component(NamedTuple):
+    """A component of the output layer, 11.8."""
+
+    shift: int
+    inputs: Ints  # I
+    outputs: Ints  # J
+
+
+class ComponentStream(Substream):
+    """The network substream of model 3, 11.8."""
+
+    def read(self, slots: list[Component | None]) -> None:
+        """Change the slots that are new."""
+        for slot in range(len(slots)):
+            if self.bypass():
+                slots[slot] = self.component() if self.bypass() else None
+
+    def component(self) -> Component:
+        """Read the component of a slot that is used."""
+        shift = self.bypass(4)
+        inputs = self.values(0, UNITS + 1)
+        return Component(shift, inputs, self.values(1, DETAIL))
+
+    def values(self, kind: int, count: int) -> Ints:
+        """Read I or J."""
+        values, a = [], 0  # CClass of 0 is that of the first one
+        for _ in range(count):
+            zero, prefix = 31 * kind + 7 * min(2, abs(a).bit_length()), 31 * kind + 21
+            a = self.decoder.difference(self.contexts, zero, prefix)
+            require(abs(a) <= 127, "11.8", "a value of a component is outside its range")
+            values.append(a)
+        return np.array(values)
+
+
 def bucket(n: int) -> int:
     """Bucket(n) of 11.6."""
     if n < 2:
@@ -1557,7 +1592,7 @@ def sum_of(terms: Iterator[Ints]) -> Ints:
 class Nirvana:
     """The nirvana network: its description, the features of a group and their frames, 11 to 13."""
 
-    substreams = ("content", "motion")  # 11.4
+    substreams = ("content", "motion", "network")  # 11.4
 
     def __init__(self, payload: bytes, head: Head, tables: Tables) -> None:
         """Parse `NIRV`, 11.1."""
@@ -1573,6 +1608,7 @@ class Nirvana:
         self.grid = ceil_div(head.height, PATCH), ceil_div(head.width, PATCH)  # PatchesY, PatchesX
         self.feature = np.zeros((FEATURES, *self.grid), np.int64)  # of the last group
         self.trace: list[Ints] = []  # of the last group, its planes
+        self.slots: list[Component | None] = []  # of the last group, 11.8
 
     def max_frames(self, key: bool) -> int:
         """The bound of `frame_count` of a group, 2.7."""
@@ -1582,6 +1618,7 @@ class Nirvana:
         """Find the features of a group and yield its frames."""
         if key:
             require(not data["motion"], "11.4", "motion in a key group")
+            self.slots = [None] * 4
             moved = np.zeros_like(self.feature)
         else:
             motion = PathStream(data["motion"], self.tables.path_contexts)
@@ -1593,6 +1630,10 @@ class Nirvana:
         require(q >= 4, "11.6", "q is below 4")
         residual = self.residuals(content, key, q, moved)
         content.finish()
+        if data["network"]:
+            network = ComponentStream(data["network"], self.tables.component_contexts)
+            network.read(self.slots)
+            network.finish()
         self.feature = np.clip(moved + rshift(residual * STEP[q], 3), -LIMIT, LIMIT)  # 12.1
         self.trace = self.linear(count - 1)
         yield from self.render(q, count)
@@ -1689,6 +1730,14 @@ class Nirvana:
         kinds = np.clip((o[1] + 243) // 18, 0, 25)
         return Estimate(whole.tolist(), fraction.tolist(), parts.tolist(), kinds.tolist())
 
+    def output_layer(self) -> tuple[Ints, Ints]:
+        """Weight and bias of the output layer of the group, 13."""
+        change = np.zeros((DETAIL, UNITS + 1), np.int64)
+        for used in filter(None, self.slots):
+            change += rshift(16 * np.outer(used.outputs, used.inputs), used.shift)
+        weight = np.clip(self.table.w3 + change[:, :UNITS], -32639, 32639)
+        return weight, self.table.b3 + 2048 * change[:, UNITS]
+
     def render(self, q: int, count: int) -> Iterator[Frame]:
         """The frames of the group, 13."""
         table, (width, height) = self.table, self.size
@@ -1699,10 +1748,14 @@ class Nirvana:
         h1 = hidden(sums + (table.b1[0] + cq * table.b1[1])[:, None, None], table.shifts[0])
         sums = np.tensordot(table.w2, h1, 1) + table.b2[:, None, None]
         h2 = hidden(sums, table.shifts[1])
+        weight, bias = self.output_layer()
         for rows in np.arange(DETAIL).reshape(SPAN, -1)[:count]:
             sums = np.tensordot(table.basis[rows], self.feature, 1)
-            sums = sums + np.tensordot(table.w3[rows], h2, 1) + table.b3[rows, None, None]
-            v = np.clip(rshift(signed32(sums), 12), -8191, 8191)
+            sums = sums + np.tensordot(weight[rows], h2, 1) + bias[rows, None, None]
+            sums = sums + 2048  # what RShift adds for rounding
+            if any(self.slots):
+                sums = (sums + 2**31) % 2**32 - 2**31  # as signed 32 bits that wrap, 11.2
+            v = np.clip(signed32(sums) >> 12, -8191, 8191)
             frame = []
             for sub, plane in zip((1, 2, 2), join((v + 2056) >> 4), strict=True):
                 shown = plane[: ceil_div(height, sub), : ceil_div(width, sub)]  # 11.3

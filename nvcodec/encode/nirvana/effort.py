@@ -25,7 +25,7 @@ class Effort:
     steps: int
     rate: float = 0.8
     path_price: float = 0.5
-    service: float = 1.0
+    service: float = 0.5
     split: bool = False
 
 

@@ -96,7 +96,7 @@ class GroupCoder:
         residual, fit = self._choose(net, samples, analysis, base, before, moved, quantiser)
         old = components
         if fit is not None:
-            service = 1.0 if before is None else self.effort.service
+            service = self.effort.service
             components = adapted(fit, old, bit_price(quantiser), service)
         seen = seen_features(grid, before, moved, quantiser)
         seen.residual[:] = residual
