@@ -113,17 +113,17 @@ def test_frames_may_be_written_to() -> None:
 def worked(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Any]]:
     """The groups that are rebuilt (their first frames) and the frames that are rendered."""
     found: dict[str, list[Any]] = {"rebuilt": [], "rendered": []}
-    rebuild_group, render = NirvanaModel._rebuild, NirvanaModel.render
+    rebuild_group, render = NirvanaModel.rebuild, NirvanaModel.render
 
-    def rebuilding(self: NirvanaModel, group: Group, before: Any) -> Any:
+    def rebuilding(self: NirvanaModel, group: Group, previous: Any, frames: range) -> Any:
         found["rebuilt"].append(group.first_frame)
-        return rebuild_group(self, group, before)
+        return rebuild_group(self, group, previous, frames)
 
     def rendering(self: NirvanaModel, parameters: Any, frames: Any, region: Any = None) -> Any:
         found["rendered"] += frames
         return render(self, parameters, frames, region)
 
-    monkeypatch.setattr(NirvanaModel, "_rebuild", rebuilding)
+    monkeypatch.setattr(NirvanaModel, "rebuild", rebuilding)
     monkeypatch.setattr(NirvanaModel, "render", rendering)
     return found
 
@@ -348,7 +348,7 @@ def test_ahead_is_bounded_by_bytes() -> None:
         return NirvanaModel(PatchShape(), header, Device(1, 1)).ahead
 
     assert ahead(1920, 1080) == 2
-    assert ahead(3840, 2160) == 1
+    assert ahead(2560, 1440) == 1
     assert ahead(65535, 2048) == 0
 
 

@@ -203,11 +203,6 @@ RULES: dict[str, tuple[bytes, type[NrvError], str]] = {
         CorruptError,
         "2.7",
     ),
-    "2.7 network of the nirvana model": (
-        with_nirvana_group(KEY_3, grup(2, 2, 2, 0, 0, 2, substreams=(b"", b"c", b"m", b"n"))),
-        CorruptError,
-        "2.7",
-    ),
     "2.7 frame_count of the nirvana model": (
         with_nirvana_group(grup(frame_count=9, substreams=(b"", b"c", b"", b""))),
         CorruptError,

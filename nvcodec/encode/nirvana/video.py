@@ -58,7 +58,6 @@ class NirvanaCoder:
         self._crf = crf
         self._metrics = tuple(metrics)
         self._report = report
-        self._threads = threads
         self._coder = GroupCoder(width, height, effort)
 
     @property

@@ -17,6 +17,7 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
+from nvcodec.coding.nirvana.components import NO_COMPONENTS
 from nvcodec.coding.nirvana.table import FEATURES, FRAMES
 from nvcodec.encode.sine.settings import PAPER_SHAPE
 from nvcodec.model.cuda import fusion_kernels, kernels, synthesis_kernels
@@ -122,7 +123,8 @@ def record_synthesis() -> dict[str, Recorder]:
     grid = Grid(40, 24)
     features = np.zeros((grid.rows, grid.columns, FEATURES), np.int16)
     region = (0, 0, grid.width, grid.height)
-    synthesis_of(0, torch.device("cpu")).pictures(features, grid, range(FRAMES), region)
+    synthesis = synthesis_of(0, NO_COMPONENTS, torch.device("cpu"))
+    synthesis.pictures(features, grid, range(FRAMES), region)
     return recorders
 
 
