@@ -134,12 +134,12 @@ def test_groups_and_keys(clip, base, tmp_path):
 
 def test_key_gain_and_bit_price(clip):
     pictures, coder = clip.pictures()[:4], group.GroupCoder(WIDTH, HEIGHT, EFFORTS["fast"])
-    for name, gain in (("key 2", 2), ("key 4", 4)):
+    for name, gain in (("key 0", 0), ("key 4", 4)):
         with changed(CHANGES[name], clip):
             key = coder.code(pictures, None, 30).parameters
-            assert key.quantiser == 30 - gain
+            assert key.quantiser == 32 - gain
             assert coder.code(pictures, key, 30).parameters.quantiser == 30
-            assert coder.code(pictures, None, 5).parameters.quantiser == max(4, 5 - gain)
+            assert coder.code(pictures, None, 5).parameters.quantiser == max(4, 7 - gain)
     with changed(CHANGES["entropy x 2"], clip):
         assert 2 * group.BITS_PER_SQUARE == ablation.BITS_PER_SQUARE
     with changed(CHANGES["gradient 6 steps"], clip):

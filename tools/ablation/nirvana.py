@@ -119,12 +119,13 @@ def _untrained(clip: Clip) -> Table:
 
 
 def _key_gain(gain: int) -> Change:
+    """Key groups finer by `gain`; the codec has 2."""
     code = GroupCoder.code
 
     def finer(
         coder: GroupCoder, pictures: Sequence[Planes], before: Parameters | None, quantiser: int
     ) -> CodedSubstreams:
-        q = quantiser if before is not None else max(LEAST_QUANTISER, quantiser - gain)
+        q = quantiser if before is not None else max(LEAST_QUANTISER, quantiser + 2 - gain)
         return code(coder, pictures, before, q)
 
     return Change(inside=((GroupCoder, "code", finer),))
@@ -148,7 +149,7 @@ AXES: dict[str, dict[str, Change]] = {
         "no intra blocks": Change(inside=((GroupCoder, "_intra", _no_intra),)),
     },
     "entropy": {f"x {factor:g}": _bit_price(factor) for factor in (0, 0.5, 2)},
-    "key": {str(gain): _key_gain(gain) for gain in (2, 4)},
+    "key": {str(gain): _key_gain(gain) for gain in (0, 4)},
     "gradient": {f"{steps} steps": Change(effort={"steps": steps}) for steps in (0, 2, 6)},
     "components": {"none": Change(effort={"service": 0})},
     "group": {str(frames): Change(options={"group_size": frames}) for frames in (1, 2)}

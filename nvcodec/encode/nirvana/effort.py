@@ -32,15 +32,20 @@ class Effort:
 EFFORTS = {"fast": Effort(0, service=0), "medium": Effort(1), "slow": Effort(4, split=True)}
 """By preset."""
 
-_OFFSET = 2
+_OFFSET = 3
 """Quantiser index at crf 0; PSNR is then about that of the hybrid model at the same crf."""
 
 
-def quantiser_index(crf: float, frames: int) -> int:
+_KEY_GAIN = 2
+"""Key groups have finer steps by so many indices: groups after them are predicted from them."""
+
+
+def quantiser_index(crf: float, frames: int, key: bool) -> int:
     """The quantiser index (spec 11.6) of a group of so many frames.
 
     A group that is not full is coded as if its last frame went on. So its frames share larger
     coefficients, and have the error of full groups with a larger step.
     """
     index = round(crf) + _OFFSET + round(3 * math.log2(FRAMES / frames))
+    index -= _KEY_GAIN if key else 0
     return min(MOST_QUANTISER, max(LEAST_QUANTISER, index))

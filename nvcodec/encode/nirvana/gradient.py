@@ -22,10 +22,12 @@ Floats = npt.NDArray[np.float32]
 _LIMIT = 4095 / 256
 _NEAR = 9 * WIDE
 _INPUT_LIMIT = 4095 / 512
+_BAND = 8
+"""Rows of patches whose inputs are laid out at once."""
 
 
 class FloatNetwork(NamedTuple):
-    """Weights in floats, (inputs, units); those of `first` are in the order of `_windows`."""
+    """Weights in floats, (inputs, units); those of `first` are in the order of spec 13."""
 
     basis: Floats
     first: Floats
@@ -79,26 +81,51 @@ def _unit(x: Floats) -> Floats:
     return units
 
 
-def _windows(a: Floats) -> Floats:
-    """Inputs of the first layer: WIDE features of 3 x 3 patches (0 outside), then the others."""
+def _first_layer(net: FloatNetwork, a: Floats) -> Floats:
+    """Sums of the first layer: (rows * columns, WIDTH).
+
+    Its inputs are WIDE features of 3 x 3 patches (0 outside), then the others. They are nine times
+    the features, so they are laid out for a few rows at once.
+    """
     rows, columns, count = a.shape
     padded = np.zeros((rows + 2, columns + 2, WIDE), np.float32)
     padded[1:-1, 1:-1] = a[:, :, :WIDE]
-    out = np.empty((rows, columns, _NEAR + count - WIDE), np.float32)
-    for tap in range(9):
-        part = padded[tap // 3 : tap // 3 + rows, tap % 3 : tap % 3 + columns]
-        out[:, :, tap * WIDE : (tap + 1) * WIDE] = part
-    out[:, :, _NEAR:] = a[:, :, WIDE:]
-    return out.reshape(rows * columns, -1)
+    sums = np.empty((rows * columns, WIDTH), np.float32)
+    for y in range(0, rows, _BAND):
+        band = min(_BAND, rows - y)
+        inputs = np.empty((band, columns, _NEAR + count - WIDE), np.float32)
+        for tap in range(9):
+            top, left = y + tap // 3, tap % 3
+            part = padded[top : top + band, left : left + columns]
+            inputs[:, :, tap * WIDE : (tap + 1) * WIDE] = part
+        inputs[:, :, _NEAR:] = a[y : y + band, :, WIDE:]
+        part = inputs.reshape(band * columns, -1) @ net.first
+        sums[y * columns : (y + band) * columns] = part
+    return sums + net.first_bias
+
+
+def _first_slope(net: FloatNetwork, gradient: Floats, rows: int, columns: int) -> Floats:
+    """The gradient by scaled features from that by the sums of the first layer."""
+    count = FEATURES - WIDE
+    near = np.zeros((rows + 2, columns + 2, WIDE), np.float32)
+    own = np.empty((rows, columns, count), np.float32)
+    for y in range(0, rows, _BAND):
+        band = min(_BAND, rows - y)
+        taps = gradient[y * columns : (y + band) * columns] @ net.first.T
+        taps = taps.reshape(band, columns, -1)
+        for tap in range(9):
+            top, left = y + tap // 3, tap % 3
+            part = near[top : top + band, left : left + columns]
+            part += taps[:, :, tap * WIDE : (tap + 1) * WIDE]
+        own[y : y + band] = taps[:, :, _NEAR:]
+    return np.concatenate([near[1:-1, 1:-1], own], 2)
 
 
 def render(net: FloatNetwork, features: Floats) -> Rendered:
     """Values (rows * columns, VOLUME) of features (rows, columns, FEATURES) in samples."""
     scaled = features * net.scale
     inside = np.abs(scaled) < _INPUT_LIMIT
-    first = _unit(
-        _windows(np.clip(scaled, -_INPUT_LIMIT, _INPUT_LIMIT)) @ net.first + net.first_bias
-    )
+    first = _unit(_first_layer(net, np.clip(scaled, -_INPUT_LIMIT, _INPUT_LIMIT)))
     second = _unit(first @ net.second + net.second_bias)
     output = features.reshape(-1, FEATURES) @ net.basis.T + second @ net.third + net.third_bias
     return Rendered(output, inside, first, second)
@@ -116,11 +143,6 @@ def slope(net: FloatNetwork, rendered: Rendered, error: Floats) -> Floats:
 
     second = back(error @ net.third.T, rendered.second)
     first = back(second @ net.second.T, rendered.first)
-    taps = (first @ net.first.T).reshape(rows, columns, -1)
-    padded = np.zeros((rows + 2, columns + 2, WIDE), np.float32)
-    for tap in range(9):
-        part = padded[tap // 3 : tap // 3 + rows, tap % 3 : tap % 3 + columns]
-        part += taps[:, :, tap * WIDE : (tap + 1) * WIDE]
-    scaled = np.concatenate([padded[1:-1, 1:-1], taps[:, :, _NEAR:]], 2)
+    scaled = _first_slope(net, first, rows, columns)
     change: Floats = direct.reshape(rows, columns, count) + scaled * net.scale * rendered.inside
     return change

@@ -119,11 +119,12 @@ class NirvanaCoder:
 
     def _code_group(self, group: PictureGroup, before: Parameters | None) -> CodedSubstreams:
         planes = [picture.planes for picture in group.pictures]
-        return self._coder.code(planes, before, quantiser_index(self._crf, len(planes)))
+        quantiser = quantiser_index(self._crf, len(planes), group.key)
+        return self._coder.code(planes, before, quantiser)
 
     def _cost(self, groups: list[tuple[PictureGroup, CodedSubstreams]]) -> float:
         """Squared error, and the price of bytes."""
-        price = bit_price(quantiser_index(self._crf, self.shape.group_frames))
+        price = bit_price(quantiser_index(self._crf, self.shape.group_frames, key=False))
         cost = 0.0
         for group, coded in groups:
             size = len(coded.content) + len(coded.motion) + len(coded.network) + _CONTAINER_BYTES

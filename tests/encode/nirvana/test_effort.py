@@ -9,17 +9,15 @@ from nvcodec.options import CRF_RANGE
 
 def test_indices():
     crfs = np.linspace(*CRF_RANGE, 121)
-    found = [quantiser_index(crf, 4) for crf in crfs]
-    assert found == sorted(found)
-    assert found[0] >= LEAST_QUANTISER
-    assert found[-1] <= MOST_QUANTISER
-    assert len(set(found)) > 50
+    for key in (False, True):
+        found = [quantiser_index(crf, 4, key) for crf in crfs]
+        assert found == sorted(found)
+        assert found[0] >= LEAST_QUANTISER
+        assert found[-1] <= MOST_QUANTISER
+        assert len(set(found)) > 50
+    assert all(quantiser_index(crf, 4, True) <= quantiser_index(crf, 4, False) for crf in crfs)
 
 
 def test_groups_that_are_not_full():
-    assert [quantiser_index(30, frames) - quantiser_index(30, 4) for frames in (4, 3, 2, 1)] == [
-        0,
-        1,
-        3,
-        6,
-    ]
+    full = quantiser_index(30, 4, False)
+    assert [quantiser_index(30, frames, False) - full for frames in (4, 3, 2, 1)] == [0, 1, 3, 6]
