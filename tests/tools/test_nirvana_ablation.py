@@ -78,7 +78,8 @@ def test_a_change_changes_the_file_and_ends_with_its_block(clip, base, tmp_path,
     change = CHANGES[name]
     with changed(change, clip):
         groups = coded(clip, tmp_path / "a.nrv", **change.options)
-    if name != "components none":
+    # These change nothing where the codec would not gain either.
+    if name not in ("components none", "group 1 or 4"):
         assert [(g.crc, g.content) for g in groups] != [(g.crc, g.content) for g in base]
     assert name != "components none" or not any(g.network for g in groups)
     assert substreams(coded(clip, tmp_path / "b.nrv")) == substreams(base)
