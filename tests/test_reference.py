@@ -67,28 +67,26 @@ def digest(frames):
     return md5.hexdigest()
 
 
-@pytest.mark.parametrize("name", HYBRID_PLANS)
-def test_hybrid_frames_are_equal(name, tmp_path):
+def assert_equal_frames(data, tmp_path):
     path = tmp_path / "a.nrv"
-    path.write_bytes(synthesize_hybrid(HYBRID_PLANS[name])[0])
+    path.write_bytes(data)
     with nvcodec.Decoder(path) as decoder:
         assert reference(path).stdout.split()[0] == digest(decoder)
+
+
+@pytest.mark.parametrize("name", HYBRID_PLANS)
+def test_hybrid_frames_are_equal(name, tmp_path):
+    assert_equal_frames(synthesize_hybrid(HYBRID_PLANS[name])[0], tmp_path)
 
 
 @pytest.mark.parametrize("name", NIRVANA_PLANS)
 def test_nirvana_frames_are_equal(name, tmp_path):
-    path = tmp_path / "a.nrv"
-    path.write_bytes(synthesize_nirvana(NIRVANA_PLANS[name])[0])
-    with nvcodec.Decoder(path) as decoder:
-        assert reference(path).stdout.split()[0] == digest(decoder)
+    assert_equal_frames(synthesize_nirvana(NIRVANA_PLANS[name])[0], tmp_path)
 
 
 @pytest.mark.parametrize("name", PLANS)
 def test_frames_are_equal(name, tmp_path):
-    path = tmp_path / "a.nrv"
-    path.write_bytes(synthesize(PLANS[name])[0])
-    with nvcodec.Decoder(path) as decoder:
-        assert reference(path).stdout.split()[0] == digest(decoder)
+    assert_equal_frames(synthesize(PLANS[name])[0], tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from nvcodec.coding.syntax import ENCODING, bit, bypass, part
+from nvcodec.compiled import Integer, kernel
 
 MAX_DIFFERENCE = (1 << 16) + 5
 """Largest magnitude."""
+
+
+@kernel
+def magnitude_class(value: Integer) -> Integer:
+    """Min(2, BitLength(|value|)): classes of what follows a value (spec 11.5, 11.8)."""
+    return min(np.int64(2), abs(np.int64(value)))
 
 
 @part

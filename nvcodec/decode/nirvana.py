@@ -98,10 +98,10 @@ class NirvanaModel:
         shown = region or (0, 0, self._grid.width, self._grid.height)
         if self._device is not None:
             return self._device.synthesize(features, self._grid, frames, shown)
-        planes, bands = frame_planes(self._grid, shown, len(frames)), region_bands(shown)
+        planes = frame_planes(self._grid, shown, len(frames))
         tasks = [
             self._tasks.submit(partial(render_band, features, frames, band, planes))
-            for band in bands
+            for band in region_bands(shown)
         ]
         for task in tasks:
             task.result()

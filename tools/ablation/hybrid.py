@@ -24,7 +24,7 @@ from __future__ import annotations
 import math
 import multiprocessing
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -50,6 +50,7 @@ from nvcodec.options import HYBRID_GROUP, MODELS
 from tools.lib import report
 from tools.lib.bd_rate import compare
 from tools.lib.clips import Clip
+from tools.lib.lists import values_of
 from tools.lib.measure import ONE_KEY
 
 FORMAT, ENCODER, OPTION = "format", "encoder", "option"
@@ -186,16 +187,6 @@ def _measured(cases: Sequence[_Case], jobs: int) -> Generator[dict[str, Any], No
         pool.shutdown(cancel_futures=True)
 
 
-def _list(kind: Callable[[str], Any]) -> Callable[[Any, Any, str], list[Any]]:
-    def values(_context: Any, _option: Any, value: str) -> list[Any]:
-        try:
-            return list(dict.fromkeys(kind(part.strip()) for part in value.split(",")))
-        except ValueError as error:
-            raise click.BadParameter(f"{value!r}: {error}") from error
-
-    return values
-
-
 def _names(_context: Any, _option: Any, values: tuple[str, ...]) -> list[str]:
     """Rows whose name begins with one of the values."""
     for value in values:
@@ -207,7 +198,7 @@ def _names(_context: Any, _option: Any, values: tuple[str, ...]) -> list[str]:
 @click.command("hybrid_ablation", cls=report.Tool, help=__doc__)
 @click.argument("clips", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--frames", type=click.IntRange(min=1), help="Frames of each clip.  [default: all]")
-@click.option("--crf", "crfs", default="20,25,30,35", show_default=True, callback=_list(float))
+@click.option("--crf", "crfs", default="20,25,30,35", show_default=True, callback=values_of(float))
 @click.option("--preset", type=click.Choice(list(EFFORTS)), default="medium", show_default=True)
 @click.option(
     "--rows",

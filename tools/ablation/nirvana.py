@@ -50,6 +50,7 @@ from tools.ablation.other_table import table_of, with_table
 from tools.lib import report
 from tools.lib.bd_rate import compare
 from tools.lib.clips import Clip
+from tools.lib.lists import names_of, values_of
 from tools.lib.measure import ONE_KEY, Model, measure, warm_up
 from tools.train.nirvana import Sampler, start_network
 from tools.train.nirvana_data import training_clip
@@ -151,7 +152,7 @@ AXES: dict[str, dict[str, Change]] = {
     "entropy": {f"x {factor:g}": _bit_price(factor) for factor in (0, 0.5, 2)},
     "key": {str(gain): _key_gain(gain) for gain in (0, 4)},
     "gradient": {f"{steps} steps": Change(effort={"steps": steps}) for steps in (0, 2, 6)},
-    "components": {"none": Change(effort={"service": 0})},
+    "components": {"none": Change(effort={"saving": 0})},
     "group": {str(frames): Change(options={"group_size": frames}) for frames in (1, 2)}
     | {"1 or 4": Change(effort={"split": True})},
     "start": {"untrained": Change(_untrained)},
@@ -167,31 +168,16 @@ COLUMNS = {
 }
 
 
-def _axes(_context: Any, _option: Any, value: str) -> list[str]:
-    names = value.split(",")
-    for name in names:
-        if name not in AXES:
-            raise click.BadParameter(f"{name!r} is not one of {', '.join(AXES)}")
-    return names
-
-
-def _crfs(_context: Any, _option: Any, value: str) -> list[float]:
-    try:
-        return [float(part) for part in value.split(",")]
-    except ValueError as error:
-        raise click.BadParameter(f"{value!r}: {error}") from error
-
-
 @click.command("nirvana_ablation", cls=report.Tool, help=__doc__)
 @click.argument("clip", type=click.Path(exists=True, path_type=Path))
-@click.option("--axes", default=",".join(AXES), show_default=True, callback=_axes)
-@click.option("--crf", "crfs", default="26,32,38", show_default=True, callback=_crfs)
+@click.option("--axes", default=",".join(AXES), show_default=True, callback=names_of(AXES))
+@click.option("--crf", "crfs", default="26,32,38", show_default=True, callback=values_of(float))
 @click.option("--preset", type=click.Choice(list(EFFORTS)), default="medium", show_default=True)
 @click.option("--frames", type=click.IntRange(min=2 * FRAMES), help="Frames.  [default: all]")
 @report.json_option
 def main(
     clip: Path,
-    axes: list[str],
+    axes: tuple[str, ...],
     crfs: list[float],
     preset: str,
     frames: int | None,

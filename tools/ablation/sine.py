@@ -30,6 +30,7 @@ from nvcodec.model.sine.shape import NetworkShape
 from tools.ablation.inside import Change, changed
 from tools.lib import report
 from tools.lib.clips import Clip
+from tools.lib.lists import names_of
 from tools.lib.measure import ONE_KEY, Figures, Model, measure, model_option
 
 Cases = list[tuple[str, Change]]
@@ -90,17 +91,9 @@ COLUMNS = {
 }
 
 
-def _axes(_context: Any, _option: Any, value: str) -> list[str]:
-    names = value.split(",")
-    for name in names:
-        if name not in AXES:
-            raise click.BadParameter(f"{name!r} is not one of {', '.join(AXES)}")
-    return names
-
-
 @click.command("ablation", cls=report.Tool, help=__doc__)
 @click.argument("clip", type=click.Path(exists=True, path_type=Path))
-@click.option("--axes", default=",".join(AXES), show_default=True, callback=_axes)
+@click.option("--axes", default=",".join(AXES), show_default=True, callback=names_of(AXES))
 @click.option("--crf", type=float, default=33.0, show_default=True)
 @model_option("nirvana,network=paper")
 @click.option("--frames", type=click.IntRange(min=1), help="Frames of the clip.  [default: all]")

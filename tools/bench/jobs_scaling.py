@@ -24,6 +24,7 @@ from nvcodec.decode.decoder import Decoder
 from nvcodec.options import EncodeOptions, model_options
 from tools.lib import report
 from tools.lib.clips import Clip
+from tools.lib.lists import above_0
 from tools.lib.measure import Model, compared, model_option
 
 NVENC = [sys.executable, "-m", "nvcodec", "nvenc"]
@@ -41,19 +42,9 @@ COLUMNS = {
 }
 
 
-def _jobs(_context: Any, _option: Any, value: str) -> list[int]:
-    try:
-        counts = [int(part) for part in value.split(",")]
-    except ValueError:
-        counts = [0]
-    if min(counts) < 1:
-        raise click.BadParameter(f"{value!r} is not a list of numbers above 0")
-    return counts
-
-
 @click.command("jobs_scaling", cls=report.Tool, help=__doc__)
 @click.argument("clip", type=click.Path(exists=True, path_type=Path))
-@click.option("--jobs", default="1,2", show_default=True, callback=_jobs)
+@click.option("--jobs", default="1,2", show_default=True, callback=above_0(int))
 @click.option("--key-interval", type=float, default=1.0, show_default=True, help="As of nvenc.")
 @click.option("--crf", type=float, default=33.0, show_default=True)
 @model_option("nirvana")

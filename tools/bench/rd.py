@@ -19,6 +19,7 @@ from nvcodec.media.quality import METRICS
 from tools.lib import report
 from tools.lib.bd_rate import compare
 from tools.lib.clips import Clip
+from tools.lib.lists import names_of
 from tools.lib.measure import ONE_KEY, Figures, Model, ModelType, measure
 from tools.lib.peers import PEERS, measure_peer
 
@@ -68,14 +69,6 @@ def _qualities(_context: Any, _option: Any, values: tuple[str, ...]) -> dict[str
     return result
 
 
-def _metrics(_context: Any, _option: Any, value: str) -> tuple[str, ...]:
-    names = tuple(value.split(","))
-    for name in names:
-        if name not in METRICS:
-            raise click.BadParameter(f"{name!r} is not one of {', '.join(METRICS)}")
-    return names
-
-
 @click.command("rd", cls=report.Tool, help=__doc__)
 @click.argument("clips", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option(
@@ -106,7 +99,7 @@ def _metrics(_context: Any, _option: Any, value: str) -> tuple[str, ...]:
     "--metrics",
     default="psnr",
     show_default=True,
-    callback=_metrics,
+    callback=names_of(METRICS),
     help="Metrics of psnr, ssim and ms-ssim, separated by commas.",
 )
 @report.json_option

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nvcodec.coding.difference import difference
+from nvcodec.coding.difference import difference, magnitude_class
 from nvcodec.coding.nirvana.contexts import default_contexts
 from nvcodec.coding.nirvana.table import VOLUME, WIDTH
 from nvcodec.coding.rangecoder import RangeDecoder, RangeEncoder
 from nvcodec.coding.syntax import STATE_SIZE, Direction, bypass, compile_syntax
-from nvcodec.compiled import Integer, kernel
 from nvcodec.format.errors import CorruptError
 
 SLOTS = 4
@@ -24,7 +23,7 @@ INPUTS = WIDTH + 1
 MOST_VALUE = 127
 MOST_SHIFT = 15
 
-PER_KIND = 31
+_PER_KIND = 31
 _PREFIX = 21
 _MOST_BYTES = SLOTS * 4 * (INPUTS + VOLUME)
 
@@ -37,17 +36,16 @@ class Component:
     inputs: bytes
     outputs: bytes
 
+    def values(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Inputs and outputs as integers."""
+        inputs, outputs = (np.frombuffer(part, np.int8) for part in (self.inputs, self.outputs))
+        return inputs.astype(np.int64), outputs.astype(np.int64)
+
 
 Components = tuple[Component | None, ...]
 """The components in the slots."""
 
 NO_COMPONENTS: Components = (None,) * SLOTS
-
-
-@kernel
-def _class(before: Integer) -> int:
-    """CClass after a value (spec 11.8)."""
-    return int(min(2, abs(before)))
 
 
 def slots(
@@ -74,11 +72,11 @@ def slots(
                     shift = 2 * shift + b
                 state[slot, 2] = shift
                 for k in range(values.shape[1]):
-                    kind = 0 if k < 257 else 1
+                    kind = 0 if k < INPUTS else 1
                     number = 0
-                    if k != 0 and k != 257:
-                        number = _class(values[slot, k - 1])
-                    base = PER_KIND * kind
+                    if k != 0 and k != INPUTS:
+                        number = magnitude_class(values[slot, k - 1])
+                    base = _PER_KIND * kind
                     d = difference(values[slot, k], base + 7 * number, base + _PREFIX)
                     values[slot, k] = d
 
@@ -89,7 +87,7 @@ def _arrays(components: Components) -> tuple[npt.NDArray[np.int32], npt.NDArray[
     for slot, component in enumerate(components):
         if component is not None:
             state[slot, 1:] = 1, component.shift
-            values[slot] = np.frombuffer(component.inputs + component.outputs, np.int8)
+            values[slot] = np.concatenate(component.values())
     return state, values
 
 

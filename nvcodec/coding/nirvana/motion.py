@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from nvcodec.coding.difference import difference
+from nvcodec.coding.difference import difference, magnitude_class
 from nvcodec.coding.nirvana.contexts import default_contexts
 from nvcodec.coding.rangecoder import RangeDecoder, RangeEncoder
 from nvcodec.coding.syntax import ENCODING, STATE_SIZE, Direction, bit, compile_syntax
@@ -77,13 +77,6 @@ def candidates(
     return count
 
 
-@kernel
-def magnitude_class(d: Integer) -> Integer:
-    """Class of a difference after one of d (spec 11.5)."""
-    a = abs(np.int64(d))
-    return np.int64(1) if a == 0 else np.int64(2) if a == 1 else np.int64(3)
-
-
 def block_paths(
     coder: np.ndarray,
     contexts: np.ndarray,
@@ -143,7 +136,7 @@ def block_paths(
                             number = 0
                             if t > 0:
                                 predicted += paths[y, x, t - 1, c] - near[0, t - 1, c]
-                                number = magnitude_class(last0 if c == 0 else last1)
+                                number = 1 + magnitude_class(last0 if c == 0 else last1)
                             base = VECTOR + PER_KIND * c
                             d = difference(
                                 paths[y, x, t, c] - predicted, base + 7 * number, base + 28

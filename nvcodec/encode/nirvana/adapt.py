@@ -63,10 +63,7 @@ class Fit:
 
 def change_of(component: Component) -> npt.NDArray[np.float64]:
     """The change of the output layer in floats: (INPUTS, VOLUME)."""
-    inputs, outputs = (
-        np.frombuffer(part, np.int8).astype(np.float64)
-        for part in (component.inputs, component.outputs)
-    )
+    inputs, outputs = (part.astype(np.float64) for part in component.values())
     return np.outer(inputs, outputs) * (_PRODUCT / 2.0**component.shift)
 
 
@@ -100,11 +97,11 @@ def quantised(fit: Fit, direction: npt.NDArray[np.float64], size: float) -> Comp
     return Component(shift, inputs.astype(np.int8).tobytes(), whole.astype(np.int8).tobytes())
 
 
-def adapted(fit: Fit, before: Components, bit_price: float, groups: float) -> Components:
+def adapted(fit: Fit, before: Components, bit_price: float, share: float) -> Components:
     """The components of a group: those before, or with one more, or without any.
 
     `fit` is that of the rendering with the components before. A bit costs `bit_price` in squared
-    error; a new component is expected to serve `groups` groups.
+    error; `share` of what a new component saves counts against its cost.
     """
     kept, base = before, fit
     present = [c for c in before if c is not None]
@@ -123,7 +120,7 @@ def adapted(fit: Fit, before: Components, bit_price: float, groups: float) -> Co
             continue
         tried = (*kept[:slot], component, *kept[slot + 1 :])
         bits = 8 * (len(encode_components(tried, before)) - len(encode_components(kept, before)))
-        cost = bits * bit_price - groups * base.gain(change_of(component))
+        cost = bits * bit_price - share * base.gain(change_of(component))
         if cost < least:
             best, least = tried, cost
     return best

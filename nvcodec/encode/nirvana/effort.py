@@ -17,7 +17,8 @@ class Effort:
         steps: gradient steps on the features.
         rate: length of a step.
         path_price: absolute differences that a bit of a path costs, in quantiser steps.
-        service: groups that a new component of the output layer is expected to serve; 0 makes none.
+        saving: how much of what a new component of the output layer saves counts against its cost;
+            0 makes none.
         split: whether groups that cost less as groups of one frame are split into these.
 
     """
@@ -25,11 +26,11 @@ class Effort:
     steps: int
     rate: float = 0.8
     path_price: float = 0.5
-    service: float = 0.5
+    saving: float = 0.5
     split: bool = False
 
 
-EFFORTS = {"fast": Effort(0, service=0), "medium": Effort(1), "slow": Effort(4, split=True)}
+EFFORTS = {"fast": Effort(0, saving=0), "medium": Effort(1), "slow": Effort(4, split=True)}
 """By preset."""
 
 _OFFSET = 3

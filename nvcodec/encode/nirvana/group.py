@@ -96,8 +96,7 @@ class GroupCoder:
         residual, fit = self._choose(net, samples, analysis, base, before, moved, quantiser)
         old = components
         if fit is not None:
-            service = self.effort.service
-            components = adapted(fit, old, bit_price(quantiser), service)
+            components = adapted(fit, old, bit_price(quantiser), self.effort.saving)
         seen = seen_features(grid, before, moved, quantiser)
         seen.residual[:] = residual
         content = encode_content(quantiser, seen)
@@ -164,22 +163,23 @@ class GroupCoder:
         grid, step = self.grid, np.float32(step_of(quantiser) / 64)
         effort = self.effort
         wanted = (analysis - base) / step
-        best, fit, least = None, None, np.inf
+        best, units, missed, least = None, None, None, np.inf
         for k in range(effort.steps + 1):
             seen = seen_features(grid, before, moved, quantiser)
             bits = choose_residuals(entropy_network(), seen, wanted, price_table(), BITS_PER_SQUARE)
             residual = seen.residual
-            if effort.steps == 0 and effort.service == 0:
+            if effort.steps == 0 and effort.saving == 0:
                 return residual, None
             features = (base + residual * step).reshape(grid.rows, grid.columns, FEATURES)
             rendered = render(net, features)
             error = rendered.output - samples
             cost = float(np.square(error, dtype=np.float32).sum()) + bit_price(quantiser) * bits
             if cost < least:
-                best, least = residual, cost
-                fit = Fit.of(rendered.second, -error) if effort.service else None
+                best, units, missed, least = residual, rendered.second, -error, cost
             if k < effort.steps:
                 change = slope(net, rendered, error).reshape(grid.patches, FEATURES)
                 wanted = residual - np.float32(effort.rate) * change / step
         assert best is not None
-        return best, fit
+        assert units is not None
+        assert missed is not None
+        return best, Fit.of(units, missed) if effort.saving else None

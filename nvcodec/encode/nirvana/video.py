@@ -49,7 +49,6 @@ class NirvanaCoder:
         effort: Effort,
         group_size: int | None,
         metrics: Sequence[str],
-        threads: int,
         report: Callable[[int, int], None],
     ) -> None:
         self.shape = PatchShape()

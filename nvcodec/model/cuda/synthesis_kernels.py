@@ -70,6 +70,26 @@ def _add_products(high, middle, low, a, b, A_COUNT: tl.constexpr, B_COUNT: tl.co
 
 
 @triton.jit
+def _add_terms(
+    high,
+    middle,
+    low,
+    a,
+    b,
+    TERMS: tl.constexpr,
+    A_COUNT: tl.constexpr,
+    B_COUNT: tl.constexpr,
+    BLOCK_K: tl.constexpr,
+):
+    """Add the products of TERMS numbers from `a` on and weights from `b` on."""
+    for _ in range(TERMS // BLOCK_K):
+        high, middle, low = _add_products(high, middle, low, a, b, A_COUNT, B_COUNT)
+        a += BLOCK_K
+        b += BLOCK_K
+    return high, middle, low
+
+
+@triton.jit
 def _total(high, middle, low, biases, n):
     """The sums of units n, with their biases."""
     return (high << 16) + (middle << 8) + low + tl.load(biases + n)[None, :]
@@ -115,10 +135,9 @@ def synthesis_first(
         high, middle, low = _add_products(high, middle, low, a, b, _FEATURES, terms)
         b += BLOCK_K
     own = window + ((columns + 3) * (4 * _FEATURES) + _WIDE)
-    for _ in range((_FEATURES - _WIDE) // BLOCK_K):
-        high, middle, low = _add_products(high, middle, low, own, b, _FEATURES, terms)
-        own += BLOCK_K
-        b += BLOCK_K
+    high, middle, low = _add_terms(
+        high, middle, low, own, b, _FEATURES - _WIDE, _FEATURES, terms, BLOCK_K
+    )
     acc = _total(high, middle, low, biases, n)
     _store_hidden(out, acc, m, n, count, shift)
 
@@ -143,10 +162,7 @@ def synthesis_second(
     b = weights + n[None, :] * (2 * _WIDTH) + k[:, None]
     high = tl.zeros((BLOCK_M, BLOCK_N), tl.int32)
     middle, low = high, high
-    for _ in range(_WIDTH // BLOCK_K):
-        high, middle, low = _add_products(high, middle, low, a, b, _WIDTH, _WIDTH)
-        a += BLOCK_K
-        b += BLOCK_K
+    high, middle, low = _add_terms(high, middle, low, a, b, _WIDTH, _WIDTH, _WIDTH, BLOCK_K)
     acc = _total(high, middle, low, biases, n)
     _store_hidden(out, acc, m, n, count, shift)
 
@@ -179,15 +195,10 @@ def synthesis_output(
     b = weights + unit[None, :] * (2 * terms) + k[:, None]
     high = tl.zeros((BLOCK_M, BLOCK_N), tl.int32)
     middle, low = high, high
-    for _ in range(_FEATURES // BLOCK_K):
-        high, middle, low = _add_products(high, middle, low, a, b, _FEATURES, terms)
-        a += BLOCK_K
-        b += BLOCK_K
+    high, middle, low = _add_terms(high, middle, low, a, b, _FEATURES, _FEATURES, terms, BLOCK_K)
     a = hidden + patch[:, None] * (2 * _WIDTH) + k[None, :]
-    for _ in range(_WIDTH // BLOCK_K):
-        high, middle, low = _add_products(high, middle, low, a, b, _WIDTH, terms)
-        a += BLOCK_K
-        b += BLOCK_K
+    b += _FEATURES
+    high, middle, low = _add_terms(high, middle, low, a, b, _WIDTH, _WIDTH, terms, BLOCK_K)
     acc = _total(high, middle, low, biases, unit)
     value = arithmetic_kernels.clip(acc >> shift, 8191)
     place = m[:, None] * units + n[None, :]

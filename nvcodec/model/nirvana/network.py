@@ -50,10 +50,7 @@ def output_layer(components: Components) -> tuple[npt.NDArray[np.int16], npt.NDA
     change = np.zeros((len(table.third), table.third.shape[1] + 1), np.int64)
     for component in components:
         if component is not None:
-            inputs, outputs = (
-                np.frombuffer(part, np.int8).astype(np.int64)
-                for part in (component.inputs, component.outputs)
-            )
+            inputs, outputs = component.values()
             product = 16 * np.outer(outputs, inputs)
             change += (product + (1 << component.shift >> 1)) >> component.shift
     weight = np.clip(table.third + change[:, :-1], -LARGEST_WEIGHT, LARGEST_WEIGHT)

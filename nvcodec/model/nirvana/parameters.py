@@ -162,10 +162,9 @@ def rebuild_parameters(
     """
     if before is None:
         return key_parameters(grid, frames, content, motion, network)
-    movement = read_movement(grid, before, frames, motion)
-    movement.make_trace((0, grid.rows))
-    movement.move((0, grid.rows))
-    return read_parameters(grid, before, movement.moved, frames, content, network)
+    paths, intra = decode_motion(motion, grid.block_rows, grid.block_columns, frames)
+    moved = moved_features(grid, before, paths, intra)
+    return read_parameters(grid, before, moved, frames, content, network)
 
 
 def read_movement(grid: Grid, before: Parameters, frames: int, motion: bytes) -> Movement:

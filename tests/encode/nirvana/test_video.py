@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from nvcodec.decode.decoder import Decoder
@@ -283,7 +284,6 @@ def test_levels(size, level):
         effort=EFFORTS["fast"],
         group_size=None,
         metrics=(),
-        threads=1,
         report=lambda *_: None,
     )
     assert made.level == level
@@ -295,3 +295,30 @@ def test_pictures_that_do_not_move_cost_little():
     first, *later = groups(coded(pictures, crf=30)[0])
     for group in later:
         assert len(group.content) + len(group.motion) < len(first.content)
+
+
+def shaken(count):
+    """Pictures of one texture that turns: no path of a block follows it for long."""
+    size, rng = 96, np.random.default_rng(4)
+    texture = rng.integers(90, 166, (24, 24)).repeat(8, 0).repeat(8, 1).astype(np.uint8)
+    y, x = np.mgrid[:size, :size] - size / 2
+    pictures = []
+    for k in range(count):
+        angle = 0.12 * k
+        rows = np.rint(np.cos(angle) * y - np.sin(angle) * x).astype(int) + 96
+        columns = np.rint(np.sin(angle) * y + np.cos(angle) * x).astype(int) + 96
+        grey = np.full((size // 2, size // 2), 128, np.uint8)
+        pictures.append((texture[rows, columns], grey, grey))
+    return pictures
+
+
+def test_groups_are_split_where_that_costs_less():
+    pictures = shaken(12)
+    data, result = coded(pictures, preset="slow", crf=32)
+    assert {count for count, key in kinds(data) if not key} == {1}
+    assert [f.index for f in decoded(data)] == list(range(12))
+    other, unsplit = coded(pictures, preset="medium", crf=32)
+    assert kinds(other) == [(4, True), (4, False), (4, False)]
+    assert result.bytes < unsplit.bytes
+    # Pictures that do not change stay together.
+    assert (1, False) not in kinds(coded(shaken(1) * 8, preset="slow", crf=32)[0])

@@ -39,6 +39,7 @@ from tools.bench.baselines.samples import Samples
 from tools.bench.baselines.training import seconds, train
 from tools.lib import report
 from tools.lib.clips import Clip, scaled
+from tools.lib.lists import above_0
 from tools.lib.measure import ONE_KEY, Model, model_option, warm_up
 
 TRAININGS = {
@@ -71,16 +72,6 @@ def _size(_context: Any, _option: Any, value: str | None) -> tuple[int, int] | N
     return int(width), int(height)
 
 
-def _seconds(_context: Any, _option: Any, value: str) -> list[float]:
-    try:
-        numbers = [float(part) for part in value.split(",")]
-    except ValueError:
-        numbers = []
-    if not numbers or not all(0 < number < math.inf for number in numbers):
-        raise click.BadParameter(f"{value!r} is not a list of numbers above 0")
-    return numbers
-
-
 @click.command("baselines.compare", cls=report.Tool, help=__doc__)
 @click.argument("path", metavar="CLIP", type=click.Path(exists=True, path_type=Path))
 @click.option("--frames", type=click.IntRange(1), default=12, show_default=True)
@@ -92,7 +83,7 @@ def _seconds(_context: Any, _option: Any, value: str) -> list[float]:
     "budgets",
     default="10,40",
     show_default=True,
-    callback=_seconds,
+    callback=above_0(float),
     help="CPU seconds of the trainings of each baseline, the shortest first.",
 )
 @report.json_option
