@@ -25,7 +25,7 @@ from nvcodec.model.nirvana.parameters import (
     read_movement,
     read_parameters,
 )
-from nvcodec.model.nirvana.render import frame_planes, region_bands, render_band
+from nvcodec.model.nirvana.render import render_in_tasks
 from nvcodec.picture import Planes, Region
 from nvcodec.tasks import TaskPool
 
@@ -98,14 +98,7 @@ class NirvanaModel:
         shown = region or (0, 0, self._grid.width, self._grid.height)
         if self._device is not None:
             return self._device.synthesize(features, self._grid, frames, shown)
-        planes = frame_planes(self._grid, shown, len(frames))
-        tasks = [
-            self._tasks.submit(partial(render_band, features, frames, band, planes))
-            for band in region_bands(shown)
-        ]
-        for task in tasks:
-            task.result()
-        return planes.cut()
+        return render_in_tasks(features, self._grid, frames, shown, self._tasks).result()
 
     def close(self) -> None:
         """Stop the work in progress."""

@@ -125,6 +125,7 @@ def _nirvana(options: EncodeOptions, source: Source, observer: Observer) -> Vide
         effort=EFFORTS[options.preset],
         group_size=options.group_size,
         metrics=options.metrics,
+        threads=options.threads or os.cpu_count() or 1,
         report=observer.coding,
     )
 

@@ -13,6 +13,7 @@ from nvcodec.encode.nirvana.effort import EFFORTS
 from nvcodec.format import GroupUnit, UnitReader
 from nvcodec.model.nirvana import moved, network
 from nvcodec.model.nirvana.parameters import Grid, rebuild_parameters
+from nvcodec.tasks import TaskPool
 from tests.cli.support import y4m
 from tests.tools.support import loaded, run
 from tools.ablation import nirvana as ablation
@@ -55,7 +56,7 @@ def quick(monkeypatch):
 
 def coded(clip, path, **options):
     """The groups of the clip's file."""
-    given = {"model": "nirvana", "preset": "medium", "crf": 30.0, "key_interval": 1e6} | options
+    given = {"model": "nirvana", "preset": "fast", "crf": 30.0, "key_interval": 1e6} | options
     encode(clip.path, path, overwrite=True, **given)
     with path.open("rb") as file:
         reader = UnitReader(file)
@@ -78,10 +79,9 @@ def test_a_change_changes_the_file_and_ends_with_its_block(clip, base, tmp_path,
     change = CHANGES[name]
     with changed(change, clip):
         groups = coded(clip, tmp_path / "a.nrv", **change.options)
-    # These change nothing where the codec would not gain either.
-    if name not in ("components none", "group 1 or 4"):
+    # This preset splits no groups; and a component has to pay.
+    if name not in ("components a new one in a group", "group 4"):
         assert [(g.crc, g.content) for g in groups] != [(g.crc, g.content) for g in base]
-    assert name != "components none" or not any(g.network for g in groups)
     assert substreams(coded(clip, tmp_path / "b.nrv")) == substreams(base)
 
 
@@ -134,17 +134,22 @@ def test_groups_and_keys(clip, base, tmp_path):
 
 
 def test_key_gain_and_bit_price(clip):
-    pictures, coder = clip.pictures()[:4], group.GroupCoder(WIDTH, HEIGHT, EFFORTS["fast"])
+    tasks = TaskPool(2)
+    pictures, coder = clip.pictures()[:4], group.GroupCoder(WIDTH, HEIGHT, EFFORTS["fast"], tasks)
     for name, gain in (("key 0", 0), ("key 4", 4)):
         with changed(CHANGES[name], clip):
             key = coder.code(pictures, None, 30).parameters
             assert key.quantiser == 32 - gain
             assert coder.code(pictures, key, 30).parameters.quantiser == 30
             assert coder.code(pictures, None, 5).parameters.quantiser == max(4, 7 - gain)
+    tasks.close()
     with changed(CHANGES["entropy x 2"], clip):
         assert 2 * group.BITS_PER_SQUARE == ablation.BITS_PER_SQUARE
-    with changed(CHANGES["gradient 6 steps"], clip):
-        assert {effort.steps for effort in EFFORTS.values()} == {6}
+    with changed(CHANGES["group 4"], clip):
+        assert not any(effort.split for effort in EFFORTS.values())
+    assert EFFORTS["medium"].split
+    with changed(CHANGES["gradient 4 steps"], clip):
+        assert {effort.steps for effort in EFFORTS.values()} == {4}
     assert EFFORTS["fast"].steps == 0
 
 
@@ -156,7 +161,9 @@ def test_a_network_of_the_clip(clip):
         basis = made.basis / 8192
         # Orthonormal; what the clip's patches have most of comes first.
         assert np.abs(basis.T @ basis - np.eye(FEATURES)).max() < 0.01
-        samples = group.fold(clip.pictures()[:4], Grid(WIDTH, HEIGHT))
+        samples = group.fold(
+            clip.pictures()[:4], Grid(WIDTH, HEIGHT), (0, Grid(WIDTH, HEIGHT).rows)
+        )
         energy = np.square(samples @ basis).sum(0)
         assert energy[: FEATURES // 2].sum() > 2 * energy[FEATURES // 2 :].sum()
         assert not made.third.any()

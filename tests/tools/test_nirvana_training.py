@@ -15,6 +15,7 @@ from nvcodec.coding.nirvana.features import (
 )
 from nvcodec.coding.nirvana.table import FEATURES, FRAMES, PATCH, SLICES, STARTS, VOLUME
 from nvcodec.encode.encoder import encode
+from nvcodec.encode.nirvana.effort import EFFORTS, Effort
 from nvcodec.encode.nirvana.group import fold
 from nvcodec.encode.nirvana.paths import reduce
 from nvcodec.format import GroupUnit, UnitReader
@@ -115,13 +116,22 @@ def test_mirrored_paths_point_at_the_same_samples(mirrors):
     assert np.array_equal(along(planes[0].copy(), turned.copy()), first[0])
 
 
+def test_groups_of_one_frame():
+    planes = np.arange(8)[:, None, None] + np.zeros((8, 32, 48), int)
+    paths = np.random.default_rng(0).integers(-9, 9, (1, 2, 3, FRAMES, 2))
+    (made,), along = nirvana.single_frames([planes], paths)
+    assert (made == np.array([3] * 4 + [4] * 4)[:, None, None]).all()
+    assert along.shape == paths.shape
+    assert (along == paths[:, :, :, :1]).all()
+
+
 def test_order_of_samples():
     random = np.random.default_rng(0)
     shapes = (ROWS * 8, COLUMNS * 8), (ROWS * 4, COLUMNS * 4), (ROWS * 4, COLUMNS * 4)
     planes = [random.integers(0, 255, (FRAMES, *shape), np.uint8) for shape in shapes]
     chain = nirvana.Chain.of([p[None] for p in planes], np.zeros((0, 1, 2, 3, FRAMES, 2), np.int16))
     pictures = list(zip(*planes, strict=True))
-    expected = fold(pictures, Grid(COLUMNS * PATCH, ROWS * PATCH))
+    expected = fold(pictures, Grid(COLUMNS * PATCH, ROWS * PATCH), (0, ROWS))
     assert np.array_equal(to_patches(chain.samples[0]), expected)
     back = nirvana_float.unfold(chain.samples[0])
     for made, plane in zip(back, planes, strict=True):
@@ -354,7 +364,10 @@ def test_one_length_of_training(folder, tmp_path):
 @pytest.fixture(scope="module")
 def stream(clip, tmp_path_factory):
     path = tmp_path_factory.mktemp("streams") / "clip.nrv"
-    encode(clip.path, path, crf=16, model="nirvana", preset="medium")
+    # Whole groups with components.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(EFFORTS, "fast", Effort(steps=1, saving=0.5))
+        encode(clip.path, path, crf=16, model="nirvana", preset="fast")
     return path
 
 

@@ -38,7 +38,7 @@ import numpy as np
 import torch
 
 from nvcodec.coding.nirvana.features import LEAST_QUANTISER
-from nvcodec.coding.nirvana.table import FRAMES, STARTS, Table, load
+from nvcodec.coding.nirvana.table import BLOCK, FRAMES, STARTS, Table, load
 from nvcodec.encode.nirvana import choice, group
 from nvcodec.encode.nirvana.choice import BITS_PER_SQUARE
 from nvcodec.encode.nirvana.effort import EFFORTS
@@ -137,8 +137,12 @@ def _bit_price(factor: float) -> Change:
     return Change(inside=tuple((module, "BITS_PER_SQUARE", worth) for module in (choice, group)))
 
 
-def _no_intra(coder: GroupCoder, *_: Any) -> np.ndarray:
-    return np.zeros((coder.grid.block_rows, coder.grid.block_columns), np.uint8)
+def _no_paths(before: np.ndarray, planes: np.ndarray, *_: Any) -> np.ndarray:
+    return np.zeros((*(side // SIDE for side in before.shape), len(planes), 2), np.int32)
+
+
+def _no_intra(coder: GroupCoder, analysis: np.ndarray, *_: Any) -> np.ndarray:
+    return np.zeros((-(-len(analysis) // BLOCK), coder.grid.block_columns), np.uint8)
 
 
 AXES: dict[str, dict[str, Change]] = {
@@ -146,15 +150,15 @@ AXES: dict[str, dict[str, Change]] = {
     "synthesis": {"linear part alone": Change(_linear), "own patch alone": Change(_alone)},
     "before": {"key groups only": Change(options={"key_interval": 1e-6})},
     "motion": {
-        "no motion": Change(inside=((group, "search_paths", lambda *_: None),)),
+        "no motion": Change(inside=((group, "find_paths", _no_paths),)),
         "no intra blocks": Change(inside=((GroupCoder, "_intra", _no_intra),)),
     },
     "entropy": {f"x {factor:g}": _bit_price(factor) for factor in (0, 0.5, 2)},
     "key": {str(gain): _key_gain(gain) for gain in (0, 4)},
-    "gradient": {f"{steps} steps": Change(effort={"steps": steps}) for steps in (0, 2, 6)},
-    "components": {"none": Change(effort={"saving": 0})},
+    "gradient": {f"{steps} steps": Change(effort={"steps": steps}) for steps in (1, 4)},
+    "components": {"a new one in a group": Change(effort={"saving": 0.5})},
     "group": {str(frames): Change(options={"group_size": frames}) for frames in (1, 2)}
-    | {"1 or 4": Change(effort={"split": True})},
+    | {"4": Change(effort={"split": False})},
     "start": {"untrained": Change(_untrained)},
 }
 

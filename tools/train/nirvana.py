@@ -133,6 +133,14 @@ def cut(
     return planes, clip.paths[group : group + groups - 1, y : y + rows, x : x + columns]
 
 
+def single_frames(
+    planes: Sequence[npt.NDArray[np.uint8]], paths: npt.NDArray[np.int16]
+) -> tuple[list[npt.NDArray[np.uint8]], npt.NDArray[np.int16]]:
+    """Two groups of one frame, the last of the first group and the next, as a coder fills them."""
+    frames = [FRAMES - 1] * FRAMES + [FRAMES] * FRAMES
+    return [plane[frames] for plane in planes], paths[..., :1, :].repeat(FRAMES, -2)
+
+
 class Sampler:
     """Draws chains of groups from clips."""
 
@@ -146,9 +154,11 @@ class Sampler:
         ]
         self._odds = np.array(odds) / sum(odds)
 
-    def draw(self, batch: int, groups: int) -> Chain:
-        """Random crops of random clips, mirrored at random."""
+    def draw(self, batch: int, groups: int, *, single: bool = False) -> Chain:
+        """Random crops of random clips, mirrored at random; `single` is two groups of one frame."""
         drawn = [self._crop(groups) for _ in range(batch)]
+        if single:
+            drawn = [single_frames(*crop) for crop in drawn]
         planes = [np.stack([crop[0][k] for crop in drawn]) for k in range(3)]
         return Chain.of(planes, np.stack([crop[1] for crop in drawn], 1))
 
@@ -296,7 +306,8 @@ def train(
 ) -> int:
     """Train a network in place; returns the number of iterations.
 
-    Every second iteration has a chain of two to four groups, the others two groups. `told` gets the
+    Every second iteration has a chain of two to four groups, the others two groups; every fourth
+    has two groups of one frame. `told` gets the
     number of iterations so far and a line about every minute.
     """
     torch.manual_seed(recipe.seed)
@@ -325,7 +336,7 @@ def train(
         if k % 2 and chains is not None:
             chain = chains.draw(recipe.batch, int(lengths.integers(2, CHAIN + 1)))
         else:
-            chain = pairs.draw(recipe.batch, 2)
+            chain = pairs.draw(recipe.batch, 2, single=k % 4 == 0)
         q = low + (high - low) * torch.rand(recipe.batch, generator=indices)
         losses, key, last = steps.losses(chain, q)
         loss = losses.mean()

@@ -13,8 +13,10 @@ files that are there already, are left out.
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +25,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nvcodec.coding.nirvana.table import FRAMES
-from nvcodec.encode.nirvana.paths import SIDE, pyramid, reduce, search_paths
+from nvcodec.encode.nirvana.paths import SIDE, find_paths, reduce
+from nvcodec.tasks import TaskPool
 from tools.lib.clips import Clip
 
 PRICE = 8
@@ -83,12 +86,9 @@ class TrainingClip:
         return cls(**{**arrays, "weight": float(arrays["weight"])})
 
 
-def search(luma: Planes, start: int) -> npt.NDArray[np.int16]:
+def search(luma: Planes, start: int, tasks: TaskPool) -> npt.NDArray[np.int16]:
     """Paths of the group of frames from `start` on."""
-    rows, columns = (side // SIDE for side in luma.shape[1:])
-    paths = np.zeros((rows, columns, FRAMES, 2), np.int32)
-    reference = tuple(level[0] for level in pyramid(luma[start - 1 : start]))
-    search_paths(reference, pyramid(luma[start : start + FRAMES]), FRAMES, PRICE, paths)
+    paths = find_paths(luma[start - 1], luma[start : start + FRAMES], PRICE, tasks)
     return paths.astype(np.int16)
 
 
@@ -102,7 +102,8 @@ def training_clip(planes: tuple[Planes, Planes, Planes], weight: float) -> Train
         np.ascontiguousarray(plane[:, : rows // 2, : columns // 2]) for plane in (blue, red)
     )
     starts = np.arange(FRAMES, count - FRAMES + 1, FRAMES if count >= _LONG else 1)
-    paths = np.stack([search(luma, int(start)) for start in starts])
+    with closing(TaskPool(os.cpu_count() or 1)) as tasks:
+        paths = np.stack([search(luma, int(start), tasks) for start in starts])
     return TrainingClip(luma, blue, red, starts, paths, weight)
 
 

@@ -135,35 +135,26 @@ def _word(network: EntropyNetwork, a: Integer) -> Integer:
     return np.int32((value & 0xFFFF) | (network.log[min(4095, abs(a))] << 16))
 
 
-@kernel
-def _input_words(
-    network: EntropyNetwork, moved: np.ndarray, change: np.ndarray, words: np.ndarray
-) -> None:
-    """Words of moved features and changes, in turns; flat arrays."""
-    for k in range(moved.size):
-        words[2 * k] = _word(network, np.int64(moved[k]))
-        words[2 * k + 1] = _word(network, np.int64(change[k]))
-
-
 class Surroundings(NamedTuple):
     """What the network sees of a group, and its sums so far.
 
     `sums` is int32, (slices, patches, UNITS) flat, `near` (patches, NEAR) flat: `near` of spec 12.3
     in 1/256. `bias` are the outputs' of all slices. `residual` is int32 (patches, FEATURES).
-    `change` is that too: the features of the group before minus moved features, in 1/16 step. `own`
-    has, for each of them, words of the moved feature and of the change. Both are empty in a key
-    group. `totals`, `words` and `found` are for intermediate results; `found` is int32 (4,
-    MOST_FEATURES): mean, class, part and fraction of each feature of a slice.
+    `moved` and `change` are that too, both empty in a key group: moved features, and the features
+    of the group before minus these, in 1/16 step. `totals`, `words`, `own` and `found` are for
+    intermediate results; `found` is int32 (4, MOST_FEATURES): mean, class, part and fraction of
+    each feature of a slice.
     """
 
     sums: npt.NDArray[np.int32]
     near: npt.NDArray[np.int32]
     bias: npt.NDArray[np.int32]
     residual: npt.NDArray[np.int32]
+    moved: npt.NDArray[np.int32]
     change: npt.NDArray[np.int32]
-    own: npt.NDArray[np.int32]
     totals: npt.NDArray[np.int32]
     words: npt.NDArray[np.int32]
+    own: npt.NDArray[np.int32]
     found: npt.NDArray[np.int32]
     rows: int
     columns: int
@@ -192,23 +183,31 @@ def surroundings(
     if key:
         start = start + network.first_bias[2]
     bias = network.output_bias[0] + offset * network.output_bias[1]
-    own = np.empty(0 if key else 2 * moved.size, np.int32)
-    if not key:
-        _input_words(network, moved.ravel(), change.ravel(), own)
     sums = np.repeat(start.astype(np.int32)[:, None], patches, 1)
     return Surroundings(
         sums=sums.ravel(),
         near=np.zeros(patches * NEAR, np.int32),
         bias=bias.astype(np.int32),
         residual=np.zeros((patches, FEATURES), np.int32),
+        moved=moved,
         change=change,
-        own=own,
         totals=np.zeros(max(MOST_OUTPUTS, UNITS, SECOND_UNITS), np.int32),
         words=np.zeros(max(_PAIRS, _SECOND_PAIRS), np.int32),
+        own=np.zeros(2 * MOST_FEATURES, np.int32),
         found=np.zeros((4, MOST_FEATURES), np.int32),
         rows=rows,
         columns=columns,
         key=key,
+    )
+
+
+def alone(seen: Surroundings) -> Surroundings:
+    """The same with intermediate results of its own, for one of several tasks."""
+    return seen._replace(
+        totals=np.empty_like(seen.totals),
+        words=np.empty_like(seen.words),
+        own=np.empty_like(seen.own),
+        found=np.empty_like(seen.found),
     )
 
 
@@ -233,9 +232,12 @@ def _hidden(network: EntropyNetwork, seen: Surroundings, s: Integer, patch: Inte
     for u in range(UNITS):
         totals[u] = seen.sums[at + u]
     if not seen.key:
-        mine = 2 * (patch * FEATURES + _STARTS[s])
-        count = 2 * (_STARTS[s + 1] - _STARTS[s])
-        sum_products(3, totals, 0, network.own, _OWN_AT[s], UNITS, seen.own, mine, count)
+        first = _STARTS[s]
+        count = _STARTS[s + 1] - first
+        for k in range(count):
+            seen.own[2 * k] = _word(network, np.int64(seen.moved[patch, first + k]))
+            seen.own[2 * k + 1] = _word(network, np.int64(seen.change[patch, first + k]))
+        sum_products(3, totals, 0, network.own, _OWN_AT[s], UNITS, seen.own, 0, 2 * count)
     _activate(seen, _PAIRS, network.shifts[2])
     for u in range(SECOND_UNITS):
         totals[u] = network.second_bias[s, u]

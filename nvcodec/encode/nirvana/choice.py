@@ -6,7 +6,9 @@ Residuals are chosen in coding order, with the entropy network's own prediction 
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from concurrent.futures import Future
+from functools import lru_cache, partial
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -17,14 +19,19 @@ from nvcodec.coding.nirvana.entropy import (
     MEAN,
     EntropyNetwork,
     Surroundings,
+    alone,
+    entropy_network,
     predict,
     spread,
 )
 from nvcodec.coding.nirvana.table import CLASSES, SLICES, STARTS
 from nvcodec.compiled import Integer, kernel
 from nvcodec.model.nirvana.moved import step_of
+from nvcodec.tasks import TaskPool
 
 _STARTS = np.array(STARTS, np.int64)
+_BAND = 4
+"""Rows of patches of a task."""
 _REACH = 12
 _FRACTIONS = 64
 # Share of the broad distribution in which every residual is possible, and its scale.
@@ -81,39 +88,67 @@ def choose_residuals(
     wanted: np.ndarray,
     prices: np.ndarray,
     per_square: Integer,
-) -> Integer:
-    """Fill `seen.residual` for real residuals `wanted`, float32 (patches, FEATURES), in steps.
+    s: Integer,
+    begin: Integer,
+    end: Integer,
+    bits: np.ndarray,
+) -> None:
+    """Fill `seen.residual` of slice s of patches begin..end-1, and bits[0].
 
-    A bit costs 1 / `per_square` of the squared error of a step. Returns the bits.
+    `wanted` has real residuals, float32 (patches, FEATURES), in steps. A bit costs 1 / `per_square`
+    of the squared error of a step.
     """
-    bits = 0.0
-    scale = np.float32(1.0 / per_square)
-    found = seen.found
+    found, first = seen.found, _STARTS[s]
+    scale, total = np.float32(1.0 / per_square), 0.0
+    for patch in range(begin, end):
+        predict(network, seen, s, patch)
+        for k in range(_STARTS[s + 1] - first):
+            f = first + k
+            z = wanted[patch, f]
+            mean, kind, fraction = found[MEAN, k], found[CLASS, k], found[FRACTION, k]
+            near = np.int64(np.floor(z + np.float32(0.5)))
+            best = mean
+            d = z - np.float32(mean)
+            chosen = _price(prices, kind, fraction, 0)
+            least = d * d + scale * chosen
+            if near != mean:
+                inner = near - 1 if near > mean else near + 1
+                for c in range(3):
+                    r = near if c == 0 else inner if c == 1 else np.int64(0)
+                    d = z - np.float32(r)
+                    price = _price(prices, kind, fraction, r - mean)
+                    cost = d * d + scale * price
+                    if cost < least:
+                        least, best, chosen = cost, r, price
+            total += chosen
+            best = min(np.int64(16383), max(np.int64(-16383), best))
+            seen.residual[patch, f] = best
+            if best != 0:
+                spread(network, seen, f, patch)
+    bits[0] = total
+
+
+def choose_all(
+    seen: Surroundings, wanted: npt.NDArray[np.float32], per_square: float, tasks: TaskPool
+) -> float:
+    """Choose the residuals of a group in tasks, as `choose_residuals`; returns the bits.
+
+    A slice sees earlier slices of patches around it, and patches above in its own. So a band of a
+    slice comes after the band above, and after the band below in the slice before. Bands of two
+    rows and more that run at the same time then add to the sums of different patches.
+    """
+    network, prices = entropy_network(), price_table()
+    edges = [*range(0, seen.rows, _BAND), seen.rows]
+    bits = np.zeros((len(SLICES), len(edges) - 1, 1))
+    before: list[Future[None]] = []
     for s in range(len(SLICES)):
-        first = _STARTS[s]
-        for patch in range(seen.rows * seen.columns):
-            predict(network, seen, s, patch)
-            for k in range(_STARTS[s + 1] - first):
-                f = first + k
-                z = wanted[patch, f]
-                mean, kind, fraction = found[MEAN, k], found[CLASS, k], found[FRACTION, k]
-                near = np.int64(np.floor(z + np.float32(0.5)))
-                best = mean
-                d = z - np.float32(mean)
-                chosen = _price(prices, kind, fraction, 0)
-                least = d * d + scale * chosen
-                if near != mean:
-                    inner = near - 1 if near > mean else near + 1
-                    for c in range(3):
-                        r = near if c == 0 else inner if c == 1 else np.int64(0)
-                        d = z - np.float32(r)
-                        price = _price(prices, kind, fraction, r - mean)
-                        cost = d * d + scale * price
-                        if cost < least:
-                            least, best, chosen = cost, r, price
-                bits += chosen
-                best = min(np.int64(16383), max(np.int64(-16383), best))
-                seen.residual[patch, f] = best
-                if best != 0:
-                    spread(network, seen, f, patch)
-    return bits
+        here: list[Future[None]] = []
+        for k, (first, end) in enumerate(pairwise(edges)):
+            work = partial(
+                choose_residuals, network, alone(seen), wanted, prices, per_square, s,
+                first * seen.columns, end * seen.columns, bits[s, k],
+            )  # fmt: skip
+            here.append(tasks.submit(work, here[-1:] + before[k : k + 2][-1:]))
+        before = here
+    before[-1].result()
+    return float(bits.sum())

@@ -1,61 +1,84 @@
-"""One group of pictures to substreams: paths, residuals, gradient steps, bytes."""
+"""One group of pictures to substreams: paths, residuals, gradient steps, bytes.
+
+All work is done by tasks; bands of them are the same for any number of threads, and so are the
+bytes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nvcodec.coding.nirvana.components import NO_COMPONENTS, encode_components
-from nvcodec.coding.nirvana.entropy import entropy_network
 from nvcodec.coding.nirvana.features import encode_content
-from nvcodec.coding.nirvana.motion import Paths, encode_motion
+from nvcodec.coding.nirvana.motion import encode_motion
 from nvcodec.coding.nirvana.table import BLOCK, FEATURES, FRAMES, PATCH, SITE, VOLUME
 from nvcodec.encode.nirvana.adapt import Fit, adapted
-from nvcodec.encode.nirvana.choice import (
-    BITS_PER_SQUARE,
-    bit_price,
-    choose_residuals,
-    price_table,
-)
+from nvcodec.encode.nirvana.choice import BITS_PER_SQUARE, bit_price, choose_all
 from nvcodec.encode.nirvana.effort import Effort
 from nvcodec.encode.nirvana.gradient import FloatNetwork, Floats, float_network, render, slope
-from nvcodec.encode.nirvana.paths import pyramid, search_paths
-from nvcodec.model.nirvana.moved import Features, Trace, step_of
+from nvcodec.encode.nirvana.paths import find_paths
+from nvcodec.model.nirvana.moved import step_of
 from nvcodec.model.nirvana.parameters import (
+    Band,
     Grid,
     Movement,
     Parameters,
+    bands,
     seen_features,
     with_residuals,
 )
 from nvcodec.picture import Planes
+from nvcodec.tasks import TaskPool
 
 
 @dataclass(frozen=True, eq=False)
 class CodedSubstreams:
-    """The substreams of a group, and its parameters as a decoder rebuilds them."""
+    """The substreams of a group, and its parameters as a decoder rebuilds them.
 
-    content: bytes
+    `content` is still being written. `moving` is the share of blocks that move.
+    """
+
+    content: Future[bytes]
     motion: bytes
     network: bytes
     parameters: Parameters
+    moving: float
+
+    def size(self) -> int:
+        """Bytes of the substreams, once they are written."""
+        return len(self.content.result()) + len(self.motion) + len(self.network)
 
 
-def fold(pictures: Sequence[Planes], grid: Grid) -> Floats:
-    """Samples of whole patches around 0: (rows * columns, VOLUME) in the table's order.
+@dataclass(frozen=True, eq=False)
+class _Moved:
+    """Moved features of a group, with its motion substream and the share of moving blocks."""
+
+    features: npt.NDArray[np.int16]
+    motion: bytes
+    moving: float
+
+
+def fold(pictures: Sequence[Planes], grid: Grid, band: Band) -> Floats:
+    """Samples of a band of whole patches around 0: (patches, VOLUME) in the table's order.
 
     Edges, and the last picture of a group that is not full, are repeated.
     """
-    rows, columns = grid.rows, grid.columns
+    first, end = band
+    rows, columns = end - first, grid.columns
     out = np.empty((rows, columns, FRAMES, 6, SITE, SITE), np.float32)
     for t in range(FRAMES):
         y, *chroma = pictures[min(t, len(pictures) - 1)]
-        luma = _padded(y, rows * PATCH, columns * PATCH)
+        luma = _padded(y[first * PATCH : end * PATCH], rows * PATCH, columns * PATCH)
         sites = [luma[p // 2 :: 2, p % 2 :: 2] for p in range(4)]
-        sites += [_padded(plane, rows * SITE, columns * SITE) for plane in chroma]
+        part = slice(first * SITE, end * SITE)
+        sites += [_padded(plane[part], rows * SITE, columns * SITE) for plane in chroma]
         for phase, plane in enumerate(sites):
             blocks = plane.reshape(rows, SITE, columns, SITE).transpose(0, 2, 1, 3)
             out[:, :, t, phase] = blocks
@@ -74,84 +97,121 @@ def _padded(plane: npt.NDArray[np.uint8], rows: int, columns: int) -> npt.NDArra
 class GroupCoder:
     """Codes the groups of one video in their order."""
 
-    def __init__(self, width: int, height: int, effort: Effort) -> None:
+    def __init__(self, width: int, height: int, effort: Effort, tasks: TaskPool) -> None:
         self.grid = Grid(width, height)
         self.effort = effort
+        self._tasks = tasks
 
     def code(
         self, pictures: Sequence[Planes], before: Parameters | None, quantiser: int
     ) -> CodedSubstreams:
         """Code a group; `before` is None for a key group."""
         grid, frames = self.grid, len(pictures)
-        samples = fold(pictures, grid)
         components = NO_COMPONENTS if before is None else before.components
         net, step = float_network(quantiser, components), step_of(quantiser) / 64
-        analysis = samples @ net.basis
+        samples, wanted = self._analyse(net, pictures)
         if before is None:
-            moved = np.zeros((grid.rows, grid.columns, FEATURES), np.int16)
-            motion = b""
+            moved = _Moved(np.zeros((grid.rows, grid.columns, FEATURES), np.int16), b"", 0.0)
         else:
-            moved, motion = self._move(pictures, before, analysis, step)
-        base: Floats = (moved.reshape(grid.patches, FEATURES) / np.float32(8)).astype(np.float32)
-        residual, fit = self._choose(net, samples, analysis, base, before, moved, quantiser)
+            moved = self._move(pictures, before, wanted, step)
+        self._on_bands(partial(self._subtract, wanted, moved.features, step))
+        residual, fit = self._choose(net, samples, wanted, before, moved.features, quantiser)
         old = components
         if fit is not None:
-            components = adapted(fit, old, bit_price(quantiser), self.effort.saving)
-        seen = seen_features(grid, before, moved, quantiser)
-        seen.residual[:] = residual
-        content = encode_content(quantiser, seen)
+            work = partial(adapted, fit, old, bit_price(quantiser), self.effort.saving)
+            components = self._tasks.submit(work).result()
         network = encode_components(components, old)
-        parameters = with_residuals(grid, moved, residual, quantiser, frames, components)
-        return CodedSubstreams(content, motion, network, parameters)
+        parameters = with_residuals(grid, moved.features, residual, quantiser, frames, components)
+
+        def content() -> bytes:
+            seen = seen_features(grid, before, moved.features, quantiser)
+            return encode_content(quantiser, seen._replace(residual=residual))
+
+        written = self._tasks.submit(content)
+        return CodedSubstreams(written, moved.motion, network, parameters, moved.moving)
+
+    def _on_bands(self, work: Callable[[Band], Any]) -> None:
+        """Do the work on all bands of patch rows."""
+        done = [self._tasks.submit(partial(work, band)) for band in bands(0, self.grid.rows)]
+        for task in done:
+            task.result()
+
+    def _patches(self, band: Band) -> slice:
+        return slice(band[0] * self.grid.columns, band[1] * self.grid.columns)
+
+    def _analyse(self, net: FloatNetwork, pictures: Sequence[Planes]) -> tuple[Floats, Floats]:
+        """Samples of patches, empty if the effort has no use for them, and their features."""
+        grid = self.grid
+        samples = np.empty((grid.patches if self.effort.renders else 0, VOLUME), np.float32)
+        features = np.empty((grid.patches, FEATURES), np.float32)
+
+        def analyse(band: Band) -> None:
+            folded, part = fold(pictures, grid, band), self._patches(band)
+            features[part] = folded @ net.basis
+            if self.effort.renders:
+                samples[part] = folded
+
+        self._on_bands(analyse)
+        return samples, features
 
     def _move(
         self, pictures: Sequence[Planes], before: Parameters, analysis: Floats, step: float
-    ) -> tuple[Features, bytes]:
-        """Moved features, and the motion substream."""
+    ) -> _Moved:
         grid = self.grid
         shape = grid.block_rows, grid.block_columns
         paths = np.zeros((*shape, len(pictures), 2), np.int32)
-        movement = Movement(grid, before, paths, np.zeros(shape, np.uint8))
-        movement.make_trace((0, grid.rows))
-        self._search(pictures, movement.trace, step, paths)
-        movement.move((0, grid.rows))
-        moved = movement.moved
-        intra = self._intra(analysis, moved, step)
-        alone = intra.repeat(BLOCK, 0).repeat(BLOCK, 1)[: grid.rows, : grid.columns]
-        moved[alone != 0] = 0
-        paths[intra != 0] = 0
-        return moved, encode_motion(paths, intra)
-
-    def _search(self, pictures: Sequence[Planes], trace: Trace, step: float, paths: Paths) -> None:
-        """Fill `paths`."""
-        grid = self.grid
+        intra = np.zeros(shape, np.uint8)
+        movement = Movement(grid, before, paths, intra)
+        self._on_bands(movement.make_trace)
         size = grid.block_rows * BLOCK * PATCH, grid.block_columns * BLOCK * PATCH
-        reference = np.clip((trace[0] + np.int16(2056)) >> 4, 0, 255).astype(np.uint8)
-        levels = pyramid(_padded(reference, *size)[None])
-        targets = pyramid(np.stack([_padded(planes[0], *size) for planes in pictures]))
+        last = np.clip((movement.trace[0] + np.int16(2056)) >> 4, 0, 255).astype(np.uint8)
+        targets = np.stack([_padded(planes[0], *size) for planes in pictures])
         price = round(self.effort.path_price * step) + 1
-        search_paths(tuple(level[0] for level in levels), targets, len(pictures), price, paths)
+        paths[:] = find_paths(_padded(last, *size), targets, price, self._tasks)
+        moving = float(paths.any((2, 3)).mean())
+        wanted = analysis.reshape(movement.moved.shape)
+
+        def move(band: Band) -> None:
+            movement.move(band)
+            rows, blocks = slice(*band), slice(band[0] // BLOCK, -(-band[1] // BLOCK))
+            moved = movement.moved[rows]
+            alone = self._intra(wanted[rows], moved, step)
+            intra[blocks] = alone
+            moved[alone.repeat(BLOCK, 0).repeat(BLOCK, 1)[: len(moved), : grid.columns] != 0] = 0
+
+        self._on_bands(move)
+        paths[intra != 0] = 0
+        return _Moved(movement.moved, encode_motion(paths, intra), moving)
 
     def _intra(
         self, analysis: Floats, moved: npt.NDArray[np.int16], step: float
     ) -> npt.NDArray[np.uint8]:
-        """Blocks whose samples are nearer to nothing than to what moves there."""
-        grid = self.grid
-        wanted = analysis.reshape(moved.shape) / np.float32(step)
+        """Blocks of a band whose samples are nearer to nothing than to what moves there."""
+        rows, columns = moved.shape[:2]
+        wanted = analysis / np.float32(step)
         left = wanted - moved / np.float32(8 * step)
         gain = np.log2(1 + np.abs(left)).sum(2) - np.log2(1 + np.abs(wanted)).sum(2)
-        padded = np.zeros((grid.block_rows * BLOCK, grid.block_columns * BLOCK), np.float32)
-        padded[: grid.rows, : grid.columns] = gain
-        blocks = padded.reshape(grid.block_rows, BLOCK, grid.block_columns, BLOCK).sum((1, 3))
+        block_rows, block_columns = -(-rows // BLOCK), self.grid.block_columns
+        padded = np.zeros((block_rows * BLOCK, block_columns * BLOCK), np.float32)
+        padded[:rows, :columns] = gain
+        blocks = padded.reshape(block_rows, BLOCK, block_columns, BLOCK).sum((1, 3))
         intra: npt.NDArray[np.uint8] = (blocks > 0).astype(np.uint8)
         return intra
+
+    def _subtract(
+        self, analysis: Floats, moved: npt.NDArray[np.int16], step: float, band: Band
+    ) -> None:
+        """Turn features of a band into real residuals, in steps."""
+        part = self._patches(band)
+        base = moved.reshape(analysis.shape)[part] / np.float32(8)
+        analysis[part] -= base
+        analysis[part] /= np.float32(step)
 
     def _choose(
         self,
         net: FloatNetwork,
         samples: Floats,
-        analysis: Floats,
-        base: Floats,
+        wanted: Floats,
         before: Parameters | None,
         moved: npt.NDArray[np.int16],
         quantiser: int,
@@ -160,26 +220,27 @@ class GroupCoder:
 
         With the moments of their rendering if the effort has a use for these.
         """
-        grid, step = self.grid, np.float32(step_of(quantiser) / 64)
-        effort = self.effort
-        wanted = (analysis - base) / step
-        best, units, missed, least = None, None, None, np.inf
+        grid, step, effort = self.grid, np.float32(step_of(quantiser) / 64), self.effort
+        best: npt.NDArray[np.int32] | None = None
+        fit, least = None, np.inf
         for k in range(effort.steps + 1):
             seen = seen_features(grid, before, moved, quantiser)
-            bits = choose_residuals(entropy_network(), seen, wanted, price_table(), BITS_PER_SQUARE)
+            bits = choose_all(seen, wanted, BITS_PER_SQUARE, self._tasks)
             residual = seen.residual
-            if effort.steps == 0 and effort.saving == 0:
+            if not effort.renders:
                 return residual, None
+            del seen
+            base = moved.reshape(grid.patches, FEATURES) / np.float32(8)
             features = (base + residual * step).reshape(grid.rows, grid.columns, FEATURES)
-            rendered = render(net, features)
+            rendered = self._tasks.submit(partial(render, net, features)).result()
             error = rendered.output - samples
             cost = float(np.square(error, dtype=np.float32).sum()) + bit_price(quantiser) * bits
             if cost < least:
-                best, units, missed, least = residual, rendered.second, -error, cost
+                best, least = residual, cost
+                fit = Fit.of(rendered.second, -error) if effort.saving else None
             if k < effort.steps:
-                change = slope(net, rendered, error).reshape(grid.patches, FEATURES)
+                change = self._tasks.submit(partial(slope, net, rendered, error)).result()
+                change = change.reshape(grid.patches, FEATURES)
                 wanted = residual - np.float32(effort.rate) * change / step
         assert best is not None
-        assert units is not None
-        assert missed is not None
-        return best, Fit.of(units, missed) if effort.saving else None
+        return best, fit

@@ -1,7 +1,7 @@
 """The groups of a video to coded groups, one after the other.
 
-A group is coded from the features of the one before. Meanwhile a second task decodes and renders
-that one, for its CRC and its qualities. The bytes are the same for any number of threads.
+A group is coded from the features of the one before. Meanwhile tasks write, decode and render that
+one, for its CRC and its qualities. The bytes are the same for any number of threads.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -22,11 +24,11 @@ from nvcodec.encode.nirvana.effort import Effort, quantiser_index
 from nvcodec.encode.nirvana.group import CodedSubstreams, GroupCoder
 from nvcodec.format import LEVELS, Group, Header, smallest_level
 from nvcodec.media.quality import QualityMeter
-from nvcodec.media.source import SourceError
 from nvcodec.model.description import PatchShape
-from nvcodec.model.nirvana.parameters import Grid, Parameters, rebuild_parameters
-from nvcodec.model.nirvana.render import render_frames
-from nvcodec.picture import samples_crc
+from nvcodec.model.nirvana.parameters import Parameters, rebuild_parameters
+from nvcodec.model.nirvana.render import render_in_tasks
+from nvcodec.picture import Planes, samples_crc
+from nvcodec.tasks import TaskPool
 
 _BLAS = ThreadpoolController()
 
@@ -35,6 +37,22 @@ _CONTAINER_BYTES = 55
 
 _BYTES_PER_SAMPLE = 0.75
 """Bytes that a luma sample of a group may take, for the level."""
+
+_MOVING = 0.05
+"""Groups in which a smaller share of blocks moves are not split, but for key groups."""
+
+_GAIN = 0.93
+"""Groups are split if that leaves so much of their cost. Frames of such groups are moved one after
+the other, and lose detail each time, which later groups pay for."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """A coded group of pictures, and its frames as they are rendered."""
+
+    group: PictureGroup
+    coded: CodedSubstreams
+    rendered: Future[list[Planes]]
 
 
 class NirvanaCoder:
@@ -49,6 +67,7 @@ class NirvanaCoder:
         effort: Effort,
         group_size: int | None,
         metrics: Sequence[str],
+        threads: int,
         report: Callable[[int, int], None],
     ) -> None:
         self.shape = PatchShape()
@@ -57,7 +76,8 @@ class NirvanaCoder:
         self._crf = crf
         self._metrics = tuple(metrics)
         self._report = report
-        self._coder = GroupCoder(width, height, effort)
+        self._tasks = TaskPool(threads)
+        self._coder = GroupCoder(width, height, effort, self._tasks)
 
     @property
     def level(self) -> int:
@@ -69,13 +89,15 @@ class NirvanaCoder:
     def code(
         self, groups: Iterator[PictureGroup], header: Header
     ) -> Generator[CodedGroup, None, None]:
-        """Code groups, as VideoCoder. After KeyboardInterrupt it still yields finished groups."""
-        with _BLAS.limit(limits=1, user_api="blas"), ThreadPoolExecutor(1) as second:
-            yield from self._code(groups, second)
+        """Code groups, as VideoCoder. After an error it still yields finished groups."""
+        # The tasks use all cores; BLAS threads inside a task would only compete with them.
+        with _BLAS.limit(limits=1, user_api="blas"):
+            try:
+                yield from self._code(groups)
+            finally:
+                self._tasks.close()
 
-    def _code(
-        self, groups: Iterator[PictureGroup], second: ThreadPoolExecutor
-    ) -> Generator[CodedGroup, None, None]:
+    def _code(self, groups: Iterator[PictureGroup]) -> Generator[CodedGroup, None, None]:
         waiting: deque[Future[CodedGroup]] = deque()
         before: Parameters | None = None
         failure: BaseException | None = None
@@ -86,78 +108,72 @@ class NirvanaCoder:
                 last = None if group.key else before
                 parts = self._choose(group, last)
                 seconds = (time.perf_counter() - started) / len(parts)
-                for part, coded in parts:
-                    self._report(ordinal, len(part.pictures))
-                    waiting.append(second.submit(self._finish, part, coded, last, seconds))
-                    last = before = coded.parameters
+                for part in parts:
+                    self._report(ordinal, len(part.group.pictures))
+                    after = part.coded.content, part.rendered
+                    work = partial(self._finish, part, last, seconds)
+                    waiting.append(self._tasks.submit(work, after))
+                    last = before = part.coded.parameters
                     ordinal += 1
                 started = time.perf_counter()
-                while len(waiting) > 1 or (waiting and waiting[0].done()):
+                while len(waiting) > len(parts) or (waiting and waiting[0].done()):
                     yield _oldest(waiting)
-        except (SourceError, KeyboardInterrupt) as error:
+        except (Exception, KeyboardInterrupt) as error:
             failure = error
         while waiting:
             yield _oldest(waiting)
         if failure is not None:
             raise failure
 
-    def _choose(
-        self, group: PictureGroup, before: Parameters | None
-    ) -> list[tuple[PictureGroup, CodedSubstreams]]:
+    def _choose(self, group: PictureGroup, before: Parameters | None) -> list[_Part]:
         """A group coded as it is, or as groups of one picture if that costs less."""
-        whole = [(group, self._code_group(group, before))]
-        if before is None or len(group.pictures) == 1 or not self._coder.effort.split:
+        whole = [self._code_group(group, before)]
+        still = before is not None and whole[0].coded.moving < _MOVING
+        if len(group.pictures) == 1 or not self._coder.effort.split or still:
             return whole
-        parts = []
+        parts: list[_Part] = []
         for picture in group.pictures:
-            part = PictureGroup((picture,), key=False)
-            coded = self._code_group(part, before)
-            parts.append((part, coded))
-            before = coded.parameters
-        return parts if self._cost(parts) < self._cost(whole) else whole
+            key = group.key and not parts
+            parts.append(self._code_group(PictureGroup((picture,), key), before))
+            before = parts[-1].coded.parameters
+        return parts if self._cost(parts) < _GAIN * self._cost(whole) else whole
 
-    def _code_group(self, group: PictureGroup, before: Parameters | None) -> CodedSubstreams:
+    def _code_group(self, group: PictureGroup, before: Parameters | None) -> _Part:
         planes = [picture.planes for picture in group.pictures]
         quantiser = quantiser_index(self._crf, len(planes), group.key)
-        return self._coder.code(planes, before, quantiser)
+        coded = self._coder.code(planes, before, quantiser)
+        frames, shown = range(len(planes)), (0, 0, *self._size)
+        rendered = render_in_tasks(
+            coded.parameters, self._coder.grid, frames, shown, self._tasks
+        )  # fmt: skip
+        return _Part(group, coded, rendered)
 
-    def _cost(self, groups: list[tuple[PictureGroup, CodedSubstreams]]) -> float:
+    def _cost(self, parts: list[_Part]) -> float:
         """Squared error, and the price of bytes."""
         price = bit_price(quantiser_index(self._crf, self.shape.group_frames, key=False))
         cost = 0.0
-        for group, coded in groups:
-            size = len(coded.content) + len(coded.motion) + len(coded.network) + _CONTAINER_BYTES
-            cost += price * 8 * size
-            frames = range(len(group.pictures))
-            rendered = render_frames(coded.parameters, self._coder.grid, frames)
-            for picture, planes in zip(group.pictures, rendered, strict=True):
+        for part in parts:
+            cost += price * 8 * (part.coded.size() + _CONTAINER_BYTES)
+            for picture, planes in zip(part.group.pictures, part.rendered.result(), strict=True):
                 for wanted, found in zip(picture.planes, planes, strict=True):
                     difference = wanted.astype(np.float32) - found
                     cost += float(np.square(difference).sum(dtype=np.float64))
         return cost
 
-    def _finish(
-        self,
-        group: PictureGroup,
-        coded: CodedSubstreams,
-        before: Parameters | None,
-        seconds: float,
-    ) -> CodedGroup:
+    def _finish(self, part: _Part, before: Parameters | None, seconds: float) -> CodedGroup:
         """Decode a group, and measure what a decoder renders.
 
-        Raises RuntimeError if it does not decode to what was encoded.
+        Raises RuntimeError if it does not decode to the parameters that were rendered.
         """
-        grid: Grid = self._coder.grid
-        frames = len(group.pictures)
+        group, coded, rendered = part.group, part.coded, part.rendered.result()
+        frames, expected, content = len(group.pictures), coded.parameters, coded.content.result()
         decoded = rebuild_parameters(
-            grid, before, frames, coded.content, coded.motion, coded.network
+            self._coder.grid, before, frames, content, coded.motion, coded.network
         )
-        expected = coded.parameters
         if decoded.components != expected.components or not np.array_equal(
             decoded.features, expected.features
         ):
             raise RuntimeError("a group does not decode to what was encoded")
-        rendered = render_frames(decoded, grid, range(frames))
         meter = QualityMeter(self._metrics)
         for picture, planes in zip(group.pictures, rendered, strict=True):
             meter.add(picture.planes, planes)
@@ -169,7 +185,7 @@ class NirvanaCoder:
             first_pts=group.pictures[0].pts,
             durations=tuple(picture.duration for picture in group.pictures),
             tables=b"",
-            content=coded.content,
+            content=content,
             motion=coded.motion,
             network=coded.network,
         )

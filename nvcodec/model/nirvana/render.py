@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +15,7 @@ from nvcodec.model.nirvana.parameters import Band, Grid, Parameters, bands
 from nvcodec.model.nirvana.synthesis import render_rows, synthesis
 from nvcodec.model.samples import FORMAT
 from nvcodec.picture import Planes, Region
+from nvcodec.tasks import TaskPool
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,3 +77,15 @@ def render_frames(
     for band in region_bands(shown):
         render_band(parameters, frames, band, out)
     return out.cut()
+
+
+def render_in_tasks(
+    parameters: Parameters, grid: Grid, frames: Sequence[int], region: Region, tasks: TaskPool
+) -> Future[list[Planes]]:
+    """Begin to render a region of frames of a group, a task for each band."""
+    out = frame_planes(grid, region, len(frames))
+    rendered = [
+        tasks.submit(partial(render_band, parameters, frames, band, out))
+        for band in region_bands(region)
+    ]
+    return tasks.submit(out.cut, rendered)

@@ -1,23 +1,26 @@
 """Residuals by rate and distortion."""
 
+from contextlib import closing
+
 import numpy as np
 import pytest
 
-from nvcodec.coding.nirvana.entropy import entropy_network
 from nvcodec.coding.nirvana.features import MAX_RESIDUAL, encode_content
 from nvcodec.coding.nirvana.table import CLASSES
-from nvcodec.encode.nirvana.choice import BITS_PER_SQUARE, choose_residuals, price_table
+from nvcodec.encode.nirvana.choice import BITS_PER_SQUARE, choose_all, price_table
+from nvcodec.tasks import TaskPool
 from tests.coding.nirvana.reference import F
 from tests.coding.nirvana.samples import Around
 
 ROWS, COLUMNS = 3, 4
 
 
-def chosen(wanted, key, per_square):
+def chosen(wanted, key, per_square, rows=ROWS, threads=2):
     """(residuals, bits, what was around them)."""
-    around = Around(np.random.default_rng(1), ROWS, COLUMNS, key, 30)
+    around = Around(np.random.default_rng(1), rows, COLUMNS, key, 30)
     seen = around.seen()
-    bits = choose_residuals(entropy_network(), seen, wanted, price_table(), per_square)
+    with closing(TaskPool(threads)) as tasks:
+        bits = choose_all(seen, wanted, per_square, tasks)
     return seen.residual.copy(), bits, around
 
 
@@ -63,3 +66,14 @@ def test_prices_are_those_of_a_distribution():
     assert (total[: CLASSES // 2] > 0.99).all()
     # The mean is rounded, so it is the likeliest; a fraction of -1/2 is as near to the one below.
     assert (prices[:, 1:].argmin(2) == 12).all()
+
+
+@pytest.mark.parametrize("key", [False, True])
+def test_tasks_choose_the_same(key):
+    """Also where bands of slices run at the same time."""
+    rows = 26
+    wanted = np.random.default_rng(3).laplace(0, 2, (rows * COLUMNS, F)).astype(np.float32)
+    first, *others = (chosen(wanted, key, BITS_PER_SQUARE, rows, n)[:2] for n in (1, 2, 6))
+    for residuals, bits in others:
+        np.testing.assert_array_equal(residuals, first[0])
+        assert bits == first[1]

@@ -26,7 +26,7 @@ def test_about_what_decoders_render(q):
     components = random_components(np.random.default_rng(q), NO_COMPONENTS)
     frames = reference.render(drawn, q, components)
     pictures = [tuple(p.astype(np.uint8) for p in frame) for frame in frames]
-    expected = fold(pictures, GRID)
+    expected = fold(pictures, GRID, (0, GRID.rows))
     output = render(float_network(q, components), drawn.astype(np.float32) / 8).output
     assert output.shape == expected.shape == (GRID.patches, VOLUME)
     assert np.abs(np.clip(output, -128, 127) - expected).max() < 1
@@ -56,7 +56,8 @@ def test_fold_repeats_edges_and_the_last_picture():
     sizes = (height, width), (6, 7), (6, 7)
     pictures = [tuple(rng.integers(0, 256, size, np.uint8) for size in sizes) for _ in range(2)]
     grid = Grid(width, height)
-    folded = fold(pictures, grid).reshape(grid.rows, grid.columns, VOLUME)
+    bands = [fold(pictures, grid, band) for band in ((0, 1), (1, grid.rows))]
+    folded = np.concatenate(bands).reshape(grid.rows, grid.columns, VOLUME)
     for t in range(4):
         for plane, found in zip(pictures[min(t, 1)], reference.frame_of(folded, t), strict=True):
             rows = np.minimum(np.arange(len(found)), len(plane) - 1)

@@ -1,9 +1,12 @@
 """The search for paths: motion that is there is found."""
 
+from contextlib import closing
+
 import numpy as np
 import pytest
 
-from nvcodec.encode.nirvana.paths import SIDE, pyramid, search_paths
+from nvcodec.encode.nirvana.paths import SIDE, find_paths
+from nvcodec.tasks import TaskPool
 from tests.model.nirvana import reference
 
 
@@ -24,12 +27,9 @@ def moved(plane, vy, vx):
     return np.clip((samples + 4) >> 3, 0, 255).astype(np.uint8)
 
 
-def found(reference_plane, targets, price=4):
-    rows, columns = (side // SIDE for side in reference_plane.shape)
-    paths = np.zeros((rows, columns, len(targets), 2), np.int32)
-    levels = tuple(level[0] for level in pyramid(reference_plane[None]))
-    search_paths(levels, pyramid(np.stack(targets)), len(targets), price, paths)
-    return paths
+def found(plane, targets, price=4, threads=2):
+    with closing(TaskPool(threads)) as tasks:
+        return find_paths(plane, np.stack(targets), price, tasks)
 
 
 @pytest.mark.parametrize("vector", [(0, 0), (4, -8), (-12, 20), (5, -3), (2, 9)])
@@ -55,3 +55,11 @@ def test_nothing_to_find_costs_nothing():
     plane = smooth(4 * SIDE, 4 * SIDE, 2)
     assert not found(plane, [plane] * 4).any()
     assert not found(np.full_like(plane, 90), [np.full_like(plane, 90)] * 4).any()
+
+
+def test_threads_find_the_same():
+    plane = smooth(6 * SIDE, 20 * SIDE, 3)
+    targets = [smooth(6 * SIDE, 20 * SIDE, seed) for seed in (4, 5)]
+    np.testing.assert_array_equal(
+        found(plane, targets, threads=1), found(plane, targets, threads=4)
+    )

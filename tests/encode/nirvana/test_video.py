@@ -79,7 +79,8 @@ def test_bytes_do_not_depend_on_threads(preset):
     whole = coded(pictures, threads=1, preset=preset)[0]
     for threads in (2, None):
         assert coded(pictures, threads=threads, preset=preset)[0] == whole
-    assert kinds(whole) == [(4, True), (1, False), (3, True)]
+    if not EFFORTS[preset].split:
+        assert kinds(whole) == [(4, True), (1, False), (3, True)]
 
 
 @pytest.mark.parametrize(
@@ -284,6 +285,7 @@ def test_levels(size, level):
         effort=EFFORTS["fast"],
         group_size=None,
         metrics=(),
+        threads=1,
         report=lambda *_: None,
     )
     assert made.level == level
@@ -315,9 +317,9 @@ def shaken(count):
 def test_groups_are_split_where_that_costs_less():
     pictures = shaken(12)
     data, result = coded(pictures, preset="slow", crf=32)
-    assert {count for count, key in kinds(data) if not key} == {1}
+    assert (1, False) in kinds(data)
     assert [f.index for f in decoded(data)] == list(range(12))
-    other, unsplit = coded(pictures, preset="medium", crf=32)
+    other, unsplit = coded(pictures, preset="fast", crf=32)
     assert kinds(other) == [(4, True), (4, False), (4, False)]
     assert result.bytes < unsplit.bytes
     # Pictures that do not change stay together.

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nvcodec.compiled import Integer, allocating
+from nvcodec.encode.distances import sad
 from nvcodec.encode.hybrid.analysis.pyramid import COARSE_MARGIN, COARSE_RANGE, SCALE, STEP
-from nvcodec.encode.hybrid.distances import sad
 
 _BLOCK = STEP // SCALE
 """Samples across a block, at a quarter of the size."""

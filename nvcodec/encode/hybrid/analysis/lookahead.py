@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nvcodec.compiled import Integer, allocating, kernel
+from nvcodec.encode.distances import sad, satd, satd_mean
 from nvcodec.encode.hybrid.analysis.coarse import coarse_motion
 from nvcodec.encode.hybrid.analysis.pyramid import LOOKAHEAD_MARGIN, Pyramid
-from nvcodec.encode.hybrid.distances import sad, satd, satd_mean
 from nvcodec.model.hybrid.canvas.plane import Step, schedule
 
 _MARGIN = LOOKAHEAD_MARGIN

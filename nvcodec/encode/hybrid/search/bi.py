@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nvcodec.compiled import Integer, kernel
-from nvcodec.encode.hybrid.distances import satd_mean
+from nvcodec.encode.distances import satd_mean
 from nvcodec.encode.hybrid.search.block import NEVER, Block
 from nvcodec.encode.hybrid.search.phases import MARGIN
 from nvcodec.encode.hybrid.search.prediction import (

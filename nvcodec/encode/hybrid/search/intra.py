@@ -25,7 +25,7 @@ from nvcodec.coding.hybrid.leaves import (
 )
 from nvcodec.coding.hybrid.motion import MODES
 from nvcodec.compiled import Integer, Real, kernel
-from nvcodec.encode.hybrid.distances import satd
+from nvcodec.encode.distances import satd
 from nvcodec.encode.hybrid.rate.intra import IntraBits
 from nvcodec.encode.hybrid.rate.tradeoff import WEIGHT
 from nvcodec.encode.hybrid.search.block import NEVER, Block, CanvasInput, block_at, chroma_of, log2

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from nvcodec.coding.hybrid.leaves import LEAF_COLUMNS
 from nvcodec.compiled import Integer, Real, kernel
-from nvcodec.encode.hybrid.distances import satd, satd_mean
+from nvcodec.encode.distances import satd, satd_mean
 from nvcodec.encode.hybrid.rate.motion import MotionBits
 from nvcodec.encode.hybrid.search.block import NEVER, Block, CanvasInput
 from nvcodec.encode.hybrid.search.partition import Walk

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nvcodec.compiled import Integer, Real, kernel
-from nvcodec.encode.hybrid.distances import sad, satd
+from nvcodec.encode.distances import sad, satd
 from nvcodec.encode.hybrid.search.block import NEVER, Block
 from nvcodec.encode.hybrid.search.merge import merged_beside
 from nvcodec.encode.hybrid.search.phases import MARGIN

@@ -4,7 +4,7 @@ import numba
 import numpy as np
 import pytest
 
-from nvcodec.encode.hybrid.distances import sad, satd, satd_mean
+from nvcodec.encode.distances import sad, satd, satd_mean
 from tests.encode.hybrid.reference import hadamard_sum
 
 FAR = 1 << 40
