@@ -299,28 +299,22 @@ def test_pictures_that_do_not_move_cost_little():
         assert len(group.content) + len(group.motion) < len(first.content)
 
 
-def shaken(count):
-    """Pictures of one texture that turns: no path of a block follows it for long."""
+def panned(count, step):
+    """Pictures of one texture that passes by: each has new samples at an edge."""
     size, rng = 96, np.random.default_rng(4)
-    texture = rng.integers(90, 166, (24, 24)).repeat(8, 0).repeat(8, 1).astype(np.uint8)
-    y, x = np.mgrid[:size, :size] - size / 2
-    pictures = []
-    for k in range(count):
-        angle = 0.12 * k
-        rows = np.rint(np.cos(angle) * y - np.sin(angle) * x).astype(int) + 96
-        columns = np.rint(np.sin(angle) * y + np.cos(angle) * x).astype(int) + 96
-        grey = np.full((size // 2, size // 2), 128, np.uint8)
-        pictures.append((texture[rows, columns], grey, grey))
-    return pictures
+    texture = rng.integers(90, 166, (12, 24)).repeat(8, 0).repeat(8, 1).astype(np.uint8)
+    grey = np.full((size // 2, size // 2), 128, np.uint8)
+    return [(texture[:, step * k : step * k + size].copy(), grey, grey) for k in range(count)]
 
 
-def test_groups_are_split_where_that_costs_less():
-    pictures = shaken(12)
-    data, result = coded(pictures, preset="slow", crf=32)
-    assert (1, False) in kinds(data)
+@pytest.mark.parametrize("preset", [name for name, effort in EFFORTS.items() if effort.split])
+def test_groups_are_split_where_that_costs_less(preset):
+    pictures = panned(12, 4)
+    data, result = coded(pictures, preset=preset, crf=32)
+    assert kinds(data)[:2] == [(1, True), (1, False)]
     assert [f.index for f in decoded(data)] == list(range(12))
     other, unsplit = coded(pictures, preset="fast", crf=32)
     assert kinds(other) == [(4, True), (4, False), (4, False)]
     assert result.bytes < unsplit.bytes
-    # Pictures that do not change stay together.
-    assert (1, False) not in kinds(coded(shaken(1) * 8, preset="slow", crf=32)[0])
+    # Groups of pictures that do not change stay together.
+    assert (1, False) not in kinds(coded(panned(12, 0), preset=preset, crf=32)[0])[4:]
