@@ -36,7 +36,7 @@ _OUTPUT_SIZE = 4.0
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """Moments of a group: `inputs` (INPUTS, INPUTS), `both` (INPUTS, VOLUME), squared error."""
+    """Moments of patches: `inputs` (INPUTS, INPUTS), `both` (INPUTS, VOLUME), squared error."""
 
     inputs: npt.NDArray[np.float64]
     both: npt.NDArray[np.float64]
@@ -50,6 +50,11 @@ class Fit:
         moments, both = inputs.T @ inputs, inputs.T @ error
         squares = float(np.square(error, dtype=np.float32).sum(dtype=np.float64))
         return cls(moments.astype(np.float64), both.astype(np.float64), squares)
+
+    def __add__(self, other: Fit) -> Fit:
+        """The fit of the patches of both."""
+        inputs, both = self.inputs + other.inputs, self.both + other.both
+        return Fit(inputs, both, self.squares + other.squares)
 
     def gain(self, change: npt.NDArray[np.float64]) -> float:
         """What squared error loses by a change (INPUTS, VOLUME) of the output layer."""

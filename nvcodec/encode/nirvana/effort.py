@@ -39,7 +39,7 @@ class Effort:
 EFFORTS = {
     "fast": Effort(),
     "medium": Effort(split=True),
-    "slow": Effort(steps=4, saving=0.5, split=True),
+    "slow": Effort(steps=2, saving=0.5, split=True),
 }
 """By preset."""
 

@@ -1,8 +1,7 @@
 """The synthesis network in floats, and its gradient with respect to the features (spec 13).
 
-Takes features of a band of patch rows in samples; gives rendered values around 0 and, for the error
-of these, the change of features that makes it smaller. Matrix products of fixed bands: the same
-numbers for any number of threads.
+Takes features in samples; gives rendered values of a band of patch rows and, for the error of
+these, the gradient by the features. The same bands give the same numbers on any number of threads.
 """
 
 from __future__ import annotations
@@ -14,16 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from nvcodec.coding.nirvana.components import Components
-from nvcodec.coding.nirvana.table import FEATURES, WIDE, WIDTH, load, network_offset
+from nvcodec.coding.nirvana.table import WIDE, WIDTH, load, network_offset
 from nvcodec.model.nirvana.network import output_layer
+from nvcodec.model.nirvana.parameters import Band
 
 Floats = npt.NDArray[np.float32]
 
 _LIMIT = 4095 / 256
 _NEAR = 9 * WIDE
 _INPUT_LIMIT = 4095 / 512
-_BAND = 8
-"""Rows of patches whose inputs are laid out at once."""
 
 
 class FloatNetwork(NamedTuple):
@@ -68,7 +66,11 @@ def float_network(q: int, components: Components) -> FloatNetwork:
 
 
 class Rendered(NamedTuple):
-    """What `slope` needs of a rendering: the output and the hidden layers' units."""
+    """A rendered band: the output of its patches (rows * columns, VOLUME), and for `slope` more.
+
+    `inside` (rows + 2, columns, FEATURES) says which inputs are not clipped, also of the rows
+    around; `first` and `second` are the hidden layers' units.
+    """
 
     output: Floats
     inside: npt.NDArray[np.bool_]
@@ -81,60 +83,38 @@ def _unit(x: Floats) -> Floats:
     return units
 
 
-def _first_layer(net: FloatNetwork, a: Floats) -> Floats:
-    """Sums of the first layer: (rows * columns, WIDTH).
-
-    Its inputs are WIDE features of 3 x 3 patches (0 outside), then the others. They are nine times
-    the features, so they are laid out for a few rows at once.
-    """
-    rows, columns, count = a.shape
-    padded = np.zeros((rows + 2, columns + 2, WIDE), np.float32)
-    padded[1:-1, 1:-1] = a[:, :, :WIDE]
-    sums = np.empty((rows * columns, WIDTH), np.float32)
-    for y in range(0, rows, _BAND):
-        band = min(_BAND, rows - y)
-        inputs = np.empty((band, columns, _NEAR + count - WIDE), np.float32)
-        for tap in range(9):
-            top, left = y + tap // 3, tap % 3
-            part = padded[top : top + band, left : left + columns]
-            inputs[:, :, tap * WIDE : (tap + 1) * WIDE] = part
-        inputs[:, :, _NEAR:] = a[y : y + band, :, WIDE:]
-        part = inputs.reshape(band * columns, -1) @ net.first
-        sums[y * columns : (y + band) * columns] = part
-    return sums + net.first_bias
-
-
-def _first_slope(net: FloatNetwork, gradient: Floats, rows: int, columns: int) -> Floats:
-    """The gradient by scaled features from that by the sums of the first layer."""
-    count = FEATURES - WIDE
-    near = np.zeros((rows + 2, columns + 2, WIDE), np.float32)
-    own = np.empty((rows, columns, count), np.float32)
-    for y in range(0, rows, _BAND):
-        band = min(_BAND, rows - y)
-        taps = gradient[y * columns : (y + band) * columns] @ net.first.T
-        taps = taps.reshape(band, columns, -1)
-        for tap in range(9):
-            top, left = y + tap // 3, tap % 3
-            part = near[top : top + band, left : left + columns]
-            part += taps[:, :, tap * WIDE : (tap + 1) * WIDE]
-        own[y : y + band] = taps[:, :, _NEAR:]
-    return np.concatenate([near[1:-1, 1:-1], own], 2)
-
-
-def render(net: FloatNetwork, features: Floats) -> Rendered:
-    """Values (rows * columns, VOLUME) of features (rows, columns, FEATURES) in samples."""
-    scaled = features * net.scale
-    inside = np.abs(scaled) < _INPUT_LIMIT
-    first = _unit(_first_layer(net, np.clip(scaled, -_INPUT_LIMIT, _INPUT_LIMIT)))
-    second = _unit(first @ net.second + net.second_bias)
-    output = features.reshape(-1, FEATURES) @ net.basis.T + second @ net.third + net.third_bias
-    return Rendered(output, inside, first, second)
+def render(net: FloatNetwork, features: Floats, band: Band) -> Rendered:
+    """Values around 0 of a band of features (rows, columns, FEATURES) in samples."""
+    first, end = band
+    rows, (height, columns, count) = end - first, features.shape
+    around = np.zeros((rows + 2, columns, count), np.float32)
+    top, bottom = max(0, first - 1), min(height, end + 1)
+    around[top - first + 1 : bottom - first + 1] = features[top:bottom]
+    around *= net.scale
+    inside = np.abs(around) < _INPUT_LIMIT
+    np.clip(around, -_INPUT_LIMIT, _INPUT_LIMIT, out=around)
+    # The first layer takes WIDE features of 3 x 3 patches, 0 outside, then the other features.
+    wide = np.pad(around[:, :, :WIDE], ((0, 0), (1, 1), (0, 0)))
+    inputs = np.empty((rows, columns, _NEAR + count - WIDE), np.float32)
+    for tap in range(9):
+        part = wide[tap // 3 : tap // 3 + rows, tap % 3 : tap % 3 + columns]
+        inputs[:, :, tap * WIDE : (tap + 1) * WIDE] = part
+    inputs[:, :, _NEAR:] = around[1:-1, :, WIDE:]
+    one = _unit(inputs.reshape(rows * columns, -1) @ net.first + net.first_bias)
+    two = _unit(one @ net.second + net.second_bias)
+    output = features[first:end].reshape(-1, count) @ net.basis.T
+    output += two @ net.third
+    output += net.third_bias
+    return Rendered(output, inside, one, two)
 
 
 def slope(net: FloatNetwork, rendered: Rendered, error: Floats) -> Floats:
-    """Half the gradient of the squared `error`, rendered minus wanted values, by the features."""
-    rows, columns, count = rendered.inside.shape
-    direct = error @ net.basis
+    """Half the gradient of a band's squared `error`, rendered minus wanted values, by features.
+
+    (rows + 2, columns, FEATURES): a band sees the rows around it too.
+    """
+    _, columns, count = rendered.inside.shape
+    rows = len(rendered.inside) - 2
 
     def back(gradient: Floats, units: Floats) -> Floats:
         gradient *= np.where(units > 0, np.float32(1), np.float32(0.125))
@@ -143,6 +123,15 @@ def slope(net: FloatNetwork, rendered: Rendered, error: Floats) -> Floats:
 
     second = back(error @ net.third.T, rendered.second)
     first = back(second @ net.second.T, rendered.first)
-    scaled = _first_slope(net, first, rows, columns)
-    change: Floats = direct.reshape(rows, columns, count) + scaled * net.scale * rendered.inside
+    taps = (first @ net.first.T).reshape(rows, columns, -1)
+    wide = np.zeros((rows + 2, columns + 2, WIDE), np.float32)
+    for tap in range(9):
+        part = wide[tap // 3 : tap // 3 + rows, tap % 3 : tap % 3 + columns]
+        part += taps[:, :, tap * WIDE : (tap + 1) * WIDE]
+    change = np.zeros((rows + 2, columns, count), np.float32)
+    change[:, :, :WIDE] = wide[:, 1:-1]
+    change[1:-1, :, WIDE:] = taps[:, :, _NEAR:]
+    change *= net.scale
+    change *= rendered.inside
+    change[1:-1] += (error @ net.basis).reshape(rows, columns, count)
     return change

@@ -6,11 +6,12 @@ bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,8 @@ from nvcodec.model.nirvana.parameters import (
 )
 from nvcodec.picture import Planes
 from nvcodec.tasks import TaskPool
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +66,15 @@ class _Moved:
     features: npt.NDArray[np.int16]
     motion: bytes
     moving: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    """Squared error of features, moments for components, and the slope if it was asked for."""
+
+    squares: float
+    fit: Fit
+    change: Floats | None
 
 
 def fold(pictures: Sequence[Planes], grid: Grid, band: Band) -> Floats:
@@ -114,10 +126,10 @@ class GroupCoder:
             moved = _Moved(np.zeros((grid.rows, grid.columns, FEATURES), np.int16), b"", 0.0)
         else:
             moved = self._move(pictures, before, wanted, step)
-        self._on_bands(partial(self._subtract, wanted, moved.features, step))
+        self._do(partial(self._subtract, wanted, moved.features, step))
         residual, fit = self._choose(net, samples, wanted, before, moved.features, quantiser)
         old = components
-        if fit is not None:
+        if fit is not None and self.effort.saving:
             work = partial(adapted, fit, old, bit_price(quantiser), self.effort.saving)
             components = self._tasks.submit(work).result()
         network = encode_components(components, old)
@@ -130,11 +142,17 @@ class GroupCoder:
         written = self._tasks.submit(content)
         return CodedSubstreams(written, moved.motion, network, parameters, moved.moving)
 
-    def _on_bands(self, work: Callable[[Band], Any]) -> None:
+    def _on_bands(self, work: Callable[[Band], T]) -> Iterator[tuple[Band, T]]:
+        """Do the work on all bands of patch rows; gives its results in their order."""
+        parts = bands(0, self.grid.rows)
+        done = deque(self._tasks.submit(partial(work, band)) for band in parts)
+        for band in parts:
+            yield band, done.popleft().result()
+
+    def _do(self, work: Callable[[Band], object]) -> None:
         """Do the work on all bands of patch rows."""
-        done = [self._tasks.submit(partial(work, band)) for band in bands(0, self.grid.rows)]
-        for task in done:
-            task.result()
+        for _ in self._on_bands(work):
+            pass
 
     def _patches(self, band: Band) -> slice:
         return slice(band[0] * self.grid.columns, band[1] * self.grid.columns)
@@ -151,7 +169,7 @@ class GroupCoder:
             if self.effort.renders:
                 samples[part] = folded
 
-        self._on_bands(analyse)
+        self._do(analyse)
         return samples, features
 
     def _move(
@@ -162,7 +180,7 @@ class GroupCoder:
         paths = np.zeros((*shape, len(pictures), 2), np.int32)
         intra = np.zeros(shape, np.uint8)
         movement = Movement(grid, before, paths, intra)
-        self._on_bands(movement.make_trace)
+        self._do(movement.make_trace)
         size = grid.block_rows * BLOCK * PATCH, grid.block_columns * BLOCK * PATCH
         last = np.clip((movement.trace[0] + np.int16(2056)) >> 4, 0, 255).astype(np.uint8)
         targets = np.stack([_padded(planes[0], *size) for planes in pictures])
@@ -179,7 +197,7 @@ class GroupCoder:
             intra[blocks] = alone
             moved[alone.repeat(BLOCK, 0).repeat(BLOCK, 1)[: len(moved), : grid.columns] != 0] = 0
 
-        self._on_bands(move)
+        self._do(move)
         paths[intra != 0] = 0
         return _Moved(movement.moved, encode_motion(paths, intra), moving)
 
@@ -230,17 +248,34 @@ class GroupCoder:
             if not effort.renders:
                 return residual, None
             del seen
-            base = moved.reshape(grid.patches, FEATURES) / np.float32(8)
-            features = (base + residual * step).reshape(grid.rows, grid.columns, FEATURES)
-            rendered = self._tasks.submit(partial(render, net, features)).result()
-            error = rendered.output - samples
-            cost = float(np.square(error, dtype=np.float32).sum()) + bit_price(quantiser) * bits
+            features = moved / np.float32(8)
+            features += residual.astype(np.float32).reshape(moved.shape) * step
+            tried = self._try(net, samples, features, slopes=k < effort.steps)
+            cost = tried.squares + bit_price(quantiser) * bits
             if cost < least:
-                best, least = residual, cost
-                fit = Fit.of(rendered.second, -error) if effort.saving else None
-            if k < effort.steps:
-                change = self._tasks.submit(partial(slope, net, rendered, error)).result()
-                change = change.reshape(grid.patches, FEATURES)
+                best, least, fit = residual, cost, tried.fit
+            if tried.change is not None:
+                change = tried.change.reshape(grid.patches, FEATURES)
                 wanted = residual - np.float32(effort.rate) * change / step
         assert best is not None
         return best, fit
+
+    def _try(self, net: FloatNetwork, samples: Floats, features: Floats, slopes: bool) -> _Trial:
+        """What features render to, band by band."""
+
+        def part(band: Band) -> _Trial:
+            rendered = render(net, features, band)
+            error = rendered.output - samples[self._patches(band)]
+            squares = float(np.square(error).sum(dtype=np.float64))
+            change = slope(net, rendered, error) if slopes else None
+            return _Trial(squares, Fit.of(rendered.second, -error), change)
+
+        squares, fit = 0.0, None
+        change = np.zeros((self.grid.rows + 2, *features.shape[1:]), np.float32) if slopes else None
+        for band, trial in self._on_bands(part):
+            squares += trial.squares
+            fit = trial.fit if fit is None else fit + trial.fit
+            if change is not None:
+                change[band[0] : band[1] + 2] += trial.change
+        assert fit is not None
+        return _Trial(squares, fit, None if change is None else change[1:-1])

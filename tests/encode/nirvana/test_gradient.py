@@ -13,6 +13,7 @@ from tests.model.nirvana.samples import random_features
 from tests.nirvana import random_components
 
 GRID = Grid(5 * PATCH, 3 * PATCH)
+ALL = 0, GRID.rows
 
 
 def features(seed):
@@ -27,7 +28,7 @@ def test_about_what_decoders_render(q):
     frames = reference.render(drawn, q, components)
     pictures = [tuple(p.astype(np.uint8) for p in frame) for frame in frames]
     expected = fold(pictures, GRID, (0, GRID.rows))
-    output = render(float_network(q, components), drawn.astype(np.float32) / 8).output
+    output = render(float_network(q, components), drawn.astype(np.float32) / 8, ALL).output
     assert output.shape == expected.shape == (GRID.patches, VOLUME)
     assert np.abs(np.clip(output, -128, 127) - expected).max() < 1
 
@@ -38,10 +39,19 @@ def test_the_slope_is_that_of_the_squared_error():
     wanted = rng.normal(0, 30, (GRID.patches, VOLUME)).astype(np.float32)
 
     def cost(x):
-        return np.square((render(net, x).output - wanted).astype(np.float64)).sum() / 2
+        return np.square((render(net, x, ALL).output - wanted).astype(np.float64)).sum() / 2
 
-    rendered = render(net, at)
-    gradient = slope(net, rendered, rendered.output - wanted)
+    def part(band):
+        rendered = render(net, at, band)
+        patches = slice(band[0] * GRID.columns, band[1] * GRID.columns)
+        return slope(net, rendered, rendered.output - wanted[patches])
+
+    gradient = part(ALL)[1:-1]
+    # Bands add up.
+    total = np.zeros((GRID.rows + 2, *at.shape[1:]), np.float32)
+    for band in ((0, 1), (1, GRID.rows)):
+        total[band[0] : band[1] + 2] += part(band)
+    np.testing.assert_allclose(total[1:-1], gradient, rtol=1e-3, atol=1e-3 * gradient.std())
     for _ in range(4):
         # Along the slope in some features, so that the change is large.
         step = gradient / gradient.std() * (rng.random(at.shape) < 0.3)
