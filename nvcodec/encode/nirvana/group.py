@@ -248,7 +248,7 @@ class GroupCoder:
             if not effort.renders:
                 return residual, None
             del seen
-            features = moved / np.float32(8)
+            features: Floats = np.divide(moved, 8, dtype=np.float32)
             features += residual.astype(np.float32).reshape(moved.shape) * step
             tried = self._try(net, samples, features, slopes=k < effort.steps)
             cost = tried.squares + bit_price(quantiser) * bits
