@@ -15,14 +15,19 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-Plane = npt.NDArray[np.uint8]
-Planes = tuple[Plane, Plane, Plane]
-"""Y, Cb and Cr of a `SampleFormat`, with its `dtype` and `plane_shapes`."""
+Plane = npt.NDArray[Any]
+"""Samples of a plane, u8 or u16: (rows, columns)."""
+
+Planes = tuple[Plane, ...]
+"""Y, Cb and Cr of a `SampleFormat`, with its `dtype` and `plane_shapes`; Y alone in monochrome."""
 
 Region = tuple[int, int, int, int]
 """(x0, y0, x1, y1) in luma samples, x1 and y1 exclusive; x0 and y0 lie on the chroma grid."""
 
-_CHROMA_SHIFTS = {1: (1, 1)}
+MONOCHROME = 0
+"""HEAD's chroma_format of pictures that have luma alone."""
+
+_CHROMA_SHIFTS = {MONOCHROME: (0, 0), 1: (1, 1), 2: (1, 0), 3: (0, 0)}
 """Log2 of luma samples per chroma sample, (x, y), by HEAD's chroma_format."""
 
 
@@ -59,8 +64,13 @@ class SampleFormat:
 
     @property
     def chroma_shift(self) -> tuple[int, int]:
-        """Log2 of luma samples per chroma sample: along x, along y."""
+        """Log2 of luma samples per chroma sample: along x, along y; 0 in monochrome."""
         return _CHROMA_SHIFTS[self.chroma_format]
+
+    @property
+    def planes(self) -> int:
+        """Planes of a picture: 3, or 1 in monochrome."""
+        return 1 if self.chroma_format == MONOCHROME else 3
 
     def plane_shift(self, plane: int) -> tuple[int, int]:
         """Log2 of luma samples per sample of plane 0 (Y), 1 (Cb) or 2 (Cr): along x, along y."""
@@ -74,7 +84,7 @@ class SampleFormat:
     def plane_shapes(self, width: int, height: int) -> tuple[tuple[int, int], ...]:
         """(rows, columns) of each plane of a picture of width x height luma samples."""
         columns, rows = self.chroma_size(width, height)
-        return (height, width), (rows, columns), (rows, columns)
+        return ((height, width), (rows, columns), (rows, columns))[: self.planes]
 
     def picture_bytes(self, width: int, height: int) -> int:
         """Bytes of all planes of a picture of width x height luma samples."""
@@ -83,8 +93,7 @@ class SampleFormat:
 
     def empty(self, width: int, height: int) -> Planes:
         """Uninitialised planes of a picture of width x height luma samples."""
-        y, cb, cr = (np.empty(shape, self.dtype) for shape in self.plane_shapes(width, height))
-        return y, cb, cr
+        return tuple(np.empty(shape, self.dtype) for shape in self.plane_shapes(width, height))
 
     def chroma_region(self, region: Region) -> Region:
         """The part of Cb and Cr that belongs to a region: (x0, y0, x1, y1) in chroma samples."""
@@ -98,13 +107,10 @@ class SampleFormat:
         across, down = self.chroma_shift
         return x0 << across, y0 << down, x1 << across, y1 << down
 
-    def crop(
-        self, planes: tuple[_Plane, _Plane, _Plane], region: Region
-    ) -> tuple[_Plane, _Plane, _Plane]:
+    def crop(self, planes: tuple[_Plane, ...], region: Region) -> tuple[_Plane, ...]:
         """A region of a picture: views of its planes, which may be arrays or tensors."""
-        y, cb, cr = planes
         chroma = self.chroma_region(region)
-        return _part(y, region), _part(cb, chroma), _part(cr, chroma)
+        return tuple(_part(plane, chroma if k else region) for k, plane in enumerate(planes))
 
 
 def _part(plane: _Plane, region: Region) -> _Plane:

@@ -22,9 +22,25 @@ def test_range_follows_from_the_bit_depth(bits, dtype, peak, middle):
     assert samples.picture_bytes(5, 3) == (15 + 6 + 6) * samples.dtype.itemsize
 
 
+@pytest.mark.parametrize(
+    ("chroma", "shapes"),
+    [
+        (0, [(9, 17)]),
+        (1, [(9, 17), (5, 9), (5, 9)]),
+        (2, [(9, 17), (9, 9), (9, 9)]),
+        (3, [(9, 17)] * 3),
+    ],
+)
+def test_planes_follow_from_the_chroma_format(chroma, shapes):
+    samples = SampleFormat(10, chroma)
+    assert list(samples.plane_shapes(17, 9)) == shapes
+    assert [plane.shape for plane in samples.empty(17, 9)] == shapes
+    assert len(samples.crop(samples.empty(17, 9), (2, 2, 7, 5))) == samples.planes == len(shapes)
+
+
 def test_an_unknown_chroma_format_has_no_shapes():
     with pytest.raises(KeyError):
-        SampleFormat(8, 2).plane_shapes(4, 4)
+        SampleFormat(8, 4).plane_shapes(4, 4)
 
 
 def test_odd_sizes_round_up():

@@ -83,8 +83,11 @@ class CanvasSettings:
 def _given(
     settings: CanvasSettings, source: Pyramid, prices: Prices, q: QuantiserMap, depth: int
 ) -> CanvasInput:
+    y, cb, cr = source.planes
     return CanvasInput(
-        *source.planes,
+        y,
+        cb,
+        cr,
         quantisers=q,
         chroma_offset=settings.chroma_offset,
         content=prices.content,
@@ -98,7 +101,8 @@ def _rebuilt(
     known: npt.NDArray[np.uint8],
     size: npt.NDArray[np.uint8],
 ) -> Rebuilt:
-    return Rebuilt(*planes, known=known, modes=np.ones(known.shape, np.uint8), size=size)
+    y, cb, cr = planes
+    return Rebuilt(y, cb, cr, known=known, modes=np.ones(known.shape, np.uint8), size=size)
 
 
 def _coded(

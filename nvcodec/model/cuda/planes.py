@@ -11,7 +11,7 @@ from nvcodec.model.cuda.launch import Patches
 from nvcodec.model.samples import FORMAT
 from nvcodec.picture import Planes, Region, region_size
 
-TensorPlanes = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+TensorPlanes = tuple[torch.Tensor, ...]
 """Tensors of `launch.SAMPLES` of the shapes of `Planes`, on the device that rendered them."""
 
 

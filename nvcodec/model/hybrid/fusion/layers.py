@@ -53,7 +53,7 @@ class BandSource(NamedTuple):
     on; they are used if `moving`. `quantisers` is u8 (cell rows, cell columns).
     """
 
-    planes: tuple[np.ndarray, np.ndarray, np.ndarray]
+    planes: tuple[np.ndarray, ...]
     predictions: tuple[np.ndarray, ...]
     top: int
     left: int
@@ -365,7 +365,7 @@ def _corrected_row(
     stride: Integer,
     steps: np.ndarray,
     chroma_steps: np.ndarray,
-    out: tuple[np.ndarray, np.ndarray, np.ndarray],
+    out: tuple[np.ndarray, ...],
     row: Integer,
 ) -> None:
     """Write row `row` of sites of the frame: the canvas corrected by the words from `at` on."""
@@ -389,7 +389,7 @@ def fuse_band(
     source: BandSource,
     network: PackedNetwork,
     area: Sites,
-    out: tuple[np.ndarray, np.ndarray, np.ndarray],
+    out: tuple[np.ndarray, ...],
     out_y: Integer,
     taken: np.ndarray,
 ) -> None:
