@@ -29,7 +29,7 @@ from nvcodec.model.nirvana.parameters import (
     seen_features,
     with_residuals,
 )
-from nvcodec.model.nirvana.render import render_frames
+from nvcodec.model.nirvana.render import render_layer
 from nvcodec.picture import Planes, samples_crc
 
 
@@ -131,7 +131,7 @@ def synthesize_nirvana(plan: NirvanaPlan) -> tuple[bytes, list[Planes]]:
         old = NO_COMPONENTS if before is None else before.components
         components = random_components(rng, old, plan.wild)
         before = with_residuals(grid, moved, seen.residual, q, count, components)
-        rendered = render_frames(before, grid, range(count))
+        rendered = render_layer(before, grid, range(count))
         durations = tuple(plan.durations[k % len(plan.durations)] for k in range(count))
         writer.add_group(
             Group(

@@ -213,12 +213,12 @@ def check_synthesis(size: tuple[int, int], device: torch.device, peak: float | N
     from nvcodec.model.cuda.synthesis_check import random_features
     from nvcodec.model.nirvana.network import synthesis_network
     from nvcodec.model.nirvana.parameters import Grid, Parameters
-    from nvcodec.model.nirvana.render import render_frames
+    from nvcodec.model.nirvana.render import render_layer
 
     grid, frames, quantiser = Grid(*size), range(FRAMES), 30
     region = (0, 0, *size)
     features = random_features(np.random.default_rng(0), grid, 300)
-    expected = render_frames(Parameters(features, quantiser, FRAMES, NO_COMPONENTS), grid, frames)
+    expected = render_layer(Parameters(features, quantiser, FRAMES, NO_COMPONENTS), grid, frames)
     synthesis = synthesis_of(network_offset(quantiser), NO_COMPONENTS, device)
 
     def render() -> list[TensorPlanes]:

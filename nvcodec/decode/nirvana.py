@@ -13,20 +13,18 @@ from dataclasses import dataclass
 from functools import partial
 
 from nvcodec.decode.device import Device
-from nvcodec.format import CorruptError, Group, Header
+from nvcodec.format import CorruptError, Group, Header, UnsupportedError
 from nvcodec.model.description import PatchShape
-from nvcodec.model.nirvana.parameters import (
-    Band,
-    Grid,
-    Movement,
-    Parameters,
-    bands,
+from nvcodec.model.nirvana.layers import (
+    GroupParameters,
+    Layers,
     key_parameters,
-    read_movement,
+    read_movements,
     read_parameters,
 )
+from nvcodec.model.nirvana.parameters import Band, Movement, bands
 from nvcodec.model.nirvana.render import render_in_tasks
-from nvcodec.picture import Planes, Region
+from nvcodec.picture import YUV420P8, Planes, Region
 from nvcodec.tasks import TaskPool
 
 _MOST_AHEAD = 2
@@ -40,49 +38,55 @@ _PATCH_BYTES = 6144
 class PatchGroup:
     """A group whose parameters a task rebuilds; for use by one thread."""
 
-    parameters: Future[Parameters]
+    parameters: Future[GroupParameters]
 
 
-def _make_trace(movement: Future[Movement], band: Band) -> None:
-    movement.result().make_trace(band)
+def _make_trace(movements: Future[list[Movement]], layer: int, band: Band) -> None:
+    movements.result()[layer].make_trace(band)
 
 
-def _move(movement: Future[Movement], band: Band) -> None:
-    movement.result().move(band)
+def _move(movements: Future[list[Movement]], layer: int, band: Band) -> None:
+    movements.result()[layer].move(band)
 
 
 class NirvanaModel:
     """Rebuilds the features of one bitstream on the CPU; renders them there or on another device.
 
-    Raises UnsupportedError for a device that miscomputes.
+    Raises UnsupportedError for a device that miscomputes, or for a sample format it lacks.
     """
 
     def __init__(self, shape: PatchShape, header: Header, device: Device) -> None:
         self._device = device.synthesis_device()
-        self._grid = Grid(header.width, header.height)
+        if self._device is not None and header.sample_format != YUV420P8:
+            raise UnsupportedError("CUDA devices render 8-bit 4:2:0 of this model alone", rule="13")
+        self._layers = Layers(header.width, header.height, header.sample_format)
         self._tasks = TaskPool(device.threads)
-        self.ahead = min(_MOST_AHEAD, _AHEAD_BYTES // (_PATCH_BYTES * self._grid.patches))
+        self.ahead = min(_MOST_AHEAD, _AHEAD_BYTES // (_PATCH_BYTES * self._layers.patches))
 
     def rebuild(self, group: Group, previous: PatchGroup | None, frames: range) -> PatchGroup:
         """Begin to rebuild the features of a group."""
-        grid, submit = self._grid, self._tasks.submit
+        layers, submit = self._layers, self._tasks.submit
         count, content, motion, network = (
             group.frame_count, group.content, group.motion, group.network,
         )  # fmt: skip
         if group.key:
-            work = partial(key_parameters, grid, count, content, motion, network)
+            work = partial(key_parameters, layers, count, content, motion, network)
             return PatchGroup(submit(work))
         if previous is None:
             raise CorruptError("a group that is not a key group has no group before it", rule="2.7")
         before = previous.parameters
-        movement = submit(lambda: read_movement(grid, before.result(), count, motion), [before])
-        parts = bands(0, grid.rows)
-        traced = [submit(partial(_make_trace, movement, band), [movement]) for band in parts]
-        moved = [submit(partial(_move, movement, band), traced) for band in parts]
+        movements = submit(lambda: read_movements(layers, before.result(), count, motion), [before])
+        moved: list[Future[None]] = []
+        for k, grid in enumerate(layers.grids):
+            parts = bands(0, grid.rows)
+            traced = [
+                submit(partial(_make_trace, movements, k, band), [movements]) for band in parts
+            ]
+            moved += [submit(partial(_move, movements, k, band), traced) for band in parts]
 
-        def read() -> Parameters:
-            features = movement.result().moved
-            return read_parameters(grid, before.result(), features, count, content, network)
+        def read() -> GroupParameters:
+            features = [movement.moved for movement in movements.result()]
+            return read_parameters(layers, before.result(), features, count, content, network)
 
         return PatchGroup(submit(read, moved))
 
@@ -94,11 +98,11 @@ class NirvanaModel:
         self, parameters: PatchGroup, frames: Sequence[int], region: Region | None = None
     ) -> list[Planes]:
         """Render frames of a group, or a region of them; raises CorruptError."""
-        features = parameters.parameters.result()
-        shown = region or (0, 0, self._grid.width, self._grid.height)
+        rebuilt, layers = parameters.parameters.result(), self._layers
+        shown = region or (0, 0, layers.width, layers.height)
         if self._device is not None:
-            return self._device.synthesize(features, self._grid, frames, shown)
-        return render_in_tasks(features, self._grid, frames, shown, self._tasks).result()
+            return self._device.synthesize(rebuilt[0], layers.grids[0], frames, shown)
+        return render_in_tasks(rebuilt, layers, frames, shown, self._tasks).result()
 
     def close(self) -> None:
         """Stop the work in progress."""

@@ -12,6 +12,7 @@ from nvcodec.encode.coder import VideoCoder
 from nvcodec.encode.result import EncodeResult, Observer
 from nvcodec.media.source import Source
 from nvcodec.options import EncodeOptions, model_options
+from nvcodec.picture import YUV420P8
 from nvcodec.version import __version__
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ def _nirvana(options: EncodeOptions, source: Source, observer: Observer) -> Vide
     return NirvanaCoder(
         source.width,
         source.height,
+        samples=YUV420P8,
         crf=options.crf,
         effort=EFFORTS[options.preset],
         group_size=options.group_size,

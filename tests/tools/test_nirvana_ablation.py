@@ -12,7 +12,9 @@ from nvcodec.encode.nirvana import group, video
 from nvcodec.encode.nirvana.effort import EFFORTS
 from nvcodec.format import GroupUnit, UnitReader
 from nvcodec.model.nirvana import moved, network
-from nvcodec.model.nirvana.parameters import Grid, rebuild_parameters
+from nvcodec.model.nirvana.layers import Layers, rebuild_parameters
+from nvcodec.model.nirvana.parameters import Grid
+from nvcodec.picture import YUV420P8
 from nvcodec.tasks import TaskPool
 from tests.cli.support import y4m
 from tests.tools.support import loaded, run
@@ -87,11 +89,11 @@ def test_a_change_changes_the_file_and_ends_with_its_block(clip, base, tmp_path,
 
 def features(groups, grid):
     """Features of each group."""
-    before, found = None, []
+    before, found, layers = None, [], Layers(WIDTH, HEIGHT, YUV420P8)
     for g in groups:
         last = None if g.key else before
-        before = rebuild_parameters(grid, last, g.frame_count, g.content, g.motion, g.network)
-        found.append(before.features)
+        before = rebuild_parameters(layers, last, g.frame_count, g.content, g.motion, g.network)
+        found.append(before[0].features)
     return found
 
 
@@ -134,14 +136,14 @@ def test_groups_and_keys(clip, base, tmp_path):
 
 
 def test_key_gain_and_bit_price(clip):
-    tasks = TaskPool(2)
-    pictures, coder = clip.pictures()[:4], group.GroupCoder(WIDTH, HEIGHT, EFFORTS["fast"], tasks)
+    tasks, layers = TaskPool(2), Layers(WIDTH, HEIGHT, YUV420P8)
+    pictures, coder = clip.pictures()[:4], group.GroupCoder(layers, EFFORTS["fast"], tasks)
     for name, gain in (("key 0", 0), ("key 4", 4)):
         with changed(CHANGES[name], clip):
             key = coder.code(pictures, None, 30).parameters
-            assert key.quantiser == 32 - gain
-            assert coder.code(pictures, key, 30).parameters.quantiser == 30
-            assert coder.code(pictures, None, 5).parameters.quantiser == max(4, 7 - gain)
+            assert key[0].quantiser == 32 - gain
+            assert coder.code(pictures, key, 30).parameters[0].quantiser == 30
+            assert coder.code(pictures, None, 5).parameters[0].quantiser == max(4, 7 - gain)
     tasks.close()
     with changed(CHANGES["entropy x 2"], clip):
         assert 2 * group.BITS_PER_SQUARE == ablation.BITS_PER_SQUARE

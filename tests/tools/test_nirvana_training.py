@@ -245,7 +245,7 @@ def test_samples(network, shipped, features, q):
     made = synthesis.synthesis.__wrapped__(q, NO_COMPONENTS)
     synthesis.render_rows(
         made, features[0].reshape(ROWS, COLUMNS, FEATURES), 0, ROWS, 0, COLUMNS,
-        np.arange(FRAMES), luma, blue, red, 0,
+        np.arange(FRAMES), 8, luma, blue, red, 0,
     )  # fmt: skip
     index = torch.tensor([float(q)])
     with torch.no_grad():

@@ -42,9 +42,9 @@ from nvcodec.coding.nirvana.table import BLOCK, FRAMES, STARTS, Table, load
 from nvcodec.encode.nirvana import choice, group
 from nvcodec.encode.nirvana.choice import BITS_PER_SQUARE
 from nvcodec.encode.nirvana.effort import EFFORTS
-from nvcodec.encode.nirvana.group import CodedSubstreams, GroupCoder
+from nvcodec.encode.nirvana.group import CodedSubstreams, GroupCoder, LayerCoder
 from nvcodec.encode.nirvana.paths import SIDE
-from nvcodec.model.nirvana.parameters import Parameters
+from nvcodec.model.nirvana.layers import GroupParameters
 from nvcodec.picture import Planes
 from tools.ablation.other_table import table_of, with_table
 from tools.lib import report
@@ -124,7 +124,10 @@ def _key_gain(gain: int) -> Change:
     code = GroupCoder.code
 
     def finer(
-        coder: GroupCoder, pictures: Sequence[Planes], before: Parameters | None, quantiser: int
+        coder: GroupCoder,
+        pictures: Sequence[Planes],
+        before: GroupParameters | None,
+        quantiser: int,
     ) -> CodedSubstreams:
         q = quantiser if before is not None else max(LEAST_QUANTISER, quantiser + 2 - gain)
         return code(coder, pictures, before, q)
@@ -141,7 +144,7 @@ def _no_paths(before: np.ndarray, planes: np.ndarray, *_: Any) -> np.ndarray:
     return np.zeros((*(side // SIDE for side in before.shape), len(planes), 2), np.int32)
 
 
-def _no_intra(coder: GroupCoder, analysis: np.ndarray, *_: Any) -> np.ndarray:
+def _no_intra(coder: LayerCoder, analysis: np.ndarray, *_: Any) -> np.ndarray:
     return np.zeros((-(-len(analysis) // BLOCK), coder.grid.block_columns), np.uint8)
 
 
@@ -151,7 +154,7 @@ AXES: dict[str, dict[str, Change]] = {
     "before": {"key groups only": Change(options={"key_interval": 1e-6})},
     "motion": {
         "no motion": Change(inside=((group, "find_paths", _no_paths),)),
-        "no intra blocks": Change(inside=((GroupCoder, "_intra", _no_intra),)),
+        "no intra blocks": Change(inside=((LayerCoder, "_intra", _no_intra),)),
     },
     "entropy": {f"x {factor:g}": _bit_price(factor) for factor in (0, 0.5, 2)},
     "key": {str(gain): _key_gain(gain) for gain in (0, 4)},

@@ -44,6 +44,7 @@ def _trace(
     decoder = ContentDecoder(group.content)
     q, moved = decoder.quantiser, moved_features(grid, before, paths, intra)
     residual = decoder.read(seen_features(grid, before, moved, q))
+    decoder.close()
     seen = seen_features(grid, before, moved, q)
     seen.residual[:] = residual
     found["content"].append(trace_content(seen))

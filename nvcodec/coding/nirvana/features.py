@@ -125,12 +125,30 @@ def _most_bits(patches: int) -> int:
     return 64 * patches * FEATURES
 
 
+class ContentEncoder:
+    """Writes the content substream of a group: the quantiser index, then residuals by layers.
+
+    `patches` are those of all layers.
+    """
+
+    def __init__(self, q: int, patches: int) -> None:
+        self._encoder = RangeEncoder(default_contexts().content, 2 * _most_bits(patches) // 8)
+        self._encoder.run(compile_syntax(quantiser, Direction.ENCODE), np.array([q], np.int64))
+
+    def write(self, seen: Surroundings) -> None:
+        """Write the residuals of the next layer."""
+        encode, broken = compile_syntax(residuals, Direction.ENCODE), np.zeros(1, np.int64)
+        self._encoder.run(encode, entropy_network(), seen, broken)
+
+    def finish(self) -> bytes:
+        """The substream."""
+        return self._encoder.finish()
+
+
 def encode_content(q: int, seen: Surroundings) -> bytes:
-    """The content substream of a group with these residuals."""
-    encoder = RangeEncoder(default_contexts().content, 2 * _most_bits(len(seen.residual)) // 8)
-    encoder.run(compile_syntax(quantiser, Direction.ENCODE), np.array([q], np.int64))
-    broken = np.zeros(1, np.int64)
-    encoder.run(compile_syntax(residuals, Direction.ENCODE), entropy_network(), seen, broken)
+    """The content substream of a group of one layer with these residuals."""
+    encoder = ContentEncoder(q, len(seen.residual))
+    encoder.write(seen)
     return encoder.finish()
 
 
@@ -146,7 +164,7 @@ def trace_content(seen: Surroundings) -> npt.NDArray[np.int32]:
 
 
 class ContentDecoder:
-    """Reads a content substream: first the quantiser index, then the residuals."""
+    """Reads a content substream: first the quantiser index, then the residuals by layers."""
 
     def __init__(self, content: bytes) -> None:
         self._decoder = RangeDecoder(content, default_contexts().content)
@@ -157,11 +175,14 @@ class ContentDecoder:
             raise CorruptError(f"quantiser index {self.quantiser} is below 4", rule="11.6")
 
     def read(self, seen: Surroundings) -> npt.NDArray[np.int32]:
-        """The residuals of the group: int32 (patches, FEATURES). Raises CorruptError."""
+        """The residuals of the next layer: int32 (patches, FEATURES). Raises CorruptError."""
         broken = np.zeros(1, np.int64)
         decode = compile_syntax(residuals, Direction.DECODE)
         self._decoder.run(decode, entropy_network(), seen, broken)
         if broken[0]:
             raise CorruptError(f"a residual exceeds {MAX_RESIDUAL}", rule="11.6")
-        self._decoder.close()
         return seen.residual
+
+    def close(self) -> None:
+        """Check the end of the substream, after the last layer; raises CorruptError."""
+        self._decoder.close()

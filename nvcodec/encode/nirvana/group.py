@@ -17,15 +17,16 @@ import numpy as np
 import numpy.typing as npt
 
 from nvcodec.coding.nirvana.components import NO_COMPONENTS, encode_components
-from nvcodec.coding.nirvana.features import encode_content
-from nvcodec.coding.nirvana.motion import encode_motion
+from nvcodec.coding.nirvana.features import ContentEncoder
+from nvcodec.coding.nirvana.motion import Paths, encode_motion
 from nvcodec.coding.nirvana.table import BLOCK, FEATURES, FRAMES, PATCH, SITE, VOLUME
 from nvcodec.encode.nirvana.adapt import Fit, adapted
 from nvcodec.encode.nirvana.choice import BITS_PER_SQUARE, bit_price, choose_all
 from nvcodec.encode.nirvana.effort import Effort
 from nvcodec.encode.nirvana.gradient import FloatNetwork, Floats, float_network, render, slope
 from nvcodec.encode.nirvana.paths import find_paths
-from nvcodec.model.nirvana.moved import step_of
+from nvcodec.model.nirvana.layers import GroupParameters, Layers
+from nvcodec.model.nirvana.moved import Features, step_of
 from nvcodec.model.nirvana.parameters import (
     Band,
     Grid,
@@ -35,7 +36,7 @@ from nvcodec.model.nirvana.parameters import (
     seen_features,
     with_residuals,
 )
-from nvcodec.picture import Planes
+from nvcodec.picture import Plane, Planes
 from nvcodec.tasks import TaskPool
 
 T = TypeVar("T")
@@ -51,7 +52,7 @@ class CodedSubstreams:
     content: Future[bytes]
     motion: bytes
     network: bytes
-    parameters: Parameters
+    parameters: GroupParameters
     moving: float
 
     def size(self) -> int:
@@ -60,12 +61,11 @@ class CodedSubstreams:
 
 
 @dataclass(frozen=True, eq=False)
-class _Moved:
-    """Moved features of a group, with its motion substream and the share of moving blocks."""
+class _Motion:
+    """The motion of a group: paths and intra blocks of layer 0."""
 
-    features: npt.NDArray[np.int16]
-    motion: bytes
-    moving: float
+    paths: Paths
+    intra: npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,10 +77,11 @@ class _Trial:
     change: Floats | None
 
 
-def fold(pictures: Sequence[Planes], grid: Grid, band: Band) -> Floats:
+def fold(pictures: Sequence[Planes], grid: Grid, band: Band, depth: int = 8) -> Floats:
     """Samples of a band of whole patches around 0: (patches, VOLUME) in the table's order.
 
-    Edges, and the last picture of a group that is not full, are repeated.
+    They have the scale of 8 bits. Edges, and the last picture of a group that is not full, are
+    repeated. Chroma that pictures of one plane lack is neutral.
     """
     first, end = band
     rows, columns = end - first, grid.columns
@@ -94,53 +95,109 @@ def fold(pictures: Sequence[Planes], grid: Grid, band: Band) -> Floats:
         for phase, plane in enumerate(sites):
             blocks = plane.reshape(rows, SITE, columns, SITE).transpose(0, 2, 1, 3)
             out[:, :, t, phase] = blocks
+        out[:, :, t, len(sites) :] = 128 << depth - 8
+    if depth > 8:
+        out *= np.float32(0.5 ** (depth - 8))
     out -= 128
     return out.reshape(rows * columns, VOLUME)
 
 
-def _padded(plane: npt.NDArray[np.uint8], rows: int, columns: int) -> npt.NDArray[np.uint8]:
+def _padded(plane: Plane, rows: int, columns: int) -> Plane:
     height, width = plane.shape
-    padded: npt.NDArray[np.uint8] = np.pad(
-        plane, ((0, rows - height), (0, columns - width)), mode="edge"
-    )
+    padded: Plane = np.pad(plane, ((0, rows - height), (0, columns - width)), mode="edge")
     return padded
 
 
 class GroupCoder:
     """Codes the groups of one video in their order."""
 
-    def __init__(self, width: int, height: int, effort: Effort, tasks: TaskPool) -> None:
-        self.grid = Grid(width, height)
+    def __init__(self, layers: Layers, effort: Effort, tasks: TaskPool) -> None:
+        self.layers = layers
         self.effort = effort
         self._tasks = tasks
 
     def code(
-        self, pictures: Sequence[Planes], before: Parameters | None, quantiser: int
+        self, pictures: Sequence[Planes], before: GroupParameters | None, quantiser: int
     ) -> CodedSubstreams:
         """Code a group; `before` is None for a key group."""
+        layers, tasks = self.layers, self._tasks
+        motion: _Motion | None = None
+        coded: list[_CodedLayer] = []
+        for k, grid in enumerate(layers.grids):
+            planes = [layers.planes_of(k, picture) for picture in pictures]
+            last = None if before is None else before[k]
+            layer = LayerCoder(grid, layers.format.bit_depth, k, self.effort, tasks)
+            given = motion and _Motion(*layers.motion_of(k, motion.paths, motion.intra))
+            coded.append(layer.code(planes, last, quantiser, given))
+            motion = coded[0].motion
+        parameters = tuple(layer.parameters for layer in coded)
+        old = NO_COMPONENTS if before is None else before[0].components
+
+        def content() -> bytes:
+            encoder = ContentEncoder(quantiser, layers.patches)
+            for k, (grid, layer) in enumerate(zip(layers.grids, coded, strict=True)):
+                last = None if before is None else before[k]
+                seen = seen_features(grid, last, layer.moved, quantiser)
+                encoder.write(seen._replace(residual=layer.residual))
+            return encoder.finish()
+
+        return CodedSubstreams(
+            content=tasks.submit(content),
+            motion=b"" if motion is None else encode_motion(motion.paths, motion.intra),
+            network=encode_components(parameters[0].components, old),
+            parameters=parameters,
+            moving=0.0 if motion is None else float(motion.paths.any((2, 3)).mean()),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _CodedLayer:
+    """A coded layer: its parameters, what they are made of, and its motion but in key groups."""
+
+    parameters: Parameters
+    moved: Features
+    residual: npt.NDArray[np.int32]
+    motion: _Motion | None
+
+
+class LayerCoder:
+    """Codes a layer of a group, whose samples have `depth` bits."""
+
+    def __init__(
+        self, grid: Grid, depth: int, number: int, effort: Effort, tasks: TaskPool
+    ) -> None:
+        self.grid = grid
+        self.effort = effort
+        self._depth = depth
+        self._number = number
+        self._tasks = tasks
+
+    def code(
+        self,
+        pictures: Sequence[Planes],
+        before: Parameters | None,
+        quantiser: int,
+        motion: _Motion | None,
+    ) -> _CodedLayer:
+        """Code the layer's planes; `before` is None in a key group.
+
+        `motion` is that of layer 0, None in layer 0 itself.
+        """
         grid, frames = self.grid, len(pictures)
         components = NO_COMPONENTS if before is None else before.components
         net, step = float_network(quantiser, components), step_of(quantiser) / 64
         samples, wanted = self._analyse(net, pictures)
         if before is None:
-            moved = _Moved(np.zeros((grid.rows, grid.columns, FEATURES), np.int16), b"", 0.0)
+            moved = np.zeros((grid.rows, grid.columns, FEATURES), np.int16)
         else:
-            moved = self._move(pictures, before, wanted, step)
-        self._do(partial(self._subtract, wanted, moved.features, step))
-        residual, fit = self._choose(net, samples, wanted, before, moved.features, quantiser)
-        old = components
-        if fit is not None and self.effort.saving:
-            work = partial(adapted, fit, old, bit_price(quantiser), self.effort.saving)
+            moved, motion = self._move(pictures, before, wanted, step, motion)
+        self._do(partial(self._subtract, wanted, moved, step))
+        residual, fit = self._choose(net, samples, wanted, before, moved, quantiser)
+        if fit is not None and self.effort.saving and self._number == 0:
+            work = partial(adapted, fit, components, bit_price(quantiser), self.effort.saving)
             components = self._tasks.submit(work).result()
-        network = encode_components(components, old)
-        parameters = with_residuals(grid, moved.features, residual, quantiser, frames, components)
-
-        def content() -> bytes:
-            seen = seen_features(grid, before, moved.features, quantiser)
-            return encode_content(quantiser, seen._replace(residual=residual))
-
-        written = self._tasks.submit(content)
-        return CodedSubstreams(written, moved.motion, network, parameters, moved.moving)
+        parameters = with_residuals(grid, moved, residual, quantiser, frames, components)
+        return _CodedLayer(parameters, moved, residual, motion)
 
     def _on_bands(self, work: Callable[[Band], T]) -> Iterator[tuple[Band, T]]:
         """Do the work on all bands of patch rows; gives its results in their order."""
@@ -164,7 +221,7 @@ class GroupCoder:
         features = np.empty((grid.patches, FEATURES), np.float32)
 
         def analyse(band: Band) -> None:
-            folded, part = fold(pictures, grid, band), self._patches(band)
+            folded, part = fold(pictures, grid, band, self._depth), self._patches(band)
             features[part] = folded @ net.basis
             if self.effort.renders:
                 samples[part] = folded
@@ -173,20 +230,32 @@ class GroupCoder:
         return samples, features
 
     def _move(
-        self, pictures: Sequence[Planes], before: Parameters, analysis: Floats, step: float
-    ) -> _Moved:
+        self,
+        pictures: Sequence[Planes],
+        before: Parameters,
+        analysis: Floats,
+        step: float,
+        motion: _Motion | None,
+    ) -> tuple[Features, _Motion]:
+        """Moved features, along given motion or along the best that is found."""
         grid = self.grid
         shape = grid.block_rows, grid.block_columns
-        paths = np.zeros((*shape, len(pictures), 2), np.int32)
-        intra = np.zeros(shape, np.uint8)
+        if motion is None:
+            paths = np.zeros((*shape, len(pictures), 2), np.int32)
+            intra = np.zeros(shape, np.uint8)
+        else:
+            paths, intra = motion.paths, motion.intra
         movement = Movement(grid, before, paths, intra)
         self._do(movement.make_trace)
+        if motion is not None:
+            self._do(movement.move)
+            return movement.moved, motion
         size = grid.block_rows * BLOCK * PATCH, grid.block_columns * BLOCK * PATCH
         last = np.clip((movement.trace[0] + np.int16(2056)) >> 4, 0, 255).astype(np.uint8)
-        targets = np.stack([_padded(planes[0], *size) for planes in pictures])
+        lumas = [(planes[0] >> self._depth - 8).astype(np.uint8) for planes in pictures]
+        targets = np.stack([_padded(luma, *size) for luma in lumas])
         price = round(self.effort.path_price * step) + 1
         paths[:] = find_paths(_padded(last, *size), targets, price, self._tasks)
-        moving = float(paths.any((2, 3)).mean())
         wanted = analysis.reshape(movement.moved.shape)
 
         def move(band: Band) -> None:
@@ -199,7 +268,7 @@ class GroupCoder:
 
         self._do(move)
         paths[intra != 0] = 0
-        return _Moved(movement.moved, encode_motion(paths, intra), moving)
+        return movement.moved, _Motion(paths, intra)
 
     def _intra(
         self, analysis: Floats, moved: npt.NDArray[np.int16], step: float

@@ -25,9 +25,10 @@ from nvcodec.encode.nirvana.group import CodedSubstreams, GroupCoder
 from nvcodec.format import LEVELS, Group, Header, smallest_level
 from nvcodec.media.quality import QualityMeter
 from nvcodec.model.description import PatchShape
-from nvcodec.model.nirvana.parameters import Parameters, rebuild_parameters
+from nvcodec.model.nirvana.layers import GroupParameters, Layers, rebuild_parameters
+from nvcodec.model.nirvana.parameters import Parameters
 from nvcodec.model.nirvana.render import render_in_tasks
-from nvcodec.picture import Planes, samples_crc
+from nvcodec.picture import Planes, SampleFormat, samples_crc
 from nvcodec.tasks import TaskPool
 
 _BLAS = ThreadpoolController()
@@ -36,7 +37,7 @@ _CONTAINER_BYTES = 55
 """Bytes of a group without its substreams."""
 
 _BYTES_PER_SAMPLE = 0.75
-"""Bytes that a luma sample of a group may take, for the level."""
+"""Bytes that a luma sample of a layer may take, for the level."""
 
 _MOVING = 0.05
 """Groups in which a smaller share of blocks moves are not split, but for key groups."""
@@ -63,6 +64,7 @@ class NirvanaCoder:
         width: int,
         height: int,
         *,
+        samples: SampleFormat,
         crf: float,
         effort: Effort,
         group_size: int | None,
@@ -74,16 +76,19 @@ class NirvanaCoder:
         self.key_frames = group_size or self.shape.group_frames
         self._size = width, height
         self._crf = crf
+        self._scale = 0.5 ** (samples.bit_depth - 8)
         self._metrics = tuple(metrics)
         self._report = report
         self._tasks = TaskPool(threads)
-        self._coder = GroupCoder(width, height, effort, self._tasks)
+        self._layers = Layers(width, height, samples)
+        self._coder = GroupCoder(self._layers, effort, self._tasks)
 
     @property
     def level(self) -> int:
         """The expected level (spec 2.11); the file writer checks every unit against it."""
         luma = math.prod(self._size)
-        unit_bytes = round(luma * self.shape.group_frames * _BYTES_PER_SAMPLE)
+        samples = sum(grid.width * grid.height for grid in self._layers.grids)
+        unit_bytes = round(samples * self.shape.group_frames * _BYTES_PER_SAMPLE)
         return smallest_level(luma, 0, min(unit_bytes, LEVELS[max(LEVELS)].unit_bytes), 0)
 
     def code(
@@ -99,7 +104,7 @@ class NirvanaCoder:
 
     def _code(self, groups: Iterator[PictureGroup]) -> Generator[CodedGroup, None, None]:
         waiting: deque[Future[CodedGroup]] = deque()
-        before: Parameters | None = None
+        before: GroupParameters | None = None
         failure: BaseException | None = None
         ordinal = 0
         started = time.perf_counter()
@@ -125,7 +130,7 @@ class NirvanaCoder:
         if failure is not None:
             raise failure
 
-    def _choose(self, group: PictureGroup, before: Parameters | None) -> list[_Part]:
+    def _choose(self, group: PictureGroup, before: GroupParameters | None) -> list[_Part]:
         """A group coded as it is, or as groups of one picture if that costs less."""
         whole = [self._code_group(group, before)]
         still = before is not None and whole[0].coded.moving < _MOVING
@@ -138,18 +143,18 @@ class NirvanaCoder:
             before = parts[-1].coded.parameters
         return parts if self._cost(parts) < _GAIN * self._cost(whole) else whole
 
-    def _code_group(self, group: PictureGroup, before: Parameters | None) -> _Part:
+    def _code_group(self, group: PictureGroup, before: GroupParameters | None) -> _Part:
         planes = [picture.planes for picture in group.pictures]
         quantiser = quantiser_index(self._crf, len(planes), group.key)
         coded = self._coder.code(planes, before, quantiser)
         frames, shown = range(len(planes)), (0, 0, *self._size)
         rendered = render_in_tasks(
-            coded.parameters, self._coder.grid, frames, shown, self._tasks
+            coded.parameters, self._layers, frames, shown, self._tasks
         )  # fmt: skip
         return _Part(group, coded, rendered)
 
     def _cost(self, parts: list[_Part]) -> float:
-        """Squared error, and the price of bytes."""
+        """Squared error, and the price of bytes; samples have the scale of 8 bits."""
         price = bit_price(quantiser_index(self._crf, self.shape.group_frames, key=False))
         cost = 0.0
         for part in parts:
@@ -157,10 +162,10 @@ class NirvanaCoder:
             for picture, planes in zip(part.group.pictures, part.rendered.result(), strict=True):
                 for wanted, found in zip(picture.planes, planes, strict=True):
                     difference = wanted.astype(np.float32) - found
-                    cost += float(np.square(difference).sum(dtype=np.float64))
+                    cost += float(np.square(difference).sum(dtype=np.float64)) * self._scale**2
         return cost
 
-    def _finish(self, part: _Part, before: Parameters | None, seconds: float) -> CodedGroup:
+    def _finish(self, part: _Part, before: GroupParameters | None, seconds: float) -> CodedGroup:
         """Decode a group, and measure what a decoder renders.
 
         Raises RuntimeError if it does not decode to the parameters that were rendered.
@@ -168,11 +173,9 @@ class NirvanaCoder:
         group, coded, rendered = part.group, part.coded, part.rendered.result()
         frames, expected, content = len(group.pictures), coded.parameters, coded.content.result()
         decoded = rebuild_parameters(
-            self._coder.grid, before, frames, content, coded.motion, coded.network
+            self._layers, before, frames, content, coded.motion, coded.network
         )
-        if decoded.components != expected.components or not np.array_equal(
-            decoded.features, expected.features
-        ):
+        if not all(map(_same, decoded, expected)):
             raise RuntimeError("a group does not decode to what was encoded")
         meter = QualityMeter(self._metrics)
         for picture, planes in zip(group.pictures, rendered, strict=True):
@@ -190,6 +193,10 @@ class NirvanaCoder:
             network=coded.network,
         )
         return CodedGroup(unit, meter, seconds)
+
+
+def _same(a: Parameters, b: Parameters) -> bool:
+    return a.components == b.components and np.array_equal(a.features, b.features)
 
 
 def _oldest(waiting: deque[Future[CodedGroup]]) -> CodedGroup:

@@ -57,9 +57,10 @@ def on_cpu(
 ) -> list[Planes]:
     """What the CPU renders through any network."""
     out = frame_planes(grid, region, len(frames))
+    luma, blue, red = out.planes
     render_rows(
         pack_network(network), features, out.top, -(-region[3] // PATCH), out.left, out.right,
-        np.array(frames, np.int64), *out.planes, out.top,
+        np.array(frames, np.int64), 8, luma, blue, red, out.top,
     )  # fmt: skip
     return out.cut()
 

@@ -1,6 +1,6 @@
-"""The parameters of a group of the nirvana network (spec 12): substreams to features.
+"""The parameters of a layer of the nirvana network (spec 12): residuals to features.
 
-Takes the substreams of a group and the parameters of the group before.
+Takes residuals and paths of a layer, and its parameters in the group before.
 """
 
 from __future__ import annotations
@@ -10,12 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nvcodec.coding.nirvana.components import NO_COMPONENTS, Components, decode_components
+from nvcodec.coding.nirvana.components import Components
 from nvcodec.coding.nirvana.entropy import Surroundings, surroundings
-from nvcodec.coding.nirvana.features import ContentDecoder
-from nvcodec.coding.nirvana.motion import Paths, decode_motion
+from nvcodec.coding.nirvana.motion import Paths
 from nvcodec.coding.nirvana.table import BLOCK, FEATURES, PATCH
-from nvcodec.format.errors import CorruptError
 from nvcodec.model.nirvana.moved import (
     Features,
     add_residuals,
@@ -31,7 +29,7 @@ from nvcodec.model.nirvana.moved import (
 
 @dataclass(frozen=True)
 class Grid:
-    """The patches of a frame (spec 11.3)."""
+    """The patches of a layer (spec 11.3) of `width` x `height` samples."""
 
     width: int
     height: int
@@ -75,7 +73,7 @@ def bands(first: int, end: int) -> list[Band]:
 
 @dataclass(frozen=True, eq=False)
 class Parameters:
-    """A group: its features in 1/8 sample, quantiser index, number of frames, and components."""
+    """A layer of a group: features in 1/8 sample, quantiser index, number of frames, components."""
 
     features: Features
     quantiser: int
@@ -84,7 +82,7 @@ class Parameters:
 
 
 class Movement:
-    """Moves features along the paths of a group, in bands of patch rows.
+    """Moves the features of a layer along the paths of a group, in bands of patch rows.
 
     All bands of the trace come before the first one of `move`; otherwise any order does. `moved` is
     then Moved(f) of all patches: int16 (rows, columns, FEATURES).
@@ -122,7 +120,7 @@ def moved_features(
 def seen_features(
     grid: Grid, before: Parameters | None, moved: Features, quantiser: int
 ) -> Surroundings:
-    """What the entropy network sees before the first residual of a group."""
+    """What the entropy network sees before the first residual of a layer."""
     shape = (2, grid.patches if before else 0, FEATURES)
     steps, change = np.empty(shape, np.int32)
     if before is not None:
@@ -141,61 +139,8 @@ def with_residuals(
     frames: int,
     components: Components,
 ) -> Parameters:
-    """The parameters of a group from its residuals (spec 12.1)."""
+    """The parameters of a layer from its residuals (spec 12.1)."""
     features = np.empty((grid.patches, FEATURES), np.int16)
     flat = moved.reshape(grid.patches, FEATURES)
     add_residuals(flat, residual, step_of(quantiser), features)
     return Parameters(features.reshape(moved.shape), quantiser, frames, components)
-
-
-def rebuild_parameters(
-    grid: Grid,
-    before: Parameters | None,
-    frames: int,
-    content: bytes,
-    motion: bytes,
-    network: bytes,
-) -> Parameters:
-    """The parameters of a group from its substreams; `before` is None for a key group.
-
-    Raises CorruptError.
-    """
-    if before is None:
-        return key_parameters(grid, frames, content, motion, network)
-    paths, intra = decode_motion(motion, grid.block_rows, grid.block_columns, frames)
-    moved = moved_features(grid, before, paths, intra)
-    return read_parameters(grid, before, moved, frames, content, network)
-
-
-def read_movement(grid: Grid, before: Parameters, frames: int, motion: bytes) -> Movement:
-    """The movement of a group from its motion substream; raises CorruptError."""
-    paths, intra = decode_motion(motion, grid.block_rows, grid.block_columns, frames)
-    return Movement(grid, before, paths, intra)
-
-
-def key_parameters(
-    grid: Grid, frames: int, content: bytes, motion: bytes, network: bytes
-) -> Parameters:
-    """The parameters of a key group from its substreams; raises CorruptError."""
-    if motion:
-        raise CorruptError("motion is not empty in a key group", rule="11.4")
-    moved = np.zeros((grid.rows, grid.columns, FEATURES), np.int16)
-    return read_parameters(grid, None, moved, frames, content, network)
-
-
-def read_parameters(
-    grid: Grid,
-    before: Parameters | None,
-    moved: Features,
-    frames: int,
-    content: bytes,
-    network: bytes,
-) -> Parameters:
-    """The parameters of a group from moved features, the content and the network substream.
-
-    Raises CorruptError.
-    """
-    components = decode_components(network, before.components if before else NO_COMPONENTS)
-    decoder = ContentDecoder(content)
-    residual = decoder.read(seen_features(grid, before, moved, decoder.quantiser))
-    return with_residuals(grid, moved, residual, decoder.quantiser, frames, components)

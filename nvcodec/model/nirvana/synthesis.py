@@ -89,6 +89,7 @@ def render_rows(
     x0: Integer,
     x1: Integer,
     frames: np.ndarray,
+    depth: Integer,
     luma: np.ndarray,
     blue: np.ndarray,
     red: np.ndarray,
@@ -96,8 +97,8 @@ def render_rows(
 ) -> None:
     """Render patches y0..y1-1 by x0..x1-1 of some frames.
 
-    The planes u8 (frames, rows, columns) begin at the patch (top, x0); samples beyond them are left
-    out.
+    The planes (frames, rows, columns) of `depth` bits begin at the patch (top, x0); samples beyond
+    them are left out.
     """
     count = features.shape[2]
     patches = x1 - x0
@@ -147,11 +148,11 @@ def render_rows(
             )  # fmt: skip
             down = row - top
             to = output + MARGIN
-            store_samples(halves, to, stride, PATCH // 2, patches, luma[n], down * PATCH, 0)
+            store_samples(halves, to, stride, PATCH // 2, patches, depth, luma[n], down * PATCH, 0)
             to += LUMA // 2 * stride
-            store_samples(halves, to, stride, SITE // 2, patches, blue[n], down * SITE, 0)
+            store_samples(halves, to, stride, SITE // 2, patches, depth, blue[n], down * SITE, 0)
             to += SITE * SITE // 2 * stride
-            store_samples(halves, to, stride, SITE // 2, patches, red[n], down * SITE, 0)
+            store_samples(halves, to, stride, SITE // 2, patches, depth, red[n], down * SITE, 0)
 
 
 assert VOLUME % FRAME == 0

@@ -38,16 +38,19 @@ def store_samples(
     stride: Integer,
     pairs: Integer,
     patches: Integer,
+    depth: Integer,
     out: np.ndarray,
     row: Integer,
     column: Integer,
 ) -> None:
-    """Samples from numbers in 1/16 around 128, to rows of a plane from (row, column) on.
+    """Samples of `depth` bits from numbers in 1/16 around 128, to a plane from (row, column) on.
 
     Word (pair, patch) is at the int16 `halves`[2 * (at + pair * stride + patch)]. A row of a patch
     has `pairs` words. Samples outside the plane are left out.
     """
     side, (height, width) = 2 * pairs, out.shape
+    shift, peak = np.int32(12 - depth), np.int32((1 << depth) - 1)
+    middle = np.int32(2048 + (1 << shift >> 1))
     for y in range(side):
         if row + y < height:
             for j in range(pairs):
@@ -56,13 +59,13 @@ def store_samples(
                 whole = min(patches, (width - x) // side if width > x else 0)
                 for p in range(whole):
                     for k in range(2):
-                        v = (np.int32(halves[source + 2 * p + k]) + np.int32(2056)) >> 4
-                        out[row + y, x + p * side + k] = min(np.int32(255), max(np.int32(0), v))
+                        v = (np.int32(halves[source + 2 * p + k]) + middle) >> shift
+                        out[row + y, x + p * side + k] = min(peak, max(np.int32(0), v))
                 for p in range(whole, patches):
                     for k in range(2):
                         if x + p * side + k < width:
-                            v = (np.int32(halves[source + 2 * p + k]) + np.int32(2056)) >> 4
-                            out[row + y, x + p * side + k] = min(np.int32(255), max(np.int32(0), v))
+                            v = (np.int32(halves[source + 2 * p + k]) + middle) >> shift
+                            out[row + y, x + p * side + k] = min(peak, max(np.int32(0), v))
 
 
 @kernel

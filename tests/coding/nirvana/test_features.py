@@ -32,7 +32,9 @@ SEEDS = st.integers(0, 2**32 - 1)
 def decode(data: bytes, around: Around) -> np.ndarray:
     decoder = ContentDecoder(data)
     assert decoder.quantiser == around.q
-    return decoder.read(around.seen()).reshape(around.rows, around.columns, F)
+    residual = decoder.read(around.seen()).reshape(around.rows, around.columns, F)
+    decoder.close()
+    return residual
 
 
 def slow_decode(decoder: Decoder, slow_contexts: list[Context], around: Around) -> np.ndarray:

@@ -16,6 +16,7 @@ from nvcodec.media.quality import QualityMeter
 from nvcodec.media.source import Source, SourceError
 from nvcodec.model.description import PatchShape
 from nvcodec.options import OptionError
+from nvcodec.picture import YUV420P8
 from tests.cli.support import ROOT, moving, y4m
 from tests.encode.hybrid.test_video import textured
 
@@ -235,7 +236,7 @@ def test_wrong_features_are_found(monkeypatch):
 
     def wrong(*arguments):
         parameters = true(*arguments)
-        parameters.features[0, 0, 0] ^= 1
+        parameters[0].features[0, 0, 0] ^= 1
         return parameters
 
     monkeypatch.setattr(coder, "rebuild_parameters", wrong)
@@ -281,6 +282,7 @@ assert not heavy, heavy
 def test_levels(size, level):
     made = coder.NirvanaCoder(
         *size,
+        samples=YUV420P8,
         crf=30,
         effort=EFFORTS["fast"],
         group_size=None,

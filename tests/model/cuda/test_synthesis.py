@@ -13,7 +13,7 @@ from nvcodec.coding.nirvana.table import PATCH, VOLUME, network_offset
 from nvcodec.format import UnsupportedError
 from nvcodec.model.nirvana.network import LARGEST_WEIGHT, Network, synthesis_network
 from nvcodec.model.nirvana.parameters import Grid, Parameters
-from nvcodec.model.nirvana.render import render_frames
+from nvcodec.model.nirvana.render import render_layer
 from nvcodec.picture import Planes, Region
 from tests.model.nirvana.samples import random_features
 from tests.nirvana import random_components
@@ -55,7 +55,7 @@ def test_bytes_equal_the_cpu(
     rng = np.random.default_rng(q)
     features = random_features(rng, grid.rows, grid.columns, kind)
     components = NO_COMPONENTS if q == 36 else random_components(rng, NO_COMPONENTS)
-    expected = render_frames(Parameters(features, q, 4, components), grid, frames, region)
+    expected = render_layer(Parameters(features, q, 4, components), grid, frames, region)
     shown = region or (0, 0, *size)
     got = synthesis_of(network_offset(q), components, CPU).pictures(features, grid, frames, shown)
     assert all(isinstance(plane, torch.Tensor) for planes in got for plane in planes)
@@ -100,7 +100,7 @@ def test_sums_of_components_wrap() -> None:
         rng.choice([-127, 127], n).astype(np.int8).tobytes() for n in (INPUTS, VOLUME)
     )
     components = (Component(0, inputs, outputs),) * SLOTS
-    expected = render_frames(Parameters(features, 20, 4, components), GRID, [0, 3])
+    expected = render_layer(Parameters(features, 20, 4, components), GRID, [0, 3])
     got = synthesis_of(network_offset(20), components, CPU).pictures(features, GRID, [0, 3], WHOLE)
     same(to_host(got), expected)
 
@@ -140,7 +140,7 @@ def test_weights_that_halves_cannot_hold(most: int) -> None:
 @pytest.mark.parametrize("region", [WHOLE, (10, 2, 30, 20)])
 def test_memory_changes_nothing(region: Region, monkeypatch: pytest.MonkeyPatch) -> None:
     features = random_features(np.random.default_rng(0), GRID.rows, GRID.columns, "lively")
-    expected = render_frames(Parameters(features, 30, 4, NO_COMPONENTS), GRID, [0, 1], region)
+    expected = render_layer(Parameters(features, 30, 4, NO_COMPONENTS), GRID, [0, 1], region)
     monkeypatch.setattr(synthesis, "_SCRATCH_BYTES", 1)
     network = synthesis_of(network_offset(30), NO_COMPONENTS, CPU)
     same(to_host(network.pictures(features, GRID, [0, 1], region)), expected)

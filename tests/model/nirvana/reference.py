@@ -124,8 +124,8 @@ def output_layer(components: Components) -> tuple[Array, Array]:
     return np.clip(weight + total, -32639, 32639), bias
 
 
-def render(features: Array, q: int, components: Components) -> list[Trace]:
-    """All T frames of whole patches."""
+def render(features: Array, q: int, components: Components, depth: int = 8) -> list[Trace]:
+    """All T frames of whole patches, samples of `depth` bits."""
     data, cq = table(), offset(q)
     weight, bias = output_layer(components)
     features = features.astype(np.int64)
@@ -142,5 +142,5 @@ def render(features: Array, q: int, components: Components) -> list[Trace]:
         v = bias + data.BASIS @ features[py, px] + weight @ h2
         v = (v + 2048 + 2**31) % 2**32 - 2**31
         v = np.clip(v >> 12, -8191, 8191)
-        samples[py, px] = np.clip((v + 2056) >> 4, 0, 255)
+        samples[py, px] = np.clip(rshift(v + 2048, 12 - depth), 0, 2**depth - 1)
     return [frame_of(samples, t) for t in range(T)]

@@ -9,13 +9,16 @@ import pytest
 
 from nvcodec.coding.nirvana.motion import decode_motion
 from nvcodec.format import CorruptError, GroupUnit, UnitReader
-from nvcodec.model.nirvana.parameters import Grid, Parameters, rebuild_parameters
+from nvcodec.model.nirvana.layers import Layers, rebuild_parameters
+from nvcodec.model.nirvana.parameters import Grid, Parameters
+from nvcodec.picture import YUV420P8
 from tests.coding.nirvana.reference import Entropy, content, contexts, quantiser
 from tests.coding.reference import Decoder
 from tests.nirvana import NirvanaPlan, synthesize_nirvana
 
 from . import reference
 
+LAYERS = Layers(33, 20, YUV420P8)
 PLAN = NirvanaPlan(width=33, height=20, frames=(4, 2, 4, 1), keys=(0, 3), seed=3)
 
 
@@ -56,7 +59,10 @@ def test_as_the_text() -> None:
         entropy = Entropy(q, group.key, steps, reference.in_steps(old, q) - steps)
         content(decoder, contexts()[1], entropy)
         assert decoder.finished()
-        before = rebuild_parameters(grid, before, count, group.content, group.motion, group.network)
+        last = None if before is None else (before,)
+        (before,) = rebuild_parameters(
+            LAYERS, last, count, group.content, group.motion, group.network
+        )
         assert (before.quantiser, before.frames) == (q, count)
         expected = reference.add_residuals(moved, entropy.residual, q)
         np.testing.assert_array_equal(before.features, expected)
@@ -65,5 +71,5 @@ def test_as_the_text() -> None:
 def test_motion_of_a_key_group() -> None:
     key, following, *_ = groups()
     with pytest.raises(CorruptError, match="motion") as error:
-        rebuild_parameters(Grid(33, 20), None, 4, key.content, following.motion, b"")
+        rebuild_parameters(LAYERS, None, 4, key.content, following.motion, b"")
     assert error.value.rule == "11.4"

@@ -17,7 +17,7 @@ from nvcodec.model.nirvana.render import (
     frame_planes,
     region_bands,
     render_band,
-    render_frames,
+    render_layer,
 )
 from nvcodec.picture import Planes
 from tests.coding.nirvana.reference import F, N, table
@@ -59,9 +59,9 @@ def test_frames(width: int, height: int, q: int, kind: str) -> None:
         components = random_components(np.random.default_rng(q), NO_COMPONENTS)
     parameters = Parameters(features, q, 4, components)
     expected = slow(parameters, grid, range(4))
-    assert_same(render_frames(parameters, grid, range(4)), expected)
-    assert_same(render_frames(parameters, grid, [2]), expected[2:3])
-    assert_same(render_frames(parameters, grid, [3, 0]), [expected[3], expected[0]])
+    assert_same(render_layer(parameters, grid, range(4)), expected)
+    assert_same(render_layer(parameters, grid, [2]), expected[2:3])
+    assert_same(render_layer(parameters, grid, [3, 0]), [expected[3], expected[0]])
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
@@ -80,7 +80,7 @@ def test_the_largest_sums(sign: int) -> None:
     for weights in driven:
         features = (sign * np.sign(weights) * LIMIT).astype(np.int16)
         parameters = Parameters(features, 4, 4, NO_COMPONENTS)
-        assert_same(render_frames(parameters, grid, range(4)), slow(parameters, grid, range(4)))
+        assert_same(render_layer(parameters, grid, range(4)), slow(parameters, grid, range(4)))
 
 
 def test_sums_of_components_wrap() -> None:
@@ -92,7 +92,7 @@ def test_sums_of_components_wrap() -> None:
     )
     components = tuple(Component(0, inputs, outputs) for _ in range(SLOTS))
     parameters = Parameters(features, 20, 4, components)
-    assert_same(render_frames(parameters, grid, range(4)), slow(parameters, grid, range(4)))
+    assert_same(render_layer(parameters, grid, range(4)), slow(parameters, grid, range(4)))
 
 
 GRID = Grid(77, 141)
@@ -104,7 +104,7 @@ PARAMETERS = Parameters(FEATURES, 30, 4, NO_COMPONENTS)
 @settings(max_examples=60, derandomize=True, deadline=None)
 def test_regions(data: st.DataObject) -> None:
     """A region of some frames is the slice of the whole."""
-    whole = render_frames(PARAMETERS, GRID, range(4))
+    whole = render_layer(PARAMETERS, GRID, range(4))
     x0 = 2 * data.draw(st.integers(0, (GRID.width - 1) // 2))
     y0 = 2 * data.draw(st.integers(0, (GRID.height - 1) // 2))
     x1 = data.draw(st.integers(x0 + 1, GRID.width))
@@ -112,7 +112,7 @@ def test_regions(data: st.DataObject) -> None:
     frames = data.draw(st.permutations(range(4)))[: data.draw(st.integers(1, 4))]
     half = np.s_[y0 // 2 : -(-y1 // 2), x0 // 2 : -(-x1 // 2)]
     expected = [(whole[k][0][y0:y1, x0:x1], whole[k][1][half], whole[k][2][half]) for k in frames]
-    assert_same(render_frames(PARAMETERS, GRID, frames, (x0, y0, x1, y1)), expected)
+    assert_same(render_layer(PARAMETERS, GRID, frames, (x0, y0, x1, y1)), expected)
 
 
 @pytest.mark.parametrize("region", [(0, 0, 77, 141), (6, 62, 40, 130), (70, 138, 77, 141)])
@@ -125,12 +125,12 @@ def test_bands_in_any_order(region: tuple[int, int, int, int]) -> None:
         plane[:] = 77
     for band in reversed(bands):
         render_band(PARAMETERS, range(4), band, out)
-    assert_same(out.cut(), render_frames(PARAMETERS, GRID, range(4), region))
+    assert_same(out.cut(), render_layer(PARAMETERS, GRID, range(4), region))
 
 
 def test_pictures_vary() -> None:
     """Otherwise equality would prove little."""
-    for planes in render_frames(PARAMETERS, GRID, range(4)):
+    for planes in render_layer(PARAMETERS, GRID, range(4)):
         assert all(np.unique(plane).size > 8 for plane in planes)
 
 
@@ -142,6 +142,6 @@ def test_bench(kernel_bench: KernelBench) -> None:
     kernel_bench(
         "render patches",
         96 * 64 * 6,
-        lambda: render_frames(parameters, grid, range(4)),
+        lambda: render_layer(parameters, grid, range(4)),
         lambda: slow(parameters, grid, range(4)),
     )
