@@ -118,4 +118,4 @@ def test_coded_groups_come_back(samples: SampleFormat, effort: Effort, tasks: Ta
                 assert np.sqrt(np.square(wrong).mean()) < 0.025
         before = rebuilt
     with pytest.raises(CorruptError):
-        rebuild_parameters(layers, before, 2, substreams[0][:-3], *substreams[1:])
+        rebuild_parameters(layers, before, 2, substreams[0] + b"\1", *substreams[1:])
