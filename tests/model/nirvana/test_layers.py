@@ -116,6 +116,7 @@ def test_coded_groups_come_back(samples: SampleFormat, effort: Effort, tasks: Ta
             for plane, other in zip(picture, planes, strict=True):
                 wrong = (plane.astype(float) - other) / samples.peak
                 assert np.sqrt(np.square(wrong).mean()) < 0.025
+        with pytest.raises(CorruptError, match="after the end"):
+            long = substreams[0] + bytes(8) + b"\1"
+            rebuild_parameters(layers, before, len(part), long, *substreams[1:])
         before = rebuilt
-    with pytest.raises(CorruptError):
-        rebuild_parameters(layers, before, 2, substreams[0] + b"\1", *substreams[1:])
