@@ -16,11 +16,12 @@ from nvcodec.coding.nirvana.components import (
     Components,
     encode_components,
 )
-from nvcodec.coding.nirvana.features import encode_content
+from nvcodec.coding.nirvana.features import ContentEncoder
 from nvcodec.coding.nirvana.motion import MAX_VECTOR, encode_motion
 from nvcodec.coding.nirvana.table import FEATURES, VOLUME
 from nvcodec.format import NIRVANA, Group, Header, NrvWriter, smallest_level
 from nvcodec.model.description import PatchShape
+from nvcodec.model.nirvana.layers import GroupParameters, Layers
 from nvcodec.model.nirvana.moved import step_of
 from nvcodec.model.nirvana.parameters import (
     Grid,
@@ -29,8 +30,8 @@ from nvcodec.model.nirvana.parameters import (
     seen_features,
     with_residuals,
 )
-from nvcodec.model.nirvana.render import render_layer
-from nvcodec.picture import Planes, samples_crc
+from nvcodec.model.nirvana.render import layer_plane, region_bands, render_band
+from nvcodec.picture import YUV420P8, Planes, Region, samples_crc
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,19 @@ def random_components(
     return tuple(found)
 
 
+def render_layer(
+    parameters: Parameters, grid: Grid, frames: Sequence[int], region: Region | None = None
+) -> np.ndarray:
+    """Frames of an 8-bit layer, or a region of them: u8 (frames, rows, columns)."""
+    shown = region or (0, 0, grid.width, grid.height)
+    out = layer_plane(grid, shown, len(frames), YUV420P8)
+    for band in region_bands(shown):
+        render_band(parameters, frames, band, out)
+    return out.cut()
+
+
 def synthesize_nirvana(plan: NirvanaPlan) -> tuple[bytes, list[Planes]]:
-    """A complete bitstream and the frames it decodes to."""
+    """A complete 8-bit 4:2:0 bitstream and the frames it decodes to."""
     rng = np.random.default_rng(plan.seed)
     file = io.BytesIO()
     writer = NrvWriter(file)
@@ -117,21 +129,32 @@ def synthesize_nirvana(plan: NirvanaPlan) -> tuple[bytes, list[Planes]]:
         chroma_location=plan.chroma_location,
     )
     writer.begin(header, plan.shape.to_payload(), {"encoder": "synthetic"})
-    grid = Grid(plan.width, plan.height)
+    layers = Layers(plan.width, plan.height, YUV420P8)
     pictures: list[Planes] = []
-    before: Parameters | None = None
+    before: GroupParameters | None = None
     pts = 5
     for number, count in enumerate(plan.frames):
         key, q = number in plan.keys, int(rng.integers(18, 42))
         before = None if key else before
-        paths, intra = random_motion(rng, grid, count)
-        moved = moved_features(grid, before, paths, intra)
-        seen = seen_features(grid, before, moved, q)
-        seen.residual[:] = random_residuals(rng, grid.patches, q, key)
-        old = NO_COMPONENTS if before is None else before.components
+        paths, intra = random_motion(rng, layers.grids[0], count)
+        old = NO_COMPONENTS if before is None else before[0].components
         components = random_components(rng, old, plan.wild)
-        before = with_residuals(grid, moved, seen.residual, q, count, components)
-        rendered = render_layer(before, grid, range(count))
+        encoder, made = ContentEncoder(q, layers.patches), []
+        for k, grid in enumerate(layers.grids):
+            last = None if before is None else before[k]
+            moved = moved_features(grid, last, paths, intra)
+            seen = seen_features(grid, last, moved, q)
+            seen.residual[:] = random_residuals(rng, grid.patches, q, key)
+            # The encoder fills sums, and needs the residuals as they are.
+            encoder.write(seen)
+            own = NO_COMPONENTS if k else components
+            made.append(with_residuals(grid, moved, seen.residual, q, count, own))
+        before = tuple(made)
+        planes = [
+            render_layer(layer, grid, range(count))
+            for layer, grid in zip(before, layers.grids, strict=True)
+        ]
+        rendered: list[Planes] = list(zip(*planes, strict=True))
         durations = tuple(plan.durations[k % len(plan.durations)] for k in range(count))
         writer.add_group(
             Group(
@@ -142,7 +165,7 @@ def synthesize_nirvana(plan: NirvanaPlan) -> tuple[bytes, list[Planes]]:
                 first_pts=pts,
                 durations=durations,
                 tables=b"",
-                content=encode_content(q, seen),
+                content=encoder.finish(),
                 motion=b"" if key else encode_motion(paths, intra),
                 network=encode_components(components, old),
             )

@@ -205,29 +205,30 @@ def check_fusion(size: tuple[int, int], device: torch.device) -> bool:
 
 
 def check_synthesis(size: tuple[int, int], device: torch.device, peak: float | None) -> bool:
-    """Compare a group of random features with the CPU and time it; prints one line."""
+    """Compare luma of a group of random features with the CPU and time it; prints one line."""
     from nvcodec.coding.nirvana.components import NO_COMPONENTS
     from nvcodec.coding.nirvana.table import FRAMES, PATCH, network_offset
     from nvcodec.model.cuda.planes import to_host
     from nvcodec.model.cuda.synthesis import synthesis_of
-    from nvcodec.model.cuda.synthesis_check import random_features
+    from nvcodec.model.cuda.synthesis_check import on_cpu, random_features
     from nvcodec.model.nirvana.network import synthesis_network
-    from nvcodec.model.nirvana.parameters import Grid, Parameters
-    from nvcodec.model.nirvana.render import render_layer
+    from nvcodec.model.nirvana.parameters import Grid
+    from nvcodec.picture import YUV420P8
 
-    grid, frames, quantiser = Grid(*size), range(FRAMES), 30
+    grid, frames, quantiser = Grid(*size), list(range(FRAMES)), 30
     region = (0, 0, *size)
     features = random_features(np.random.default_rng(0), grid, 300)
-    expected = render_layer(Parameters(features, quantiser, FRAMES, NO_COMPONENTS), grid, frames)
+    network = synthesis_network(network_offset(quantiser), NO_COMPONENTS)
+    expected = on_cpu(network, features, grid, frames, region)
     synthesis = synthesis_of(network_offset(quantiser), NO_COMPONENTS, device)
 
     def render() -> list[TensorPlanes]:
-        return synthesis.pictures(features, grid, frames, region)
+        plane = synthesis.plane(features, grid, frames, region, YUV420P8)
+        return [(frame,) for frame in plane]
 
-    equal = same(to_host(render()), expected)
+    equal = same(to_host(render()), [(frame,) for frame in expected])
     left, copied = speeds(render, FRAMES, device)
     load = milliseconds(lambda: torch.from_numpy(features).to(device), device)
-    network = synthesis_network(network_offset(quantiser), NO_COMPONENTS)
     products = network.first.matrix.size + network.second.matrix.size + network.output.matrix.size
     operations = 8 * products / (FRAMES * PATCH**2)
     report("nirvana", size, (left, copied, load), operations, peak, equal)

@@ -20,7 +20,7 @@ from nvcodec.model.cuda.synthesis import synthesis_of
 from nvcodec.model.cuda.synthesis_check import require_exact as require_exact_synthesis
 from nvcodec.model.hybrid.fusion.render import NetworkSource
 from nvcodec.model.hybrid.fusion.weights import FusionWeights, Network, default_weights
-from nvcodec.model.nirvana.parameters import Grid, Parameters
+from nvcodec.model.nirvana.layers import GroupParameters, Layers
 from nvcodec.model.resample import View
 from nvcodec.model.samples import FORMAT
 from nvcodec.model.sine.shape import NetworkShape
@@ -127,13 +127,19 @@ class CudaDevice(Device):
         return self
 
     def synthesize(
-        self, parameters: Parameters, grid: Grid, frames: Sequence[int], region: Region
+        self, parameters: GroupParameters, layers: Layers, frames: Sequence[int], region: Region
     ) -> list[Planes]:
         """Frames of the nirvana model."""
+        if not frames:
+            return []
         with torch.cuda.device(self._device):
-            offset = network_offset(parameters.quantiser)
-            network = synthesis_of(offset, parameters.components, self._device)
-            pictures = network.pictures(parameters.features, grid, frames, region)
+            planes = []
+            for k, (layer, grid) in enumerate(zip(parameters, layers.grids, strict=True)):
+                offset = network_offset(layer.quantiser)
+                network = synthesis_of(offset, layer.components, self._device)
+                shown = layers.region_of(k, region)
+                planes.append(network.plane(layer.features, grid, frames, shown, layers.format))
+            pictures = list(zip(*planes, strict=True))
             return cast(list[Planes], pictures) if self._tensors else to_host(pictures)
 
     def on_host(self, pictures: list[Planes]) -> list[Planes]:

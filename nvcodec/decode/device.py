@@ -12,7 +12,7 @@ from nvcodec.picture import Planes, Region
 if TYPE_CHECKING:
     from nvcodec.model.hybrid.fusion.render import NetworkSource
     from nvcodec.model.hybrid.fusion.weights import FusionWeights
-    from nvcodec.model.nirvana.parameters import Grid, Parameters
+    from nvcodec.model.nirvana.layers import GroupParameters, Layers
     from nvcodec.model.sine.weights import GroupWeights
 
 
@@ -32,7 +32,7 @@ class SynthesisDevice(Protocol):
     """Renders features to frames on a device, whole or in part (spec 13)."""
 
     def synthesize(
-        self, parameters: Parameters, grid: Grid, frames: Sequence[int], region: Region
+        self, parameters: GroupParameters, layers: Layers, frames: Sequence[int], region: Region
     ) -> list[Planes]:
         """A region of frames of a group."""
 

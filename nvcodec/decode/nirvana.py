@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from nvcodec.decode.device import Device
-from nvcodec.format import CorruptError, Group, Header, UnsupportedError
+from nvcodec.format import CorruptError, Group, Header
 from nvcodec.model.description import PatchShape
 from nvcodec.model.nirvana.layers import (
     GroupParameters,
@@ -24,13 +24,13 @@ from nvcodec.model.nirvana.layers import (
 )
 from nvcodec.model.nirvana.parameters import Band, Movement, bands
 from nvcodec.model.nirvana.render import render_in_tasks
-from nvcodec.picture import YUV420P8, Planes, Region
+from nvcodec.picture import Planes, Region
 from nvcodec.tasks import TaskPool
 
 _MOST_AHEAD = 2
 _AHEAD_BYTES = 1 << 29
 """Budget of groups that are begun ahead, without the group being rendered."""
-_PATCH_BYTES = 6144
+_PATCH_BYTES = 5120
 """About what a patch of a group takes while it is rebuilt."""
 
 
@@ -52,13 +52,11 @@ def _move(movements: Future[list[Movement]], layer: int, band: Band) -> None:
 class NirvanaModel:
     """Rebuilds the features of one bitstream on the CPU; renders them there or on another device.
 
-    Raises UnsupportedError for a device that miscomputes, or for a sample format it lacks.
+    Raises UnsupportedError for a device that miscomputes.
     """
 
     def __init__(self, shape: PatchShape, header: Header, device: Device) -> None:
         self._device = device.synthesis_device()
-        if self._device is not None and header.sample_format != YUV420P8:
-            raise UnsupportedError("CUDA devices render 8-bit 4:2:0 of this model alone", rule="13")
         self._layers = Layers(header.width, header.height, header.sample_format)
         self._tasks = TaskPool(device.threads)
         self.ahead = min(_MOST_AHEAD, _AHEAD_BYTES // (_PATCH_BYTES * self._layers.patches))
@@ -101,7 +99,7 @@ class NirvanaModel:
         rebuilt, layers = parameters.parameters.result(), self._layers
         shown = region or (0, 0, layers.width, layers.height)
         if self._device is not None:
-            return self._device.synthesize(rebuilt[0], layers.grids[0], frames, shown)
+            return self._device.synthesize(rebuilt, layers, frames, shown)
         return render_in_tasks(rebuilt, layers, frames, shown, self._tasks).result()
 
     def close(self) -> None:

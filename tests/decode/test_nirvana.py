@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nvcodec.coding.nirvana.features import encode_content
+from nvcodec.coding.nirvana.features import ContentEncoder
 from nvcodec.coding.nirvana.table import FEATURES
 from nvcodec.decode import nirvana as nirvana_module
 from nvcodec.decode.decoder import Decoder
@@ -38,8 +38,9 @@ from nvcodec.format import (
     VerificationError,
 )
 from nvcodec.model.description import PatchShape
-from nvcodec.model.nirvana.parameters import Grid, seen_features
-from nvcodec.picture import Planes
+from nvcodec.model.nirvana.layers import Layers
+from nvcodec.model.nirvana.parameters import seen_features
+from nvcodec.picture import YUV420P8, Planes
 from tests.format.samples import complete, grup, head, join
 from tests.nirvana import NirvanaPlan, synthesize_nirvana
 
@@ -181,12 +182,16 @@ def changed(ordinal: int, change: Callable[[Group], Group]) -> bytes:
     return rebuild(sample()[0], lambda number, group: change(group) if number == ordinal else group)
 
 
-def key_content(grid: Grid, first: int) -> bytes:
+def key_content(width: int, height: int, first: int) -> bytes:
     """The content of a key group whose residuals are 0 but the first one."""
-    moved = np.zeros((grid.rows, grid.columns, FEATURES), np.int16)
-    seen = seen_features(grid, None, moved, 30)
-    seen.residual[0, 0] = first
-    return encode_content(30, seen)
+    layers = Layers(width, height, YUV420P8)
+    encoder = ContentEncoder(30, layers.patches)
+    for grid in layers.grids:
+        moved = np.zeros((grid.rows, grid.columns, FEATURES), np.int16)
+        seen = seen_features(grid, None, moved, 30)
+        seen.residual[0, 0], first = first, 0
+        encoder.write(seen)
+    return encoder.finish()
 
 
 CONTENT: dict[str, tuple[Callable[[bytes], bytes], str]] = {
@@ -241,7 +246,7 @@ def test_motion_of_a_key_group(ordinal: int) -> None:
 
 @pytest.mark.parametrize("ordinal", [0, LATER_KEY])
 def test_residual_out_of_range(ordinal: int) -> None:
-    content = key_content(Grid(PLAN.width, PLAN.height), 16384)
+    content = key_content(PLAN.width, PLAN.height, 16384)
     data = changed(ordinal, lambda group: replace(group, content=content))
     expect_damage(data, ordinal, CorruptError, "11.6")
 
@@ -395,7 +400,7 @@ def test_a_description_costs_no_memory() -> None:
 def test_memory_of_groups_without_details() -> None:
     """It follows the samples of a frame, which the limits bound, not the bytes."""
     side = 512
-    content = key_content(Grid(side, side), 0)
+    content = key_content(side, side, 0)
     description = (b"NIRV", PatchShape().to_payload())
     units = [
         grup(

@@ -163,9 +163,9 @@ def test_a_network_of_the_clip(clip):
         basis = made.basis / 8192
         # Orthonormal; what the clip's patches have most of comes first.
         assert np.abs(basis.T @ basis - np.eye(FEATURES)).max() < 0.01
-        samples = group.fold(
-            clip.pictures()[:4], Grid(WIDTH, HEIGHT), (0, Grid(WIDTH, HEIGHT).rows)
-        )
+        grid = Grid(WIDTH, HEIGHT)
+        planes = [picture[0] for picture in clip.pictures()[:4]]
+        samples = group.fold(planes, grid, (0, grid.rows))
         energy = np.square(samples @ basis).sum(0)
         assert energy[: FEATURES // 2].sum() > 2 * energy[FEATURES // 2 :].sum()
         assert not made.third.any()

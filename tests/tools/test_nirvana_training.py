@@ -21,7 +21,9 @@ from nvcodec.encode.nirvana.paths import reduce
 from nvcodec.format import GroupUnit, UnitReader
 from nvcodec.model.nirvana import moved, synthesis
 from nvcodec.model.nirvana import network as integer_network
+from nvcodec.model.nirvana.layers import Layers
 from nvcodec.model.nirvana.parameters import Grid
+from nvcodec.picture import YUV420P8
 from tests.cli.support import y4m
 from tests.tools.support import run
 from tools.lib import nirvana_float
@@ -106,36 +108,52 @@ def test_mirrored_paths_point_at_the_same_samples(mirrors):
     luma = random.integers(0, 255, (1, 64, 64), np.uint8)
     paths = 4 * random.integers(-9, 9, (1, 4, 4, FRAMES, 2)).astype(np.int16)
 
-    def along(luma, paths):
-        vectors = torch.from_numpy(2 * paths.astype(np.int64))
-        plane = torch.from_numpy(luma.astype(np.float32))
+    def along(crop):
+        vectors = torch.from_numpy(crop.vectors.astype(np.int64))
+        plane = torch.from_numpy(crop.plane.astype(np.float32))
         return nirvana_float.move_plane(plane, vectors, 16).numpy()[0]
 
-    planes, turned = nirvana.mirrored([luma], paths, mirrors)
-    first, _ = nirvana.mirrored([along(luma, paths)], paths, mirrors)
-    assert np.array_equal(along(planes[0].copy(), turned.copy()), first[0])
+    crop = nirvana.Crop(luma, 2 * paths)
+    turned = crop.mirrored(mirrors)
+    turned = nirvana.Crop(turned.plane.copy(), turned.vectors.copy())
+    expected = nirvana.Crop(along(crop), crop.vectors).mirrored(mirrors)
+    assert np.array_equal(along(turned), expected.plane)
 
 
 def test_groups_of_one_frame():
-    planes = np.arange(8)[:, None, None] + np.zeros((8, 32, 48), int)
-    paths = np.random.default_rng(0).integers(-9, 9, (1, 2, 3, FRAMES, 2))
-    (made,), along = nirvana.single_frames([planes], paths)
-    assert (made == np.array([3] * 4 + [4] * 4)[:, None, None]).all()
-    assert along.shape == paths.shape
-    assert (along == paths[:, :, :, :1]).all()
+    plane = np.arange(8)[:, None, None] + np.zeros((8, 32, 48), int)
+    vectors = np.random.default_rng(0).integers(-9, 9, (1, 4, 6, FRAMES, 2))
+    made = nirvana.Crop(plane, vectors).single_frames()
+    assert (made.plane == np.array([3] * 4 + [4] * 4)[:, None, None]).all()
+    assert made.vectors.shape == vectors.shape
+    assert (made.vectors == vectors[:, :, :, :1]).all()
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_crops_of_planes(folder, number):
+    """Vectors of a crop are those of its place."""
+    clip = TrainingClip.load(folder / "clip.npz")
+    crop = nirvana.cut(clip, number, 1, 2, (1, 1), (2, 2))
+    assert crop.plane.shape == (8, 16, 16)
+    assert crop.vectors.shape == (1, 2, 2, FRAMES, 2)
+    plane = (clip.luma, clip.blue, clip.red)[number]
+    first = int(clip.starts[1]) - FRAMES
+    at = 16 if number == 0 else 8
+    assert np.array_equal(crop.plane[0], plane[first, at : at + 16, at : at + 16])
+    for y, x in np.ndindex(2, 2):
+        block = (1, 1) if number == 0 else (1 + y, 1 + x)
+        expected = clip.paths[1][block] * (2 if number == 0 else 1)
+        assert np.array_equal(crop.vectors[0, y, x], expected)
 
 
 def test_order_of_samples():
     random = np.random.default_rng(0)
-    shapes = (ROWS * 8, COLUMNS * 8), (ROWS * 4, COLUMNS * 4), (ROWS * 4, COLUMNS * 4)
-    planes = [random.integers(0, 255, (FRAMES, *shape), np.uint8) for shape in shapes]
-    chain = nirvana.Chain.of([p[None] for p in planes], np.zeros((0, 1, 2, 3, FRAMES, 2), np.int16))
-    pictures = list(zip(*planes, strict=True))
-    expected = fold(pictures, Grid(COLUMNS * PATCH, ROWS * PATCH), (0, ROWS))
+    plane = random.integers(0, 255, (FRAMES, ROWS * 8, COLUMNS * 8), np.uint8)
+    vectors = np.zeros((0, ROWS, COLUMNS, FRAMES, 2), np.int16)
+    chain = nirvana.Chain.of([nirvana.Crop(plane, vectors)])
+    expected = fold(list(plane), Grid(COLUMNS * PATCH, ROWS * PATCH), (0, ROWS))
     assert np.array_equal(to_patches(chain.samples[0]), expected)
-    back = nirvana_float.unfold(chain.samples[0])
-    for made, plane in zip(back, planes, strict=True):
-        assert np.array_equal(made[0].numpy() + 128, plane)
+    assert np.array_equal(nirvana_float.unfold(chain.samples[0])[0].numpy() + 128, plane)
 
 
 def to_patches(maps):
@@ -240,23 +258,21 @@ def test_entropy_network(network, shipped, features, key, q):
 @pytest.mark.parametrize("q", [Q, 50])
 def test_samples(network, shipped, features, q):
     shape = FRAMES, ROWS * PATCH, COLUMNS * PATCH
-    luma = np.zeros(shape, np.uint8)
-    blue, red = np.zeros((2, FRAMES, shape[1] // 2, shape[2] // 2), np.uint8)
+    plane = np.zeros(shape, np.uint8)
     made = synthesis.synthesis.__wrapped__(q, NO_COMPONENTS)
     synthesis.render_rows(
         made, features[0].reshape(ROWS, COLUMNS, FEATURES), 0, ROWS, 0, COLUMNS,
-        np.arange(FRAMES), 8, luma, blue, red, 0,
+        np.arange(FRAMES), 8, plane, 0,
     )  # fmt: skip
     index = torch.tensor([float(q)])
     with torch.no_grad():
         rendered = network.samples(to_maps(features[0] / 8) / step_of(index), index)
         linear = network.synthesis.linear(to_maps(features[0] / 8))
     assert (rendered - linear).abs().mean() > 1
-    for floats, plane in zip(nirvana_float.unfold(rendered), (luma, blue, red), strict=True):
-        assert np.std(plane) > 5
-        wrong = (floats[0] + 128).clamp(0, 255).numpy() - plane
-        assert np.abs(wrong).max() < 1
-        assert abs(wrong.mean()) < 0.05
+    assert np.std(plane) > 5
+    wrong = (nirvana_float.unfold(rendered)[0] + 128).clamp(0, 255).numpy() - plane
+    assert np.abs(wrong).max() < 1
+    assert abs(wrong.mean()) < 0.05
 
 
 def test_moved_features(network, shipped, features):
@@ -264,14 +280,15 @@ def test_moved_features(network, shipped, features):
     shape = -(-ROWS // 2), -(-COLUMNS // 2)
     paths = random.integers(-60, 60, (*shape, FRAMES, 2)).astype(np.int32)
     linear = moved.linear.__wrapped__()
-    trace = moved.trace_planes(ROWS, COLUMNS)
+    trace = np.zeros((ROWS * PATCH, COLUMNS * PATCH), np.int16)
     before = features[0].reshape(ROWS, COLUMNS, FEATURES)
     moved.make_trace(linear, before, FRAMES - 1, 0, ROWS, trace)
     out = np.zeros((ROWS, COLUMNS, FEATURES), np.int16)
     intra = np.zeros(shape, np.uint8)
-    moved.move_features(linear, trace, paths, intra, 0, ROWS, out)
+    moved.move_features(linear, trace, paths, intra, 0, 0, 0, ROWS, out)
     index = torch.tensor([float(Q)])
-    vectors = torch.from_numpy(paths.astype(np.int64))[None]
+    blocks = 2 * paths.repeat(2, 0).repeat(2, 1)[:ROWS, :COLUMNS].astype(np.int64)
+    vectors = torch.from_numpy(blocks)[None]
     step = step_of(index)
     found = network.moved(to_maps(features[0] / 8) / step, index, vectors) * step
     wrong = to_patches(found.detach()) - out.reshape(-1, FEATURES) / 8
@@ -395,7 +412,7 @@ def test_traced_bits_are_those_of_the_stream(stream):
         reader.open()
         groups = [event.group for event in reader if isinstance(event, GroupUnit)]
     # A slice has one bit for each patch that says whether it is coded.
-    patches = 9 * 7
+    patches = Layers(67, 49, YUV420P8).patches
     for group, record in zip(groups, found["content"], strict=True):
         assert ContentDecoder(group.content).quantiser >= 4
         assert (record >> 1 < FIRST).sum() == patches * len(SLICES)

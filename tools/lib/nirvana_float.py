@@ -17,13 +17,12 @@ from torch.nn import functional
 from nvcodec.coding.nirvana.table import (
     BLOCK,
     FEATURES,
-    FRAMES,
+    FRAME,
     GATED,
     NEAR,
     NEAR_INPUTS,
     PATCH,
     SECOND_UNITS,
-    SITE,
     SLICES,
     STARTS,
     UNITS,
@@ -34,9 +33,6 @@ from nvcodec.coding.nirvana.table import (
 )
 from nvcodec.encode.nirvana.choice import BITS_PER_SQUARE
 from nvcodec.model.nirvana.moved import MOVE
-
-FRAME = VOLUME // FRAMES
-"""Samples of a patch in a frame."""
 
 OFFSET_UNIT = 9
 """Weights for a unit of q are trained for so many units, which gives them gradients of the size of
@@ -56,9 +52,6 @@ _MOST_TRACE = 160.0
 _DEAD_ZONE = 0.33
 _LEAST = 1e-9
 
-Volume = tuple[Tensor, Tensor, Tensor]
-"""Planes of groups: (batch, frames, rows, columns) of luma, Cb and Cr."""
-
 
 def step_of(q: Tensor) -> Tensor:
     """The quantiser step in samples (spec 12.1), for each feature map."""
@@ -75,28 +68,21 @@ def _offset(q: Tensor) -> Tensor:
     return ((q - 36).clamp(-16, 10) / OFFSET_UNIT).view(-1, 1, 1, 1)
 
 
-def fold(volume: Volume) -> Tensor:
-    """Whole patches of planes to samples in the order of spec 11.2: (batch, VOLUME, ...)."""
-    luma, blue, red = volume
-    batch, frames, rows, columns = blue.shape
-    phases = functional.pixel_unshuffle(luma, 2).reshape(batch, frames, 4, rows, columns)
-    sites = torch.cat([phases, blue[:, :, None], red[:, :, None]], 2)
-    return functional.pixel_unshuffle(sites.flatten(1, 2), SITE)
+def fold(planes: Tensor) -> Tensor:
+    """Whole patches of planes (batch, FRAMES, rows, columns) to (batch, VOLUME, ...)."""
+    return functional.pixel_unshuffle(planes, PATCH)
 
 
-def unfold(samples: Tensor) -> Volume:
+def unfold(samples: Tensor) -> Tensor:
     """The planes of samples of any number of frames: the inverse of `fold`."""
-    sites = functional.pixel_shuffle(samples, SITE)
-    sites = sites.reshape(len(sites), -1, 6, *sites.shape[2:])
-    luma = functional.pixel_shuffle(sites[:, :, :4].flatten(1, 2), 2)
-    return luma, sites[:, :, 4], sites[:, :, 5]
+    return functional.pixel_shuffle(samples, PATCH)
 
 
-def move_plane(plane: Tensor, vectors: Tensor, side: int) -> Tensor:
-    """A plane moved along paths (spec 12.2): (batch, frames, rows, columns).
+def move_plane(plane: Tensor, vectors: Tensor, side: int = PATCH) -> Tensor:
+    """A plane moved by vectors (spec 12.2): (batch, frames, rows, columns).
 
-    `plane` is (batch, rows, columns). `vectors` are int64 (batch, block rows, block columns,
-    frames, 2) in eighths of its samples, `side` is that of a block.
+    `plane` is (batch, rows, columns). `vectors` are int64 (batch, rows, columns, frames, 2) of
+    squares of `side` samples, in eighths of a sample.
     """
     batch, height, width = plane.shape
     rows, columns = vectors.shape[1:3]
@@ -358,18 +344,16 @@ class NirvanaNetwork(nn.Module):
         return functional.conv2d(samples, basis) / step_of(q)
 
     @torch.no_grad()
-    def moved(self, features: Tensor, q: Tensor, paths: Tensor) -> Tensor:
-        """Features moved along paths (spec 12.2), those of the group before given.
+    def moved(self, features: Tensor, q: Tensor, vectors: Tensor) -> Tensor:
+        """Moved features (spec 12.2), those of the group before given.
 
-        `paths` are int64 (batch, block rows, block columns, FRAMES, 2), quarters of a luma sample.
+        `vectors` of patches are int64 (batch, patch rows, patch columns, FRAMES, 2) in eighths of a
+        sample.
         """
         last = self.synthesis.basis[-FRAME:, :, None, None]
         trace = functional.conv2d(features * step_of(q), last)
-        luma, *chroma = unfold(trace.clamp(-_MOST_TRACE, _MOST_TRACE))
-        side = BLOCK * PATCH
-        planes = [move_plane(luma[:, 0], 2 * paths, side)]
-        planes += [move_plane(plane[:, 0], paths, side // 2) for plane in chroma]
-        return self.analyse(fold((planes[0], planes[1], planes[2])), q)
+        plane = unfold(trace.clamp(-_MOST_TRACE, _MOST_TRACE))[:, 0]
+        return self.analyse(fold(move_plane(plane, vectors)), q)
 
     @torch.no_grad()
     def without_intra(self, samples: Tensor, q: Tensor, moved: Tensor) -> Tensor:

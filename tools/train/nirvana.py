@@ -23,7 +23,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from nvcodec.coding.nirvana.table import FEATURES, FRAMES, PATCH, VOLUME
+from nvcodec.coding.nirvana.table import BLOCK, FEATURES, FRAMES, PATCH, VOLUME
 from nvcodec.encode.nirvana.paths import SIDE
 from tools.lib.nirvana_float import NirvanaNetwork, fold, lambda_of, step_of
 from tools.lib.nirvana_table import integers
@@ -37,6 +37,9 @@ CHAIN = 4
 
 KEY_SHARE = 0.36
 """Share of the key group in the loss; the last group of a chain has the rest."""
+
+PLANE_ODDS = (0.6, 0.2, 0.2)
+"""How often a crop is of Y, of Cb, of Cr."""
 
 EVEN = 0.7
 """Losses are divided by lambda to this power, so that all quantiser indices have a say."""
@@ -76,69 +79,82 @@ class Recipe:
 
 @dataclass(frozen=True, eq=False)
 class Chain:
-    """Consecutive groups of a batch of crops, and the paths of each but the first.
+    """Consecutive groups of a batch of crops of planes, and the vectors of each but the first.
 
-    `samples` are (batch, VOLUME, patch rows, patch columns) around 0; `paths` as those of
+    `samples` are (batch, VOLUME, patch rows, patch columns) around 0; `vectors` as those of
     `NirvanaNetwork.moved`.
     """
 
     samples: list[Tensor]
-    paths: list[Tensor]
+    vectors: list[Tensor]
 
     @classmethod
-    def of(cls, planes: Sequence[npt.NDArray[np.uint8]], paths: npt.NDArray[np.int16]) -> Chain:
-        """From planes (batch, frames, ...) and paths (groups - 1, batch, ...)."""
+    def of(cls, crops: Sequence[Crop]) -> Chain:
+        """From crops of one size."""
+        planes = np.stack([crop.plane for crop in crops])
         samples = []
-        for first in range(0, planes[0].shape[1], FRAMES):
-            luma, blue, red = (
-                torch.from_numpy(p[:, first : first + FRAMES]).float() - 128 for p in planes
-            )
-            samples.append(fold((luma, blue, red)).contiguous())
-        return cls(samples, list(torch.from_numpy(paths.astype(np.int64))))
+        for first in range(0, planes.shape[1], FRAMES):
+            group = torch.from_numpy(planes[:, first : first + FRAMES]).float() - 128
+            samples.append(fold(group).contiguous())
+        vectors = np.stack([crop.vectors for crop in crops], 1).astype(np.int64)
+        return cls(samples, list(torch.from_numpy(vectors)))
 
 
-def mirrored(
-    planes: Sequence[npt.NDArray[np.uint8]], paths: npt.NDArray[np.int16], mirrors: int
-) -> tuple[list[npt.NDArray[np.uint8]], npt.NDArray[np.int16]]:
-    """A square crop, planes (frames, rows, columns) and paths (groups, ...), mirrored.
+@dataclass(frozen=True, eq=False)
+class Crop:
+    """A plane of consecutive groups, u8 (frames, rows, columns), and the vectors of its patches.
 
-    Bits of `mirrors`: columns, rows, then transposed.
+    `vectors` (groups - 1, patch rows, patch columns, FRAMES, 2) are in eighths of a sample.
     """
-    planes = list(planes)
-    if mirrors & 1:
-        planes = [plane[:, :, ::-1] for plane in planes]
-        paths = paths[:, :, ::-1] * np.array([1, -1], np.int16)
-    if mirrors & 2:
-        planes = [plane[:, ::-1] for plane in planes]
-        paths = paths[:, ::-1] * np.array([-1, 1], np.int16)
-    if mirrors & 4:
-        planes = [plane.swapaxes(1, 2) for plane in planes]
-        paths = paths.swapaxes(1, 2)[..., ::-1]
-    return planes, paths
+
+    plane: npt.NDArray[np.uint8]
+    vectors: npt.NDArray[np.int16]
+
+    def mirrored(self, mirrors: int) -> Crop:
+        """Mirrored by bits of `mirrors`: columns, rows, then transposed."""
+        plane, vectors = self.plane, self.vectors
+        if mirrors & 1:
+            plane = plane[:, :, ::-1]
+            vectors = vectors[:, :, ::-1] * np.array([1, -1], np.int16)
+        if mirrors & 2:
+            plane = plane[:, ::-1]
+            vectors = vectors[:, ::-1] * np.array([-1, 1], np.int16)
+        if mirrors & 4:
+            plane = plane.swapaxes(1, 2)
+            vectors = vectors.swapaxes(1, 2)[..., ::-1]
+        return Crop(plane, vectors)
+
+    def single_frames(self) -> Crop:
+        """Two groups of one frame: the last of the first group, and the next."""
+        frames = [FRAMES - 1] * FRAMES + [FRAMES] * FRAMES
+        return Crop(self.plane[frames], self.vectors[..., :1, :].repeat(FRAMES, -2))
 
 
 def cut(
-    clip: TrainingClip, group: int, groups: int, place: tuple[int, int], size: tuple[int, int]
-) -> tuple[list[npt.NDArray[np.uint8]], npt.NDArray[np.int16]]:
-    """Planes and paths of a crop of consecutive groups; `group` is the second of them.
+    clip: TrainingClip,
+    number: int,
+    group: int,
+    groups: int,
+    place: tuple[int, int],
+    size: tuple[int, int],
+) -> Crop:
+    """A crop of plane `number` of consecutive groups; `group` is the second of them.
 
-    `place` and `size` are in motion blocks.
+    `place` is in motion blocks, `size` in patches of the plane; in luma it is even.
     """
     first = int(clip.starts[group]) - FRAMES
+    plane, step = (clip.luma, SIDE) if number == 0 else ((clip.blue, clip.red)[number - 1], PATCH)
     (y, x), (rows, columns) = place, size
-    planes = []
-    for plane, side in ((clip.luma, SIDE), (clip.blue, SIDE // 2), (clip.red, SIDE // 2)):
-        down, across = (slice(side * a, side * (a + n)) for a, n in ((y, rows), (x, columns)))
-        planes.append(plane[first : first + groups * FRAMES, down, across])
-    return planes, clip.paths[group : group + groups - 1, y : y + rows, x : x + columns]
-
-
-def single_frames(
-    planes: Sequence[npt.NDArray[np.uint8]], paths: npt.NDArray[np.int16]
-) -> tuple[list[npt.NDArray[np.uint8]], npt.NDArray[np.int16]]:
-    """Two groups of one frame, the last of the first group and the next, as a coder fills them."""
-    frames = [FRAMES - 1] * FRAMES + [FRAMES] * FRAMES
-    return [plane[frames] for plane in planes], paths[..., :1, :].repeat(FRAMES, -2)
+    part = plane[
+        first : first + groups * FRAMES,
+        step * y : step * y + PATCH * rows,
+        step * x : step * x + PATCH * columns,
+    ]
+    blocks = clip.paths[group : group + groups - 1]
+    if number:
+        return Crop(part, blocks[:, y : y + rows, x : x + columns])
+    vectors = 2 * blocks[:, y : y + rows // BLOCK, x : x + columns // BLOCK]
+    return Crop(part, vectors.repeat(BLOCK, 1).repeat(BLOCK, 2))
 
 
 class Sampler:
@@ -146,7 +162,7 @@ class Sampler:
 
     def __init__(self, clips: Sequence[TrainingClip], crop: int, seed: int) -> None:
         self._clips = clips
-        self._blocks = crop // SIDE
+        self._patches = crop // PATCH
         self._random = np.random.default_rng(seed)
         odds = [
             clip.weight * math.sqrt(math.prod(clip.luma.shape[1:]) * min(len(clip.starts), 8))
@@ -156,19 +172,21 @@ class Sampler:
 
     def draw(self, batch: int, groups: int, *, single: bool = False) -> Chain:
         """Random crops of random clips, mirrored at random; `single` is two groups of one frame."""
-        drawn = [self._crop(groups) for _ in range(batch)]
-        if single:
-            drawn = [single_frames(*crop) for crop in drawn]
-        planes = [np.stack([crop[0][k] for crop in drawn]) for k in range(3)]
-        return Chain.of(planes, np.stack([crop[1] for crop in drawn], 1))
+        crops = [self._crop(groups) for _ in range(batch)]
+        return Chain.of([crop.single_frames() if single else crop for crop in crops])
 
-    def _crop(self, groups: int) -> tuple[list[npt.NDArray[np.uint8]], npt.NDArray[np.int16]]:
-        random, n = self._random, self._blocks
+    def _crop(self, groups: int) -> Crop:
+        random, n = self._random, self._patches
         clip = self._clips[random.choice(len(self._clips), p=self._odds)]
         group = int(random.integers(len(clip.starts) - groups + 2))
+        number = int(random.choice(3, p=PLANE_ODDS))
         rows, columns = clip.paths.shape[1:3]
-        place = int(random.integers(rows - n + 1)), int(random.integers(columns - n + 1))
-        return mirrored(*cut(clip, group, groups, place, (n, n)), int(random.integers(8)))
+        # Chroma of a clip that is too small for a crop is left out.
+        blocks = n if number and min(rows, columns) >= n else n // BLOCK
+        number = number if blocks == n else 0
+        place = int(random.integers(rows - blocks + 1)), int(random.integers(columns - blocks + 1))
+        crop = cut(clip, number, group, groups, place, (n, n))
+        return crop.mirrored(int(random.integers(8)))
 
 
 class Steps:
@@ -185,15 +203,15 @@ class Steps:
         self._error = made(network.error)
 
     def losses(self, chain: Chain, q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(loss, bits of the key group, bits of the last group), a luma sample, of each crop."""
+        """(loss, bits of the key group, bits of the last group), a sample, of each crop."""
         network = self._network
         key = self._choose_key(chain.samples[0], q)
         features, moved, before, residual = key, key, key, key
-        for samples, paths in zip(chain.samples[1:], chain.paths, strict=True):
-            moved = network.without_intra(samples, q, network.moved(features, q, paths))
+        for samples, vectors in zip(chain.samples[1:], chain.vectors, strict=True):
+            moved = network.without_intra(samples, q, network.moved(features, q, vectors))
             residual = self._choose(samples, q, moved, features)
             before, features = features, moved + residual
-        count = luma_samples(chain.samples[0])
+        count = sample_count(chain.samples[0])
         rates = [self._rate_key(key, q) / count, self._rate(residual, q, moved, before) / count]
         errors = [
             self._error(key, q, chain.samples[0]) / count,
@@ -205,9 +223,9 @@ class Steps:
         return loss, rates[0], rates[1]
 
 
-def luma_samples(samples: Tensor) -> int:
-    """Luma samples of a group of these patches."""
-    return int(samples.shape[2] * samples.shape[3] * PATCH * PATCH * FRAMES)
+def sample_count(samples: Tensor) -> int:
+    """Samples of a group of these patches."""
+    return int(samples.shape[2] * samples.shape[3] * VOLUME)
 
 
 def start_network(sampler: Sampler, batch: int) -> NirvanaNetwork:
@@ -248,24 +266,24 @@ def parameter_groups(network: NirvanaNetwork, rate: float) -> list[dict[str, Any
 def held_out(network: NirvanaNetwork, clips: dict[str, TrainingClip], groups: int) -> Iterator[str]:
     """A line for each quantiser index: mean J = D + lambda R, then each clip's figures.
 
-    They are PSNR, bits a luma sample of each group, and J, of the clip's top left part.
+    They are PSNR, bits a sample of each group, and J, of luma of the clip's top left part.
     """
     network.use_low_precision(False)
     for index in HELD_QUANTISERS if clips else ():
         q, costs, texts = torch.tensor([index]), [], []
         for clip in clips.values():
             height, width = clip.luma.shape[1:]
-            size = min(height, _HELD_SIZE[0]) // SIDE, min(width, _HELD_SIZE[1]) // SIDE
-            planes, paths = cut(clip, 0, min(groups, clip.chain), (0, 0), size)
-            chain = Chain.of([p[None] for p in planes], paths[:, None])
-            count = luma_samples(chain.samples[0])
+            rows, columns = (min(a, b) for a, b in zip((height, width), _HELD_SIZE, strict=True))
+            size = rows // SIDE * BLOCK, columns // SIDE * BLOCK
+            chain = Chain.of([cut(clip, 0, 0, min(groups, clip.chain), (0, 0), size)])
+            count = sample_count(chain.samples[0])
             moved: Tensor | None = None
             features: Tensor | None = None
             errors, rates = [], []
             for k, samples in enumerate(chain.samples):
                 before = features
                 if features is not None:
-                    moved = network.moved(features, q, chain.paths[k - 1])
+                    moved = network.moved(features, q, chain.vectors[k - 1])
                     moved = network.without_intra(samples, q, moved)
                 residual = network.choose(samples, q, moved, before)
                 features = residual if moved is None else moved + residual
@@ -273,7 +291,7 @@ def held_out(network: NirvanaNetwork, clips: dict[str, TrainingClip], groups: in
                 errors.append(float(network.error(features, q, samples)) / count)
             error = float(np.mean(errors))
             costs.append(error + float(lambda_of(q)) * float(np.mean(rates)))
-            psnr = 10 * math.log10(1.5 * 255**2 / error)
+            psnr = 10 * math.log10(255**2 / error)
             bits = "/".join(f"{rate:.3f}" for rate in rates)
             texts.append(f"{psnr:.2f} dB {bits} J {costs[-1]:.1f}")
         yield f"  held out, q {index:.0f}: J {np.mean(costs):.2f}   {'   '.join(texts)}"

@@ -19,9 +19,8 @@ from nvcodec.coding.nirvana.contexts import default_contexts
 from nvcodec.coding.nirvana.features import ContentDecoder, trace_content
 from nvcodec.coding.nirvana.motion import decode_motion, trace_motion
 from nvcodec.format import Group, GroupUnit, UnitReader
+from nvcodec.model.nirvana.layers import GroupParameters, Layers
 from nvcodec.model.nirvana.parameters import (
-    Grid,
-    Parameters,
     moved_features,
     seen_features,
     with_residuals,
@@ -33,40 +32,45 @@ SUBSTREAMS = ("motion", "content", "network")
 
 
 def _trace(
-    grid: Grid, before: Parameters | None, group: Group, found: dict[str, Records]
-) -> Parameters:
+    layers: Layers, before: GroupParameters | None, group: Group, found: dict[str, Records]
+) -> GroupParameters:
     """Add the traced bits of a group; returns its parameters, those of `before` given."""
-    shape, frames = (grid.block_rows, grid.block_columns), group.frame_count
+    first, frames = layers.grids[0], group.frame_count
+    shape = first.block_rows, first.block_columns
     paths, intra = np.zeros((*shape, frames, 2), np.int32), np.zeros(shape, np.uint8)
     if before is not None:
         paths, intra = decode_motion(group.motion, *shape, frames)
         found["motion"].append(trace_motion(paths, intra))
-    decoder = ContentDecoder(group.content)
-    q, moved = decoder.quantiser, moved_features(grid, before, paths, intra)
-    residual = decoder.read(seen_features(grid, before, moved, q))
-    decoder.close()
-    seen = seen_features(grid, before, moved, q)
-    seen.residual[:] = residual
-    found["content"].append(trace_content(seen))
-    old = NO_COMPONENTS if before is None else before.components
+    old = NO_COMPONENTS if before is None else before[0].components
     components = decode_components(group.network, old)
     if group.network:
         found["network"].append(trace_components(components, old))
-    return with_residuals(grid, moved, residual, q, frames, components)
+    decoder = ContentDecoder(group.content)
+    q, read, bits = decoder.quantiser, [], []
+    for k, grid in enumerate(layers.grids):
+        last = None if before is None else before[k]
+        moved = moved_features(grid, last, paths, intra)
+        residual = decoder.read(seen_features(grid, last, moved, q))
+        bits.append(trace_content(seen_features(grid, last, moved, q)._replace(residual=residual)))
+        own = NO_COMPONENTS if k else components
+        read.append(with_residuals(grid, moved, residual, q, frames, own))
+    decoder.close()
+    found["content"].append(np.concatenate(bits))
+    return tuple(read)
 
 
 def records(path: str) -> dict[str, Records]:
     """The traced bits of the substreams of each group of a file."""
     found: dict[str, Records] = {name: [] for name in SUBSTREAMS}
-    before: Parameters | None = None
+    before: GroupParameters | None = None
     with open(path, "rb") as file:
         reader = UnitReader(file)
         header = reader.open()
-        grid = Grid(header.width, header.height)
+        layers = Layers(header.width, header.height, header.sample_format)
         for event in reader:
             if isinstance(event, GroupUnit):
                 group = event.group
-                before = _trace(grid, None if group.key else before, group, found)
+                before = _trace(layers, None if group.key else before, group, found)
     return found
 
 

@@ -15,13 +15,13 @@ import numpy.typing as npt
 from nvcodec.tables import load_binary
 
 PATCH = 8
-"""P: luma samples of a patch across and down."""
+"""P: samples of a patch across and down."""
 FRAMES = 4
 """T: frames of a patch."""
-SITE = PATCH // 2
-"""G: chroma samples of a patch across and down."""
-VOLUME = FRAMES * 6 * SITE * SITE
-"""D: samples of a patch, ordered (frame, phase, row, column)."""
+FRAME = PATCH * PATCH
+"""Samples of a patch in a frame."""
+VOLUME = FRAMES * FRAME
+"""D: samples of a patch, ordered (frame, row, column)."""
 FEATURES = 192
 """F: features of a patch."""
 SLICES = (4, 12, 24, 40, 48, 64)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from nvcodec.coding.nirvana.components import NO_COMPONENTS, encode_components
 from nvcodec.coding.nirvana.features import ContentEncoder
 from nvcodec.coding.nirvana.motion import Paths, encode_motion
-from nvcodec.coding.nirvana.table import BLOCK, FEATURES, FRAMES, PATCH, SITE, VOLUME
+from nvcodec.coding.nirvana.table import BLOCK, FEATURES, FRAMES, PATCH, VOLUME
 from nvcodec.encode.nirvana.adapt import Fit, adapted
 from nvcodec.encode.nirvana.choice import BITS_PER_SQUARE, bit_price, choose_all
 from nvcodec.encode.nirvana.effort import Effort
@@ -77,25 +77,19 @@ class _Trial:
     change: Floats | None
 
 
-def fold(pictures: Sequence[Planes], grid: Grid, band: Band, depth: int = 8) -> Floats:
+def fold(planes: Sequence[Plane], grid: Grid, band: Band, depth: int = 8) -> Floats:
     """Samples of a band of whole patches around 0: (patches, VOLUME) in the table's order.
 
-    They have the scale of 8 bits. Edges, and the last picture of a group that is not full, are
-    repeated. Chroma that pictures of one plane lack is neutral.
+    They have the scale of 8 bits. Edges, and the last frame of a group that is not full, are
+    repeated.
     """
     first, end = band
     rows, columns = end - first, grid.columns
-    out = np.empty((rows, columns, FRAMES, 6, SITE, SITE), np.float32)
+    out = np.empty((rows, columns, FRAMES, PATCH, PATCH), np.float32)
     for t in range(FRAMES):
-        y, *chroma = pictures[min(t, len(pictures) - 1)]
-        luma = _padded(y[first * PATCH : end * PATCH], rows * PATCH, columns * PATCH)
-        sites = [luma[p // 2 :: 2, p % 2 :: 2] for p in range(4)]
-        part = slice(first * SITE, end * SITE)
-        sites += [_padded(plane[part], rows * SITE, columns * SITE) for plane in chroma]
-        for phase, plane in enumerate(sites):
-            blocks = plane.reshape(rows, SITE, columns, SITE).transpose(0, 2, 1, 3)
-            out[:, :, t, phase] = blocks
-        out[:, :, t, len(sites) :] = 128 << depth - 8
+        plane = planes[min(t, len(planes) - 1)][first * PATCH : end * PATCH]
+        whole = _padded(plane, rows * PATCH, columns * PATCH)
+        out[:, :, t] = whole.reshape(rows, PATCH, columns, PATCH).transpose(0, 2, 1, 3)
     if depth > 8:
         out *= np.float32(0.5 ** (depth - 8))
     out -= 128
@@ -124,11 +118,10 @@ class GroupCoder:
         motion: _Motion | None = None
         coded: list[_CodedLayer] = []
         for k, grid in enumerate(layers.grids):
-            planes = [layers.planes_of(k, picture) for picture in pictures]
+            planes = [picture[k] for picture in pictures]
             last = None if before is None else before[k]
             layer = LayerCoder(grid, layers.format.bit_depth, k, self.effort, tasks)
-            given = motion and _Motion(*layers.motion_of(k, motion.paths, motion.intra))
-            coded.append(layer.code(planes, last, quantiser, given))
+            coded.append(layer.code(planes, last, quantiser, motion))
             motion = coded[0].motion
         parameters = tuple(layer.parameters for layer in coded)
         old = NO_COMPONENTS if before is None else before[0].components
@@ -174,23 +167,23 @@ class LayerCoder:
 
     def code(
         self,
-        pictures: Sequence[Planes],
+        planes: Sequence[Plane],
         before: Parameters | None,
         quantiser: int,
         motion: _Motion | None,
     ) -> _CodedLayer:
-        """Code the layer's planes; `before` is None in a key group.
+        """Code the layer's planes, one for each frame; `before` is None in a key group.
 
         `motion` is that of layer 0, None in layer 0 itself.
         """
-        grid, frames = self.grid, len(pictures)
+        grid, frames = self.grid, len(planes)
         components = NO_COMPONENTS if before is None else before.components
         net, step = float_network(quantiser, components), step_of(quantiser) / 64
-        samples, wanted = self._analyse(net, pictures)
+        samples, wanted = self._analyse(net, planes)
         if before is None:
             moved = np.zeros((grid.rows, grid.columns, FEATURES), np.int16)
         else:
-            moved, motion = self._move(pictures, before, wanted, step, motion)
+            moved, motion = self._move(planes, before, wanted, step, motion)
         self._do(partial(self._subtract, wanted, moved, step))
         residual, fit = self._choose(net, samples, wanted, before, moved, quantiser)
         if fit is not None and self.effort.saving and self._number == 0:
@@ -214,14 +207,14 @@ class LayerCoder:
     def _patches(self, band: Band) -> slice:
         return slice(band[0] * self.grid.columns, band[1] * self.grid.columns)
 
-    def _analyse(self, net: FloatNetwork, pictures: Sequence[Planes]) -> tuple[Floats, Floats]:
+    def _analyse(self, net: FloatNetwork, planes: Sequence[Plane]) -> tuple[Floats, Floats]:
         """Samples of patches, empty if the effort has no use for them, and their features."""
         grid = self.grid
         samples = np.empty((grid.patches if self.effort.renders else 0, VOLUME), np.float32)
         features = np.empty((grid.patches, FEATURES), np.float32)
 
         def analyse(band: Band) -> None:
-            folded, part = fold(pictures, grid, band, self._depth), self._patches(band)
+            folded, part = fold(planes, grid, band, self._depth), self._patches(band)
             features[part] = folded @ net.basis
             if self.effort.renders:
                 samples[part] = folded
@@ -231,7 +224,7 @@ class LayerCoder:
 
     def _move(
         self,
-        pictures: Sequence[Planes],
+        planes: Sequence[Plane],
         before: Parameters,
         analysis: Floats,
         step: float,
@@ -241,7 +234,7 @@ class LayerCoder:
         grid = self.grid
         shape = grid.block_rows, grid.block_columns
         if motion is None:
-            paths = np.zeros((*shape, len(pictures), 2), np.int32)
+            paths = np.zeros((*shape, len(planes), 2), np.int32)
             intra = np.zeros(shape, np.uint8)
         else:
             paths, intra = motion.paths, motion.intra
@@ -251,8 +244,8 @@ class LayerCoder:
             self._do(movement.move)
             return movement.moved, motion
         size = grid.block_rows * BLOCK * PATCH, grid.block_columns * BLOCK * PATCH
-        last = np.clip((movement.trace[0] + np.int16(2056)) >> 4, 0, 255).astype(np.uint8)
-        lumas = [(planes[0] >> self._depth - 8).astype(np.uint8) for planes in pictures]
+        last = np.clip((movement.trace + np.int16(2056)) >> 4, 0, 255).astype(np.uint8)
+        lumas = [(plane >> self._depth - 8).astype(np.uint8) for plane in planes]
         targets = np.stack([_padded(luma, *size) for luma in lumas])
         price = round(self.effort.path_price * step) + 1
         paths[:] = find_paths(_padded(last, *size), targets, price, self._tasks)

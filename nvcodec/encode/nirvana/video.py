@@ -36,8 +36,8 @@ _BLAS = ThreadpoolController()
 _CONTAINER_BYTES = 55
 """Bytes of a group without its substreams."""
 
-_BYTES_PER_SAMPLE = 0.75
-"""Bytes that a luma sample of a layer may take, for the level."""
+_BYTES_PER_SAMPLE = 0.5
+"""Bytes that a sample of a group may take, for the level."""
 
 _MOVING = 0.05
 """Groups in which a smaller share of blocks moves are not split, but for key groups."""

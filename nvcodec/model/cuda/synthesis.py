@@ -1,4 +1,4 @@
-"""Features to frames on a CUDA device (spec 13), the planes left there."""
+"""Features to planes on a CUDA device (spec 13), where these stay."""
 
 from __future__ import annotations
 
@@ -10,15 +10,13 @@ import numpy as np
 import torch
 
 from nvcodec.coding.nirvana.components import Components
-from nvcodec.coding.nirvana.table import FEATURES, PATCH, WIDTH
+from nvcodec.coding.nirvana.table import FEATURES, FRAME, PATCH, WIDTH
 from nvcodec.model.cuda import synthesis_kernels
 from nvcodec.model.cuda.launch import Patches, run, tiles
-from nvcodec.model.cuda.planes import RegionPlanes, TensorPlanes
 from nvcodec.model.nirvana.moved import Features
 from nvcodec.model.nirvana.network import LARGEST_WEIGHT, Dense, Network, synthesis_network
 from nvcodec.model.nirvana.parameters import Grid
-from nvcodec.model.nirvana.volume import FRAME
-from nvcodec.picture import Region
+from nvcodec.picture import Region, SampleFormat
 
 _TILE = {"BLOCK_M": 128, "BLOCK_N": 64, "BLOCK_K": 64, "num_warps": 8, "num_stages": 3}
 """Patches, units and terms of a tile. 8 warps, as there are three sums for each number."""
@@ -55,7 +53,7 @@ class _Layer(NamedTuple):
 
 
 class CudaSynthesis:
-    """Renders features through one network; the same samples as `nirvana.render`."""
+    """Renders features through one network; the same samples as on the CPU."""
 
     def __init__(self, network: Network, device: torch.device) -> None:
         self._device = device
@@ -64,37 +62,50 @@ class CudaSynthesis:
         self._output = _Layer.of(network.output, device)
         self._scale = torch.from_numpy(network.scale).to(device)
 
-    def pictures(
-        self, features: Features, grid: Grid, frames: Sequence[int], region: Region
-    ) -> list[TensorPlanes]:
-        """Render a region of frames of a group.
+    def plane(
+        self,
+        features: Features,
+        grid: Grid,
+        frames: Sequence[int],
+        region: Region,
+        samples: SampleFormat,
+    ) -> torch.Tensor:
+        """Render a region of frames of a layer: samples (frames, rows, columns).
 
         All frames between the first and the last of `frames` are computed. Waits for the device no
         longer than the copy of features to it takes.
         """
-        if not frames:
-            return []
         x0, y0, x1, y1 = region
         left, right = x0 // PATCH, -(-x1 // PATCH)
         top, bottom = y0 // PATCH, -(-y1 // PATCH)
         # The patches of the region and their neighbours above and below.
         above = max(0, top - 1)
         uploaded = torch.from_numpy(features[above : bottom + 1]).to(self._device)
-        out = RegionPlanes(region, frames, self._device)
-        across = right - left + 2
-        row_bytes = across * (4 * FEATURES + 4 * WIDTH + 2 * FRAME * out.count)
+        dtype = torch.uint8 if samples.bit_depth == 8 else torch.uint16
+        out = self._empty(dtype, len(frames), y1 - y0, x1 - x0)
+        first, count = min(frames), max(frames) - min(frames) + 1
+        chosen = torch.tensor([frame - first for frame in frames], device=self._device)
+        row_bytes = (right - left + 2) * (4 * FEATURES + 4 * WIDTH + 2 * FRAME * count)
         rows = max(1, _SCRATCH_BYTES // row_bytes)
+        shift = 12 - samples.bit_depth
         for start in range(top, bottom, rows):
             end = min(bottom, start + rows)
             patches = Patches(start, left, end - start, right - left, grid.rows, grid.columns)
-            values = self._values(uploaded, above, patches, out.first, out.count)
-            out.place(values, patches, max(y0, start * PATCH), min(y1, end * PATCH))
-        return out.pictures(frames)
+            values = self._values(uploaded, above, patches, first, count)
+            shape = end - start, right - left, count, PATCH, PATCH
+            shown = values.view(shape).permute(2, 0, 3, 1, 4)[chosen]
+            shown = shown.reshape(len(frames), (end - start) * PATCH, (right - left) * PATCH)
+            begin, stop = max(y0, start * PATCH), min(y1, end * PATCH)
+            cut = shown[:, begin - start * PATCH : stop - start * PATCH]
+            cut = cut[:, :, x0 - left * PATCH : x1 - left * PATCH].int()
+            cut = (cut + 2048 + (1 << shift >> 1)) >> shift
+            out[:, begin - y0 : stop - y0] = cut.clamp(0, samples.peak).to(dtype)
+        return out
 
     def _values(
         self, features: torch.Tensor, above: int, patches: Patches, first_frame: int, frames: int
     ) -> torch.Tensor:
-        """Values of patches in 1/16 sample: int16 (patches, frames, FRAME), in ORDER.
+        """Values of patches in 1/16 sample: int16 (patches, frames, FRAME).
 
         `features` are those of whole rows of patches from row `above` on.
         """

@@ -11,14 +11,13 @@ import torch
 from nvcodec.coding.nirvana.components import NO_COMPONENTS
 from nvcodec.coding.nirvana.table import FEATURES, PATCH, VOLUME, WIDE, WIDTH
 from nvcodec.format import UnsupportedError
-from nvcodec.model.cuda.planes import to_host
 from nvcodec.model.cuda.synthesis import CudaSynthesis
 from nvcodec.model.nirvana.moved import LIMIT, Features
 from nvcodec.model.nirvana.network import LARGEST_WEIGHT, Dense, Network, synthesis_network
 from nvcodec.model.nirvana.parameters import Grid
-from nvcodec.model.nirvana.render import frame_planes
+from nvcodec.model.nirvana.render import layer_plane
 from nvcodec.model.nirvana.synthesis import pack_network, render_rows
-from nvcodec.picture import Planes, Region
+from nvcodec.picture import YUV420P8, Plane, Region
 
 _GRID = Grid(8 * PATCH - 3, 5 * PATCH - 5)
 _HIDDEN = np.full(WIDTH, 4095)
@@ -41,12 +40,8 @@ def require_exact(device: torch.device) -> None:
         features = random_features(rng, _GRID, scale)
         expected = on_cpu(network, features, _GRID, frames, region)
         synthesis = CudaSynthesis(network, device)
-        got = to_host(synthesis.pictures(features, _GRID, frames, region))
-        if not all(
-            np.array_equal(a, b)
-            for planes, others in zip(got, expected, strict=True)
-            for a, b in zip(planes, others, strict=True)
-        ):
+        got = synthesis.plane(features, _GRID, frames, region, YUV420P8)
+        if not np.array_equal(got.cpu().numpy(), expected):
             raise UnsupportedError(
                 "device cuda: the nirvana network does not compute exactly here; use cpu"
             )
@@ -54,13 +49,12 @@ def require_exact(device: torch.device) -> None:
 
 def on_cpu(
     network: Network, features: Features, grid: Grid, frames: list[int], region: Region
-) -> list[Planes]:
-    """What the CPU renders through any network."""
-    out = frame_planes(grid, region, len(frames))
-    luma, blue, red = out.planes
+) -> Plane:
+    """What the CPU renders through any network: u8 (frames, rows, columns)."""
+    out = layer_plane(grid, region, len(frames), YUV420P8)
     render_rows(
         pack_network(network), features, out.top, -(-region[3] // PATCH), out.left, out.right,
-        np.array(frames, np.int64), 8, luma, blue, red, out.top,
+        np.array(frames, np.int64), out.depth, out.plane, out.top,
     )  # fmt: skip
     return out.cut()
 

@@ -1,7 +1,7 @@
 """Features moved along a group's motion (spec 12.1, 12.2): the state between groups.
 
-Takes the features of a group and the paths of the next one's blocks. Gives that group's moved
-features. In between lies the trace: the linear part of the last frame, as planes.
+Takes the features of a layer of a group and the paths of the next group's blocks. Gives that
+group's moved features. In between lies the trace: the linear part of the last frame, as a plane.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nvcodec.coding.nirvana.table import BLOCK, FEATURES, FRAMES, PATCH, SITE, VOLUME, load
+from nvcodec.coding.nirvana.table import BLOCK, FEATURES, FRAME, FRAMES, PATCH, VOLUME, load
 from nvcodec.compiled import Integer, allocating, kernel
 from nvcodec.model.hybrid.canvas.quantiser import STEP
 from nvcodec.model.nirvana.rows import (
@@ -23,7 +23,7 @@ from nvcodec.model.nirvana.rows import (
     row_stride,
     trace_layer,
 )
-from nvcodec.model.nirvana.volume import FRAME, LUMA, ORDER, store_trace
+from nvcodec.model.nirvana.volume import store_trace
 
 LIMIT = np.where(np.arange(FEATURES) < 16, 32767, 8191).astype(np.int32)
 """Limit(f) of spec 12.1."""
@@ -46,8 +46,8 @@ MOVE = np.array(
 Features = npt.NDArray[np.int16]
 """Features of a group in 1/8 sample: (patch rows, patch columns, FEATURES)."""
 
-Trace = tuple[npt.NDArray[np.int16], npt.NDArray[np.int16], npt.NDArray[np.int16]]
-"""Planes of the trace in 1/16 sample."""
+Trace = npt.NDArray[np.int16]
+"""The trace in 1/16 sample: (rows, columns) of whole patches."""
 
 
 class Linear(NamedTuple):
@@ -60,8 +60,10 @@ class Linear(NamedTuple):
 @lru_cache
 def linear() -> Linear:
     """That of table 1."""
-    basis = load().basis[ORDER]
-    return Linear(pack_layer(basis, 0, 12), pack_layer(np.ascontiguousarray(basis.T), 0, 14))
+    basis = load().basis
+    return Linear(
+        pack_layer(basis, 0, 12, parts=FRAMES), pack_layer(np.ascontiguousarray(basis.T), 0, 14)
+    )
 
 
 @allocating
@@ -71,9 +73,9 @@ def make_trace(
     frame: int,
     first: Integer,
     end: Integer,
-    planes: tuple,  # type: ignore[type-arg]
+    plane: np.ndarray,
 ) -> None:
-    """Fill patch rows first..end-1 of int16 `planes`: the trace of frame `frame`, the last one."""
+    """Fill patch rows first..end-1 of int16 `plane`: the trace of frame `frame`, the last one."""
     columns, count = features.shape[1:]
     stride = row_stride(columns)
     pairs = count // 2
@@ -90,17 +92,7 @@ def make_trace(
                 halves[at] = features[y, x, 2 * k]
                 halves[at + 1] = features[y, x, 2 * k + 1]
         trace_layer(net.trace, frame * FRAME, FRAME, values, offsets, columns, to, stride)
-        store_trace(halves, to, stride, PATCH // 2, columns, planes[0], y * PATCH)
-        for c in range(2):
-            part = to + (LUMA + c * SITE * SITE) // 2 * stride
-            store_trace(halves, part, stride, SITE // 2, columns, planes[1 + c], y * SITE)
-
-
-def trace_planes(rows: int, columns: int) -> Trace:
-    """Unset planes of the trace of a grid."""
-    luma = np.empty((rows * PATCH, columns * PATCH), np.int16)
-    blue, red = (np.empty((rows * SITE, columns * SITE), np.int16) for _ in range(2))
-    return luma, blue, red
+        store_trace(halves, to, stride, columns, plane, y * PATCH)
 
 
 @kernel
@@ -108,7 +100,6 @@ def _move(
     plane: np.ndarray,
     y: Integer,
     x: Integer,
-    size: Integer,
     vy: Integer,
     vx: Integer,
     across: np.ndarray,
@@ -116,16 +107,16 @@ def _move(
     at: Integer,
     stride: Integer,
 ) -> None:
-    """`moved` of spec 12.2 for a square of a plane, to words (pair, patch) of one patch."""
+    """`moved` of spec 12.2 for a patch at (y, x), to words (pair, patch); a vector in eighths."""
     height, width = plane.shape
     top, left = y + (vy >> 3) - 1, x + (vx >> 3) - 1
     fy, fx = vy & 7, vx & 7
     a0, a1, a2, a3 = MOVE[fx, 0], MOVE[fx, 1], MOVE[fx, 2], MOVE[fx, 3]
-    inside = left >= 0 and left + size + 3 <= width
-    for j in range(size + 3):
+    inside = left >= 0 and left + PATCH + 3 <= width
+    for j in range(PATCH + 3):
         row = min(height - 1, max(0, top + j))
         if inside:
-            for i in range(size):
+            for i in range(PATCH):
                 s = left + i
                 across[j, i] = (
                     a0 * plane[row, s]
@@ -135,14 +126,14 @@ def _move(
                     + 32
                 ) >> 6
         else:
-            for i in range(size):
+            for i in range(PATCH):
                 total = np.int32(32)
                 for c in range(4):
                     total += MOVE[fx, c] * plane[row, min(width - 1, max(0, left + i + c))]
                 across[j, i] = total >> 6
     b0, b1, b2, b3 = MOVE[fy, 0], MOVE[fy, 1], MOVE[fy, 2], MOVE[fy, 3]
-    for j in range(size):
-        for i in range(size):
+    for j in range(PATCH):
+        for i in range(PATCH):
             v = (
                 b0 * across[j, i]
                 + b1 * across[j + 1, i]
@@ -150,20 +141,25 @@ def _move(
                 + b3 * across[j + 3, i]
                 + 32
             ) >> 6
-            halves[2 * (at + (j * size + i) // 2 * stride) + (i & 1)] = v
+            halves[2 * (at + (j * PATCH + i) // 2 * stride) + (i & 1)] = v
 
 
 @allocating
 def move_features(
     net: Linear,
-    trace: tuple,  # type: ignore[type-arg]
+    trace: np.ndarray,
     paths: np.ndarray,
     intra: np.ndarray,
+    across: Integer,
+    down: Integer,
     first: Integer,
     end: Integer,
     out: np.ndarray,
 ) -> None:
-    """Fill rows first..end-1 of int16 `out` (patch rows, patch columns, FEATURES): Moved(f)."""
+    """Fill rows first..end-1 of int16 `out` (patch rows, patch columns, FEATURES): Moved(f).
+
+    `across` and `down` are log2 of samples of layer 0 for one of this layer.
+    """
     columns, count = out.shape[1:]
     frames = paths.shape[2]
     stride = row_stride(columns)
@@ -174,28 +170,25 @@ def move_features(
     for k in range(pairs):
         offsets[k] = MARGIN + k * stride
     to = pairs * stride + MARGIN
-    across = np.empty((PATCH + 3, PATCH), np.int32)
+    rows = np.empty((PATCH + 3, PATCH), np.int32)
     for y in range(first, end):
+        by = (y << down) // BLOCK
         for x in range(columns):
-            if intra[y // BLOCK, x // BLOCK]:
+            bx = (x << across) // BLOCK
+            if intra[by, bx]:
                 continue
             for t in range(FRAMES):
-                v = paths[y // BLOCK, x // BLOCK, min(t, frames - 1)]
-                vy, vx = np.int64(v[0]), np.int64(v[1])
                 at = MARGIN + t * (FRAME // 2) * stride + x
-                _move(
-                    trace[0], y * PATCH, x * PATCH, PATCH, 2 * vy, 2 * vx, across, halves, at,
-                    stride,
-                )  # fmt: skip
-                for c in range(2):
-                    part = at + (LUMA + c * SITE * SITE) // 2 * stride
-                    _move(
-                        trace[1 + c], y * SITE, x * SITE, SITE, vy, vx, across, halves, part,
-                        stride,
-                    )  # fmt: skip
+                if t < frames:
+                    vy, vx = np.int64(paths[by, bx, t, 0]), np.int64(paths[by, bx, t, 1])
+                    vy, vx = (2 * vy) >> down, (2 * vx) >> across
+                    _move(trace, y * PATCH, x * PATCH, vy, vx, rows, halves, at, stride)
+                else:
+                    for k in range(FRAME // 2):
+                        values[at + k * stride] = values[at + (k - FRAME // 2) * stride]
         moved_layer(net.analysis, 0, count, values, offsets, columns, to, stride)
         for x in range(columns):
-            alone = intra[y // BLOCK, x // BLOCK]
+            alone = intra[by, (x << across) // BLOCK]
             for f in range(count):
                 v = np.int32(halves[2 * (to + (f // 2) * stride + x) + (f & 1)])
                 limit = LIMIT[f]

@@ -13,7 +13,6 @@ import numpy.typing as npt
 
 from nvcodec.coding.nirvana.components import Components
 from nvcodec.coding.nirvana.table import WIDTH, load
-from nvcodec.model.nirvana.volume import ORDER
 
 LARGEST_WEIGHT = 32639
 """The largest weight: what two signed bytes hold as 256 * high + low."""
@@ -34,7 +33,7 @@ class Network(NamedTuple):
     """The layers, and int32 SCALE.
 
     Inputs of the first layer are features below N of the window, (ky, kx, f), then the others of
-    the patch itself. Those of the output layer are features, then units; its samples are in ORDER.
+    the patch itself. Those of the output layer are features, then units.
     """
 
     first: Dense
@@ -65,10 +64,10 @@ def synthesis_network(offset: int, components: Components) -> Network:
     bias = table.first_bias.astype(np.int64)
     near = table.first.transpose(0, 2, 3, 1).reshape(WIDTH, -1)
     taps = np.concatenate([near, table.first_own], 1)
-    output = np.concatenate([table.basis, third], 1)[ORDER]
+    output = np.concatenate([table.basis, third], 1)
     return Network(
         first=Dense(taps, bias[0] + offset * bias[1], int(table.shifts[0])),
         second=Dense(table.second, table.second_bias, int(table.shifts[1])),
-        output=Dense(output, third_bias[ORDER], 12),
+        output=Dense(output, third_bias, 12),
         scale=table.scale.astype(np.int32),
     )

@@ -16,6 +16,7 @@ from nvcodec.coding.nirvana.motion import Paths
 from nvcodec.coding.nirvana.table import BLOCK, FEATURES, PATCH
 from nvcodec.model.nirvana.moved import (
     Features,
+    Trace,
     add_residuals,
     in_steps,
     linear,
@@ -23,16 +24,20 @@ from nvcodec.model.nirvana.moved import (
     move_features,
     reciprocal_of,
     step_of,
-    trace_planes,
 )
 
 
 @dataclass(frozen=True)
 class Grid:
-    """The patches of a layer (spec 11.3) of `width` x `height` samples."""
+    """The patches of a layer (spec 11.3) of `width` x `height` samples.
+
+    `across` and `down` are log2 of samples of layer 0 for one of this layer.
+    """
 
     width: int
     height: int
+    across: int = 0
+    down: int = 0
 
     @property
     def rows(self) -> int:
@@ -51,12 +56,12 @@ class Grid:
 
     @property
     def block_rows(self) -> int:
-        """Motion blocks down."""
+        """Motion blocks down, of layer 0."""
         return -(-self.rows // BLOCK)
 
     @property
     def block_columns(self) -> int:
-        """Motion blocks across."""
+        """Motion blocks across, of layer 0."""
         return -(-self.columns // BLOCK)
 
 
@@ -92,9 +97,9 @@ class Movement:
         self, grid: Grid, before: Parameters, paths: Paths, intra: npt.NDArray[np.uint8]
     ) -> None:
         self.paths, self.intra = paths, intra
-        self.trace = trace_planes(grid.rows, grid.columns)
+        self.trace: Trace = np.empty((grid.rows * PATCH, grid.columns * PATCH), np.int16)
         self.moved: Features = np.zeros((grid.rows, grid.columns, FEATURES), np.int16)
-        self._before = before
+        self._before, self._grid = before, grid
 
     def make_trace(self, band: Band) -> None:
         """Make patch rows of the trace of the group before."""
@@ -102,7 +107,10 @@ class Movement:
 
     def move(self, band: Band) -> None:
         """Move the features of patch rows."""
-        move_features(linear(), self.trace, self.paths, self.intra, *band, self.moved)
+        grid = self._grid
+        move_features(
+            linear(), self.trace, self.paths, self.intra, grid.across, grid.down, *band, self.moved
+        )
 
 
 def moved_features(

@@ -13,52 +13,42 @@ from nvcodec.coding.nirvana.table import PATCH
 from nvcodec.model.nirvana.layers import GroupParameters, Layers
 from nvcodec.model.nirvana.parameters import Band, Grid, Parameters, bands
 from nvcodec.model.nirvana.synthesis import render_rows, synthesis
-from nvcodec.picture import YUV420P8, Plane, Planes, Region, SampleFormat
+from nvcodec.picture import Plane, Planes, Region, SampleFormat
 from nvcodec.tasks import TaskPool
 
 
 @dataclass(frozen=True, eq=False)
-class PatchPlanes:
-    """Planes (frames, rows, columns) of whole patches around a region of a layer.
+class LayerPlane:
+    """The plane of a layer (frames, rows, columns), whole patches around a region.
 
-    `left`, `top` and `right` are patches; the region is `cut` within the planes, of which there are
-    three, or one of a layer of one plane.
+    `left`, `top` and `right` are patches; the region is `cut` within the plane, whose samples have
+    `depth` bits.
     """
 
-    planes: tuple[Plane, ...]
+    plane: Plane
     left: int
     top: int
     right: int
+    depth: int
     region: Region
-    format: SampleFormat
 
-    def cut(self) -> list[Planes]:
-        """The region of each frame."""
-        frames = len(self.planes[0])
-        return [
-            self.format.crop(tuple(plane[k] for plane in self.planes), self.region)
-            for k in range(frames)
-        ]
+    def cut(self) -> Plane:
+        """The region of all frames."""
+        x0, y0, x1, y1 = self.region
+        return self.plane[:, y0:y1, x0:x1]
 
 
-def frame_planes(
-    grid: Grid, region: Region, frames: int, samples: SampleFormat = YUV420P8
-) -> PatchPlanes:
-    """Planes to render a region of a layer into, for a number of frames.
-
-    `samples` is the format of the layer: monochrome if it has one plane.
-    """
+def layer_plane(grid: Grid, region: Region, frames: int, samples: SampleFormat) -> LayerPlane:
+    """A plane to render a region of a layer into, for a number of frames."""
     x0, y0, x1, y1 = region
     left, top = x0 // PATCH, y0 // PATCH
     right, bottom = -(-x1 // PATCH), -(-y1 // PATCH)
     wide = min(grid.width, right * PATCH) - left * PATCH
     tall = min(grid.height, bottom * PATCH) - top * PATCH
-    planes = tuple(
-        np.empty((frames, *shape), samples.dtype) for shape in samples.plane_shapes(wide, tall)
-    )
+    plane = np.empty((frames, tall, wide), samples.dtype)
     dx, dy = left * PATCH, top * PATCH
     cut = (x0 - dx, y0 - dy, x1 - dx, y1 - dy)
-    return PatchPlanes(planes, left, top, right, cut, samples)
+    return LayerPlane(plane, left, top, right, samples.bit_depth, cut)
 
 
 def region_bands(region: Region) -> list[Band]:
@@ -66,28 +56,13 @@ def region_bands(region: Region) -> list[Band]:
     return bands(region[1] // PATCH, -(-region[3] // PATCH))
 
 
-def render_band(
-    parameters: Parameters, frames: Sequence[int], band: Band, out: PatchPlanes
-) -> None:
+def render_band(parameters: Parameters, frames: Sequence[int], band: Band, out: LayerPlane) -> None:
     """Render a band of frames of a layer into `out`."""
     network = synthesis(parameters.quantiser, parameters.components)
-    none = np.empty((len(frames), 0, 0), out.format.dtype)
-    luma, blue, red = out.planes if len(out.planes) == 3 else (*out.planes, none, none)
     render_rows(
         network, parameters.features, *band, out.left, out.right, np.array(frames, np.int64),
-        out.format.bit_depth, luma, blue, red, out.top,
+        out.depth, out.plane, out.top,
     )  # fmt: skip
-
-
-def render_layer(
-    parameters: Parameters, grid: Grid, frames: Sequence[int], region: Region | None = None
-) -> list[Planes]:
-    """Render frames of an 8-bit 4:2:0 layer, or a region of them, in this thread."""
-    shown = region or (0, 0, grid.width, grid.height)
-    out = frame_planes(grid, shown, len(frames))
-    for band in region_bands(shown):
-        render_band(parameters, frames, band, out)
-    return out.cut()
 
 
 def render_in_tasks(
@@ -98,16 +73,15 @@ def render_in_tasks(
     tasks: TaskPool,
 ) -> Future[list[Planes]]:
     """Begin to render a region of frames of a group, a task for each band of each layer."""
-    samples = layers.format if layers.joint else layers.format.of_plane
     outs, rendered = [], []
     for k, (layer, grid) in enumerate(zip(parameters, layers.grids, strict=True)):
         shown = layers.region_of(k, region)
-        out = frame_planes(grid, shown, len(frames), samples)
+        out = layer_plane(grid, shown, len(frames), layers.format)
         outs.append(out)
         for band in region_bands(shown):
             rendered.append(tasks.submit(partial(render_band, layer, frames, band, out)))
 
-    def joined() -> list[Planes]:
-        return [sum(planes, ()) for planes in zip(*(out.cut() for out in outs), strict=True)]
+    def pictures() -> list[Planes]:
+        return list(zip(*(out.cut() for out in outs), strict=True))
 
-    return tasks.submit(joined, rendered)
+    return tasks.submit(pictures, rendered)

@@ -28,11 +28,18 @@ class Layer(NamedTuple):
 
 
 def pack_layer(
-    matrix: npt.NDArray[np.integer], bias: npt.NDArray[np.integer] | int, shift: int
+    matrix: npt.NDArray[np.integer],
+    bias: npt.NDArray[np.integer] | int,
+    shift: int,
+    parts: int = 1,
 ) -> Layer:
-    """A layer of int16 weights (units, inputs); units and inputs are even."""
+    """A layer of int16 weights (units, inputs); units and inputs are even.
+
+    `parts` of as many units each can be evaluated alone.
+    """
     rounded = np.zeros(len(matrix), np.int64) + bias + (1 << (shift - 1))
-    return Layer(pack_words(matrix), rounded.astype(np.uint32).view(np.int32), shift)
+    words = np.concatenate([pack_words(part) for part in np.split(matrix, parts)])
+    return Layer(words, rounded.astype(np.uint32).view(np.int32), shift)
 
 
 @kernel
@@ -54,7 +61,7 @@ def _layer_kernel(hidden: int, most: int) -> Callable[..., None]:
         out_at: Integer,
         stride: Integer,
     ) -> None:
-        # Units first.. of the layer; `first` is a multiple of 12.
+        # Units first.. of the layer, which are a part of it.
         shift, terms = np.int32(layer.shift), len(offsets)
         done: Integer = np.int64(0)
         while done < units:

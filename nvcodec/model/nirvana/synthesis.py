@@ -1,4 +1,4 @@
-"""The synthesis network (spec 13): features of a group to frames, any patches of any frames."""
+"""The synthesis network (spec 13): features of a group to planes, any patches of any frames."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nvcodec.coding.nirvana.components import Components
-from nvcodec.coding.nirvana.table import PATCH, SITE, VOLUME, WIDE, WIDTH, network_offset
+from nvcodec.coding.nirvana.table import FRAME, FRAMES, PATCH, WIDE, WIDTH, network_offset
 from nvcodec.compiled import Integer, allocating, kernel
 from nvcodec.model.nirvana.network import Network, synthesis_network
 from nvcodec.model.nirvana.rows import (
@@ -19,7 +19,7 @@ from nvcodec.model.nirvana.rows import (
     row_stride,
     sample_layer,
 )
-from nvcodec.model.nirvana.volume import FRAME, LUMA, store_samples
+from nvcodec.model.nirvana.volume import store_samples
 
 _TAPS = 9
 
@@ -38,7 +38,7 @@ def pack_network(network: Network) -> Synthesis:
     return Synthesis(
         first=pack_layer(*network.first),
         second=pack_layer(*network.second),
-        output=pack_layer(*network.output),
+        output=pack_layer(*network.output, parts=FRAMES),
         scale=network.scale,
     )
 
@@ -90,15 +90,13 @@ def render_rows(
     x1: Integer,
     frames: np.ndarray,
     depth: Integer,
-    luma: np.ndarray,
-    blue: np.ndarray,
-    red: np.ndarray,
+    out: np.ndarray,
     top: Integer,
 ) -> None:
     """Render patches y0..y1-1 by x0..x1-1 of some frames.
 
-    The planes (frames, rows, columns) of `depth` bits begin at the patch (top, x0); samples beyond
-    them are left out.
+    `out` (frames, rows, columns) of `depth` bits begins at the patch (top, x0); samples beyond it
+    are left out.
     """
     count = features.shape[2]
     patches = x1 - x0
@@ -146,13 +144,5 @@ def render_rows(
                 net.output, frames[n] * FRAME, FRAME, values, last, patches, output + MARGIN,
                 stride,
             )  # fmt: skip
-            down = row - top
-            to = output + MARGIN
-            store_samples(halves, to, stride, PATCH // 2, patches, depth, luma[n], down * PATCH, 0)
-            to += LUMA // 2 * stride
-            store_samples(halves, to, stride, SITE // 2, patches, depth, blue[n], down * SITE, 0)
-            to += SITE * SITE // 2 * stride
-            store_samples(halves, to, stride, SITE // 2, patches, depth, red[n], down * SITE, 0)
-
-
-assert VOLUME % FRAME == 0
+            to, down = output + MARGIN, (row - top) * PATCH
+            store_samples(halves, to, stride, patches, depth, out[n], down)

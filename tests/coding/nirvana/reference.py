@@ -17,8 +17,7 @@ from tests.coding.reference import Bin, Context, Decoder, coded_difference
 TABLES = Path(__file__).parents[3] / "spec" / "tables"
 
 P, T, F, N = 8, 4, 192, 128
-G = P // 2
-D = T * 6 * G * G
+D = T * P * P
 W, E, E2 = 256, 48, 64
 SIZES = [4, 12, 24, 40, 48, 64]
 START = [0, 4, 16, 40, 80, 128, 192]

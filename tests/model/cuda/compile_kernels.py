@@ -30,6 +30,7 @@ from nvcodec.model.nirvana.parameters import Grid
 from nvcodec.model.resample import View
 from nvcodec.model.sine.shape import NetworkShape
 from nvcodec.model.sine.weights import GroupWeights, LayerParameters, default_weights
+from nvcodec.picture import YUV420P8
 from tests.model.hybrid.fusion.samples import random_source
 from tests.synthetic import DEEP
 
@@ -124,7 +125,7 @@ def record_synthesis() -> dict[str, Recorder]:
     features = np.zeros((grid.rows, grid.columns, FEATURES), np.int16)
     region = (0, 0, grid.width, grid.height)
     synthesis = synthesis_of(0, NO_COMPONENTS, torch.device("cpu"))
-    synthesis.pictures(features, grid, range(FRAMES), region)
+    synthesis.plane(features, grid, range(FRAMES), region, YUV420P8)
     return recorders
 
 

@@ -13,27 +13,24 @@ from nvcodec.coding.nirvana.table import PATCH, VOLUME, network_offset
 from nvcodec.format import UnsupportedError
 from nvcodec.model.nirvana.network import LARGEST_WEIGHT, Network, synthesis_network
 from nvcodec.model.nirvana.parameters import Grid, Parameters
-from nvcodec.model.nirvana.render import render_layer
-from nvcodec.picture import Planes, Region
+from nvcodec.model.nirvana.render import layer_plane, region_bands, render_band
+from nvcodec.picture import YUV420P8, Plane, Region, SampleFormat
 from tests.model.nirvana.samples import random_features
-from tests.nirvana import random_components
+from tests.nirvana import random_components, render_layer
 
 pytest.importorskip("triton", reason="Triton is not installed")
 
 from nvcodec.model.cuda import synthesis, synthesis_kernels
 from nvcodec.model.cuda.launch import run, tiles
-from nvcodec.model.cuda.planes import to_host
 from nvcodec.model.cuda.synthesis import CudaSynthesis, synthesis_of
 from nvcodec.model.cuda.synthesis_check import on_cpu, random_network, require_exact
 
 CPU = torch.device("cpu")
 
 
-def same(a: list[Planes], b: list[Planes]) -> None:
-    for left, right in zip(a, b, strict=True):
-        for x, y in zip(left, right, strict=True):
-            assert x.dtype == y.dtype == np.uint8
-            np.testing.assert_array_equal(x, y)
+def same(found: torch.Tensor, expected: Plane) -> None:
+    assert found.numpy().dtype == expected.dtype
+    np.testing.assert_array_equal(found.numpy(), expected)
 
 
 @pytest.mark.parametrize(
@@ -57,9 +54,19 @@ def test_bytes_equal_the_cpu(
     components = NO_COMPONENTS if q == 36 else random_components(rng, NO_COMPONENTS)
     expected = render_layer(Parameters(features, q, 4, components), grid, frames, region)
     shown = region or (0, 0, *size)
-    got = synthesis_of(network_offset(q), components, CPU).pictures(features, grid, frames, shown)
-    assert all(isinstance(plane, torch.Tensor) for planes in got for plane in planes)
-    same(to_host(got), expected)
+    network = synthesis_of(network_offset(q), components, CPU)
+    same(network.plane(features, grid, frames, shown, YUV420P8), expected)
+
+
+@pytest.mark.parametrize("depth", [10, 12])
+def test_more_bits(depth: int) -> None:
+    features = random_features(np.random.default_rng(0), GRID.rows, GRID.columns, "lively")
+    samples = SampleFormat(depth, 0)
+    out = layer_plane(GRID, WHOLE, 2, samples)
+    for band in region_bands(WHOLE):
+        render_band(Parameters(features, 30, 4, NO_COMPONENTS), [0, 3], band, out)
+    network = synthesis_of(network_offset(30), NO_COMPONENTS, CPU)
+    same(network.plane(features, GRID, [0, 3], WHOLE, samples), out.cut())
 
 
 GRID = Grid(37, 20)
@@ -75,8 +82,8 @@ def test_any_weights(bits: int, kind: str) -> None:
     network = random_network(rng, bits)
     features = random_features(rng, GRID.rows, GRID.columns, kind)
     expected = on_cpu(network, features, GRID, [0, 2], WHOLE)
-    same(to_host(CudaSynthesis(network, CPU).pictures(features, GRID, [0, 2], WHOLE)), expected)
-    assert any(np.unique(plane).size > 8 for planes in expected for plane in planes)
+    same(CudaSynthesis(network, CPU).plane(features, GRID, [0, 2], WHOLE, YUV420P8), expected)
+    assert np.unique(expected).size > 8
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
@@ -90,7 +97,7 @@ def test_the_largest_sums(sign: int) -> None:
         features[:, :, :128] = 8191 * sign * np.sign(weights[:1152]).reshape(3, 3, 128)
         features[1, 1, 128:] = 8191 * sign * np.sign(weights[1152:])
         expected = on_cpu(network, features, grid, [3], region)
-        same(to_host(CudaSynthesis(network, CPU).pictures(features, grid, [3], region)), expected)
+        same(CudaSynthesis(network, CPU).plane(features, grid, [3], region, YUV420P8), expected)
 
 
 def test_sums_of_components_wrap() -> None:
@@ -101,8 +108,8 @@ def test_sums_of_components_wrap() -> None:
     )
     components = (Component(0, inputs, outputs),) * SLOTS
     expected = render_layer(Parameters(features, 20, 4, components), GRID, [0, 3])
-    got = synthesis_of(network_offset(20), components, CPU).pictures(features, GRID, [0, 3], WHOLE)
-    same(to_host(got), expected)
+    network = synthesis_of(network_offset(20), components, CPU)
+    same(network.plane(features, GRID, [0, 3], WHOLE, YUV420P8), expected)
 
 
 def test_every_number_of_16_bits() -> None:
@@ -143,8 +150,7 @@ def test_memory_changes_nothing(region: Region, monkeypatch: pytest.MonkeyPatch)
     expected = render_layer(Parameters(features, 30, 4, NO_COMPONENTS), GRID, [0, 1], region)
     monkeypatch.setattr(synthesis, "_SCRATCH_BYTES", 1)
     network = synthesis_of(network_offset(30), NO_COMPONENTS, CPU)
-    same(to_host(network.pictures(features, GRID, [0, 1], region)), expected)
-    assert network.pictures(features, GRID, [], region) == []
+    same(network.plane(features, GRID, [0, 1], region, YUV420P8), expected)
 
 
 def test_a_device_that_computes_exactly_passes() -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from nvcodec.coding.nirvana.components import Components
-from tests.coding.nirvana.reference import D, F, G, N, P, T, hidden, offset, rshift, table
+from tests.coding.nirvana.reference import D, F, N, P, T, hidden, offset, rshift, table
 from tests.model.hybrid.canvas.reference import S6
 
 Array = np.ndarray
-Trace = tuple[Array, Array, Array]
 
 LIMIT = np.array([32767 if f < 16 else 8191 for f in range(F)])
 
@@ -42,27 +41,17 @@ def add_residuals(moved: Array, residual: Array, q: int) -> Array:
     return np.clip(sums, -LIMIT, LIMIT)
 
 
-def number(t: int, phase: int, gy: int, gx: int) -> int:
-    """The place of a sample of a patch in the order of spec 11.2."""
-    return ((t * 6 + phase) * G + gy) * G + gx
-
-
-def frame_of(samples: Array, t: int) -> Trace:
-    """Planes of frame t from the samples of all patches (rows, columns, D)."""
+def frame_of(samples: Array, t: int) -> Array:
+    """The plane of frame t from the samples of all patches (rows, columns, D)."""
     rows, columns = samples.shape[:2]
-    luma = np.zeros((rows * P, columns * P), np.int64)
-    blue, red = (np.zeros((rows * G, columns * G), np.int64) for _ in range(2))
-    for gy in range(G):
-        for gx in range(G):
-            for phase in range(4):
-                y, x = 2 * gy + phase // 2, 2 * gx + phase % 2
-                luma[y::P, x::P] = samples[:, :, number(t, phase, gy, gx)]
-            blue[gy::G, gx::G] = samples[:, :, number(t, 4, gy, gx)]
-            red[gy::G, gx::G] = samples[:, :, number(t, 5, gy, gx)]
-    return luma, blue, red
+    plane = np.zeros((rows * P, columns * P), np.int64)
+    for y in range(P):
+        for x in range(P):
+            plane[y::P, x::P] = samples[:, :, (t * P + y) * P + x]
+    return plane
 
 
-def trace(features: Array, frames: int) -> Trace:
+def trace(features: Array, frames: int) -> Array:
     sums = features.astype(np.int64) @ table().BASIS.T
     return frame_of(np.clip(rshift(sums, 12), -2560, 2560), frames - 1)
 
@@ -85,27 +74,22 @@ def moved_samples(plane: Array, top: int, left: int, size: int, vy: int, vx: int
     return samples
 
 
-def moved_features(planes: Trace, paths: Array, intra: Array) -> Array:
-    """Moved(f) of all patches."""
-    rows, columns, frames = planes[1].shape[0] // G, planes[1].shape[1] // G, paths.shape[2]
-    planes = tuple(plane.astype(np.int64) for plane in planes)
+def moved_features(plane: Array, paths: Array, intra: Array, sx: int = 0, sy: int = 0) -> Array:
+    """Moved(f) of all patches of a layer."""
+    rows, columns, frames = plane.shape[0] // P, plane.shape[1] // P, paths.shape[2]
+    plane = plane.astype(np.int64)
     out = np.zeros((rows, columns, F), np.int64)
     for py, px in np.ndindex(rows, columns):
-        if intra[py // 2, px // 2]:
+        block = (py << sy) >> 1, (px << sx) >> 1
+        if intra[block]:
             continue
-        moved = np.zeros(D, np.int64)
+        moved = []
         for t in range(T):
-            vy, vx = (int(v) for v in paths[py // 2, px // 2, min(t, frames - 1)])
-            luma = moved_samples(planes[0], py * P, px * P, P, 2 * vy, 2 * vx)
-            for phase in range(4):
-                part = luma[phase // 2 :: 2, phase % 2 :: 2]
-                first = number(t, phase, 0, 0)
-                moved[first : first + G * G] = part.ravel()
-            for phase in (4, 5):
-                part = moved_samples(planes[phase - 3], py * G, px * G, G, vy, vx)
-                first = number(t, phase, 0, 0)
-                moved[first : first + G * G] = part.ravel()
-        out[py, px] = np.clip(rshift(table().BASIS.T @ moved, 14), -LIMIT, LIMIT)
+            dy, dx = (int(v) for v in paths[(*block, min(t, frames - 1))])
+            vy, vx = (2 * dy) >> sy, (2 * dx) >> sx
+            moved.append(moved_samples(plane, py * P, px * P, P, vy, vx).ravel())
+        sums = table().BASIS.T @ np.concatenate(moved)
+        out[py, px] = np.clip(rshift(sums, 14), -LIMIT, LIMIT)
     return out
 
 
@@ -124,8 +108,8 @@ def output_layer(components: Components) -> tuple[Array, Array]:
     return np.clip(weight + total, -32639, 32639), bias
 
 
-def render(features: Array, q: int, components: Components, depth: int = 8) -> list[Trace]:
-    """All T frames of whole patches, samples of `depth` bits."""
+def render(features: Array, q: int, components: Components, depth: int = 8) -> list[Array]:
+    """The planes of all T frames of a layer, whole patches, samples of `depth` bits."""
     data, cq = table(), offset(q)
     weight, bias = output_layer(components)
     features = features.astype(np.int64)

@@ -6,7 +6,7 @@ import numpy as np
 
 from tests.coding.nirvana.reference import F
 
-from .reference import LIMIT, G, P, Trace
+from .reference import LIMIT, P
 
 KINDS = ("calm", "lively", "extreme")
 
@@ -22,14 +22,10 @@ def random_features(rng: np.random.Generator, rows: int, columns: int, kind: str
     return np.clip(np.rint(values), -LIMIT, LIMIT).astype(np.int16)
 
 
-def random_trace(rng: np.random.Generator, rows: int, columns: int, kind: str) -> Trace:
-    """Planes of a trace in 1/16 sample."""
-
-    def plane(side: int) -> np.ndarray:
-        shape = rows * side, columns * side
-        if kind == "extreme":
-            return rng.choice([-2560, 2560], shape).astype(np.int16)
-        values = rng.laplace(0, 60 if kind == "calm" else 900, shape)
-        return np.clip(np.rint(values), -2560, 2560).astype(np.int16)
-
-    return plane(P), plane(G), plane(G)
+def random_trace(rng: np.random.Generator, rows: int, columns: int, kind: str) -> np.ndarray:
+    """A trace in 1/16 sample."""
+    shape = rows * P, columns * P
+    if kind == "extreme":
+        return rng.choice([-2560, 2560], shape).astype(np.int16)
+    values = rng.laplace(0, 60 if kind == "calm" else 900, shape)
+    return np.clip(np.rint(values), -2560, 2560).astype(np.int16)

@@ -22,7 +22,17 @@ from tests.nirvana import random_components
 
 FORMATS = [
     SampleFormat(depth, chroma)
-    for depth, chroma in [(8, 0), (12, 0), (10, 1), (12, 1), (8, 2), (10, 2), (8, 3), (12, 3)]
+    for depth, chroma in [
+        (8, 1),
+        (8, 0),
+        (12, 0),
+        (10, 1),
+        (12, 1),
+        (8, 2),
+        (10, 2),
+        (8, 3),
+        (12, 3),
+    ]
 ]
 WIDTH, HEIGHT = 37, 21
 
@@ -48,11 +58,11 @@ def test_rendering_as_the_text(samples: SampleFormat, tasks: TaskPool) -> None:
         components = NO_COMPONENTS if k else random_components(rng, NO_COMPONENTS)
         group.append(Parameters(features, 30, 4, components))
         frames = reference.render(features, 30, components, samples.bit_depth)
-        expected.append([frame if layers.joint else frame[:1] for frame in frames])
+        expected.append(frames)
     whole = (0, 0, WIDTH, HEIGHT)
     found = render_in_tasks(tuple(group), layers, [3, 1], whole, tasks).result()
     for t, planes in zip((3, 1), found, strict=True):
-        slow = [plane for layer in expected for plane in layer[t]]
+        slow = [layer[t] for layer in expected]
         shapes = samples.plane_shapes(WIDTH, HEIGHT)
         for plane, other, (rows, columns) in zip(planes, slow, shapes, strict=True):
             assert plane.dtype == samples.dtype
@@ -64,24 +74,13 @@ def test_rendering_as_the_text(samples: SampleFormat, tasks: TaskPool) -> None:
             np.testing.assert_array_equal(plane, other)
 
 
-def test_motion_of_other_layers() -> None:
-    layers = Layers(100, 40, SampleFormat(8, 2))
-    first, second = layers.grids[:2]
-    rng = np.random.default_rng(0)
-    shape = first.block_rows, first.block_columns
-    paths = rng.integers(-50, 50, (*shape, 3, 2)).astype(np.int32)
-    intra = rng.integers(0, 2, shape).astype(np.uint8)
-    moved, alone = layers.motion_of(1, paths, intra)
-    assert moved.shape[:2] == alone.shape == (second.block_rows, second.block_columns)
-    for by, bx in np.ndindex(*alone.shape):
-        assert alone[by, bx] == intra[by, 2 * bx]
-        for t in range(3):
-            dy, dx = paths[by, 2 * bx, t]
-            assert tuple(moved[by, bx, t]) == (dy, dx >> 1)
-    for samples in (SampleFormat(8, 1), SampleFormat(8, 3)):
-        same = Layers(100, 40, samples)
-        for k in range(len(same.grids)):
-            assert same.motion_of(k, paths, intra)[0] is paths
+def test_grids() -> None:
+    for samples in FORMATS:
+        for k, (grid, shape) in enumerate(
+            zip(Layers(37, 21, samples).grids, samples.plane_shapes(37, 21), strict=True)
+        ):
+            assert (grid.height, grid.width) == shape
+            assert (grid.across, grid.down) == samples.plane_shift(k)
 
 
 def film(samples: SampleFormat, count: int) -> list[Planes]:
@@ -116,7 +115,7 @@ def test_coded_groups_come_back(samples: SampleFormat, effort: Effort, tasks: Ta
             for plane, other in zip(picture, planes, strict=True):
                 wrong = (plane.astype(float) - other) / samples.peak
                 assert np.sqrt(np.square(wrong).mean()) < 0.025
+        long = substreams[0] + bytes(8) + b"\1"
         with pytest.raises(CorruptError, match="after the end"):
-            long = substreams[0] + bytes(8) + b"\1"
             rebuild_parameters(layers, before, len(part), long, *substreams[1:])
         before = rebuilt

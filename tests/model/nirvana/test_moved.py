@@ -17,7 +17,6 @@ from nvcodec.model.nirvana.moved import (
     move_features,
     reciprocal_of,
     step_of,
-    trace_planes,
 )
 from tests.coding.nirvana.reference import F, table
 from tests.kernels import KernelBench
@@ -35,10 +34,10 @@ def test_constants() -> None:
         assert (step_of(q), reciprocal_of(q)) == (reference.step(q), reference.reciprocal(q))
 
 
-def traced(features: np.ndarray, frames: int) -> tuple[np.ndarray, ...]:
-    planes = trace_planes(*features.shape[:2])
-    make_trace(linear(), features, frames - 1, 0, len(features), planes)
-    return planes
+def traced(features: np.ndarray, frames: int) -> np.ndarray:
+    plane = np.empty([8 * side for side in features.shape[:2]], np.int16)
+    make_trace(linear(), features, frames - 1, 0, len(features), plane)
+    return plane
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -46,31 +45,33 @@ def traced(features: np.ndarray, frames: int) -> tuple[np.ndarray, ...]:
 def test_trace(grid: tuple[int, int], kind: str) -> None:
     features = random_features(np.random.default_rng(len(kind)), *grid, kind)
     for frames in range(1, 5):
-        for found, expected in zip(
-            traced(features, frames), reference.trace(features, frames), strict=True
-        ):
-            np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(traced(features, frames), reference.trace(features, frames))
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_trace_of_the_largest_sums(sign: int) -> None:
     """Each patch makes one sample as large as it can be."""
     rows, columns = 4, 6
-    basis = table().BASIS[4 * 96 - 96 :]
+    basis = table().BASIS[-64:]
     order = np.argsort(-(np.abs(basis) @ LIMIT))[: rows * columns]
     features = sign * np.sign(basis[order]) * LIMIT
     features = features.reshape(rows, columns, F).astype(np.int16)
-    found, expected = traced(features, 4), reference.trace(features, 4)
-    for a, b in zip(found, expected, strict=True):
-        np.testing.assert_array_equal(a, b)
-    assert max(np.abs(plane).max() for plane in found) == 2560
+    found = traced(features, 4)
+    np.testing.assert_array_equal(found, reference.trace(features, 4))
+    assert np.abs(found).max() == 2560
 
 
-def moved(planes: tuple, paths: np.ndarray, intra: np.ndarray, cuts: tuple = ()) -> np.ndarray:
-    rows, columns = (side // 4 for side in planes[1].shape)
+def moved(
+    plane: np.ndarray,
+    paths: np.ndarray,
+    intra: np.ndarray,
+    cuts: tuple = (),
+    shifts: tuple[int, int] = (0, 0),
+) -> np.ndarray:
+    rows, columns = (side // 8 for side in plane.shape)
     out = np.full((rows, columns, F), -1, np.int16)
     for first, end in zip((0, *cuts), (*cuts, rows), strict=True):
-        move_features(linear(), planes, paths, intra, first, end, out)
+        move_features(linear(), plane, paths, intra, *shifts, first, end, out)
     return out
 
 
@@ -96,17 +97,30 @@ def test_moved_features(grid: tuple[int, int], frames: int, kind: str) -> None:
         np.testing.assert_array_equal(moved(planes, paths, intra, cuts), expected)
 
 
+@pytest.mark.parametrize("shifts", [(1, 1), (1, 0)])
+def test_motion_of_chroma(shifts: tuple[int, int]) -> None:
+    """Blocks and vectors are those of luma."""
+    rng, (sx, sy) = np.random.default_rng(1), shifts
+    plane, shape = random_trace(rng, 5, 3, "lively"), blocks(5 << sy, 3 << sx)
+    intra = (rng.random(shape) < 0.2).astype(np.uint8)
+    paths = rng.integers(-70, 71, (*shape, 3, 2)).astype(np.int32)
+    expected = reference.moved_features(plane, paths, intra, sx, sy)
+    np.testing.assert_array_equal(moved(plane, paths, intra, (2,), shifts), expected)
+
+
 def test_all_phases() -> None:
-    """Every eighth of a chroma sample across and down, so every quarter of luma."""
+    """Every quarter of a luma sample, and every eighth of a chroma sample, across and down."""
     rng = np.random.default_rng(5)
-    planes, intra = random_trace(rng, 2, 2, "lively"), np.zeros((1, 1), np.uint8)
+    plane, intra = random_trace(rng, 2, 2, "lively"), np.zeros((2, 2), np.uint8)
     for vy in range(8):
         paths = np.array([[vy, vx] for vx in range(8)], np.int32)
         for four in (paths[:4], paths[4:]):
-            four = four[None, None]
-            np.testing.assert_array_equal(
-                moved(planes, four, intra), reference.moved_features(planes, four, intra)
-            )
+            four = np.tile(four, (2, 2, 1, 1))
+            for shifts in ((0, 0), (1, 1)):
+                np.testing.assert_array_equal(
+                    moved(plane, four, intra, shifts=shifts),
+                    reference.moved_features(plane, four, intra, *shifts),
+                )
 
 
 def test_moved_features_of_the_largest_sums() -> None:
@@ -114,7 +128,7 @@ def test_moved_features_of_the_largest_sums() -> None:
     basis, found = table().BASIS, []
     for f in (0, 3, 15, 16, 70, 127):
         samples = 2560 * np.sign(basis[:, f])[None, None]
-        planes = tuple(plane.astype(np.int16) for plane in reference.frame_of(samples, 0))
+        planes = reference.frame_of(samples, 0).astype(np.int16)
         for vector in ((0, 0), (2, 1), (-3, 7)):
             paths, intra = np.full((1, 1, 1, 2), vector, np.int32), np.zeros((1, 1), np.uint8)
             got = moved(planes, paths, intra)
@@ -145,7 +159,7 @@ def test_bench(kernel_bench: KernelBench) -> None:
     paths, intra = rng.integers(-30, 31, (4, 6, 4, 2)).astype(np.int32), np.zeros((4, 6), np.uint8)
     kernel_bench(
         "trace",
-        8 * 12 * 96,
+        8 * 12 * 64,
         lambda: traced(features, 4),
         lambda: reference.trace(features, 4),
     )

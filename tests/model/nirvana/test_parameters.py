@@ -9,8 +9,8 @@ import pytest
 
 from nvcodec.coding.nirvana.motion import decode_motion
 from nvcodec.format import CorruptError, GroupUnit, UnitReader
-from nvcodec.model.nirvana.layers import Layers, rebuild_parameters
-from nvcodec.model.nirvana.parameters import Grid, Parameters
+from nvcodec.model.nirvana.layers import GroupParameters, Layers, rebuild_parameters
+from nvcodec.model.nirvana.parameters import Grid
 from nvcodec.picture import YUV420P8
 from tests.coding.nirvana.reference import Entropy, content, contexts, quantiser
 from tests.coding.reference import Decoder
@@ -40,32 +40,29 @@ def test_grid(size: tuple[int, int], patches: tuple, blocks: tuple) -> None:
 
 def test_as_the_text() -> None:
     """A group from that before it, all the way through clauses 11 and 12."""
-    grid = Grid(PLAN.width, PLAN.height)
-    before: Parameters | None = None
+    before: GroupParameters | None = None
+    shape = LAYERS.grids[0].block_rows, LAYERS.grids[0].block_columns
     for group in groups():
         count = group.frame_count
-        moved = np.zeros((grid.rows, grid.columns, 192), np.int64)
-        old = moved
-        if group.key:
-            before = None
-        else:
-            assert before is not None
-            paths, intra = decode_motion(group.motion, grid.block_rows, grid.block_columns, count)
-            old = before.features
-            moved = reference.moved_features(reference.trace(old, before.frames), paths, intra)
+        last = None if group.key else before
+        if last is not None:
+            paths, intra = decode_motion(group.motion, *shape, count)
         decoder = Decoder(group.content)
-        q = quantiser(decoder)
-        steps = reference.in_steps(moved, q)
-        entropy = Entropy(q, group.key, steps, reference.in_steps(old, q) - steps)
-        content(decoder, contexts()[1], entropy)
+        q, read = quantiser(decoder), contexts()[1]
+        before = rebuild_parameters(LAYERS, last, count, group.content, group.motion, group.network)
+        for k, grid in enumerate(LAYERS.grids):
+            moved = old = np.zeros((grid.rows, grid.columns, 192), np.int64)
+            if last is not None:
+                old, shifts = last[k].features, (min(k, 1), min(k, 1))
+                trace = reference.trace(old, last[k].frames)
+                moved = reference.moved_features(trace, paths, intra, *shifts)
+            steps = reference.in_steps(moved, q)
+            entropy = Entropy(q, group.key, steps, reference.in_steps(old, q) - steps)
+            content(decoder, read, entropy)
+            assert (before[k].quantiser, before[k].frames) == (q, count)
+            expected = reference.add_residuals(moved, entropy.residual, q)
+            np.testing.assert_array_equal(before[k].features, expected)
         assert decoder.finished()
-        last = None if before is None else (before,)
-        (before,) = rebuild_parameters(
-            LAYERS, last, count, group.content, group.motion, group.network
-        )
-        assert (before.quantiser, before.frames) == (q, count)
-        expected = reference.add_residuals(moved, entropy.residual, q)
-        np.testing.assert_array_equal(before.features, expected)
 
 
 def test_motion_of_a_key_group() -> None:
