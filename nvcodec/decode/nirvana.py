@@ -63,7 +63,9 @@ class NirvanaModel:
         self._tasks = TaskPool(device.threads)
         self.ahead = min(_MOST_AHEAD, _AHEAD_BYTES // (_PATCH_BYTES * self._grid.patches))
 
-    def rebuild(self, group: Group, previous: PatchGroup | None, frames: range) -> PatchGroup:
+    def rebuild(
+        self, group: Group, previous: PatchGroup | None, frames: Sequence[int]
+    ) -> PatchGroup:
         """Begin to rebuild the features of a group."""
         grid, submit = self._grid, self._tasks.submit
         count, content, motion, network = (
