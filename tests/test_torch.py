@@ -3,6 +3,8 @@
 import os
 import pickle
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -114,3 +116,14 @@ def test_clips_are_rgb_of_the_file(paths):
     with nvcodec.Decoder(paths[0]) as decoder:
         rgb = decoder[5].to_rgb().astype(int)
     assert np.abs(data[5][0].permute(1, 2, 0).numpy() - rgb).mean() < 1
+
+
+def test_the_module_is_loaded_when_it_is_named():
+    code = (
+        "import sys, nvcodec\n"
+        "nvcodec.Decoder\n"
+        "assert 'torch' not in sys.modules\n"
+        "print(len(nvcodec.torch.VideoClips([])))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "0\n"
