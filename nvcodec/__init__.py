@@ -1,7 +1,8 @@
 """A neural video codec: the `.nrv` format, its encoder and its decoder.
 
 Nothing here has to do with NVIDIA's NVENC and NVDEC. `Decoder` and `encode` are imported when
-they are first used, so that reading a file never loads the encoder.
+they are first used, so that reading a file never loads the encoder. So is the module `torch`, which
+loads PyTorch.
 """
 
 from __future__ import annotations
@@ -28,10 +29,12 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
+    if name == "torch":
+        return import_module("nvcodec.torch")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     # Stored, because importing the subpackage `encode` would put it under the same name.
     globals()[name] = getattr(import_module(_HOMES[name]), name)
     return globals()[name]

@@ -80,20 +80,18 @@ def test_contact_sheet(run, clip, tmp_path):
     assert sheet[:36].std() > 10
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_torch_loader(clip, workers, monkeypatch):
+@pytest.mark.parametrize(("workers", "start"), [(0, None), (1, "fork"), (1, "spawn")])
+def test_torch_loader(clip, workers, start, monkeypatch):
+    pytest.importorskip("torch")
     monkeypatch.syspath_prepend(str(EXAMPLES))
-    frames = importlib.import_module("torch_loader")
-    path, pictures = clip
-    batches = list(frames.loader([str(path)], (75, 46), 8, workers))
-    assert [tuple(batch.shape) for batch in batches] == [
-        (8, 1, 46, 75),
-        (8, 1, 46, 75),
-        (6, 1, 46, 75),
-    ]
-    found = sorted(float(frame.mean()) for batch in batches for frame in batch)
-    expected = sorted(planes[0].mean() / 255 for planes in pictures)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    clips = importlib.import_module("torch_loader")
+    path, _ = clip
+    batches = list(clips.loader([str(path), str(path)], (32, 20), 3, workers, start))
+    assert [tuple(batch.shape) for batch in batches] == [(3, 4, 3, 20, 32), (1, 4, 3, 20, 32)]
+    with nvcodec.Decoder(path) as decoder:
+        expected = [decoder.tensor(range(k, k + 7, 2), size=(32, 20)) for k in (0, 8)] * 2
+    found = sorted(float(clip.mean()) for batch in batches for clip in batch)
+    np.testing.assert_allclose(found, sorted(float(c.mean()) for c in expected), atol=1e-5)
 
 
 def test_encode_arrays(run, tmp_path):

@@ -47,6 +47,11 @@ class CudaDevice(Device):
         self._tensors = tensors
         self._device = torch.device("cuda", torch.cuda.current_device())
 
+    @property
+    def place(self) -> str:
+        """The device with its number."""
+        return str(self._device)
+
     def prepare(self, shape: NetworkShape) -> None:
         """Compile and test the kernels."""
         with torch.cuda.device(self._device):

@@ -5,12 +5,15 @@ from __future__ import annotations
 import copy
 import functools
 import os
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
+from numbers import Rational
 from typing import Any, BinaryIO
 
+from nvcodec.decode.access import FrameAccess, group_of, runs
 from nvcodec.decode.devices import make_device
 from nvcodec.decode.frame import Frame
 from nvcodec.decode.models import GroupModel, check_limits, make_model
@@ -35,6 +38,7 @@ from nvcodec.format import (
     read_index,
     scan_index,
 )
+from nvcodec.media.colour import Colour
 from nvcodec.model.description import Shape, parse_description
 from nvcodec.model.resample import View, source_region
 from nvcodec.picture import samples_crc
@@ -62,17 +66,20 @@ class _Rebuilt:
         return f"GRUP {self.ordinal}"
 
 
-class Decoder:
+class Decoder(FrameAccess):
     """Decodes one bitstream.
 
         with Decoder("clip.nrv") as decoder:
             for frame in decoder:
                 use(frame.planes)
             still = decoder.render(100, size=(1280, 720), crop=(200, 100, 0, 0))
+            some = decoder[[7, 3, 200]] + decoder[10:50:2] + [decoder.at(2.5)]
+            clip = decoder.tensor(range(0, 32, 2), size=(224, 224))
 
     Iteration renders forward from the position that `seek` sets (0 at first), and works on pipes.
-    `len`, indexing, `render` and seeking back need a seekable file. Iterators and random access may
-    be mixed. An object must be used by one thread only.
+    `len`, random access (indexing, `render`, `pick`, `at`, `tensor`) and seeking back need a
+    seekable file. Iterators and random access may be mixed. An object must be used by one thread
+    only.
 
     Args:
         source: path, or binary file object. An object holds nothing but the bitstream, is at its
@@ -128,6 +135,7 @@ class Decoder:
         except BaseException:
             self._close_file()
             raise
+        self._colour = Colour.of(self.header)
         self._fresh = True
 
     def _read_description(self) -> Shape:
@@ -176,10 +184,6 @@ class Decoder:
             self._position = frame.index + 1
             yield frame
 
-    def __getitem__(self, index: int) -> Frame:
-        """Frame `index`; negative counts from the end. Raises IndexError."""
-        return self.render(index)
-
     def seek(self, frame: int) -> None:
         """Let iteration continue at `frame`, from 0; ValueError if it is negative."""
         if frame < 0:
@@ -195,33 +199,28 @@ class Decoder:
         """
         return View.of(self.header.width, self.header.height, size, crop)
 
-    def render(
-        self,
-        frame: int,
-        *,
-        size: tuple[int, int] | None = None,
-        crop: tuple[int, int, int, int] | None = None,
-    ) -> Frame:
-        """Render one frame alone, at an output size and region (spec 6), from a seekable file.
+    def frame_at(self, seconds: float | Fraction) -> int:
+        """Number of the frame that is shown at a time: from its `Frame.time` on, for its duration.
 
-        Groups from the last key group on are rebuilt as far as the frame's group needs them. Of the
-        frame's group only what the region needs is evaluated. Raises IndexError when there is no
-        such frame.
+        Times of frames are rounded to floats if `seconds` is one: `frame_at(float(frame.time))` is
+        `frame.index`. Raises IndexError before the first frame and from the end of the last one on.
         """
-        view = self.view(size, crop)
-        number = frame + len(self) if frame < 0 else frame
+        base, exact = self.header.time_base, isinstance(seconds, Rational)
+
+        def shown(pts: int) -> float | Fraction:
+            return pts * base if exact else float(pts * base)
+
         index = self._load_index()
-        ordinal = bisect_right(index, number, key=lambda entry: entry.first_frame) - 1
-        if number < 0 or ordinal < 0:
-            raise IndexError(f"frame {frame} is not in the video")
-        rebuilt = self._rebuilt_at(ordinal)
-        group = rebuilt.group
-        if number >= group.first_frame + group.frame_count:
-            if self._index_error is not None:
+        ordinal = bisect_right(index, seconds, key=lambda entry: shown(entry.first_pts)) - 1
+        group = self._read_group(max(0, ordinal))
+        end = shown(group.last_pts + group.durations[-1])
+        last = ordinal == len(index) - 1
+        if ordinal < 0 or (last and not seconds < end):
+            if last and self._index_error is not None:
                 raise self._index_error
-            raise IndexError(f"frame {frame} is not in the video")
-        with located(rebuilt.name, rebuilt.offset):
-            return next(self._render(rebuilt, view, [number - group.first_frame]))
+            begin = float(index[0].first_pts * base)
+            raise IndexError(f"no frame is shown at {float(seconds)} s: the first is at {begin} s")
+        return group.first_frame + bisect_right(group.pts, seconds, key=shown) - 1
 
     def frames(
         self,
@@ -294,7 +293,45 @@ class Decoder:
                 group.durations[k],
                 self.header.time_base,
                 device.resample(planes, region[:2], width, height, view, location),
+                self._colour,
+                device.place,
             )
+
+    def _pick(self, numbers: list[int], view: View) -> Iterator[Frame]:
+        """Frames by increasing number, each once."""
+        index = self._load_index()
+        wanted = sorted({group_of(index, number) for number in numbers})
+
+        def within(group: Group) -> list[int]:
+            end = group.first_frame + group.frame_count
+            part = numbers[bisect_left(numbers, group.first_frame) : bisect_left(numbers, end)]
+            return [number - group.first_frame for number in part]
+
+        for run in runs(index, wanted):
+            for rebuilt in self._rebuilt_run(run, within):
+                group = rebuilt.group
+                beyond = bisect_left(numbers, group.first_frame + group.frame_count)
+                if rebuilt.ordinal == len(index) - 1 and beyond < len(numbers):
+                    if self._index_error is not None:
+                        raise self._index_error
+                    raise IndexError(f"frame {numbers[beyond]} is not in the video")
+                with located(rebuilt.name, rebuilt.offset):
+                    yield from self._render(rebuilt, view, within(group))
+
+    def _rebuilt_run(
+        self, run: Sequence[int], begun: Callable[[Group], Sequence[int]]
+    ) -> Iterator[_Rebuilt]:
+        """The groups of a run (increasing ordinals), rebuilt one from the other."""
+        if self._kept is not None and self._kept.ordinal == run[0]:
+            yield self._kept
+            run = run[1:]
+        if not run:
+            return
+        units, previous = self._units(run[0], run[-1] + 1)
+        for rebuilt in self._rebuild(units, previous, None, begun):
+            self._kept = rebuilt
+            if rebuilt.ordinal in run:
+                yield rebuilt
 
     def groups(self, start: int = 0) -> Iterator[tuple[Group, Any, str, int]]:
         """Groups with their rebuilt parameters; nothing is rendered.
@@ -318,7 +355,7 @@ class Decoder:
             yield from self._rebuild(self._forward(), None, stop, begun)
             return
         index = self._load_index()
-        ordinal = max(0, bisect_right(index, start, key=lambda entry: entry.first_frame) - 1)
+        ordinal = max(0, group_of(index, start))
         yield self._rebuilt_at(ordinal)
         units, previous = self._units(ordinal + 1, len(index))
         for rebuilt in self._rebuild(units, previous, stop, begun):
@@ -355,7 +392,7 @@ class Decoder:
         units: Iterable[_Rebuilt],
         previous: Any,
         stop: int | None,
-        begun: Callable[[Group], range],
+        begun: Callable[[Group], Sequence[int]],
     ) -> Iterator[_Rebuilt]:
         """Groups with their parameters, begun as many groups ahead as the model asks for.
 

@@ -49,6 +49,11 @@ class Device:
         self.threads = threads
         self._batch = batch
 
+    @property
+    def place(self) -> str:
+        """The device in PyTorch's words, for tensors of frames."""
+        return self.device
+
     def prepare(self, shape: NetworkShape) -> None:
         """Prepare for networks of a shape; raises UnsupportedError if the device miscomputes."""
 

@@ -52,7 +52,7 @@ class CanvasGroup:
     """
 
     group: Group
-    frames: range
+    frames: Sequence[int]
     network: GroupNetwork | None
     before: Future[Canvas] | None
     steps: list[Step]
@@ -107,7 +107,9 @@ class HybridModel:
         group_bytes *= 1 + shape.network
         self.ahead = min(_MOST_AHEAD, _AHEAD_BYTES // group_bytes)
 
-    def rebuild(self, group: Group, previous: CanvasGroup | None, frames: range) -> CanvasGroup:
+    def rebuild(
+        self, group: Group, previous: CanvasGroup | None, frames: Sequence[int]
+    ) -> CanvasGroup:
         """Begin to rebuild the chain or key canvas of a group and the canvases of `frames`."""
         last = previous
         if group.key:

@@ -20,7 +20,7 @@ class GroupModel(Protocol[P]):
     def ahead(self) -> int:
         """How many groups to begin ahead of the group that is rendered."""
 
-    def rebuild(self, group: Group, previous: P | None, frames: range) -> P:
+    def rebuild(self, group: Group, previous: P | None, frames: Sequence[int]) -> P:
         """Begin to rebuild the parameters of a group from those of the group before it.
 
         `previous` is ignored for a key group. `frames` (within the group) are those that will be

@@ -61,7 +61,9 @@ class NirvanaModel:
         self._tasks = TaskPool(device.threads)
         self.ahead = min(_MOST_AHEAD, _AHEAD_BYTES // (_PATCH_BYTES * self._layers.patches))
 
-    def rebuild(self, group: Group, previous: PatchGroup | None, frames: range) -> PatchGroup:
+    def rebuild(
+        self, group: Group, previous: PatchGroup | None, frames: Sequence[int]
+    ) -> PatchGroup:
         """Begin to rebuild the features of a group."""
         layers, submit = self._layers, self._tasks.submit
         count, content, motion, network = (

@@ -25,7 +25,9 @@ class SineModel:
         self._device = device
         device.prepare(shape)
 
-    def rebuild(self, group: Group, previous: GroupWeights | None, frames: range) -> GroupWeights:
+    def rebuild(
+        self, group: Group, previous: GroupWeights | None, frames: Sequence[int]
+    ) -> GroupWeights:
         """The weights of a group; raises CorruptError."""
         return rebuild_weights(self._shape, previous, group.key, group.tables, group.network)
 

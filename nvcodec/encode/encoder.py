@@ -13,15 +13,18 @@ from nvcodec.encode.grouping import group_pictures
 from nvcodec.encode.models import Segments, make_coder, settings
 from nvcodec.encode.result import EncodeResult, Observer
 from nvcodec.encode.writing import GroupWriter, source_header
+from nvcodec.media.arrays import Pictures, readable
 from nvcodec.media.quality import QualityMeter
 from nvcodec.media.source import open_source
 from nvcodec.options import DEFAULTS, EncodeOptions, model_options, validate
 
 
 def encode(
-    source: str | os.PathLike[str] | BinaryIO,
+    source: str | os.PathLike[str] | BinaryIO | Pictures,
     output: str | os.PathLike[str] | BinaryIO,
     *,
+    fps: float | Fraction | None = None,
+    bit_depth: int | None = None,
     model: str = DEFAULTS.model,
     crf: float = DEFAULTS.crf,
     preset: str = DEFAULTS.preset,
@@ -41,7 +44,13 @@ def encode(
     """Encode a video.
 
     Args:
-        source: path of anything PyAV opens, or a binary file object.
+        source: path of anything PyAV opens, a binary file object, or pictures: an iterable, which
+            is read as the encode goes on, of RGB arrays, u8 (rows, columns, 3), or of tuples of
+            planes (rows, columns), Y, Cb and Cr or Y alone. A video in one array, u8
+            (pictures, rows, columns, 3), is such an iterable.
+        fps: pictures per second of arrays; a float is taken for the nearest fraction with a
+            denominator up to 1001.
+        bit_depth: of planes: 8 (None) for u8, 10 or 12 for u16.
         output: path ("-" for standard output), or a binary file object, which is flushed after
             each group and not closed.
         model: "hybrid" or "nirvana".
@@ -86,7 +95,8 @@ def encode(
         JobsError: the source or output is none for jobs or resuming.
         SegmentError: a segment failed again and again.
         OptionError: an option is none of the model.
-        ValueError: an argument is out of range.
+        ArrayError: an array is no picture, or differs from those before it; a SourceError.
+        ValueError: an argument is out of range, or `fps` is missing for arrays.
         UnsupportedError: this machine does not have the device.
 
     """
@@ -109,6 +119,7 @@ def encode(
     validate(options)
     require_device(device)
     observer = observer or Observer()
+    source = readable(source, fps, bit_depth)
     segments = Segments.of(options, source, output)
     with open_source(source, skip=skip, frames=frames) as opened:
         coder = make_coder(options, opened, segments, observer)

@@ -9,21 +9,12 @@ from typing import Final
 import av
 from av.video.stream import VideoStream
 
+from nvcodec.media.colour import CHROMA_OFFSETS
 from nvcodec.media.notes import Notes
 from nvcodec.media.orientation import Orientation
 
 UNKNOWN: Final = 255
 CENTRED: Final = 1
-
-# For each type, the position (x, y) of the first chroma sample, in luma samples.
-_OFFSETS: Final = {
-    0: (0.0, 0.5),
-    CENTRED: (0.5, 0.5),
-    2: (0.0, 0.0),
-    3: (0.5, 0.0),
-    4: (0.0, 1.0),
-    5: (0.5, 1.0),
-}
 
 _Y4M_TYPES: Final = {b"C420mpeg2": 0, b"C420jpeg": 1, b"C420paldv": 2}
 
@@ -64,8 +55,10 @@ def turned(location: int, orientation: Orientation, size: tuple[int, int], notes
     if not orientation:
         return location
     shown = 0 if location == UNKNOWN else location
-    x, y = orientation.chroma_offset(_OFFSETS[shown], *size)
-    nearest = min(_OFFSETS, key=lambda k: abs(_OFFSETS[k][0] - x) + abs(_OFFSETS[k][1] - y))
-    if _OFFSETS[nearest] != (x, y):
+    x, y = orientation.chroma_offset(CHROMA_OFFSETS[shown], *size)
+    nearest = min(
+        CHROMA_OFFSETS, key=lambda k: abs(CHROMA_OFFSETS[k][0] - x) + abs(CHROMA_OFFSETS[k][1] - y)
+    )
+    if CHROMA_OFFSETS[nearest] != (x, y):
         notes.add("chroma position after the rotation has no code: the nearest is signalled")
     return location if nearest == shown else nearest

@@ -168,3 +168,19 @@ def test_no_device(tmp_path: Path) -> None:
     result = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert result.returncode == ExitCode.UNSUPPORTED
     assert result.stderr == "nvdec: device cuda: no CUDA device is available; use cpu\n"
+
+
+@pytest.mark.parametrize("tensors", [False, True])
+def test_rgb_tensors(tensors: bool, opened: Opened) -> None:
+    data, _ = synthesize_hybrid(HybridPlan())
+    asked = [4, 0]
+    with Decoder(io.BytesIO(data)) as decoder:
+        expected = decoder.tensor(asked, size=(24, 16))
+        rgb = decoder.render(4).to_rgb()
+    with opened(data, tensors=tensors) as decoder:
+        # The device of the interpreter is the host.
+        assert decoder[0].device == "cpu"
+        assert torch.equal(decoder.tensor(asked, size=(24, 16)), expected)
+        frame = decoder.render(4)
+        assert np.array_equal(frame.to_rgb(), rgb)
+        assert frame.to_video_frame().width == frame.width
