@@ -23,7 +23,7 @@ class Level:
 
     Attributes:
         number: 1..5, as in HEAD.
-        luma_samples: luma samples per frame.
+        luma_samples: luma samples per frame, as `Header.counted_samples` counts them.
         weights: weights of the network (sine model).
         unit_bytes: bytes of the payload of one unit.
         multiplications: multiplications per rendered luma sample (sine model, spec 5.8).
@@ -69,7 +69,7 @@ class Limits:
     """Limits of a reader, in addition to the level of a file; the defaults are level 4's.
 
     Attributes:
-        max_luma_samples: luma samples per frame.
+        max_luma_samples: luma samples per frame, as `Header.counted_samples` counts them.
         max_weights: weights of the network.
         max_unit_bytes: bytes of the payload of one unit.
         max_multiplications: multiplications per rendered luma sample (spec 5.8).
