@@ -333,7 +333,8 @@ def filter_axis(
 ):
     """Mid of spec 6.4 from samples or, if VERTICAL, Out from Mid along the columns.
 
-    SHIFT is that of the sums, PEAK the greatest sample. Source sample k of output sample i is start[i] + k; rows of `source` are `pitch` apart.
+    SHIFT is that of the sums, PEAK the greatest sample. Source sample k of output sample i is
+    start[i] + k; rows of `source` are `pitch` apart.
     """
     y = tl.program_id(1) * BLOCK_Y + tl.arange(0, BLOCK_Y)
     x = tl.program_id(0) * BLOCK_X + tl.arange(0, BLOCK_X)
