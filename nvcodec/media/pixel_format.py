@@ -35,7 +35,7 @@ _DEPTHS: Final = (8, 9, 10, 12, 14, 16)
 _MISSING: Final = frozenset({"yuv440p9le", "yuv440p14le", "yuv440p16le"})
 
 # Depth is reduced by rounding: of the scale filter's ways it adds the least error, and no noise
-# that would have to be coded (decision 0021).
+# that would have to be coded (decision 0016).
 _EXACT: Final = "flags=bicubic+accurate_rnd+bitexact+full_chroma_inp:sws_dither=none"
 
 _MATRICES: Final = {1: "bt709", 4: "fcc", 7: "smpte240m", 9: "bt2020", 10: "bt2020"}
