@@ -142,10 +142,9 @@ class EncodeReport(Observer):
         total = max(1, result.bytes)
         shares = ", ".join(f"{parts[f'{name}_bytes'] / total:.1%} {name}" for name in names)
         return (
-            f"{model}, {result.sample_format},"
-            f" {counted(result.frames, 'frame')} in {counted(len(result.groups), 'group')},"
+            f"{model}, {counted(result.frames, 'frame')} in {counted(len(result.groups), 'group')},"
             f" {result.bytes} bytes ({result.bits_per_pixel:.4f} bpp, {shares}),"
-            f" {_qualities(result.meter)}, {result.seconds:.1f} s"
+            f" {result.sample_format}, {_qualities(result.meter)}, {result.seconds:.1f} s"
             f" ({result.frames / max(result.seconds, 1e-9):.2f} fps)"
         )
 
