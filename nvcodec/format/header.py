@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import construct as c
 
 from nvcodec.format.errors import CorruptError, UnsupportedError
-from nvcodec.format.limits import LEVELS
+from nvcodec.format.limits import LEVELS, counted_samples
 from nvcodec.format.units import HYBR, NIRV, SIRN, UnitType
 
 if TYPE_CHECKING:
@@ -174,10 +174,8 @@ class Header:
 
     @property
     def counted_samples(self) -> int:
-        """What levels and limits count for luma samples: more of them with more chroma (2.11)."""
-        return {2: -(-4 * self.luma_samples // 3), 3: 2 * self.luma_samples}.get(
-            self.chroma_format, self.luma_samples
-        )
+        """What levels and limits count for luma samples (spec 2.11)."""
+        return counted_samples(self.width, self.height, self.chroma_format)
 
     @property
     def sample_format(self) -> SampleFormat:

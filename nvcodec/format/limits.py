@@ -103,9 +103,19 @@ class Limits:
             )
 
 
+def counted_samples(width: int, height: int, chroma_format: int) -> int:
+    """What levels and limits count for the luma samples of a frame, by HEAD's chroma_format.
+
+    More of them with more chroma, so that the samples of all planes keep their bound (spec 2.11).
+    """
+    thirds = {2: 4, 3: 6}.get(chroma_format, 3)
+    return -(-thirds * width * height // 3)
+
+
 def smallest_level(luma_samples: int, weights: int, unit_bytes: int, multiplications: int) -> int:
     """The lowest level, 1..5, whose bounds hold for all four values.
 
+    `luma_samples` are those that `counted_samples` gives.
     For the hybrid model, `weights` and `multiplications` are 0.
 
     Raises:

@@ -41,6 +41,9 @@ _EXACT: Final = "flags=bicubic+accurate_rnd+bitexact+full_chroma_inp:sws_dither=
 _MATRICES: Final = {1: "bt709", 4: "fcc", 7: "smpte240m", 9: "bt2020", 10: "bt2020"}
 """The scale filter's names of matrix coefficients (H.273); others count as BT.601."""
 
+_BT2020: Final = 9
+"""Primaries of BT.2020 (H.273)."""
+
 _SITES: Final = {0: "left", 1: "center", 2: "topleft", 3: "top", 4: "bottomleft", 5: "bottom"}
 """The scale filter's names of chroma sample location types (H.273)."""
 
@@ -63,6 +66,13 @@ def is_rgb(pixel_format: VideoFormat) -> bool:
         or pixel_format.is_bayer
         or pixel_format.name.startswith("xyz")
     )
+
+
+def rgb_matrix(primaries: int, height: int) -> int:
+    """The matrix (H.273) that RGB is converted with, which is what players assume for YCbCr."""
+    if primaries == _BT2020:
+        return 9
+    return 1 if height >= 720 else 6
 
 
 def chroma_shift(pixel_format: VideoFormat) -> tuple[int, int]:
@@ -185,7 +195,9 @@ class Converter:
         if _has_alpha(frame.format):
             self._notes.add("dropped the alpha channel")
         if is_rgb(frame.format):
-            matrix = {1: "BT.709", 6: "BT.601"}.get(self._matrix, f"H.273 {self._matrix}")
+            matrix = {1: "BT.709", 6: "BT.601", 9: "BT.2020"}.get(
+                self._matrix, f"H.273 {self._matrix}"
+            )
             self._notes.add(f"converted {name} to {self._samples}, {matrix} matrix, {extent} range")
         elif not self._same_samples(frame.format):
             self._notes.add(f"converted {name} to {self._samples}")

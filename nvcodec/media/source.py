@@ -29,6 +29,7 @@ from nvcodec.media.pixel_format import (
     is_rgb,
     kept_format,
     range_of,
+    rgb_matrix,
 )
 from nvcodec.media.timestamps import Clock
 from nvcodec.picture import SAMPLE_FORMATS, Picture, Planes, SampleFormat
@@ -257,7 +258,7 @@ class Source:
         self.matrix = _code_point(frame.colorspace)
         self.full_range = range_of(frame)
         if is_rgb(frame.format):
-            self.matrix = 1 if self.height >= 720 else 6
+            self.matrix = rgb_matrix(self.colour_primaries, self.height)
             self.full_range = LIMITED
         self._read_sample_format(frame)
 

@@ -286,6 +286,28 @@ def test_rgb_becomes_444(tmp_path, height, matrix, red):
         assert np.abs(plane.astype(int) - value).max() <= 1
 
 
+def test_rgb_of_wide_gamut_has_its_matrix(tmp_path):
+    (planes,) = noise(1, 16, 8, samples=SampleFormat(10, 3))
+    colour = {"color_primaries": 9, "color_trc": 16}
+    clip = encode(tmp_path / "a.mkv", [planes], 16, 8, pixel_format="gbrp10le", colour=colour)
+    source, _ = read(clip)
+    assert (source.sample_format, source.matrix) == (SampleFormat(10, 3), 9)
+    assert "BT.2020 matrix" in source.notes[0]
+
+
+def test_a_format_that_changes_is_converted(tmp_path):
+    stream = b""
+    for chroma, name in ((1, "yuvj420p"), (3, "yuvj444p")):
+        pictures = noise(1, 16, 16, samples=SampleFormat(8, chroma))
+        path = tmp_path / "p.mjpeg"
+        stream += encode(path, pictures, 16, 16, codec="mjpeg", pixel_format=name).read_bytes()
+    (tmp_path / "a.mjpeg").write_bytes(stream)
+    source, got = read(tmp_path / "a.mjpeg")
+    assert source.sample_format == YUV420P8
+    assert [picture.planes[1].shape for picture in got] == [(8, 8)] * 2
+    assert "converted yuvj444p to 8-bit 4:2:0" in source.notes
+
+
 def test_rgb_survives_ten_bits(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (32, 3 * 32), np.uint8)
     write_png(tmp_path / "a.png", pixels)
