@@ -22,6 +22,7 @@ from nvcodec.options import (
     CRF_RANGE,
     DEFAULTS,
     DEVICES,
+    FORMATS,
     GROUP_SIZES,
     HYBRID_GROUP,
     METRICS,
@@ -88,6 +89,14 @@ COMMAND = "nvenc"
     default=DEFAULTS.key_interval,
     show_default=True,
     help="Seconds between key groups.",
+)
+@click.option(
+    "--format",
+    "sample_format",
+    metavar="NAME",
+    type=click.Choice(FORMATS),
+    help=f"Samples to code, of the formats of the model: {', '.join(FORMATS)}."
+    "  [default: what keeps most of IN]",
 )
 @click.option(
     "--skip",

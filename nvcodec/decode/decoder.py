@@ -40,6 +40,7 @@ from nvcodec.format import (
 )
 from nvcodec.media.colour import Colour
 from nvcodec.model.description import Shape, parse_description
+from nvcodec.model.formats import require_rendered
 from nvcodec.model.resample import View, source_region
 from nvcodec.picture import samples_crc
 
@@ -144,6 +145,7 @@ class Decoder(FrameAccess):
                 with located(str(self.header.description_type), event.offset):
                     shape = parse_description(self.header.model, event.payload)
                     check_limits(shape, self.header, self._limits)
+                    require_rendered(self.header)
                 self._reader.group_length = shape.group_frames
                 return shape
         raise CorruptError("no description of the model", rule="2.3")
@@ -197,7 +199,8 @@ class Decoder(FrameAccess):
 
         Raises ViewError when spec 6.1 does not allow it.
         """
-        return View.of(self.header.width, self.header.height, size, crop)
+        header = self.header
+        return View.of(header.width, header.height, size, crop, header.sample_format)
 
     def frame_at(self, seconds: float | Fraction) -> int:
         """Number of the frame that is shown at a time: from its `Frame.time` on, for its duration.

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from nvcodec.device import require_device
 from nvcodec.encode.grouping import group_pictures
-from nvcodec.encode.models import Segments, make_coder, settings
+from nvcodec.encode.models import Segments, coded_formats, make_coder, settings
 from nvcodec.encode.result import EncodeResult, Observer
 from nvcodec.encode.writing import GroupWriter, source_header
 from nvcodec.media.arrays import Pictures, readable
@@ -31,6 +31,7 @@ def encode(
     network: str = DEFAULTS.network,
     group_size: int | None = DEFAULTS.group_size,
     key_interval: float = DEFAULTS.key_interval,
+    sample_format: str | None = DEFAULTS.sample_format,
     skip: int = DEFAULTS.skip,
     frames: int | None = DEFAULTS.frames,
     threads: int | None = DEFAULTS.threads,
@@ -64,6 +65,8 @@ def encode(
         group_size: frames of a group, 1..32, in the nirvana model 1..4; None for the network's
             own, and up to 16 by content in the hybrid model, whose key groups have one frame.
         key_interval: seconds from key group to key group at most (plus the rest of a group).
+        sample_format: what to code, one of options.FORMATS that the model has; None for the one of
+            the model that keeps most of the source. Notes tell of conversions.
         skip: frames of the source to leave out at its start.
         frames: frames to encode, None for all.
         threads: one for each core for None; bytes do not depend on it. Of training in each job of
@@ -94,9 +97,9 @@ def encode(
         SettingsError: those segments have other settings.
         JobsError: the source or output is none for jobs or resuming.
         SegmentError: a segment failed again and again.
-        OptionError: an option is none of the model.
         ArrayError: an array is no picture, or differs from those before it; a SourceError.
         ValueError: an argument is out of range, or `fps` is missing for arrays.
+        OptionError: an option is none of the model, or its sample format is not.
         UnsupportedError: this machine does not have the device.
 
     """
@@ -107,6 +110,7 @@ def encode(
         network=network,
         group_size=group_size,
         key_interval=key_interval,
+        sample_format=sample_format,
         skip=skip,
         frames=frames,
         threads=threads,
@@ -121,14 +125,16 @@ def encode(
     observer = observer or Observer()
     source = readable(source, fps, bit_depth)
     segments = Segments.of(options, source, output)
-    with open_source(source, skip=skip, frames=frames) as opened:
+    choice = coded_formats(options)
+    with open_source(source, skip=skip, frames=frames, sample_formats=choice) as opened:
         coder = make_coder(options, opened, segments, observer)
         result = EncodeResult(
             opened.width,
             opened.height,
             coder.shape,
+            opened.sample_format,
             notes=opened.notes,
-            meter=QualityMeter(options.metrics),
+            meter=QualityMeter(options.metrics, opened.sample_format.peak),
         )
         header = source_header(opened, model_options(options).number, coder.level)
         groups = group_pictures(

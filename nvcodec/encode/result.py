@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nvcodec.media.quality import QualityMeter
 from nvcodec.model.description import Shape
+from nvcodec.picture import YUV420P8, SampleFormat
 
 if TYPE_CHECKING:
     from nvcodec.encode.segments.jobs import GroupProgress
@@ -44,6 +45,7 @@ class EncodeResult:
     width: int
     height: int
     shape: Shape
+    sample_format: SampleFormat = YUV420P8
     groups: list[EncodedGroup] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     bytes: int = 0

@@ -1,10 +1,10 @@
-"""Video sources: anything that PyAV opens, delivered as 8-bit 4:2:0 pictures."""
+"""Video sources: anything that PyAV opens, delivered as pictures of one sample format."""
 
 import contextlib
 import os
 import stat
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from fractions import Fraction
 from types import TracebackType
 from typing import Any, BinaryIO, Final, Self
@@ -24,12 +24,15 @@ from nvcodec.media.pixel_format import (
     UNSPECIFIED,
     ConversionError,
     Converter,
+    chroma_shift,
     is_gray,
     is_rgb,
+    kept_format,
     range_of,
+    rgb_matrix,
 )
 from nvcodec.media.timestamps import Clock
-from nvcodec.picture import Picture, Planes
+from nvcodec.picture import SAMPLE_FORMATS, Picture, Planes, SampleFormat
 from nvcodec.words import counted
 
 # With these formats FFmpeg would render any text file as a picture of a terminal.
@@ -80,6 +83,7 @@ class Source:
     Attributes:
         width: displayed width in luma samples.
         height: displayed height in luma samples.
+        sample_format: how the samples of pictures are stored.
         frame_rate: frames per second, None when unknown.
         time_base: seconds per tick of `Picture.pts`.
         sar: sample aspect ratio, None when unknown; both terms are below 65536.
@@ -96,6 +100,7 @@ class Source:
 
     width: int
     height: int
+    sample_format: SampleFormat
     frame_rate: Fraction | None
     time_base: Fraction
     sar: Fraction | None
@@ -115,7 +120,9 @@ class Source:
         opened: contextlib.ExitStack,
         skip: int,
         frames: int | None,
+        sample_formats: Sequence[SampleFormat],
     ) -> None:
+        self._sample_formats = sample_formats
         self._notes = Notes()
         self.notes = self._notes.lines
         self._name = name
@@ -251,12 +258,9 @@ class Source:
         self.matrix = _code_point(frame.colorspace)
         self.full_range = range_of(frame)
         if is_rgb(frame.format):
-            self.matrix = 1 if self.height >= 720 else 6
+            self.matrix = rgb_matrix(self.colour_primaries, self.height)
             self.full_range = LIMITED
-        self._converter = Converter(
-            (frame.width, frame.height), self.matrix, self.full_range, self._notes
-        )
-        self.chroma_location = self._read_chroma_location(frame)
+        self._read_sample_format(frame)
 
         if frame.interlaced_frame:
             self._notes.add("interlaced video is taken as progressive frames")
@@ -285,26 +289,41 @@ class Source:
             return None
         return min(max(count - skip, 1), self._frames or count)
 
-    def _read_chroma_location(self, frame: VideoFrame) -> int:
-        if is_gray(frame.format):
-            return chroma_location.UNKNOWN
-        declared = chroma_location.of_stream(self._stream, self._container.format.name)
-        # PyAV calls a component chroma only where it is subsampled.
-        subsampled = any(c.is_chroma for c in frame.format.components)
-        if declared == chroma_location.UNKNOWN and not subsampled:
-            # libswscale centres the chroma samples that it makes, unless told otherwise.
-            declared = chroma_location.CENTRED
-        size = self.width, self.height
-        return chroma_location.turned(declared, self._orientation, size, self._notes)
+    def _read_sample_format(self, frame: VideoFrame) -> None:
+        """Choose the format of pictures, with where its chroma lies and how frames get it."""
+        turned = self._orientation.swap
+        self.sample_format = samples = kept_format(frame.format, self._sample_formats, turned)
+        across, down = samples.chroma_shift
+        shift = (down, across) if turned else (across, down)
+        declared = chroma_location.UNKNOWN
+        if not is_gray(frame.format):
+            declared = chroma_location.of_stream(self._stream, self._container.format.name)
+        made = declared
+        if not is_gray(frame.format) and shift != chroma_shift(frame.format):
+            made = chroma_location.resampled(declared)
+        self.chroma_location = chroma_location.UNKNOWN
+        if any(shift):
+            size = self.width, self.height
+            self.chroma_location = chroma_location.turned(
+                made, self._orientation, samples, size, self._notes
+            )
+        self._converter = Converter(
+            (frame.width, frame.height),
+            samples,
+            shift,
+            matrix=self.matrix,
+            full_range=self.full_range,
+            sites=(chroma_location.rendered(declared), chroma_location.rendered(made)),
+            notes=self._notes,
+        )
 
     def _convert(self, frame: VideoFrame) -> Planes:
-        """The frame as 8-bit 4:2:0 of the header's size, range and orientation."""
+        """The frame in the header's size, sample format, range and orientation."""
         try:
-            y, u, v = self._converter.planes(frame, self._decoded - 1)
+            planes = self._converter.planes(frame, self._decoded - 1)
         except ConversionError as error:
             raise SourceError(f"cannot read {self._name}: {error}") from error
-        turn = self._orientation.apply
-        return turn(y), turn(u), turn(v)
+        return tuple(self._orientation.apply(plane) for plane in planes)
 
     def _deliver(self, first: VideoFrame) -> Generator[Picture, None, None]:
         """The selected pictures, each delivered once the next frame gives its duration."""
@@ -351,12 +370,14 @@ def open_source(
     *,
     skip: int = 0,
     frames: int | None = None,
+    sample_formats: Sequence[SampleFormat] = SAMPLE_FORMATS,
 ) -> Source:
     """Open a video for a single pass and decode its first picture.
 
     `path_or_file` is a path or URL, or a readable binary file, which need not be seekable
     and is not closed. The first `skip` frames in display order are decoded and dropped. At most
-    `frames` (None: all) are delivered; reading stops after them.
+    `frames` (None: all) are delivered; reading stops after them. Pictures have the one of
+    `sample_formats` that keeps most of the source.
 
     Raises SourceError for input that is unreadable, empty, without a video track or without
     a frame after `skip`; ValueError for a negative `skip` or `frames` below 1.
@@ -378,7 +399,7 @@ def open_source(
         # Accept tags that are not UTF-8.
         container = av.open(reader or location(name), "r", metadata_errors="replace")
         opened.callback(container.close)
-        return Source(container, name, reader, opened, skip, frames)
+        return Source(container, name, reader, opened, skip, frames, sample_formats)
     except BaseException as error:
         opened.close()
         if reader is not None:

@@ -6,7 +6,6 @@ one, for its CRC and its qualities. The bytes are the same for any number of thr
 
 from __future__ import annotations
 
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -22,7 +21,7 @@ from nvcodec.encode.grouping import PictureGroup
 from nvcodec.encode.nirvana.choice import bit_price
 from nvcodec.encode.nirvana.effort import Effort, quantiser_index
 from nvcodec.encode.nirvana.group import CodedSubstreams, GroupCoder
-from nvcodec.format import LEVELS, Group, Header, smallest_level
+from nvcodec.format import LEVELS, Group, Header, counted_samples, smallest_level
 from nvcodec.media.quality import QualityMeter
 from nvcodec.model.description import PatchShape
 from nvcodec.model.nirvana.layers import GroupParameters, Layers, rebuild_parameters
@@ -86,7 +85,7 @@ class NirvanaCoder:
     @property
     def level(self) -> int:
         """The expected level (spec 2.11); the file writer checks every unit against it."""
-        luma = math.prod(self._size)
+        luma = counted_samples(*self._size, self._layers.format.chroma_format)
         samples = sum(grid.width * grid.height for grid in self._layers.grids)
         unit_bytes = round(samples * self.shape.group_frames * _BYTES_PER_SAMPLE)
         return smallest_level(luma, 0, min(unit_bytes, LEVELS[max(LEVELS)].unit_bytes), 0)
@@ -177,7 +176,7 @@ class NirvanaCoder:
         )
         if not all(map(_same, decoded, expected)):
             raise RuntimeError("a group does not decode to what was encoded")
-        meter = QualityMeter(self._metrics)
+        meter = QualityMeter(self._metrics, self._layers.format.peak)
         for picture, planes in zip(group.pictures, rendered, strict=True):
             meter.add(picture.planes, planes)
         unit = Group(

@@ -72,7 +72,10 @@ class Job:
         coded = []
         # The source is opened as for the whole encode, and read from its start: the times, size and
         # range of a frame depend on the frames before it.
-        with open_source(self.source, skip=self.skip, frames=self.frames) as source:
+        choice = (self.header.sample_format,)
+        with open_source(
+            self.source, skip=self.skip, frames=self.frames, sample_formats=choice
+        ) as source:
             pictures = islice(source, segment.first_frame, None)
             for number, frames in enumerate(segment.group_frames):
                 group = tuple(islice(pictures, frames))
