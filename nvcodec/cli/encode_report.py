@@ -121,6 +121,7 @@ class EncodeReport(Observer):
             "groups": len(result.groups),
             "key_groups": sum(group.key for group in result.groups),
             "bytes": result.bytes,
+            "track_bytes": result.track_bytes,
             **_parts(result),
             "bits_per_pixel": result.bits_per_pixel,
             "seconds": result.seconds,
