@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import os
@@ -194,12 +195,12 @@ class Decoder:
             return
         if self._file.seekable():
             self._file.seek(self._reader.offset)
-        while self._front is None:
-            event = next(self._reader, None)
-            if event is None:
-                return
-            if not self._keep(event):
-                self._front = event
+        # The reader raises its error again when frames are asked for.
+        with contextlib.suppress(NrvError):
+            while self._front is None:
+                event = next(self._reader)
+                if not self._keep(event):
+                    self._front = event
 
     def _keep(self, event: Event) -> bool:
         """Keep what an event says about the whole file; False for an event of another kind."""
@@ -213,7 +214,8 @@ class Decoder:
         elif isinstance(event, Chapters):
             self._chapters = event.chapters
         elif isinstance(event, Track):
-            self._tracks.append(event)
+            if event not in self._tracks:
+                self._tracks.append(event)
         else:
             return False
         return True
@@ -412,7 +414,6 @@ class Decoder:
                 raise UnsupportedError("this input cannot be read twice: it is not seekable")
             self._file.seek(0)
             self._reader = UnitReader(self._file, self._limits, lenient=True)
-            self._tracks.clear()
             self._read_description()
         self._fresh = False
         # Other methods may move the file before each unit of this pass.
