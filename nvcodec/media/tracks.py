@@ -25,6 +25,9 @@ _CONTAINER_TAGS: Final = frozenset({"major_brand", "minor_version", "compatible_
 # AV_PKT_DATA_SKIP_SAMPLES: samples at the start, samples at the end, and two reasons.
 _SKIP_SAMPLES: Final = struct.Struct("<IIBB")
 
+# Side data of packets that is kept, or says nothing beside what the track says.
+_KNOWN_SIDE_DATA: Final = frozenset({"skip_samples", "mpegts_stream_id"})
+
 _MOST_TITLE: Final = 16000
 # More than the fields of a chapter take beside its title (spec 2.13).
 _CHAPTER_BYTES: Final = 32
@@ -59,7 +62,7 @@ class CarriedTracks:
         self._cut: set[int] = set()
         dropped: dict[str, list[str]] = {}
         for stream in container.streams:
-            if stream.index == video:
+            if stream.index == video or _is_chapter_list(container, stream):
                 continue
             track = _track(stream, len(self.tracks))
             wanted = choice.wants(stream.type, stream.index)
@@ -89,6 +92,9 @@ class CarriedTracks:
             self._notes.add(f"filled in missing times of {_name(track)}")
         self._ends[number] = pts + duration
         skip, discard = _not_heard(packet) if track.kind == AUDIO else (0, 0)
+        for side in packet.iter_sidedata():
+            if side.data_type not in _KNOWN_SIDE_DATA:
+                self._notes.add(f"dropped {side.data_type} of packets of {_name(track)}")
         found = Packet(
             number,
             pts,
@@ -204,6 +210,12 @@ def describe(stream: Stream) -> str:
         channels = context.layout.nb_channels
         name += f" {context.sample_rate} Hz {counted(channels, 'channel')}"
     return name
+
+
+def _is_chapter_list(container: InputContainer, stream: Stream) -> bool:
+    """Whether a stream is the list of chapters of an MP4 file, which has no packets."""
+    name = getattr(stream, "name", None)
+    return stream.type == "data" and name == "bin_data" and bool(container.chapters())
 
 
 def _track(stream: Stream, number: int) -> Track | None:
