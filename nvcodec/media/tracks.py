@@ -136,9 +136,13 @@ class CarriedTracks:
         )
         return taken
 
-    def cut(self) -> None:
-        """Drop the packets that are left, as the coded part has ended."""
-        self._cut.update(packet.track for packet in self._waiting)
+    def cut(self, *, unread: bool) -> None:
+        """Drop the packets that are left, as the coded part has ended.
+
+        With `unread`, the source may have more of them.
+        """
+        rest = self.tracks if unread else [self.tracks[packet.track] for packet in self._waiting]
+        self._cut.update(track.number for track in rest)
         self._waiting.clear()
 
     def reached(self, end: Fraction) -> bool:
@@ -205,7 +209,7 @@ def read_about(container: InputContainer, notes: Notes) -> About:
 def describe(stream: Stream) -> str:
     """A stream in a few words: its codec, of audio also rate and channels."""
     context: Any = stream.codec_context
-    name = "unknown codec" if context is None else str(context.name)
+    name = "unknown codec" if context is None else str(context.codec.canonical_name)
     if stream.type == AUDIO and context is not None:
         channels = context.layout.nb_channels
         name += f" {context.sample_rate} Hz {counted(channels, 'channel')}"
