@@ -16,7 +16,7 @@ from nvcodec.encode.writing import GroupWriter, source_header
 from nvcodec.media.arrays import Pictures, readable
 from nvcodec.media.quality import QualityMeter
 from nvcodec.media.source import open_source
-from nvcodec.options import DEFAULTS, EncodeOptions, model_options, validate
+from nvcodec.options import DEFAULTS, EncodeOptions, TrackChoice, model_options, validate
 
 
 def encode(
@@ -40,6 +40,8 @@ def encode(
     resume: bool = DEFAULTS.resume,
     metrics: Sequence[str] = DEFAULTS.metrics,
     overwrite: bool = DEFAULTS.overwrite,
+    tracks: str = DEFAULTS.tracks,
+    audio: bool = DEFAULTS.audio,
     observer: Observer | None = None,
 ) -> EncodeResult:
     """Encode a video.
@@ -83,6 +85,11 @@ def encode(
             encode is complete.
         metrics: what to measure, of options.METRICS.
         overwrite: whether a path may replace a file, and without `resume` the segments too.
+        tracks: which tracks of the source are carried beside the video: "all", "none", or kinds
+            ("audio", "subtitle", "data") and numbers of its streams with commas between them. Their
+            packets do not change; with `skip` or `frames`, those outside the coded part are left
+            out.
+        audio: whether audio tracks are among them.
         observer: told about progress.
 
     Returns:
@@ -119,14 +126,18 @@ def encode(
         resume=resume,
         metrics=tuple(dict.fromkeys(metrics)),
         overwrite=overwrite,
+        tracks=tracks,
+        audio=audio,
     )
     validate(options)
     require_device(device)
     observer = observer or Observer()
     source = readable(source, fps, bit_depth)
     segments = Segments.of(options, source, output)
-    choice = coded_formats(options)
-    with open_source(source, skip=skip, frames=frames, sample_formats=choice) as opened:
+    formats, carried = coded_formats(options), TrackChoice.of(tracks, audio)
+    with open_source(
+        source, skip=skip, frames=frames, sample_formats=formats, tracks=carried
+    ) as opened:
         coder = make_coder(options, opened, segments, observer)
         result = EncodeResult(
             opened.width,
@@ -144,7 +155,7 @@ def encode(
             Fraction(key_interval),
             opened.time_base,
         )
-        writer = GroupWriter(header, result, settings(options), observer)
+        writer = GroupWriter(header, result, settings(options), observer, opened)
         with (
             contextlib.closing(coder.code(groups, header)) as coded,
             segments.kept(result),
