@@ -1,0 +1,276 @@
+"""Output containers: frames in, coded by FFmpeg's codecs, and the packets of tracks, copied."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+from typing import Any, BinaryIO, Final
+
+import av
+from av.container import OutputContainer
+from av.packet import Packet as MuxedPacket
+from av.packet import PacketSideData
+from av.stream import Stream
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from nvcodec.format.tracks import Packet, Track
+from nvcodec.media.conversion import Conversion
+from nvcodec.media.description import VideoDescription
+from nvcodec.media.encoding import Encoding, OutputError, suffix_of
+from nvcodec.media.libav import PromptWriter, reason
+from nvcodec.media.matroska import RESERVED_TITLE, write_display_size
+from nvcodec.media.track_streams import TrackRefusedError, add_track_stream
+from nvcodec.media.video_frame import pixel_format, range_code, video_frame
+from nvcodec.picture import Planes
+
+# FFmpeg's names of the containers. Others have that of their suffix.
+_MUXERS: Final = {
+    ".aac": "adts",
+    ".m4a": "ipod",
+    ".m4v": "mp4",
+    ".mka": "matroska",
+    ".mkv": "matroska",
+}
+
+# In these, the durations of frames are those between times of decoding.
+_QUICKTIME: Final = ("ipod", "mov", "mp4")
+_MATROSKA: Final = ("matroska", "webm")
+
+# AV_PKT_DATA_SKIP_SAMPLES: where PyAV keeps its number is no part of its API.
+_SKIP_SAMPLES: Final = 11
+
+# Encoders print on standard error unless they are told not to.
+_QUIET: Final = {"libx265": {"x265-params": "log-level=error"}}
+
+
+class ContainerWriter:
+    """Writes a video, tracks, or both to a container.
+
+    Frames and packets may come in any order of each other; the container gets them interleaved.
+    Times are kept as exactly as the container has them: Matroska and WebM have milliseconds.
+
+    Args:
+        file: a binary file, which is neither flushed nor closed. Most containers need to seek.
+        path: its suffix names the container, one of AUDIO_SUFFIXES.
+        description: what the video is; None for tracks alone.
+        encoding: how it is coded, from `choose_encoding`; None for tracks alone.
+        tracks: the tracks to copy.
+        tags: title and the like, of the whole file.
+
+    Attributes:
+        frames: frames written so far.
+        left_out: for each track that the container does not take, a line that says so.
+
+    Raises:
+        OutputError: the container does not take the codec, or the codec not the options or size.
+        OSError: the file cannot be written, here and in all methods.
+
+    """
+
+    def __init__(
+        self,
+        file: BinaryIO,
+        path: str | os.PathLike[str],
+        description: VideoDescription | None = None,
+        encoding: Encoding | None = None,
+        tracks: Sequence[Track] = (),
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        av.logging.set_level(av.logging.PANIC)
+        self.frames = 0
+        self.left_out: list[str] = []
+        self._suffix = suffix_of(path)
+        self._muxer = _MUXERS.get(self._suffix, self._suffix[1:])
+        self._file = file
+        self._sink = PromptWriter(file, os.fspath(path))
+        self._container: OutputContainer = av.open(self._sink, "w", format=self._muxer)
+        self._container.metadata.update(tags or {})
+        self._durations: dict[int, int] = {}
+        self._first_pts = self._end = 0
+        self._first_dts: int | None = None
+        self._held: MuxedPacket[Any] | None = None
+        self._video: VideoStream | None = None
+        if description is not None and encoding is not None:
+            self._conversion = Conversion(description, encoding.sample_format)
+            self._video = self._add_video(self._conversion.description, encoding)
+        self._tracks: dict[int, tuple[Track, Stream]] = {}
+        self._last: dict[int, MuxedPacket[Any]] = {}
+        for track in tracks:
+            self._add_track(track)
+        if not self._container.streams:
+            raise OutputError(f"nothing is left to write: {'; '.join(self.left_out)}")
+        try:
+            self._container.start_encoding()
+        except (av.FFmpegError, ValueError) as error:
+            raise OutputError(self._refusal(encoding, error)) from error
+        self._sink.check()
+        if self._video is not None and encoding is not None:
+            self._require_known_options(encoding)
+
+    def _refusal(self, encoding: Encoding | None, error: Exception) -> str:
+        log: Any = error.log if isinstance(error, av.FFmpegError) else None
+        why = " ".join(log[2].split()) if log else reason(error)
+        asked = f"{encoding.codec} in " if encoding is not None else ""
+        return f"{asked}a {self._suffix} file is not possible as asked for: {why}"
+
+    def _add_video(self, description: VideoDescription, encoding: Encoding) -> VideoStream:
+        if encoding.codec == "libsvtav1":
+            os.environ.setdefault("SVT_LOG", "1")
+        options = _QUIET.get(encoding.codec, {}) | encoding.options
+        options["chroma_sample_location"] = description.chroma_location_name
+        rate = description.frame_rate
+        try:
+            stream = self._container.add_stream(encoding.codec, rate=rate or 25, options=options)
+        except ValueError as error:
+            raise OutputError(
+                f"a {self._suffix} file does not take {encoding.codec}: name another codec with"
+                " --codec, or a .mkv file, which takes most"
+            ) from error
+        assert isinstance(stream, VideoStream)
+        context = stream.codec_context
+        context.width, context.height = description.width, description.height
+        context.pix_fmt = pixel_format(encoding.sample_format)
+        context.time_base = description.time_base
+        stream.time_base = description.time_base
+        if description.sar is not None:
+            context.sample_aspect_ratio = description.sar
+        if self._display_size_is_own:
+            stream.metadata["title"] = RESERVED_TITLE
+        context.color_primaries = description.colour_primaries
+        context.color_trc = description.transfer
+        context.colorspace = description.matrix
+        context.color_range = range_code(description.full_range)
+        return stream
+
+    @property
+    def _display_size_is_own(self) -> bool:
+        """Whether the aspect ratio of samples has to be written into the complete file."""
+        known = self._conversion.description.sar is not None
+        return self._muxer in _MATROSKA and known and self._file.readable()
+
+    def _require_known_options(self, encoding: Encoding) -> None:
+        assert self._video is not None
+        # What an encoder does not know is left there when it has been opened.
+        unknown = sorted(set(self._video.codec_context.options) & set(encoding.options))
+        if unknown:
+            raise OutputError(f"{encoding.codec} has no option {unknown[0]!r} (--codec-options)")
+
+    def _add_track(self, track: Track) -> None:
+        try:
+            if self._suffix == ".wav" and not track.codec.startswith("pcm_"):
+                # FFmpeg writes others, too, but then hardly anything reads the file.
+                raise TrackRefusedError(f"{track.codec} is no PCM")
+            # A refusal may come as late as with the header, hence the trial.
+            with av.open(io.BytesIO(), "w", format=self._muxer) as trial:
+                add_track_stream(trial, track)
+                trial.start_encoding()
+            stream = add_track_stream(self._container, track)
+        except (TrackRefusedError, av.FFmpegError, ValueError):
+            self.left_out.append(
+                f"left out track {track.number} ({track.kind}, {track.codec}):"
+                f" a {self._suffix} file does not take it"
+            )
+            return
+        self._tracks[track.number] = track, stream
+
+    def write(self, planes: Planes, pts: int, duration: int) -> None:
+        """Write the next frame, at `pts` ticks of the description's time base.
+
+        Raises ValueError for planes of another size or format, OutputError when the encoder fails.
+        """
+        assert self._video is not None
+        frame = video_frame(self._conversion.planes(planes), self._conversion.description)
+        frame.pts = pts
+        frame.time_base = self._conversion.description.time_base
+        if not self.frames:
+            self._first_pts = pts
+        self._durations[pts] = duration
+        self._end = pts + duration
+        self.frames += 1
+        self._mux_video(self._encoded(frame))
+
+    def _encoded(self, frame: VideoFrame | None) -> list[MuxedPacket[Any]]:
+        assert self._video is not None
+        try:
+            packets = self._video.encode(frame)
+        except (av.FFmpegError, ValueError) as error:
+            raise OutputError(f"{self._video.codec_context.name}: {reason(error)}") from error
+        for packet in packets:
+            # Encoders make durations of the frame rate, which is a hint only.
+            if packet.pts in self._durations:
+                packet.duration = self._durations.pop(packet.pts)
+        return packets
+
+    def _mux_video(self, packets: Iterable[MuxedPacket[Any]]) -> None:
+        """Mux packets of the video, all but the last."""
+        for packet in packets:
+            if self._first_dts is None:
+                self._first_dts = packet.dts
+            if self._held is not None:
+                self._mux([self._held])
+            self._held = packet
+
+    def _mux_held(self) -> None:
+        """Mux the last packet of the video."""
+        last = self._held
+        if last is None:
+            return
+        if self._muxer in _QUICKTIME and last.dts is not None and self._first_dts is not None:
+            # Where frames are shown in another order than coded, this makes the film end in time.
+            last.duration = max(1, self._end - self._first_pts - (last.dts - self._first_dts))
+        self._mux([last])
+
+    def write_packet(self, packet: Packet) -> None:
+        """Write the next packet of its track; those of tracks that are left out are ignored."""
+        if packet.track not in self._tracks:
+            return
+        track, stream = self._tracks[packet.track]
+        muxed: MuxedPacket[Any] = MuxedPacket(packet.data)
+        muxed.stream = stream
+        muxed.time_base = track.time_base
+        muxed.pts = packet.pts
+        muxed.dts = packet.pts if packet.dts is None else packet.dts
+        muxed.duration = packet.duration
+        muxed.is_keyframe = packet.key
+        # The last one says how much of it is padding.
+        last = self._last.get(packet.track)
+        self._last[packet.track] = muxed
+        if last is not None:
+            self._mux([last])
+
+    def _mux(self, packets: Iterable[MuxedPacket[Any]]) -> None:
+        try:
+            self._container.mux(list(packets))
+        except (av.FFmpegError, ValueError) as error:
+            if isinstance(error, OSError) and not isinstance(error, av.FFmpegError):
+                raise
+            raise OutputError(f"writing a {self._suffix} file: {reason(error)}") from error
+        self._sink.check()
+
+    def close(self) -> None:
+        """Write what encoder and container still hold, and the end of the file."""
+        if self._video is not None:
+            self._mux_video(self._encoded(None))
+            self._mux_held()
+        for number, packet in self._last.items():
+            track, _ = self._tracks[number]
+            if track.padding:
+                _discard_end(packet, track.padding)
+            self._mux([packet])
+        self._container.close()
+        if self._video is not None and self._display_size_is_own:
+            shown = self._conversion.description
+            write_display_size(self._file, shown.width, shown.height, shown.sar or Fraction(1))
+        self._sink.check()
+
+
+def _discard_end(packet: MuxedPacket[Any], samples: int) -> None:
+    """Let a packet say that its last `samples` samples are not heard."""
+    # Its declared type knows no arguments.
+    make: Any = PacketSideData
+    data = make(_SKIP_SAMPLES, 10)
+    memoryview(data)[:] = bytes(4) + samples.to_bytes(4, "little") + bytes(2)
+    data.to_packet(packet)
