@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
@@ -38,6 +39,10 @@ _MUXERS: Final = {
 # In these, the durations of frames are those between times of decoding.
 _QUICKTIME: Final = ("ipod", "mov", "mp4")
 _MATROSKA: Final = ("matroska", "webm")
+
+_MOST_RATIO: Final = 1 << 16
+_MOST_TICKS: Final = 2**31 - 1
+"""Most ticks a second of a time base in FFmpeg."""
 
 # AV_PKT_DATA_SKIP_SAMPLES: where PyAV keeps its number is no part of its API.
 _SKIP_SAMPLES: Final = 11
@@ -86,7 +91,14 @@ class ContainerWriter:
         self._muxer = _MUXERS.get(self._suffix, self._suffix[1:])
         self._file = file
         self._sink = PromptWriter(file, os.fspath(path))
-        self._container: OutputContainer = av.open(self._sink, "w", format=self._muxer)
+        options = {}
+        if self._muxer in _QUICKTIME:
+            # Where tracks begin is counted in these.
+            bases = [] if description is None else [description.time_base]
+            options["movie_timescale"] = str(_movie_timescale(bases, tracks))
+        self._container: OutputContainer = av.open(
+            self._sink, "w", format=self._muxer, container_options=options
+        )
         self._container.metadata.update(tags or {})
         self._durations: dict[int, int] = {}
         self._first_pts = self._end = 0
@@ -122,12 +134,15 @@ class ContainerWriter:
         options = _QUIET.get(encoding.codec, {}) | encoding.options
         options["chroma_sample_location"] = description.chroma_location_name
         rate = description.frame_rate
+        base = description.time_base
+        if max(base.numerator, base.denominator) > _MOST_TICKS:
+            raise OutputError(f"a time base of {base} s is more than FFmpeg has: use --fps")
         try:
             stream = self._container.add_stream(encoding.codec, rate=rate or 25, options=options)
         except ValueError as error:
             raise OutputError(
                 f"a {self._suffix} file does not take {encoding.codec}: name another codec with"
-                " --codec, or a .mkv file, which takes most"
+                " --codec, or another container"
             ) from error
         assert isinstance(stream, VideoStream)
         context = stream.codec_context
@@ -136,7 +151,7 @@ class ContainerWriter:
         context.time_base = description.time_base
         stream.time_base = description.time_base
         if description.sar is not None:
-            context.sample_aspect_ratio = description.sar
+            context.sample_aspect_ratio = description.sar.limit_denominator(_MOST_RATIO)
         if self._display_size_is_own:
             stream.metadata["title"] = RESERVED_TITLE
         context.color_primaries = description.colour_primaries
@@ -265,6 +280,15 @@ class ContainerWriter:
             shown = self._conversion.description
             write_display_size(self._file, shown.width, shown.height, shown.sar or Fraction(1))
         self._sink.check()
+
+
+def _movie_timescale(bases: Sequence[Fraction], tracks: Sequence[Track]) -> int:
+    """Ticks a second in which all time bases are whole, if there are not too many."""
+    scale = 1000
+    for base in (*bases, *(track.time_base for track in tracks)):
+        common = math.lcm(scale, base.denominator)
+        scale = common if common <= _MOST_TICKS else scale
+    return scale
 
 
 def _discard_end(packet: MuxedPacket[Any], samples: int) -> None:
