@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import struct
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, BinaryIO, Final
@@ -17,12 +18,14 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from nvcodec.format.chapters import Chapter
+from nvcodec.format.hdr import Hdr
 from nvcodec.format.tracks import Packet, Track
 from nvcodec.media.conversion import Conversion
 from nvcodec.media.description import VideoDescription
 from nvcodec.media.encoding import Encoding, OutputError, suffix_of
 from nvcodec.media.libav import PromptWriter, reason
-from nvcodec.media.matroska import RESERVED_TITLE, write_display_size
+from nvcodec.media.matroska import RESERVED_TITLE, write_details
 from nvcodec.media.track_streams import TrackRefusedError, add_track_stream
 from nvcodec.media.video_frame import pixel_format, range_code, video_frame
 from nvcodec.picture import Planes
@@ -47,8 +50,13 @@ _MOST_TICKS: Final = 2**31 - 1
 # AV_PKT_DATA_SKIP_SAMPLES: where PyAV keeps its number is no part of its API.
 _SKIP_SAMPLES: Final = 11
 
-# Encoders print on standard error unless they are told not to.
-_QUIET: Final = {"libx265": {"x265-params": "log-level=error"}}
+# For each encoder with options for it: the option, the names in it of mastering display and content
+# light level, and the units of chromaticities and luminances beside those of Hdr.
+_MASTERING: Final = {
+    "libsvtav1": ("svtav1-params", "mastering-display", "content-light", 1 / 50000, 1 / 10000),
+    "libx264": ("x264-params", "mastering-display", "cll", 1, 1),
+    "libx265": ("x265-params", "master-display", "max-cll", 1, 1),
+}
 
 
 class ContainerWriter:
@@ -63,6 +71,7 @@ class ContainerWriter:
         description: what the video is; None for tracks alone.
         encoding: how it is coded, from `choose_encoding`; None for tracks alone.
         tracks: the tracks to copy.
+        chapters: of the video.
         tags: title and the like, of the whole file.
 
     Attributes:
@@ -82,6 +91,7 @@ class ContainerWriter:
         description: VideoDescription | None = None,
         encoding: Encoding | None = None,
         tracks: Sequence[Track] = (),
+        chapters: Sequence[Chapter] = (),
         tags: Mapping[str, str] | None = None,
     ) -> None:
         av.logging.set_level(av.logging.PANIC)
@@ -100,6 +110,18 @@ class ContainerWriter:
             self._sink, "w", format=self._muxer, container_options=options
         )
         self._container.metadata.update(tags or {})
+        self._container.set_chapters(
+            [
+                {
+                    "id": number,
+                    "start": chapter.start,
+                    "end": chapter.end,
+                    "time_base": chapter.time_base,
+                    "metadata": {"title": chapter.title},
+                }
+                for number, chapter in enumerate(chapters, 1)
+            ]
+        )
         self._durations: dict[int, int] = {}
         self._first_pts = self._end = 0
         self._first_dts: int | None = None
@@ -109,7 +131,6 @@ class ContainerWriter:
             self._conversion = Conversion(description, encoding.sample_format)
             self._video = self._add_video(self._conversion.description, encoding)
         self._tracks: dict[int, tuple[Track, Stream]] = {}
-        self._last: dict[int, MuxedPacket[Any]] = {}
         for track in tracks:
             self._add_track(track)
         if not self._container.streams:
@@ -129,9 +150,14 @@ class ContainerWriter:
         return f"{asked}a {self._suffix} file is not possible as asked for: {why}"
 
     def _add_video(self, description: VideoDescription, encoding: Encoding) -> VideoStream:
+        # These encoders print on standard error unless they are told not to.
         if encoding.codec == "libsvtav1":
             os.environ.setdefault("SVT_LOG", "1")
-        options = _QUIET.get(encoding.codec, {}) | encoding.options
+        options = dict(encoding.options)
+        if encoding.codec == "libx265":
+            _extend(options, "x265-params", "log-level=error")
+        if description.hdr is not None:
+            _add_mastering(options, encoding.codec, description.hdr)
         options["chroma_sample_location"] = description.chroma_location_name
         rate = description.frame_rate
         base = description.time_base
@@ -152,7 +178,7 @@ class ContainerWriter:
         stream.time_base = description.time_base
         if description.sar is not None:
             context.sample_aspect_ratio = description.sar.limit_denominator(_MOST_RATIO)
-        if self._display_size_is_own:
+        if self._needs_details:
             stream.metadata["title"] = RESERVED_TITLE
         context.color_primaries = description.colour_primaries
         context.color_trc = description.transfer
@@ -161,9 +187,10 @@ class ContainerWriter:
         return stream
 
     @property
-    def _display_size_is_own(self) -> bool:
-        """Whether the aspect ratio of samples has to be written into the complete file."""
-        known = self._conversion.description.sar is not None
+    def _needs_details(self) -> bool:
+        """Whether the complete file has to be amended."""
+        described = self._conversion.description
+        known = described.sar is not None or described.hdr is not None
         return self._muxer in _MATROSKA and known and self._file.readable()
 
     def _require_known_options(self, encoding: Encoding) -> None:
@@ -250,11 +277,9 @@ class ContainerWriter:
         muxed.dts = packet.pts if packet.dts is None else packet.dts
         muxed.duration = packet.duration
         muxed.is_keyframe = packet.key
-        # The last one says how much of it is padding.
-        last = self._last.get(packet.track)
-        self._last[packet.track] = muxed
-        if last is not None:
-            self._mux([last])
+        if packet.skip or packet.discard:
+            _say_unheard(muxed, packet.skip, packet.discard)
+        self._mux([muxed])
 
     def _mux(self, packets: Iterable[MuxedPacket[Any]]) -> None:
         try:
@@ -270,16 +295,30 @@ class ContainerWriter:
         if self._video is not None:
             self._mux_video(self._encoded(None))
             self._mux_held()
-        for number, packet in self._last.items():
-            track, _ = self._tracks[number]
-            if track.padding:
-                _discard_end(packet, track.padding)
-            self._mux([packet])
         self._container.close()
-        if self._video is not None and self._display_size_is_own:
-            shown = self._conversion.description
-            write_display_size(self._file, shown.width, shown.height, shown.sar or Fraction(1))
+        if self._video is not None and self._needs_details:
+            write_details(self._file, self._conversion.description)
         self._sink.check()
+
+
+def _add_mastering(options: dict[str, str], codec: str, hdr: Hdr) -> None:
+    """Let an encoder that has options for it say how the video was mastered."""
+    if codec not in _MASTERING:
+        return
+    option, display_name, light_name, place, luminance = _MASTERING[codec]
+    if hdr.primaries is not None and hdr.luminance is not None:
+        named = zip(("R", "G", "B", "WP"), hdr.primaries, strict=True)
+        points = {name: f"{name}({x * place:g},{y * place:g})" for name, (x, y) in named}
+        most, least = (f"{one * luminance:.9g}" for one in hdr.luminance)
+        display = "".join(points[name] for name in ("G", "B", "R", "WP"))
+        _extend(options, option, f"{display_name}={display}L({most},{least})")
+    if hdr.light is not None:
+        _extend(options, option, f"{light_name}={hdr.light[0]},{hdr.light[1]}")
+
+
+def _extend(options: dict[str, str], name: str, text: str) -> None:
+    """Put `text` before the parts of an option with colons between them."""
+    options[name] = f"{text}:{options[name]}" if options.get(name) else text
 
 
 def _movie_timescale(bases: Sequence[Fraction], tracks: Sequence[Track]) -> int:
@@ -291,10 +330,10 @@ def _movie_timescale(bases: Sequence[Fraction], tracks: Sequence[Track]) -> int:
     return scale
 
 
-def _discard_end(packet: MuxedPacket[Any], samples: int) -> None:
-    """Let a packet say that its last `samples` samples are not heard."""
+def _say_unheard(packet: MuxedPacket[Any], first: int, last: int) -> None:
+    """Let a packet say how many of its first and last samples are not heard."""
     # Its declared type knows no arguments.
     make: Any = PacketSideData
     data = make(_SKIP_SAMPLES, 10)
-    memoryview(data)[:] = bytes(4) + samples.to_bytes(4, "little") + bytes(2)
+    memoryview(data)[:] = struct.pack("<2I2x", first, last)
     data.to_packet(packet)

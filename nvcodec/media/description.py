@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+from nvcodec.format.hdr import Hdr
 from nvcodec.picture import SampleFormat
 
 FULL_RANGE = 1
@@ -30,6 +31,7 @@ class VideoDescription:
         matrix: as `colour_primaries`.
         full_range: 0 limited, 1 full, 2 unspecified, which counts as limited.
         chroma_location: type 0 to 5 of H.273, or 255 for unspecified, which counts as 0.
+        hdr: how the video was mastered, or None when unknown.
 
     """
 
@@ -44,6 +46,7 @@ class VideoDescription:
     matrix: int = UNSPECIFIED
     full_range: int = UNSPECIFIED
     chroma_location: int = 255
+    hdr: Hdr | None = None
 
     @property
     def chroma_location_name(self) -> str:

@@ -107,7 +107,9 @@ def _add(output: OutputContainer, track: Track) -> Stream:
         context.sample_rate = track.rate
         # A template may have no layout, which is then named by its number of channels.
         known = context.layout.name in _LAYOUTS and context.channels == track.channels
-        if not known and track.channels < len(_LAYOUTS):
+        if track.layout:
+            context.layout = track.layout
+        elif not known and track.channels < len(_LAYOUTS):
             context.layout = _LAYOUTS[track.channels]
     return stream
 

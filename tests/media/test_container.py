@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
+from nvcodec.format.chapters import Chapter
+from nvcodec.format.hdr import Hdr
 from nvcodec.format.tracks import Packet, Track
 from nvcodec.media import chroma_location
 from nvcodec.media.container import ContainerWriter
@@ -194,6 +196,51 @@ def test_a_time_base_that_libav_does_not_have_is_said(tmp_path):
         write(tmp_path / "a.mkv", description, soft(description, 1))
 
 
+HDR = Hdr(
+    primaries=((34000, 16000), (13250, 34500), (7500, 3000), (15635, 16450)),
+    luminance=(10000000, 50),
+    light=(1000, 400),
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        ("a.mkv", "ffv1"),
+        ("a.mkv", "libx265"),
+        ("a.mp4", None),
+        ("a.mp4", "libx265"),
+        ("a.webm", "libsvtav1"),
+    ],
+)
+def test_mastering_is_said(tmp_path, name, codec):
+    description = described(FORMATS[5], colour_primaries=9, transfer=16, matrix=9, hdr=HDR)
+    write(tmp_path / name, description, soft(description, 2), codec)
+    _, frames, _ = read(tmp_path / name)
+    found = {data.type.name: bytes(data) for data in frames[0].side_data}
+    # AVMasteringDisplayMetadata: rationals of x and y of R, G, B, white, then least and greatest.
+    numbers = np.frombuffer(found["MASTERING_DISPLAY_METADATA"], np.int32)[:20].astype(float)
+    ratios = numbers[::2] / numbers[1::2]
+    wanted = [place / 50000 for point in HDR.primaries for place in point] + [0.005, 1000]
+    # AV1 has fixed points of 14 to 16 bits.
+    exact = 1e-3 if codec == "libsvtav1" else 1e-5
+    np.testing.assert_allclose(ratios, wanted, rtol=exact)
+    light = np.frombuffer(found["CONTENT_LIGHT_LEVEL"], np.uint32)[:2]
+    assert tuple(light.tolist()) == HDR.light
+
+
+def test_chapters(tmp_path):
+    path = tmp_path / "a.mkv"
+    chapters = [Chapter(0, 40, Fraction(1, 1000), "Auf"), Chapter(40, 80, Fraction(1, 1000), "Ab")]
+    write(path, described(), soft(described(), 3), chapters=chapters)
+    with av.open(str(path)) as container:
+        got = [
+            (c["start"] * c["time_base"], c["end"] * c["time_base"], c["metadata"]["title"])
+            for c in container.chapters()
+        ]
+    assert got == [(c.start * c.time_base, c.end * c.time_base, c.title) for c in chapters]
+
+
 def sound(path, codec, seconds=1, rate=48000):
     """A file with a track of noise."""
     with av.open(str(path), "w") as output:
@@ -280,8 +327,8 @@ def test_what_is_said_of_a_track_survives(tmp_path):
         title="Kommentar",
         disposition=("comment", "default"),
         priming=1024,
-        padding=500,
     )
+    packets[-1] = replace(packets[-1], discard=500)
     copy(tmp_path / "out.mka", source, packets)
     with av.open(str(tmp_path / "out.mka")) as container:
         stream = container.streams.audio[0]
