@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import click
 
-from nvcodec.options import METRICS
+from nvcodec.options import METRICS, TrackChoice
 
 
 def finite(_context: click.Context, _option: click.Parameter, value: float) -> float:
@@ -82,3 +82,12 @@ def codec_options(
             raise click.BadParameter(f"{part!r} is not NAME=VALUE")
         options[name] = content
     return options
+
+
+def tracks(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    """A choice of tracks, as `encode` takes it."""
+    try:
+        TrackChoice.of(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    return value

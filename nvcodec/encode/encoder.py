@@ -15,7 +15,7 @@ from nvcodec.encode.result import EncodeResult, Observer
 from nvcodec.encode.writing import GroupWriter, source_header
 from nvcodec.media.quality import QualityMeter
 from nvcodec.media.source import open_source
-from nvcodec.options import DEFAULTS, EncodeOptions, model_options, validate
+from nvcodec.options import DEFAULTS, EncodeOptions, TrackChoice, model_options, validate
 
 
 def encode(
@@ -36,6 +36,8 @@ def encode(
     resume: bool = DEFAULTS.resume,
     metrics: Sequence[str] = DEFAULTS.metrics,
     overwrite: bool = DEFAULTS.overwrite,
+    tracks: str = DEFAULTS.tracks,
+    audio: bool = DEFAULTS.audio,
     observer: Observer | None = None,
 ) -> EncodeResult:
     """Encode a video.
@@ -71,6 +73,11 @@ def encode(
             encode is complete.
         metrics: what to measure, of options.METRICS.
         overwrite: whether a path may replace a file, and without `resume` the segments too.
+        tracks: which tracks of the source are carried beside the video: "all", "none", or kinds
+            ("audio", "subtitle", "data") and numbers of its streams with commas between them. Their
+            packets do not change; with `skip` or `frames`, those outside the coded part are left
+            out.
+        audio: whether audio tracks are among them.
         observer: told about progress.
 
     Returns:
@@ -105,12 +112,15 @@ def encode(
         resume=resume,
         metrics=tuple(dict.fromkeys(metrics)),
         overwrite=overwrite,
+        tracks=tracks,
+        audio=audio,
     )
     validate(options)
     require_device(device)
     observer = observer or Observer()
     segments = Segments.of(options, source, output)
-    with open_source(source, skip=skip, frames=frames) as opened:
+    choice = TrackChoice.of(tracks, audio)
+    with open_source(source, skip=skip, frames=frames, tracks=choice) as opened:
         coder = make_coder(options, opened, segments, observer)
         result = EncodeResult(
             opened.width,
@@ -127,7 +137,7 @@ def encode(
             Fraction(key_interval),
             opened.time_base,
         )
-        writer = GroupWriter(header, result, settings(options), observer)
+        writer = GroupWriter(header, result, settings(options), observer, opened)
         with (
             contextlib.closing(coder.code(groups, header)) as coded,
             segments.kept(result),

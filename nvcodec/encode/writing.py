@@ -12,11 +12,12 @@ from typing import Any, BinaryIO
 
 from nvcodec.encode.coder import CodedGroup
 from nvcodec.encode.result import EncodedGroup, EncodeResult, Observer
-from nvcodec.format import Header, NrvError, NrvWriter
+from nvcodec.format import Header, NrvError, NrvWriter, Packet
 from nvcodec.media.output import OutputFile
 from nvcodec.media.source import Source
 from nvcodec.picture import YUV420P8
 from nvcodec.version import __version__
+from nvcodec.words import counted
 
 
 def source_header(source: Source, model: int, level: int) -> Header:
@@ -52,6 +53,7 @@ class GroupWriter:
         result: grows with each group.
         settings: member of mETa (spec 2.6).
         observer: told about each group.
+        source: gives the tracks, and what else the file says about it.
 
     Attributes:
         finished: whether the end has been written that makes the file valid.
@@ -59,13 +61,20 @@ class GroupWriter:
     """
 
     def __init__(
-        self, header: Header, result: EncodeResult, settings: dict[str, Any], observer: Observer
+        self,
+        header: Header,
+        result: EncodeResult,
+        settings: dict[str, Any],
+        observer: Observer,
+        source: Source,
     ) -> None:
         self.finished = False
         self._header = header
         self._result = result
         self._settings = settings
         self._observer = observer
+        self._source = source
+        self._end = Fraction(0)
 
     @contextlib.contextmanager
     def opened(
@@ -96,10 +105,14 @@ class GroupWriter:
         """Write the whole file; of an iterator that fails, the groups before."""
         started = time.perf_counter()
         writer = NrvWriter(file)
+        metadata = {"encoder": f"nvcodec {__version__}", "settings": self._settings}
         writer.begin(
             self._header,
             self._result.shape.to_payload(),
-            {"encoder": f"nvcodec {__version__}", "settings": self._settings},
+            metadata | ({"tags": self._source.tags} if self._source.tags else {}),
+            hdr=self._source.hdr,
+            chapters=self._source.chapters,
+            tracks=self._source.tracks,
         )
         try:
             for group in coded:
@@ -109,11 +122,12 @@ class GroupWriter:
             # The groups so far make a valid file, unless writing is what failed.
             if self._result.groups:
                 with contextlib.suppress(NrvError):
-                    self._finish(writer, started)
+                    self._finish(writer, started, whole=False)
             raise
-        self._finish(writer, started)
+        self._finish(writer, started, whole=True)
 
-    def _finish(self, writer: NrvWriter, started: float) -> None:
+    def _finish(self, writer: NrvWriter, started: float, *, whole: bool) -> None:
+        self._add_packets(writer, self._source.last_packets(self._end, whole=whole))
         writer.finish()
         self.finished = True
         self._measure(writer, started)
@@ -122,10 +136,23 @@ class GroupWriter:
         self._result.bytes = writer.offset
         self._result.seconds = time.perf_counter() - started
 
-    def _add(self, writer: NrvWriter, coded: CodedGroup) -> None:
+    def _add_packets(self, writer: NrvWriter, packets: list[Packet]) -> None:
+        fitting = [packet for packet in packets if len(packet.data) <= writer.packet_bytes]
+        if len(fitting) < len(packets):
+            self._result.notes.append(
+                f"dropped {counted(len(packets) - len(fitting), 'packet')} of tracks longer than"
+                f" {writer.packet_bytes} bytes"
+            )
         before = writer.offset
+        writer.add_packets(fitting)
+        self._result.track_bytes += writer.offset - before
+
+    def _add(self, writer: NrvWriter, coded: CodedGroup) -> None:
         # A segment counts its frames from its own first.
         group = replace(coded.group, first_frame=self._result.frames)
+        self._end = (group.first_pts + sum(group.durations)) * self._header.time_base
+        self._add_packets(writer, self._source.packets_before(self._end))
+        before = writer.offset
         writer.add_group(group)
         encoded = EncodedGroup(
             ordinal=len(self._result.groups),

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import stat
-from collections import Counter
 from collections.abc import Generator, Iterator
 from fractions import Fraction
 from types import TracebackType
@@ -11,11 +10,13 @@ from typing import Any, BinaryIO, Final, Self
 
 import av
 from av.container import InputContainer
-from av.stream import Disposition, Stream
+from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from nvcodec.format import Chapter, Hdr, Packet, Track
 from nvcodec.media import chroma_location
+from nvcodec.media.hdr import read_hdr
 from nvcodec.media.libav import PromptReader, location, reason
 from nvcodec.media.notes import Notes
 from nvcodec.media.orientation import Orientation
@@ -29,6 +30,8 @@ from nvcodec.media.pixel_format import (
     range_of,
 )
 from nvcodec.media.timestamps import Clock
+from nvcodec.media.tracks import CarriedTracks, read_about
+from nvcodec.options import NO_TRACKS, TrackChoice
 from nvcodec.picture import Picture, Planes
 from nvcodec.words import counted
 
@@ -36,8 +39,6 @@ from nvcodec.words import counted
 _TEXT_ART_FORMATS: Final = frozenset({"tty", "bin", "xbin", "adf", "idf"})
 
 _DROPPED_SIDE_DATA: Final = {
-    "MASTERING_DISPLAY_METADATA": "mastering display",
-    "CONTENT_LIGHT_LEVEL": "content light level",
     "DYNAMIC_HDR_PLUS": "HDR10+",
     "DYNAMIC_HDR_VIVID": "HDR Vivid",
     "DOVI_METADATA": "Dolby Vision",
@@ -46,6 +47,10 @@ _DROPPED_SIDE_DATA: Final = {
     "STEREO3D": "stereo 3D",
     "SPHERICAL": "spherical video",
 }
+
+
+# Seconds of video after which audio that is still missing is not waited for.
+_FAR_ENOUGH: Final = 2
 
 
 class SourceError(Exception):
@@ -59,15 +64,6 @@ class NothingLeftError(SourceError):
 def _code_point(value: int) -> int:
     # 0 and 3 are reserved in H.273; above 255 are private values of FFmpeg.
     return UNSPECIFIED if value in (0, 3) or not 0 <= value <= 255 else value
-
-
-def _describe(stream: Stream) -> str:
-    context: Any = stream.codec_context
-    name = "unknown codec" if context is None else str(context.name)
-    if stream.type == "audio" and context is not None:
-        channels = context.layout.nb_channels
-        name += f" {context.sample_rate} Hz {counted(channels, 'channel')}"
-    return name
 
 
 class Source:
@@ -90,6 +86,9 @@ class Source:
         chroma_location: H.273 chroma sample location type 0..5, 255 unspecified.
         frame_count_hint: number of pictures that the container states, None when unknown. It may
             be wrong.
+        hdr: mastering display and content light level, None where there is neither.
+        tags: what the container says about itself as a whole.
+        chapters: those of the container.
         notes: one line for each thing converted, repaired or dropped. It grows while decoding.
 
     """
@@ -105,6 +104,9 @@ class Source:
     full_range: int
     chroma_location: int
     frame_count_hint: int | None
+    hdr: Hdr | None
+    tags: dict[str, str]
+    chapters: tuple[Chapter, ...]
     notes: list[str]
 
     def __init__(
@@ -115,6 +117,7 @@ class Source:
         opened: contextlib.ExitStack,
         skip: int,
         frames: int | None,
+        tracks: TrackChoice,
     ) -> None:
         self._notes = Notes()
         self.notes = self._notes.lines
@@ -124,10 +127,15 @@ class Source:
         self._opened = opened
         self._frames = frames
         self._stream = self._choose_stream()
+        self._carried = self._choose_tracks(tracks)
+        self._demuxed = container.demux(self._stream, *self._carried.streams)
+        self._ended_early = False
         self._decoder = self._decode()
         self._decoded = 0
         first = self._first_frame(skip)
         self._read_header(first, skip)
+        if skip and first.pts is not None:
+            self._carried.start_at(first.pts * self.time_base)
         self._pictures = self._deliver(first)
 
     def __enter__(self) -> Self:
@@ -147,6 +155,43 @@ class Source:
     def __next__(self) -> Picture:
         return next(self._pictures)
 
+    @property
+    def tracks(self) -> tuple[Track, ...]:
+        """The tracks that are carried beside the video, in the order of the source."""
+        return self._carried.with_priming()
+
+    def packets_before(self, end: Fraction) -> list[Packet]:
+        """Take the packets of tracks that were read so far and begin before `end`, in seconds."""
+        return self._carried.before(end)
+
+    def last_packets(self, end: Fraction, *, whole: bool) -> list[Packet]:
+        """Take the packets left when the coded part ends at `end`, in seconds.
+
+        They are all packets, but where the part was limited to so many frames, or is not all that
+        was read (`whole` is False), only those that begin before its end.
+        """
+        if whole and not self._ended_early:
+            found = self._carried.before(None)
+        else:
+            if whole:
+                self._read_tracks(end)
+            found = self._carried.before(end)
+            self._carried.cut()
+        self._carried.note_cut()
+        return found
+
+    def _read_tracks(self, end: Fraction) -> None:
+        """Read on until all audio before `end`, in seconds, is there."""
+        with contextlib.suppress(av.FFmpegError, OSError, ValueError):
+            for packet in self._demuxed:
+                self._check_interrupt()
+                if packet.stream.index != self._stream.index:
+                    self._carried.take(packet)
+                elif packet.dts is not None and packet.dts * packet.time_base > end + _FAR_ENOUGH:
+                    return
+                if self._carried.reached(end):
+                    return
+
     def close(self) -> None:
         """Free the decoder. A file object given to `open_source` stays open."""
         self._pictures.close()
@@ -164,25 +209,24 @@ class Source:
         context: Any = stream.codec_context
         if context is None:
             raise SourceError(f"cannot read {self._name}: no decoder for its video track")
-        dropped: dict[str, list[str]] = {}
-        for other in container.streams:
-            if other.index != stream.index:
-                dropped.setdefault(other.type, []).append(_describe(other))
-        for kind, tracks in dropped.items():
-            listed = ", ".join(
-                f"{count} x {text}" if count > 1 else text
-                for text, count in Counter(tracks).items()
-            )
-            self._notes.add(f"dropped {counted(len(tracks), f'{kind} track')}: {listed}")
         return stream
+
+    def _choose_tracks(self, choice: TrackChoice) -> CarriedTracks:
+        missing = choice.numbers - {stream.index for stream in self._container.streams}
+        if missing:
+            raise SourceError(f"cannot read {self._name}: it has no stream {min(missing)}")
+        return CarriedTracks(self._container, self._stream.index, choice, self._notes)
 
     def _decode(self) -> Generator[VideoFrame, None, None]:
         """All frames in display order; SourceError at the first damage."""
         context = self._stream.codec_context
         skipped = 0
         try:
-            for packet in self._container.demux(self._stream):
+            for packet in self._demuxed:
                 self._check_interrupt()
+                if packet.stream.index != self._stream.index:
+                    self._carried.take(packet)
+                    continue
                 try:
                     decoded = context.decode(packet)
                 except av.FFmpegError:
@@ -258,6 +302,9 @@ class Source:
         )
         self.chroma_location = self._read_chroma_location(frame)
 
+        self.hdr = read_hdr(frame)
+        about = read_about(self._container, self._notes)
+        self.tags, self.chapters = about.tags, about.chapters
         if frame.interlaced_frame:
             self._notes.add("interlaced video is taken as progressive frames")
         for kind, text in _DROPPED_SIDE_DATA.items():
@@ -328,7 +375,8 @@ class Source:
             held = planes, pts
             count += 1
             try:
-                frame = None if count == self._frames else self._next_frame()
+                self._ended_early = count == self._frames
+                frame = None if self._ended_early else self._next_frame()
             except SourceError as error:
                 failure = error
                 break
@@ -351,12 +399,14 @@ def open_source(
     *,
     skip: int = 0,
     frames: int | None = None,
+    tracks: TrackChoice = NO_TRACKS,
 ) -> Source:
     """Open a video for a single pass and decode its first picture.
 
     `path_or_file` is a path or URL, or a readable binary file, which need not be seekable
     and is not closed. The first `skip` frames in display order are decoded and dropped. At most
-    `frames` (None: all) are delivered; reading stops after them.
+    `frames` (None: all) are delivered; reading stops after them. `tracks` says which tracks are
+    carried beside the video: their packets wait until they are taken.
 
     Raises SourceError for input that is unreadable, empty, without a video track or without
     a frame after `skip`; ValueError for a negative `skip` or `frames` below 1.
@@ -378,7 +428,7 @@ def open_source(
         # Accept tags that are not UTF-8.
         container = av.open(reader or location(name), "r", metadata_errors="replace")
         opened.callback(container.close)
-        return Source(container, name, reader, opened, skip, frames)
+        return Source(container, name, reader, opened, skip, frames, tracks)
     except BaseException as error:
         opened.close()
         if reader is not None:
