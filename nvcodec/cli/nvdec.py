@@ -25,11 +25,20 @@ from nvcodec.cli.outcome import (
     require_output,
     standard_input,
 )
-from nvcodec.cli.outputs import SUFFIXES, Output, Request, opened
+from nvcodec.cli.outputs import (
+    AUDIO_SUFFIXES,
+    SUFFIXES,
+    Beside,
+    Output,
+    Request,
+    copy_audio,
+    opened,
+)
 from nvcodec.options import DEVICES
 from nvcodec.words import counted
 
 if TYPE_CHECKING:
+    from nvcodec.cli.track_feed import TrackFeed
     from nvcodec.decode.decoder import Decoder
     from nvcodec.decode.frame import Frame
     from nvcodec.media.description import VideoDescription
@@ -78,6 +87,9 @@ COMMAND = "nvdec"
 @click.option(
     "--timecodes", metavar="FILE", help="Write the times of frames, as timecode format v2."
 )
+@click.option(
+    "--audio-only", is_flag=True, help="Copy the sound alone, to .mka, .m4a, .opus, .mp3, .wav, ..."
+)
 @click.option("--verify", is_flag=True, help="Check the samples of every group against its CRC.")
 @click.option("--md5", is_flag=True, help="Print the MD5 of all output samples.")
 @click.option("--threads", type=click.IntRange(min=1), help="Threads.  [default: one per core]")
@@ -108,6 +120,7 @@ def main(
     codec: str | None,
     codec_options: dict[str, str] | None,
     timecodes: str | None,
+    audio_only: bool,
     verify: bool,
     md5: bool,
     as_json: bool,
@@ -133,6 +146,17 @@ def main(
         say=note,
     )
     with ending(console, source):
+        if audio_only:
+            # These do not show in the samples.
+            free = ("threads", "batch", "device", *(k for k in decoding if k.startswith("max_")))
+            of_frames = {**decoding, "size": size, "crop": crop, "skip": skip, "frames": frames}
+            of_frames |= {"fps": fps, "codec": codec, "codec_options": codec_options}
+            of_frames |= {"timecodes": timecodes, "verify": verify, "md5": md5}
+            _refuse_with_audio_only({k: v for k, v in of_frames.items() if k not in free})
+            require_output(source, output, AUDIO_SUFFIXES, "anything else with --audio-only")
+            require_input(source)
+            _copy_audio(source, request, decoding, console)
+            return
         if output != "null":
             require_output(source, output, SUFFIXES, "'-' nor 'null'")
         request.check(frames)
@@ -166,6 +190,26 @@ def main(
         console.line("done", **delivered.members())
 
 
+def _refuse_with_audio_only(options: dict[str, Any]) -> None:
+    given = [name for name, value in options.items() if value]
+    if given:
+        name = given[0].replace("_", "-")
+        raise RequestError(f"--audio-only decodes no frames, so it does not take --{name}")
+
+
+def _copy_audio(source: str, request: Request, decoding: dict[str, Any], console: Console) -> None:
+    """Copy the packets of the audio tracks to OUT."""
+    from nvcodec.decode.decoder import Decoder
+
+    opened_source = standard_input() if source == "-" else source
+    with Decoder(opened_source, **_decoder_options(decoding)) as decoder:
+        packets, tracks = copy_audio(decoder, _texts(decoder.metadata.get("tags")), request)
+    if not tracks:
+        raise RequestError(f"{source}: it has no audio track")
+    console.say(f"copied: {counted(packets, 'packet')} of {counted(tracks, 'audio track')}")
+    console.line("done", packets=packets, tracks=tracks)
+
+
 def _decoder_options(decoding: dict[str, Any]) -> dict[str, Any]:
     """Arguments of Decoder from options; options that begin with max_ are limits."""
     from nvcodec.format import Limits
@@ -185,6 +229,7 @@ class _Delivered:
     height: int = 0
     frames: int = 0
     seconds: float = 0.0
+    to_the_end: bool = True
 
     def members(self) -> dict[str, Any]:
         return {
@@ -208,11 +253,13 @@ def _kept(
     output: Output, request: Request, delivered: _Delivered, console: Console
 ) -> Iterator[None]:
     """However the block ends, the output keeps the frames delivered so far."""
+    whole = False
     try:
         yield
+        whole = delivered.to_the_end
     finally:
         if delivered.frames:
-            output.keep()
+            output.keep(whole)
             if request.path != "null":
                 console.keeps(request.path, delivered.frames)
 
@@ -227,13 +274,16 @@ def _deliver(
     console: Console,
 ) -> None:
     """Decode the frames asked for, and write and count them."""
+    from nvcodec.cli.track_feed import TrackFeed
     from nvcodec.decode.frame_rate import at_rate
 
     delivered.width, delivered.height = view.crop_width, view.crop_height
-    output.begin(_description(decoder, view, rate), decoder.header.height)
+    delivered.to_the_end = asked["count"] is None
+    feed = TrackFeed(decoder, moved=asked["start"] > 0)
+    output.begin(_description(decoder, view, rate), _beside(decoder, feed))
     started = time.perf_counter()
     expected = _expected(decoder, asked, console) if rate is None else None
-    frames = _from_zero(decoder.frames(**asked), asked["start"])
+    frames = _from_origin(decoder.frames(**asked), feed)
     with (
         console.bar(expected, desc=COMMAND) as bar,
         compilation_told(console, "decoder", bar.clear),
@@ -247,12 +297,29 @@ def _deliver(
             bar.update()
 
 
-def _from_zero(frames: Iterator[Frame], skipped: int) -> Iterator[Frame]:
-    """The frames, with times from 0 on if some were skipped."""
-    origin: int | None = None if skipped else 0
+def _from_origin(frames: Iterator[Frame], feed: TrackFeed) -> Iterator[Frame]:
+    """The frames, with times from 0 on if the feed needs an origin, which they give it."""
+    origin = None if feed.origin is None else 0
     for frame in frames:
-        origin = frame.pts if origin is None else origin
+        if origin is None:
+            origin, feed.origin = frame.pts, frame.time
         yield replace(frame, pts=frame.pts - origin)
+
+
+def _texts(tags: object) -> dict[str, str]:
+    """Those members of a JSON object that are texts."""
+    members = tags.items() if isinstance(tags, dict) else ()
+    return {name: text for name, text in members if isinstance(text, str) and "\0" not in text}
+
+
+def _beside(decoder: Decoder, feed: TrackFeed) -> Beside:
+    return Beside(
+        rows=decoder.header.height,
+        feed=feed,
+        # Chapters have the times of the whole video.
+        chapters=decoder.chapters if feed.origin is not None else (),
+        tags=_texts(decoder.metadata.get("tags")),
+    )
 
 
 def _expected(decoder: Decoder, asked: dict[str, Any], console: Console) -> int | None:
@@ -287,4 +354,5 @@ def _description(decoder: Decoder, view: View, rate: Fraction | None) -> VideoDe
         matrix=header.matrix,
         full_range=header.full_range,
         chroma_location=header.chroma_location,
+        hdr=decoder.hdr,
     )

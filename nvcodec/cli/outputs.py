@@ -10,9 +10,13 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Protocol
 
 from nvcodec.cli.outcome import RequestError
+from nvcodec.words import counted
 
 if TYPE_CHECKING:
+    from nvcodec.cli.track_feed import TrackFeed
+    from nvcodec.decode.decoder import Decoder
     from nvcodec.decode.frame import Frame
+    from nvcodec.format import Chapter
     from nvcodec.media.arrays import ArrayWriter
     from nvcodec.media.container import ContainerWriter
     from nvcodec.media.description import VideoDescription
@@ -22,6 +26,10 @@ if TYPE_CHECKING:
     from nvcodec.media.y4m import Y4mWriter
 
 CONTAINERS = (".mkv", ".mp4", ".m4v", ".mov", ".webm")
+AUDIO_SUFFIXES = (
+    *(".mka", ".m4a", ".ogg", ".oga", ".opus", ".mp3", ".flac", ".wav", ".aac", ".ac3", ".eac3"),
+    *CONTAINERS,
+)
 SUFFIXES = (".y4m", *CONTAINERS, ".png", ".npy")
 
 # Durations that differ from the rate by more than this part of a frame, and a tick, vary.
@@ -68,29 +76,47 @@ class Request:
         return "" if self.path == "-" else os.path.splitext(self.path)[1].lower()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """What a file holds beside the frames that are asked for.
+
+    Attributes:
+        rows: rows of the whole film.
+        feed: gives its tracks and packets.
+        chapters: those of the video, none where it does not begin at its start.
+        tags: what it says about itself.
+
+    """
+
+    rows: int
+    feed: TrackFeed
+    chapters: tuple[Chapter, ...] = ()
+    tags: dict[str, str] = field(default_factory=dict)
+
+
 class Output(Protocol):
     """Takes the frames of one video, whose times may begin anywhere."""
 
-    def begin(self, description: VideoDescription, rows: int) -> None:
-        """Prepare for frames as described, of a film of `rows` rows."""
+    def begin(self, description: VideoDescription, beside: Beside) -> None:
+        """Prepare for frames as described."""
 
     def write(self, frame: Frame) -> None:
         """Write the next frame."""
 
-    def keep(self) -> None:
-        """Complete what was written, and give it its name."""
+    def keep(self, whole: bool) -> None:
+        """Complete what was written, and give it its name. `whole`: the video ends here."""
 
 
 class _Nowhere:
     """Writes nothing."""
 
-    def begin(self, description: VideoDescription, rows: int) -> None:
+    def begin(self, description: VideoDescription, beside: Beside) -> None:
         pass
 
     def write(self, frame: Frame) -> None:
         pass
 
-    def keep(self) -> None:
+    def keep(self, whole: bool) -> None:
         pass
 
 
@@ -104,9 +130,14 @@ class _Y4m:
         self._last: Fraction | None = None
         self._told = False
 
-    def begin(self, description: VideoDescription, rows: int) -> None:
+    def begin(self, description: VideoDescription, beside: Beside) -> None:
         from nvcodec.media.y4m import Y4mWriter
 
+        if beside.feed.tracks:
+            self._request.say(
+                f"left out {counted(len(beside.feed.tracks), 'track')}, for which Y4M has no place"
+                " (a .mkv or .mp4 file has)"
+            )
         self._interval = 1 / (description.frame_rate or Fraction(25))
         self._slack = description.time_base + self._interval * _UNEVEN
         self._writer = Y4mWriter(
@@ -134,7 +165,7 @@ class _Y4m:
                 " (--timecodes writes them, --fps resamples, a .mkv or .mp4 file has them)"
             )
 
-    def keep(self) -> None:
+    def keep(self, whole: bool) -> None:
         self._out.commit()
 
 
@@ -146,21 +177,37 @@ class _Container:
         self._request = request
         self._writer: ContainerWriter | None = None
 
-    def begin(self, description: VideoDescription, rows: int) -> None:
+    def begin(self, description: VideoDescription, beside: Beside) -> None:
         from nvcodec.media.container import ContainerWriter
         from nvcodec.media.encoding import choose_encoding
 
         request = self._request
         encoding = choose_encoding(request.path, description, request.codec, request.codec_options)
-        self._writer = ContainerWriter(self._out.file, request.path, description, encoding)
+        self._writer = ContainerWriter(
+            self._out.file,
+            request.path,
+            description,
+            encoding,
+            beside.feed.tracks,
+            beside.chapters,
+            beside.tags,
+        )
+        self._feed = beside.feed
         request.say(f"{request.path}: {encoding.words}")
+        for line in self._writer.left_out:
+            request.say(line)
 
     def write(self, frame: Frame) -> None:
         assert self._writer is not None
         self._writer.write(frame.planes, frame.pts, frame.duration)
+        for packet in self._feed.until(frame.time + frame.duration * frame.time_base):
+            self._writer.write_packet(packet)
 
-    def keep(self) -> None:
+    def keep(self, whole: bool) -> None:
         assert self._writer is not None
+        if whole:
+            for packet in self._feed.rest():
+                self._writer.write_packet(packet)
         self._writer.close()
         self._out.commit()
 
@@ -172,17 +219,17 @@ class _Array:
         self._out = out
         self._writer: ArrayWriter | None = None
 
-    def begin(self, description: VideoDescription, rows: int) -> None:
+    def begin(self, description: VideoDescription, beside: Beside) -> None:
         from nvcodec.media.arrays import ArrayWriter
 
-        self._writer = ArrayWriter(self._out.file, description, rows)
+        self._writer = ArrayWriter(self._out.file, description, beside.rows)
 
     def write(self, frame: Frame) -> None:
         assert self._writer is not None
         self._writer.write(frame.planes)
         self._out.mark()
 
-    def keep(self) -> None:
+    def keep(self, whole: bool) -> None:
         assert self._writer is not None
         self._writer.close()
         self._out.commit()
@@ -196,11 +243,13 @@ class _Images:
         self._writer: ImageWriter | None = None
         self._last: int | None = None
 
-    def begin(self, description: VideoDescription, rows: int) -> None:
+    def begin(self, description: VideoDescription, beside: Beside) -> None:
         from nvcodec.media.images import ImageWriter
 
         request = self._request
-        self._writer = ImageWriter(request.path, description, rows, overwrite=request.overwrite)
+        self._writer = ImageWriter(
+            request.path, description, beside.rows, overwrite=request.overwrite
+        )
 
     def write(self, frame: Frame) -> None:
         assert self._writer is not None
@@ -208,7 +257,7 @@ class _Images:
         self._writer.write(frame.planes, number)
         self._last = number
 
-    def keep(self) -> None:
+    def keep(self, whole: bool) -> None:
         pass
 
 
@@ -222,15 +271,15 @@ class _Timed:
         self._out = out
         self._writer: TimecodeWriter = TimecodeWriter(out.file)
 
-    def begin(self, description: VideoDescription, rows: int) -> None:
-        self._output.begin(description, rows)
+    def begin(self, description: VideoDescription, beside: Beside) -> None:
+        self._output.begin(description, beside)
 
     def write(self, frame: Frame) -> None:
         self._output.write(frame)
         self._writer.write(frame.time, frame.duration * frame.time_base)
 
-    def keep(self) -> None:
-        self._output.keep()
+    def keep(self, whole: bool) -> None:
+        self._output.keep(whole)
         self._writer.close()
         self._out.commit()
 
@@ -272,3 +321,33 @@ def _made(request: Request, file: Callable[[str], OutputFile]) -> Output:
 def _require_seekable(out: OutputFile) -> None:
     if not out.file.seekable():
         raise RequestError(f"{out.name} is a pipe, which cannot take a {out.name[-4:]} file")
+
+
+def copy_audio(decoder: Decoder, tags: dict[str, str], request: Request) -> tuple[int, int]:
+    """Copy the packets of the audio tracks to a container: (packets, tracks) that are there.
+
+    Nothing is left behind when there is no such track. Packets before damage are kept.
+
+    Raises NrvError for damage, OutputError when the container takes no track.
+    """
+    from nvcodec.media.container import ContainerWriter
+    from nvcodec.media.output import OutputFile
+
+    tracks = {track.number: track for track in decoder.tracks if track.kind == "audio"}
+    if not tracks:
+        return 0, 0
+    written = 0
+    with OutputFile(request.path, overwrite=request.overwrite) as out:
+        writer = ContainerWriter(out.file, request.path, tracks=tuple(tracks.values()), tags=tags)
+        for line in writer.left_out:
+            request.say(line)
+        try:
+            for packet in decoder.packets():
+                if packet.track in tracks:
+                    writer.write_packet(packet)
+                    written += 1
+        finally:
+            if written:
+                writer.close()
+                out.commit()
+    return written, len(tracks) - len(writer.left_out)

@@ -39,6 +39,8 @@ _MUXERS: Final = {
     ".mkv": "matroska",
 }
 
+_ONE_TRACK: Final = (".aac", ".ac3", ".eac3", ".flac", ".mp3", ".wav")
+
 # In these, the durations of frames are those between times of decoding.
 _QUICKTIME: Final = ("ipod", "mov", "mp4")
 _MATROSKA: Final = ("matroska", "webm")
@@ -67,7 +69,7 @@ class ContainerWriter:
 
     Args:
         file: a binary file, which is neither flushed nor closed. Most containers need to seek.
-        path: its suffix names the container, one of AUDIO_SUFFIXES.
+        path: its suffix names the container.
         description: what the video is; None for tracks alone.
         encoding: how it is coded, from `choose_encoding`; None for tracks alone.
         tracks: the tracks to copy.
@@ -201,6 +203,12 @@ class ContainerWriter:
             raise OutputError(f"{encoding.codec} has no option {unknown[0]!r} (--codec-options)")
 
     def _add_track(self, track: Track) -> None:
+        if self._tracks and self._suffix in _ONE_TRACK:
+            self.left_out.append(
+                f"left out track {track.number} ({track.kind}, {track.codec}):"
+                f" a {self._suffix} file has one"
+            )
+            return
         try:
             if self._suffix == ".wav" and not track.codec.startswith("pcm_"):
                 # FFmpeg writes others, too, but then hardly anything reads the file.

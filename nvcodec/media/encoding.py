@@ -15,15 +15,6 @@ from nvcodec.media.description import VideoDescription
 from nvcodec.media.video_frame import pixel_format
 from nvcodec.picture import MONOCHROME, SampleFormat
 
-VIDEO_SUFFIXES: Final = (".mkv", ".mp4", ".m4v", ".mov", ".webm")
-"""Suffixes of the containers that video can be written to."""
-
-AUDIO_SUFFIXES: Final = (
-    *(".mka", ".m4a", ".ogg", ".oga", ".opus", ".mp3", ".flac", ".wav", ".aac", ".ac3", ".eac3"),
-    *VIDEO_SUFFIXES,
-)
-"""Suffixes of the containers that sound alone can be written to."""
-
 # The codecs of each container, in the order in which they are tried, when none is asked for.
 _DEFAULTS: Final = {
     ".mkv": ("ffv1",),
@@ -87,7 +78,7 @@ def choose_encoding(
     """How the described video is coded in a file at `path`.
 
     Args:
-        path: its suffix names the container, one of VIDEO_SUFFIXES.
+        path: its suffix names the container: .mkv, .mp4, .m4v, .mov or .webm.
         description: what the video is.
         codec: an encoder or a codec of FFmpeg; None for the container's default, which is lossless
             where the container has a codec for that which programs play.
