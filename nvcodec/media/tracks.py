@@ -25,6 +25,9 @@ _CONTAINER_TAGS: Final = frozenset({"major_brand", "minor_version", "compatible_
 # AV_PKT_DATA_SKIP_SAMPLES: samples at the start, samples at the end, and two reasons.
 _SKIP_SAMPLES: Final = struct.Struct("<IIBB")
 
+# Side data of packets that is kept, or says nothing beside what the track says.
+_KNOWN_SIDE_DATA: Final = frozenset({"skip_samples", "mpegts_stream_id"})
+
 _MOST_TITLE: Final = 16000
 # More than the fields of a chapter take beside its title (spec 2.13).
 _CHAPTER_BYTES: Final = 32
@@ -59,7 +62,7 @@ class CarriedTracks:
         self._cut: set[int] = set()
         dropped: dict[str, list[str]] = {}
         for stream in container.streams:
-            if stream.index == video:
+            if stream.index == video or _is_chapter_list(container, stream):
                 continue
             track = _track(stream, len(self.tracks))
             wanted = choice.wants(stream.type, stream.index)
@@ -89,6 +92,9 @@ class CarriedTracks:
             self._notes.add(f"filled in missing times of {_name(track)}")
         self._ends[number] = pts + duration
         skip, discard = _not_heard(packet) if track.kind == AUDIO else (0, 0)
+        for side in packet.iter_sidedata():
+            if side.data_type not in _KNOWN_SIDE_DATA:
+                self._notes.add(f"dropped {side.data_type} of packets of {_name(track)}")
         found = Packet(
             number,
             pts,
@@ -130,9 +136,13 @@ class CarriedTracks:
         )
         return taken
 
-    def cut(self) -> None:
-        """Drop the packets that are left, as the coded part has ended."""
-        self._cut.update(packet.track for packet in self._waiting)
+    def cut(self, *, unread: bool) -> None:
+        """Drop the packets that are left, as the coded part has ended.
+
+        With `unread`, the source may have more of them.
+        """
+        rest = self.tracks if unread else [self.tracks[packet.track] for packet in self._waiting]
+        self._cut.update(track.number for track in rest)
         self._waiting.clear()
 
     def reached(self, end: Fraction) -> bool:
@@ -199,11 +209,17 @@ def read_about(container: InputContainer, notes: Notes) -> About:
 def describe(stream: Stream) -> str:
     """A stream in a few words: its codec, of audio also rate and channels."""
     context: Any = stream.codec_context
-    name = "unknown codec" if context is None else str(context.name)
+    name = "unknown codec" if context is None else str(context.codec.canonical_name)
     if stream.type == AUDIO and context is not None:
         channels = context.layout.nb_channels
         name += f" {context.sample_rate} Hz {counted(channels, 'channel')}"
     return name
+
+
+def _is_chapter_list(container: InputContainer, stream: Stream) -> bool:
+    """Whether a stream is the list of chapters of an MP4 file, which has no packets."""
+    name = getattr(stream, "name", None)
+    return stream.type == "data" and name == "bin_data" and bool(container.chapters())
 
 
 def _track(stream: Stream, number: int) -> Track | None:
