@@ -330,20 +330,23 @@ def copy_audio(decoder: Decoder, tags: dict[str, str], request: Request) -> tupl
 
     Raises NrvError for damage, OutputError when the container takes no track.
     """
+    from nvcodec.cli.track_feed import primed
     from nvcodec.media.container import ContainerWriter
     from nvcodec.media.output import OutputFile
 
-    tracks = {track.number: track for track in decoder.tracks if track.kind == "audio"}
-    if not tracks:
+    audio = tuple(track for track in decoder.tracks if track.kind == "audio")
+    if not audio:
         return 0, 0
+    numbers = {track.number for track in audio}
     written = 0
+    tracks = primed(audio, (p for p in decoder.packets() if p.track in numbers))
     with OutputFile(request.path, overwrite=request.overwrite) as out:
-        writer = ContainerWriter(out.file, request.path, tracks=tuple(tracks.values()), tags=tags)
+        writer = ContainerWriter(out.file, request.path, tracks=tracks, tags=tags)
         for line in writer.left_out:
             request.say(line)
         try:
             for packet in decoder.packets():
-                if packet.track in tracks:
+                if packet.track in numbers:
                     writer.write_packet(packet)
                     written += 1
         finally:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from nvcodec.format import NrvError, Packet, UnsupportedError
+from nvcodec.format import CorruptError, NrvError, Packet, Track, TruncatedError, UnsupportedError
 
 if TYPE_CHECKING:
     from nvcodec.decode.decoder import Decoder
@@ -33,7 +34,6 @@ class TrackFeed:
 
     def __init__(self, decoder: Decoder, *, moved: bool) -> None:
         found = decoder.tracks
-        self.tracks = tuple(replace(one, priming=0) for one in found) if moved else found
         self.origin = None if moved else Fraction(0)
         self.error: NrvError | None = None
         self._moved = moved
@@ -43,16 +43,22 @@ class TrackFeed:
         self._ended = False
         try:
             self._read_one()
+            self.tracks = primed(found, decoder.packets() if found else ())
         except UnsupportedError:
             # The decoder cannot seek.
+            self.tracks = found
             self._ended = True
             decoder.on_packets = self._take
+        if moved:
+            self.tracks = tuple(replace(track, priming=0) for track in found)
 
     def _take(self, packets: tuple[Packet, ...]) -> None:
         for packet in packets:
             self._waiting[packet.track].append(packet)
 
     def _read_one(self) -> Packet | None:
+        if self._ended:
+            return None
         try:
             packet = next(self._source, None)
         except UnsupportedError:
@@ -81,11 +87,12 @@ class TrackFeed:
 
     def rest(self) -> Iterator[Packet]:
         """All packets that are left."""
-        while not self._ended:
-            self._read_one()
-        for number, waiting in self._waiting.items():
-            while waiting:
-                yield from self._shifted(waiting.popleft(), self._bases[number])
+        while True:
+            for number, waiting in self._waiting.items():
+                while waiting:
+                    yield from self._shifted(waiting.popleft(), self._bases[number])
+            if self._read_one() is None:
+                return
 
     def _shifted(self, packet: Packet, base: Fraction) -> Iterator[Packet]:
         if not self._moved:
@@ -96,3 +103,23 @@ class TrackFeed:
         if packet.pts >= ticks:
             dts = None if packet.dts is None else packet.dts - ticks
             yield replace(packet, pts=packet.pts - ticks, dts=dts)
+
+
+def primed(tracks: tuple[Track, ...], packets: Iterable[Packet]) -> tuple[Track, ...]:
+    """The tracks; what sound has before 0 is its priming, also where the file does not say so.
+
+    Of the packets, those are read that come before all audio tracks have begun, or a second.
+    """
+    first: dict[int, Fraction] = {}
+    bases = {track.number: track.time_base for track in tracks}
+    sound = {track.number for track in tracks if track.kind == "audio"}
+    with contextlib.suppress(CorruptError, TruncatedError):
+        # Damage is found again where the packet is needed.
+        for packet in packets:
+            first.setdefault(packet.track, packet.pts * bases[packet.track])
+            if sound <= first.keys() or packet.pts * bases[packet.track] > _AHEAD:
+                break
+    return tuple(
+        replace(track, priming=max(track.priming, round(-first.get(track.number, 0) * track.rate)))
+        for track in tracks
+    )
