@@ -128,7 +128,7 @@ class Source:
         self._frames = frames
         self._stream = self._choose_stream()
         self._carried = self._choose_tracks(tracks)
-        self._demuxed = container.demux(self._stream, *self._carried.streams)
+        self._demuxed: Iterator[Any] = container.demux(self._stream, *self._carried.streams)
         self._ended_early = False
         self._decoder = self._decode()
         self._decoded = 0
@@ -196,6 +196,8 @@ class Source:
         """Free the decoder. A file object given to `open_source` stays open."""
         self._pictures.close()
         self._decoder.close()
+        # The demultiplexer goes before its container.
+        self._demuxed = iter(())
         self._opened.close()
 
     def _choose_stream(self) -> VideoStream:

@@ -56,7 +56,7 @@ class CarriedTracks:
         self.streams: list[Stream] = []
         self._notes = notes
         self._numbers: dict[int, int] = {}
-        self._waiting: deque[Packet] = deque()
+        self._waiting: list[deque[Packet]] = []
         self._ends: dict[int, int] = {}
         self._start: Fraction | None = None
         self._cut: set[int] = set()
@@ -70,6 +70,7 @@ class CarriedTracks:
                 self._numbers[stream.index] = track.number
                 self.tracks.append(track)
                 self.streams.append(stream)
+                self._waiting.append(deque())
             else:
                 dropped.setdefault(stream.type, []).append(describe(stream))
         for kind, texts in dropped.items():
@@ -106,34 +107,35 @@ class CarriedTracks:
             discard,
         )
         if not self._before_start(found):
-            self._waiting.append(found)
+            self._waiting[number].append(found)
 
     def start_at(self, start: Fraction) -> None:
         """Leave out packets that end before this time in seconds, those waiting too."""
         self._start = start
-        self._waiting = deque(packet for packet in self._waiting if not self._before_start(packet))
+        for number, packets in enumerate(self._waiting):
+            self._waiting[number] = deque(p for p in packets if not self._before_start(p))
 
     def with_priming(self) -> tuple[Track, ...]:
         """The tracks, with the priming that the first packets waiting say where the track does not.
 
         Of a track that does not begin with the source's first packet, nothing is left to prime.
         """
-        first: dict[int, Packet] = {}
-        for packet in self._waiting:
-            first.setdefault(packet.track, packet)
         found = []
-        for track in self.tracks:
-            skip = first[track.number].skip if track.number in first else 0
+        for track, packets in zip(self.tracks, self._waiting, strict=True):
+            skip = packets[0].skip if packets else 0
             cut = track.number in self._cut
             found.append(replace(track, priming=0 if cut else skip or track.priming))
         return tuple(found)
 
     def before(self, end: Fraction | None) -> list[Packet]:
-        """Take the packets that begin before this time in seconds, or all of them."""
-        taken = [packet for packet in self._waiting if end is None or self._seconds(packet) < end]
-        self._waiting = deque(
-            packet for packet in self._waiting if end is not None and self._seconds(packet) >= end
-        )
+        """Take the packets that begin before this time in seconds, or all of them.
+
+        Those of a track keep their order: where its times go back, they wait for the later ones.
+        """
+        taken = []
+        for packets in self._waiting:
+            while packets and (end is None or self._seconds(packets[0]) < end):
+                taken.append(packets.popleft())
         return taken
 
     def cut(self, *, unread: bool) -> None:
@@ -141,14 +143,17 @@ class CarriedTracks:
 
         With `unread`, the source may have more of them.
         """
-        rest = self.tracks if unread else [self.tracks[packet.track] for packet in self._waiting]
-        self._cut.update(track.number for track in rest)
-        self._waiting.clear()
+        for number, packets in enumerate(self._waiting):
+            if packets or unread:
+                self._cut.add(number)
+            packets.clear()
 
     def reached(self, end: Fraction) -> bool:
-        """Whether every audio track has a packet that begins at this time or later."""
-        late = {packet.track for packet in self._waiting if self._seconds(packet) >= end}
-        return all(track.number in late for track in self.tracks if track.kind == AUDIO)
+        """Whether there is audio, and every track of it has come to this time in seconds."""
+        audio = [self._waiting[track.number] for track in self.tracks if track.kind == AUDIO]
+        return bool(audio) and all(
+            packets and self._seconds(packets[-1]) >= end for packets in audio
+        )
 
     def note_cut(self) -> None:
         """Say which tracks have lost packets outside the coded part."""
