@@ -307,9 +307,15 @@ def _from_origin(frames: Iterator[Frame], feed: TrackFeed) -> Iterator[Frame]:
 
 
 def _texts(tags: object) -> dict[str, str]:
-    """Those members of a JSON object that are texts."""
+    """Those members of a JSON object that are texts, as FFmpeg can have them."""
     members = tags.items() if isinstance(tags, dict) else ()
-    return {name: text for name, text in members if isinstance(text, str) and "\0" not in text}
+    texts = {name: text for name, text in members if isinstance(text, str)}
+    return {
+        name: text
+        for name, text in texts.items()
+        # A lone surrogate is lost in this.
+        if "\0" not in name + text and (name + text).encode(errors="ignore").decode() == name + text
+    }
 
 
 def _beside(decoder: Decoder, feed: TrackFeed) -> Beside:

@@ -194,8 +194,7 @@ class _Container:
         )
         self._feed = beside.feed
         request.say(f"{request.path}: {encoding.words}")
-        for line in self._writer.left_out:
-            request.say(line)
+        self._say_left_out()
 
     def write(self, frame: Frame) -> None:
         assert self._writer is not None
@@ -209,7 +208,14 @@ class _Container:
             for packet in self._feed.rest():
                 self._writer.write_packet(packet)
         self._writer.close()
+        self._say_left_out()
         self._out.commit()
+
+    def _say_left_out(self) -> None:
+        assert self._writer is not None
+        for line in self._writer.left_out:
+            self._request.say(line)
+        self._writer.left_out.clear()
 
 
 class _Array:
@@ -342,6 +348,7 @@ def copy_audio(decoder: Decoder, tags: dict[str, str], request: Request) -> tupl
     tracks = primed(audio, (p for p in decoder.packets() if p.track in numbers))
     with OutputFile(request.path, overwrite=request.overwrite) as out:
         writer = ContainerWriter(out.file, request.path, tracks=tracks, tags=tags)
+        said = len(writer.left_out)
         for line in writer.left_out:
             request.say(line)
         try:
@@ -352,5 +359,7 @@ def copy_audio(decoder: Decoder, tags: dict[str, str], request: Request) -> tupl
         finally:
             if written:
                 writer.close()
+                for line in writer.left_out[said:]:
+                    request.say(line)
                 out.commit()
-    return written, len(tracks) - len(writer.left_out)
+    return written, len(tracks) - said

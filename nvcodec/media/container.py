@@ -6,6 +6,7 @@ import io
 import math
 import os
 import struct
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, BinaryIO, Final
@@ -29,6 +30,7 @@ from nvcodec.media.matroska import RESERVED_TITLE, write_details
 from nvcodec.media.track_streams import TrackRefusedError, add_track_stream
 from nvcodec.media.video_frame import pixel_format, range_code, video_frame
 from nvcodec.picture import Planes
+from nvcodec.words import counted
 
 # FFmpeg's names of the containers. Others have that of their suffix.
 _MUXERS: Final = {
@@ -78,7 +80,8 @@ class ContainerWriter:
 
     Attributes:
         frames: frames written so far.
-        left_out: for each track that the container does not take, a line that says so.
+        left_out: for each track or part of one that the container does not take, a line that says
+            so.
 
     Raises:
         OutputError: the container does not take the codec, or the codec not the options or size.
@@ -133,6 +136,7 @@ class ContainerWriter:
             self._conversion = Conversion(description, encoding.sample_format)
             self._video = self._add_video(self._conversion.description, encoding)
         self._tracks: dict[int, tuple[Track, Stream]] = {}
+        self._refused: Counter[int] = Counter()
         for track in tracks:
             self._add_track(track)
         if not self._container.streams:
@@ -287,7 +291,14 @@ class ContainerWriter:
         muxed.is_keyframe = packet.key
         if packet.skip or packet.discard:
             _say_unheard(muxed, packet.skip, packet.discard)
-        self._mux([muxed])
+        try:
+            self._container.mux(muxed)
+        except av.error.ArgumentError:
+            # Its time is before that of the packet before, which few containers take.
+            self._refused[track.number] += 1
+        except av.FFmpegError as error:
+            raise OutputError(f"writing a {self._suffix} file: {reason(error)}") from error
+        self._sink.check()
 
     def _mux(self, packets: Iterable[MuxedPacket[Any]]) -> None:
         try:
@@ -299,13 +310,21 @@ class ContainerWriter:
         self._sink.check()
 
     def close(self) -> None:
-        """Write what encoder and container still hold, and the end of the file."""
+        """Write what encoder and container still hold, and the end of the file.
+
+        After it, `left_out` also has a line for each track of which packets were not taken.
+        """
         if self._video is not None:
             self._mux_video(self._encoded(None))
             self._mux_held()
         self._container.close()
         if self._video is not None and self._needs_details:
             write_details(self._file, self._conversion.description)
+        self.left_out += [
+            f"left out {counted(number, 'packet')} of track {track}: a {self._suffix} file does not"
+            " take their times"
+            for track, number in sorted(self._refused.items())
+        ]
         self._sink.check()
 
 

@@ -77,9 +77,9 @@ def add_track_stream(output: OutputContainer, track: Track) -> Stream:
     """
     try:
         stream = _add(output, track)
-    except (av.FFmpegError, ValueError) as error:
+        stream.time_base = track.time_base
+    except (av.FFmpegError, ValueError, OverflowError) as error:
         raise TrackRefusedError(reason(error)) from error
-    stream.time_base = track.time_base
     disposition = Disposition(0)
     for name in track.disposition:
         disposition |= Disposition.__members__.get(name, Disposition(0))

@@ -6,7 +6,7 @@ import av
 import pytest
 
 from tests.cli.conftest import make_quick
-from tests.cli.support import call, one_line
+from tests.cli.support import call, ended, one_line, start
 from tests.media import clips
 from tests.media.clips import Sound
 
@@ -71,6 +71,14 @@ def test_everything_beside_the_video_survives(tmp_path, source, coded, suffix, s
             assert [c["metadata"]["title"] for c in container.chapters()] == ["Anfang"]
             times = [f.pts * f.time_base for f in container.decode(video=0)]
         assert max(abs(t - Fraction(k, 25)) for k, t in enumerate(times)) <= slack
+
+
+def test_a_pipe_has_sound_too(tmp_path, source, coded):
+    out = tmp_path / "out.mp4"
+    with ended(start("nvdec", "-q", "-", out)) as process:
+        process.communicate(coded.read_bytes())
+        assert process.returncode == 0
+    assert_copied(copied(out), copied(source), 0)
 
 
 def test_a_part_has_its_part_of_the_sound(tmp_path, source, coded):

@@ -400,6 +400,47 @@ def test_a_track_that_does_not_fit_is_left_out_and_said(tmp_path):
         assert [stream.type for stream in container.streams] == ["video"]
 
 
+def test_packets_out_of_order_are_left_out_and_said(tmp_path):
+    source, packets = track_of(sound(tmp_path / "s.mp4", "aac"), priming=1024)
+    path = tmp_path / "out.mp4"
+    with open(path, "w+b") as file:
+        writer = ContainerWriter(file, path, tracks=[source])
+        for packet in (*packets[:6], packets[2], packets[3], *packets[6:]):
+            writer.write_packet(packet)
+        writer.close()
+    assert writer.left_out == [
+        "left out 2 packets of track 0: a .mp4 file does not take their times"
+    ]
+    assert [p.data for p in track_of(path)[1]] == [p.data for p in packets]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"rate": 2**32 - 1},
+        {"time_base": Fraction(2**32 - 1, 2**32 - 2)},
+        {"layout": "nothing"},
+        {"channels": 70, "layout": ""},
+        {"extradata": bytes(3), "codec": "flac"},
+        {"codec": "vorbis", "extradata": b"\xff"},
+        {"codec": "h264"},
+        {"codec": "png", "kind": "subtitle"},
+        {"rate": 0},
+    ],
+)
+def test_tracks_of_nonsense_do_no_harm(tmp_path, wrong):
+    source, packets = track_of(sound(tmp_path / "s.mp4", "aac"))
+    description = described()
+    path = tmp_path / "out.mkv"
+    encoding = choose_encoding(path, description)
+    with open(path, "w+b") as file:
+        writer = ContainerWriter(file, path, description, encoding, [replace(source, **wrong)])
+        writer.write_packet(packets[0])
+        writer.write(soft(description, 1)[0], 0, 3600)
+        writer.close()
+    assert len(read(path)[1]) == 1
+
+
 def test_nothing_to_write_is_an_error():
     track = Track(0, "data", "bin_data", Fraction(1, 1000))
     with pytest.raises(OutputError, match="nothing is left"):
