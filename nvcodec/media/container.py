@@ -181,6 +181,9 @@ class ContainerWriter:
         context.width, context.height = description.width, description.height
         context.pix_fmt = pixel_format(encoding.sample_format)
         context.time_base = description.time_base
+        if encoding.codec == "libx265" and self._muxer in _QUICKTIME:
+            # Without this tag QuickTime does not play it.
+            context.codec_tag = "hvc1"
         stream.time_base = description.time_base
         if description.sar is not None:
             context.sample_aspect_ratio = description.sar.limit_denominator(_MOST_RATIO)

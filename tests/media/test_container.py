@@ -162,6 +162,12 @@ def test_frames_coded_in_another_order_keep_their_times(tmp_path, suffix):
     assert abs(end - sum(times(8)[-1]) * TICK) < Fraction(3, 1000)
 
 
+def test_h265_has_the_tag_that_quicktime_plays(tmp_path):
+    write(tmp_path / "a.mp4", described(), soft(described(), 2), "libx265")
+    stream, frames, _ = read(tmp_path / "a.mp4")
+    assert (stream.codec_context.codec_tag, len(frames)) == ("hvc1", 2)
+
+
 def test_a_codec_that_needs_another_format_gets_it(tmp_path):
     description = described(width=33, height=15)
     pictures = soft(description, 2)
