@@ -130,6 +130,27 @@ def test_damage_keeps_the_frames_before(steady, tmp_path, suffix):
     assert f"{out} has the {kept} frames before" in result.stderr.splitlines()[-1]
 
 
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".npy"])
+def test_an_interrupt_keeps_whole_frames(steady, tmp_path, monkeypatch, suffix):
+    from nvcodec.decode.decoder import Decoder
+
+    true = Decoder.frames
+
+    def frames(self, **asked):
+        for frame in true(self, **asked):
+            if frame.index == 4:
+                raise KeyboardInterrupt
+            yield frame
+
+    monkeypatch.setattr(Decoder, "frames", frames)
+    out = tmp_path / f"out{suffix}"
+    result = call("nvdec", steady, out)
+    assert result.exit_code == 130
+    assert f"interrupted; {out} has the 4 frames before" in result.stderr
+    assert len(np.load(out) if suffix == ".npy" else read(out)[0]) == 4
+    assert leftovers(tmp_path) == []
+
+
 def test_images_have_the_numbers_of_their_frames(steady, tmp_path):
     pattern = tmp_path / "o_%03d.png"
     assert call("nvdec", "--skip", 4, "--frames", 3, steady, pattern).exit_code == 0
