@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
+from fractions import Fraction
 
 import click
 
@@ -51,6 +53,35 @@ def metrics(_context: click.Context, _option: click.Parameter, value: str) -> tu
         if name not in METRICS:
             raise click.BadParameter(f"{name!r} is not one of {', '.join(METRICS)}")
     return names
+
+
+def frame_rate(
+    _context: click.Context, _option: click.Parameter, value: str | None
+) -> Fraction | None:
+    """Frames a second as 25, 29.97 or 30000/1001."""
+    if value is None:
+        return None
+    if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6}|/[0-9]{1,6})?", value):
+        with contextlib.suppress(ZeroDivisionError):
+            rate = Fraction(value)
+            if rate:
+                return rate
+    raise click.BadParameter(f"{value!r} is not a rate above 0, such as 25 or 30000/1001")
+
+
+def codec_options(
+    _context: click.Context, _option: click.Parameter, value: str | None
+) -> dict[str, str] | None:
+    """NAME=VALUE with commas between them."""
+    if value is None:
+        return None
+    options = {}
+    for part in value.split(","):
+        name, equals, content = part.partition("=")
+        if not (name and equals):
+            raise click.BadParameter(f"{part!r} is not NAME=VALUE")
+        options[name] = content
+    return options
 
 
 def tracks(_context: click.Context, _option: click.Parameter, value: str) -> str:

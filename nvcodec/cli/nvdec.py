@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -25,13 +25,24 @@ from nvcodec.cli.outcome import (
     require_output,
     standard_input,
 )
+from nvcodec.cli.outputs import (
+    AUDIO_SUFFIXES,
+    SUFFIXES,
+    Beside,
+    Output,
+    Request,
+    copy_audio,
+    opened,
+)
 from nvcodec.options import DEVICES
 from nvcodec.words import counted
 
 if TYPE_CHECKING:
+    from nvcodec.cli.track_feed import TrackFeed
     from nvcodec.decode.decoder import Decoder
-    from nvcodec.media.output import OutputFile
-    from nvcodec.media.y4m import FrameDigest, NullWriter, Y4mWriter
+    from nvcodec.decode.frame import Frame
+    from nvcodec.media.description import VideoDescription
+    from nvcodec.media.y4m import FrameDigest
     from nvcodec.model.resample import View
 
 COMMAND = "nvdec"
@@ -42,8 +53,8 @@ COMMAND = "nvdec"
     help=f"""{NOT_NVIDIA}
 
     Decode IN, a .nrv file or "-" for standard input, to OUT: a .y4m path, "-" for Y4M on standard
-    output, or "null". Frames before damage in IN are delivered, and OUT keeps them, as it does
-    after Ctrl-C.
+    output, a video file (.mkv, .mp4, .mov, .webm), PNG images (out_%05d.png), an array (.npy) or
+    "null". Frames before damage in IN are delivered, and OUT keeps them, as it does after Ctrl-C.
     """,
     short_help="Decode a .nrv file.",
     epilog=EXIT_CODES_HELP,
@@ -60,6 +71,25 @@ COMMAND = "nvdec"
 )
 @click.option("--skip", type=click.IntRange(min=0), default=0, help="Frames to leave out first.")
 @click.option("--frames", type=click.IntRange(min=1), help="Frames to decode.  [default: all]")
+@click.option(
+    "--fps",
+    metavar="N",
+    callback=arguments.frame_rate,
+    help="Repeat and leave out frames, so that there are N a second: 25, 30000/1001.",
+)
+@click.option("--codec", help="FFmpeg's encoder for a video file.  [default: by container]")
+@click.option(
+    "--codec-options",
+    metavar="K=V,...",
+    callback=arguments.codec_options,
+    help="Options of the encoder, in place of our defaults.",
+)
+@click.option(
+    "--timecodes", metavar="FILE", help="Write the times of frames, as timecode format v2."
+)
+@click.option(
+    "--audio-only", is_flag=True, help="Copy the sound alone, to .mka, .m4a, .opus, .mp3, .wav, ..."
+)
 @click.option("--verify", is_flag=True, help="Check the samples of every group against its CRC.")
 @click.option("--md5", is_flag=True, help="Print the MD5 of all output samples.")
 @click.option("--threads", type=click.IntRange(min=1), help="Threads.  [default: one per core]")
@@ -86,6 +116,11 @@ def main(
     crop: tuple[int, int, int, int] | None,
     skip: int,
     frames: int | None,
+    fps: Fraction | None,
+    codec: str | None,
+    codec_options: dict[str, str] | None,
+    timecodes: str | None,
+    audio_only: bool,
     verify: bool,
     md5: bool,
     as_json: bool,
@@ -97,9 +132,34 @@ def main(
     if output == "-" and (as_json or md5):
         raise click.UsageError("--json or --md5 and OUT '-' both want standard output")
     console = Console(COMMAND, quiet=quiet, as_json=as_json)
+
+    def note(text: str) -> None:
+        console.say(text)
+        console.line("note", text=text)
+
+    request = Request(
+        path=output,
+        overwrite=yes,
+        codec=codec,
+        codec_options=codec_options,
+        timecodes=timecodes,
+        say=note,
+    )
     with ending(console, source):
+        if audio_only:
+            # These do not show in the samples.
+            free = ("threads", "batch", "device", *(k for k in decoding if k.startswith("max_")))
+            of_frames = {**decoding, "size": size, "crop": crop, "skip": skip, "frames": frames}
+            of_frames |= {"fps": fps, "codec": codec, "codec_options": codec_options}
+            of_frames |= {"timecodes": timecodes, "verify": verify, "md5": md5}
+            _refuse_with_audio_only({k: v for k, v in of_frames.items() if k not in free})
+            require_output(source, output, AUDIO_SUFFIXES, "anything else with --audio-only")
+            require_input(source)
+            _copy_audio(source, request, decoding, console)
+            return
         if output != "null":
-            require_output(source, output, ".y4m", "'-' nor 'null'")
+            require_output(source, output, SUFFIXES, "'-' nor 'null'")
+        request.check(frames)
         require_input(source)
         from nvcodec.decode.decoder import Decoder
         from nvcodec.media.y4m import FrameDigest
@@ -107,7 +167,7 @@ def main(
         delivered = _Delivered(FrameDigest() if md5 or as_json else None)
         console.members = delivered.members
         with (
-            _opened(output, yes, delivered, console) as out,
+            opened(request) as out,
             Decoder(
                 standard_input() if source == "-" else source,
                 **_decoder_options(decoding),
@@ -118,7 +178,8 @@ def main(
                 size = (max(1, round(width * size)), max(1, round(height * size)))
             view = decoder.view(size, crop)
             asked = {"start": skip, "count": frames, "size": size, "crop": crop, "verify": verify}
-            _deliver(decoder, view, asked, out, delivered, console)
+            with _kept(out, request, delivered, console):
+                _deliver(decoder, view, asked, fps, out, delivered, console)
         if decoder.metadata_error is not None:
             console.say(f"{message(decoder.metadata_error, source)}; no frame depends on it")
         if not delivered.frames:
@@ -127,6 +188,26 @@ def main(
         if delivered.digest is not None and not as_json:
             console.result(delivered.digest.hexdigest())
         console.line("done", **delivered.members())
+
+
+def _refuse_with_audio_only(options: dict[str, Any]) -> None:
+    given = [name for name, value in options.items() if value]
+    if given:
+        name = given[0].replace("_", "-")
+        raise RequestError(f"--audio-only decodes no frames, so it does not take --{name}")
+
+
+def _copy_audio(source: str, request: Request, decoding: dict[str, Any], console: Console) -> None:
+    """Copy the packets of the audio tracks to OUT."""
+    from nvcodec.decode.decoder import Decoder
+
+    opened_source = standard_input() if source == "-" else source
+    with Decoder(opened_source, **_decoder_options(decoding)) as decoder:
+        packets, tracks = copy_audio(decoder, _texts(decoder.metadata.get("tags")), request)
+    if not tracks:
+        raise RequestError(f"{source}: it has no audio track")
+    console.say(f"copied: {counted(packets, 'packet')} of {counted(tracks, 'audio track')}")
+    console.line("done", packets=packets, tracks=tracks)
 
 
 def _decoder_options(decoding: dict[str, Any]) -> dict[str, Any]:
@@ -149,6 +230,7 @@ class _Delivered:
     format: str = ""
     frames: int = 0
     seconds: float = 0.0
+    to_the_end: bool = True
 
     def members(self) -> dict[str, Any]:
         return {
@@ -169,51 +251,84 @@ class _Delivered:
 
 
 @contextlib.contextmanager
-def _opened(
-    output: str, overwrite: bool, delivered: _Delivered, console: Console
-) -> Iterator[OutputFile | None]:
-    """The output file. However the block ends, the file keeps the frames delivered so far."""
-    if output == "null":
-        yield None
-        return
-    from nvcodec.media.output import OutputFile
-
-    with OutputFile(output, overwrite=overwrite) as out:
-        try:
-            yield out
-        finally:
-            if delivered.frames:
-                out.commit()
-                console.keeps(output, delivered.frames)
+def _kept(
+    output: Output, request: Request, delivered: _Delivered, console: Console
+) -> Iterator[None]:
+    """However the block ends, the output keeps the frames delivered so far."""
+    whole = False
+    try:
+        yield
+        whole = delivered.to_the_end
+    finally:
+        if delivered.frames:
+            output.keep(whole)
+            if request.path != "null":
+                console.keeps(request.path, delivered.frames)
 
 
 def _deliver(
     decoder: Decoder,
     view: View,
     asked: dict[str, Any],
-    out: OutputFile | None,
+    rate: Fraction | None,
+    output: Output,
     delivered: _Delivered,
     console: Console,
 ) -> None:
     """Decode the frames asked for, and write and count them."""
+    from nvcodec.cli.track_feed import TrackFeed
+    from nvcodec.decode.frame_rate import at_rate
+
     delivered.width, delivered.height = view.crop_width, view.crop_height
     delivered.format = view.samples.name
-    writer = _writer(decoder, view, out)
+    delivered.to_the_end = asked["count"] is None
+    feed = TrackFeed(decoder, moved=asked["start"] > 0)
+    output.begin(_description(decoder, view, rate), _beside(decoder, feed))
     started = time.perf_counter()
-    expected = _expected(decoder, asked, console)
+    expected = _expected(decoder, asked, console) if rate is None else None
+    frames = _from_origin(decoder.frames(**asked), feed)
     with (
         console.bar(expected, desc=COMMAND) as bar,
         compilation_told(console, "decoder", bar.clear),
     ):
-        for frame in decoder.frames(**asked):
-            writer.write(frame.planes)
-            if out is not None:
-                out.mark()
+        for frame in frames if rate is None else at_rate(frames, rate):
+            output.write(frame)
             if delivered.digest is not None:
                 delivered.digest.update(frame.planes)
             delivered.frames += 1
             delivered.seconds = time.perf_counter() - started
             bar.update()
+
+
+def _from_origin(frames: Iterator[Frame], feed: TrackFeed) -> Iterator[Frame]:
+    """The frames, with times from 0 on if the feed needs an origin, which they give it."""
+    origin = None if feed.origin is None else 0
+    for frame in frames:
+        if origin is None:
+            origin, feed.origin = frame.pts, frame.time
+        yield replace(frame, pts=frame.pts - origin)
+
+
+def _texts(tags: object) -> dict[str, str]:
+    """Those members of a JSON object that are texts, as FFmpeg can have them."""
+    members = tags.items() if isinstance(tags, dict) else ()
+    texts = {name: text for name, text in members if isinstance(text, str)}
+    return {
+        name: text
+        for name, text in texts.items()
+        # A lone surrogate is lost in this.
+        if "\0" not in name + text and (name + text).encode(errors="ignore").decode() == name + text
+    }
+
+
+def _beside(decoder: Decoder, feed: TrackFeed) -> Beside:
+    return Beside(
+        rows=decoder.header.height,
+        feed=feed,
+        # Chapters have the times of the whole video.
+        chapters=decoder.chapters if feed.origin is not None else (),
+        tags=_texts(decoder.metadata.get("tags")),
+    )
 
 
 def _expected(decoder: Decoder, asked: dict[str, Any], console: Console) -> int | None:
@@ -228,23 +343,25 @@ def _expected(decoder: Decoder, asked: dict[str, Any], console: Console) -> int 
     return count
 
 
-def _writer(decoder: Decoder, view: View, out: OutputFile | None) -> Y4mWriter | NullWriter:
-    from nvcodec.media.y4m import NullWriter, Y4mWriter
+def _description(decoder: Decoder, view: View, rate: Fraction | None) -> VideoDescription:
+    from nvcodec.media.description import VideoDescription
 
-    if out is None:
-        return NullWriter()
     header = decoder.header
     sar = header.sar
     if sar is not None:
         # The picture keeps its shape when its axes are resized differently.
         sar *= Fraction(header.width * view.height, view.width * header.height)
-    return Y4mWriter(
-        out.file,
-        view.crop_width,
-        view.crop_height,
-        header.frame_rate,
-        sar,
-        header.full_range,
-        header.chroma_location,
-        header.sample_format,
+    return VideoDescription(
+        width=view.crop_width,
+        height=view.crop_height,
+        sample_format=header.sample_format,
+        time_base=header.time_base if rate is None else 1 / rate,
+        frame_rate=header.frame_rate if rate is None else rate,
+        sar=sar,
+        colour_primaries=header.colour_primaries,
+        transfer=header.transfer,
+        matrix=header.matrix,
+        full_range=header.full_range,
+        chroma_location=header.chroma_location,
+        hdr=decoder.hdr,
     )

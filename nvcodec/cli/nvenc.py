@@ -169,7 +169,7 @@ def main(
         raise click.UsageError("--json and OUT '-' both want standard output")
     console = Console(COMMAND, quiet=quiet, as_json=as_json)
     with ending(console, source):
-        require_output(source, output, ".nrv", "'-'")
+        require_output(source, output, (".nrv",), "'-'")
         require_input(source)
         from nvcodec.cli.encode_report import EncodeReport
         from nvcodec.encode.encoder import encode

@@ -58,6 +58,8 @@ _CODES_BY_NAME = {
     "nvcodec.encode.segments.jobs.JobsError": ExitCode.USAGE,
     "nvcodec.encode.segments.jobs.SegmentError": ExitCode.OTHER,
     "nvcodec.encode.segments.store.SettingsError": ExitCode.USAGE,
+    "nvcodec.media.conversion.MatrixError": ExitCode.UNSUPPORTED,
+    "nvcodec.media.encoding.OutputError": ExitCode.USAGE,
     "nvcodec.media.source.NothingLeftError": ExitCode.USAGE,
     "nvcodec.media.source.SourceError": ExitCode.CORRUPT,
     "nvcodec.model.resample.ViewError": ExitCode.USAGE,
@@ -317,13 +319,13 @@ def standard_input() -> BinaryIO:
     return sys.stdin.buffer
 
 
-def require_output(source: str, path: str, suffix: str, others: str) -> None:
+def require_output(source: str, path: str, suffixes: tuple[str, ...], others: str) -> None:
     """Refuse an output path with another suffix, the input itself, or "-" on a terminal."""
     if path == "-":
         if sys.stdout is not None and sys.stdout.isatty():
             raise RequestError("OUT '-' is a terminal; name a file or redirect it")
-    elif not path.lower().endswith(suffix):
-        raise RequestError(f"OUT {path!r} is neither a {suffix} path nor {others}")
+    elif not path.lower().endswith(suffixes):
+        raise RequestError(f"OUT {path!r} is neither a {', '.join(suffixes)} path nor {others}")
     else:
         with contextlib.suppress(OSError):
             if os.path.samefile(source, path):

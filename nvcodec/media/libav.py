@@ -1,4 +1,4 @@
-"""Adapters to libav: input files and paths in its form, and its errors as one line."""
+"""Adapters to libav: files and paths in its form, and its errors as one line."""
 
 from __future__ import annotations
 
@@ -67,3 +67,47 @@ class PromptReader:
         """Raise the interrupt that ended the reading, if one did."""
         if self._stopped is not None:
             raise self._stopped
+
+
+class PromptWriter:
+    """A binary file for libav to write, which an interrupt leaves whole.
+
+    Attributes:
+        name: the path that it is for.
+
+    """
+
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        self.name = name
+        self._file = file
+        self.seek = file.seek
+        self.tell = file.tell
+        self.seekable = file.seekable
+        self._stopped: BaseException | None = None
+
+    @property
+    def closed(self) -> bool:
+        """Whether the file is closed; libav then writes no more."""
+        return self._file.closed
+
+    def write(self, data: bytes) -> int:
+        """Write all of `data`."""
+        place = self._file.tell() if self.seekable() else 0
+        try:
+            self._file.write(data)
+        except Exception:
+            # PyAV passes it on.
+            raise
+        except BaseException as stop:
+            # PyAV would print an interrupt and go on. So it waits for `check`.
+            self._stopped = stop
+            if self.seekable():
+                self._file.seek(place)
+                self._file.write(data)
+        return len(data)
+
+    def check(self) -> None:
+        """Raise the interrupt that came while libav was writing, if one did, once."""
+        stopped, self._stopped = self._stopped, None
+        if stopped is not None:
+            raise stopped

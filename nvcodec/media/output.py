@@ -85,7 +85,7 @@ class OutputFile:
             # Only a part of the name, as the whole name may have the maximum length.
             part = f".{self._path.name[:40]}.{secrets.token_hex(4)}.part"
             self._temporary = self._path.with_name(part)
-            self.file = _DirectFile(str(self._temporary), "xb", self.name)
+            self.file = _DirectFile(str(self._temporary), "x+b", self.name)
         else:
             self.file = _DirectFile(str(self._path), "wb", self.name)
 

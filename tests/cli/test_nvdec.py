@@ -24,7 +24,7 @@ from tests.cli.support import (
 from tests.hybrid import HybridPlan, synthesize_hybrid
 from tests.synthetic import Plan, synthesize
 
-PLAN = Plan(width=21, height=13, frames=(3, 3, 1, 2), keys=(0, 2))
+PLAN = Plan(width=21, height=13, frames=(3, 3, 1, 2), keys=(0, 2), durations=(3,))
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +170,7 @@ def test_what_the_file_does_not_allow_is_one_line(clip, tmp_path, arguments, cod
         ["--device", "tpu", "a.nrv", "null"],
         ["--json", "a.nrv", "-"],
         ["--md5", "a.nrv", "-"],
-        ["a.nrv", "out.mp4"],
+        ["a.nrv", "out.avi"],
         ["a.nrv"],
         [],
         ["--unknown", "a.nrv", "null"],
@@ -394,7 +394,7 @@ def test_an_interrupt_keeps_whole_frames(stream, clip, tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def hybrid_stream():
-    return synthesize_hybrid(HybridPlan(frames=(1, 4, 3), keys=(0,)))
+    return synthesize_hybrid(HybridPlan(frames=(1, 4, 3), keys=(0,), durations=(3,)))
 
 
 def test_the_hybrid_model(hybrid_stream, tmp_path):

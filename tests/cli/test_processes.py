@@ -33,7 +33,7 @@ from tests.cli.support import (
 )
 from tests.synthetic import Plan, synthesize
 
-PLAN = Plan(width=21, height=13, frames=(3, 3, 1), keys=(0, 2))
+PLAN = Plan(width=21, height=13, frames=(3, 3, 1), keys=(0, 2), durations=(3,))
 
 
 def run(command, *arguments, **options):
@@ -249,7 +249,9 @@ def test_a_named_pipe_is_written_directly(tmp_path):
 
 def test_a_reader_that_leaves(tmp_path):
     path = tmp_path / "x.nrv"
-    path.write_bytes(synthesize(Plan(width=301, height=200, frames=(3, 3, 3), keys=(0,)))[0])
+    path.write_bytes(
+        synthesize(Plan(width=301, height=200, frames=(3, 3, 3), keys=(0,), durations=(3,)))[0]
+    )
     with ended(start("nvdec", path, "-")) as process:
         assert len(process.stdout.read(100)) == 100
         process.stdout.close()
