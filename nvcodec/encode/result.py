@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from nvcodec.media.notes import Note
 from nvcodec.media.quality import QualityMeter
 from nvcodec.model.description import Shape
 
@@ -45,7 +46,7 @@ class EncodeResult:
     height: int
     shape: Shape
     groups: list[EncodedGroup] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
     bytes: int = 0
     seconds: float = 0.0
     complete: bool = False

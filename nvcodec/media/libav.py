@@ -1,4 +1,4 @@
-"""Adapters to libav: input files and paths in its form, and its errors as one line."""
+"""Adapters to libav: files and paths in its form, its errors as one line, side data of frames."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import re
 from typing import Any, BinaryIO
 
 import av
+from av.sidedata.sidedata import SideData, Type
+from av.video.frame import VideoFrame
 
 # libav also uses these codes for invalid input; its log then has the real reason.
 _VAGUE = (errno.EBUSY, errno.EINVAL)
@@ -26,6 +28,25 @@ def reason(error: BaseException) -> str:
 def location(path: str) -> str:
     """A path in the form that libav takes, so that "take:1.mkv" is not the URL of a protocol."""
     return f"file:{path}" if re.match(r"[\w.+-]+:", path) and os.path.exists(path) else path
+
+
+def _nameless(cls: type[Type], value: object) -> Type:
+    kind = object.__new__(cls)
+    vars(kind).update(_name_=f"KIND_{value}", _value_=value)
+    return kind
+
+
+# PyAV up to 18.1 raises ValueError for all side data of a frame that has a kind it has no name for,
+# such as EXIF (PyAV's pull request 2392).
+if "_missing_" not in vars(Type):
+    Type._missing_ = classmethod(_nameless)  # type: ignore[method-assign, assignment]
+
+
+def side_data(frame: VideoFrame) -> dict[str, SideData]:
+    """The side data of a frame, by PyAV's names of its kinds."""
+    # PyAV declares a mapping, but gives a sequence of the data.
+    found: Any = frame.side_data
+    return {data.type.name: data for data in found}
 
 
 class PromptReader:

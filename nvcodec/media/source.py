@@ -16,8 +16,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from nvcodec.media import chroma_location
-from nvcodec.media.libav import PromptReader, location, reason
-from nvcodec.media.notes import Notes
+from nvcodec.media.libav import PromptReader, location, reason, side_data
+from nvcodec.media.notes import Note, Notes
 from nvcodec.media.orientation import Orientation
 from nvcodec.media.pixel_format import (
     LIMITED,
@@ -105,7 +105,7 @@ class Source:
     full_range: int
     chroma_location: int
     frame_count_hint: int | None
-    notes: list[str]
+    notes: list[Note]
 
     def __init__(
         self,
@@ -220,7 +220,7 @@ class Source:
         frame = next(self._decoder, None)
         if frame is not None:
             if frame.is_corrupt:
-                self._notes.add(f"frame {self._decoded} on: damaged in the source, concealed")
+                self._notes.at(self._decoded, "damaged", "damaged in the source, concealed")
             self._decoded += 1
         return frame
 
@@ -260,9 +260,10 @@ class Source:
 
         if frame.interlaced_frame:
             self._notes.add("interlaced video is taken as progressive frames")
-        for kind, text in _DROPPED_SIDE_DATA.items():
-            if frame.side_data.get(kind) is not None:
-                self._notes.add(f"dropped {text} metadata")
+        for kind, data in side_data(frame).items():
+            # A stereo kind of 0 is plain, flat video.
+            if kind in _DROPPED_SIDE_DATA and (kind != "STEREO3D" or any(bytes(data)[:4])):
+                self._notes.add(f"dropped {_DROPPED_SIDE_DATA[kind]} metadata")
 
     def _read_aspect(self) -> Fraction | None:
         aspect = self._stream.sample_aspect_ratio
