@@ -55,7 +55,7 @@ class PromptReader:
     It passes on what a buffered file has now, where `read` would wait for a full block.
 
     Attributes:
-        empty: whether nothing has been read so far.
+        taken: bytes read so far.
 
     """
 
@@ -64,7 +64,7 @@ class PromptReader:
         self.seek = file.seek
         self.tell = file.tell
         self.seekable = file.seekable
-        self.empty = True
+        self.taken = 0
         self._stopped: BaseException | None = None
 
     def read(self, size: int) -> bytes:
@@ -80,8 +80,7 @@ class PromptReader:
             # PyAV would print an interrupt and go on. So libav is told that the file ends here.
             self._stopped = stop
             return b""
-        if data:
-            self.empty = False
+        self.taken += len(data)
         return data
 
     def check(self) -> None:

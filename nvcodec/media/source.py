@@ -11,14 +11,21 @@ from typing import Any, BinaryIO, Final, Self
 
 import av
 from av.container import InputContainer
-from av.stream import Disposition, Stream
+from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from nvcodec.media import chroma_location
+from nvcodec.media.changes import Changes
+from nvcodec.media.declared import declared
+from nvcodec.media.ending import ends_early
+from nvcodec.media.filters import DEINTERLACE, FrameFilter, cropping
+from nvcodec.media.frame_rate import frame_rate
+from nvcodec.media.input_form import input_form
 from nvcodec.media.libav import PromptReader, location, reason, side_data
 from nvcodec.media.notes import Note, Notes
 from nvcodec.media.orientation import Orientation
+from nvcodec.media.packets import Packets
 from nvcodec.media.pixel_format import (
     LIMITED,
     UNSPECIFIED,
@@ -28,12 +35,22 @@ from nvcodec.media.pixel_format import (
     is_rgb,
     range_of,
 )
-from nvcodec.media.timestamps import Clock
+from nvcodec.media.streams import NoPictureError, picture_stream
+from nvcodec.media.timestamps import Clock, CodingTimes
+from nvcodec.options import DEFAULTS, Reading
 from nvcodec.picture import Picture, Planes
 from nvcodec.words import counted
 
-# With these formats FFmpeg would render any text file as a picture of a terminal.
-_TEXT_ART_FORMATS: Final = frozenset({"tty", "bin", "xbin", "adf", "idf"})
+# Formats whose pictures are even in time, by their nature, and whose rate is declared.
+_EVEN_FORMATS: Final = frozenset({"yuv4mpegpipe", "rawvideo", "image2", "avi"})
+
+_AHEAD: Final = 120
+"""Packets that are read ahead to find the frame rate; less of a pipe, so that it does not wait."""
+
+_AHEAD_LIVE: Final = 32
+
+_FINEST: Final = Fraction(1, 10**6)
+"""The finest time base that is kept, in seconds."""
 
 _DROPPED_SIDE_DATA: Final = {
     "MASTERING_DISPLAY_METADATA": "mastering display",
@@ -115,6 +132,8 @@ class Source:
         opened: contextlib.ExitStack,
         skip: int,
         frames: int | None,
+        reading: Reading,
+        missing: str | None,
     ) -> None:
         self._notes = Notes()
         self.notes = self._notes.lines
@@ -122,13 +141,21 @@ class Source:
         self._container = container
         self._reader = reader
         self._opened = opened
-        self._frames = frames
+        self._reading = reading
+        self._missing = missing
+        self._limit = frames
         self._stream = self._choose_stream()
-        self._decoder = self._decode()
+        self._declared = declared(self._stream, container.format.name)
+        self._say_dolby_vision()
+        self._packets = Packets(container, self._stream)
+        self.frame_rate = self._read_rate()
+        self._coding_times = self._read_coding_times()
+        self._changes = Changes(self._notes, deinterlacing=reading.deinterlace)
         self._decoded = 0
+        self._shown = self._frames()
         first = self._first_frame(skip)
         self._read_header(first, skip)
-        self._pictures = self._deliver(first)
+        self._pictures = self._deliver(first, skip)
 
     def __enter__(self) -> Self:
         return self
@@ -150,23 +177,17 @@ class Source:
     def close(self) -> None:
         """Free the decoder. A file object given to `open_source` stays open."""
         self._pictures.close()
-        self._decoder.close()
+        self._shown.close()
         self._opened.close()
 
     def _choose_stream(self) -> VideoStream:
-        container = self._container
-        if container.format.name in _TEXT_ART_FORMATS:
-            raise SourceError(f"cannot read {self._name}: not a video")
-        stream = container.streams.best("video")
-        if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
-            raise SourceError(f"cannot read {self._name}: it has no video track")
-        # PyAV gives None for a codec without a decoder, though its declared type does not say so.
-        context: Any = stream.codec_context
-        if context is None:
-            raise SourceError(f"cannot read {self._name}: no decoder for its video track")
+        try:
+            stream, alpha = picture_stream(self._container, self._notes)
+        except NoPictureError as error:
+            raise SourceError(f"cannot read {self._name}: {error}") from error
         dropped: dict[str, list[str]] = {}
-        for other in container.streams:
-            if other.index != stream.index:
+        for other in self._container.streams:
+            if other.index != stream.index and other.index not in alpha:
                 dropped.setdefault(other.type, []).append(_describe(other))
         for kind, tracks in dropped.items():
             listed = ", ".join(
@@ -176,16 +197,41 @@ class Source:
             self._notes.add(f"dropped {counted(len(tracks), f'{kind} track')}: {listed}")
         return stream
 
+    def _frames(self) -> Generator[VideoFrame, None, None]:
+        """All frames in display order as they are to be shown; SourceError at the first damage."""
+        chain = [DEINTERLACE] if self._reading.deinterlace else []
+        crop = self._declared.crop
+        if any(crop):
+            chain.append(cropping(crop))
+            self._notes.add(
+                "cropped as the source asks: {} left, {} top, {} right, {} bottom".format(*crop)
+            )
+        decoded = self._decode()
+        if not chain:
+            yield from decoded
+            return
+        time_base = self._stream.time_base or Fraction(1, 25)
+        try:
+            yield from FrameFilter(chain, time_base).of(decoded)
+        except av.FFmpegError as error:
+            raise SourceError(
+                f"cannot read {self._name}: frame {self._decoded - 1} cannot be cropped or"
+                f" deinterlaced: {reason(error)}"
+            ) from error
+
     def _decode(self) -> Generator[VideoFrame, None, None]:
         """All frames in display order; SourceError at the first damage."""
         context = self._stream.codec_context
+        packets = self._packets
         skipped = 0
         try:
-            for packet in self._container.demux(self._stream):
+            for packet in packets:
                 self._check_interrupt()
                 try:
                     decoded = context.decode(packet)
                 except av.FFmpegError:
+                    if packets.cut and packets.is_last():
+                        continue
                     # A stream that was cut may start with frames whose references are missing.
                     if self._decoded or packet.size == 0:
                         raise
@@ -196,41 +242,67 @@ class Source:
                         f"skipped {counted(skipped, 'undecodable packet')} before the first frame"
                     )
                     skipped = 0
-                yield from decoded
+                for frame in decoded:
+                    yield self._seen(frame)
         except (av.FFmpegError, OSError, ValueError) as error:
             self._check_interrupt()
             with contextlib.suppress(av.FFmpegError):
-                yield from context.decode(None)
+                for frame in context.decode(None):
+                    yield self._seen(frame)
             raise SourceError(
                 f"cannot read {self._name}: decoding failed at frame {self._decoded}: "
                 f"{reason(error)}"
             ) from error
         self._check_interrupt()
         if skipped:
-            raise SourceError(f"cannot read {self._name}: no packet of its video decodes")
-        if self._decoded < self._stream.frames:
-            declared = counted(self._stream.frames, "frame")
-            self._notes.add(f"the source declares {declared} but ends after {self._decoded}")
+            cause = "no packet of its video decodes"
+            if self._container.format.name == "webp_pipe":
+                cause = (
+                    "FFmpeg's libraries decode no animated WebP: convert it to APNG or GIF first"
+                )
+            raise SourceError(f"cannot read {self._name}: {cause}")
+        missing = self._missing or ends_early(
+            self._container,
+            self._stream,
+            packets,
+            self._decoded,
+            self._size(),
+            self.frame_rate,
+        )
+        if missing is not None:
+            if self._reading.strict:
+                raise SourceError(f"cannot read {self._name} whole: {missing}")
+            self._notes.add(missing)
+
+    def _seen(self, frame: VideoFrame) -> VideoFrame:
+        """Take the next decoded frame: its number, its time, and what is to be said of it."""
+        if frame.is_corrupt:
+            self._notes.at(self._decoded, "damaged", "damaged in the source, concealed")
+        self._changes.watch(frame, self._decoded, self._stream.codec_context.sample_aspect_ratio)
+        if self._coding_times is not None:
+            frame.pts = self._coding_times.time(frame, self._packets.first_dts)
+        self._decoded += 1
+        return frame
+
+    def _size(self) -> int | None:
+        """Bytes of a source that has been read to its end."""
+        if self._reader is not None and not self._reader.seekable():
+            return self._reader.taken
+        return self._container.size if self._container.size > 0 else None
 
     def _check_interrupt(self) -> None:
         if self._reader is not None:
             self._reader.check()
 
-    def _next_frame(self) -> VideoFrame | None:
-        frame = next(self._decoder, None)
-        if frame is not None:
-            if frame.is_corrupt:
-                self._notes.at(self._decoded, "damaged", "damaged in the source, concealed")
-            self._decoded += 1
-        return frame
-
     def _first_frame(self, skip: int) -> VideoFrame:
-        while (frame := self._next_frame()) is not None:
-            if self._decoded > skip:
+        found = 0
+        for frame in self._shown:
+            found += 1
+            if found > skip:
                 return frame
-        if self._decoded:
+        if found:
             raise NothingLeftError(
-                f"cannot read {self._name}: it has {counted(self._decoded, 'frame')}, "
+                f"cannot read {self._name}: it has {counted(found, 'frame')}, "
                 f"none is left after skipping {skip}"
             )
         raise SourceError(f"cannot read {self._name}: it has no frames")
@@ -240,9 +312,9 @@ class Source:
         self._orientation = Orientation.of(frame, self._notes)
         self.width, self.height = self._orientation.size(frame.width, frame.height)
 
-        self.frame_rate = stream.guessed_rate or stream.average_rate or None
         fallback = 1 / self.frame_rate if self.frame_rate else Fraction(1, 25)
-        self.time_base = frame.time_base or stream.time_base or fallback
+        # Durations have 32 bits: nanoseconds would leave four seconds.
+        self.time_base = max(frame.time_base or stream.time_base or fallback, _FINEST)
         self.sar = self._read_aspect()
         self.frame_count_hint = self._read_count(skip)
 
@@ -258,12 +330,38 @@ class Source:
         )
         self.chroma_location = self._read_chroma_location(frame)
 
-        if frame.interlaced_frame:
-            self._notes.add("interlaced video is taken as progressive frames")
         for kind, data in side_data(frame).items():
             # A stereo kind of 0 is plain, flat video.
             if kind in _DROPPED_SIDE_DATA and (kind != "STEREO3D" or any(bytes(data)[:4])):
                 self._notes.add(f"dropped {_DROPPED_SIDE_DATA[kind]} metadata")
+
+    def _read_rate(self) -> Fraction | None:
+        """The frame rate: of the coming times, where the container may have guessed it."""
+        stream = self._stream
+        stated = stream.guessed_rate, stream.average_rate
+        times: list[int] = []
+        if self._container.format.name not in _EVEN_FORMATS and stream.time_base:
+            live = self._reader is not None and not self._reader.seekable()
+            times, complete = self._packets.times_ahead(_AHEAD_LIVE if live else _AHEAD)
+        if not times or not stream.time_base:
+            return next((rate for rate in stated if rate), None)
+        mean = None
+        if stream.frames and stream.duration and not complete:
+            mean = stream.frames / (stream.duration * stream.time_base)
+        return frame_rate(times, stream.time_base, stated, mean)
+
+    def _read_coding_times(self) -> CodingTimes | None:
+        if self._container.format.name != "avi" or not self._stream.time_base:
+            return None
+        rate = self.frame_rate or Fraction(25)
+        return CodingTimes(max(1, round(1 / (rate * self._stream.time_base))))
+
+    def _say_dolby_vision(self) -> None:
+        if self._declared.dolby_vision == 5:
+            self._notes.add(
+                "the colours will be wrong, green and magenta: Dolby Vision profile 5 has no YCbCr"
+                " picture (convert it to HDR10 or SDR first)"
+            )
 
     def _read_aspect(self) -> Fraction | None:
         aspect = self._stream.sample_aspect_ratio
@@ -284,30 +382,30 @@ class Source:
             count = max(1, round(duration * self.frame_rate / av.time_base))
         if count is None:
             return None
-        return min(max(count - skip, 1), self._frames or count)
+        return min(max(count - skip, 1), self._limit or count)
 
     def _read_chroma_location(self, frame: VideoFrame) -> int:
         if is_gray(frame.format):
             return chroma_location.UNKNOWN
-        declared = chroma_location.of_stream(self._stream, self._container.format.name)
+        location = self._declared.chroma_location
         # PyAV calls a component chroma only where it is subsampled.
         subsampled = any(c.is_chroma for c in frame.format.components)
-        if declared == chroma_location.UNKNOWN and not subsampled:
+        if location == chroma_location.UNKNOWN and not subsampled:
             # libswscale centres the chroma samples that it makes, unless told otherwise.
-            declared = chroma_location.CENTRED
+            location = chroma_location.CENTRED
         size = self.width, self.height
-        return chroma_location.turned(declared, self._orientation, size, self._notes)
+        return chroma_location.turned(location, self._orientation, size, self._notes)
 
-    def _convert(self, frame: VideoFrame) -> Planes:
+    def _convert(self, frame: VideoFrame, number: int) -> Planes:
         """The frame as 8-bit 4:2:0 of the header's size, range and orientation."""
         try:
-            y, u, v = self._converter.planes(frame, self._decoded - 1)
+            y, u, v = self._converter.planes(frame, number)
         except ConversionError as error:
             raise SourceError(f"cannot read {self._name}: {error}") from error
         turn = self._orientation.apply
         return turn(y), turn(u), turn(v)
 
-    def _deliver(self, first: VideoFrame) -> Generator[Picture, None, None]:
+    def _deliver(self, first: VideoFrame, skip: int) -> Generator[Picture, None, None]:
         """The selected pictures, each delivered once the next frame gives its duration."""
         clock = Clock(self.time_base, self.frame_rate)
         frame: VideoFrame | None = first
@@ -316,20 +414,18 @@ class Source:
         count = 0
         failure: SourceError | None = None
         while frame is not None:
-            try:
-                planes = self._convert(frame)
-            except SourceError as error:
-                failure = error
-                break
             pts = clock.stamp(frame)
             if clock.repaired:
                 self._notes.add("repaired timestamps that were missing or did not increase")
             if held is not None:
                 yield Picture(*held, duration=pts - held[1])
-            held = planes, pts
-            count += 1
+                held = None
+            if count == self._limit:
+                break
             try:
-                frame = None if count == self._frames else self._next_frame()
+                held = self._convert(frame, skip + count), pts
+                count += 1
+                frame = self._following(count)
             except SourceError as error:
                 failure = error
                 break
@@ -337,6 +433,16 @@ class Source:
             yield Picture(*held, duration=clock.last_duration())
         if failure is not None:
             raise failure
+
+    def _following(self, count: int) -> VideoFrame | None:
+        """The frame after `count` ones; after the last of a limit, for its time only."""
+        if count != self._limit:
+            return next(self._shown, None)
+        if self._container.format.name in _EVEN_FORMATS:
+            return None
+        with contextlib.suppress(SourceError):
+            return next(self._shown, None)
+        return None
 
 
 def _is_pipe(path: str) -> bool:
@@ -352,21 +458,26 @@ def open_source(
     *,
     skip: int = 0,
     frames: int | None = None,
+    reading: Reading = DEFAULTS.reading,
 ) -> Source:
     """Open a video for a single pass and decode its first picture.
 
     `path_or_file` is a path or URL, or a readable binary file, which need not be seekable
     and is not closed. The first `skip` frames in display order are decoded and dropped. At most
-    `frames` (None: all) are delivered; reading stops after them.
+    `frames` (None: all) are delivered; reading stops after them, or after the frame that follows
+    and says how long the last one lasts.
 
     Raises SourceError for input that is unreadable, empty, without a video track or without
-    a frame after `skip`; ValueError for a negative `skip` or `frames` below 1.
+    a frame after `skip`, with `reading.strict` at the end of one that ends early; ValueError for a
+    negative `skip` or `frames` below 1; OptionError for a `reading` that does not fit the input.
     """
     if skip < 0 or (frames is not None and frames < 1):
         raise ValueError(f"skip={skip} and frames={frames} select nothing")
     av.logging.set_level(av.logging.PANIC)
     reader: PromptReader | None = None
     opened = contextlib.ExitStack()
+    path = os.fspath(path_or_file) if isinstance(path_or_file, (str, os.PathLike)) else None
+    form = input_form(path, reading)
     try:
         if not isinstance(path_or_file, (str, os.PathLike)):
             name = str(getattr(path_or_file, "name", "the input"))
@@ -377,9 +488,15 @@ def open_source(
                 # libav would wait for the pipe's writer and data, and ignore interrupts.
                 reader = PromptReader(opened.enter_context(open(name, "rb")))  # noqa: SIM115
         # Accept tags that are not UTF-8.
-        container = av.open(reader or location(name), "r", metadata_errors="replace")
+        container = av.open(
+            reader or location(name),
+            "r",
+            format=form.format,
+            options=form.options,
+            metadata_errors="replace",
+        )
         opened.callback(container.close)
-        return Source(container, name, reader, opened, skip, frames)
+        return Source(container, name, reader, opened, skip, frames, reading, form.missing)
     except BaseException as error:
         opened.close()
         if reader is not None:
@@ -388,6 +505,10 @@ def open_source(
             raise
         if not isinstance(error, av.InvalidDataError):
             raise SourceError(f"cannot read {name}: {reason(error)}") from error
-        empty = _is_empty(name) if reader is None else reader.empty
+        if "moov atom not found" in str(error):
+            raise SourceError(
+                f"cannot read {name}: it has no index (moov): it was cut, or not finished"
+            ) from error
+        empty = _is_empty(name) if reader is None else not reader.taken
         cause = "it is empty" if empty else "no known video format, or damaged"
         raise SourceError(f"cannot read {name}: {cause}") from error
