@@ -85,7 +85,7 @@ NETWORKS = tuple(dict.fromkeys(MODELS["nirvana"].networks + MODELS["hybrid"].net
 
 
 class Reading(NamedTuple):
-    """How a source is read, beside its place and which frames; `encode()` says what it means."""
+    """How a source is read, beside its place and which of its frames; see `encode()`."""
 
     strict: bool = False
     deinterlace: bool = False
@@ -114,7 +114,16 @@ class EncodeOptions(NamedTuple):
     resume: bool = False
     metrics: tuple[str, ...] = ("psnr",)
     overwrite: bool = False
-    reading: Reading = Reading()
+    strict: bool = False
+    deinterlace: bool = False
+    raw: tuple[int, int] | None = None
+    pixel_format: str | None = None
+    fps: Fraction | None = None
+
+    @property
+    def reading(self) -> Reading:
+        """How the source is read."""
+        return Reading(self.strict, self.deinterlace, self.raw, self.pixel_format, self.fps)
 
     @property
     def by_jobs(self) -> bool:

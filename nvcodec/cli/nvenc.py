@@ -14,8 +14,8 @@ from nvcodec.cli.outcome import (
     compilation_told,
     ending,
     print_version,
-    require_input,
     require_output,
+    require_video,
     standard_input,
 )
 from nvcodec.options import (
@@ -37,9 +37,9 @@ COMMAND = "nvenc"
     COMMAND,
     help=f"""{NOT_NVIDIA}
 
-    Encode the video IN to OUT, a .nrv file. IN is anything FFmpeg's libraries read, or "-" for
-    Y4M on standard input; OUT is a path or "-". After Ctrl-C, OUT holds the groups that were
-    finished.
+    Encode the video IN to OUT, a .nrv file. IN is anything FFmpeg's libraries read: a file, a URL,
+    images such as img_%04d.png, or "-" for Y4M on standard input; OUT is a path or "-". After
+    Ctrl-C, OUT holds the groups that were finished.
     """,
     short_help="Encode a video.",
     epilog=EXIT_CODES_HELP,
@@ -96,6 +96,26 @@ COMMAND = "nvenc"
     help="Frames to leave out first.",
 )
 @click.option("--frames", type=click.IntRange(min=1), help="Frames to encode.  [default: all]")
+@click.option("--strict", is_flag=True, help="Exit with 3 if IN ends early; else nvenc says so.")
+@click.option("--deinterlace", is_flag=True, help="Make interlaced frames progressive (bwdif).")
+@click.option(
+    "--raw",
+    metavar="WxH",
+    callback=arguments.picture_size,
+    help="IN is raw video of this size, without a header.",
+)
+@click.option(
+    "--format",
+    "pixel_format",
+    metavar="NAME",
+    help="Pixel format of --raw, as FFmpeg names it.  [default: yuv420p]",
+)
+@click.option(
+    "--fps",
+    metavar="N[/D]",
+    callback=arguments.rate,
+    help="Frames per second of --raw or of an image sequence.  [default: 25]",
+)
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
@@ -151,7 +171,7 @@ def main(
     console = Console(COMMAND, quiet=quiet, as_json=as_json)
     with ending(console, source):
         require_output(source, output, ".nrv", "'-'")
-        require_input(source)
+        require_video(source)
         from nvcodec.cli.encode_report import EncodeReport
         from nvcodec.encode.encoder import encode
 

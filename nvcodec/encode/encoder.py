@@ -36,12 +36,18 @@ def encode(
     resume: bool = DEFAULTS.resume,
     metrics: Sequence[str] = DEFAULTS.metrics,
     overwrite: bool = DEFAULTS.overwrite,
+    strict: bool = DEFAULTS.strict,
+    deinterlace: bool = DEFAULTS.deinterlace,
+    raw: tuple[int, int] | None = DEFAULTS.raw,
+    pixel_format: str | None = DEFAULTS.pixel_format,
+    fps: Fraction | None = DEFAULTS.fps,
     observer: Observer | None = None,
 ) -> EncodeResult:
     """Encode a video.
 
     Args:
-        source: path of anything PyAV opens, or a binary file object.
+        source: path or URL of anything PyAV opens, name of an image sequence such as
+            "img_%04d.png", or a binary file object.
         output: path ("-" for standard output), or a binary file object, which is flushed after
             each group and not closed.
         model: "hybrid" or "nirvana".
@@ -71,6 +77,11 @@ def encode(
             encode is complete.
         metrics: what to measure, of options.METRICS.
         overwrite: whether a path may replace a file, and without `resume` the segments too.
+        strict: whether a source that ends early raises SourceError at its end; else it is a note.
+        deinterlace: whether interlaced frames are made progressive, by FFmpeg's bwdif.
+        raw: (width, height) of a source that is raw video, without any header; None for others.
+        pixel_format: FFmpeg's name of the format of raw video, None for yuv420p.
+        fps: frames per second of raw video or of an image sequence, None for 25.
         observer: told about progress.
 
     Returns:
@@ -85,7 +96,7 @@ def encode(
         SettingsError: those segments have other settings.
         JobsError: the source or output is none for jobs or resuming.
         SegmentError: a segment failed again and again.
-        OptionError: an option is none of the model.
+        OptionError: an option is none of the model, or does not fit the source.
         ValueError: an argument is out of range.
         UnsupportedError: this machine does not have the device.
 
@@ -105,12 +116,17 @@ def encode(
         resume=resume,
         metrics=tuple(dict.fromkeys(metrics)),
         overwrite=overwrite,
+        strict=strict,
+        deinterlace=deinterlace,
+        raw=raw,
+        pixel_format=pixel_format,
+        fps=fps,
     )
     validate(options)
     require_device(device)
     observer = observer or Observer()
     segments = Segments.of(options, source, output)
-    with open_source(source, skip=skip, frames=frames) as opened:
+    with open_source(source, skip=skip, frames=frames, reading=options.reading) as opened:
         coder = make_coder(options, opened, segments, observer)
         result = EncodeResult(
             opened.width,

@@ -453,6 +453,13 @@ def _is_empty(path: str) -> bool:
     return os.path.isfile(path) and os.path.getsize(path) == 0
 
 
+def _is_iso(path: str) -> bool:
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        return file.read(8)[4:] == b"ftyp"
+
+
 def open_source(
     path_or_file: str | os.PathLike[str] | BinaryIO,
     *,
@@ -505,7 +512,7 @@ def open_source(
             raise
         if not isinstance(error, av.InvalidDataError):
             raise SourceError(f"cannot read {name}: {reason(error)}") from error
-        if "moov atom not found" in str(error):
+        if "moov atom not found" in str(error) and _is_iso(name):
             raise SourceError(
                 f"cannot read {name}: it has no index (moov): it was cut, or not finished"
             ) from error
