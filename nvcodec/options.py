@@ -87,7 +87,6 @@ NETWORKS = tuple(dict.fromkeys(MODELS["nirvana"].networks + MODELS["hybrid"].net
 class Reading(NamedTuple):
     """How a source is read, beside its place and which of its frames; see `encode()`."""
 
-    strict: bool = False
     deinterlace: bool = False
     raw: tuple[int, int] | None = None
     pixel_format: str | None = None
@@ -123,7 +122,7 @@ class EncodeOptions(NamedTuple):
     @property
     def reading(self) -> Reading:
         """How the source is read."""
-        return Reading(self.strict, self.deinterlace, self.raw, self.pixel_format, self.fps)
+        return Reading(self.deinterlace, self.raw, self.pixel_format, self.fps)
 
     @property
     def by_jobs(self) -> bool:

@@ -14,7 +14,7 @@ from nvcodec.encode.models import Segments, make_coder, settings
 from nvcodec.encode.result import EncodeResult, Observer
 from nvcodec.encode.writing import GroupWriter, source_header
 from nvcodec.media.quality import QualityMeter
-from nvcodec.media.source import open_source
+from nvcodec.media.source import SourceError, open_source
 from nvcodec.options import DEFAULTS, EncodeOptions, model_options, validate
 
 
@@ -77,7 +77,8 @@ def encode(
             encode is complete.
         metrics: what to measure, of options.METRICS.
         overwrite: whether a path may replace a file, and without `resume` the segments too.
-        strict: whether a source that ends early raises SourceError at its end; else it is a note.
+        strict: whether a source that ends early raises SourceError, after all of it has been
+            encoded; else that is a note only.
         deinterlace: whether interlaced frames are made progressive, by FFmpeg's bwdif.
         raw: (width, height) of a source that is raw video, without any header; None for others.
         pixel_format: FFmpeg's name of the format of raw video, None for yuv420p.
@@ -153,4 +154,7 @@ def encode(
                 segments.start_over()
             observer.started(result, opened.frame_count_hint)
             writer.write(file, coded)
+        missing = opened.missing
+    if strict and missing is not None:
+        raise SourceError(f"cannot read the whole source: {missing}")
     return result

@@ -59,6 +59,8 @@ class FrameFilter:
                 time_base=self._time_base,
             ),
             *(graph.add(name, arguments) for name, arguments in self._chain),
+            # Filters may count in other ticks.
+            graph.add("settb", f"{self._time_base.numerator}/{self._time_base.denominator}"),
             graph.add("buffersink"),
         ).configure()
         return graph

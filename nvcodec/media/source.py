@@ -107,6 +107,8 @@ class Source:
         chroma_location: H.273 chroma sample location type 0..5, 255 unspecified.
         frame_count_hint: number of pictures that the container states, None when unknown. It may
             be wrong.
+        missing: what is missing at the end of a source that ends early; None if nothing is, and
+            until the end is reached.
         notes: one line for each thing converted, repaired or dropped. It grows while decoding.
 
     """
@@ -122,6 +124,7 @@ class Source:
     full_range: int
     chroma_location: int
     frame_count_hint: int | None
+    missing: str | None
     notes: list[Note]
 
     def __init__(
@@ -133,7 +136,7 @@ class Source:
         skip: int,
         frames: int | None,
         reading: Reading,
-        missing: str | None,
+        left_out: str | None,
     ) -> None:
         self._notes = Notes()
         self.notes = self._notes.lines
@@ -142,7 +145,8 @@ class Source:
         self._reader = reader
         self._opened = opened
         self._reading = reading
-        self._missing = missing
+        self._left_out = left_out
+        self.missing = None
         self._limit = frames
         self._stream = self._choose_stream()
         self._declared = declared(self._stream, container.format.name)
@@ -261,7 +265,7 @@ class Source:
                     "FFmpeg's libraries decode no animated WebP: convert it to APNG or GIF first"
                 )
             raise SourceError(f"cannot read {self._name}: {cause}")
-        missing = self._missing or ends_early(
+        self.missing = self._left_out or ends_early(
             self._container,
             self._stream,
             packets,
@@ -269,10 +273,8 @@ class Source:
             self._size(),
             self.frame_rate,
         )
-        if missing is not None:
-            if self._reading.strict:
-                raise SourceError(f"cannot read {self._name} whole: {missing}")
-            self._notes.add(missing)
+        if self.missing is not None:
+            self._notes.add(self.missing)
 
     def _seen(self, frame: VideoFrame) -> VideoFrame:
         """Take the next decoded frame: its number, its time, and what is to be said of it."""
@@ -475,8 +477,8 @@ def open_source(
     and says how long the last one lasts.
 
     Raises SourceError for input that is unreadable, empty, without a video track or without
-    a frame after `skip`, with `reading.strict` at the end of one that ends early; ValueError for a
-    negative `skip` or `frames` below 1; OptionError for a `reading` that does not fit the input.
+    a frame after `skip`; ValueError for a negative `skip` or `frames` below 1; OptionError for a
+    `reading` that does not fit the input.
     """
     if skip < 0 or (frames is not None and frames < 1):
         raise ValueError(f"skip={skip} and frames={frames} select nothing")

@@ -40,11 +40,11 @@ def picture_stream(container: InputContainer, notes: Notes) -> tuple[VideoStream
         )
     alpha: set[int] = set()
     if container.metadata.get("major_brand") in _IMAGE_BRANDS:
-        gray = [s for s in container.streams.video if _is_gray(s)]
         coloured = [s for s in container.streams.video if not _is_gray(s)]
-        if coloured and gray:
-            alpha = {s.index for s in gray}
-            best = best if best.index not in alpha else coloured[0]
+        if coloured:
+            # Of streams of one size, the picture comes before what is added to it.
+            best = max(coloured, key=lambda s: s.width * s.height)
+            alpha = {s.index for s in container.streams.video if _is_gray(s)}
     if alpha or best.metadata.get("alpha_mode") == "1":
         notes.add("dropped the alpha channel")
     if best.disposition & Disposition.multilayer:
