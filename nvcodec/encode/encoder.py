@@ -144,7 +144,7 @@ def encode(
             Fraction(key_interval),
             opened.time_base,
         )
-        writer = GroupWriter(header, result, settings(options), observer)
+        writer = GroupWriter(header, result, settings(options), opened.field_order, observer)
         with (
             contextlib.closing(coder.code(groups, header)) as coded,
             segments.kept(result),

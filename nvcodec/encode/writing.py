@@ -51,6 +51,7 @@ class GroupWriter:
         header: HEAD of the file.
         result: grows with each group.
         settings: member of mETa (spec 2.6).
+        field_order: another member of it, None for progressive frames.
         observer: told about each group.
 
     Attributes:
@@ -59,12 +60,19 @@ class GroupWriter:
     """
 
     def __init__(
-        self, header: Header, result: EncodeResult, settings: dict[str, Any], observer: Observer
+        self,
+        header: Header,
+        result: EncodeResult,
+        settings: dict[str, Any],
+        field_order: str | None,
+        observer: Observer,
     ) -> None:
         self.finished = False
         self._header = header
         self._result = result
-        self._settings = settings
+        self._metadata = {"encoder": f"nvcodec {__version__}", "settings": settings}
+        if field_order is not None:
+            self._metadata["field_order"] = field_order
         self._observer = observer
 
     @contextlib.contextmanager
@@ -99,7 +107,7 @@ class GroupWriter:
         writer.begin(
             self._header,
             self._result.shape.to_payload(),
-            {"encoder": f"nvcodec {__version__}", "settings": self._settings},
+            self._metadata,
         )
         try:
             for group in coded:

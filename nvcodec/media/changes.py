@@ -27,12 +27,19 @@ class Changes:
         notes: gets the notes.
         deinterlacing: whether interlaced frames will become progressive.
 
+    Attributes:
+        field_order: "top" or "bottom", the field of the first frame that comes first; None where it
+            is or will be progressive.
+
     """
+
+    field_order: str | None
 
     def __init__(self, notes: Notes, *, deinterlacing: bool) -> None:
         self._notes = notes
         self._deinterlacing = deinterlacing
         self._before: _Seen | None = None
+        self.field_order = None
 
     def watch(self, frame: VideoFrame, number: int, aspect: Fraction | None) -> None:
         """Take the next frame, its number in the source and the decoder's sample aspect ratio."""
@@ -50,6 +57,8 @@ class Changes:
         if before is None:
             if now.interlaced:
                 self._notes.add(f"interlaced video, {self._order(frame)}")
+                if not self._deinterlacing:
+                    self.field_order = _first_field(frame)
             return
         if aspect and before.aspect and aspect != before.aspect:
             old, new = (f"{a.numerator}:{a.denominator}" for a in (before.aspect, aspect))
@@ -70,6 +79,9 @@ class Changes:
         )
 
     def _order(self, frame: VideoFrame) -> str:
-        order = "top" if top_field_first(frame) else "bottom"
         done = "deinterlaced" if self._deinterlacing else "coded as whole frames"
-        return f"{order} field first, {done}"
+        return f"{_first_field(frame)} field first, {done}"
+
+
+def _first_field(frame: VideoFrame) -> str:
+    return "top" if top_field_first(frame) else "bottom"

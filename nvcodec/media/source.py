@@ -105,6 +105,8 @@ class Source:
         matrix: H.273 code point, 2 is unspecified.
         full_range: 0 limited, 1 full, 2 unspecified.
         chroma_location: H.273 chroma sample location type 0..5, 255 unspecified.
+        field_order: "top" or "bottom", the field of interlaced frames that comes first; None for
+            progressive ones.
         frame_count_hint: number of pictures that the container states, None when unknown. It may
             be wrong.
         missing: what is missing at the end of a source that ends early; None if nothing is, and
@@ -123,6 +125,7 @@ class Source:
     matrix: int
     full_range: int
     chroma_location: int
+    field_order: str | None
     frame_count_hint: int | None
     missing: str | None
     notes: list[Note]
@@ -159,6 +162,8 @@ class Source:
         self._shown = self._frames()
         first = self._first_frame(skip)
         self._read_header(first, skip)
+        # Turned rows are no longer fields.
+        self.field_order = None if self._orientation else self._changes.field_order
         self._pictures = self._deliver(first, skip)
 
     def __enter__(self) -> Self:
