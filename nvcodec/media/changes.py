@@ -10,8 +10,6 @@ from av.video.frame import VideoFrame
 from nvcodec.media.filters import has_aspect, top_field_first
 from nvcodec.media.notes import Notes
 
-_COLOURS = "colour primaries", "transfer characteristics", "matrix coefficients"
-
 
 class _Seen(NamedTuple):
     aspect: Fraction | None
@@ -65,9 +63,9 @@ class Changes:
             self._said(number, "sample aspect ratio", old, new)
         if now.rotation != before.rotation:
             self._said(number, "display rotation", f"{-before.rotation}", f"{-now.rotation}")
-        for what, old_code, new_code in zip(_COLOURS, before.colours, now.colours, strict=True):
-            if old_code != new_code:
-                self._said(number, what, f"H.273 {old_code}", f"H.273 {new_code}")
+        if now.colours != before.colours:
+            old, new = ("/".join(map(str, codes)) for codes in (before.colours, now.colours))
+            self._said(number, "colour description (H.273 primaries/transfer/matrix)", old, new)
         if now.interlaced and not before.interlaced:
             self._notes.at(number, "interlaced", f"becomes interlaced, {self._order(frame)}")
         elif before.interlaced and not now.interlaced:

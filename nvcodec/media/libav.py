@@ -11,6 +11,8 @@ import av
 from av.sidedata.sidedata import SideData, Type
 from av.video.frame import VideoFrame
 
+from nvcodec.media import y4m_header
+
 # libav also uses these codes for invalid input; its log then has the real reason.
 _VAGUE = (errno.EBUSY, errno.EINVAL)
 
@@ -56,6 +58,7 @@ class PromptReader:
 
     Attributes:
         taken: bytes read so far.
+        mixed: whether it is Y4M of mixed fields and frames; libav takes all as progressive.
 
     """
 
@@ -65,6 +68,7 @@ class PromptReader:
         self.tell = file.tell
         self.seekable = file.seekable
         self.taken = 0
+        self.mixed = False
         self._stopped: BaseException | None = None
 
     def read(self, size: int) -> bytes:
@@ -81,6 +85,9 @@ class PromptReader:
             self._stopped = stop
             return b""
         self.taken += len(data)
+        if y4m_header.is_mixed(data):
+            self.mixed = True
+            return y4m_header.as_progressive(data)
         return data
 
     def check(self) -> None:

@@ -37,6 +37,7 @@ from nvcodec.media.pixel_format import (
 )
 from nvcodec.media.streams import NoPictureError, picture_stream
 from nvcodec.media.timestamps import Clock, CodingTimes
+from nvcodec.media.y4m_header import file_is_mixed
 from nvcodec.options import DEFAULTS, Reading
 from nvcodec.picture import Picture, Planes
 from nvcodec.words import counted
@@ -47,7 +48,7 @@ _EVEN_FORMATS: Final = frozenset({"yuv4mpegpipe", "rawvideo", "image2", "avi"})
 _AHEAD: Final = 120
 """Packets that are read ahead to find the frame rate; less of a pipe, so that it does not wait."""
 
-_AHEAD_LIVE: Final = 32
+_AHEAD_LIVE: Final = 16
 
 _FINEST: Final = Fraction(1, 10**6)
 """The finest time base that is kept, in seconds."""
@@ -154,6 +155,8 @@ class Source:
         self._stream = self._choose_stream()
         self._declared = declared(self._stream, container.format.name)
         self._say_dolby_vision()
+        if reader is not None and reader.mixed:
+            self._notes.add("mixed interlaced and progressive frames, taken as progressive")
         self._packets = Packets(container, self._stream)
         self.frame_rate = self._read_rate()
         self._coding_times = self._read_coding_times()
@@ -498,8 +501,9 @@ def open_source(
             reader = PromptReader(path_or_file)
         else:
             name = os.fspath(path_or_file)
-            if _is_pipe(name):
-                # libav would wait for the pipe's writer and data, and ignore interrupts.
+            if _is_pipe(name) or file_is_mixed(name):
+                # libav would wait for the pipe's writer and data, and ignore interrupts; and it
+                # refuses some files.
                 reader = PromptReader(opened.enter_context(open(name, "rb")))  # noqa: SIM115
         # Accept tags that are not UTF-8.
         container = av.open(

@@ -1,5 +1,6 @@
 """What containers and streams say beside pictures: crop, alpha, fields, changes in mid-stream."""
 
+import io
 from fractions import Fraction
 
 import av
@@ -157,6 +158,17 @@ def test_fields_of_y4m(tmp_path, tag, order):
     path = tmp_path / "a.y4m"
     path.write_bytes(y4m_bytes(noise(1, 16, 16), 16, 16).replace(b" Ip ", b" " + tag + b" "))
     assert read(path)[0].notes == [f"interlaced video, {order} field first, coded as whole frames"]
+
+
+def test_mixed_fields_of_y4m(tmp_path):
+    pictures = noise(2, 16, 16)
+    path = tmp_path / "a.y4m"
+    path.write_bytes(y4m_bytes(pictures, 16, 16).replace(b" Ip ", b" Im "))
+    for given in (path, io.BytesIO(path.read_bytes())):
+        source, got = read(given)
+        assert source.notes == ["mixed interlaced and progressive frames, taken as progressive"]
+        for picture, planes in zip(got, pictures, strict=True):
+            assert_same(picture, planes)
 
 
 @pytest.mark.parametrize(("codec", "size"), [("mpeg2video", (176, 144)), ("libx264", (32, 16))])
