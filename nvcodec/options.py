@@ -19,6 +19,22 @@ GROUP_SIZES = (1, 32)
 DEVICES = ("cpu", "cuda")
 """Devices that networks can be trained and evaluated on."""
 
+FORMATS = (
+    "gray",
+    "gray10",
+    "gray12",
+    "yuv420p",
+    "yuv420p10",
+    "yuv420p12",
+    "yuv422p",
+    "yuv422p10",
+    "yuv422p12",
+    "yuv444p",
+    "yuv444p10",
+    "yuv444p12",
+)
+"""Names of the sample formats of HEAD (spec 2.4); what a model codes of them is its own."""
+
 METRICS = ("psnr", "ssim", "ms-ssim")
 """Quality metrics that can be measured."""
 
@@ -105,6 +121,7 @@ class EncodeOptions(NamedTuple):
     network: str = "auto"
     group_size: int | None = None
     key_interval: float = 10.0
+    sample_format: str | None = None
     skip: int = 0
     frames: int | None = None
     threads: int | None = None
@@ -153,6 +170,8 @@ def validate(options: EncodeOptions) -> None:
     _require_choice("model", options.model, tuple(MODELS))
     _require_choice("preset", options.preset, PRESETS)
     _require_choice("device", options.device, DEVICES)
+    if options.sample_format is not None:
+        _require_choice("sample format", options.sample_format, FORMATS)
     if not options.metrics:
         raise ValueError("no metrics")
     for metric in options.metrics:

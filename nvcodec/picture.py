@@ -15,6 +15,8 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from nvcodec.words import format_in_words, format_name
+
 Plane = npt.NDArray[Any]
 """Samples of a plane, u8 or u16: (rows, columns)."""
 
@@ -61,6 +63,15 @@ class SampleFormat:
     def middle(self) -> int:
         """The sample value of neutral chroma and of mid-grey luma."""
         return 1 << (self.bit_depth - 1)
+
+    @property
+    def name(self) -> str:
+        """The name that options take: FFmpeg's, without byte order, such as "yuv420p10"."""
+        return format_name(self.chroma_format, self.bit_depth)
+
+    def __str__(self) -> str:
+        """The format in words, such as "10-bit 4:2:0"."""
+        return format_in_words(self.chroma_format, self.bit_depth)
 
     @property
     def chroma_shift(self) -> tuple[int, int]:
@@ -139,7 +150,10 @@ def samples_crc(pictures: Iterable[Planes]) -> int:
 
 
 YUV420P8 = SampleFormat(bit_depth=8, chroma_format=1)
-"""8-bit 4:2:0, the only format so far."""
+"""8-bit 4:2:0."""
+
+SAMPLE_FORMATS = tuple(SampleFormat(depth, chroma) for chroma in range(4) for depth in (8, 10, 12))
+"""All formats of HEAD (spec 2.4)."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

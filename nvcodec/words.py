@@ -16,3 +16,14 @@ def counted(number: int, what: str) -> str:
 def in_one_line(text: str) -> str:
     """The text with line ends and control characters escaped; file names may have them."""
     return _BREAKING.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+def format_name(chroma_format: int, bit_depth: int) -> str:
+    """The name of a sample format of HEAD (spec 2.4): FFmpeg's, as "yuv420p10" or "gray"."""
+    depth = "" if bit_depth == 8 else str(bit_depth)
+    return ("gray", "yuv420p", "yuv422p", "yuv444p")[chroma_format] + depth
+
+
+def format_in_words(chroma_format: int, bit_depth: int) -> str:
+    """A sample format of HEAD (spec 2.4) in words, as "10-bit 4:2:0"."""
+    return f"{bit_depth}-bit {('monochrome', '4:2:0', '4:2:2', '4:4:4')[chroma_format]}"

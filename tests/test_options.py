@@ -16,6 +16,7 @@ from nvcodec.format import HYBRID, NIRVANA, SINE
 from nvcodec.model.description import PatchShape
 from nvcodec.options import (
     DEFAULTS,
+    FORMATS,
     MODELS,
     NIRVANA_GROUP,
     PAPER,
@@ -24,6 +25,7 @@ from nvcodec.options import (
     model_options,
     validate,
 )
+from nvcodec.picture import SAMPLE_FORMATS
 
 SINE_NETWORK = {"model": "nirvana", "network": "paper"}
 
@@ -45,12 +47,17 @@ def test_accepted(options):
     validate(EncodeOptions(**options))
 
 
+def test_formats_are_those_of_pictures():
+    assert tuple(samples.name for samples in SAMPLE_FORMATS) == FORMATS
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [
         ({"model": "x"}, "model 'x' is not one of hybrid, nirvana"),
         ({"preset": "x"}, "preset 'x' is not one of fast, medium, slow, paper"),
         ({"network": "x"}, "network 'x' is none of a model"),
+        ({"sample_format": "rgb24"}, "sample format 'rgb24' is not one of gray, gray10"),
         ({"device": "tpu"}, "device 'tpu' is not one of cpu, cuda"),
         ({"crf": -1}, r"crf -1 is not in 0\.\.60"),
         ({"crf": 60.5}, r"crf 60\.5 is not in 0\.\.60"),
@@ -122,7 +129,9 @@ def test_all_take_the_same_options_and_defaults():
     assert asked == DEFAULTS._asdict()
     flags = {"as_json", "quiet", "version", "help", "source", "output"}
     command = {p.name for p in nvenc.main.params} - flags
-    assert command == set(asked) - {"overwrite"} | {"yes"}
+    # --format is that of raw video, or else of what is coded.
+    formats = {"pixel_format", "sample_format"}
+    assert command == set(asked) - {"overwrite"} - formats | {"yes", "format_"}
 
 
 def test_the_import_is_light():

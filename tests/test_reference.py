@@ -1,8 +1,10 @@
 """The reference decoder, written from the text of the spec alone, gives the same samples."""
 
 import hashlib
+import importlib.util
 import subprocess
 import sys
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +15,10 @@ import nvcodec
 import nvcodec.format
 from nvcodec.coding.sine import weights
 from nvcodec.model.description import CanvasShape
+from nvcodec.model.resample import View, resample
 from nvcodec.model.sine.shape import NetworkShape
+from nvcodec.picture import SAMPLE_FORMATS
+from nvcodec.tables import load_table
 from tests.hybrid import HybridPlan, synthesize_hybrid
 from tests.nirvana import NirvanaPlan, synthesize_nirvana
 from tests.synthetic import DEEP, Plan, synthesize
@@ -103,6 +108,31 @@ def test_sizes_and_regions_are_equal(size, crop, location, tmp_path):
     assert reference(path, *options).stdout.split()[0] == ours
 
 
+@pytest.mark.parametrize("samples", SAMPLE_FORMATS, ids=lambda samples: samples.name)
+@pytest.mark.parametrize("size", [(29, 40), None])
+def test_other_formats_are_resampled_alike(samples, size):
+    specification = importlib.util.spec_from_file_location("nrvdec", REFERENCE)
+    nrvdec = importlib.util.module_from_spec(specification)
+    sys.modules["nrvdec"] = nrvdec
+    specification.loader.exec_module(nrvdec)
+    width, height, location, crop = 37, 22, 3, (11, 5, 8, 6)
+    random = np.random.default_rng(0)
+    planes = tuple(
+        random.integers(0, samples.peak + 1, shape, samples.dtype)
+        for shape in samples.plane_shapes(width, height)
+    )
+    head = nrvdec.Head(
+        None, 1, samples.chroma_format, samples.bit_depth, width, height, location, 1
+    )
+    kernel = load_table("resampling_kernel.txt").astype(np.int64)
+    expected = nrvdec.Output(head, size, crop, kernel)(planes)
+    view = View.of(width, height, size, crop, samples)
+    got = resample(planes, (0, 0), width, height, view, location)
+    for plane, reference_plane in zip(got, expected, strict=True):
+        assert plane.dtype == reference_plane.dtype
+        np.testing.assert_array_equal(plane, reference_plane)
+
+
 def test_it_refuses_what_we_refuse(tmp_path):
     data, _ = synthesize(Plan(frames=(1,), keys=(0,)))
     path = tmp_path / "a.nrv"
@@ -111,6 +141,13 @@ def test_it_refuses_what_we_refuse(tmp_path):
         with nvcodec.Decoder(path) as decoder, pytest.raises(nvcodec.format.NrvError):
             list(decoder)
         assert reference(path).returncode == 3
+    changed = bytearray(data)
+    changed[8 + 8 + 7] = 10  # bit_depth of HEAD
+    changed[64:68] = zlib.crc32(changed[8:12] + changed[16:64]).to_bytes(4, "little")
+    path.write_bytes(changed)
+    with pytest.raises(nvcodec.format.UnsupportedError):
+        nvcodec.Decoder(path)
+    assert reference(path).returncode == 4
 
 
 def test_tables_substreams_are_read_alike(tmp_path, monkeypatch):

@@ -9,7 +9,6 @@ from nvcodec.cli.outcome import Console
 from nvcodec.encode.result import EncodedGroup, EncodeResult, Observer
 from nvcodec.media.quality import QualityMeter
 from nvcodec.model.description import CanvasShape, PatchShape
-from nvcodec.picture import YUV420P8
 from nvcodec.words import counted
 
 if TYPE_CHECKING:
@@ -45,14 +44,16 @@ class EncodeReport(Observer):
             "start",
             width=result.width,
             height=result.height,
+            format=result.sample_format.name,
             frame_count_hint=frame_count_hint,
             shape=vars(result.shape),
         )
 
     def training(self, progress: GroupProgress) -> None:
         """Move the bar."""
+        assert self._result is not None
         training = progress.training
-        decibels = 10 * math.log10(YUV420P8.peak**2 / max(training.error, 1e-9))
+        decibels = 10 * math.log10(self._result.sample_format.peak**2 / max(training.error, 1e-9))
         self._bar.set_description_str(f"group {progress.ordinal}", refresh=False)
         self._bar.set_postfix_str(
             f"iteration {training.iteration}/{training.iterations}"
@@ -144,7 +145,7 @@ class EncodeReport(Observer):
         return (
             f"{model}, {counted(result.frames, 'frame')} in {counted(len(result.groups), 'group')},"
             f" {result.bytes} bytes ({result.bits_per_pixel:.4f} bpp, {shares}),"
-            f" {_qualities(result.meter)}, {result.seconds:.1f} s"
+            f" {result.sample_format}, {_qualities(result.meter)}, {result.seconds:.1f} s"
             f" ({result.frames / max(result.seconds, 1e-9):.2f} fps)"
         )
 
@@ -166,7 +167,9 @@ def _qualities(meter: QualityMeter) -> str:
     for name, value in meter.values().items():
         if name == "psnr":
             planes = ", ".join(
-                f"{plane} {value[key]:.2f}" for plane, key in (("Y", "y"), ("Cb", "u"), ("Cr", "v"))
+                f"{plane} {value[key]:.2f}"
+                for plane, key in (("Y", "y"), ("Cb", "u"), ("Cr", "v"))
+                if key in value
             )
             texts.append(f"PSNR {value['all']:.2f} dB ({planes})")
         else:

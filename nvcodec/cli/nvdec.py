@@ -56,7 +56,7 @@ COMMAND = "nvdec"
     "--crop",
     metavar="W:H:X:Y",
     callback=arguments.crop,
-    help="Region of the (resized) frame; X and Y are even.",
+    help="Region of the (resized) frame; X and Y are even where chroma is subsampled.",
 )
 @click.option("--skip", type=click.IntRange(min=0), default=0, help="Frames to leave out first.")
 @click.option("--frames", type=click.IntRange(min=1), help="Frames to decode.  [default: all]")
@@ -146,6 +146,7 @@ class _Delivered:
     digest: FrameDigest | None
     width: int = 0
     height: int = 0
+    format: str = ""
     frames: int = 0
     seconds: float = 0.0
 
@@ -154,6 +155,7 @@ class _Delivered:
             "frames": self.frames,
             "width": self.width,
             "height": self.height,
+            "format": self.format,
             "seconds": self.seconds,
             "md5": self.digest.hexdigest() if self.digest is not None else None,
         }
@@ -161,7 +163,7 @@ class _Delivered:
     def __str__(self) -> str:
         speed = self.frames / self.seconds if self.seconds else 0.0
         return (
-            f"{counted(self.frames, 'frame')} of {self.width}x{self.height}"
+            f"{counted(self.frames, 'frame')} of {self.width}x{self.height} {self.format}"
             f" in {self.seconds:.2f} s ({speed:.1f} fps)"
         )
 
@@ -195,6 +197,7 @@ def _deliver(
 ) -> None:
     """Decode the frames asked for, and write and count them."""
     delivered.width, delivered.height = view.crop_width, view.crop_height
+    delivered.format = view.samples.name
     writer = _writer(decoder, view, out)
     started = time.perf_counter()
     expected = _expected(decoder, asked, console)
@@ -243,4 +246,5 @@ def _writer(decoder: Decoder, view: View, out: OutputFile | None) -> Y4mWriter |
         sar,
         header.full_range,
         header.chroma_location,
+        header.sample_format,
     )

@@ -22,6 +22,7 @@ from nvcodec.options import (
     CRF_RANGE,
     DEFAULTS,
     DEVICES,
+    FORMATS,
     GROUP_SIZES,
     HYBRID_GROUP,
     METRICS,
@@ -90,6 +91,13 @@ COMMAND = "nvenc"
     help="Seconds between key groups.",
 )
 @click.option(
+    "--format",
+    "format_",
+    metavar="NAME",
+    help=f"Samples to code, of the formats of the model: {', '.join(FORMATS)}. With --raw the"
+    " format of IN, any that FFmpeg names.  [default: what keeps most of IN; --raw: yuv420p]",
+)
+@click.option(
     "--skip",
     type=click.IntRange(min=0),
     default=DEFAULTS.skip,
@@ -103,12 +111,6 @@ COMMAND = "nvenc"
     metavar="WxH",
     callback=arguments.picture_size,
     help="IN is raw video of this size, without a header.",
-)
-@click.option(
-    "--format",
-    "pixel_format",
-    metavar="NAME",
-    help="Pixel format of --raw, as FFmpeg names it.  [default: yuv420p]",
 )
 @click.option(
     "--fps",
@@ -163,9 +165,16 @@ def main(
     yes: bool,
     quiet: bool,
     device: str,
+    format_: str | None,
     **options: Any,
 ) -> None:
     """Encode with these arguments."""
+    if options["raw"] is not None:
+        options["pixel_format"] = format_
+    elif format_ in (None, *FORMATS):
+        options["sample_format"] = format_
+    else:
+        raise click.UsageError(f"--format {format_!r} is not one of {', '.join(FORMATS)}")
     if as_json and output == "-":
         raise click.UsageError("--json and OUT '-' both want standard output")
     console = Console(COMMAND, quiet=quiet, as_json=as_json)

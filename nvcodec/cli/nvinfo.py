@@ -18,7 +18,7 @@ from nvcodec.cli.outcome import (
     require_input,
     standard_input,
 )
-from nvcodec.words import counted
+from nvcodec.words import counted, format_in_words, format_name
 
 if TYPE_CHECKING:
     from nvcodec.format import Group, NrvError
@@ -125,7 +125,13 @@ def _read(file: BinaryIO, report: dict[str, Any]) -> None:
     if header["frame_count"] == UNKNOWN_FRAME_COUNT:
         header["frame_count"] = None
     groups: list[dict[str, Any]] = []
-    report |= {"header": header, "model": {"name": MODEL_NAMES[header["model"]]}, "metadata": {}}
+    samples = format_name(header["chroma_format"], header["bit_depth"])
+    report |= {
+        "header": header,
+        "format": samples,
+        "model": {"name": MODEL_NAMES[header["model"]]},
+        "metadata": {},
+    }
     complete = False
     damage: NrvError | None = None
     try:
@@ -196,6 +202,8 @@ def _text(report: dict[str, Any]) -> str:
     header, metadata = report["header"], report["metadata"]
     lines = ["header"]
     lines += [f"  {name:20} {'unknown' if v is None else v}" for name, v in header.items()]
+    samples = format_in_words(header["chroma_format"], header["bit_depth"])
+    lines.append(f"  {'format':20} {report['format']}, {samples}")
     lines.append("model")
     lines += [f"  {name:20} {value}" for name, value in report["model"].items()]
     if metadata:

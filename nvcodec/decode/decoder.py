@@ -36,6 +36,7 @@ from nvcodec.format import (
     scan_index,
 )
 from nvcodec.model.description import Shape, parse_description
+from nvcodec.model.formats import require_rendered
 from nvcodec.model.resample import View, source_region
 from nvcodec.picture import samples_crc
 
@@ -136,6 +137,7 @@ class Decoder:
                 with located(str(self.header.description_type), event.offset):
                     shape = parse_description(self.header.model, event.payload)
                     check_limits(shape, self.header, self._limits)
+                    require_rendered(self.header)
                 self._reader.group_length = shape.group_frames
                 return shape
         raise CorruptError("no description of the model", rule="2.3")
@@ -193,7 +195,8 @@ class Decoder:
 
         Raises ViewError when spec 6.1 does not allow it.
         """
-        return View.of(self.header.width, self.header.height, size, crop)
+        header = self.header
+        return View.of(header.width, header.height, size, crop, header.sample_format)
 
     def render(
         self,

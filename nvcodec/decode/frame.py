@@ -17,9 +17,10 @@ class Frame:
         pts: presentation time in ticks of `time_base`.
         duration: ticks that the frame is shown for.
         time_base: seconds per tick.
-        planes: arrays Y, Cb and Cr, with the shapes and dtype of `Header.sample_format`: u8, Y
-            (height, width), Cb and Cr half of both sizes, rounded up. From a decoder with
-            `tensors` they are `torch.Tensor`s on the device.
+        planes: arrays Y (height, width), Cb and Cr, or Y alone in monochrome, with the shapes and
+            dtype of `Header.sample_format`: in 4:2:0, Cb and Cr have half of both sizes, rounded
+            up; u8, or u16 above 8 bits. From a decoder with `tensors` they are `torch.Tensor`s on
+            the device.
 
     """
 

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from nvcodec.device import require_device
 from nvcodec.encode.grouping import group_pictures
-from nvcodec.encode.models import Segments, make_coder, settings
+from nvcodec.encode.models import Segments, coded_formats, make_coder, settings
 from nvcodec.encode.result import EncodeResult, Observer
 from nvcodec.encode.writing import GroupWriter, source_header
 from nvcodec.media.quality import QualityMeter
@@ -28,6 +28,7 @@ def encode(
     network: str = DEFAULTS.network,
     group_size: int | None = DEFAULTS.group_size,
     key_interval: float = DEFAULTS.key_interval,
+    sample_format: str | None = DEFAULTS.sample_format,
     skip: int = DEFAULTS.skip,
     frames: int | None = DEFAULTS.frames,
     threads: int | None = DEFAULTS.threads,
@@ -61,6 +62,8 @@ def encode(
         group_size: frames of a group, 1..32, in the nirvana model 1..4; None for the network's
             own, and up to 16 by content in the hybrid model, whose key groups have one frame.
         key_interval: seconds from key group to key group at most (plus the rest of a group).
+        sample_format: what to code, one of options.FORMATS that the model has; None for the one of
+            the model that keeps most of the source. Notes tell of conversions.
         skip: frames of the source to leave out at its start.
         frames: frames to encode, None for all.
         threads: one for each core for None; bytes do not depend on it. Of training in each job of
@@ -97,7 +100,7 @@ def encode(
         SettingsError: those segments have other settings.
         JobsError: the source or output is none for jobs or resuming.
         SegmentError: a segment failed again and again.
-        OptionError: an option is none of the model, or does not fit the source.
+        OptionError: an option or sample format is none of the model, or does not fit the source.
         ValueError: an argument is out of range.
         UnsupportedError: this machine does not have the device.
 
@@ -109,6 +112,7 @@ def encode(
         network=network,
         group_size=group_size,
         key_interval=key_interval,
+        sample_format=sample_format,
         skip=skip,
         frames=frames,
         threads=threads,
@@ -127,14 +131,21 @@ def encode(
     require_device(device)
     observer = observer or Observer()
     segments = Segments.of(options, source, output)
-    with open_source(source, skip=skip, frames=frames, reading=options.reading) as opened:
+    with open_source(
+        source,
+        skip=skip,
+        frames=frames,
+        reading=options.reading,
+        sample_formats=coded_formats(options),
+    ) as opened:
         coder = make_coder(options, opened, segments, observer)
         result = EncodeResult(
             opened.width,
             opened.height,
             coder.shape,
+            opened.sample_format,
             notes=opened.notes,
-            meter=QualityMeter(options.metrics),
+            meter=QualityMeter(options.metrics, opened.sample_format.peak),
         )
         header = source_header(opened, model_options(options).number, coder.level)
         groups = group_pictures(

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from nvcodec.encode.coder import VideoCoder
 from nvcodec.encode.result import EncodeResult, Observer
 from nvcodec.media.source import Source
-from nvcodec.options import EncodeOptions, model_options
+from nvcodec.model.formats import RENDERED
+from nvcodec.options import EncodeOptions, OptionError, model_options
+from nvcodec.picture import SampleFormat
 from nvcodec.version import __version__
 
 if TYPE_CHECKING:
@@ -26,6 +28,22 @@ def settings(options: EncodeOptions) -> dict[str, Any]:
         "preset": options.preset,
         "network": _network(options),
     }
+
+
+def coded_formats(options: EncodeOptions) -> tuple[SampleFormat, ...]:
+    """The sample formats to choose from for a source: those of the model, or the one asked for.
+
+    Raises OptionError when the model does not have that one.
+    """
+    offered = RENDERED[model_options(options).number]
+    wanted = options.sample_format
+    if wanted is None:
+        return offered
+    for samples in offered:
+        if samples.name == wanted:
+            return (samples,)
+    names = ", ".join(samples.name for samples in offered)
+    raise OptionError(f"the {options.model} model does not have format {wanted}, only {names}")
 
 
 def _network(options: EncodeOptions) -> str:

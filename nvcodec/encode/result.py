@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from nvcodec.media.notes import Note
 from nvcodec.media.quality import QualityMeter
 from nvcodec.model.description import Shape
+from nvcodec.picture import YUV420P8, SampleFormat
 
 if TYPE_CHECKING:
     from nvcodec.encode.segments.jobs import GroupProgress
@@ -45,6 +46,7 @@ class EncodeResult:
     width: int
     height: int
     shape: Shape
+    sample_format: SampleFormat = YUV420P8
     groups: list[EncodedGroup] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     bytes: int = 0

@@ -15,19 +15,18 @@ from nvcodec.encode.result import EncodedGroup, EncodeResult, Observer
 from nvcodec.format import Header, NrvError, NrvWriter
 from nvcodec.media.output import OutputFile
 from nvcodec.media.source import Source
-from nvcodec.picture import YUV420P8
 from nvcodec.version import __version__
 
 
 def source_header(source: Source, model: int, level: int) -> Header:
-    """HEAD (spec 2.4) of an encode of a source: its size, times and colours."""
+    """HEAD (spec 2.4) of an encode of a source: its size, sample format, times and colours."""
     rate = source.frame_rate or Fraction(0)
     sar = source.sar or Fraction(0)
     return Header(
         level=level,
         model=model,
-        chroma_format=YUV420P8.chroma_format,
-        bit_depth=YUV420P8.bit_depth,
+        chroma_format=source.sample_format.chroma_format,
+        bit_depth=source.sample_format.bit_depth,
         width=source.width,
         height=source.height,
         frame_rate_num=rate.numerator,

@@ -23,7 +23,7 @@ from nvcodec.format.header import (
     Header,
 )
 from nvcodec.format.index import End, IndexEntry
-from nvcodec.format.limits import LEVELS, Level, Limits, smallest_level
+from nvcodec.format.limits import LEVELS, Level, Limits, counted_samples, smallest_level
 from nvcodec.format.reader import (
     Description,
     Event,
@@ -67,6 +67,7 @@ __all__ = [
     "UnitType",
     "UnsupportedError",
     "VerificationError",
+    "counted_samples",
     "located",
     "read_group_at",
     "read_index",

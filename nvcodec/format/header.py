@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import construct as c
 
 from nvcodec.format.errors import CorruptError, UnsupportedError
-from nvcodec.format.limits import LEVELS
+from nvcodec.format.limits import LEVELS, counted_samples
 from nvcodec.format.units import HYBR, NIRV, SIRN, UnitType
 
 if TYPE_CHECKING:
@@ -110,14 +110,7 @@ class Header:
         _require_supported(self.level in LEVELS, f"level {self.level} is not defined")
         _require_supported(self.model in _DESCRIPTION_TYPES, f"model {self.model} is not defined")
         _require(0 <= self.chroma_format <= 3, f"chroma_format {self.chroma_format} is above 3")
-        _require_supported(
-            self.chroma_format == 1,
-            f"chroma_format {self.chroma_format}: this version renders 4:2:0 only",
-        )
         _require(self.bit_depth in (8, 10, 12), f"bit_depth {self.bit_depth} is not 8, 10 or 12")
-        _require_supported(
-            self.bit_depth == 8, f"bit_depth {self.bit_depth}: this version renders 8 bits only"
-        )
         _require_supported(
             self.tools == 0, f"tools {self.tools:#x} has bits that this version does not know"
         )
@@ -178,6 +171,11 @@ class Header:
     def luma_samples(self) -> int:
         """Luma samples per frame."""
         return self.width * self.height
+
+    @property
+    def counted_samples(self) -> int:
+        """What levels and limits count for luma samples (spec 2.11)."""
+        return counted_samples(self.width, self.height, self.chroma_format)
 
     @property
     def sample_format(self) -> SampleFormat:

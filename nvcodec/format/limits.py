@@ -23,7 +23,7 @@ class Level:
 
     Attributes:
         number: 1..5, as in HEAD.
-        luma_samples: luma samples per frame.
+        luma_samples: luma samples per frame, as `Header.counted_samples` counts them.
         weights: weights of the network (sine model).
         unit_bytes: bytes of the payload of one unit.
         multiplications: multiplications per rendered luma sample (sine model, spec 5.8).
@@ -69,7 +69,7 @@ class Limits:
     """Limits of a reader, in addition to the level of a file; the defaults are level 4's.
 
     Attributes:
-        max_luma_samples: luma samples per frame.
+        max_luma_samples: luma samples per frame, as `Header.counted_samples` counts them.
         max_weights: weights of the network.
         max_unit_bytes: bytes of the payload of one unit.
         max_multiplications: multiplications per rendered luma sample (spec 5.8).
@@ -103,9 +103,19 @@ class Limits:
             )
 
 
+def counted_samples(width: int, height: int, chroma_format: int) -> int:
+    """What levels and limits count for the luma samples of a frame, by HEAD's chroma_format.
+
+    More of them with more chroma, so that the samples of all planes keep their bound (spec 2.11).
+    """
+    thirds = {2: 4, 3: 6}.get(chroma_format, 3)
+    return -(-thirds * width * height // 3)
+
+
 def smallest_level(luma_samples: int, weights: int, unit_bytes: int, multiplications: int) -> int:
     """The lowest level, 1..5, whose bounds hold for all four values.
 
+    `luma_samples` are those that `counted_samples` gives.
     For the hybrid model, `weights` and `multiplications` are 0.
 
     Raises:

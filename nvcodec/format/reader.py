@@ -345,7 +345,7 @@ def _read_head(source: ByteSource, limits: Limits) -> Header:
                 f"{unit.length} payload bytes, at most {MAX_BYTES_BEFORE_HEAD} here", rule="2.2"
             )
         header = Header.parse(read_payload(source, unit))
-        limits.check("luma_samples", header.luma_samples, header.level)
+        limits.check("luma_samples", header.counted_samples, header.level)
     return header
 
 

@@ -88,7 +88,7 @@ class NrvWriter:
         self._require(_State.NEW)
         level = LEVELS[header.level]
         with located(str(HEAD), len(SIGNATURE)):
-            level.check("luma_samples", header.luma_samples)
+            level.check("luma_samples", header.counted_samples)
         units = [(HEAD, header.build()), (header.description_type, description)]
         if metadata is not None:
             units.append((META, build_metadata(metadata)))

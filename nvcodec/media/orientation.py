@@ -9,7 +9,7 @@ from av.video.frame import VideoFrame
 
 from nvcodec.media.libav import side_data
 from nvcodec.media.notes import Notes
-from nvcodec.picture import YUV420P8, Plane
+from nvcodec.picture import Plane, SampleFormat
 
 # Terms beside the axes that are smaller than this part of the others are rounding errors.
 _ROUNDING = 0.01
@@ -69,16 +69,16 @@ class Orientation:
         return np.ascontiguousarray(plane)
 
     def chroma_offset(
-        self, offset: tuple[float, float], width: int, height: int
+        self, offset: tuple[float, float], samples: SampleFormat, width: int, height: int
     ) -> tuple[float, float]:
         """Where the first chroma sample lies, (x, y) in luma samples from the first luma sample.
 
-        `offset` is the same before the picture is turned; `width` and `height` are the displayed
-        ones.
+        `offset` is the same before the picture is turned; `samples`, `width` and `height` are the
+        displayed ones.
         """
         x, y = offset[::-1] if self.swap else offset
-        across, down = YUV420P8.chroma_shift
-        columns, rows = YUV420P8.chroma_size(width, height)
+        across, down = samples.chroma_shift
+        columns, rows = samples.chroma_size(width, height)
         # After a flip, the last sample is the first one.
         if self.flip_x:
             x = width - 1 - ((columns - 1) << across) - x

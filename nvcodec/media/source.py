@@ -1,10 +1,10 @@
-"""Video sources: anything that PyAV opens, delivered as 8-bit 4:2:0 pictures."""
+"""Video sources: anything that PyAV opens, delivered as pictures of one sample format."""
 
 import contextlib
 import os
 import stat
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from fractions import Fraction
 from types import TracebackType
 from typing import Any, BinaryIO, Final, Self
@@ -31,15 +31,18 @@ from nvcodec.media.pixel_format import (
     UNSPECIFIED,
     ConversionError,
     Converter,
+    chroma_shift,
     is_gray,
     is_rgb,
+    kept_format,
     range_of,
+    rgb_matrix,
 )
 from nvcodec.media.streams import NoPictureError, picture_stream
 from nvcodec.media.timestamps import Clock, CodingTimes
 from nvcodec.media.y4m_header import file_is_mixed
 from nvcodec.options import DEFAULTS, Reading
-from nvcodec.picture import Picture, Planes
+from nvcodec.picture import SAMPLE_FORMATS, Picture, Planes, SampleFormat
 from nvcodec.words import counted
 
 # Formats whose pictures are even in time, by their nature, and whose rate is declared.
@@ -98,6 +101,7 @@ class Source:
     Attributes:
         width: displayed width in luma samples.
         height: displayed height in luma samples.
+        sample_format: how the samples of pictures are stored.
         frame_rate: frames per second, None when unknown.
         time_base: seconds per tick of `Picture.pts`.
         sar: sample aspect ratio, None when unknown; both terms are below 65536.
@@ -118,6 +122,7 @@ class Source:
 
     width: int
     height: int
+    sample_format: SampleFormat
     frame_rate: Fraction | None
     time_base: Fraction
     sar: Fraction | None
@@ -141,7 +146,9 @@ class Source:
         frames: int | None,
         reading: Reading,
         left_out: str | None,
+        sample_formats: Sequence[SampleFormat],
     ) -> None:
+        self._sample_formats = sample_formats
         self._notes = Notes()
         self.notes = self._notes.lines
         self._name = name
@@ -333,12 +340,9 @@ class Source:
         self.matrix = _code_point(frame.colorspace)
         self.full_range = range_of(frame)
         if is_rgb(frame.format):
-            self.matrix = 1 if self.height >= 720 else 6
+            self.matrix = rgb_matrix(self.colour_primaries, self.height)
             self.full_range = LIMITED
-        self._converter = Converter(
-            (frame.width, frame.height), self.matrix, self.full_range, self._notes
-        )
-        self.chroma_location = self._read_chroma_location(frame)
+        self._read_sample_format(frame)
 
         for kind, data in side_data(frame).items():
             # A stereo kind of 0 is plain, flat video.
@@ -394,26 +398,41 @@ class Source:
             return None
         return min(max(count - skip, 1), self._limit or count)
 
-    def _read_chroma_location(self, frame: VideoFrame) -> int:
-        if is_gray(frame.format):
-            return chroma_location.UNKNOWN
-        location = self._declared.chroma_location
-        # PyAV calls a component chroma only where it is subsampled.
-        subsampled = any(c.is_chroma for c in frame.format.components)
-        if location == chroma_location.UNKNOWN and not subsampled:
-            # libswscale centres the chroma samples that it makes, unless told otherwise.
-            location = chroma_location.CENTRED
-        size = self.width, self.height
-        return chroma_location.turned(location, self._orientation, size, self._notes)
+    def _read_sample_format(self, frame: VideoFrame) -> None:
+        """Choose the format of pictures, with where its chroma lies and how frames get it."""
+        turned = self._orientation.swap
+        self.sample_format = samples = kept_format(frame.format, self._sample_formats, turned)
+        across, down = samples.chroma_shift
+        shift = (down, across) if turned else (across, down)
+        declared = chroma_location.UNKNOWN
+        if not is_gray(frame.format):
+            declared = self._declared.chroma_location
+        made = declared
+        if not is_gray(frame.format) and shift != chroma_shift(frame.format):
+            made = chroma_location.resampled(declared)
+        self.chroma_location = chroma_location.UNKNOWN
+        if any(shift):
+            size = self.width, self.height
+            self.chroma_location = chroma_location.turned(
+                made, self._orientation, samples, size, self._notes
+            )
+        self._converter = Converter(
+            (frame.width, frame.height),
+            samples,
+            shift,
+            matrix=self.matrix,
+            full_range=self.full_range,
+            sites=(chroma_location.rendered(declared), chroma_location.rendered(made)),
+            notes=self._notes,
+        )
 
     def _convert(self, frame: VideoFrame, number: int) -> Planes:
-        """The frame as 8-bit 4:2:0 of the header's size, range and orientation."""
+        """The frame in the header's size, sample format, range and orientation."""
         try:
-            y, u, v = self._converter.planes(frame, number)
+            planes = self._converter.planes(frame, number)
         except ConversionError as error:
             raise SourceError(f"cannot read {self._name}: {error}") from error
-        turn = self._orientation.apply
-        return turn(y), turn(u), turn(v)
+        return tuple(self._orientation.apply(plane) for plane in planes)
 
     def _deliver(self, first: VideoFrame, skip: int) -> Generator[Picture, None, None]:
         """The selected pictures, each delivered once the next frame gives its duration."""
@@ -476,13 +495,15 @@ def open_source(
     skip: int = 0,
     frames: int | None = None,
     reading: Reading = DEFAULTS.reading,
+    sample_formats: Sequence[SampleFormat] = SAMPLE_FORMATS,
 ) -> Source:
     """Open a video for a single pass and decode its first picture.
 
     `path_or_file` is a path or URL, or a readable binary file, which need not be seekable
     and is not closed. The first `skip` frames in display order are decoded and dropped. At most
     `frames` (None: all) are delivered; reading stops after them, or after the frame that follows
-    and says how long the last one lasts.
+    and says how long the last one lasts. Pictures have the one of `sample_formats` that keeps most
+    of the source.
 
     Raises SourceError for input that is unreadable, empty, without a video track or without
     a frame after `skip`; ValueError for a negative `skip` or `frames` below 1; OptionError for a
@@ -514,7 +535,9 @@ def open_source(
             metadata_errors="replace",
         )
         opened.callback(container.close)
-        return Source(container, name, reader, opened, skip, frames, reading, form.missing)
+        return Source(
+            container, name, reader, opened, skip, frames, reading, form.missing, sample_formats
+        )
     except BaseException as error:
         opened.close()
         if reader is not None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nvcodec.compiled import allocating
-from nvcodec.model.samples import CHROMA_X, CHROMA_Y, FORMAT, PEAK, SAMPLE
-from nvcodec.picture import Plane, Planes, Region
+from nvcodec.picture import YUV420P8, Plane, Planes, Region, SampleFormat
 from nvcodec.tables import load_table
 
 MAX_OUTPUT_SIZE = 16384
@@ -21,19 +22,18 @@ _KERNEL_RADIUS = 3
 _COEFFICIENT_BITS = 14
 _COEFFICIENT_SUM = 1 << _COEFFICIENT_BITS
 
-MID_SHIFT = 8
-"""Right shift of the sums of the first pass. With 8-bit samples the result, in 1/64 sample, fits in
-16 bits, and the sums of the second pass fit in 32 (spec 6.4)."""
-
-OUT_SHIFT = 2 * _COEFFICIENT_BITS - MID_SHIFT
-"""Right shift of the sums of the second pass."""
-
-_CHROMA_STEPS = 1 << CHROMA_X, 1 << CHROMA_Y
-"""Luma samples per chroma sample, across and down: where regions may begin."""
-
-# Position of a chroma sample of 4:2:0 from the even luma sample before it, in half luma samples
-# (horizontal, vertical), for each H.273 chroma sample location type.
+# Position of a chroma sample from the even luma sample before it, in half luma samples
+# (horizontal, vertical), for each H.273 chroma sample location type; 0 along an axis on which
+# chroma is not subsampled.
 _SITING = {0: (0, 1), 1: (1, 1), 2: (0, 0), 3: (1, 0), 4: (0, 2), 5: (1, 2), 255: (0, 1)}
+
+
+def shifts(bit_depth: int) -> tuple[int, int]:
+    """Right shifts of the sums of the first and of the second pass (spec 6.4).
+
+    What the first pass gives fits in 16 bits, and the sums of the second pass in 32.
+    """
+    return bit_depth, 2 * _COEFFICIENT_BITS - bit_depth
 
 
 class ViewError(ValueError):
@@ -44,7 +44,8 @@ class ViewError(ValueError):
 class View:
     """What to show of a video: a region of its frames at an output size (spec 6.1).
 
-    All values are in luma samples of the output frame. Make one with `of`, which checks them.
+    All values are in luma samples of the output frame, which has the sample format of the video,
+    `samples`. Make one with `of`, which checks them.
     """
 
     width: int
@@ -53,6 +54,7 @@ class View:
     y: int
     crop_width: int
     crop_height: int
+    samples: SampleFormat = YUV420P8
 
     @classmethod
     def of(
@@ -61,6 +63,7 @@ class View:
         source_height: int,
         size: tuple[int, int] | None,
         crop: tuple[int, int, int, int] | None,
+        samples: SampleFormat = YUV420P8,
     ) -> View:
         """Return the view of a frame of `source_width` x `source_height` luma samples.
 
@@ -80,9 +83,8 @@ class View:
                 f"crop of {crop_width}x{crop_height} at ({x}, {y}) "
                 f"leaves the output frame of {width}x{height}"
             )
-        if not _begins_chroma(x, y):
-            raise ViewError(f"crop position ({x}, {y}) is not even")
-        return cls(width, height, x, y, crop_width, crop_height)
+        _check_grid("crop position", x, y, samples)
+        return cls(width, height, x, y, crop_width, crop_height, samples)
 
     def is_native(self, source_width: int, source_height: int) -> bool:
         """Return whether the output has the size of the source: the view is then a slice of it."""
@@ -94,16 +96,17 @@ def source_region(
 ) -> Region:
     """Return the rectangle (x0, y0, x1, y1) of the source that `view` depends on (spec 6.5).
 
-    In luma samples of the source, x1 and y1 exclusive; x0 and y0 are even. The chroma rectangle is
-    `SampleFormat.chroma_region` of it.
+    In luma samples of the source, x1 and y1 exclusive; x0 and y0 lie on the chroma grid. The
+    chroma rectangle is `SampleFormat.chroma_region` of it.
 
     Raises ValueError when `chroma_location` is none of 0..5 and 255.
     """
     luma_x, luma_y, chroma_x, chroma_y = axis_plans(
         view, source_width, source_height, chroma_location
     )
-    x0, x1 = _span(luma_x, chroma_x, _CHROMA_STEPS[0])
-    y0, y1 = _span(luma_y, chroma_y, _CHROMA_STEPS[1])
+    across, down = view.samples.chroma_shift
+    x0, x1 = _span(luma_x, chroma_x, 1 << across)
+    y0, y1 = _span(luma_y, chroma_y, 1 << down)
     return x0, y0, x1, y1
 
 
@@ -115,27 +118,29 @@ def resample(
     view: View,
     chroma_location: int,
 ) -> Planes:
-    """Return the planes Y, Cb, Cr of `view`, bit-exactly as in spec 6.
+    """Return the planes of `view`, bit-exactly as in spec 6.
 
-    `planes` are those of the rectangle `source_region` of a frame (8-bit 4:2:0), and `origin` its
-    (x0, y0). A larger rectangle with an even origin works too, up to the whole frame at (0, 0). The
-    result is a picture of crop_width x crop_height luma samples.
+    `planes` are those of the rectangle `source_region` of a frame, and `origin` its (x0, y0). A
+    larger rectangle whose origin is on the chroma grid works too, up to the whole frame at (0, 0).
+    The result is a picture of crop_width x crop_height luma samples.
 
-    Raises ValueError when `planes` do not hold the region, when `origin` is odd or when
-    `chroma_location` is none of 0..5 and 255.
+    Raises ValueError when `planes` do not hold the region, when `origin` is not on the chroma grid
+    or when `chroma_location` is none of 0..5 and 255.
     """
     luma_x, luma_y, chroma_x, chroma_y = axis_plans(
         view, source_width, source_height, chroma_location
     )
     x, y = origin
-    if not _begins_chroma(x, y):
-        raise ValueError(f"origin ({x}, {y}) is not even")
-    luma, cb, cr = planes
-    left, top = x >> CHROMA_X, y >> CHROMA_Y
+    samples = view.samples
+    _check_grid("origin", x, y, samples)
+    across, down = samples.chroma_shift
+    luma, *chroma = planes
     return (
-        _resample_plane(luma, x, y, luma_x, luma_y),
-        _resample_plane(cb, left, top, chroma_x, chroma_y),
-        _resample_plane(cr, left, top, chroma_x, chroma_y),
+        _resample_plane(luma, x, y, luma_x, luma_y, samples),
+        *(
+            _resample_plane(plane, x >> across, y >> down, chroma_x, chroma_y, samples)
+            for plane in chroma
+        ),
     )
 
 
@@ -207,27 +212,30 @@ def _axis_plan(
 def axis_plans(
     view: View, source_width: int, source_height: int, chroma_location: int
 ) -> tuple[AxisPlan, AxisPlan, AxisPlan, AxisPlan]:
-    """Return the plans of luma x, luma y, chroma x and chroma y.
+    """Return the plans of luma x, luma y, chroma x and chroma y; those of luma in monochrome.
 
     Raises ValueError when `chroma_location` is none of 0..5 and 255.
     """
     if chroma_location not in _SITING:
         raise ValueError(f"chroma location {chroma_location} is not defined")
-    across, down = _SITING[chroma_location]
-    chroma_width, chroma_height = FORMAT.chroma_size(view.crop_width, view.crop_height)
-    left, top = view.x >> CHROMA_X, view.y >> CHROMA_Y
-    step_x, step_y = _CHROMA_STEPS
+    siting_x, siting_y = _SITING[chroma_location]
+    across, down = view.samples.chroma_shift
+    columns, rows = view.samples.chroma_size(view.crop_width, view.crop_height)
+    left, top = view.x >> across, view.y >> down
+    siting_x, siting_y = siting_x * across, siting_y * down
     return (
         _axis_plan(source_width, view.width, 1, 0, view.x, view.crop_width),
         _axis_plan(source_height, view.height, 1, 0, view.y, view.crop_height),
-        _axis_plan(source_width, view.width, step_x, across, left, chroma_width),
-        _axis_plan(source_height, view.height, step_y, down, top, chroma_height),
+        _axis_plan(source_width, view.width, 1 << across, siting_x, left, columns),
+        _axis_plan(source_height, view.height, 1 << down, siting_y, top, rows),
     )
 
 
-def _begins_chroma(x: int, y: int) -> bool:
-    """Return whether a chroma sample begins at the luma sample (x, y)."""
-    return x % _CHROMA_STEPS[0] == 0 and y % _CHROMA_STEPS[1] == 0
+def _check_grid(name: str, x: int, y: int, samples: SampleFormat) -> None:
+    """Raise ViewError unless a chroma sample begins at the luma sample (x, y)."""
+    for axis, value, shift in zip("xy", (x, y), samples.chroma_shift, strict=True):
+        if value % (1 << shift):
+            raise ViewError(f"{name} ({x}, {y}): {axis} is not even, as {samples} needs")
 
 
 def _span(luma: AxisPlan, chroma: AxisPlan, step: int) -> tuple[int, int]:
@@ -239,7 +247,9 @@ def _span(luma: AxisPlan, chroma: AxisPlan, step: int) -> tuple[int, int]:
     return low - low % step, max(luma.high, step * (chroma.high - 1) + 1)
 
 
-def _resample_plane(plane: Plane, x: int, y: int, across: AxisPlan, down: AxisPlan) -> Plane:
+def _resample_plane(
+    plane: Plane, x: int, y: int, across: AxisPlan, down: AxisPlan, samples: SampleFormat
+) -> Plane:
     """Return a resampled plane; sample (0, 0) of `plane` is (x, y) of the source plane."""
     height, width = plane.shape
     if across.low < x or across.high > x + width or down.low < y or down.high > y + height:
@@ -251,9 +261,10 @@ def _resample_plane(plane: Plane, x: int, y: int, across: AxisPlan, down: AxisPl
     if across.is_identity and down.is_identity:
         return np.ascontiguousarray(needed)
     filtered = np.empty((needed.shape[0], across.start.size), np.int16)
-    _horizontal(np.ascontiguousarray(needed), across.start, across.coefficients, filtered)
-    result = np.empty((down.start.size, across.start.size), SAMPLE)
-    _vertical(filtered, down.start, down.coefficients, result)
+    horizontal, vertical = _kernels(samples.bit_depth)
+    horizontal(np.ascontiguousarray(needed), across.start, across.coefficients, filtered)
+    result = np.empty((down.start.size, across.start.size), samples.dtype)
+    vertical(filtered, down.start, down.coefficients, result)
     return result
 
 
@@ -273,55 +284,65 @@ def _check_size(name: str, source: int, output: int) -> None:
 # speed. Spec 6.4 bounds them.
 
 
-@allocating
-def _horizontal(
-    plane: Plane,
-    start: npt.NDArray[np.int32],
-    coefficients: npt.NDArray[np.int16],
-    out: npt.NDArray[np.int16],
-) -> None:
-    # Rows are taken 32 at a time and transposed: the taps then run over contiguous vectors.
-    block = 32
-    rows, columns = plane.shape
-    count, taps = coefficients.shape
-    turned = np.zeros((columns, block), np.int16)
-    sums = np.empty(block, np.int32)
-    for top in range(0, rows, block):
-        height = min(block, rows - top)
-        for r in range(height):
-            for c in range(columns):
-                turned[c, r] = plane[top + r, c]
-        for i in range(count):
-            for r in range(block):
-                sums[r] = 1 << (MID_SHIFT - 1)
-            for k in range(taps):
-                coefficient = np.int32(coefficients[i, k])
-                column = start[i] + k
-                for r in range(block):
-                    product = np.int32(coefficient * np.int32(turned[column, r]))
-                    sums[r] = np.int32(sums[r] + product)
+@cache
+def _kernels(bit_depth: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The passes along the rows and along the columns for samples of a depth.
+
+    Shifts and clips are constants of the code: the truncation to 8 bits is faster with them.
+    """
+    mid_shift, out_shift = shifts(bit_depth)
+    peak = (1 << bit_depth) - 1
+
+    @allocating
+    def horizontal(
+        plane: Plane,
+        start: npt.NDArray[np.int32],
+        coefficients: npt.NDArray[np.int16],
+        out: npt.NDArray[np.int16],
+    ) -> None:
+        # Rows are taken 32 at a time and transposed: the taps then run over contiguous vectors.
+        block = 32
+        rows, columns = plane.shape
+        count, taps = coefficients.shape
+        turned = np.zeros((columns, block), np.int16)
+        sums = np.empty(block, np.int32)
+        for top in range(0, rows, block):
+            height = min(block, rows - top)
             for r in range(height):
-                out[top + r, i] = sums[r] >> MID_SHIFT
+                for c in range(columns):
+                    turned[c, r] = plane[top + r, c]
+            for i in range(count):
+                for r in range(block):
+                    sums[r] = 1 << (mid_shift - 1)
+                for k in range(taps):
+                    coefficient = np.int32(coefficients[i, k])
+                    column = start[i] + k
+                    for r in range(block):
+                        product = np.int32(coefficient * np.int32(turned[column, r]))
+                        sums[r] = np.int32(sums[r] + product)
+                for r in range(height):
+                    out[top + r, i] = sums[r] >> mid_shift
 
-
-@allocating
-def _vertical(
-    rows: npt.NDArray[np.int16],
-    start: npt.NDArray[np.int32],
-    coefficients: npt.NDArray[np.int16],
-    out: Plane,
-) -> None:
-    columns = rows.shape[1]
-    count, taps = coefficients.shape
-    sums = np.empty(columns, np.int32)
-    for j in range(count):
-        for c in range(columns):
-            sums[c] = 1 << (OUT_SHIFT - 1)
-        for k in range(taps):
-            coefficient = np.int32(coefficients[j, k])
-            row = start[j] + k
+    @allocating
+    def vertical(
+        rows: npt.NDArray[np.int16],
+        start: npt.NDArray[np.int32],
+        coefficients: npt.NDArray[np.int16],
+        out: Plane,
+    ) -> None:
+        columns = rows.shape[1]
+        count, taps = coefficients.shape
+        sums = np.empty(columns, np.int32)
+        for j in range(count):
             for c in range(columns):
-                product = np.int32(coefficient * np.int32(rows[row, c]))
-                sums[c] = np.int32(sums[c] + product)
-        for c in range(columns):
-            out[j, c] = min(max(sums[c] >> OUT_SHIFT, 0), PEAK)
+                sums[c] = 1 << (out_shift - 1)
+            for k in range(taps):
+                coefficient = np.int32(coefficients[j, k])
+                row = start[j] + k
+                for c in range(columns):
+                    product = np.int32(coefficient * np.int32(rows[row, c]))
+                    sums[c] = np.int32(sums[c] + product)
+            for c in range(columns):
+                out[j, c] = min(max(sums[c] >> out_shift, 0), peak)
+
+    return horizontal, vertical

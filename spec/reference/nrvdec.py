@@ -152,6 +152,8 @@ class Head:
 
     level: Level
     model: int
+    chroma_format: int
+    bit_depth: int
     width: int
     height: int
     chroma_location: int
@@ -171,9 +173,7 @@ class Head:
             (level in LEVELS, "level", "unsupported"),
             (model in (1, 2, 3), "model", "unsupported"),
             (chroma_format <= 3, "chroma_format", "corrupt"),
-            (chroma_format == 1, "chroma_format", "unsupported"),
             (bit_depth in (8, 10, 12), "bit_depth", "corrupt"),
-            (bit_depth == 8, "bit_depth", "unsupported"),
             (tools == 0, "tools", "unsupported"),
             (width >= 1, "width", "corrupt"),
             (height >= 1, "height", "corrupt"),
@@ -188,8 +188,20 @@ class Head:
         for condition, name, kind in rules:
             require(condition, "2.4", f"{name} is outside its rule", kind)
         bounds = LEVELS[level]
-        require(width * height <= bounds.samples, "2.11", "frame above the level", "over limit")
-        return cls(bounds, model, width, height, location, frames)
+        parts = (3, 3, 4, 6)[chroma_format]
+        counted = ceil_div(parts * width * height, 3)
+        require(counted <= bounds.samples, "2.11", "frame above the level", "over limit")
+        return cls(bounds, model, chroma_format, bit_depth, width, height, location, frames)
+
+    @property
+    def sub(self) -> tuple[int, int]:
+        """SubX and SubY, 2.4."""
+        return ((1, 1), (2, 2), (2, 1), (1, 1))[self.chroma_format]
+
+    def require_420(self, clause: str) -> None:
+        """Judge the sample format of a model that renders 8-bit 4:2:0 only."""
+        rendered = self.chroma_format == 1 and self.bit_depth == 8
+        require(rendered, clause, "sample format", "unsupported")
 
 
 class RangeDecoder:
@@ -1776,13 +1788,15 @@ class Output:
             allowed = 1 <= want <= 16384 and have <= 64 * want and want <= 64 * have
             require(want == have or allowed, "6.1", "output size not allowed", "unsupported")
         w, h, x, y = crop or (*output, 0, 0)
-        inside = w >= 1 and h >= 1 and x >= 0 and y >= 0 and x % 2 == 0 and y % 2 == 0
+        inside = w >= 1 and h >= 1 and x >= 0 and y >= 0
+        inside = inside and x % head.sub[0] == 0 and y % head.sub[1] == 0
         inside = inside and x + w <= output[0] and y + h <= output[1]
         require(inside, "6.1", "region not allowed", "unsupported")
         self.native = output == source and crop is None
+        self.bit_depth = head.bit_depth
         self.axes: list[list[tuple[Ints, Ints]]] = []  # of Y, then of Cb and Cr: x, then y
-        for sub in () if self.native else (1, 2):
-            for axis, (first, count) in enumerate(((x, w), (y, h))):
+        for subs in () if self.native else ((1, 1), head.sub):
+            for axis, (first, count, sub) in enumerate(((x, w, subs[0]), (y, h, subs[1]))):
                 siting = SITING[head.chroma_location][axis] if sub == 2 else 0
                 wanted = range(first // sub, first // sub + ceil_div(count, sub))
                 arguments = source[axis], output[axis], sub, siting, kernel
@@ -1797,9 +1811,9 @@ class Output:
             axis_x, axis_y = self.axes[2:] if index else self.axes[:2]
             samples = plane.astype(np.int64)
             mid = np.stack([samples[:, t] @ coef for t, coef in axis_x], axis=1)
-            mid = rshift(mid, 8)
-            out = rshift(np.stack([coef @ mid[t] for t, coef in axis_y]), 20)
-            result.append(np.clip(out, 0, 255).astype(np.uint8))
+            mid = rshift(mid, self.bit_depth)
+            out = rshift(np.stack([coef @ mid[t] for t, coef in axis_y]), 28 - self.bit_depth)
+            result.append(np.clip(out, 0, 2**self.bit_depth - 1).astype(plane.dtype))
         return tuple(result)
 
 
@@ -1886,10 +1900,13 @@ class Decoder:
             require(name in allowed[after], "2.3", f"{name} after {after}")
             if name == "SIRN":
                 model = Sine(payload, head, self.tables)
+                head.require_420("4.1")
             elif name == "HYBR":
                 model = Hybrid(payload, head, self.tables)
+                head.require_420("7.1")
             elif name == "NIRV":
                 model = Nirvana(payload, head, self.tables)
+                head.require_420("11.1")
             elif name == "GRUP" and model:
                 yield from map(output, self.read_group(payload, head, model))
             elif name == "iNDX":

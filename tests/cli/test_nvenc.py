@@ -9,6 +9,7 @@ import pytest
 
 from nvcodec.encode.sine import segment
 from nvcodec.encode.writing import GroupWriter
+from nvcodec.picture import SampleFormat
 from tests.cli.support import (
     PAPER,
     assert_same_pictures,
@@ -112,6 +113,28 @@ def test_conversion_and_dropped_audio_are_announced(tmp_path):
     assert len(ndjson(result.stdout)[-1]["notes"]) == 2
 
 
+def test_a_format_that_the_model_lacks(source, tmp_path):
+    out = tmp_path / "out.nrv"
+    result = call("nvenc", *PAPER, "--format", "yuv444p10", source, out)
+    assert "does not have format yuv444p10, only yuv420p" in one_line(result, 2)
+    assert leftovers(tmp_path) == []
+
+
+def test_ten_bits_become_what_the_model_has(tmp_path):
+    samples = SampleFormat(10, 2)
+    pictures = clips.noise(2, 24, 16, samples=samples)
+    path = clips.encode(tmp_path / "in.mkv", pictures, 24, 16, pixel_format="yuv422p10le")
+    out = tmp_path / "out.nrv"
+    result = call("nvenc", *PAPER, "--json", path, out)
+    assert result.exit_code == 0
+    assert "converted yuv422p10le to 8-bit 4:2:0" in result.stderr
+    assert "8-bit 4:2:0, PSNR" in result.stderr
+    assert ndjson(result.stdout)[0]["format"] == "yuv420p"
+    assert "yuv420p, 8-bit 4:2:0" in call("nvinfo", out).stdout
+    decoded = call("nvdec", "--json", out, "null")
+    assert ndjson(decoded.stdout)[-1]["format"] == "yuv420p"
+
+
 @pytest.mark.parametrize(
     ("content", "text"),
     [(b"", "empty"), (b"just some text\n" * 50, "no known video format"), (b"\0" * 999, "in.mp4")],
@@ -175,7 +198,6 @@ def test_raw_video(tmp_path):
     assert (report["frames"], report["header"]["frame_rate_num"]) == (3, 50)
     for wrong, text in (
         (["--raw", "24x16", "--format", "none"], "'none' is no pixel format"),
-        (["--format", "yuv420p"], "goes with raw video only"),
         (["--fps", "3"], "for raw video and image sequences only"),
     ):
         path = tmp_path / "in.y4m"

@@ -37,6 +37,12 @@ def test_lists_everything(data, tmp_path):
     assert report["shares"] == {k: n / len(data) for k, n in report["bytes_by_kind"].items()}
 
 
+def test_formats_that_no_model_renders_are_listed():
+    description = (b"SIRN", SMALL.to_payload())
+    report = info(complete(head(chroma_format=2, bit_depth=12), description, grup()))
+    assert report["format"] == "yuv422p12"
+
+
 def test_units_are_those_of_the_file(data):
     place = 8
     for unit in info(data)["units"]:

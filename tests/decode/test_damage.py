@@ -20,6 +20,7 @@ from nvcodec.format import (
     NrvError,
     OverLimitError,
     TruncatedError,
+    UnsupportedError,
     VerificationError,
     read_index,
 )
@@ -302,6 +303,15 @@ def test_over_limit(header: dict[str, int], shape: NetworkShape, limits: Limits)
     assert error.value.rule == "2.11"
     assert error.value.offset is not None
     assert peak < 1 << 18
+
+
+@pytest.mark.parametrize(
+    "changes", [{"chroma_format": 0}, {"chroma_format": 3, "bit_depth": 8}, {"bit_depth": 12}]
+)
+def test_a_model_refuses_formats_that_it_does_not_render(changes: dict[str, int]) -> None:
+    with pytest.raises(UnsupportedError, match="sine model in 8-bit 4:2:0 only") as error:
+        Decoder(io.BytesIO(lying(changes, NetworkShape(8, 3, 2, 12, 3, 2))))
+    assert (error.value.unit, error.value.rule) == ("SIRN", "4.1")
 
 
 def test_limits_hold_for_groups_at_random() -> None:

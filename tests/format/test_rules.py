@@ -251,11 +251,9 @@ HEAD_RULES: list[tuple[dict[str, Any], type[NrvError]]] = [
     ({"model": 0}, UnsupportedError),
     ({"model": 4}, UnsupportedError),
     ({"model": 255}, UnsupportedError),
-    ({"chroma_format": 0}, UnsupportedError),
-    ({"chroma_format": 3}, UnsupportedError),
     ({"chroma_format": 4}, CorruptError),
     ({"bit_depth": 9}, CorruptError),
-    ({"bit_depth": 10}, UnsupportedError),
+    ({"bit_depth": 11}, CorruptError),
     ({"tools": 1 << 31}, UnsupportedError),
     ({"width": 0}, CorruptError),
     ({"height": 0}, CorruptError),
@@ -295,6 +293,8 @@ def test_first_broken_header_rule_decides() -> None:
         join(*ALL, INDEX, (b"zzZz", b"1"), fend_of(*ALL, INDEX)),
         complete(head(), SIRN, meta(), meta(), KEY),
         complete(head(format_version=7), *ALL[1:]),
+        complete(head(chroma_format=0, bit_depth=12), *ALL[1:]),
+        complete(head(chroma_format=3, bit_depth=10), *ALL[1:]),
         complete(head(frame_count=5, sar_num=1, sar_den=1, chroma_location=5), *ALL[1:]),
         complete(head(frame_rate_num=0, frame_rate_den=0), *ALL[1:]),
         with_group(grup(first_pts=-(1 << 63)), grup(first_frame=2, first_pts=(1 << 63) - 3)),
@@ -331,6 +331,15 @@ def test_limits_of_the_reader() -> None:
     _, error = read_all(SMALL, Limits(max_luma_samples=17 * 9 - 1))
     assert isinstance(error, OverLimitError)
     assert error.unit == "HEAD"
+
+
+@pytest.mark.parametrize(("chroma", "counted"), [(0, 153), (1, 153), (2, 204), (3, 306)])
+def test_more_chroma_counts_as_more_luma(chroma: int, counted: int) -> None:
+    data = complete(head(chroma_format=chroma), SIRN, KEY)
+    assert read_all(data, Limits(max_luma_samples=counted))[1] is None
+    _, error = read_all(data, Limits(max_luma_samples=counted - 1))
+    assert isinstance(error, OverLimitError)
+    assert f"{counted} luma samples per frame" in str(error)
 
 
 def test_a_lenient_reader_goes_on_after_damaged_metadata() -> None:

@@ -10,14 +10,15 @@ import numpy as np
 
 from nvcodec.media.source import open_source
 from nvcodec.media.y4m import Y4mWriter
+from nvcodec.picture import YUV420P8
 
 
-def noise(count, width, height, seed=0):
-    """`count` pictures of three u8 planes of random samples, 4:2:0."""
+def noise(count, width, height, seed=0, samples=YUV420P8):
+    """`count` pictures of random samples."""
     rng = np.random.default_rng(seed)
-    chroma = ((height + 1) // 2, (width + 1) // 2)
+    shapes = samples.plane_shapes(width, height)
     return [
-        tuple(rng.integers(0, 256, shape, np.uint8) for shape in ((height, width), chroma, chroma))
+        tuple(rng.integers(0, samples.peak + 1, shape, samples.dtype) for shape in shapes)
         for _ in range(count)
     ]
 
@@ -52,6 +53,7 @@ def encode(
     pts=None,
     time_base=None,
     options=None,
+    container_options=None,
     **properties,
 ):
     """Write pictures (planes per frame) to a file; pts are in ticks of `time_base`.
@@ -59,7 +61,7 @@ def encode(
     Other arguments are those of Properties.
     """
     said = Properties(**properties)
-    with av.open(str(path), "w") as output:
+    with av.open(str(path), "w", options=container_options or {}) as output:
         stream = output.add_stream(codec, rate=rate)
         context = stream.codec_context
         stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
@@ -114,7 +116,7 @@ def write_png(path, pixels, pixel_format="rgb24"):
 def assert_same(picture, planes):
     for got, expected in zip(picture.planes, planes, strict=True):
         assert got.flags.c_contiguous
-        assert got.dtype == np.uint8
+        assert got.dtype == expected.dtype
         np.testing.assert_array_equal(got, expected)
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nvcodec.media.orientation import Orientation
+from nvcodec.picture import YUV420P8
 
 from .clips import assert_same, encode, fill_frame, noise, read
 
@@ -106,7 +107,7 @@ def test_orientation_moves_chroma_with_luma(swap, flip_x, flip_y, width, height,
     columns = np.tile(np.arange(width), (height, 1)).astype(np.uint8)
     chroma = np.tile(np.arange((width + 1) // 2), ((height + 1) // 2, 1)).astype(np.uint8)
     luma, chroma = turn.apply(columns), turn.apply(chroma)
-    new_x, new_y = turn.chroma_offset((x, 0.5), shown_width, shown_height)
+    new_x, new_y = turn.chroma_offset((x, 0.5), YUV420P8, shown_width, shown_height)
     axis, offset = (0, new_y) if swap else (1, new_x)
     step = -1 if (flip_y if swap else flip_x) else 1
     luma_of_first = luma[0, 0] + step * offset

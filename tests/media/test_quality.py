@@ -164,6 +164,16 @@ def test_against_the_definition(dtype, peak):
     assert meter.all == pytest.approx(10 * math.log10(peak**2 / total))
 
 
+def test_monochrome_has_no_chroma():
+    rng = np.random.default_rng(7)
+    x, y = (rng.integers(0, 4096, (20, 20), np.uint16) for _ in range(2))
+    values = measured([((x,), (y,))], ("psnr", "ssim"), 4095).values()
+    error = np.mean((x.astype(float) - y) ** 2)
+    expected = pytest.approx(10 * math.log10(4095**2 / error))
+    assert values["psnr"] == {"all": expected, "y": expected}
+    assert values["ssim"] == pytest.approx(terms(x, y, 4095)[0], abs=1e-6)
+
+
 def test_extreme_difference_is_zero_decibels():
     meter = PsnrMeter(65535)
     shapes = ((4, 4), (2, 2), (2, 2))
@@ -178,8 +188,8 @@ def test_misuse():
     (planes,) = noise(1, 4, 4)
     with pytest.raises(ValueError, match="shape"):
         meter.add(planes, noise(1, 6, 4)[0])
-    with pytest.raises(ValueError, match="three"):
-        meter.add(planes[:1], planes[:1])
+    with pytest.raises(ValueError, match="3 and 1 planes"):
+        meter.add(planes, planes[:1])
 
 
 def test_misuse_of_several_metrics():

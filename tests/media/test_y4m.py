@@ -11,8 +11,61 @@ from hypothesis import strategies as st
 
 from nvcodec.media.source import open_source
 from nvcodec.media.y4m import FrameDigest, NullWriter, Y4mWriter
+from nvcodec.picture import SAMPLE_FORMATS, SampleFormat
 
-from .clips import assert_same, noise
+from .clips import assert_same, encode, noise
+
+
+@pytest.mark.parametrize("samples", SAMPLE_FORMATS, ids=lambda samples: samples.name)
+@pytest.mark.parametrize("size", [(17, 9), (2, 2)])
+def test_every_format_is_read_back(samples, size):
+    pictures = noise(2, *size, samples=samples)
+    buffer = io.BytesIO()
+    writer = Y4mWriter(buffer, *size, Fraction(25), None, 1, 255, samples)
+    for planes in pictures:
+        writer.write(planes)
+    with open_source(io.BytesIO(buffer.getvalue())) as source:
+        assert source.sample_format == samples
+        assert source.full_range == 1
+        for picture, planes in zip(source, pictures, strict=True):
+            assert_same(picture, planes)
+        assert source.notes == []
+
+
+@pytest.mark.parametrize(
+    ("name", "tag"),
+    [
+        ("gray", b"Cmono"),
+        ("gray12", b"Cmono12"),
+        ("yuv420p10", b"C420p10 XYSCSS=420P10"),
+        ("yuv422p", b"C422"),
+        ("yuv422p12", b"C422p12 XYSCSS=422P12"),
+        ("yuv444p", b"C444"),
+    ],
+)
+def test_tags_are_those_of_ffmpeg(tmp_path, name, tag):
+    """FFmpeg's own writer begins with the same size, and has the same tags."""
+    (samples,) = (s for s in SAMPLE_FORMATS if s.name == name)
+    pixel_format = name + "le" * (samples.bit_depth > 8)
+    theirs = encode(
+        tmp_path / "a.y4m",
+        noise(1, 6, 4, samples=samples),
+        6,
+        4,
+        codec="wrapped_avframe",
+        pixel_format=pixel_format,
+        container_options={"strict": "-1"},
+    ).read_bytes()
+    ours = io.BytesIO()
+    Y4mWriter(ours, 6, 4, Fraction(30), None, 2, 255, samples)
+    assert set(tag.split()) <= set(ours.getvalue().split())
+    assert set(tag.split()) <= set(theirs.split(b"\n")[0].split())
+
+
+def test_a_wrong_number_of_planes():
+    writer = Y4mWriter(io.BytesIO(), 4, 2, None, None, 2, 0, SampleFormat(8, 0))
+    with pytest.raises(ValueError, match="3 planes, 8-bit monochrome has 1"):
+        writer.write(noise(1, 4, 2)[0])
 
 
 @settings(max_examples=30)

@@ -13,15 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nvcodec.model.resample import View, ViewError, _axis_plan, resample, source_region
+from nvcodec.picture import SAMPLE_FORMATS, YUV420P8, Planes, SampleFormat
 from nvcodec.tables import load_table
 from tests.kernels import KernelBench
 
-Frame = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], npt.NDArray[np.uint8]]
 Ints = npt.NDArray[np.int64]
 
 LOCATIONS = (0, 1, 2, 3, 4, 5, 255)
 ROW_SITING = {0: 0, 255: 0, 1: 1, 2: 0, 3: 1, 4: 0, 5: 1}
 COLUMN_SITING = {0: 1, 255: 1, 1: 1, 2: 0, 3: 0, 4: 2, 5: 2}
+SUB = {0: (1, 1), 1: (2, 2), 2: (2, 1), 3: (1, 1)}
 
 
 @lru_cache(maxsize=4096)
@@ -53,69 +54,78 @@ def reference_rows(plane: Ints, source: int, output: int, sub: int, siting: int)
     return out
 
 
-def reference(frame: Frame, size: tuple[int, int], location: int) -> Frame:
+def reference(
+    frame: Planes, size: tuple[int, int], location: int, samples: SampleFormat = YUV420P8
+) -> Planes:
     """Return the whole output frame by spec 6, and check the bit widths that it states."""
     height, width = frame[0].shape
+    bits = samples.bit_depth
     out = []
     for index, plane in enumerate(frame):
-        sub = 2 if index else 1
-        across = ROW_SITING[location] if index else 0
-        down = COLUMN_SITING[location] if index else 0
-        sums = reference_rows(plane.astype(np.int64), width, size[0], sub, across)
-        assert np.abs(sums).max() < 2**23
-        mid = (sums + 128) >> 8
-        assert mid.min() >= -(2**15)
-        assert mid.max() < 2**15
-        sums = reference_rows(mid.T, height, size[1], sub, down).T
-        assert np.abs(sums).max() + 2**19 < 2**31
-        out.append(np.clip((sums + 2**19) >> 20, 0, 255).astype(np.uint8))
-    return out[0], out[1], out[2]
+        sub_x, sub_y = SUB[samples.chroma_format] if index else (1, 1)
+        across = ROW_SITING[location] if sub_x == 2 else 0
+        down = COLUMN_SITING[location] if sub_y == 2 else 0
+        sums = reference_rows(plane.astype(np.int64), width, size[0], sub_x, across)
+        assert np.abs(sums).max() < 2 ** {8: 23, 10: 25, 12: 27}[bits]
+        mid = (sums + 2 ** (bits - 1)) >> bits
+        assert np.abs(mid).max() < 2**15
+        sums = reference_rows(mid.T, height, size[1], sub_y, down).T
+        assert np.abs(sums).max() + 2 ** (27 - bits) < 2**31
+        shown = (sums + 2 ** (27 - bits)) >> (28 - bits)
+        out.append(np.clip(shown, 0, 2**bits - 1).astype(plane.dtype))
+    return tuple(out)
 
 
-def noise(width: int, height: int, seed: int) -> Frame:
+def noise(width: int, height: int, seed: int, samples: SampleFormat = YUV420P8) -> Planes:
     random = np.random.default_rng(seed)
-    half = (-(-height // 2), -(-width // 2))
-    luma, cb, cr = (
-        random.integers(0, 256, shape, np.uint8) for shape in ((height, width), half, half)
+    return tuple(
+        random.integers(0, 2**samples.bit_depth, shape, samples.dtype)
+        for shape in samples.plane_shapes(width, height)
     )
-    return luma, cb, cr
 
 
 def render(
-    frame: Frame,
+    frame: Planes,
     size: tuple[int, int] | None,
     crop: tuple[int, int, int, int] | None = None,
     location: int = 0,
-) -> Frame:
+    samples: SampleFormat = YUV420P8,
+) -> Planes:
     height, width = frame[0].shape
-    view = View.of(width, height, size, crop)
+    view = View.of(width, height, size, crop, samples)
     return resample(frame, (0, 0), width, height, view, location)
 
 
-def assert_equal(got: Frame, expected: Frame) -> None:
+def assert_equal(got: Planes, expected: Planes) -> None:
     for a, b in zip(got, expected, strict=True):
-        assert a.dtype == np.uint8
+        assert a.dtype == b.dtype
         np.testing.assert_array_equal(a, b)
 
 
+Request = tuple[SampleFormat, Planes, tuple[int, int], tuple[int, int, int, int], int]
+
+
 @st.composite
-def requests(draw: st.DrawFn) -> tuple[Frame, tuple[int, int], tuple[int, int, int, int], int]:
-    """Draw a frame, an output size, a crop of it and a chroma location."""
+def requests(draw: st.DrawFn) -> Request:
+    """Draw a format, a frame, an output size, a crop of it and a chroma location."""
+    samples = draw(st.sampled_from(SAMPLE_FORMATS))
     source = [draw(st.integers(1, 70)) for _ in range(2)]
     size = [draw(st.integers(-(-n // 64), min(64 * n, 140))) for n in source]
-    start = [2 * draw(st.integers(0, (n - 1) // 2)) for n in size]
+    subs = SUB[samples.chroma_format]
+    start = [sub * draw(st.integers(0, (n - 1) // sub)) for n, sub in zip(size, subs, strict=True)]
     crop = [draw(st.integers(1, n - s)) for n, s in zip(size, start, strict=True)]
-    frame = noise(source[0], source[1], draw(st.integers(0, 99)))
+    frame = noise(source[0], source[1], draw(st.integers(0, 99)), samples)
     region = (crop[0], crop[1], start[0], start[1])
-    return frame, (size[0], size[1]), region, draw(st.sampled_from(LOCATIONS))
+    return samples, frame, (size[0], size[1]), region, draw(st.sampled_from(LOCATIONS))
 
 
 @pytest.mark.parametrize("location", LOCATIONS)
 @pytest.mark.parametrize("size", [(64, 36), (33, 47), (1, 1), (2, 5)])
 def test_own_size_is_the_identity(size: tuple[int, int], location: int) -> None:
-    frame = noise(*size, seed=1)
-    assert_equal(render(frame, size, location=location), frame)
-    assert_equal(render(frame, None, location=location), frame)
+    for samples in SAMPLE_FORMATS:
+        frame = noise(*size, seed=1, samples=samples)
+        assert_equal(render(frame, size, location=location, samples=samples), frame)
+        assert_equal(render(frame, None, location=location, samples=samples), frame)
 
 
 def test_native_crop_needs_only_itself() -> None:
@@ -128,33 +138,36 @@ def test_native_crop_needs_only_itself() -> None:
 @settings(derandomize=True, deadline=None, max_examples=120)
 @given(requests())
 def test_region_is_a_slice_and_needs_only_its_source_region(
-    request: tuple[Frame, tuple[int, int], tuple[int, int, int, int], int],
+    request: Request,
 ) -> None:
-    frame, size, crop, location = request
+    samples, frame, size, crop, location = request
     height, width = frame[0].shape
-    full = render(frame, size, location=location)
-    w, h, x, y = crop
-    half = np.s_[y // 2 : y // 2 + -(-h // 2), x // 2 : x // 2 + -(-w // 2)]
-    expected = (full[0][y : y + h, x : x + w], full[1][half], full[2][half])
-    assert_equal(render(frame, size, crop, location), expected)
+    full = render(frame, size, location=location, samples=samples)
+    sub_x, sub_y = SUB[samples.chroma_format]
 
-    view = View.of(width, height, size, crop)
+    def cut(planes: Planes, x0: int, y0: int, x1: int, y1: int) -> Planes:
+        chroma = np.s_[y0 // sub_y : -(-y1 // sub_y), x0 // sub_x : -(-x1 // sub_x)]
+        return (planes[0][y0:y1, x0:x1], *(plane[chroma] for plane in planes[1:]))
+
+    w, h, x, y = crop
+    expected = cut(full, x, y, x + w, y + h)
+    assert_equal(render(frame, size, crop, location, samples), expected)
+
+    view = View.of(width, height, size, crop, samples)
     x0, y0, x1, y1 = source_region(view, width, height, location)
-    assert x0 % 2 == y0 % 2 == 0
+    assert x0 % sub_x == y0 % sub_y == 0
     assert 0 <= x0 < x1 <= width
     assert 0 <= y0 < y1 <= height
-    half = np.s_[y0 // 2 : -(-y1 // 2), x0 // 2 : -(-x1 // 2)]
-    part = (frame[0][y0:y1, x0:x1], frame[1][half], frame[2][half])
+    part = cut(frame, x0, y0, x1, y1)
     assert_equal(resample(part, (x0, y0), width, height, view, location), expected)
 
 
-@settings(derandomize=True, deadline=None, max_examples=40)
+@settings(derandomize=True, deadline=None, max_examples=80)
 @given(requests())
-def test_equals_the_reference(
-    request: tuple[Frame, tuple[int, int], tuple[int, int, int, int], int],
-) -> None:
-    frame, size, _, location = request
-    assert_equal(render(frame, size, location=location), reference(frame, size, location))
+def test_equals_the_reference(request: Request) -> None:
+    samples, frame, size, _, location = request
+    got = render(frame, size, location=location, samples=samples)
+    assert_equal(got, reference(frame, size, location, samples))
 
 
 @pytest.mark.parametrize(
@@ -170,9 +183,11 @@ def test_equals_the_reference_at_extreme_ratios(
 
 @pytest.mark.parametrize("size", [(48, 48), (35, 90), (11, 8), (37, 3)])
 @pytest.mark.parametrize("flip", [False, True])
-def test_worst_case_samples_fit_32_bits(size: tuple[int, int], flip: bool) -> None:
+@pytest.mark.parametrize("bits", [8, 10, 12])
+def test_worst_case_samples_fit_32_bits(size: tuple[int, int], flip: bool, bits: int) -> None:
     """Samples that follow the signs of the coefficients of one output sample, and the inverse."""
     n = 24
+    samples = SampleFormat(bits, 1)
     for i, j in [(size[0] // 2, size[1] // 2), (0, size[1] - 1), (size[0] // 3, size[1] // 3)]:
         signs = []
         for output, index in ((size[0], i), (size[1], j)):
@@ -181,10 +196,11 @@ def test_worst_case_samples_fit_32_bits(size: tuple[int, int], flip: bool) -> No
                 weight[min(max(t, 0), n - 1)] += coefficient
             signs.append(np.where(weight > 0, 1, -1))
         bright = (np.outer(signs[1], signs[0]) > 0) ^ flip
-        luma = np.where(bright, 255, 0).astype(np.uint8)
+        luma = np.where(bright, samples.peak, 0).astype(samples.dtype)
         half = np.ascontiguousarray(luma[:12, :12])
         frame = (luma, half, half)
-        assert_equal(render(frame, size), reference(frame, size, 0))
+        got = render(frame, size, samples=samples)
+        assert_equal(got, reference(frame, size, 0, samples))
 
 
 def test_coefficients_sum_to_unity_within_the_stated_bound() -> None:
@@ -307,6 +323,13 @@ def test_view_errors(
     with pytest.raises(ViewError, match=message) as error:
         View.of(512, 300, size, crop)
     assert "\n" not in str(error.value)
+
+
+def test_crops_begin_on_the_chroma_grid_of_the_format() -> None:
+    with pytest.raises(ViewError, match=r"crop position \(3, 1\): x is not even, as 10-bit 4:2:2"):
+        View.of(512, 300, None, (4, 4, 3, 1), SampleFormat(10, 2))
+    for chroma, x in ((0, 3), (2, 2), (3, 3)):
+        assert View.of(512, 300, None, (4, 4, x, 1), SampleFormat(8, chroma)).y == 1
 
 
 def test_view_limits() -> None:

@@ -45,7 +45,6 @@ from nvcodec.encode.hybrid.tools import ALL, Tools
 from nvcodec.encode.hybrid.video import HybridCoder, MapMaker
 from nvcodec.encode.writing import source_header
 from nvcodec.media.quality import QualityMeter
-from nvcodec.media.source import open_source
 from nvcodec.options import HYBRID_GROUP, MODELS
 from tools.lib import report
 from tools.lib.bd_rate import compare
@@ -138,7 +137,7 @@ def measure(case: _Case) -> dict[str, Any]:
     meter = QualityMeter()
     sizes = {"content": 0, "motion": 0, "network": 0}
     started = time.process_time()
-    with open_source(case.clip.path, frames=case.clip.frames) as source:
+    with case.clip.open() as source:
         coder = HybridCoder(
             source.width,
             source.height,

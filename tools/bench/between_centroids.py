@@ -17,6 +17,7 @@ import numpy as np
 from nvcodec.decode.decoder import Decoder
 from nvcodec.media.source import open_source
 from nvcodec.model.sine.renderer import SineRenderer
+from nvcodec.picture import YUV420P8
 
 
 @click.command(help=__doc__)
@@ -26,7 +27,8 @@ from nvcodec.model.sine.renderer import SineRenderer
 def main(file: str, source: str, shares: str) -> None:
     wanted = [float(share) for share in shares.split(",")]
     errors = {share: [0.0, 0] for share in wanted}
-    with Decoder(file) as decoder, open_source(source) as opened:
+    choice = (YUV420P8,)
+    with Decoder(file) as decoder, open_source(source, sample_formats=choice) as opened:
         shape = decoder.shape
         width, height, patch = decoder.header.width, decoder.header.height, shape.patch
         columns, rows = shape.patches(width), shape.patches(height)

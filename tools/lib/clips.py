@@ -16,7 +16,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from nvcodec.media.source import Source, open_source
 from nvcodec.media.y4m import Y4mWriter
-from nvcodec.picture import Planes
+from nvcodec.picture import YUV420P8, Planes
 
 _SCALING = Interpolation.LANCZOS | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
 
@@ -36,7 +36,9 @@ class Clip:
 
     def open(self) -> Source:
         """The frames, to be read once."""
-        return open_source(self.path, skip=self.skip, frames=self.frames)
+        return open_source(
+            self.path, skip=self.skip, frames=self.frames, sample_formats=(YUV420P8,)
+        )
 
     def pictures(self) -> list[Planes]:
         """All frames, in memory."""

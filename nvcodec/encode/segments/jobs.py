@@ -76,7 +76,11 @@ class Job:
         # The source is opened as for the whole encode, and read from its start: the times, size and
         # range of a frame depend on the frames before it.
         with open_source(
-            self.source, skip=self.skip, frames=self.frames, reading=self.reading
+            self.source,
+            skip=self.skip,
+            frames=self.frames,
+            reading=self.reading,
+            sample_formats=(self.header.sample_format,),
         ) as source:
             pictures = islice(source, segment.first_frame, None)
             for number, frames in enumerate(segment.group_frames):

@@ -7,15 +7,12 @@ are 32-bit: only planes can have 2^31 elements or more.
 import triton
 import triton.language as tl
 
-from nvcodec.model.resample import MID_SHIFT, OUT_SHIFT
 from nvcodec.model.samples import PEAK
 from nvcodec.model.sine.render import ROUND, VALUE_BITS
 
 # Triton kernels can only use globals that are constexpr.
 _PEAK = tl.constexpr(PEAK)
 _ROUND, _VALUE_BITS = tl.constexpr(ROUND), tl.constexpr(VALUE_BITS)
-_MID_SHIFT, _OUT_SHIFT = tl.constexpr(MID_SHIFT), tl.constexpr(OUT_SHIFT)
-_MID_HALF, _OUT_HALF = tl.constexpr(1 << MID_SHIFT >> 1), tl.constexpr(1 << OUT_SHIFT >> 1)
 
 
 @triton.jit
@@ -328,18 +325,21 @@ def filter_axis(
     columns,
     taps,
     pitch,
+    SHIFT: tl.constexpr,
+    PEAK: tl.constexpr,
     VERTICAL: tl.constexpr,
     BLOCK_Y: tl.constexpr,
     BLOCK_X: tl.constexpr,
 ):
     """Mid of spec 6.4 from samples or, if VERTICAL, Out from Mid along the columns.
 
-    Source sample k of output sample i is start[i] + k; rows of `source` are `pitch` apart.
+    SHIFT is that of the sums, PEAK the greatest sample. Source sample k of output sample i is
+    start[i] + k; rows of `source` are `pitch` apart.
     """
     y = tl.program_id(1) * BLOCK_Y + tl.arange(0, BLOCK_Y)
     x = tl.program_id(0) * BLOCK_X + tl.arange(0, BLOCK_X)
     inside = (y < rows)[:, None] & (x < columns)[None, :]
-    acc = tl.full((BLOCK_Y, BLOCK_X), _OUT_HALF if VERTICAL else _MID_HALF, tl.int32)
+    acc = tl.full((BLOCK_Y, BLOCK_X), 1 << (SHIFT - 1), tl.int32)
     for k in range(taps):
         if VERTICAL:
             row = tl.load(start + y, y < rows, 0) + k
@@ -350,8 +350,8 @@ def filter_axis(
             place = y[:, None] * pitch + column[None, :]
             factor = tl.load(coefficients + x * taps + k, x < columns, 0)[None, :]
         acc += tl.load(source + place, inside, 0).to(tl.int32) * factor.to(tl.int32)
-    value = acc >> (_OUT_SHIFT if VERTICAL else _MID_SHIFT)
+    value = acc >> SHIFT
     if VERTICAL:
-        value = tl.minimum(tl.maximum(value, 0), _PEAK)
+        value = tl.minimum(tl.maximum(value, 0), PEAK)
     place = out + y[:, None] * columns + x[None, :]
     tl.store(place, value.to(out.dtype.element_ty), inside)

@@ -16,8 +16,10 @@ import numpy.typing as npt
 import torch
 
 from nvcodec.model.cuda import kernels
+from nvcodec.model.resample import shifts
 from nvcodec.model.samples import FORMAT
 from nvcodec.model.sine.shape import PHASES, PLANES
+from nvcodec.picture import SampleFormat
 
 SAMPLES: torch.dtype = getattr(torch, FORMAT.dtype.name)
 """The type of samples in tensors."""
@@ -375,7 +377,11 @@ def place_samples(
 
 
 def filter_axis(
-    source: torch.Tensor, start: torch.Tensor, coefficients: torch.Tensor, vertical: bool
+    source: torch.Tensor,
+    start: torch.Tensor,
+    coefficients: torch.Tensor,
+    vertical: bool,
+    samples: SampleFormat = FORMAT,
 ) -> torch.Tensor:
     """One pass of spec 6.4 over a plane (rows, columns), whose rows need not be adjacent.
 
@@ -385,7 +391,8 @@ def filter_axis(
     """
     count, taps = coefficients.shape
     rows, columns = (count, source.shape[1]) if vertical else (source.shape[0], count)
-    out = source.new_empty((rows, columns), dtype=SAMPLES if vertical else torch.int16)
+    made: torch.dtype = getattr(torch, samples.dtype.name) if vertical else torch.int16
+    out = source.new_empty((rows, columns), dtype=made)
     run(
         kernels.filter_axis,
         (tiles(columns, 128), tiles(rows, 8)),
@@ -397,6 +404,8 @@ def filter_axis(
         columns,
         taps,
         source.stride(0),
+        SHIFT=shifts(samples.bit_depth)[vertical],
+        PEAK=samples.peak,
         VERTICAL=vertical,
         BLOCK_Y=8,
         BLOCK_X=128,

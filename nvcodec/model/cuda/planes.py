@@ -67,4 +67,4 @@ def to_host(pictures: Sequence[TensorPlanes]) -> list[Planes]:
     if any(plane.is_cuda for planes in pictures for plane in planes):
         torch.cuda.current_stream(pictures[0][0].device).synchronize()
     # Callers may keep frames for long, and pinned memory is scarce: copy them out of it.
-    return [(y.numpy().copy(), b.numpy().copy(), r.numpy().copy()) for y, b, r in staged]
+    return [tuple(plane.numpy().copy() for plane in planes) for planes in staged]

@@ -9,7 +9,7 @@ import torch
 from nvcodec.model.cuda import launch
 from nvcodec.model.cuda.planes import TensorPlanes
 from nvcodec.model.resample import AxisPlan, View, axis_plans
-from nvcodec.model.samples import CHROMA_X, CHROMA_Y
+from nvcodec.picture import SampleFormat
 
 
 def resample(
@@ -20,33 +20,29 @@ def resample(
     view: View,
     chroma_location: int,
 ) -> TensorPlanes:
-    """Return the planes Y, Cb, Cr of `view` from those of its `source_region`.
+    """Return the planes of `view` from those of its `source_region`.
 
     Does the same as `nvcodec.model.resample.resample`, with tensors. Planes at the source's size
     are slices, which share memory with `planes`.
     """
-    x, y = origin
-    across, down, chroma_across, chroma_down = axis_plans(
-        view, source_width, source_height, chroma_location
-    )
-    native = view.is_native(source_width, source_height)
-    luma, cb, cr = planes
-    left, top = x >> CHROMA_X, y >> CHROMA_Y
-    return (
-        _plane(luma, x, y, across, down, native),
-        _plane(cb, left, top, chroma_across, chroma_down, native),
-        _plane(cr, left, top, chroma_across, chroma_down, native),
-    )
+    plans = axis_plans(view, source_width, source_height, chroma_location)
+    samples, native = view.samples, view.is_native(source_width, source_height)
+    shown = []
+    for number, plane in enumerate(planes):
+        across, down = plans[2:] if number else plans[:2]
+        x, y = (at >> shift for at, shift in zip(origin, samples.plane_shift(number), strict=True))
+        needed = plane[down.low - y : down.high - y, across.low - x : across.high - x]
+        shown.append(needed if native else _filter(needed, across, down, samples))
+    return tuple(shown)
 
 
-def _plane(
-    plane: torch.Tensor, x: int, y: int, across: AxisPlan, down: AxisPlan, native: bool
+def _filter(
+    plane: torch.Tensor, across: AxisPlan, down: AxisPlan, samples: SampleFormat
 ) -> torch.Tensor:
-    needed = plane[down.low - y : down.high - y, across.low - x : across.high - x]
-    if native:
-        return needed
-    mid = launch.filter_axis(needed, *_uploaded(across, plane.device), vertical=False)
-    return launch.filter_axis(mid, *_uploaded(down, plane.device), vertical=True)
+    """The samples of both plans from those that they read."""
+    device = plane.device
+    mid = launch.filter_axis(plane, *_uploaded(across, device), vertical=False, samples=samples)
+    return launch.filter_axis(mid, *_uploaded(down, device), vertical=True, samples=samples)
 
 
 @lru_cache(maxsize=64)

@@ -14,7 +14,7 @@ from nvcodec.model.sine.render import render_region
 from nvcodec.model.sine.renderer import SineRenderer
 from nvcodec.model.sine.shape import NetworkShape
 from nvcodec.model.sine.weights import GroupWeights
-from nvcodec.picture import Planes
+from nvcodec.picture import YUV420P8, Planes, SampleFormat
 from tests.synthetic import DEEP, SMALL, random_weights
 
 pytest.importorskip("triton", reason="Triton is not installed")
@@ -41,7 +41,7 @@ def weights_of(shape: NetworkShape) -> GroupWeights:
 def same(a: list[Planes], b: list[Planes]) -> None:
     for left, right in zip(a, b, strict=True):
         for x, y in zip(left, right, strict=True):
-            assert x.dtype == y.dtype == np.uint8
+            assert x.dtype == y.dtype
             np.testing.assert_array_equal(x, y)
 
 
@@ -92,18 +92,31 @@ def test_frames_out_of_range() -> None:
 @pytest.mark.parametrize("location", [0, 1, 4])
 @pytest.mark.parametrize("size", [None, (37, 22), (20, 31), (74, 44), (11, 50), (1, 1)])
 def test_resampling_equals_the_cpu(size: tuple[int, int] | None, location: int) -> None:
+    require_equal_resampling(size, location, YUV420P8)
+
+
+@pytest.mark.parametrize("samples", [SampleFormat(10, 0), SampleFormat(12, 2), SampleFormat(12, 3)])
+@pytest.mark.parametrize("size", [None, (20, 31)])
+def test_resampling_of_other_formats_equals_the_cpu(
+    size: tuple[int, int] | None, samples: SampleFormat
+) -> None:
+    require_equal_resampling(size, 1, samples)
+
+
+def require_equal_resampling(
+    size: tuple[int, int] | None, location: int, samples: SampleFormat
+) -> None:
     rng = np.random.default_rng(0)
     width, height = 37, 22
     full = size or (width, height)
-    views = [View.of(width, height, size, None)]
+    views = [View.of(width, height, size, None, samples)]
     if full[0] > 9 and full[1] > 7:
-        views.append(View.of(width, height, size, (5, 3, 4, 2)))
+        views.append(View.of(width, height, size, (5, 3, 4, 2), samples))
     for view in views:
         x0, y0, x1, y1 = source_region(view, width, height, location)
-        half = -(-y1 // 2) - y0 // 2, -(-x1 // 2) - x0 // 2
-        arrays = [rng.integers(0, 256, s, np.uint8) for s in ((y1 - y0, x1 - x0), half, half)]
-        planes = arrays[0], arrays[1], arrays[2]
-        tensors = tuple(torch.from_numpy(plane) for plane in arrays)
+        shapes = samples.plane_shapes(x1 - x0, y1 - y0)
+        planes = tuple(rng.integers(0, samples.peak + 1, s, samples.dtype) for s in shapes)
+        tensors = tuple(torch.from_numpy(plane) for plane in planes)
         expected = resample_on_cpu(planes, (x0, y0), width, height, view, location)
         got = resample(tensors, (x0, y0), width, height, view, location)
         same(to_host([got]), [expected])
