@@ -46,6 +46,55 @@ NIRVANA_GROUP = 4
 """Most frames of a group of the nirvana model (spec 11.2)."""
 
 
+TRACK_KINDS = ("audio", "subtitle", "data")
+"""Kinds of tracks that are carried beside the video (spec 2.14)."""
+
+
+class TrackChoice(NamedTuple):
+    """Which tracks of a source are carried.
+
+    Attributes:
+        kinds: all tracks of these kinds.
+        numbers: of single streams of the source, from 0.
+        audio: whether audio tracks may be among them.
+
+    """
+
+    kinds: frozenset[str] = frozenset()
+    numbers: frozenset[int] = frozenset()
+    audio: bool = True
+
+    @classmethod
+    def of(cls, tracks: str, audio: bool = True) -> TrackChoice:
+        """Read "all", "none", or kinds and stream numbers with commas between them.
+
+        Raises:
+            ValueError: it is something else.
+
+        """
+        names = tracks.split(",")
+        if tracks == "all":
+            return cls(frozenset(TRACK_KINDS), audio=audio)
+        if tracks == "none":
+            return cls()
+        for name in names:
+            if name not in TRACK_KINDS and not (name.isascii() and name.isdecimal()):
+                raise ValueError(
+                    f"tracks {tracks!r} are neither all, none, nor a list of"
+                    f" {', '.join(TRACK_KINDS)} and stream numbers"
+                )
+        numbers = frozenset(int(name) for name in names if name.isdecimal())
+        return cls(frozenset(names).intersection(TRACK_KINDS), numbers, audio)
+
+    def wants(self, kind: str, number: int) -> bool:
+        """Whether stream `number` of this kind is carried."""
+        return (kind in self.kinds or number in self.numbers) and (self.audio or kind != "audio")
+
+
+NO_TRACKS = TrackChoice()
+"""Carries nothing."""
+
+
 class OptionError(ValueError):
     """The model does not have this option."""
 
@@ -130,6 +179,8 @@ class EncodeOptions(NamedTuple):
     resume: bool = False
     metrics: tuple[str, ...] = ("psnr",)
     overwrite: bool = False
+    tracks: str = "all"
+    audio: bool = True
     strict: bool = False
     deinterlace: bool = False
     raw: tuple[int, int] | None = None
@@ -194,6 +245,7 @@ def validate(options: EncodeOptions) -> None:
             f"threads {options.threads} and jobs {options.jobs} are not both at least 1"
         )
     validate_reading(options.reading)
+    TrackChoice.of(options.tracks)
     _require_offered(options)
 
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import click
 
-from nvcodec.options import METRICS
+from nvcodec.options import METRICS, TrackChoice
 
 
 def finite(_context: click.Context, _option: click.Parameter, value: float) -> float:
@@ -75,3 +75,12 @@ def metrics(_context: click.Context, _option: click.Parameter, value: str) -> tu
         if name not in METRICS:
             raise click.BadParameter(f"{name!r} is not one of {', '.join(METRICS)}")
     return names
+
+
+def tracks(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    """A choice of tracks, as `encode` takes it."""
+    try:
+        TrackChoice.of(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    return value

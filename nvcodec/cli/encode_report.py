@@ -123,6 +123,7 @@ class EncodeReport(Observer):
             "groups": len(result.groups),
             "key_groups": sum(group.key for group in result.groups),
             "bytes": result.bytes,
+            "track_bytes": result.track_bytes,
             **_parts(result),
             "bits_per_pixel": result.bits_per_pixel,
             "seconds": result.seconds,
@@ -140,6 +141,9 @@ class EncodeReport(Observer):
             parts["interior_bytes"] -= parts["key_bytes"] + parts["chain_bytes"]
             model, names = "hybrid", ["key", "chain", "interior", "motion"]
             names += ["network"] if result.shape.network else []
+        if result.track_bytes:
+            parts["tracks_bytes"] = result.track_bytes
+            names.append("tracks")
         total = max(1, result.bytes)
         shares = ", ".join(f"{parts[f'{name}_bytes'] / total:.1%} {name}" for name in names)
         return (

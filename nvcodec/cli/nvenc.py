@@ -119,6 +119,16 @@ COMMAND = "nvenc"
     help="Frames per second of --raw or of an image sequence.  [default: 25]",
 )
 @click.option(
+    "--tracks",
+    metavar="WHICH",
+    callback=arguments.tracks,
+    default=DEFAULTS.tracks,
+    show_default=True,
+    help="Tracks to carry beside the video: all, none, or kinds (audio, subtitle, data) and"
+    " stream numbers of IN, with commas between them.",
+)
+@click.option("--no-audio", "audio", flag_value=False, default=DEFAULTS.audio, help="No audio.")
+@click.option(
     "--jobs",
     type=click.IntRange(min=1),
     default=DEFAULTS.jobs,

@@ -21,7 +21,7 @@ from nvcodec.cli.outcome import (
 from nvcodec.words import counted, format_in_words, format_name
 
 if TYPE_CHECKING:
-    from nvcodec.format import Group, NrvError
+    from nvcodec.format import Group, NrvError, Packet, Track
     from nvcodec.model.description import CanvasShape
 
 COMMAND = "nvinfo"
@@ -38,8 +38,8 @@ _KINDS_SHOWN = {
     COMMAND,
     help=f"""{NOT_NVIDIA}
 
-    List header, units, groups and bytes by kind of FILE, a .nrv file or "-" for standard input.
-    Nothing is decoded. In a damaged file, everything before the damage is listed.
+    List header, tracks, units, groups and bytes by kind of FILE, a .nrv file or "-" for standard
+    input. Nothing is decoded. In a damaged file, everything before the damage is listed.
     """,
     short_help="List what a .nrv file holds.",
     epilog=EXIT_CODES_HELP,
@@ -98,10 +98,15 @@ def _read(file: BinaryIO, report: dict[str, Any]) -> None:
         LEVELS,
         MODEL_NAMES,
         UNKNOWN_FRAME_COUNT,
+        Chapters,
+        Damaged,
         Description,
         GroupUnit,
+        Hdr,
         Limits,
         Metadata,
+        Packets,
+        Track,
         UnitReader,
         located,
     )
@@ -131,7 +136,11 @@ def _read(file: BinaryIO, report: dict[str, Any]) -> None:
         "format": samples,
         "model": {"name": MODEL_NAMES[header["model"]]},
         "metadata": {},
+        "hdr": None,
+        "chapters": [],
+        "tracks": [],
     }
+    tracks: dict[int, _TrackContents] = {}
     complete = False
     damage: NrvError | None = None
     try:
@@ -149,6 +158,23 @@ def _read(file: BinaryIO, report: dict[str, Any]) -> None:
             elif isinstance(event, Metadata):
                 report["metadata"] |= event.members
                 damage = damage or event.error
+            elif isinstance(event, Damaged):
+                damage = damage or event.error
+            elif isinstance(event, Hdr):
+                report["hdr"] = asdict(event)
+            elif isinstance(event, Chapters):
+                report["chapters"] = [
+                    {
+                        "start": float(chapter.start * chapter.time_base),
+                        "end": float(chapter.end * chapter.time_base),
+                        "title": chapter.title,
+                    }
+                    for chapter in event.chapters
+                ]
+            elif isinstance(event, Track):
+                tracks[event.number] = _TrackContents(event)
+            elif isinstance(event, Packets):
+                tracks[event.packets[0].track].add(event.packets)
             elif isinstance(event, GroupUnit):
                 group = _group(event, reader.offset)
                 if isinstance(shape, CanvasShape):
@@ -160,6 +186,10 @@ def _read(file: BinaryIO, report: dict[str, Any]) -> None:
     finally:
         total = reader.offset
         by_kind = {kind: sum(group[kind] for group in groups) for kind in _SUBSTREAMS}
+        by_kind["tracks"] = sum(
+            unit["bytes"] for unit in tap.units() if unit["type"] in ("aTRK", "aPKt")
+        )
+        report["tracks"] = [contents.report() for contents in tracks.values()]
         by_kind["container"] = total - sum(by_kind.values())
         report |= {
             "complete": complete,
@@ -172,6 +202,36 @@ def _read(file: BinaryIO, report: dict[str, Any]) -> None:
         }
     if damage is not None:
         raise damage
+
+
+class _TrackContents:
+    """A track, and how many packets and bytes of it a file has, from when to when."""
+
+    def __init__(self, track: Track) -> None:
+        self._track = track
+        self._packets = self._bytes = 0
+        self._start: int | None = None
+        self._end = 0
+
+    def add(self, packets: tuple[Packet, ...]) -> None:
+        self._packets += len(packets)
+        self._bytes += sum(len(packet.data) for packet in packets)
+        start = min(packet.pts for packet in packets)
+        self._start = start if self._start is None else min(start, self._start)
+        self._end = max(self._end, *(packet.pts + packet.duration for packet in packets))
+
+    def report(self) -> dict[str, Any]:
+        base = self._track.time_base
+        fields = asdict(self._track)
+        extradata = fields.pop("extradata")
+        return fields | {
+            "time_base": str(base),
+            "extradata_bytes": len(extradata),
+            "packets": self._packets,
+            "bytes": self._bytes,
+            "start": None if self._start is None else float(self._start * base),
+            "end": None if self._start is None else float(self._end * base),
+        }
 
 
 def _group(unit: Any, end: int) -> dict[str, Any]:
@@ -198,6 +258,34 @@ def _network_mode(shape: CanvasShape, group: Group) -> str:
     return network_mode(group.network).name.lower()
 
 
+def _beside_text(report: dict[str, Any]) -> list[str]:
+    """The lines on HDR metadata, chapters and tracks; none where a file has none of them."""
+    lines = []
+    if report["hdr"]:
+        lines.append("hdr")
+        lines += [f"  {name:20} {value}" for name, value in report["hdr"].items() if value]
+    if report["chapters"]:
+        lines.append("chapters")
+        lines += [
+            f"  {chapter['start']:10.3f} {chapter['end']:10.3f} s  {chapter['title']}"
+            for chapter in report["chapters"]
+        ]
+    if report["tracks"]:
+        lines.append("tracks")
+    for track in report["tracks"]:
+        words = [f"{track['number']:3}", track["kind"], track["codec"], track["language"]]
+        if track["rate"]:
+            words.append(
+                f"{track['rate']} Hz {track['layout'] or counted(track['channels'], 'channel')}"
+            )
+        words += [f'"{track["title"]}"'] if track["title"] else []
+        words += track["disposition"]
+        lines.append("  " + " ".join(word for word in words if word))
+        times = "" if track["start"] is None else f", {track['start']:.3f} to {track['end']:.3f} s"
+        lines.append(f"      {counted(track['packets'], 'packet')}, {track['bytes']} bytes{times}")
+    return lines
+
+
 def _text(report: dict[str, Any]) -> str:
     header, metadata = report["header"], report["metadata"]
     lines = ["header"]
@@ -208,6 +296,7 @@ def _text(report: dict[str, Any]) -> str:
     lines += [f"  {name:20} {value}" for name, value in report["model"].items()]
     if metadata:
         lines += ["metadata", f"  {json.dumps(metadata)}"]
+    lines += _beside_text(report)
     lines += ["units", "  type     number      bytes"]
     sizes: dict[str, list[int]] = {}
     for unit in report["units"]:
@@ -228,9 +317,10 @@ def _text(report: dict[str, Any]) -> str:
     lines.append("bytes")
     for kind, count in report["bytes_by_kind"].items():
         lines.append(f"  {kind:20} {count:10} {report['shares'][kind]:7.2%}")
+    video = report["bytes"] - report["bytes_by_kind"]["tracks"]
     pixels = header["width"] * header["height"] * max(1, report["frames"])
     lines.append(
-        f"  {'all':20} {report['bytes']:10} {8 * report['bytes'] / pixels:.4f} bpp,"
+        f"  {'all':20} {report['bytes']:10} {8 * video / pixels:.4f} bpp of video,"
         f" {counted(report['frames'], 'frame')}"
     )
     if not report["complete"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import os
@@ -16,17 +17,25 @@ from nvcodec.decode.frame import Frame
 from nvcodec.decode.models import GroupModel, check_limits, make_model
 from nvcodec.format import (
     UNKNOWN_FRAME_COUNT,
+    Chapter,
+    Chapters,
     CorruptError,
+    Damaged,
     Description,
     End,
+    Event,
     Group,
     GroupSequence,
     GroupUnit,
+    Hdr,
     Header,
     IndexEntry,
     Limits,
     Metadata,
     NrvError,
+    Packet,
+    Packets,
+    Track,
     UnitReader,
     UnsupportedError,
     VerificationError,
@@ -34,6 +43,7 @@ from nvcodec.format import (
     read_group_at,
     read_index,
     scan_index,
+    scan_packets,
 )
 from nvcodec.model.description import Shape, parse_description
 from nvcodec.model.formats import require_rendered
@@ -90,7 +100,11 @@ class Decoder:
         header: the HEAD unit.
         shape: the description of the model.
         metadata: members of the mETa units read so far.
-        metadata_error: the error of the first damaged mETa unit, or None; decoding goes on.
+        metadata_error: the error of the first damaged unit that no frame depends on (mETa, tracks,
+            packets, chapters, HDR metadata), or None; decoding goes on.
+        on_packets: called with the packets of tracks as iteration reads them from the start of the
+            file, each time those of one track, before the frames of the groups that follow; None
+            leaves them out. For inputs that are not seekable; otherwise see `packets`.
 
     Raises:
         NrvError: of the class that spec 2.10 gives, here and while decoding. Frames of groups
@@ -117,6 +131,11 @@ class Decoder:
         self._file: BinaryIO = open(source, "rb") if self._owned else source  # type: ignore[assignment, arg-type]  # noqa: SIM115
         self.metadata: dict[str, object] = {}
         self.metadata_error: NrvError | None = None
+        self.on_packets: Callable[[tuple[Packet, ...]], None] | None = None
+        self._tracks: list[Track] = []
+        self._chapters: tuple[Chapter, ...] = ()
+        self._hdr: Hdr | None = None
+        self._front: Event | None = None
         self._position = 0
         self._index: list[IndexEntry] | None = None
         self._index_error: NrvError | None = None
@@ -141,6 +160,67 @@ class Decoder:
                 self._reader.group_length = shape.group_frames
                 return shape
         raise CorruptError("no description of the model", rule="2.3")
+
+    @property
+    def tracks(self) -> tuple[Track, ...]:
+        """The tracks beside the video; reads on to the first packets or group, if need be."""
+        self._read_front()
+        return tuple(self._tracks)
+
+    @property
+    def chapters(self) -> tuple[Chapter, ...]:
+        """The chapters of the video; reads on as `tracks` does."""
+        self._read_front()
+        return self._chapters
+
+    @property
+    def hdr(self) -> Hdr | None:
+        """Mastering display and light level, None without; reads on as `tracks` does."""
+        self._read_front()
+        return self._hdr
+
+    def packets(self) -> Iterator[Packet]:
+        """All packets of the tracks in the order of the file; no group is read.
+
+        Raises:
+            UnsupportedError: the input is not seekable: set `on_packets` and read frames.
+            NrvError: the file is damaged or ends early, after the packets before that place.
+
+        """
+        if not self._file.seekable():
+            raise UnsupportedError("this input gives packets with its frames: it is not seekable")
+        yield from scan_packets(self._file, self._limits)
+
+    def _read_front(self) -> None:
+        """Read what stands before the first packets and groups, once."""
+        if not self._fresh or self._front is not None:
+            return
+        if self._file.seekable():
+            self._file.seek(self._reader.offset)
+        # The reader raises its error again when frames are asked for.
+        with contextlib.suppress(NrvError):
+            while self._front is None:
+                event = next(self._reader)
+                if not self._keep(event):
+                    self._front = event
+
+    def _keep(self, event: Event) -> bool:
+        """Keep what an event says about the whole file; False for an event of another kind."""
+        if isinstance(event, Metadata):
+            self.metadata |= event.members
+            self.metadata_error = self.metadata_error or event.error
+        elif isinstance(event, Damaged):
+            self.metadata_error = self.metadata_error or event.error
+        elif isinstance(event, Hdr):
+            self._hdr = event
+        elif isinstance(event, Chapters):
+            self._chapters = event.chapters
+        elif isinstance(event, Track):
+            if event not in self._tracks:
+                self._tracks.append(event)
+        else:
+            return False
+        return True
 
     def close(self) -> None:
         """Stop the work in progress, and close the file if this decoder opened it."""
@@ -344,14 +424,17 @@ class Decoder:
         while True:
             if seekable:
                 self._file.seek(reader.offset)
-            event = next(reader, None)
-            if isinstance(event, Metadata):
-                self.metadata |= event.members
-                self.metadata_error = self.metadata_error or event.error
-            elif isinstance(event, GroupUnit):
+            event = self._front or next(reader, None)
+            self._front = None
+            if isinstance(event, GroupUnit):
                 yield _Rebuilt(event.group, event.ordinal, event.offset)
+            elif isinstance(event, Packets):
+                if self.on_packets is not None:
+                    self.on_packets(event.packets)
             elif isinstance(event, End) or event is None:
                 return
+            else:
+                self._keep(event)
 
     def _rebuild(
         self,

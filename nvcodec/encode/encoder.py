@@ -15,7 +15,7 @@ from nvcodec.encode.result import EncodeResult, Observer
 from nvcodec.encode.writing import GroupWriter, source_header
 from nvcodec.media.quality import QualityMeter
 from nvcodec.media.source import SourceError, open_source
-from nvcodec.options import DEFAULTS, EncodeOptions, model_options, validate
+from nvcodec.options import DEFAULTS, EncodeOptions, TrackChoice, model_options, validate
 
 
 def encode(
@@ -37,6 +37,8 @@ def encode(
     resume: bool = DEFAULTS.resume,
     metrics: Sequence[str] = DEFAULTS.metrics,
     overwrite: bool = DEFAULTS.overwrite,
+    tracks: str = DEFAULTS.tracks,
+    audio: bool = DEFAULTS.audio,
     strict: bool = DEFAULTS.strict,
     deinterlace: bool = DEFAULTS.deinterlace,
     raw: tuple[int, int] | None = DEFAULTS.raw,
@@ -80,6 +82,11 @@ def encode(
             encode is complete.
         metrics: what to measure, of options.METRICS.
         overwrite: whether a path may replace a file, and without `resume` the segments too.
+        tracks: which tracks of the source are carried beside the video: "all", "none", or kinds
+            ("audio", "subtitle", "data") and numbers of its streams with commas between them. Their
+            packets do not change; with `skip` or `frames`, those outside the coded part are left
+            out.
+        audio: whether audio tracks are among them.
         strict: whether a source that ends early raises SourceError, after all of it has been
             encoded; else that is a note only.
         deinterlace: whether interlaced frames are made progressive, by FFmpeg's bwdif.
@@ -121,6 +128,8 @@ def encode(
         resume=resume,
         metrics=tuple(dict.fromkeys(metrics)),
         overwrite=overwrite,
+        tracks=tracks,
+        audio=audio,
         strict=strict,
         deinterlace=deinterlace,
         raw=raw,
@@ -136,6 +145,7 @@ def encode(
         skip=skip,
         frames=frames,
         reading=options.reading,
+        tracks=TrackChoice.of(tracks, audio),
         sample_formats=coded_formats(options),
     ) as opened:
         coder = make_coder(options, opened, segments, observer)
@@ -155,7 +165,7 @@ def encode(
             Fraction(key_interval),
             opened.time_base,
         )
-        writer = GroupWriter(header, result, settings(options), opened.field_order, observer)
+        writer = GroupWriter(header, result, settings(options), observer, opened)
         with (
             contextlib.closing(coder.code(groups, header)) as coded,
             segments.kept(result),

@@ -50,6 +50,8 @@ class EncodeResult:
     groups: list[EncodedGroup] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     bytes: int = 0
+    track_bytes: int = 0
+    """Bytes of the units that hold packets of tracks."""
     seconds: float = 0.0
     complete: bool = False
     """Whether the output has it all, with the end that makes it valid."""
@@ -64,8 +66,10 @@ class EncodeResult:
 
     @property
     def bits_per_pixel(self) -> float:
-        """Bits of the file per luma sample."""
-        return 8 * self.bytes / (self.width * self.height * max(1, self.frames))
+        """Bits of the file without the packets of its tracks, per luma sample."""
+        return (
+            8 * (self.bytes - self.track_bytes) / (self.width * self.height * max(1, self.frames))
+        )
 
 
 class Observer:

@@ -12,10 +12,12 @@ from typing import Any, BinaryIO
 
 from nvcodec.encode.coder import CodedGroup
 from nvcodec.encode.result import EncodedGroup, EncodeResult, Observer
-from nvcodec.format import Header, NrvError, NrvWriter
+from nvcodec.format import Header, NrvError, NrvWriter, Packet
+from nvcodec.media.notes import Note
 from nvcodec.media.output import OutputFile
 from nvcodec.media.source import Source
 from nvcodec.version import __version__
+from nvcodec.words import counted
 
 
 def source_header(source: Source, model: int, level: int) -> Header:
@@ -50,8 +52,8 @@ class GroupWriter:
         header: HEAD of the file.
         result: grows with each group.
         settings: member of mETa (spec 2.6).
-        field_order: another member of it, None for progressive frames.
         observer: told about each group.
+        source: gives the tracks, and what else the file says about it.
 
     Attributes:
         finished: whether the end has been written that makes the file valid.
@@ -63,16 +65,18 @@ class GroupWriter:
         header: Header,
         result: EncodeResult,
         settings: dict[str, Any],
-        field_order: str | None,
         observer: Observer,
+        source: Source,
     ) -> None:
         self.finished = False
         self._header = header
         self._result = result
         self._metadata = {"encoder": f"nvcodec {__version__}", "settings": settings}
-        if field_order is not None:
-            self._metadata["field_order"] = field_order
+        if source.field_order is not None:
+            self._metadata["field_order"] = source.field_order
         self._observer = observer
+        self._source = source
+        self._end = Fraction(0)
 
     @contextlib.contextmanager
     def opened(
@@ -106,7 +110,10 @@ class GroupWriter:
         writer.begin(
             self._header,
             self._result.shape.to_payload(),
-            self._metadata,
+            self._metadata | ({"tags": self._source.tags} if self._source.tags else {}),
+            hdr=self._source.hdr,
+            chapters=self._source.chapters,
+            tracks=self._source.tracks,
         )
         try:
             for group in coded:
@@ -116,11 +123,12 @@ class GroupWriter:
             # The groups so far make a valid file, unless writing is what failed.
             if self._result.groups:
                 with contextlib.suppress(NrvError):
-                    self._finish(writer, started)
+                    self._finish(writer, started, whole=False)
             raise
-        self._finish(writer, started)
+        self._finish(writer, started, whole=True)
 
-    def _finish(self, writer: NrvWriter, started: float) -> None:
+    def _finish(self, writer: NrvWriter, started: float, *, whole: bool) -> None:
+        self._add_packets(writer, self._source.last_packets(self._end, whole=whole))
         writer.finish()
         self.finished = True
         self._measure(writer, started)
@@ -129,10 +137,23 @@ class GroupWriter:
         self._result.bytes = writer.offset
         self._result.seconds = time.perf_counter() - started
 
-    def _add(self, writer: NrvWriter, coded: CodedGroup) -> None:
+    def _add_packets(self, writer: NrvWriter, packets: list[Packet]) -> None:
+        fitting = [packet for packet in packets if len(packet.data) <= writer.packet_bytes]
+        if len(fitting) < len(packets):
+            left_out = counted(len(packets) - len(fitting), "packet")
+            self._result.notes.append(
+                Note(f"dropped {left_out} of tracks longer than {writer.packet_bytes} bytes")
+            )
         before = writer.offset
+        writer.add_packets(fitting)
+        self._result.track_bytes += writer.offset - before
+
+    def _add(self, writer: NrvWriter, coded: CodedGroup) -> None:
         # A segment counts its frames from its own first.
         group = replace(coded.group, first_frame=self._result.frames)
+        self._end = (group.first_pts + sum(group.durations)) * self._header.time_base
+        self._add_packets(writer, self._source.packets_before(self._end))
+        before = writer.offset
         writer.add_group(group)
         encoded = EncodedGroup(
             ordinal=len(self._result.groups),

@@ -3,6 +3,7 @@
 UnitReader reads and NrvWriter writes; all other names are what they pass or raise.
 """
 
+from nvcodec.format.chapters import Chapter
 from nvcodec.format.errors import (
     CorruptError,
     NrvError,
@@ -13,6 +14,7 @@ from nvcodec.format.errors import (
     located,
 )
 from nvcodec.format.group import Group, GroupHeader, GroupSequence
+from nvcodec.format.hdr import Hdr
 from nvcodec.format.header import (
     FORMAT_VERSION,
     HYBRID,
@@ -25,15 +27,20 @@ from nvcodec.format.header import (
 from nvcodec.format.index import End, IndexEntry
 from nvcodec.format.limits import LEVELS, Level, Limits, counted_samples, smallest_level
 from nvcodec.format.reader import (
+    Chapters,
+    Damaged,
     Description,
     Event,
     GroupUnit,
     Metadata,
+    Packets,
     UnitReader,
     read_group_at,
     read_index,
     scan_index,
+    scan_packets,
 )
+from nvcodec.format.tracks import Packet, Track
 from nvcodec.format.units import SIGNATURE, UnitType
 from nvcodec.format.writer import NrvWriter
 
@@ -46,7 +53,10 @@ __all__ = [
     "SIGNATURE",
     "SINE",
     "UNKNOWN_FRAME_COUNT",
+    "Chapter",
+    "Chapters",
     "CorruptError",
+    "Damaged",
     "Description",
     "End",
     "Event",
@@ -54,6 +64,7 @@ __all__ = [
     "GroupHeader",
     "GroupSequence",
     "GroupUnit",
+    "Hdr",
     "Header",
     "IndexEntry",
     "Level",
@@ -62,6 +73,9 @@ __all__ = [
     "NrvError",
     "NrvWriter",
     "OverLimitError",
+    "Packet",
+    "Packets",
+    "Track",
     "TruncatedError",
     "UnitReader",
     "UnitType",
@@ -72,5 +86,6 @@ __all__ = [
     "read_group_at",
     "read_index",
     "scan_index",
+    "scan_packets",
     "smallest_level",
 ]

@@ -9,15 +9,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from nvcodec.format.chapters import MAX_CHAPTERS_BYTES, Chapter, parse_chapters
 from nvcodec.format.errors import CorruptError, NrvError, OverLimitError, TruncatedError, located
 from nvcodec.format.group import GROUP_FIXED_BYTES, Group, GroupHeader, GroupSequence
+from nvcodec.format.hdr import Hdr, parse_hdr
 from nvcodec.format.header import UNKNOWN_FRAME_COUNT, Header
 from nvcodec.format.index import FEND_UNIT_BYTES, End, IndexEntry, index_bytes, parse_index
 from nvcodec.format.limits import Limits
 from nvcodec.format.metadata import parse_metadata
+from nvcodec.format.packets import parse_packets
+from nvcodec.format.tracks import MAX_TRACK_BYTES, MAX_TRACKS, Packet, Track, parse_track
 from nvcodec.format.units import (
+    APKT,
+    ATRK,
+    BESIDE_VIDEO,
+    CHAP,
     FEND,
     GRUP,
+    HDRM,
     HEAD,
     INDX,
     KNOWN_TYPES,
@@ -40,6 +49,9 @@ from nvcodec.format.units import (
 
 _DEFAULT_LIMITS: Final = Limits()
 
+# Bounds on payloads beside those of the level (spec 2.13, 2.14).
+_MOST_BYTES: Final = {CHAP: (MAX_CHAPTERS_BYTES, "2.13"), ATRK: (MAX_TRACK_BYTES, "2.14")}
+
 
 @dataclass(frozen=True, slots=True)
 class Description:
@@ -54,7 +66,29 @@ class Metadata:
     """The JSON object of one mETa unit (spec 2.6); empty, with the error, where it is damaged."""
 
     members: dict[str, Any]
-    error: CorruptError | None = None
+    error: NrvError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chapters:
+    """The chapters of a cHAP unit (spec 2.13)."""
+
+    chapters: tuple[Chapter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Packets:
+    """The packets of an aPKt unit (spec 2.15), all of one track."""
+
+    packets: tuple[Packet, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """A unit beside the video that is damaged, and what is wrong with it."""
+
+    type: UnitType
+    error: NrvError
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +100,49 @@ class GroupUnit:
     offset: int
 
 
-Event = Description | Metadata | GroupUnit | End
+Event = Description | Metadata | Hdr | Chapters | Track | Packets | Damaged | GroupUnit | End
+
+
+class _Beside:
+    """The units of one file that stand beside its video, and the tracks that they announce."""
+
+    def __init__(self) -> None:
+        self.tracks: dict[int, Track] = {}
+
+    def parse(self, unit: UnitType, payload: bytes) -> Metadata | Hdr | Chapters | Track | Packets:
+        """Read the payload of the next unit of BESIDE_VIDEO."""
+        if unit == META:
+            return Metadata(parse_metadata(payload))
+        if unit == HDRM:
+            return parse_hdr(payload)
+        if unit == CHAP:
+            return Chapters(parse_chapters(payload))
+        if unit == APKT:
+            return Packets(parse_packets(payload, self.tracks))
+        track = parse_track(payload)
+        if len(self.tracks) == MAX_TRACKS:
+            raise OverLimitError(f"more than {MAX_TRACKS} tracks", rule="2.14")
+        if track.number <= max(self.tracks, default=-1):
+            raise CorruptError(
+                f"number {track.number} is not above that of the track before", rule="2.14"
+            )
+        self.tracks[track.number] = track
+        return track
 
 
 class UnitReader:
     """Reads a bitstream forward from any binary file object, pipes included.
 
-    Iteration gives one Description, any number of Metadata, the GroupUnits in display order, then
-    End, each as soon as its unit is read. Everything given so far conforms to spec 2; once End is
-    given, the whole file does. The first error is final: further calls raise it again.
+    Iteration gives one Description, any number of Metadata, Hdr, Chapters, Tracks, the GroupUnits
+    in display order with Packets before, between and after them, then End, each as soon as its unit
+    is read. Everything given so far conforms to spec 2; once End is given, the whole file does. The
+    first error is final: further calls raise it again.
 
     Args:
         file: has `read(size)`; it may return fewer bytes than asked for.
         limits: what to accept; a file also keeps within its level.
-        lenient: whether a mETa unit may be damaged; decoding never needs it.
+        lenient: whether units that the video does not need may be damaged: such a mETa gives a
+            Metadata with the error, another unit a Damaged.
 
     Attributes:
         group_length: the group length of the description, which bounds the frames of a
@@ -97,6 +160,7 @@ class UnitReader:
         self._header: Header | None = None
         self._order: UnitOrder
         self._sequence: GroupSequence
+        self._beside = _Beside()
         self._crcs = hashlib.md5(usedforsecurity=False)
         # A digest of the index entries, as the entries would grow with the length of a stream.
         self._entries = hashlib.blake2b()
@@ -157,8 +221,8 @@ class UnitReader:
         ordinal = self._sequence.group_count
         with located(_unit_name(unit, ordinal), offset):
             self._limits.check("unit_bytes", unit.length, header.level)
-            if unit.type == META and self._lenient:
-                return self._read_metadata(unit, offset)
+            if unit.type in BESIDE_VIDEO:
+                return self._read_beside(unit, offset)
             # The CRC covers the type, so it is checked before the type is interpreted.
             if unit.type not in KNOWN_TYPES:
                 skip_payload(self._source, unit)
@@ -166,8 +230,6 @@ class UnitReader:
                 return None
             payload = read_payload(self._source, unit)
             self._order.admit(unit.type)
-            if unit.type == META:
-                return Metadata(parse_metadata(payload))
             if unit.type == GRUP:
                 return GroupUnit(self._take_group(payload, header, offset), ordinal, offset)
             if unit.type == INDX:
@@ -178,16 +240,33 @@ class UnitReader:
                 return self._take_end(payload, header)
             return Description(payload, offset)
 
-    def _read_metadata(self, unit: UnitHeader, offset: int) -> Metadata:
-        members: dict[str, Any] = {}
-        damage: CorruptError | None = None
+    def _read_beside(self, unit: UnitHeader, offset: int) -> Event:
+        payload = b""
+        damage: NrvError | None = None
         try:
-            with located(str(META), offset):
-                members = parse_metadata(read_payload(self._source, unit))
-        except CorruptError as error:
+            with located(str(unit.type), offset):
+                payload = self._read_bounded(unit)
+        except (CorruptError, OverLimitError) as error:
+            if not self._lenient:
+                raise
             damage = error
         self._order.admit(unit.type)
-        return Metadata(members, damage)
+        if damage is None:
+            try:
+                with located(str(unit.type), offset):
+                    return self._beside.parse(unit.type, payload)
+            except (CorruptError, OverLimitError) as error:
+                if not self._lenient:
+                    raise
+                damage = error
+        return Metadata({}, damage) if unit.type == META else Damaged(unit.type, damage)
+
+    def _read_bounded(self, unit: UnitHeader) -> bytes:
+        most, rule = _MOST_BYTES.get(unit.type, (unit.length, None))
+        if unit.length <= most:
+            return read_payload(self._source, unit)
+        skip_payload(self._source, unit)
+        raise OverLimitError(f"{unit.length} payload bytes, at most {most}", rule=rule)
 
     def _take_group(self, payload: bytes, header: Header, offset: int) -> Group:
         group = Group.parse(payload, self.group_length)
@@ -267,33 +346,76 @@ def scan_index(file: SeekableFile, limits: Limits = _DEFAULT_LIMITS) -> Iterator
         OSError: from the file object.
 
     """
+    sequence: GroupSequence | None = None
+    for at in _walk(file, limits):
+        if at.unit.type == GRUP:
+            sequence = sequence or GroupSequence(at.header.frame_count)
+            with located(at.name, at.offset):
+                payload = at.source.read(min(at.unit.length, GROUP_FIXED_BYTES))
+                group = GroupHeader.parse_fixed(payload)
+                # Durations are not read; each is at least 1.
+                sequence.accept(group, group.first_pts + group.frame_count - 1)
+            yield IndexEntry(at.offset, group.first_frame, group.first_pts, group.key)
+
+
+def scan_packets(file: SeekableFile, limits: Limits = _DEFAULT_LIMITS) -> Iterator[Packet]:
+    """The packets of all tracks in the order of the file (spec 2.15); groups are not read.
+
+    The position of the file is not kept between packets: others may move it.
+
+    Raises:
+        NrvError: when a unit of a track is damaged or the walk cannot go on, after the packets
+            before that place.
+        OSError: from the file object.
+
+    """
+    beside = _Beside()
+    for at in _walk(file, limits):
+        if at.unit.type in (ATRK, APKT):
+            with located(at.name, at.offset):
+                found = beside.parse(at.unit.type, read_payload(at.source, at.unit))
+            if isinstance(found, Packets):
+                yield from found.packets
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A unit that a walk has come to: `source` is at its payload, which is whole."""
+
+    header: Header
+    unit: UnitHeader
+    name: str
+    offset: int
+    source: ByteSource
+
+
+def _walk(file: SeekableFile, limits: Limits) -> Iterator[_Place]:
+    """Go from unit to unit up to FEND, with the order checked but not the CRCs."""
     file.seek(0)
     source = ByteSource(file)
     header = _read_head(source, limits)
     order = UnitOrder(header.description_type)
-    sequence = GroupSequence(header.frame_count)
     size = file.seek(0, os.SEEK_END)
     offset = source.offset
+    groups = 0
     while True:
         file.seek(offset)
         source = ByteSource(file, offset)
         with located(None, offset):
             unit = read_unit_header(source)
-        with located(_unit_name(unit, sequence.group_count), offset):
+        name = _unit_name(unit, groups)
+        with located(name, offset):
             limits.check("unit_bytes", unit.length, header.level)
             end = source.offset + unit.length + UNIT_OVERHEAD_BYTES - UNIT_HEADER_BYTES
             if end > size:
                 raise TruncatedError(f"the unit ends at byte {end} of a file of {size}", rule="2.2")
             order.admit(unit.type)
-            if unit.type == GRUP:
-                group = GroupHeader.parse_fixed(source.read(min(unit.length, GROUP_FIXED_BYTES)))
-                # Durations are not read; each is at least 1.
-                sequence.accept(group, group.first_pts + group.frame_count - 1)
-                yield IndexEntry(offset, group.first_frame, group.first_pts, group.key)
-            elif unit.type == FEND:
+            if unit.type == FEND:
                 if end != size:
                     raise CorruptError("bytes follow FEND", rule="2.3")
                 return
+        yield _Place(header, unit, name, offset, source)
+        groups += unit.type == GRUP
         offset = end
 
 

@@ -1,9 +1,63 @@
-"""Tracks beside the video, as a file keeps them: what they are, and their packets."""
+"""The aTRK unit (spec 2.14), and what a track and its packets are: a payload to a Track, and back.
+
+Track and Packet are what readers and writers of a file pass; the aPKt unit is in `packets`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Final
+
+import construct as c
+
+from nvcodec.format.errors import CorruptError, OverLimitError
+
+AUDIO: Final = "audio"
+KINDS: Final = (AUDIO, "subtitle", "data")
+"""Kinds of tracks by their number in aTRK."""
+
+DISPOSITIONS: Final = (
+    "default",
+    "dub",
+    "original",
+    "comment",
+    "lyrics",
+    "karaoke",
+    "forced",
+    "hearing_impaired",
+    "visual_impaired",
+    "clean_effects",
+    "non_diegetic",
+    "captions",
+    "descriptions",
+    "metadata",
+    "dependent",
+)
+"""Names of the bits of `disposition`, from bit 0 on."""
+
+MAX_TRACKS: Final = 64
+MAX_TRACK_BYTES: Final = 1 << 18
+
+_RULE: Final = "2.14"
+
+_TRACK: Final = c.Struct(
+    "number" / c.Int8ul,
+    "kind" / c.Int8ul,
+    "disposition" / c.Int32ul,
+    "time_base_num" / c.Int32ul,
+    "time_base_den" / c.Int32ul,
+    "rate" / c.Int32ul,
+    "channels" / c.Int16ul,
+    "priming" / c.Int32ul,
+    "padding" / c.Int32ul,
+    "codec" / c.Prefixed(c.Int8ul, c.GreedyBytes),
+    "layout" / c.Prefixed(c.Int8ul, c.GreedyBytes),
+    "language" / c.Prefixed(c.Int8ul, c.GreedyBytes),
+    "title" / c.Prefixed(c.Int16ul, c.GreedyBytes),
+    "extradata" / c.Prefixed(c.Int32ul, c.GreedyBytes),
+    c.Terminated,
+)
 
 
 @dataclass(frozen=True)
@@ -11,7 +65,7 @@ class Track:
     """A track of the source that is not its video.
 
     Attributes:
-        number: from 0 on, in the order of the file.
+        number: ascending in the order of the file.
         kind: "audio", "subtitle" or "data".
         codec: the registered name of its codec, as FFmpeg has it ("aac", "opus", "subrip").
         time_base: seconds of a tick of its packets' times.
@@ -22,7 +76,9 @@ class Track:
         rate: samples a second of audio, else 0.
         channels: of audio, else 0.
         priming: samples of audio before the first that is heard.
-        padding: samples of audio after the last that is heard.
+        padding: samples of audio after the last that is heard, 0 where that was not known when
+            the track began; its last packets say it too (`Packet.discard`).
+        layout: the channel layout of audio, as FFmpeg has it ("stereo", "5.1(side)"), or "".
 
     """
 
@@ -38,6 +94,7 @@ class Track:
     channels: int = 0
     priming: int = 0
     padding: int = 0
+    layout: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,6 +102,7 @@ class Packet:
     """A packet of a track, as the source had it.
 
     `pts`, `dts` and `duration` are in ticks of its track; `dts` is None where it is as `pts`.
+    `skip` and `discard` are decoded samples of audio that are not heard at its start and end.
     """
 
     track: int
@@ -53,3 +111,134 @@ class Packet:
     data: bytes
     dts: int | None = None
     key: bool = True
+    skip: int = 0
+    discard: int = 0
+
+
+def parse_track(payload: bytes) -> Track:
+    """Read the payload of an aTRK unit (spec 2.14).
+
+    Raises:
+        CorruptError: a field is outside its rule, or the payload is not what its fields say.
+        OverLimitError: it is above 2^18 bytes.
+
+    """
+    _require_size(payload)
+    try:
+        fields = _TRACK.parse(payload)
+    except c.ConstructError as error:
+        raise CorruptError("the payload is not as long as its fields", rule=_RULE) from error
+    _require(fields.kind < len(KINDS), f"kind {fields.kind} is not in 0..{len(KINDS) - 1}")
+    _require(
+        not fields.disposition >> len(DISPOSITIONS),
+        f"disposition {fields.disposition:#x} has undefined bits set",
+    )
+    _require(fields.time_base_num >= 1 and fields.time_base_den >= 1, "time_base has a 0")
+    track = Track(
+        number=fields.number,
+        kind=KINDS[fields.kind],
+        codec=_word("codec", fields.codec),
+        time_base=Fraction(fields.time_base_num, fields.time_base_den),
+        extradata=fields.extradata,
+        language=_word("language", fields.language),
+        title=read_text("title", fields.title, _RULE),
+        disposition=tuple(
+            name for bit, name in enumerate(DISPOSITIONS) if fields.disposition >> bit & 1
+        ),
+        rate=fields.rate,
+        channels=fields.channels,
+        priming=fields.priming,
+        padding=fields.padding,
+        layout=_word("layout", fields.layout),
+    )
+    _require_rules(track)
+    return track
+
+
+def build_track(track: Track) -> bytes:
+    """The payload of the aTRK unit of a track (spec 2.14).
+
+    Raises:
+        CorruptError: a value does not fit its field or breaks its rule.
+        OverLimitError: the payload is above 2^18 bytes.
+
+    """
+    _require(track.kind in KINDS, f"kind {track.kind!r} is none of {', '.join(KINDS)}")
+    for name in track.disposition:
+        _require(name in DISPOSITIONS, f"disposition {name!r} is not defined")
+    _require_rules(track)
+    try:
+        payload: bytes = _TRACK.build(
+            {
+                "number": track.number,
+                "kind": KINDS.index(track.kind),
+                "disposition": sum(
+                    1 << DISPOSITIONS.index(name) for name in set(track.disposition)
+                ),
+                "time_base_num": track.time_base.numerator,
+                "time_base_den": track.time_base.denominator,
+                "rate": track.rate,
+                "channels": track.channels,
+                "priming": track.priming,
+                "padding": track.padding,
+                "codec": track.codec.encode("ascii"),
+                "layout": track.layout.encode("ascii"),
+                "language": track.language.encode("ascii"),
+                "title": track.title.encode("utf-8"),
+                "extradata": track.extradata,
+            }
+        )
+    except (c.ConstructError, UnicodeError) as error:
+        raise CorruptError(f"a value does not fit its field: {error}", rule=_RULE) from error
+    _require_size(payload)
+    return payload
+
+
+def read_text(name: str, data: bytes, rule: str) -> str:
+    """The text of a UTF-8 field.
+
+    Raises:
+        CorruptError: it is not UTF-8.
+
+    """
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise CorruptError(f"{name} is not UTF-8", rule=rule) from error
+
+
+def is_word(text: str) -> bool:
+    """Whether a text is ASCII without spaces and controls, as codec, layout and language are."""
+    return all(33 <= ord(letter) <= 126 for letter in text)
+
+
+def _word(name: str, data: bytes) -> str:
+    text = data.decode("latin-1")
+    _require(is_word(text), f"{name} is not of ASCII letters")
+    return text
+
+
+def _require_rules(track: Track) -> None:
+    _require(track.codec != "", "codec is empty")
+    _require(
+        is_word(track.codec + track.layout + track.language),
+        "codec, layout or language is not of ASCII letters",
+    )
+    _require(track.time_base > 0, "time_base is not above 0")
+    of_audio = track.rate, track.channels, track.priming, track.padding
+    _require(
+        track.kind == AUDIO or not (any(of_audio) or track.layout),
+        f"a {track.kind} track has rate, channels, priming, padding or layout",
+    )
+
+
+def _require(holds: bool, broken: str) -> None:
+    if not holds:
+        raise CorruptError(broken, rule=_RULE)
+
+
+def _require_size(payload: bytes) -> None:
+    if len(payload) > MAX_TRACK_BYTES:
+        raise OverLimitError(
+            f"{len(payload)} bytes of a track, at most {MAX_TRACK_BYTES}", rule=_RULE
+        )

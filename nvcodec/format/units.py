@@ -88,11 +88,22 @@ SIRN: Final = UnitType(b"SIRN")
 HYBR: Final = UnitType(b"HYBR")
 NIRV: Final = UnitType(b"NIRV")
 META: Final = UnitType(b"mETa")
+HDRM: Final = UnitType(b"hDRm")
+CHAP: Final = UnitType(b"cHAP")
+ATRK: Final = UnitType(b"aTRK")
+APKT: Final = UnitType(b"aPKt")
 GRUP: Final = UnitType(b"GRUP")
 INDX: Final = UnitType(b"iNDX")
 FEND: Final = UnitType(b"FEND")
 
-KNOWN_TYPES: Final = frozenset({HEAD, SIRN, HYBR, NIRV, META, GRUP, INDX, FEND})
+KNOWN_TYPES: Final = frozenset(
+    {HEAD, SIRN, HYBR, NIRV, META, HDRM, CHAP, ATRK, APKT, GRUP, INDX, FEND}
+)
+
+BESIDE_VIDEO: Final = frozenset({META, HDRM, CHAP, ATRK, APKT})
+"""Units that decoding the video does not need (spec 2.3)."""
+
+_REPEATED: Final = frozenset({META, ATRK, APKT, GRUP})
 
 
 class UnitOrder:
@@ -104,8 +115,10 @@ class UnitOrder:
     """
 
     def __init__(self, description: UnitType) -> None:
-        order = (HEAD, description, META, GRUP, INDX, FEND)
+        order = (HEAD, description, META, HDRM, CHAP, ATRK, GRUP, INDX, FEND)
         self._ranks = {unit: n for n, unit in enumerate(order)}
+        self._ranks[APKT] = self._ranks[GRUP]
+        self._groups = False
         self._description = description
         self._last = HEAD
 
@@ -130,13 +143,14 @@ class UnitOrder:
                 )
             return False
         last = self._ranks[self._last]
-        if unit == HEAD or (rank == last and unit not in (META, GRUP)):
+        if unit == HEAD or (rank == last and unit not in _REPEATED):
             raise CorruptError(f"a second {unit}", rule="2.3")
         if rank < last:
             raise CorruptError(f"{unit} after {self._last}", rule="2.3")
         if self._last == HEAD and unit != self._description:
             raise CorruptError(f"{unit} before {self._description}", rule="2.3")
-        if rank > self._ranks[GRUP] and last < self._ranks[GRUP]:
+        self._groups |= unit == GRUP
+        if rank > self._ranks[GRUP] and not self._groups:
             raise CorruptError(f"{unit} before any GRUP", rule="2.3")
         self._last = unit
         return True

@@ -1,18 +1,27 @@
 """Writing a bitstream (spec 2): takes a header and groups, gives bytes to a file object."""
 
 import hashlib
+from collections.abc import Iterable, Sequence
 from enum import Enum, auto
 from typing import Any, Final
 
-from nvcodec.format.errors import CorruptError, NrvError, located
+from nvcodec.format.chapters import Chapter, build_chapters
+from nvcodec.format.errors import CorruptError, NrvError, OverLimitError, located
 from nvcodec.format.group import Group, GroupSequence
+from nvcodec.format.hdr import Hdr, build_hdr
 from nvcodec.format.header import UNKNOWN_FRAME_COUNT, Header
 from nvcodec.format.index import End, IndexEntry, build_index, index_bytes
 from nvcodec.format.limits import LEVELS, Level
 from nvcodec.format.metadata import build_metadata
+from nvcodec.format.packets import PACKET_OVERHEAD_BYTES, build_packets, cut_to_units
+from nvcodec.format.tracks import MAX_TRACKS, Packet, Track, build_track
 from nvcodec.format.units import (
+    APKT,
+    ATRK,
+    CHAP,
     FEND,
     GRUP,
+    HDRM,
     HEAD,
     INDX,
     META,
@@ -57,6 +66,7 @@ class NrvWriter:
         self._header: Header
         self._level: Level
         self._sequence: GroupSequence
+        self._tracks: dict[int, Track] = {}
         self._crcs = hashlib.md5(usedforsecurity=False)
         self._entries: list[bytes] = []
         self._offset = 0
@@ -66,22 +76,34 @@ class NrvWriter:
         """Bytes written so far."""
         return self._offset
 
+    @property
+    def packet_bytes(self) -> int:
+        """The most bytes of a packet that the level of the file allows."""
+        return self._level.unit_bytes - PACKET_OVERHEAD_BYTES
+
     def begin(
         self,
         header: Header,
         description: bytes,
         metadata: dict[str, Any] | None = None,
+        *,
+        hdr: Hdr | None = None,
+        chapters: Sequence[Chapter] = (),
+        tracks: Sequence[Track] = (),
     ) -> None:
-        """Write the signature, HEAD, the description of the model and, if given, mETa.
+        """Write the signature, HEAD, the description of the model, and what is given of the rest.
 
         Args:
             header: of the file; its level bounds everything that follows.
             description: payload of the unit that describes the model (spec 4.1, 7.1).
             metadata: the JSON object of mETa (spec 2.6).
+            hdr: of hDRm (spec 2.12).
+            chapters: of cHAP (spec 2.13).
+            tracks: one aTRK each (spec 2.14), their numbers ascending.
 
         Raises:
-            CorruptError: the metadata breaks spec 2.6.
-            OverLimitError: a value is above its level's bound (spec 2.11).
+            CorruptError: the metadata breaks spec 2.6, or another argument its clause.
+            OverLimitError: a value is above its level's bound (spec 2.11) or that of its clause.
             OSError: from the file object.
 
         """
@@ -92,13 +114,39 @@ class NrvWriter:
         units = [(HEAD, header.build()), (header.description_type, description)]
         if metadata is not None:
             units.append((META, build_metadata(metadata)))
+        if hdr is not None:
+            units.append((HDRM, build_hdr(hdr)))
+        if chapters:
+            units.append((CHAP, build_chapters(chapters)))
+        _require_numbers(tracks)
+        units += ((ATRK, build_track(track)) for track in tracks)
         data = SIGNATURE
         for unit, payload in units:
             data += _build_checked(unit, payload, level, len(data))
         self._header = header
         self._level = level
         self._sequence = GroupSequence(header.frame_count)
+        self._tracks = {track.number: track for track in tracks}
         self._write(data, _State.OPEN)
+
+    def add_packets(self, packets: Iterable[Packet]) -> None:
+        """Write packets of the tracks, before the next group or after the last (spec 2.15).
+
+        Packets of a track keep their order; units come in order of time.
+
+        Raises:
+            CorruptError: a packet is of no track of the file, or breaks spec 2.15.
+            OverLimitError: a packet is longer than the level allows (spec 2.11).
+            OSError: from the file object.
+
+        """
+        self._require(_State.OPEN)
+        data = b""
+        for unit in cut_to_units(packets, self._tracks, self._level.unit_bytes):
+            payload = build_packets(unit, self._tracks[unit[0].track])
+            data += _build_checked(APKT, payload, self._level, self._offset + len(data))
+        if data:
+            self._write(data, _State.OPEN)
 
     def add_group(self, group: Group) -> None:
         """Write the next group.
@@ -163,6 +211,14 @@ class NrvWriter:
             data = data[written:]
         self._file.flush()
         self._state = then
+
+
+def _require_numbers(tracks: Sequence[Track]) -> None:
+    if len(tracks) > MAX_TRACKS:
+        raise OverLimitError(f"{len(tracks)} tracks, at most {MAX_TRACKS}", rule="2.14")
+    numbers = [track.number for track in tracks]
+    if numbers != sorted(set(numbers)):
+        raise CorruptError(f"track numbers {numbers} do not ascend", rule="2.14")
 
 
 def _build_checked(unit: UnitType, payload: bytes, level: Level, offset: int) -> bytes:

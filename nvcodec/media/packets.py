@@ -6,7 +6,7 @@ How far the packets of all streams reach in time is kept too, as it says whether
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Final
 
@@ -23,7 +23,7 @@ _LATE: Final = 16
 
 
 class Packets:
-    """The packets of one video stream.
+    """The packets of one video stream; `others` takes those of other streams, as they are read.
 
     Iteration ends with the empty packet that flushes the decoder. Errors of the container pass on,
     after the packets before them.
@@ -43,8 +43,14 @@ class Packets:
     cut: bool
     reached: Fraction | None
 
-    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+    def __init__(
+        self,
+        container: InputContainer,
+        stream: VideoStream,
+        others: Callable[[Packet[Stream]], None],
+    ) -> None:
         self._stream = stream
+        self._others = others
         self._raw = container.format.name == "rawvideo"
         self._demuxed = container.demux()
         self._waiting: deque[Packet[Stream]] = deque()
@@ -106,7 +112,9 @@ class Packets:
             if packet.size:
                 self._reach(packet)
             # The index of an empty packet is 0, whatever its stream.
-            if packet.stream is self._stream and not self._is_part(packet):
+            if packet.stream is not self._stream:
+                self._others(packet)
+            elif not self._is_part(packet):
                 self._waiting.append(packet)
                 return packet.size
         return 0

@@ -3,24 +3,24 @@
 import contextlib
 import os
 import stat
-from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from fractions import Fraction
 from types import TracebackType
-from typing import Any, BinaryIO, Final, Self
+from typing import BinaryIO, Final, Self
 
 import av
 from av.container import InputContainer
-from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from nvcodec.format import Chapter, Hdr, Packet, Track
 from nvcodec.media import chroma_location
 from nvcodec.media.changes import Changes
 from nvcodec.media.declared import declared
 from nvcodec.media.ending import ends_early
 from nvcodec.media.filters import DEINTERLACE, FrameFilter, cropping
 from nvcodec.media.frame_rate import frame_rate
+from nvcodec.media.hdr import read_hdr
 from nvcodec.media.input_form import input_form
 from nvcodec.media.libav import PromptReader, location, reason, side_data
 from nvcodec.media.notes import Note, Notes
@@ -40,8 +40,9 @@ from nvcodec.media.pixel_format import (
 )
 from nvcodec.media.streams import NoPictureError, picture_stream
 from nvcodec.media.timestamps import Clock, CodingTimes
+from nvcodec.media.tracks import CarriedTracks, read_about
 from nvcodec.media.y4m_header import file_is_mixed
-from nvcodec.options import DEFAULTS, Reading
+from nvcodec.options import DEFAULTS, NO_TRACKS, Reading, TrackChoice
 from nvcodec.picture import SAMPLE_FORMATS, Picture, Planes, SampleFormat
 from nvcodec.words import counted
 
@@ -57,8 +58,6 @@ _FINEST: Final = Fraction(1, 10**6)
 """The finest time base that is kept, in seconds."""
 
 _DROPPED_SIDE_DATA: Final = {
-    "MASTERING_DISPLAY_METADATA": "mastering display",
-    "CONTENT_LIGHT_LEVEL": "content light level",
     "DYNAMIC_HDR_PLUS": "HDR10+",
     "DYNAMIC_HDR_VIVID": "HDR Vivid",
     "DOVI_METADATA": "Dolby Vision",
@@ -67,6 +66,10 @@ _DROPPED_SIDE_DATA: Final = {
     "STEREO3D": "stereo 3D",
     "SPHERICAL": "spherical video",
 }
+
+
+# Seconds of video after which audio that is still missing is not waited for.
+_FAR_ENOUGH: Final = 2
 
 
 class SourceError(Exception):
@@ -80,15 +83,6 @@ class NothingLeftError(SourceError):
 def _code_point(value: int) -> int:
     # 0 and 3 are reserved in H.273; above 255 are private values of FFmpeg.
     return UNSPECIFIED if value in (0, 3) or not 0 <= value <= 255 else value
-
-
-def _describe(stream: Stream) -> str:
-    context: Any = stream.codec_context
-    name = "unknown codec" if context is None else str(context.name)
-    if stream.type == "audio" and context is not None:
-        channels = context.layout.nb_channels
-        name += f" {context.sample_rate} Hz {counted(channels, 'channel')}"
-    return name
 
 
 class Source:
@@ -116,6 +110,9 @@ class Source:
             be wrong.
         missing: what is missing at the end of a source that ends early; None if nothing is, and
             until the end is reached.
+        hdr: mastering display and content light level, None where there is neither.
+        tags: what the container says about itself as a whole.
+        chapters: those of the container.
         notes: one line for each thing converted, repaired or dropped. It grows while decoding.
 
     """
@@ -134,6 +131,9 @@ class Source:
     field_order: str | None
     frame_count_hint: int | None
     missing: str | None
+    hdr: Hdr | None
+    tags: dict[str, str]
+    chapters: tuple[Chapter, ...]
     notes: list[Note]
 
     def __init__(
@@ -147,6 +147,7 @@ class Source:
         reading: Reading,
         left_out: str | None,
         sample_formats: Sequence[SampleFormat],
+        tracks: TrackChoice,
     ) -> None:
         self._sample_formats = sample_formats
         self._notes = Notes()
@@ -159,12 +160,14 @@ class Source:
         self._left_out = left_out
         self.missing = None
         self._limit = frames
-        self._stream = self._choose_stream()
+        self._stream, self._alpha = self._choose_stream()
         self._declared = declared(self._stream, container.format.name)
         self._say_dolby_vision()
         if reader is not None and reader.mixed:
             self._notes.add("mixed interlaced and progressive frames, taken as progressive")
-        self._packets = Packets(container, self._stream)
+        self._carried = self._choose_tracks(tracks)
+        self._packets = Packets(container, self._stream, self._carried.take)
+        self._ended_early = False
         self.frame_rate = self._read_rate()
         self._coding_times = self._read_coding_times()
         self._changes = Changes(self._notes, deinterlacing=reading.deinterlace)
@@ -172,6 +175,8 @@ class Source:
         self._shown = self._frames()
         first = self._first_frame(skip)
         self._read_header(first, skip)
+        if skip and first.pts is not None:
+            self._carried.start_at(first.pts * (first.time_base or self.time_base))
         # Turned rows are no longer fields.
         self.field_order = None if self._orientation else self._changes.field_order
         self._pictures = self._deliver(first, skip)
@@ -193,28 +198,60 @@ class Source:
     def __next__(self) -> Picture:
         return next(self._pictures)
 
+    @property
+    def tracks(self) -> tuple[Track, ...]:
+        """The tracks that are carried beside the video, in the order of the source."""
+        return self._carried.with_priming()
+
+    def packets_before(self, end: Fraction) -> list[Packet]:
+        """Take the packets of tracks that were read so far and begin before `end`, in seconds."""
+        return self._carried.before(end)
+
+    def last_packets(self, end: Fraction, *, whole: bool) -> list[Packet]:
+        """Take the packets left when the coded part ends at `end`, in seconds.
+
+        They are all packets, but where the part was limited to so many frames, or is not all that
+        was read (`whole` is False), only those that begin before its end.
+        """
+        if whole and not self._ended_early:
+            found = self._carried.before(None)
+        else:
+            if whole:
+                self._read_tracks(end)
+            found = self._carried.before(end)
+            self._carried.cut()
+        self._carried.note_cut()
+        return found
+
+    def _read_tracks(self, end: Fraction) -> None:
+        """Read on until all audio before `end`, in seconds, is there."""
+        with contextlib.suppress(av.FFmpegError, OSError, ValueError):
+            for packet in self._packets:
+                self._check_interrupt()
+                if packet.dts is not None and packet.dts * packet.time_base > end + _FAR_ENOUGH:
+                    return
+                if self._carried.reached(end):
+                    return
+
     def close(self) -> None:
         """Free the decoder. A file object given to `open_source` stays open."""
         self._pictures.close()
         self._shown.close()
         self._opened.close()
 
-    def _choose_stream(self) -> VideoStream:
+    def _choose_stream(self) -> tuple[VideoStream, set[int]]:
         try:
-            stream, alpha = picture_stream(self._container, self._notes)
+            return picture_stream(self._container, self._notes)
         except NoPictureError as error:
             raise SourceError(f"cannot read {self._name}: {error}") from error
-        dropped: dict[str, list[str]] = {}
-        for other in self._container.streams:
-            if other.index != stream.index and other.index not in alpha:
-                dropped.setdefault(other.type, []).append(_describe(other))
-        for kind, tracks in dropped.items():
-            listed = ", ".join(
-                f"{count} x {text}" if count > 1 else text
-                for text, count in Counter(tracks).items()
-            )
-            self._notes.add(f"dropped {counted(len(tracks), f'{kind} track')}: {listed}")
-        return stream
+
+    def _choose_tracks(self, choice: TrackChoice) -> CarriedTracks:
+        missing = choice.numbers - {stream.index for stream in self._container.streams}
+        if missing:
+            raise SourceError(f"cannot read {self._name}: it has no stream {min(missing)}")
+        return CarriedTracks(
+            self._container, {self._stream.index, *self._alpha}, choice, self._notes
+        )
 
     def _frames(self) -> Generator[VideoFrame, None, None]:
         """All frames in display order as they are to be shown; SourceError at the first damage."""
@@ -344,6 +381,9 @@ class Source:
             self.full_range = LIMITED
         self._read_sample_format(frame)
 
+        self.hdr = read_hdr(frame)
+        about = read_about(self._container, self._notes)
+        self.tags, self.chapters = about.tags, about.chapters
         for kind, data in side_data(frame).items():
             # A stereo kind of 0 is plain, flat video.
             if kind in _DROPPED_SIDE_DATA and (kind != "STEREO3D" or any(bytes(data)[:4])):
@@ -454,6 +494,7 @@ class Source:
             try:
                 held = self._convert(frame, skip + count), pts
                 count += 1
+                self._ended_early = count == self._limit
                 frame = self._following(count)
             except SourceError as error:
                 failure = error
@@ -494,6 +535,7 @@ def open_source(
     *,
     skip: int = 0,
     frames: int | None = None,
+    tracks: TrackChoice = NO_TRACKS,
     reading: Reading = DEFAULTS.reading,
     sample_formats: Sequence[SampleFormat] = SAMPLE_FORMATS,
 ) -> Source:
@@ -503,7 +545,8 @@ def open_source(
     and is not closed. The first `skip` frames in display order are decoded and dropped. At most
     `frames` (None: all) are delivered; reading stops after them, or after the frame that follows
     and says how long the last one lasts. Pictures have the one of `sample_formats` that keeps most
-    of the source.
+    of the source. `tracks` says which tracks are carried beside the video: their packets wait
+    until they are taken.
 
     Raises SourceError for input that is unreadable, empty, without a video track or without
     a frame after `skip`; ValueError for a negative `skip` or `frames` below 1; OptionError for a
@@ -536,7 +579,16 @@ def open_source(
         )
         opened.callback(container.close)
         return Source(
-            container, name, reader, opened, skip, frames, reading, form.missing, sample_formats
+            container,
+            name,
+            reader,
+            opened,
+            skip,
+            frames,
+            reading,
+            form.missing,
+            sample_formats,
+            tracks,
         )
     except BaseException as error:
         opened.close()

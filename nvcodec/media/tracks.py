@@ -1,0 +1,255 @@
+"""Tracks beside the video: takes a container's streams and packets, gives those to carry."""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter, deque
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any, Final
+
+from av.container import InputContainer
+from av.packet import Packet as AvPacket
+from av.stream import Disposition, Stream
+
+from nvcodec.format import Chapter, Packet, Track
+from nvcodec.format.chapters import MAX_CHAPTERS_BYTES
+from nvcodec.format.tracks import AUDIO, DISPOSITIONS, KINDS, MAX_TRACK_BYTES, MAX_TRACKS, is_word
+from nvcodec.media.notes import Notes
+from nvcodec.options import TrackChoice
+from nvcodec.words import counted
+
+# What a container says about its own kind of file, not about what it holds.
+_CONTAINER_TAGS: Final = frozenset({"major_brand", "minor_version", "compatible_brands"})
+
+# AV_PKT_DATA_SKIP_SAMPLES: samples at the start, samples at the end, and two reasons.
+_SKIP_SAMPLES: Final = struct.Struct("<IIBB")
+
+_MOST_TITLE: Final = 16000
+# More than the fields of a chapter take beside its title (spec 2.13).
+_CHAPTER_BYTES: Final = 32
+_MOST_TAG_BYTES: Final = 32768
+
+
+class CarriedTracks:
+    """The tracks of one container that are carried, and their packets until they are taken.
+
+    Args:
+        container: the source.
+        video: indices of the stream that is coded, and of those that belong to it.
+        choice: which tracks to carry.
+        notes: told what is left out.
+
+    Attributes:
+        tracks: those carried, in the order of the source.
+
+    """
+
+    def __init__(
+        self, container: InputContainer, video: set[int], choice: TrackChoice, notes: Notes
+    ) -> None:
+        self.tracks: list[Track] = []
+        self._notes = notes
+        self._numbers: dict[int, int] = {}
+        self._waiting: deque[Packet] = deque()
+        self._ends: dict[int, int] = {}
+        self._start: Fraction | None = None
+        self._cut: set[int] = set()
+        dropped: dict[str, list[str]] = {}
+        for stream in container.streams:
+            if stream.index in video:
+                continue
+            track = _track(stream, len(self.tracks))
+            wanted = choice.wants(stream.type, stream.index)
+            if wanted and track is not None and len(self.tracks) < MAX_TRACKS:
+                self._numbers[stream.index] = track.number
+                self.tracks.append(track)
+            else:
+                dropped.setdefault(stream.type, []).append(describe(stream))
+        for kind, texts in dropped.items():
+            listed = ", ".join(
+                f"{count} x {text}" if count > 1 else text for text, count in Counter(texts).items()
+            )
+            notes.add(f"dropped {counted(len(texts), f'{kind} track')}: {listed}")
+
+    def take(self, packet: AvPacket[Any]) -> None:
+        """Keep a packet until it is taken, if it is of one of the tracks."""
+        if packet.stream.index not in self._numbers:
+            return
+        if packet.size == 0 and packet.pts is None and packet.dts is None:
+            # PyAV's sign that the stream has ended.
+            return
+        number = self._numbers[packet.stream.index]
+        track = self.tracks[number]
+        duration = max(packet.duration or 0, 0)
+        pts = packet.pts if packet.pts is not None else packet.dts
+        if pts is None:
+            pts = self._ends.get(number, 0)
+            self._notes.add(f"filled in missing times of {_name(track)}")
+        self._ends[number] = pts + duration
+        skip, discard = _not_heard(packet) if track.kind == AUDIO else (0, 0)
+        found = Packet(
+            number,
+            pts,
+            duration,
+            bytes(packet),
+            None if packet.dts in (None, pts) else packet.dts,
+            packet.is_keyframe,
+            skip,
+            discard,
+        )
+        if not self._before_start(found):
+            self._waiting.append(found)
+
+    def start_at(self, start: Fraction) -> None:
+        """Leave out packets that end before this time in seconds, those waiting too."""
+        self._start = start
+        self._waiting = deque(packet for packet in self._waiting if not self._before_start(packet))
+
+    def with_priming(self) -> tuple[Track, ...]:
+        """The tracks, with the priming that the first packets waiting say where the track does not.
+
+        Of a track that does not begin with the source's first packet, nothing is left to prime.
+        """
+        first: dict[int, Packet] = {}
+        for packet in self._waiting:
+            first.setdefault(packet.track, packet)
+        found = []
+        for track in self.tracks:
+            skip = first[track.number].skip if track.number in first else 0
+            cut = track.number in self._cut
+            found.append(replace(track, priming=0 if cut else skip or track.priming))
+        return tuple(found)
+
+    def before(self, end: Fraction | None) -> list[Packet]:
+        """Take the packets that begin before this time in seconds, or all of them."""
+        taken = [packet for packet in self._waiting if end is None or self._seconds(packet) < end]
+        self._waiting = deque(
+            packet for packet in self._waiting if end is not None and self._seconds(packet) >= end
+        )
+        return taken
+
+    def cut(self) -> None:
+        """Drop the packets that are left, as the coded part has ended."""
+        self._cut.update(packet.track for packet in self._waiting)
+        self._waiting.clear()
+
+    def reached(self, end: Fraction) -> bool:
+        """Whether every audio track has a packet that begins at this time or later."""
+        late = {packet.track for packet in self._waiting if self._seconds(packet) >= end}
+        return all(track.number in late for track in self.tracks if track.kind == AUDIO)
+
+    def note_cut(self) -> None:
+        """Say which tracks have lost packets outside the coded part."""
+        if self._cut:
+            names = ", ".join(_name(self.tracks[number]) for number in sorted(self._cut))
+            self._notes.add(f"cut to the coded part: {names}")
+
+    def _before_start(self, packet: Packet) -> bool:
+        if self._start is None:
+            return False
+        base = self.tracks[packet.track].time_base
+        before = (packet.pts + packet.duration) * base <= self._start
+        before &= packet.pts * base < self._start
+        if before:
+            self._cut.add(packet.track)
+        return before
+
+    def _seconds(self, packet: Packet) -> Fraction:
+        return packet.pts * self.tracks[packet.track].time_base
+
+
+@dataclass(frozen=True)
+class About:
+    """What a source says about itself as a whole: tags and chapters."""
+
+    tags: dict[str, str]
+    chapters: tuple[Chapter, ...]
+
+
+def read_about(container: InputContainer, notes: Notes) -> About:
+    """The tags and chapters of a container; what does not fit a file is left out and said."""
+    tags: dict[str, str] = {}
+    room = _MOST_TAG_BYTES
+    left_out = []
+    for name, value in container.metadata.items():
+        if name in _CONTAINER_TAGS:
+            continue
+        room -= len((name + value).encode("utf-8", "replace"))
+        if room < 0:
+            left_out.append(name)
+            continue
+        tags[name] = value
+    if left_out:
+        notes.add(f"dropped {counted(len(left_out), 'tag')} that are too long: {left_out[0]}")
+    chapters: list[Chapter] = []
+    room = MAX_CHAPTERS_BYTES
+    for chapter in container.chapters():
+        start, base = chapter["start"], chapter["time_base"]
+        title = chapter["metadata"].get("title", "")[:_MOST_TITLE]
+        room -= _CHAPTER_BYTES + len(title.encode("utf-8", "replace"))
+        if base is None or room < 0:
+            notes.add("dropped chapters that have no time base, or are more than fit a file")
+            continue
+        chapters.append(Chapter(start, max(start, chapter["end"]), base, title))
+    return About(tags, tuple(chapters))
+
+
+def describe(stream: Stream) -> str:
+    """A stream in a few words: its codec, of audio also rate and channels."""
+    context: Any = stream.codec_context
+    name = "unknown codec" if context is None else str(context.name)
+    if stream.type == AUDIO and context is not None:
+        channels = context.layout.nb_channels
+        name += f" {context.sample_rate} Hz {counted(channels, 'channel')}"
+    return name
+
+
+def _track(stream: Stream, number: int) -> Track | None:
+    """A stream as a track, None where it is none that a file can have."""
+    context: Any = stream.codec_context
+    codec = getattr(stream, "name", None) if context is None else context.codec.canonical_name
+    if stream.type not in KINDS or not codec or stream.time_base is None:
+        return None
+    if stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails):
+        return None
+    extradata = bytes(getattr(context, "extradata", None) or b"")
+    if len(extradata) > MAX_TRACK_BYTES // 2:
+        return None
+    tags = stream.metadata
+    language = tags.get("language", "")
+    track = Track(
+        number,
+        stream.type,
+        codec,
+        stream.time_base,
+        extradata,
+        language[:255] if is_word(language) and language != "und" else "",
+        # Files of the MP4 family have a title of a track as its name.
+        (tags.get("title") or tags.get("name") or "")[:_MOST_TITLE],
+        tuple(name for name in DISPOSITIONS if stream.disposition & Disposition[name]),
+    )
+    if stream.type != AUDIO:
+        return track
+    layout = context.layout
+    return replace(
+        track,
+        rate=context.sample_rate or 0,
+        channels=layout.nb_channels,
+        priming=max(context.delay, 0),
+        layout=layout.name if is_word(layout.name) and len(layout.name) < 256 else "",
+    )
+
+
+def _not_heard(packet: AvPacket[Any]) -> tuple[int, int]:
+    """Samples at the start and the end of a packet that are decoded but not heard."""
+    for side in packet.iter_sidedata():
+        if side.data_type == "skip_samples" and side.data_size >= _SKIP_SAMPLES.size:
+            skip, discard, *_ = _SKIP_SAMPLES.unpack_from(bytes(side))
+            return skip, discard
+    return 0, 0
+
+
+def _name(track: Track) -> str:
+    text = f"{track.kind} track {track.number} ({track.codec}"
+    return f"{text}, {track.language})" if track.language else f"{text})"
