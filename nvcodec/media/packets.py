@@ -54,7 +54,7 @@ class Packets:
         self._raw = container.format.name == "rawvideo"
         self._demuxed = container.demux()
         self._waiting: deque[Packet[Stream]] = deque()
-        self._failure: BaseException | None = None
+        self._failure: Exception | None = None
         self.found = 0
         self.end = None
         self.first_dts = 0
@@ -106,7 +106,7 @@ class Packets:
         while self._failure is None:
             try:
                 packet = next(self._demuxed)
-            except BaseException as error:
+            except Exception as error:
                 self._failure = error
                 return 0
             if packet.size:
