@@ -259,22 +259,22 @@ class Converter:
 
     def _steps(self, source: VideoFormat, full: bool, same_range: bool) -> list[tuple[str, str]]:
         """Formats to make one after the other, and how."""
-        names = {False: "limited", True: "full"}
-        to = names[self._full]
-        options = f"in_range={names[full]}:out_range={to}"
+        own, to = ("full" if is_full else "limited" for is_full in (full, self._full))
+        gray = is_gray(source)
+        options = f"in_range={own}:out_range={to}"
+        if gray:
+            # libswscale takes all gray as full range. What is made here has the source's own.
+            options = "in_range=full:out_range=full"
         if is_rgb(source):
             options += f":out_color_matrix={_MATRICES.get(self._matrix, 'bt601')}"
-        elif is_gray(source) and same_range:
-            # libswscale has no limited-range gray; it would rescale the samples.
-            options = "in_range=full:out_range=full"
         for side, site in zip(("in", "out"), self._sites, strict=True):
             options += f":{side}_chroma_loc={_SITES[site]}"
         depth, made = _depth(source), self._samples.bit_depth
-        target = _planar(made, self._shift)
-        # Only a change of depth alone rounds, others dither; and gray is expanded as full range.
-        first = _planar(depth, self._shift)
-        if depth != made and (depth > made or is_gray(source)) and first not in _MISSING:
-            return [(first, options), (target, f"in_range={to}:out_range={to}")]
+        first, target = _planar(depth, self._shift), _planar(made, self._shift)
+        # Only a change of depth alone rounds, others dither.
+        apart = depth > made or (gray and not (same_range and depth == made))
+        if apart and first not in _MISSING:
+            return [(first, options), (target, f"in_range={own if gray else to}:out_range={to}")]
         return [(target, options)]
 
 

@@ -231,6 +231,25 @@ def test_gray_keeps_its_samples(tmp_path, colour_range):
     assert source.notes == ["converted gray to 8-bit 4:2:0"]
 
 
+@pytest.mark.parametrize("pixel_format", ["gray", "yuv420p"])
+@pytest.mark.parametrize(("colour_range", "white", "same"), [(1, 235, 255), (2, 255, 235)])
+def test_another_range_is_converted(pixel_format, colour_range, white, same):
+    frame = VideoFrame(16, 8, pixel_format)
+    fill_frame(frame, [np.full((8, 16), white, np.uint8)] + [np.full((4, 8), 128, np.uint8)] * 2)
+    frame.color_range = colour_range
+    notes = Notes()
+    converter = Converter(
+        (16, 8),
+        YUV420P8,
+        (1, 1),
+        matrix=1,
+        full_range=2 - colour_range,
+        sites=(0, 0),
+        notes=notes,
+    )
+    assert (converter.planes(frame, 0)[0] == same).all()
+
+
 @pytest.mark.parametrize("turns", [1, 2])
 def test_turned_422_keeps_its_chroma(tmp_path, turns):
     (planes,) = noise(1, 32, 16, samples=SampleFormat(10, 2))

@@ -12,7 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nvcodec.model.resample import View, ViewError, _axis_plan, resample, source_region
+from nvcodec.model.resample import (
+    View,
+    ViewError,
+    _axis_plan,
+    _kernels,
+    resample,
+    source_region,
+)
 from nvcodec.picture import SAMPLE_FORMATS, YUV420P8, Planes, SampleFormat
 from nvcodec.tables import load_table
 from tests.kernels import KernelBench
@@ -273,6 +280,13 @@ def test_mirrored_frames_stay_mirrored() -> None:
             got, expected = (got[0],) * 3, (expected[0],) * 3
         for a, b in zip(got, expected, strict=True):
             assert np.abs(a[::-1, ::-1].astype(int) - b).max() <= 1
+
+
+def test_all_formats_of_a_depth_share_two_kernels() -> None:
+    for chroma in range(4):
+        samples = SampleFormat(10, chroma)
+        render(noise(9, 7, 0, samples), (12, 5), samples=samples)
+    assert [len(made.signatures) for made in _kernels(10)] == [1, 1]
 
 
 def test_golden() -> None:
