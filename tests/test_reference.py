@@ -150,6 +150,24 @@ def test_it_refuses_what_we_refuse(tmp_path):
     assert reference(path).returncode == 4
 
 
+def test_it_knows_the_order_of_units_beside_the_video(tmp_path):
+    data, _ = synthesize(Plan(frames=(1,), keys=(0,)))
+    place = data.index(b"GRUP")
+    units = {
+        name: name + bytes(4) + zlib.crc32(name).to_bytes(4, "little")
+        for name in (b"hDRm", b"cHAP", b"aTRK", b"aPKt")
+    }
+    path = tmp_path / "a.nrv"
+    for order in ((b"aTRK", b"hDRm"), (b"aPKt", b"aTRK"), (b"cHAP", b"cHAP")):
+        path.write_bytes(data[:place] + b"".join(units[name] for name in order) + data[place:])
+        assert reference(path).returncode == 3
+        with (
+            nvcodec.Decoder(path) as decoder,
+            pytest.raises(nvcodec.format.NrvError, match=r"2\.3"),
+        ):
+            list(decoder)
+
+
 def test_tables_substreams_are_read_alike(tmp_path, monkeypatch):
     def with_tables(differences):
         entries = np.full(weights.CONTEXTS, -1, np.int32)

@@ -216,27 +216,28 @@ class Source:
         if whole and not self._ended_early:
             found = self._carried.before(None)
         else:
-            if whole:
-                self._read_tracks(end)
+            unread = not whole or self._read_tracks(end)
             found = self._carried.before(end)
-            self._carried.cut()
+            self._carried.cut(unread=unread)
         self._carried.note_cut()
         return found
 
-    def _read_tracks(self, end: Fraction) -> None:
-        """Read on until all audio before `end`, in seconds, is there."""
+    def _read_tracks(self, end: Fraction) -> bool:
+        """Read on until all audio before `end`, in seconds, is there; False if nothing is left."""
         with contextlib.suppress(av.FFmpegError, OSError, ValueError):
             for packet in self._packets:
                 self._check_interrupt()
                 if packet.dts is not None and packet.dts * packet.time_base > end + _FAR_ENOUGH:
-                    return
+                    return True
                 if self._carried.reached(end):
-                    return
+                    return True
+        return False
 
     def close(self) -> None:
         """Free the decoder. A file object given to `open_source` stays open."""
         self._pictures.close()
         self._shown.close()
+        self._packets.close()
         self._opened.close()
 
     def _choose_stream(self) -> tuple[VideoStream, set[int]]:

@@ -25,6 +25,9 @@ _CONTAINER_TAGS: Final = frozenset({"major_brand", "minor_version", "compatible_
 # AV_PKT_DATA_SKIP_SAMPLES: samples at the start, samples at the end, and two reasons.
 _SKIP_SAMPLES: Final = struct.Struct("<IIBB")
 
+# Side data of packets that is kept, or says nothing beside what the track says.
+_KNOWN_SIDE_DATA: Final = frozenset({"skip_samples", "mpegts_stream_id"})
+
 _MOST_TITLE: Final = 16000
 # More than the fields of a chapter take beside its title (spec 2.13).
 _CHAPTER_BYTES: Final = 32
@@ -51,19 +54,20 @@ class CarriedTracks:
         self.tracks: list[Track] = []
         self._notes = notes
         self._numbers: dict[int, int] = {}
-        self._waiting: deque[Packet] = deque()
+        self._waiting: list[deque[Packet]] = []
         self._ends: dict[int, int] = {}
         self._start: Fraction | None = None
         self._cut: set[int] = set()
         dropped: dict[str, list[str]] = {}
         for stream in container.streams:
-            if stream.index in video:
+            if stream.index in video or _is_chapter_list(container, stream):
                 continue
             track = _track(stream, len(self.tracks))
             wanted = choice.wants(stream.type, stream.index)
             if wanted and track is not None and len(self.tracks) < MAX_TRACKS:
                 self._numbers[stream.index] = track.number
                 self.tracks.append(track)
+                self._waiting.append(deque())
             else:
                 dropped.setdefault(stream.type, []).append(describe(stream))
         for kind, texts in dropped.items():
@@ -88,6 +92,9 @@ class CarriedTracks:
             self._notes.add(f"filled in missing times of {_name(track)}")
         self._ends[number] = pts + duration
         skip, discard = _not_heard(packet) if track.kind == AUDIO else (0, 0)
+        for side in packet.iter_sidedata():
+            if side.data_type not in _KNOWN_SIDE_DATA:
+                self._notes.add(f"dropped {side.data_type} of packets of {_name(track)}")
         found = Packet(
             number,
             pts,
@@ -99,45 +106,53 @@ class CarriedTracks:
             discard,
         )
         if not self._before_start(found):
-            self._waiting.append(found)
+            self._waiting[number].append(found)
 
     def start_at(self, start: Fraction) -> None:
         """Leave out packets that end before this time in seconds, those waiting too."""
         self._start = start
-        self._waiting = deque(packet for packet in self._waiting if not self._before_start(packet))
+        for number, packets in enumerate(self._waiting):
+            self._waiting[number] = deque(p for p in packets if not self._before_start(p))
 
     def with_priming(self) -> tuple[Track, ...]:
         """The tracks, with the priming that the first packets waiting say where the track does not.
 
         Of a track that does not begin with the source's first packet, nothing is left to prime.
         """
-        first: dict[int, Packet] = {}
-        for packet in self._waiting:
-            first.setdefault(packet.track, packet)
         found = []
-        for track in self.tracks:
-            skip = first[track.number].skip if track.number in first else 0
+        for track, packets in zip(self.tracks, self._waiting, strict=True):
+            skip = packets[0].skip if packets else 0
             cut = track.number in self._cut
             found.append(replace(track, priming=0 if cut else skip or track.priming))
         return tuple(found)
 
     def before(self, end: Fraction | None) -> list[Packet]:
-        """Take the packets that begin before this time in seconds, or all of them."""
-        taken = [packet for packet in self._waiting if end is None or self._seconds(packet) < end]
-        self._waiting = deque(
-            packet for packet in self._waiting if end is not None and self._seconds(packet) >= end
-        )
+        """Take the packets that begin before this time in seconds, or all of them.
+
+        Those of a track keep their order: where its times go back, they wait for the later ones.
+        """
+        taken = []
+        for packets in self._waiting:
+            while packets and (end is None or self._seconds(packets[0]) < end):
+                taken.append(packets.popleft())
         return taken
 
-    def cut(self) -> None:
-        """Drop the packets that are left, as the coded part has ended."""
-        self._cut.update(packet.track for packet in self._waiting)
-        self._waiting.clear()
+    def cut(self, *, unread: bool) -> None:
+        """Drop the packets that are left, as the coded part has ended.
+
+        With `unread`, the source may have more of them.
+        """
+        for number, packets in enumerate(self._waiting):
+            if packets or unread:
+                self._cut.add(number)
+            packets.clear()
 
     def reached(self, end: Fraction) -> bool:
-        """Whether every audio track has a packet that begins at this time or later."""
-        late = {packet.track for packet in self._waiting if self._seconds(packet) >= end}
-        return all(track.number in late for track in self.tracks if track.kind == AUDIO)
+        """Whether there is audio, and every track of it has come to this time in seconds."""
+        audio = [self._waiting[track.number] for track in self.tracks if track.kind == AUDIO]
+        return bool(audio) and all(
+            packets and self._seconds(packets[-1]) >= end for packets in audio
+        )
 
     def note_cut(self) -> None:
         """Say which tracks have lost packets outside the coded part."""
@@ -198,11 +213,17 @@ def read_about(container: InputContainer, notes: Notes) -> About:
 def describe(stream: Stream) -> str:
     """A stream in a few words: its codec, of audio also rate and channels."""
     context: Any = stream.codec_context
-    name = "unknown codec" if context is None else str(context.name)
+    name = "unknown codec" if context is None else str(context.codec.canonical_name)
     if stream.type == AUDIO and context is not None:
         channels = context.layout.nb_channels
         name += f" {context.sample_rate} Hz {counted(channels, 'channel')}"
     return name
+
+
+def _is_chapter_list(container: InputContainer, stream: Stream) -> bool:
+    """Whether a stream is the list of chapters of an MP4 file, which has no packets."""
+    name = getattr(stream, "name", None)
+    return stream.type == "data" and name == "bin_data" and bool(container.chapters())
 
 
 def _track(stream: Stream, number: int) -> Track | None:

@@ -3,7 +3,7 @@
 
 The clause numbers in the docstrings and in the error messages are those of that document. The
 decoder is meant to be read beside it: it prefers plain formulas to speed, holds one group at a
-time and reads its input from start to end. It skips `mETa` units unread, as 2.6 allows.
+time and reads its input from start to end. It skips metadata and tracks unread, as 2.3 allows.
 """
 
 from __future__ import annotations
@@ -1875,7 +1875,7 @@ class Decoder:
         crc = int.from_bytes(self.read(4, "2.2"), "little")
         require(crc == zlib.crc32(name + payload), "2.2", "CRC of the unit")
         require(name[2:3].isupper(), "2.2", "the third letter is reserved", "unsupported")
-        known = self.unit in ("HEAD", "SIRN", "HYBR", "NIRV", "mETa", "GRUP", "iNDX", "FEND")
+        known = self.unit in ("HEAD", "SIRN", "HYBR", "NIRV", "GRUP", "FEND")
         require(known or name[:1].islower(), "2.2", "unknown critical unit", "unsupported")
         return self.unit, payload
 
@@ -1887,10 +1887,12 @@ class Decoder:
         model: Sine | Hybrid | Nirvana | None = None
         description = {1: "SIRN", 2: "HYBR", 3: "NIRV"}[head.model]
         name = "HEAD"
-        allowed = {  # 2.3: what may follow each unit, ancillary units aside
-            "HEAD": (description,), "SIRN": ("mETa", "GRUP"), "HYBR": ("mETa", "GRUP"),
-            "NIRV": ("mETa", "GRUP"), "mETa": ("mETa", "GRUP"),
-            "GRUP": ("GRUP", "iNDX", "FEND"), "iNDX": ("FEND",),
+        front = ("mETa", "hDRm", "cHAP", "aTRK", "aPKt", "GRUP")
+        body = ("aPKt", "GRUP", "iNDX", "FEND")
+        allowed = {  # 2.3: what may follow each unit, unknown ancillary units aside
+            "HEAD": (description,), "SIRN": front, "HYBR": front, "NIRV": front, "mETa": front,
+            "hDRm": front[2:], "cHAP": front[3:], "aTRK": front[3:],
+            "aPKt": body, "GRUP": body, "iNDX": ("FEND",),
         }  # fmt: skip
         while name != "FEND":
             after, (name, payload) = name, self.read_unit(head.level)
@@ -1898,6 +1900,7 @@ class Decoder:
                 name = after  # an unknown ancillary unit is skipped
                 continue
             require(name in allowed[after], "2.3", f"{name} after {after}")
+            require(name not in body[2:] or bool(self.groups), "2.3", f"{name} before any GRUP")
             if name == "SIRN":
                 model = Sine(payload, head, self.tables)
                 head.require_420("4.1")

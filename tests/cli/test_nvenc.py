@@ -99,7 +99,7 @@ def test_nothing_left_to_encode_is_a_usage_error(source, tmp_path):
     assert leftovers(tmp_path) == []
 
 
-def test_conversion_and_dropped_audio_are_announced(tmp_path):
+def test_conversion_and_left_out_audio_are_announced(tmp_path):
     pictures = [
         tuple(plane.repeat(2 if k else 1, 0).repeat(2 if k else 1, 1) for k, plane in enumerate(p))
         for p in moving(2, 24, 16)

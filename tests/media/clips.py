@@ -133,3 +133,82 @@ def y4m_bytes(pictures, width, height, rate=Fraction(25)):
     for planes in pictures:
         writer.write(planes)
     return buffer.getvalue()
+
+
+@dataclass(frozen=True)
+class Sound:
+    """An audio track of `seconds` of noise: codec, language, title, and where it is first."""
+
+    codec: str = "aac"
+    language: str = "deu"
+    title: str = "Ton"
+    seconds: float = 1.0
+
+
+def with_tracks(path, *, sounds=(Sound(),), subtitles=(), chapters=(), tags=None, frames=25):
+    """Write a grey 32 x 16 video of 25 frames a second with tracks beside it.
+
+    Subtitles are (start, end, text) in milliseconds; chapters (start, end, title) in seconds.
+    """
+    rng = np.random.default_rng(5)
+    with av.open(str(path), "w") as output:
+        output.metadata.update(tags or {})
+        video = output.add_stream("mpeg4", rate=25)
+        video.width, video.height, video.pix_fmt = 32, 16, "yuv420p"
+        audio = []
+        for sound in sounds:
+            stream = output.add_stream(sound.codec, rate=48000, layout="stereo")
+            stream.metadata.update({"language": sound.language, "title": sound.title})
+            audio.append(stream)
+        text = output.add_mux_stream("subrip") if subtitles else None
+        if text is not None:
+            text.metadata["language"] = "fra"
+            text.time_base = Fraction(1, 1000)
+        if chapters:
+            output.set_chapters(
+                [
+                    {
+                        "id": number,
+                        "start": start * 1000,
+                        "end": end * 1000,
+                        "time_base": Fraction(1, 1000),
+                        "metadata": {"title": title},
+                    }
+                    for number, (start, end, title) in enumerate(chapters)
+                ]
+            )
+        packets = []
+        for index in range(frames):
+            frame = av.VideoFrame(32, 16, "yuv420p")
+            for plane in frame.planes:
+                plane.update(bytes([10 * index % 256]) * plane.buffer_size)
+            frame.pts = index
+            packets += video.encode(frame)
+        packets += video.encode(None)
+        for sound, stream in zip(sounds, audio, strict=True):
+            for start in range(0, int(48000 * sound.seconds), 960):
+                samples = rng.uniform(-0.1, 0.1, (2, 960)).astype(np.float32)
+                frame = av.AudioFrame.from_ndarray(samples, "fltp", "stereo")
+                frame.sample_rate, frame.pts, frame.time_base = 48000, start, Fraction(1, 48000)
+                packets += stream.encode(frame)
+            packets += stream.encode(None)
+        for start, end, words in subtitles:
+            packet = av.Packet(words.encode())
+            packet.stream, packet.time_base = text, Fraction(1, 1000)
+            packet.pts = packet.dts = start
+            packet.duration = end - start
+            packets.append(packet)
+        for packet in sorted(packets, key=lambda p: p.dts * p.time_base):
+            output.mux(packet)
+    return path
+
+
+def packets_of(path, *kinds):
+    """(stream number, pts, dts, duration, bytes) of the packets of a file, but of its video."""
+    with av.open(str(path)) as container:
+        streams = [stream for stream in container.streams if stream.type in kinds]
+        return [
+            (packet.stream.index, packet.pts, packet.dts, packet.duration, bytes(packet))
+            for packet in container.demux(streams)
+            if packet.size
+        ]
