@@ -46,7 +46,7 @@ class Packets:
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
         self._stream = stream
         self._raw = container.format.name == "rawvideo"
-        self._demuxed = container.demux()
+        self._demuxed: Iterator[Packet[Stream]] = container.demux()
         self._waiting: deque[Packet[Stream]] = deque()
         self._failure: Exception | None = None
         self.found = 0
@@ -71,6 +71,10 @@ class Packets:
             self.cut = packet.is_corrupt
             self.end = None if packet.pos is None else packet.pos + packet.size
         return packet
+
+    def close(self) -> None:
+        """End the reading: the demultiplexer goes before its container."""
+        self._demuxed = iter(())
 
     def times_ahead(self, count: int) -> tuple[list[int], bool]:
         """Times of coming pictures in display order, in ticks of the stream, and if they are all.

@@ -190,6 +190,7 @@ class Source:
         """Free the decoder. A file object given to `open_source` stays open."""
         self._pictures.close()
         self._shown.close()
+        self._packets.close()
         self._opened.close()
 
     def _choose_stream(self) -> VideoStream:
