@@ -7,6 +7,7 @@ stays quick.
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import NamedTuple
 
 CRF_RANGE = (0, 60)
@@ -148,6 +149,15 @@ PRESETS = PAPER.presets
 NETWORKS = tuple(dict.fromkeys(MODELS["nirvana"].networks + MODELS["hybrid"].networks))
 
 
+class Reading(NamedTuple):
+    """How a source is read, beside its place and which of its frames; see `encode()`."""
+
+    deinterlace: bool = False
+    raw: tuple[int, int] | None = None
+    pixel_format: str | None = None
+    fps: Fraction | None = None
+
+
 class EncodeOptions(NamedTuple):
     """All options of an encode, with their defaults; `encode()` says what they mean.
 
@@ -171,6 +181,16 @@ class EncodeOptions(NamedTuple):
     overwrite: bool = False
     tracks: str = "all"
     audio: bool = True
+    strict: bool = False
+    deinterlace: bool = False
+    raw: tuple[int, int] | None = None
+    pixel_format: str | None = None
+    fps: Fraction | None = None
+
+    @property
+    def reading(self) -> Reading:
+        """How the source is read."""
+        return Reading(self.deinterlace, self.raw, self.pixel_format, self.fps)
 
     @property
     def by_jobs(self) -> bool:
@@ -224,8 +244,25 @@ def validate(options: EncodeOptions) -> None:
         raise ValueError(
             f"threads {options.threads} and jobs {options.jobs} are not both at least 1"
         )
+    validate_reading(options.reading)
     TrackChoice.of(options.tracks)
     _require_offered(options)
+
+
+def validate_reading(reading: Reading) -> None:
+    """Check how a source is to be read.
+
+    Raises:
+        ValueError: a value is out of its range.
+        OptionError: a pixel format without raw video.
+
+    """
+    if reading.raw is not None and not all(0 < side <= 65535 for side in reading.raw):
+        raise ValueError(f"raw video of {reading.raw[0]}x{reading.raw[1]} has no such size")
+    if reading.fps is not None and not 0 < reading.fps <= 10**6:
+        raise ValueError(f"{reading.fps} frames per second are not in 0..1000000")
+    if reading.pixel_format is not None and reading.raw is None:
+        raise OptionError("a pixel format of the input goes with raw video only (--raw WxH)")
 
 
 def _require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

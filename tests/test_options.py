@@ -123,13 +123,15 @@ def test_presets_are_those_of_the_encoders():
 
 def test_all_take_the_same_options_and_defaults():
     parameters = inspect.signature(encode).parameters.values()
-    # fps and bit_depth say what arrays are; files say it themselves.
-    others = {"source", "fps", "bit_depth", "output", "observer"}
+    # bit_depth says what arrays are; files say it themselves.
+    others = {"source", "bit_depth", "output", "observer"}
     asked = {p.name: p.default for p in parameters if p.name not in others}
     assert asked == DEFAULTS._asdict()
     flags = {"as_json", "quiet", "version", "help", "source", "output"}
     command = {p.name for p in nvenc.main.params} - flags
-    assert command == set(asked) - {"overwrite"} | {"yes"}
+    # --format is that of raw video, or else of what is coded.
+    formats = {"pixel_format", "sample_format"}
+    assert command == set(asked) - {"overwrite"} - formats | {"yes", "format_"}
 
 
 def test_the_import_is_light():

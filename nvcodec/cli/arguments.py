@@ -19,6 +19,28 @@ def finite(_context: click.Context, _option: click.Parameter, value: float) -> f
     return value
 
 
+def picture_size(
+    _context: click.Context, _option: click.Parameter, value: str | None
+) -> tuple[int, int] | None:
+    """WIDTHxHEIGHT as two integers."""
+    if value is None:
+        return None
+    if match := re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", value):
+        return int(match[1]), int(match[2])
+    raise click.BadParameter(f"{value!r} is not WIDTHxHEIGHT")
+
+
+def rate(_context: click.Context, _option: click.Parameter, value: str | None) -> Fraction | None:
+    """A number or fraction above 0, such as 25, 23.976 or 24000/1001."""
+    if value is None:
+        return None
+    if re.fullmatch(r"[0-9]{1,7}(?:\.[0-9]{1,6}|/[0-9]{1,7})?", value):
+        with contextlib.suppress(ZeroDivisionError):
+            if rate := Fraction(value):
+                return rate
+    raise click.BadParameter(f"{value!r} is neither a number nor a fraction such as 30000/1001")
+
+
 def size(
     _context: click.Context, _option: click.Parameter, value: str | None
 ) -> tuple[int, int] | float | None:

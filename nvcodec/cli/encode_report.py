@@ -23,7 +23,7 @@ class EncodeReport(Observer):
         self._output = output
         self._result: EncodeResult | None = None
         self._bar: Any = None
-        self._noted = 0
+        self._said: set[str] = set()
         # Frames done of each group, by its number. Training counts as a fraction of them; jobs
         # train groups in any order.
         self._done: dict[int, float] = {}
@@ -32,7 +32,7 @@ class EncodeReport(Observer):
     def started(self, result: EncodeResult, frame_count_hint: int | None) -> None:
         """Show the notes on the input, and an empty bar."""
         self._result = result
-        self._say_notes()
+        self._say_notes(ended=False)
         self._bar = self._console.bar(
             frame_count_hint,
             bar_format="{desc} {percentage:3.0f}%|{bar}| {n:.1f}/{total_fmt} frames"
@@ -87,7 +87,7 @@ class EncodeReport(Observer):
         """Remove the bar and write what has been encoded, once the encode has ended."""
         if self._bar is not None:
             self._bar.close()
-        self._say_notes()
+        self._say_notes(ended=True)
         result = self._result
         if result is None:
             return
@@ -107,11 +107,12 @@ class EncodeReport(Observer):
         self._bar.n = sum(self._done.values())
         self._bar.refresh()
 
-    def _say_notes(self) -> None:
-        if self._result is not None:
-            for note in self._result.notes[self._noted :]:
+    def _say_notes(self, ended: bool) -> None:
+        """Say new notes; those on frames at the end, as they count frames until then."""
+        for note in self._result.notes if self._result is not None else ():
+            if note not in self._said and (ended or note.first_frame is None):
+                self._said.add(note)
                 self._console.say(note)
-            self._noted = len(self._result.notes)
 
     def _members(self) -> dict[str, Any]:
         result = self._result
@@ -127,7 +128,7 @@ class EncodeReport(Observer):
             "bits_per_pixel": result.bits_per_pixel,
             "seconds": result.seconds,
             **_finite(result.meter.values()),
-            "notes": result.notes,
+            "notes": [note.record() for note in result.notes],
         }
 
     def _summary(self, result: EncodeResult) -> str:

@@ -14,8 +14,8 @@ from nvcodec.cli.outcome import (
     compilation_told,
     ending,
     print_version,
-    require_input,
     require_output,
+    require_video,
     standard_input,
 )
 from nvcodec.options import (
@@ -38,9 +38,9 @@ COMMAND = "nvenc"
     COMMAND,
     help=f"""{NOT_NVIDIA}
 
-    Encode the video IN to OUT, a .nrv file. IN is anything FFmpeg's libraries read, or "-" for
-    Y4M on standard input; OUT is a path or "-". After Ctrl-C, OUT holds the groups that were
-    finished.
+    Encode the video IN to OUT, a .nrv file. IN is anything FFmpeg's libraries read: a file, a URL,
+    images such as img_%04d.png, or "-" for Y4M on standard input; OUT is a path or "-". After
+    Ctrl-C, OUT holds the groups that were finished.
     """,
     short_help="Encode a video.",
     epilog=EXIT_CODES_HELP,
@@ -92,11 +92,10 @@ COMMAND = "nvenc"
 )
 @click.option(
     "--format",
-    "sample_format",
+    "format_",
     metavar="NAME",
-    type=click.Choice(FORMATS),
-    help=f"Samples to code, of the formats of the model: {', '.join(FORMATS)}."
-    "  [default: what keeps most of IN]",
+    help=f"Samples to code, of the formats of the model: {', '.join(FORMATS)}. With --raw the"
+    " format of IN, any that FFmpeg names.  [default: what keeps most of IN; --raw: yuv420p]",
 )
 @click.option(
     "--skip",
@@ -105,6 +104,20 @@ COMMAND = "nvenc"
     help="Frames to leave out first.",
 )
 @click.option("--frames", type=click.IntRange(min=1), help="Frames to encode.  [default: all]")
+@click.option("--strict", is_flag=True, help="Exit with 3 if IN ends early; else nvenc says so.")
+@click.option("--deinterlace", is_flag=True, help="Make interlaced frames progressive (bwdif).")
+@click.option(
+    "--raw",
+    metavar="WxH",
+    callback=arguments.picture_size,
+    help="IN is raw video of this size, without a header.",
+)
+@click.option(
+    "--fps",
+    metavar="N[/D]",
+    callback=arguments.rate,
+    help="Frames per second of --raw or of an image sequence.  [default: 25]",
+)
 @click.option(
     "--tracks",
     metavar="WHICH",
@@ -162,15 +175,22 @@ def main(
     yes: bool,
     quiet: bool,
     device: str,
+    format_: str | None,
     **options: Any,
 ) -> None:
     """Encode with these arguments."""
+    if options["raw"] is not None:
+        options["pixel_format"] = format_
+    elif format_ in (None, *FORMATS):
+        options["sample_format"] = format_
+    else:
+        raise click.UsageError(f"--format {format_!r} is not one of {', '.join(FORMATS)}")
     if as_json and output == "-":
         raise click.UsageError("--json and OUT '-' both want standard output")
     console = Console(COMMAND, quiet=quiet, as_json=as_json)
     with ending(console, source):
         require_output(source, output, (".nrv",), "'-'")
-        require_input(source)
+        require_video(source)
         from nvcodec.cli.encode_report import EncodeReport
         from nvcodec.encode.encoder import encode
 

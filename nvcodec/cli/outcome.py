@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -18,6 +19,7 @@ from typing import Any, BinaryIO, TextIO, TypeVar
 import click
 
 from nvcodec.cli import start
+from nvcodec.media.sequence import is_pattern, sequence
 from nvcodec.words import counted, in_one_line
 
 NOT_NVIDIA = "A neural video codec; not NVIDIA's NVENC or NVDEC."
@@ -308,6 +310,17 @@ def require_input(path: str) -> None:
         return
     with open(path, "rb"):
         pass
+
+
+def require_video(path: str) -> None:
+    """As `require_input`, but URLs pass, and image sequences of which there is an image."""
+    # FFmpeg has more protocols than those of URLs, such as "concat:".
+    if re.match(r"[\w+.-]+:", path) and not os.path.exists(path):
+        return
+    if not is_pattern(path):
+        require_input(path)
+    elif sequence(path) is None:
+        raise FileNotFoundError(errno.ENOENT, "no image has a name like this", path)
 
 
 def standard_input() -> BinaryIO:

@@ -13,9 +13,9 @@ from nvcodec.encode.grouping import group_pictures
 from nvcodec.encode.models import Segments, coded_formats, make_coder, settings
 from nvcodec.encode.result import EncodeResult, Observer
 from nvcodec.encode.writing import GroupWriter, source_header
-from nvcodec.media.arrays import Pictures, readable
+from nvcodec.media.arrays import Pictures, frame_rate, readable
 from nvcodec.media.quality import QualityMeter
-from nvcodec.media.source import open_source
+from nvcodec.media.source import SourceError, open_source
 from nvcodec.options import DEFAULTS, EncodeOptions, TrackChoice, model_options, validate
 
 
@@ -42,17 +42,22 @@ def encode(
     overwrite: bool = DEFAULTS.overwrite,
     tracks: str = DEFAULTS.tracks,
     audio: bool = DEFAULTS.audio,
+    strict: bool = DEFAULTS.strict,
+    deinterlace: bool = DEFAULTS.deinterlace,
+    raw: tuple[int, int] | None = DEFAULTS.raw,
+    pixel_format: str | None = DEFAULTS.pixel_format,
     observer: Observer | None = None,
 ) -> EncodeResult:
     """Encode a video.
 
     Args:
-        source: path of anything PyAV opens, a binary file object, or pictures: an iterable, which
-            is read as the encode goes on, of RGB arrays, u8 (rows, columns, 3), or of tuples of
-            planes (rows, columns), Y, Cb and Cr or Y alone. A video in one array, u8
-            (pictures, rows, columns, 3), is such an iterable.
-        fps: pictures per second of arrays; a float is taken for the nearest fraction with a
-            denominator up to 1001.
+        source: path or URL of anything PyAV opens, name of an image sequence such as
+            "img_%04d.png", a binary file object, or pictures: an iterable, which is read as the
+            encode goes on, of RGB arrays, u8 (rows, columns, 3), or of tuples of planes (rows,
+            columns), Y, Cb and Cr or Y alone. A video in one array, u8 (pictures, rows, columns,
+            3), is such an iterable.
+        fps: pictures per second of arrays, of raw video or of an image sequence, for which None
+            is 25; a float is taken for the nearest fraction with a denominator up to 1001.
         bit_depth: of planes: 8 (None) for u8, 10 or 12 for u16.
         output: path ("-" for standard output), or a binary file object, which is flushed after
             each group and not closed.
@@ -90,6 +95,11 @@ def encode(
             packets do not change; with `skip` or `frames`, those outside the coded part are left
             out.
         audio: whether audio tracks are among them.
+        strict: whether a source that ends early raises SourceError, after all of it has been
+            encoded; else that is a note only.
+        deinterlace: whether interlaced frames are made progressive, by FFmpeg's bwdif.
+        raw: (width, height) of a source that is raw video, without any header; None for others.
+        pixel_format: FFmpeg's name of the format of raw video, None for yuv420p.
         observer: told about progress.
 
     Returns:
@@ -106,10 +116,11 @@ def encode(
         SegmentError: a segment failed again and again.
         ArrayError: an array is no picture, or differs from those before it; a SourceError.
         ValueError: an argument is out of range, or `fps` is missing for arrays.
-        OptionError: an option is none of the model, or its sample format is not.
+        OptionError: an option or sample format is none of the model, or does not fit the source.
         UnsupportedError: this machine does not have the device.
 
     """
+    video = readable(source, fps, bit_depth)
     options = EncodeOptions(
         model=model,
         crf=crf,
@@ -128,15 +139,23 @@ def encode(
         overwrite=overwrite,
         tracks=tracks,
         audio=audio,
+        strict=strict,
+        deinterlace=deinterlace,
+        raw=raw,
+        pixel_format=pixel_format,
+        fps=None if fps is None or video is not source else frame_rate(fps),
     )
     validate(options)
     require_device(device)
     observer = observer or Observer()
-    source = readable(source, fps, bit_depth)
-    segments = Segments.of(options, source, output)
-    formats, carried = coded_formats(options), TrackChoice.of(tracks, audio)
+    segments = Segments.of(options, video, output)
     with open_source(
-        source, skip=skip, frames=frames, sample_formats=formats, tracks=carried
+        video,
+        skip=skip,
+        frames=frames,
+        reading=options.reading,
+        tracks=TrackChoice.of(tracks, audio),
+        sample_formats=coded_formats(options),
     ) as opened:
         coder = make_coder(options, opened, segments, observer)
         result = EncodeResult(
@@ -165,4 +184,7 @@ def encode(
                 segments.start_over()
             observer.started(result, opened.frame_count_hint)
             writer.write(file, coded)
+        missing = opened.missing
+    if strict and missing is not None:
+        raise SourceError(f"cannot read the whole source: {missing}")
     return result

@@ -168,6 +168,7 @@ def _sine(
             source=segments.source,
             skip=options.skip,
             frames=options.frames,
+            reading=options.reading,
             settings=settings(options) | basis,
             store=segments.store,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from nvcodec.media.notes import Note
 from nvcodec.media.quality import QualityMeter
 from nvcodec.model.description import Shape
 from nvcodec.picture import YUV420P8, SampleFormat
@@ -47,7 +48,7 @@ class EncodeResult:
     shape: Shape
     sample_format: SampleFormat = YUV420P8
     groups: list[EncodedGroup] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
     bytes: int = 0
     track_bytes: int = 0
     """Bytes of the units that hold packets of tracks."""

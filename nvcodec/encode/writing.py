@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 from nvcodec.encode.coder import CodedGroup
 from nvcodec.encode.result import EncodedGroup, EncodeResult, Observer
 from nvcodec.format import Header, NrvError, NrvWriter, Packet
+from nvcodec.media.notes import Note
 from nvcodec.media.output import OutputFile
 from nvcodec.media.source import Source
 from nvcodec.version import __version__
@@ -70,7 +71,9 @@ class GroupWriter:
         self.finished = False
         self._header = header
         self._result = result
-        self._settings = settings
+        self._metadata = {"encoder": f"nvcodec {__version__}", "settings": settings}
+        if source.field_order is not None:
+            self._metadata["field_order"] = source.field_order
         self._observer = observer
         self._source = source
         self._end = Fraction(0)
@@ -104,11 +107,10 @@ class GroupWriter:
         """Write the whole file; of an iterator that fails, the groups before."""
         started = time.perf_counter()
         writer = NrvWriter(file)
-        metadata = {"encoder": f"nvcodec {__version__}", "settings": self._settings}
         writer.begin(
             self._header,
             self._result.shape.to_payload(),
-            metadata | ({"tags": self._source.tags} if self._source.tags else {}),
+            self._metadata | ({"tags": self._source.tags} if self._source.tags else {}),
             hdr=self._source.hdr,
             chapters=self._source.chapters,
             tracks=self._source.tracks,
@@ -138,9 +140,9 @@ class GroupWriter:
     def _add_packets(self, writer: NrvWriter, packets: list[Packet]) -> None:
         fitting = [packet for packet in packets if len(packet.data) <= writer.packet_bytes]
         if len(fitting) < len(packets):
+            left_out = counted(len(packets) - len(fitting), "packet")
             self._result.notes.append(
-                f"dropped {counted(len(packets) - len(fitting), 'packet')} of tracks longer than"
-                f" {writer.packet_bytes} bytes"
+                Note(f"dropped {left_out} of tracks longer than {writer.packet_bytes} bytes")
             )
         before = writer.offset
         writer.add_packets(fitting)

@@ -79,4 +79,6 @@ def _require_members(value: Any) -> dict[str, Any]:
     tags = value.get("tags", {})
     if not isinstance(tags, dict) or not all(isinstance(tag, str) for tag in tags.values()):
         raise CorruptError("the metadata member tags is not an object of strings", rule=_RULE)
+    if value.get("field_order", "top") not in ("top", "bottom"):
+        raise CorruptError("the metadata member field_order is not top or bottom", rule=_RULE)
     return value

@@ -47,13 +47,13 @@ def readable(
 
     Raises:
         ArrayError: the first picture is none, or there is none. Reading raises it too.
-        ValueError: `fps` is missing or no rate, the bit depth is none of these, or either is given
+        ValueError: `fps` is missing for arrays or no rate, the bit depth is none of these or given
             for a file, which has its own.
 
     """
     if isinstance(source, str | os.PathLike) or hasattr(source, "read"):
-        if fps is not None or bit_depth is not None:
-            raise ValueError("fps and bit_depth are for arrays: a file has its own")
+        if bit_depth is not None:
+            raise ValueError("bit_depth is for arrays: a file has its own")
         return cast("str | os.PathLike[str] | BinaryIO", source)
     if bit_depth not in (None, 8, 10, 12):
         raise ValueError(f"bit_depth {bit_depth} is not 8, 10 or 12")
@@ -69,10 +69,11 @@ def readable(
             f"cannot read {type(source).__name__}: a source is a path, a file object, "
             "or an iterable of arrays"
         ) from error
-    return cast(BinaryIO, _RawVideo(pictures, _rate(fps), bit_depth or 8))
+    return cast(BinaryIO, _RawVideo(pictures, frame_rate(fps), bit_depth or 8))
 
 
-def _rate(fps: float | Fraction | None) -> Fraction:
+def frame_rate(fps: float | Fraction | None) -> Fraction:
+    """Frames per second as a fraction; raises ValueError for none and for what is no rate."""
     if fps is None:
         raise ValueError("arrays have no frame rate: give fps")
     try:

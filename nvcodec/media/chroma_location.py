@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import re
 from typing import Final
-
-import av
-from av.video.stream import VideoStream
 
 from nvcodec.media.colour import CHROMA_OFFSETS
 from nvcodec.media.notes import Notes
@@ -16,36 +11,6 @@ from nvcodec.picture import SampleFormat
 
 UNKNOWN: Final = 255
 CENTRED: Final = 1
-
-_Y4M_TYPES: Final = {b"C420mpeg2": 0, b"C420jpeg": 1, b"C420paldv": 2}
-
-
-def of_stream(stream: VideoStream, container_format: str) -> int:
-    """The type that a stream declares, or UNKNOWN."""
-    # PyAV does not expose the chroma location, but muxers write it. So a header is made from the
-    # stream's parameters and read: a Matroska header for coded video, a Y4M header for Y4M.
-    is_y4m = "yuv4mpegpipe" in container_format
-    sink = io.BytesIO()
-    try:
-        with av.open(
-            sink,
-            "w",
-            format="yuv4mpegpipe" if is_y4m else "matroska",
-            options={"strict": "-1"} if is_y4m else {},
-        ) as output:
-            output.add_stream_from_template(stream)
-            output.start_encoding()
-    except (av.FFmpegError, ValueError, RuntimeError):
-        return UNKNOWN
-    header = sink.getvalue()
-    if is_y4m:
-        tags = set(header.split(b"\n", 1)[0].split())
-        return next((k for tag, k in _Y4M_TYPES.items() if tag in tags), UNKNOWN)
-    # ChromaSitingHorz and ChromaSitingVert: one byte each, 1 co-sited, 2 half way.
-    siting = re.search(rb"\x55\xb7\x81([\x01\x02])\x55\xb8\x81([\x01\x02])", header)
-    if siting is None:
-        return UNKNOWN
-    return {(1, 2): 0, (2, 2): 1, (1, 1): 2, (2, 1): 3}[siting[1][0], siting[2][0]]
 
 
 def rendered(location: int) -> int:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import struct
 from fractions import Fraction
-from typing import Any, Final
+from typing import Final
 
 from av.video.frame import VideoFrame
 
 from nvcodec.format import Hdr
+from nvcodec.media.libav import side_data
 
 # AVMasteringDisplayMetadata: rationals of red, green, blue and white, least and greatest
 # luminance, and whether primaries and luminance are known.
@@ -47,7 +48,7 @@ def read_hdr(frame: VideoFrame) -> Hdr | None:
 
 
 def _bytes_of(frame: VideoFrame, kind: str) -> bytes:
-    found: Any = frame.side_data.get(kind)
+    found = side_data(frame).get(kind)
     return b"" if found is None else bytes(found)
 
 

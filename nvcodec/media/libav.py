@@ -1,4 +1,4 @@
-"""Adapters to libav: files and paths in its form, and its errors as one line."""
+"""Adapters to libav: files and paths in its form, its errors as one line, side data of frames."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ import re
 from typing import Any, BinaryIO
 
 import av
+from av.sidedata.sidedata import SideData, Type
+from av.video.frame import VideoFrame
+
+from nvcodec.media import y4m_header
 
 # libav also uses these codes for invalid input; its log then has the real reason.
 _VAGUE = (errno.EBUSY, errno.EINVAL)
@@ -28,13 +32,33 @@ def location(path: str) -> str:
     return f"file:{path}" if re.match(r"[\w.+-]+:", path) and os.path.exists(path) else path
 
 
+def _nameless(cls: type[Type], value: object) -> Type:
+    kind = object.__new__(cls)
+    vars(kind).update(_name_=f"KIND_{value}", _value_=value)
+    return kind
+
+
+# PyAV up to 18.1 raises ValueError for all side data of a frame that has a kind it has no name for,
+# such as EXIF (PyAV's pull request 2392).
+if "_missing_" not in vars(Type):
+    Type._missing_ = classmethod(_nameless)  # type: ignore[method-assign, assignment]
+
+
+def side_data(frame: VideoFrame) -> dict[str, SideData]:
+    """The side data of a frame, by PyAV's names of its kinds."""
+    # PyAV declares a mapping, but gives a sequence of the data.
+    found: Any = frame.side_data
+    return {data.type.name: data for data in found}
+
+
 class PromptReader:
     """A binary file for libav to read.
 
     It passes on what a buffered file has now, where `read` would wait for a full block.
 
     Attributes:
-        empty: whether nothing has been read so far.
+        taken: bytes read so far.
+        mixed: whether it is Y4M of mixed fields and frames; libav takes all as progressive.
 
     """
 
@@ -43,7 +67,8 @@ class PromptReader:
         self.seek = file.seek
         self.tell = file.tell
         self.seekable = file.seekable
-        self.empty = True
+        self.taken = 0
+        self.mixed = False
         self._stopped: BaseException | None = None
 
     def read(self, size: int) -> bytes:
@@ -59,8 +84,10 @@ class PromptReader:
             # PyAV would print an interrupt and go on. So libav is told that the file ends here.
             self._stopped = stop
             return b""
-        if data:
-            self.empty = False
+        self.taken += len(data)
+        if y4m_header.is_mixed(data):
+            self.mixed = True
+            return y4m_header.as_progressive(data)
         return data
 
     def check(self) -> None:

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from av.video.frame import VideoFrame
 
+from nvcodec.media.libav import side_data
 from nvcodec.media.notes import Notes
 from nvcodec.picture import Plane, SampleFormat
+
+# Terms beside the axes that are smaller than this part of the others are rounding errors.
+_ROUNDING = 0.01
+
+
+def _weighs(off: int, off_too: int, axis: int, axis_too: int) -> bool:
+    return max(abs(off), abs(off_too)) > _ROUNDING * min(abs(axis), abs(axis_too))
 
 
 @dataclass(frozen=True)
 class Orientation:
-    """A display matrix that only swaps and flips axes; the swap comes first."""
+    """A display matrix that swaps, flips and scales axes; the swap comes first.
+
+    Scaling is left to the sample aspect ratio.
+    """
 
     swap: bool = False
     flip_x: bool = False
@@ -23,14 +33,15 @@ class Orientation:
     @classmethod
     def of(cls, frame: VideoFrame, notes: Notes) -> Orientation:
         """The orientation of a frame's display matrix; none for a matrix that does more."""
-        data: Any = frame.side_data.get("DISPLAYMATRIX")
+        data = side_data(frame).get("DISPLAYMATRIX")
         if data is None:
             return cls()
-        # (p, q) is shown at (a p + c q, b p + d q), 16.16 fixed point.
+        # (p, q) is shown at (a p + c q, b p + d q), 16.16 fixed point. Scales that differ are in
+        # the sample aspect ratio already: FFmpeg's demuxer has seen to that.
         a, b, _, c, d = (int(value) for value in np.frombuffer(memoryview(data), np.int32, 5))
-        if (b, c) == (0, 0) and abs(a) == abs(d) != 0:
+        if a * d and not _weighs(b, c, a, d):
             orientation = cls(False, a < 0, d < 0)
-        elif (a, d) == (0, 0) and abs(b) == abs(c) != 0:
+        elif b * c and not _weighs(a, d, b, c):
             orientation = cls(True, c < 0, b < 0)
         else:
             notes.add(f"display rotation of {-frame.rotation} degrees clockwise is not applied")

@@ -188,9 +188,11 @@ class Converter:
         same_range = (range_of(frame) == FULL) == self._full
         resized = (frame.width, frame.height) != self._size
         if resized:
-            self._notes.add(
-                f"frame {number} on: scaled from {frame.width}x{frame.height} to "
-                f"{self._size[0]}x{self._size[1]}, the size of the first frame"
+            self._notes.at(
+                number,
+                "scaled",
+                f"scaled from {frame.width}x{frame.height} to {self._size[0]}x{self._size[1]},"
+                " the size of the first frame",
             )
         if _has_alpha(frame.format):
             self._notes.add("dropped the alpha channel")
@@ -202,7 +204,7 @@ class Converter:
         elif not self._same_samples(frame.format):
             self._notes.add(f"converted {name} to {self._samples}")
         elif not same_range:
-            self._notes.add(f"frame {number} on: converted to {extent} range")
+            self._notes.at(number, "range", f"converted to {extent} range")
         if name not in self._direct or resized or not same_range:
             frame = self._reformat(frame, number, same_range)
         return tuple(_plane(frame, k, self._samples) for k in range(self._samples.planes))

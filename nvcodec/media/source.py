@@ -6,20 +6,26 @@ import stat
 from collections.abc import Generator, Iterator, Sequence
 from fractions import Fraction
 from types import TracebackType
-from typing import Any, BinaryIO, Final, Self
+from typing import BinaryIO, Final, Self
 
 import av
 from av.container import InputContainer
-from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from nvcodec.format import Chapter, Hdr, Packet, Track
 from nvcodec.media import chroma_location
+from nvcodec.media.changes import Changes
+from nvcodec.media.declared import declared
+from nvcodec.media.ending import ends_early
+from nvcodec.media.filters import DEINTERLACE, FrameFilter, cropping
+from nvcodec.media.frame_rate import frame_rate
 from nvcodec.media.hdr import read_hdr
-from nvcodec.media.libav import PromptReader, location, reason
-from nvcodec.media.notes import Notes
+from nvcodec.media.input_form import input_form
+from nvcodec.media.libav import PromptReader, location, reason, side_data
+from nvcodec.media.notes import Note, Notes
 from nvcodec.media.orientation import Orientation
+from nvcodec.media.packets import Packets
 from nvcodec.media.pixel_format import (
     LIMITED,
     UNSPECIFIED,
@@ -32,14 +38,24 @@ from nvcodec.media.pixel_format import (
     range_of,
     rgb_matrix,
 )
-from nvcodec.media.timestamps import Clock
+from nvcodec.media.streams import NoPictureError, picture_stream
+from nvcodec.media.timestamps import Clock, CodingTimes
 from nvcodec.media.tracks import CarriedTracks, read_about
-from nvcodec.options import NO_TRACKS, TrackChoice
+from nvcodec.media.y4m_header import file_is_mixed
+from nvcodec.options import DEFAULTS, NO_TRACKS, Reading, TrackChoice
 from nvcodec.picture import SAMPLE_FORMATS, Picture, Planes, SampleFormat
 from nvcodec.words import counted
 
-# With these formats FFmpeg would render any text file as a picture of a terminal.
-_TEXT_ART_FORMATS: Final = frozenset({"tty", "bin", "xbin", "adf", "idf"})
+# Formats whose pictures are even in time, by their nature, and whose rate is declared.
+_EVEN_FORMATS: Final = frozenset({"yuv4mpegpipe", "rawvideo", "image2", "avi"})
+
+_AHEAD: Final = 120
+"""Packets that are read ahead to find the frame rate; less of a pipe, so that it does not wait."""
+
+_AHEAD_LIVE: Final = 16
+
+_FINEST: Final = Fraction(1, 10**6)
+"""The finest time base that is kept, in seconds."""
 
 _DROPPED_SIDE_DATA: Final = {
     "DYNAMIC_HDR_PLUS": "HDR10+",
@@ -88,8 +104,12 @@ class Source:
         matrix: H.273 code point, 2 is unspecified.
         full_range: 0 limited, 1 full, 2 unspecified.
         chroma_location: H.273 chroma sample location type 0..5, 255 unspecified.
+        field_order: "top" or "bottom", the field of interlaced frames that comes first; None for
+            progressive ones.
         frame_count_hint: number of pictures that the container states, None when unknown. It may
             be wrong.
+        missing: what is missing at the end of a source that ends early; None if nothing is, and
+            until the end is reached.
         hdr: mastering display and content light level, None where there is neither.
         tags: what the container says about itself as a whole.
         chapters: those of the container.
@@ -108,11 +128,13 @@ class Source:
     matrix: int
     full_range: int
     chroma_location: int
+    field_order: str | None
     frame_count_hint: int | None
+    missing: str | None
     hdr: Hdr | None
     tags: dict[str, str]
     chapters: tuple[Chapter, ...]
-    notes: list[str]
+    notes: list[Note]
 
     def __init__(
         self,
@@ -122,6 +144,8 @@ class Source:
         opened: contextlib.ExitStack,
         skip: int,
         frames: int | None,
+        reading: Reading,
+        left_out: str | None,
         sample_formats: Sequence[SampleFormat],
         tracks: TrackChoice,
     ) -> None:
@@ -132,18 +156,30 @@ class Source:
         self._container = container
         self._reader = reader
         self._opened = opened
-        self._frames = frames
-        self._stream = self._choose_stream()
+        self._reading = reading
+        self._left_out = left_out
+        self.missing = None
+        self._limit = frames
+        self._stream, self._alpha = self._choose_stream()
+        self._declared = declared(self._stream, container.format.name)
+        self._say_dolby_vision()
+        if reader is not None and reader.mixed:
+            self._notes.add("mixed interlaced and progressive frames, taken as progressive")
         self._carried = self._choose_tracks(tracks)
-        self._demuxed: Iterator[Any] = container.demux(self._stream, *self._carried.streams)
+        self._packets = Packets(container, self._stream, self._carried.take)
         self._ended_early = False
-        self._decoder = self._decode()
+        self.frame_rate = self._read_rate()
+        self._coding_times = self._read_coding_times()
+        self._changes = Changes(self._notes, deinterlacing=reading.deinterlace)
         self._decoded = 0
+        self._shown = self._frames()
         first = self._first_frame(skip)
         self._read_header(first, skip)
         if skip and first.pts is not None:
-            self._carried.start_at(first.pts * self.time_base)
-        self._pictures = self._deliver(first)
+            self._carried.start_at(first.pts * (first.time_base or self.time_base))
+        # Turned rows are no longer fields.
+        self.field_order = None if self._orientation else self._changes.field_order
+        self._pictures = self._deliver(first, skip)
 
     def __enter__(self) -> Self:
         return self
@@ -189,11 +225,9 @@ class Source:
     def _read_tracks(self, end: Fraction) -> bool:
         """Read on until all audio before `end`, in seconds, is there; False if nothing is left."""
         with contextlib.suppress(av.FFmpegError, OSError, ValueError):
-            for packet in self._demuxed:
+            for packet in self._packets:
                 self._check_interrupt()
-                if packet.stream.index != self._stream.index:
-                    self._carried.take(packet)
-                elif packet.dts is not None and packet.dts * packet.time_base > end + _FAR_ENOUGH:
+                if packet.dts is not None and packet.dts * packet.time_base > end + _FAR_ENOUGH:
                     return True
                 if self._carried.reached(end):
                     return True
@@ -202,43 +236,59 @@ class Source:
     def close(self) -> None:
         """Free the decoder. A file object given to `open_source` stays open."""
         self._pictures.close()
-        self._decoder.close()
-        # The demultiplexer goes before its container.
-        self._demuxed = iter(())
+        self._shown.close()
+        self._packets.close()
         self._opened.close()
 
-    def _choose_stream(self) -> VideoStream:
-        container = self._container
-        if container.format.name in _TEXT_ART_FORMATS:
-            raise SourceError(f"cannot read {self._name}: not a video")
-        stream = container.streams.best("video")
-        if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
-            raise SourceError(f"cannot read {self._name}: it has no video track")
-        # PyAV gives None for a codec without a decoder, though its declared type does not say so.
-        context: Any = stream.codec_context
-        if context is None:
-            raise SourceError(f"cannot read {self._name}: no decoder for its video track")
-        return stream
+    def _choose_stream(self) -> tuple[VideoStream, set[int]]:
+        try:
+            return picture_stream(self._container, self._notes)
+        except NoPictureError as error:
+            raise SourceError(f"cannot read {self._name}: {error}") from error
 
     def _choose_tracks(self, choice: TrackChoice) -> CarriedTracks:
         missing = choice.numbers - {stream.index for stream in self._container.streams}
         if missing:
             raise SourceError(f"cannot read {self._name}: it has no stream {min(missing)}")
-        return CarriedTracks(self._container, self._stream.index, choice, self._notes)
+        return CarriedTracks(
+            self._container, {self._stream.index, *self._alpha}, choice, self._notes
+        )
+
+    def _frames(self) -> Generator[VideoFrame, None, None]:
+        """All frames in display order as they are to be shown; SourceError at the first damage."""
+        chain = [DEINTERLACE] if self._reading.deinterlace else []
+        crop = self._declared.crop
+        if any(crop):
+            chain.append(cropping(crop))
+            self._notes.add(
+                "cropped as the source asks: {} left, {} top, {} right, {} bottom".format(*crop)
+            )
+        decoded = self._decode()
+        if not chain:
+            yield from decoded
+            return
+        time_base = self._stream.time_base or Fraction(1, 25)
+        try:
+            yield from FrameFilter(chain, time_base).of(decoded)
+        except av.FFmpegError as error:
+            raise SourceError(
+                f"cannot read {self._name}: frame {self._decoded - 1} cannot be cropped or"
+                f" deinterlaced: {reason(error)}"
+            ) from error
 
     def _decode(self) -> Generator[VideoFrame, None, None]:
         """All frames in display order; SourceError at the first damage."""
         context = self._stream.codec_context
+        packets = self._packets
         skipped = 0
         try:
-            for packet in self._demuxed:
+            for packet in packets:
                 self._check_interrupt()
-                if packet.stream.index != self._stream.index:
-                    self._carried.take(packet)
-                    continue
                 try:
                     decoded = context.decode(packet)
                 except av.FFmpegError:
+                    if packets.cut and packets.is_last():
+                        continue
                     # A stream that was cut may start with frames whose references are missing.
                     if self._decoded or packet.size == 0:
                         raise
@@ -249,41 +299,65 @@ class Source:
                         f"skipped {counted(skipped, 'undecodable packet')} before the first frame"
                     )
                     skipped = 0
-                yield from decoded
+                for frame in decoded:
+                    yield self._seen(frame)
         except (av.FFmpegError, OSError, ValueError) as error:
             self._check_interrupt()
             with contextlib.suppress(av.FFmpegError):
-                yield from context.decode(None)
+                for frame in context.decode(None):
+                    yield self._seen(frame)
             raise SourceError(
                 f"cannot read {self._name}: decoding failed at frame {self._decoded}: "
                 f"{reason(error)}"
             ) from error
         self._check_interrupt()
         if skipped:
-            raise SourceError(f"cannot read {self._name}: no packet of its video decodes")
-        if self._decoded < self._stream.frames:
-            declared = counted(self._stream.frames, "frame")
-            self._notes.add(f"the source declares {declared} but ends after {self._decoded}")
+            cause = "no packet of its video decodes"
+            if self._container.format.name == "webp_pipe":
+                cause = (
+                    "FFmpeg's libraries decode no animated WebP: convert it to APNG or GIF first"
+                )
+            raise SourceError(f"cannot read {self._name}: {cause}")
+        self.missing = self._left_out or ends_early(
+            self._container,
+            self._stream,
+            packets,
+            self._decoded,
+            self._size(),
+            self.frame_rate,
+        )
+        if self.missing is not None:
+            self._notes.add(self.missing)
+
+    def _seen(self, frame: VideoFrame) -> VideoFrame:
+        """Take the next decoded frame: its number, its time, and what is to be said of it."""
+        if frame.is_corrupt:
+            self._notes.at(self._decoded, "damaged", "damaged in the source, concealed")
+        self._changes.watch(frame, self._decoded, self._stream.codec_context.sample_aspect_ratio)
+        if self._coding_times is not None:
+            frame.pts = self._coding_times.time(frame, self._packets.first_dts)
+        self._decoded += 1
+        return frame
+
+    def _size(self) -> int | None:
+        """Bytes of a source that has been read to its end."""
+        if self._reader is not None and not self._reader.seekable():
+            return self._reader.taken
+        return self._container.size if self._container.size > 0 else None
 
     def _check_interrupt(self) -> None:
         if self._reader is not None:
             self._reader.check()
 
-    def _next_frame(self) -> VideoFrame | None:
-        frame = next(self._decoder, None)
-        if frame is not None:
-            if frame.is_corrupt:
-                self._notes.add(f"frame {self._decoded} on: damaged in the source, concealed")
-            self._decoded += 1
-        return frame
-
     def _first_frame(self, skip: int) -> VideoFrame:
-        while (frame := self._next_frame()) is not None:
-            if self._decoded > skip:
+        found = 0
+        for frame in self._shown:
+            found += 1
+            if found > skip:
                 return frame
-        if self._decoded:
+        if found:
             raise NothingLeftError(
-                f"cannot read {self._name}: it has {counted(self._decoded, 'frame')}, "
+                f"cannot read {self._name}: it has {counted(found, 'frame')}, "
                 f"none is left after skipping {skip}"
             )
         raise SourceError(f"cannot read {self._name}: it has no frames")
@@ -293,9 +367,9 @@ class Source:
         self._orientation = Orientation.of(frame, self._notes)
         self.width, self.height = self._orientation.size(frame.width, frame.height)
 
-        self.frame_rate = stream.guessed_rate or stream.average_rate or None
         fallback = 1 / self.frame_rate if self.frame_rate else Fraction(1, 25)
-        self.time_base = frame.time_base or stream.time_base or fallback
+        # Durations have 32 bits: nanoseconds would leave four seconds.
+        self.time_base = max(frame.time_base or stream.time_base or fallback, _FINEST)
         self.sar = self._read_aspect()
         self.frame_count_hint = self._read_count(skip)
 
@@ -311,11 +385,38 @@ class Source:
         self.hdr = read_hdr(frame)
         about = read_about(self._container, self._notes)
         self.tags, self.chapters = about.tags, about.chapters
-        if frame.interlaced_frame:
-            self._notes.add("interlaced video is taken as progressive frames")
-        for kind, text in _DROPPED_SIDE_DATA.items():
-            if frame.side_data.get(kind) is not None:
-                self._notes.add(f"dropped {text} metadata")
+        for kind, data in side_data(frame).items():
+            # A stereo kind of 0 is plain, flat video.
+            if kind in _DROPPED_SIDE_DATA and (kind != "STEREO3D" or any(bytes(data)[:4])):
+                self._notes.add(f"dropped {_DROPPED_SIDE_DATA[kind]} metadata")
+
+    def _read_rate(self) -> Fraction | None:
+        """The frame rate: of the coming times, where the container may have guessed it."""
+        stream = self._stream
+        stated = stream.guessed_rate, stream.average_rate
+        times: list[int] = []
+        if self._container.format.name not in _EVEN_FORMATS and stream.time_base:
+            live = self._reader is not None and not self._reader.seekable()
+            times, complete = self._packets.times_ahead(_AHEAD_LIVE if live else _AHEAD)
+        if not times or not stream.time_base:
+            return next((rate for rate in stated if rate), None)
+        mean = None
+        if stream.frames and stream.duration and not complete:
+            mean = stream.frames / (stream.duration * stream.time_base)
+        return frame_rate(times, stream.time_base, stated, mean)
+
+    def _read_coding_times(self) -> CodingTimes | None:
+        if self._container.format.name != "avi" or not self._stream.time_base:
+            return None
+        rate = self.frame_rate or Fraction(25)
+        return CodingTimes(max(1, round(1 / (rate * self._stream.time_base))))
+
+    def _say_dolby_vision(self) -> None:
+        if self._declared.dolby_vision == 5:
+            self._notes.add(
+                "the colours will be wrong, green and magenta: Dolby Vision profile 5 has no YCbCr"
+                " picture (convert it to HDR10 or SDR first)"
+            )
 
     def _read_aspect(self) -> Fraction | None:
         aspect = self._stream.sample_aspect_ratio
@@ -336,7 +437,7 @@ class Source:
             count = max(1, round(duration * self.frame_rate / av.time_base))
         if count is None:
             return None
-        return min(max(count - skip, 1), self._frames or count)
+        return min(max(count - skip, 1), self._limit or count)
 
     def _read_sample_format(self, frame: VideoFrame) -> None:
         """Choose the format of pictures, with where its chroma lies and how frames get it."""
@@ -346,7 +447,7 @@ class Source:
         shift = (down, across) if turned else (across, down)
         declared = chroma_location.UNKNOWN
         if not is_gray(frame.format):
-            declared = chroma_location.of_stream(self._stream, self._container.format.name)
+            declared = self._declared.chroma_location
         made = declared
         if not is_gray(frame.format) and shift != chroma_shift(frame.format):
             made = chroma_location.resampled(declared)
@@ -366,15 +467,15 @@ class Source:
             notes=self._notes,
         )
 
-    def _convert(self, frame: VideoFrame) -> Planes:
+    def _convert(self, frame: VideoFrame, number: int) -> Planes:
         """The frame in the header's size, sample format, range and orientation."""
         try:
-            planes = self._converter.planes(frame, self._decoded - 1)
+            planes = self._converter.planes(frame, number)
         except ConversionError as error:
             raise SourceError(f"cannot read {self._name}: {error}") from error
         return tuple(self._orientation.apply(plane) for plane in planes)
 
-    def _deliver(self, first: VideoFrame) -> Generator[Picture, None, None]:
+    def _deliver(self, first: VideoFrame, skip: int) -> Generator[Picture, None, None]:
         """The selected pictures, each delivered once the next frame gives its duration."""
         clock = Clock(self.time_base, self.frame_rate)
         frame: VideoFrame | None = first
@@ -383,21 +484,19 @@ class Source:
         count = 0
         failure: SourceError | None = None
         while frame is not None:
-            try:
-                planes = self._convert(frame)
-            except SourceError as error:
-                failure = error
-                break
             pts = clock.stamp(frame)
             if clock.repaired:
                 self._notes.add("repaired timestamps that were missing or did not increase")
             if held is not None:
                 yield Picture(*held, duration=pts - held[1])
-            held = planes, pts
-            count += 1
+                held = None
+            if count == self._limit:
+                break
             try:
-                self._ended_early = count == self._frames
-                frame = None if self._ended_early else self._next_frame()
+                held = self._convert(frame, skip + count), pts
+                count += 1
+                self._ended_early = count == self._limit
+                frame = self._following(count)
             except SourceError as error:
                 failure = error
                 break
@@ -405,6 +504,16 @@ class Source:
             yield Picture(*held, duration=clock.last_duration())
         if failure is not None:
             raise failure
+
+    def _following(self, count: int) -> VideoFrame | None:
+        """The frame after `count` ones; after the last of a limit, for its time only."""
+        if count != self._limit:
+            return next(self._shown, None)
+        if self._container.format.name in _EVEN_FORMATS:
+            return None
+        with contextlib.suppress(SourceError):
+            return next(self._shown, None)
+        return None
 
 
 def _is_pipe(path: str) -> bool:
@@ -415,43 +524,73 @@ def _is_empty(path: str) -> bool:
     return os.path.isfile(path) and os.path.getsize(path) == 0
 
 
+def _is_iso(path: str) -> bool:
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        return file.read(8)[4:] == b"ftyp"
+
+
 def open_source(
     path_or_file: str | os.PathLike[str] | BinaryIO,
     *,
     skip: int = 0,
     frames: int | None = None,
-    sample_formats: Sequence[SampleFormat] = SAMPLE_FORMATS,
     tracks: TrackChoice = NO_TRACKS,
+    reading: Reading = DEFAULTS.reading,
+    sample_formats: Sequence[SampleFormat] = SAMPLE_FORMATS,
 ) -> Source:
     """Open a video for a single pass and decode its first picture.
 
     `path_or_file` is a path or URL, or a readable binary file, which need not be seekable
     and is not closed. The first `skip` frames in display order are decoded and dropped. At most
-    `frames` (None: all) are delivered; reading stops after them. Pictures have the one of
-    `sample_formats` that keeps most of the source. `tracks` says which tracks are carried beside
-    the video: their packets wait until they are taken.
+    `frames` (None: all) are delivered; reading stops after them, or after the frame that follows
+    and says how long the last one lasts. Pictures have the one of `sample_formats` that keeps most
+    of the source. `tracks` says which tracks are carried beside the video: their packets wait
+    until they are taken.
 
     Raises SourceError for input that is unreadable, empty, without a video track or without
-    a frame after `skip`; ValueError for a negative `skip` or `frames` below 1.
+    a frame after `skip`; ValueError for a negative `skip` or `frames` below 1; OptionError for a
+    `reading` that does not fit the input.
     """
     if skip < 0 or (frames is not None and frames < 1):
         raise ValueError(f"skip={skip} and frames={frames} select nothing")
     av.logging.set_level(av.logging.PANIC)
     reader: PromptReader | None = None
     opened = contextlib.ExitStack()
+    path = os.fspath(path_or_file) if isinstance(path_or_file, (str, os.PathLike)) else None
+    form = input_form(path, reading)
     try:
         if not isinstance(path_or_file, (str, os.PathLike)):
             name = str(getattr(path_or_file, "name", "the input"))
             reader = PromptReader(path_or_file)
         else:
             name = os.fspath(path_or_file)
-            if _is_pipe(name):
-                # libav would wait for the pipe's writer and data, and ignore interrupts.
+            if _is_pipe(name) or file_is_mixed(name):
+                # libav would wait for the pipe's writer and data, and ignore interrupts; and it
+                # refuses some files.
                 reader = PromptReader(opened.enter_context(open(name, "rb")))  # noqa: SIM115
         # Accept tags that are not UTF-8.
-        container = av.open(reader or location(name), "r", metadata_errors="replace")
+        container = av.open(
+            reader or location(name),
+            "r",
+            format=form.format,
+            options=form.options,
+            metadata_errors="replace",
+        )
         opened.callback(container.close)
-        return Source(container, name, reader, opened, skip, frames, sample_formats, tracks)
+        return Source(
+            container,
+            name,
+            reader,
+            opened,
+            skip,
+            frames,
+            reading,
+            form.missing,
+            sample_formats,
+            tracks,
+        )
     except BaseException as error:
         opened.close()
         if reader is not None:
@@ -460,6 +599,10 @@ def open_source(
             raise
         if not isinstance(error, av.InvalidDataError):
             raise SourceError(f"cannot read {name}: {reason(error)}") from error
-        empty = _is_empty(name) if reader is None else reader.empty
+        if "moov atom not found" in str(error) and _is_iso(name):
+            raise SourceError(
+                f"cannot read {name}: it has no index (moov): it was cut, or not finished"
+            ) from error
+        empty = _is_empty(name) if reader is None else not reader.taken
         cause = "it is empty" if empty else "no known video format, or damaged"
         raise SourceError(f"cannot read {name}: {cause}") from error

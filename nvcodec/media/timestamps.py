@@ -10,6 +10,33 @@ from av.video.frame import VideoFrame
 _MAX_DURATION: Final = 2**32 - 1
 
 
+class CodingTimes:
+    """Presentation times where a container has decoding times only, as AVI does.
+
+    A picture leaves the decoder once for each packet that enters it, so pictures in display order
+    have the times of packets in decoding order.
+
+    Args:
+        step: ticks from picture to picture, used at the end, where no packet enters.
+
+    """
+
+    def __init__(self, step: int) -> None:
+        self._step = step
+        self._delay: int | None = None
+        self._last: int | None = None
+
+    def time(self, frame: VideoFrame, first: int) -> int:
+        """Time in ticks of the next frame; `first` is the decoding time of the first packet."""
+        if self._delay is None:
+            self._delay = 0 if frame.dts is None else frame.dts - first
+        if frame.dts is not None:
+            self._last = frame.dts - self._delay
+        else:
+            self._last = first if self._last is None else self._last + self._step
+        return self._last
+
+
 class Clock:
     """Turns the timestamps of frames into ones that increase by 1 .. 2**32 - 1 ticks.
 
@@ -28,6 +55,7 @@ class Clock:
         self._last: int | None = None
         self._gap = 0
         self._own_duration = 0
+        self._trusted = True
         # Repaired times are counted from the last good one, so that rounding errors do not add up.
         self._good = 0
         self._since_good = 0
@@ -41,6 +69,7 @@ class Clock:
     def stamp(self, frame: VideoFrame) -> int:
         """Presentation time of the next frame, in ticks."""
         declared = None if frame.pts is None else self._ticks(frame.pts, frame)
+        before = self._own_duration
         self._own_duration = self._ticks(frame.duration or 0, frame)
         last = self._last
         if declared is not None and (last is None or 0 < declared - last <= _MAX_DURATION):
@@ -56,10 +85,13 @@ class Clock:
                 pts = min(max(expected, last + 1), last + _MAX_DURATION)
         if last is not None:
             self._gap = pts - last
+            # Where containers state no durations, FFmpeg takes those of a guessed rate.
+            self._trusted = before * 2 >= self._gap
         self._last = pts
         return pts
 
     def last_duration(self) -> int:
         """Duration in ticks of the last stamped frame, if no frame follows."""
-        ticks = self._own_duration if self._own_duration > 0 else self._gap or round(self._step)
+        own = self._own_duration if self._trusted else 0
+        ticks = own if own > 0 else self._gap or round(self._step)
         return min(max(ticks, 1), _MAX_DURATION)

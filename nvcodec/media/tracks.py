@@ -39,21 +39,19 @@ class CarriedTracks:
 
     Args:
         container: the source.
-        video: index of the stream that is coded.
+        video: indices of the stream that is coded, and of those that belong to it.
         choice: which tracks to carry.
         notes: told what is left out.
 
     Attributes:
         tracks: those carried, in the order of the source.
-        streams: their streams, to demultiplex.
 
     """
 
     def __init__(
-        self, container: InputContainer, video: int, choice: TrackChoice, notes: Notes
+        self, container: InputContainer, video: set[int], choice: TrackChoice, notes: Notes
     ) -> None:
         self.tracks: list[Track] = []
-        self.streams: list[Stream] = []
         self._notes = notes
         self._numbers: dict[int, int] = {}
         self._waiting: list[deque[Packet]] = []
@@ -62,14 +60,13 @@ class CarriedTracks:
         self._cut: set[int] = set()
         dropped: dict[str, list[str]] = {}
         for stream in container.streams:
-            if stream.index == video or _is_chapter_list(container, stream):
+            if stream.index in video or _is_chapter_list(container, stream):
                 continue
             track = _track(stream, len(self.tracks))
             wanted = choice.wants(stream.type, stream.index)
             if wanted and track is not None and len(self.tracks) < MAX_TRACKS:
                 self._numbers[stream.index] = track.number
                 self.tracks.append(track)
-                self.streams.append(stream)
                 self._waiting.append(deque())
             else:
                 dropped.setdefault(stream.type, []).append(describe(stream))
@@ -80,7 +77,9 @@ class CarriedTracks:
             notes.add(f"dropped {counted(len(texts), f'{kind} track')}: {listed}")
 
     def take(self, packet: AvPacket[Any]) -> None:
-        """Keep a packet of one of `streams` until it is taken."""
+        """Keep a packet until it is taken, if it is of one of the tracks."""
+        if packet.stream.index not in self._numbers:
+            return
         if packet.size == 0 and packet.pts is None and packet.dts is None:
             # PyAV's sign that the stream has ended.
             return

@@ -4,6 +4,7 @@ import json
 import os
 import re
 
+import numpy as np
 import pytest
 
 from nvcodec.encode.sine import segment
@@ -124,7 +125,7 @@ def test_ten_bits_become_what_the_model_has(tmp_path):
     pictures = clips.noise(2, 24, 16, samples=samples)
     path = clips.encode(tmp_path / "in.mkv", pictures, 24, 16, pixel_format="yuv422p10le")
     out = tmp_path / "out.nrv"
-    result = call("nvenc", *PAPER, "--json", path, out)
+    result = call("nvenc", *PAPER, "--json", "--no-audio", path, out)
     assert result.exit_code == 0
     assert "converted yuv422p10le to 8-bit 4:2:0" in result.stderr
     assert "8-bit 4:2:0, PSNR" in result.stderr
@@ -146,19 +147,72 @@ def test_no_video(tmp_path, content, text):
     assert os.listdir(tmp_path) == ["in.mp4"]
 
 
-def test_a_cut_source_keeps_the_groups_before(tmp_path):
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_cut_source_keeps_all_frames(tmp_path, strict):
     data = y4m(moving(5, 24, 16))
     path = tmp_path / "in.y4m"
     path.write_bytes(data[: -(24 * 16)])
     out = tmp_path / "out.nrv"
-    result = call("nvenc", *PAPER, "--json", "--group-size", 2, path, out)
+    options = ["--json", "--group-size", 3, *(["--strict"] if strict else [])]
+    result = call("nvenc", *PAPER, *options, path, out)
+    said = "the source ends inside frame 4"
     last = ndjson(result.stdout)[-1]
-    if result.exit_code == 0:
-        # FFmpeg may end a cut picture silently.
-        assert last["frames"] in (4, 5)
-    else:
-        assert "has the 4 frames before" in one_line(result, 3)
+    assert last["frames"] == 4
+    assert {"text": said} in last["notes"]
+    assert result.stderr.count(said) == 1 + strict
+    assert result.exit_code == (3 if strict else 0)
+    if strict:
+        assert result.stderr.endswith("has the 4 frames before\n")
     assert call("nvdec", "--verify", out, "null").exit_code == 0
+
+
+def test_image_sequences_and_protocols(tmp_path):
+    pixels = np.arange(16 * 3 * 24, dtype=np.uint8).reshape(16, -1)
+    for number in (100, 101, 102):
+        clips.write_png(tmp_path / f"img_{number:04d}.png", pixels)
+    out = tmp_path / "out.nrv"
+    options = ["--fps", "24000/1001", "-y"]
+    result = call("nvenc", *PAPER, *options, tmp_path / "img_%04d.png", out)
+    assert result.exit_code == 0, result.stderr
+    report = json.loads(call("nvinfo", "--json", out).stdout)
+    assert report["frames"] == 3
+    assert (report["header"]["frame_rate_num"], report["header"]["frame_rate_den"]) == (24000, 1001)
+    first, second = (tmp_path / f"{k}.y4m" for k in range(2))
+    data = y4m(moving(2, 24, 16))
+    first.write_bytes(data)
+    second.write_bytes(data[data.index(b"\n") + 1 :])
+    for name, frames in ((f"file:{first}", 2), (f"concat:{first}|{second}", 4)):
+        assert call("nvenc", *PAPER, "-y", name, out).exit_code == 0
+        assert json.loads(call("nvinfo", "--json", out).stdout)["frames"] == frames
+    nothing = one_line(call("nvenc", *PAPER, "-y", tmp_path / "other_%04d.png", out), 1)
+    assert nothing.endswith("no image has a name like this")
+
+
+def test_raw_video(tmp_path):
+    pictures = moving(3, 24, 16)
+    data = b"".join(plane.tobytes() for planes in pictures for plane in planes)
+    out = tmp_path / "out.nrv"
+    options = ["--raw", "24x16", "--format", "yuv420p", "--fps", 50]
+    assert call("nvenc", *PAPER, *options, "-", out, stdin=data).exit_code == 0
+    report = json.loads(call("nvinfo", "--json", out).stdout)
+    assert (report["frames"], report["header"]["frame_rate_num"]) == (3, 50)
+    for wrong, text in (
+        (["--raw", "24x16", "--format", "none"], "'none' is no pixel format"),
+        (["--fps", "3"], "for raw video and image sequences only"),
+    ):
+        path = tmp_path / "in.y4m"
+        path.write_bytes(y4m(pictures))
+        assert text in one_line(call("nvenc", *PAPER, "-y", *wrong, path, out), 2)
+
+
+def test_the_field_order_is_kept(tmp_path):
+    path = tmp_path / "in.y4m"
+    path.write_bytes(y4m(moving(1, 24, 16)).replace(b" Ip ", b" Ib "))
+    out = tmp_path / "out.nrv"
+    assert call("nvenc", *PAPER, path, out).exit_code == 0
+    assert json.loads(call("nvinfo", "--json", out).stdout)["metadata"]["field_order"] == "bottom"
+    assert call("nvenc", *PAPER, "-y", "--deinterlace", path, out).exit_code == 0
+    assert "field_order" not in json.loads(call("nvinfo", "--json", out).stdout)["metadata"]
 
 
 def test_folders_and_missing_files(source, tmp_path):

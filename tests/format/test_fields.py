@@ -250,6 +250,7 @@ def test_metadata_round_trip(metadata: dict[str, Any]) -> None:
         {"more": "\ud800"},
         {1: "name"},
         {"tags": {"a": None}},
+        {"field_order": "left"},
         {"more": "x" * 65536},
     ],
     ids=lambda metadata: str(metadata)[:30].encode("ascii", "replace").decode(),

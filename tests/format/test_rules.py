@@ -159,6 +159,7 @@ RULES: dict[str, tuple[bytes, type[NrvError], str]] = {
     "2.6 array": (with_meta(zstd(b"[]")), CorruptError, "2.6"),
     "2.6 encoder": (with_meta(zstd(b'{"encoder":1}')), CorruptError, "2.6"),
     "2.6 settings": (with_meta(zstd(b'{"settings":[]}')), CorruptError, "2.6"),
+    "2.6 field order": (with_meta(zstd(b'{"field_order":1}')), CorruptError, "2.6"),
     "2.6 tags": (with_meta(zstd(b'{"tags":{"a":1}}')), CorruptError, "2.6"),
     "2.7 first_frame of first": (with_group(grup(first_frame=1)), CorruptError, "2.7"),
     "2.7 first_frame gap": (with_group(KEY, grup(first_frame=3, first_pts=9)), CorruptError, "2.7"),

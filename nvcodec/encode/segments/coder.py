@@ -35,6 +35,7 @@ from nvcodec.encode.segments.segment import (
 from nvcodec.encode.segments.store import SegmentStore
 from nvcodec.format import Header
 from nvcodec.model.description import Shape
+from nvcodec.options import Reading
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Jobs:
     source: str
     skip: int
     frames: int | None
+    reading: Reading
     settings: dict[str, Any]
     store: SegmentStore | None
 
@@ -143,6 +145,7 @@ class SegmentCoder:
                     "group_size": self.shape.group_frames,
                     "skip": jobs.skip,
                     "frames": jobs.frames,
+                    "reading": str(jobs.reading),
                     "device": self._device,
                     "torch": torch.__version__,
                     **identity(jobs.source),
@@ -164,6 +167,7 @@ class SegmentCoder:
             source=jobs.source,
             skip=jobs.skip,
             frames=jobs.frames,
+            reading=jobs.reading,
             segment=segment,
             coding=self._coding,
             device=self._device,

@@ -20,6 +20,7 @@ from nvcodec.encode.segments.segment import Progress, Segment, SegmentCoding
 from nvcodec.encode.segments.store import SegmentStore
 from nvcodec.format import Header, NrvError
 from nvcodec.media.source import SourceError, open_source
+from nvcodec.options import Reading
 
 _ATTEMPTS = 4
 # Errors that another attempt would only repeat, after the training of a whole segment.
@@ -50,12 +51,14 @@ GroupReport = Callable[[GroupProgress], None]
 class Job:
     """All inputs of the encode of one segment; can be pickled.
 
-    `skip` and `frames` are those of the whole encode; `device` is "cpu" or "cuda" (nvcodec.device).
+    `skip`, `frames` and `reading` are those of the whole encode; `device` is "cpu" or "cuda"
+    (nvcodec.device).
     """
 
     source: str
     skip: int
     frames: int | None
+    reading: Reading
     segment: Segment
     coding: SegmentCoding
     device: str
@@ -72,9 +75,12 @@ class Job:
         coded = []
         # The source is opened as for the whole encode, and read from its start: the times, size and
         # range of a frame depend on the frames before it.
-        choice = (self.header.sample_format,)
         with open_source(
-            self.source, skip=self.skip, frames=self.frames, sample_formats=choice
+            self.source,
+            skip=self.skip,
+            frames=self.frames,
+            reading=self.reading,
+            sample_formats=(self.header.sample_format,),
         ) as source:
             pictures = islice(source, segment.first_frame, None)
             for number, frames in enumerate(segment.group_frames):

@@ -207,14 +207,14 @@ def test_files_of_others_stay(source, out, monkeypatch):
 def test_a_source_that_breaks_keeps_all_groups_before(source, out, monkeypatch):
     from nvcodec.media.source import Source
 
-    true = Source._next_frame
+    true = Source._seen
 
-    def breaking(self):
+    def breaking(self, frame):
         if self._decoded == 6:
             raise SourceError("cannot read it further")
-        return true(self)
+        return true(self, frame)
 
-    monkeypatch.setattr(Source, "_next_frame", breaking)
+    monkeypatch.setattr(Source, "_seen", breaking)
     with pytest.raises(SourceError):
         encode(source, out, resume=True, **OPTIONS)
     expected = io.BytesIO()
