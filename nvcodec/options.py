@@ -21,6 +21,9 @@ DEVICES = ("cpu", "cuda")
 METRICS = ("psnr", "ssim", "ms-ssim")
 """Quality metrics that can be measured."""
 
+TARGETS = {"psnr": (10.0, 80.0), "ssim": (0.1, 0.9999)}
+"""Metrics that a target can be in, with their least and greatest values."""
+
 HYBRID_GROUP = 16
 """Most frames of a group of the hybrid model, unless a group size is given."""
 
@@ -42,6 +45,8 @@ class ModelOptions(NamedTuple):
         networks: choices of `network`, the default first.
         devices: devices that the encoder can run on.
         segments: whether segments can be trained by several jobs, and an encode resumed.
+        rates: whether the crf can change from group to group, for a size, rate or quality.
+        whole_crf: whether the crf of a group is a whole number.
 
     """
 
@@ -50,6 +55,8 @@ class ModelOptions(NamedTuple):
     networks: tuple[str, ...]
     devices: tuple[str, ...]
     segments: bool
+    rates: bool
+    whole_crf: bool
 
 
 MODELS = {
@@ -59,6 +66,8 @@ MODELS = {
         networks=("auto", "trained", "fixed", "off"),
         devices=("cpu",),
         segments=False,
+        rates=True,
+        whole_crf=False,
     ),
     "nirvana": ModelOptions(
         number=3,
@@ -66,6 +75,8 @@ MODELS = {
         networks=("auto", "paper"),
         devices=("cpu",),
         segments=False,
+        rates=True,
+        whole_crf=True,
     ),
 }
 
@@ -75,12 +86,21 @@ PAPER = ModelOptions(
     networks=("paper",),
     devices=DEVICES,
     segments=True,
+    rates=False,
+    whole_crf=False,
 )
 """The nirvana model with network paper: the sine network, trained anew for each video."""
 
 # Presets and networks of any model, as nvenc lists them.
 PRESETS = PAPER.presets
 NETWORKS = tuple(dict.fromkeys(MODELS["nirvana"].networks + MODELS["hybrid"].networks))
+
+
+class Target(NamedTuple):
+    """A quality to reach: the name of a metric, of TARGETS, and its value."""
+
+    metric: str
+    value: float
 
 
 class EncodeOptions(NamedTuple):
@@ -91,6 +111,10 @@ class EncodeOptions(NamedTuple):
 
     model: str = "hybrid"
     crf: float = 30.0
+    bitrate: float | None = None
+    size: int | None = None
+    target: str | None = None
+    max_bitrate: float | None = None
     preset: str = "medium"
     network: str = "auto"
     group_size: int | None = None
@@ -108,6 +132,36 @@ class EncodeOptions(NamedTuple):
     def by_jobs(self) -> bool:
         """Whether segments are encoded as jobs: for several at a time, or to resume an encode."""
         return self.jobs > 1 or self.resume
+
+    @property
+    def goals(self) -> dict[str, float | int | str]:
+        """What is asked for in place of a crf, or beside it, by the name of the option."""
+        asked = {
+            "bitrate": self.bitrate,
+            "size": self.size,
+            "target": self.target,
+            "max_bitrate": self.max_bitrate,
+        }
+        return {name: value for name, value in asked.items() if value is not None}
+
+
+def read_target(text: str) -> Target:
+    """The target that a text such as "psnr=38" or "ssim=0.98" names.
+
+    Raises ValueError for another text, or a value that is out of range.
+    """
+    metric, _, number = text.partition("=")
+    if metric not in TARGETS:
+        raise ValueError(f"target {text!r} is neither psnr=DECIBELS nor ssim=VALUE")
+    least, most = TARGETS[metric]
+    try:
+        value = float(number)
+    except ValueError:
+        value = math.nan
+    # Written so that NaN fails too.
+    if not least <= value <= most:
+        raise ValueError(f"target {text!r} is not in {least:g}..{most:g}")
+    return Target(metric, value)
 
 
 DEFAULTS = EncodeOptions()
@@ -143,6 +197,7 @@ def validate(options: EncodeOptions) -> None:
     # Written so that NaN fails too.
     if not least <= options.crf <= most:
         raise ValueError(f"crf {options.crf} is not in {least}..{most}")
+    _require_goals(options)
     least, most = GROUP_SIZES
     if options.group_size is not None and not least <= options.group_size <= most:
         raise ValueError(f"group size {options.group_size} is not in {least}..{most}")
@@ -157,6 +212,24 @@ def validate(options: EncodeOptions) -> None:
     _require_offered(options)
 
 
+def _require_goals(options: EncodeOptions) -> None:
+    """Raise ValueError for sizes, rates and qualities that cannot be had, or not together."""
+    for name, value in options.goals.items():
+        if not isinstance(value, str) and not 1 <= value < math.inf:
+            raise ValueError(f"{name.replace('_', ' ')} {value} is not at least 1 and finite")
+    if options.target is not None:
+        read_target(options.target)
+    asked = [name for name in options.goals if name != "max_bitrate"]
+    if asked and options.crf != DEFAULTS.crf:
+        asked.insert(0, "crf")
+    if len(asked) > 1:
+        raise ValueError(f"{asked[0]} and {asked[1]} both choose the quality: give one of them")
+    if options.bitrate and options.max_bitrate and options.max_bitrate < options.bitrate:
+        raise ValueError(
+            f"max bitrate {options.max_bitrate:g} is below bitrate {options.bitrate:g}"
+        )
+
+
 def _require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise ValueError(f"{name} {value!r} is not one of {', '.join(choices)}")
@@ -167,6 +240,12 @@ def _require_offered(options: EncodeOptions) -> None:
     if options.network not in MODELS[options.model].networks:
         raise OptionError(f"the {options.model} model does not have network {options.network}")
     offered = model_options(options)
+    if options.goals and not offered.rates:
+        name = next(iter(options.goals)).replace("_", "-")
+        raise OptionError(
+            f"network paper does not have {name}, as each encode trains for one crf;"
+            " models hybrid and nirvana do"
+        )
     *others, last = offered.presets
     for missing, text in (
         (

@@ -7,13 +7,42 @@ import re
 
 import click
 
-from nvcodec.options import METRICS
+from nvcodec.options import METRICS, read_target
 
 
 def finite(_context: click.Context, _option: click.Parameter, value: float) -> float:
     """Refuse the "nan" and "inf" that float() takes."""
     if not math.isfinite(value):
         raise click.BadParameter(f"{value} is not a finite number")
+    return value
+
+
+_AMOUNTS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
+
+
+def amount(_context: click.Context, _option: click.Parameter, value: str | None) -> float | None:
+    """A number such as 500k or 8M; k, M and G are powers of 1000, Ki, Mi and Gi of 1024."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)([kmg]i?)?", value, re.IGNORECASE)
+    if not match:
+        raise click.BadParameter(f"{value!r} is no number such as 500k or 8M")
+    return float(match[1]) * _AMOUNTS[(match[2] or "").lower()]
+
+
+def whole_amount(context: click.Context, option: click.Parameter, value: str | None) -> int | None:
+    """The same, rounded down."""
+    found = amount(context, option, value)
+    return None if found is None else int(found)
+
+
+def target(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    """METRIC=VALUE that `read_target` takes."""
+    if value is not None:
+        try:
+            read_target(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
     return value
 
 

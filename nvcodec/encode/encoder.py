@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import BinaryIO
 
 from nvcodec.device import require_device
-from nvcodec.encode.grouping import group_pictures
-from nvcodec.encode.models import Segments, make_coder, settings
-from nvcodec.encode.result import EncodeResult, Observer
-from nvcodec.encode.writing import GroupWriter, source_header
-from nvcodec.media.quality import QualityMeter
-from nvcodec.media.source import open_source
+from nvcodec.encode.control.again import Rereadable, can_read_again, require_writable
+from nvcodec.encode.control.passes import encode_in_passes
+from nvcodec.encode.control.steering import AverageSteering, Steering
+from nvcodec.encode.control.target import crf_of_target
+from nvcodec.encode.models import Segments
+from nvcodec.encode.one_pass import OnePass
+from nvcodec.encode.result import EncodeResult, Observer, RateResult, Trial
+from nvcodec.media.source import Source, open_source
 from nvcodec.options import DEFAULTS, EncodeOptions, model_options, validate
 
 
@@ -24,6 +25,10 @@ def encode(
     *,
     model: str = DEFAULTS.model,
     crf: float = DEFAULTS.crf,
+    bitrate: float | None = DEFAULTS.bitrate,
+    size: int | None = DEFAULTS.size,
+    target: str | None = DEFAULTS.target,
+    max_bitrate: float | None = DEFAULTS.max_bitrate,
     preset: str = DEFAULTS.preset,
     network: str = DEFAULTS.network,
     group_size: int | None = DEFAULTS.group_size,
@@ -47,6 +52,13 @@ def encode(
         model: "hybrid" or "nirvana".
         crf: quality, lower is better; the price of a bit doubles about every 3 steps, the
             quantiser's step every 6.
+        bitrate: bits of the file per second of video, in place of a crf. Two passes; of a source
+            that can be read only once, a single pass, which is less exact.
+        size: most bytes of the file, in place of a crf; within 2 % below it on videos of 200 frames
+            and more. Two passes, more where they miss it.
+        target: a quality in place of a crf, "psnr=38" (dB, all samples) or "ssim=0.98". The crf is
+            searched on samples of the source.
+        max_bitrate: most bits per second in any 2 seconds; the crf rises where it has to.
         preset: effort, "fast", "medium", "slow", or of the network "paper" also "paper".
         network: of the nirvana model "auto" for the network of the format, "paper" for the sine
             network, that of arXiv 2212.14593, trained anew. Of the hybrid model "trained" (and
@@ -85,6 +97,7 @@ def encode(
         SettingsError: those segments have other settings.
         JobsError: the source or output is none for jobs or resuming.
         SegmentError: a segment failed again and again.
+        RateError: a size, bitrate or quality cannot be had, or not of a source that is a pipe.
         OptionError: an option is none of the model.
         ValueError: an argument is out of range.
         UnsupportedError: this machine does not have the device.
@@ -93,6 +106,10 @@ def encode(
     options = EncodeOptions(
         model=model,
         crf=crf,
+        bitrate=bitrate,
+        size=size,
+        target=target,
+        max_bitrate=max_bitrate,
         preset=preset,
         network=network,
         group_size=group_size,
@@ -109,32 +126,40 @@ def encode(
     validate(options)
     require_device(device)
     observer = observer or Observer()
+    trials: list[Trial] = []
+    if options.goals:
+        require_writable(output, overwrite)
+    if target is not None:
+        crf, trials = crf_of_target(options, Rereadable(source, options, "target"), observer)
+    for needed_by in ("size", "max_bitrate", "bitrate"):
+        if needed_by in options.goals and (needed_by != "bitrate" or can_read_again(source)):
+            again = Rereadable(source, options, needed_by.replace("_", "-"))
+            return encode_in_passes(options, again, output, crf, trials, observer)
     segments = Segments.of(options, source, output)
     with open_source(source, skip=skip, frames=frames) as opened:
-        coder = make_coder(options, opened, segments, observer)
-        result = EncodeResult(
-            opened.width,
-            opened.height,
-            coder.shape,
-            notes=opened.notes,
-            meter=QualityMeter(options.metrics),
-        )
-        header = source_header(opened, model_options(options).number, coder.level)
-        groups = group_pictures(
-            opened,
-            group_size or coder.shape.group_frames,
-            coder.key_frames,
-            Fraction(key_interval),
-            opened.time_base,
-        )
-        writer = GroupWriter(header, result, settings(options), observer)
+        steering = _steering(options, opened, crf)
+        said = crf if bitrate is None else None
+        one = OnePass.of(options, opened, steering, segments, observer, said)
+        result = one.result
+        if options.goals:
+            result.rate = RateResult(options.goals, 1, steering.crfs, trials)
         with (
-            contextlib.closing(coder.code(groups, header)) as coded,
+            contextlib.closing(one.coded()) as coded,
             segments.kept(result),
-            writer.opened(output, overwrite) as file,
+            one.writer.opened(output, overwrite) as file,
         ):
             if not resume:
                 segments.start_over()
             observer.started(result, opened.frame_count_hint)
-            writer.write(file, coded)
+            one.writer.write(file, coded)
     return result
+
+
+def _steering(options: EncodeOptions, opened: Source, crf: float) -> Steering:
+    """That of a single pass: one crf, or an average bitrate."""
+    whole = model_options(options).whole_crf
+    if options.bitrate is None:
+        return Steering(crf, opened.time_base, whole=whole)
+    opened.notes.append("the bitrate is kept in a single pass, as the source is a pipe: roughly")
+    samples = float(opened.width * opened.height * (opened.frame_rate or 25))
+    return AverageSteering(options.bitrate / 8, samples, opened.time_base, whole=whole)
