@@ -10,8 +10,8 @@ from typing import BinaryIO
 from nvcodec.device import require_device
 from nvcodec.encode.control.again import Rereadable, can_read_again, require_writable
 from nvcodec.encode.control.passes import encode_in_passes
+from nvcodec.encode.control.search import crf_of_size, crf_of_target
 from nvcodec.encode.control.steering import AverageSteering, Steering
-from nvcodec.encode.control.target import crf_of_target
 from nvcodec.encode.models import Segments
 from nvcodec.encode.one_pass import OnePass
 from nvcodec.encode.result import EncodeResult, Observer, RateResult, Trial
@@ -134,6 +134,8 @@ def encode(
     for needed_by in ("size", "max_bitrate", "bitrate"):
         if needed_by in options.goals and (needed_by != "bitrate" or can_read_again(source)):
             again = Rereadable(source, options, needed_by.replace("_", "-"))
+            if size is not None or bitrate is not None:
+                crf, trials = crf_of_size(options, again, observer)
             return encode_in_passes(options, again, output, crf, trials, observer)
     segments = Segments.of(options, source, output)
     with open_source(source, skip=skip, frames=frames) as opened:

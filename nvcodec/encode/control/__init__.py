@@ -6,7 +6,7 @@ In the order of the data; each of these imports only from those before it:
   a plan;
 - plan: from what a pass has measured to the plan of the next;
 - again: sources that are read more than once;
-- samples: short runs of pictures of a source, and the search for a crf;
-- target: the crf at which samples of a source have a quality;
+- samples: short runs of pictures of a source;
+- search: the crf at which samples have a quality, or about a size;
 - passes: passes over a source until the file is what was asked for.
 """

@@ -26,7 +26,6 @@ from nvcodec.encode.control.plan import (
     window_bytes,
 )
 from nvcodec.encode.control.steering import (
-    AverageSteering,
     Measured,
     Plan,
     PlannedSteering,
@@ -109,7 +108,8 @@ def encode_in_passes(
 ) -> EncodeResult:
     """Encode in passes; the output is the last of them, or the best.
 
-    `crf` is that of all groups where no size or bitrate is asked for.
+    `crf` is that of all groups in the first pass, and of groups that no bound raises where neither
+    a size nor a bitrate is asked for.
 
     Raises:
         RateError: the size or bound cannot be kept.
@@ -128,7 +128,7 @@ def encode_in_passes(
                 break
             if goal.kept(passed) and (best is None or goal.miss(passed) < goal.miss(best)):
                 best = passed
-            if goal.reached(passed, len(passes)):
+            if goal.reached(passed):
                 break
             if len(passes) == _MOST_PASSES:
                 break
@@ -153,19 +153,7 @@ class _Goal:
             plan = self._plan(passes)
             crf = sum(plan.crfs) / len(plan.crfs)
             return PlannedSteering(plan, time_base, whole=whole), round(crf, 2)
-        rate = self._first_rate(opened)
-        if rate is None:
-            return Steering(self._crf, time_base, whole=whole), self._crf
-        samples = float(opened.width * opened.height * (opened.frame_rate or 25))
-        return AverageSteering(rate, samples, time_base, whole=whole), None
-
-    def _first_rate(self, opened: Source) -> float | None:
-        """Bytes a second to aim at before the length of the source is known; None for a crf."""
-        if self._options.bitrate is not None:
-            return self._options.bitrate / 8
-        if self._options.size is None or not opened.frame_count_hint or not opened.frame_rate:
-            return None
-        return float(self._options.size * opened.frame_rate / opened.frame_count_hint)
+        return Steering(self._crf, time_base, whole=whole), self._crf
 
     def _plan(self, passes: list[_Passed]) -> Plan:
         """The plan of the next pass."""
@@ -206,16 +194,13 @@ class _Goal:
             return False
         return options.max_bitrate is None or passed.peak() <= options.max_bitrate
 
-    def reached(self, passed: _Passed, number: int) -> bool:
+    def reached(self, passed: _Passed) -> bool:
         """Whether no other pass is needed."""
         if not self.kept(passed):
             return passed.at_end(CRF_RANGE[1])
         if self._wanted(passed) is None:
             return True
-        # The crf of a first pass varies, as it has to find the right one.
-        near = number > 1 and self.miss(passed) <= TOLERANCE
-        finest = passed.at_end(CRF_RANGE[0])
-        return near or finest
+        return self.miss(passed) <= TOLERANCE or passed.at_end(CRF_RANGE[0])
 
     def refusal(self, passes: list[_Passed]) -> str:
         """Why no pass will do."""
