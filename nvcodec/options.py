@@ -36,6 +36,10 @@ class OptionError(ValueError):
     """The model does not have this option."""
 
 
+class GoalError(ValueError):
+    """A size, rate or quality that cannot be had, or not together with another."""
+
+
 class ModelOptions(NamedTuple):
     """The choices that one model offers.
 
@@ -213,21 +217,19 @@ def validate(options: EncodeOptions) -> None:
 
 
 def _require_goals(options: EncodeOptions) -> None:
-    """Raise ValueError for sizes, rates and qualities that cannot be had, or not together."""
+    """Raise GoalError for sizes, rates and qualities that cannot be had, or not together."""
     for name, value in options.goals.items():
         if not isinstance(value, str) and not 1 <= value < math.inf:
-            raise ValueError(f"{name.replace('_', ' ')} {value} is not at least 1 and finite")
+            raise GoalError(f"{name.replace('_', ' ')} {value} is not at least 1 and finite")
     if options.target is not None:
         read_target(options.target)
     asked = [name for name in options.goals if name != "max_bitrate"]
     if asked and options.crf != DEFAULTS.crf:
         asked.insert(0, "crf")
     if len(asked) > 1:
-        raise ValueError(f"{asked[0]} and {asked[1]} both choose the quality: give one of them")
+        raise GoalError(f"{asked[0]} and {asked[1]} both choose the quality: give one of them")
     if options.bitrate and options.max_bitrate and options.max_bitrate < options.bitrate:
-        raise ValueError(
-            f"max bitrate {options.max_bitrate:g} is below bitrate {options.bitrate:g}"
-        )
+        raise GoalError(f"max bitrate {options.max_bitrate:g} is below bitrate {options.bitrate:g}")
 
 
 def _require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -62,6 +62,7 @@ _CODES_BY_NAME = {
     "nvcodec.media.source.NothingLeftError": ExitCode.USAGE,
     "nvcodec.media.source.SourceError": ExitCode.CORRUPT,
     "nvcodec.model.resample.ViewError": ExitCode.USAGE,
+    "nvcodec.options.GoalError": ExitCode.USAGE,
     "nvcodec.options.OptionError": ExitCode.USAGE,
     "torch.OutOfMemoryError": ExitCode.OTHER,
 }

@@ -20,6 +20,7 @@ from nvcodec.encode.control.again import RateError, Rereadable, VideoSource
 from nvcodec.encode.control.plan import (
     WINDOW_SECONDS,
     Bound,
+    between,
     halving_of,
     make_plan,
     mean_crf,
@@ -169,9 +170,15 @@ class _Goal:
             return make_plan(last.measured, halving, crf=self._crf, bound=bound)
         if self._options.size is not None:
             wanted *= (1 - _BELOW) if len(passes) < 3 else (1 - TOLERANCE / 2)
-        total = wanted - last.container_bytes
-        if total <= 0:
-            raise RateError(self.refusal(passes))
+        # Below what the container takes, the pass shows that no crf will do.
+        total = max(1.0, wanted - last.container_bytes)
+        sizes = {sum(group.bytes for group in passed.measured): passed for passed in passes}
+        above = min((size for size in sizes if size > total), default=None)
+        below = max((size for size in sizes if size <= total), default=None)
+        if above is not None and below is not None and bound is None:
+            found = between(sizes[above].measured, sizes[below].measured, total)
+            if found is not None:
+                return found
         return make_plan(last.measured, halving, total=total, bound=bound)
 
     def _wanted(self, passed: _Passed) -> float | None:
@@ -200,7 +207,13 @@ class _Goal:
             return passed.at_end(CRF_RANGE[1])
         if self._wanted(passed) is None:
             return True
-        return self.miss(passed) <= TOLERANCE or passed.at_end(CRF_RANGE[0])
+        return self.miss(passed) <= TOLERANCE or self.finest(passed)
+
+    def finest(self, passed: _Passed) -> bool:
+        """Whether the file is smaller than was asked for, and no crf makes it larger."""
+        wanted = self._wanted(passed)
+        smaller = wanted is not None and passed.result.bytes < wanted
+        return smaller and passed.at_end(CRF_RANGE[0])
 
     def refusal(self, passes: list[_Passed]) -> str:
         """Why no pass will do."""
@@ -274,7 +287,7 @@ def _delivered(
     if miss > TOLERANCE and kept.failure is None:
         why = (
             "no better quality is possible"
-            if kept.at_end(CRF_RANGE[0])
+            if goal.finest(kept)
             else f"{len(passes)} passes came no nearer"
         )
         result.notes.append(f"the file is {miss:.1%} away from what was asked for: {why}")

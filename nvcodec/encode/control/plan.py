@@ -25,6 +25,9 @@ _HALVING_RANGE = 3.0, 12.0
 _APART = 0.7
 """Passes whose crf is so far apart show how much crf halves the bytes."""
 
+_SWITCH = 2.0
+"""Most difference of crf of passes between which a file may switch."""
+
 _STEPS = 30
 """Bisections of the range of crf; rounds of raising crf where windows are above the bound."""
 
@@ -138,6 +141,31 @@ def make_plan(
         tuple(map(float, expected(found))),
         total,
         halving,
+    )
+
+
+def between(above: Sequence[Measured], below: Sequence[Measured], total: float) -> Plan | None:
+    """The plan that begins as one pass and ends as another; None where their crf is far apart.
+
+    For pictures whose bytes do not change little by little with crf. `above` took more than `total`
+    bytes, `below` less.
+    """
+    apart = max(abs(a.crf - b.crf) for a, b in zip(above, below, strict=False))
+    if len(above) != len(below) or apart > _SWITCH:
+        return None
+    left, switch = total - sum(group.bytes for group in below), 0
+    for a, b in zip(above, below, strict=True):
+        left -= a.bytes - b.bytes
+        if left < 0:
+            break
+        switch += 1
+    groups = [*above[:switch], *below[switch:]]
+    return Plan(
+        tuple(group.crf for group in groups),
+        (False,) * len(groups),
+        tuple(float(group.bytes) for group in groups),
+        None,
+        HALVING,
     )
 
 
