@@ -38,7 +38,8 @@ class EncodedGroup:
 class Trial:
     """An encode that looked for the crf: a pass over the source, or an encode of samples of it.
 
-    `crf` is the mean. `quality` is a value of the metric that was asked for, if one was.
+    `crf` is the mean. `quality` is a value of the metric that is the target; of a pass it is the
+    PSNR of all samples, if that is measured.
     """
 
     samples: bool
@@ -92,6 +93,8 @@ class EncodeResult:
     """What rate control did; None for an encode at a crf."""
     video_seconds: float = 0.0
     """Seconds that the frames written are shown."""
+    track_bytes: int = 0
+    """Bytes of the file that are sound and other tracks: no bitrate counts them, a size does."""
 
     @property
     def frames(self) -> int:
@@ -100,8 +103,8 @@ class EncodeResult:
 
     @property
     def bitrate(self) -> float:
-        """Bits of the file per second of the video."""
-        return 8 * self.bytes / max(self.video_seconds, 1e-9)
+        """Bits of the file without other tracks, per second of the video."""
+        return 8 * (self.bytes - self.track_bytes) / max(self.video_seconds, 1e-9)
 
     @property
     def bits_per_pixel(self) -> float:

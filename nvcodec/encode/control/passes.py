@@ -163,7 +163,8 @@ class _Goal:
         if self._options.max_bitrate is not None:
             margin = (1 - _BOUND_MARGIN) ** len(passes)
             most = self._options.max_bitrate * WINDOW_SECONDS / 8 * margin
-            bound = Bound(most, last.container_bytes / len(last.measured))
+            container = last.container_bytes - last.result.track_bytes
+            bound = Bound(most, container / len(last.measured))
         halving = halving_of([passed.measured for passed in passes])
         wanted = self._wanted(last)
         if wanted is None:
@@ -186,7 +187,8 @@ class _Goal:
         if self._options.size is not None:
             return float(self._options.size)
         if self._options.bitrate is not None:
-            return self._options.bitrate * passed.result.video_seconds / 8
+            video = self._options.bitrate * passed.result.video_seconds / 8
+            return video + passed.result.track_bytes
         return None
 
     def miss(self, passed: _Passed) -> float:
@@ -264,8 +266,10 @@ def _pass(
 
 def _tell(passed: _Passed, number: int, trials: list[Trial], observer: Observer) -> None:
     result = passed.result
-    crf = mean_crf(passed.measured)
-    trials.append(Trial(False, number, round(crf, 2), result.frames, result.bytes))
+    crf = round(mean_crf(passed.measured), 2)
+    psnr = result.meter.values().get("psnr")
+    quality = None if psnr is None else psnr["all"]
+    trials.append(Trial(False, number, crf, result.frames, result.bytes, quality))
     observer.tried(trials[-1])
 
 
