@@ -27,7 +27,10 @@ _QUALITY_COUNTED = 48
 """Pictures of a run whose quality counts. Those after them are there for the lookahead: the last
 pictures before an end get fewer bits than others."""
 
-_SIZE_RUN = 33
+_SIZE_RUN = 49
+_SIZE_COUNTED = 33
+"""The same for bytes: in hybrid the key picture and two groups."""
+
 _AIM = 0.99
 """A first pass should be below a bound on the size: it may be the last one then."""
 
@@ -104,9 +107,7 @@ def crf_of_size(
         tried: dict[float, float] = {}
         crf, halving = _START, HALVING
         for _ in range(_MOST_SIZE_TRIALS):
-            coded = _encode(
-                options, opened, samples, crf, samples.frames, len(trials) + 1, observer
-            )
+            coded = _encode(options, opened, samples, crf, _SIZE_COUNTED, len(trials) + 1, observer)
             _note(trials, crf, coded, None, observer)
             tried[crf] = math.log2(_whole_bytes(coded.groups, samples.frames, keys) / wanted)
             near = min(tried, key=lambda crf: abs(tried[crf]))
