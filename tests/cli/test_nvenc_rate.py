@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pytest
 
-from nvcodec.encode.encoder import encode
+from nvcodec.encode.encoder import Observer, encode
 from nvcodec.media.source import SourceError
 from tests.cli.support import call, ndjson, one_line, y4m
 
@@ -158,6 +158,26 @@ def test_damaged_input_keeps_what_is_there(source, tmp_path):
     result = call("nvenc", *FAST, "--size", "10k", cut, out)
     assert out.stat().st_size <= 10000
     assert result.exit_code in (0, 3)
+
+
+def test_an_interrupt_keeps_the_groups_of_its_pass(source, tmp_path):
+    class Impatient(Observer):
+        def __init__(self):
+            self.passing = False
+
+        def trying(self, samples, number, frame_count_hint):
+            self.passing = not samples
+
+        def coding(self, ordinal, frames):
+            if self.passing and ordinal == 3:
+                raise KeyboardInterrupt
+
+    out = tmp_path / "out.nrv"
+    with pytest.raises(KeyboardInterrupt):
+        encode(source, out, preset="fast", size=20000, observer=Impatient())
+    report = json.loads(call("nvinfo", "--json", out).stdout)
+    assert 0 < report["frames"] < LONG
+    assert call("nvdec", "--verify", out, "null").exit_code == 0
 
 
 def test_an_output_that_exists_is_refused_first(source, tmp_path):
