@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 from nvcodec.device import require_device
-from nvcodec.encode.control.again import Rereadable, can_read_again, require_writable
+from nvcodec.encode.control.again import Rereadable, begun, can_read_again, require_writable
 from nvcodec.encode.control.passes import encode_in_passes
-from nvcodec.encode.control.search import crf_of_size, crf_of_target
+from nvcodec.encode.control.search import SIZE_RUN, crf_of_size, crf_of_start, crf_of_target
 from nvcodec.encode.control.steering import AverageSteering, Steering
 from nvcodec.encode.models import Segments
 from nvcodec.encode.one_pass import OnePass
 from nvcodec.encode.result import EncodeResult, Observer, RateResult, Trial
-from nvcodec.media.source import Source, open_source
+from nvcodec.media.source import open_source
 from nvcodec.options import DEFAULTS, EncodeOptions, model_options, validate
+from nvcodec.picture import Picture
 
 
 def encode(
@@ -139,9 +140,18 @@ def encode(
             return encode_in_passes(options, again, output, crf, trials, observer)
     segments = Segments.of(options, source, output)
     with open_source(source, skip=skip, frames=frames) as opened:
-        steering = _steering(options, opened, crf)
+        pictures: Iterator[Picture] = opened
+        whole = model_options(options).whole_crf
+        steering = Steering(crf, opened.time_base, whole=whole)
+        if bitrate is not None:
+            opened.notes.append(
+                "the bitrate is kept roughly, in a single pass, as the source is a pipe"
+            )
+            start, pictures = begun(opened, SIZE_RUN)
+            crf, trials = crf_of_start(options, opened, start, observer)
+            steering = AverageSteering(crf, bitrate / 8, opened.time_base, whole=whole)
         said = crf if bitrate is None else None
-        one = OnePass.of(options, opened, steering, segments, observer, said)
+        one = OnePass.of(options, opened, steering, segments, observer, said, pictures)
         result = one.result
         if options.goals:
             result.rate = RateResult(options.goals, 1, steering.crfs, trials)
@@ -155,13 +165,3 @@ def encode(
             observer.started(result, opened.frame_count_hint)
             one.writer.write(file, coded)
     return result
-
-
-def _steering(options: EncodeOptions, opened: Source, crf: float) -> Steering:
-    """That of a single pass: one crf, or an average bitrate."""
-    whole = model_options(options).whole_crf
-    if options.bitrate is None:
-        return Steering(crf, opened.time_base, whole=whole)
-    opened.notes.append("the bitrate is kept in a single pass, as the source is a pipe: roughly")
-    samples = float(opened.width * opened.height * (opened.frame_rate or 25))
-    return AverageSteering(options.bitrate / 8, samples, opened.time_base, whole=whole)

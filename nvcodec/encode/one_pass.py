@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -16,6 +16,7 @@ from nvcodec.format import Header
 from nvcodec.media.quality import QualityMeter
 from nvcodec.media.source import Source
 from nvcodec.options import EncodeOptions, model_options
+from nvcodec.picture import Picture
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,12 @@ class OnePass:
         segments: Segments,
         observer: Observer,
         crf: float | None,
+        pictures: Iterable[Picture] | None = None,
     ) -> OnePass:
-        """Prepare it; `crf` is what the file says of its groups, if that is known."""
+        """Prepare it; `crf` is what the file says of its groups, if that is known.
+
+        `pictures` are those of the source, if some have been read before.
+        """
         coder = make_coder(options, source, steering, segments, observer)
         result = EncodeResult(
             source.width,
@@ -55,7 +60,7 @@ class OnePass:
         )
         header = source_header(source, model_options(options).number, coder.level)
         groups = group_pictures(
-            source,
+            source if pictures is None else pictures,
             options.group_size or coder.shape.group_frames,
             coder.key_frames,
             Fraction(options.key_interval),

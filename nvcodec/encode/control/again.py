@@ -6,6 +6,7 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator
+from itertools import islice
 from typing import BinaryIO
 
 from nvcodec.media.output import OutputFile
@@ -63,6 +64,24 @@ class Rereadable:
         if not isinstance(self._source, str | os.PathLike):
             self._source.seek(self._start)
         return open_source(self._source, skip=self._options.skip, frames=self._options.frames)
+
+
+def begun(source: Source, count: int) -> tuple[list[Picture], Iterator[Picture]]:
+    """The first pictures of a source, and all of it again; damage is raised in its place there."""
+    first: list[Picture] = []
+    failure: list[SourceError] = []
+    try:
+        first.extend(islice(source, count))
+    except SourceError as error:
+        failure.append(error)
+
+    def again() -> Iterator[Picture]:
+        yield from first
+        if failure:
+            raise failure[0]
+        yield from source
+
+    return first, again()
 
 
 def until_damage(source: Source) -> Iterator[Picture]:

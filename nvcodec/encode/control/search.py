@@ -19,6 +19,7 @@ from nvcodec.format import Group
 from nvcodec.media.quality import QualityMeter
 from nvcodec.media.source import Source
 from nvcodec.options import EncodeOptions, Target, model_options, read_target
+from nvcodec.picture import Picture
 
 _START = 30.0
 
@@ -27,7 +28,7 @@ _QUALITY_COUNTED = 48
 """Pictures of a run whose quality counts. Those after them are there for the lookahead: the last
 pictures before an end get fewer bits than others."""
 
-_SIZE_RUN = 49
+SIZE_RUN = 49
 _SIZE_COUNTED = 33
 """The same for bytes: in hybrid the key picture and two groups."""
 
@@ -98,26 +99,52 @@ def crf_of_size(
 
     Raises SourceError where the source cannot be read.
     """
-    trials: list[Trial] = []
     with source.opened() as opened:
-        samples = sample(until_damage(opened), _SIZE_RUN).at_most(_SIZE_SHARE)
+        samples = sample(until_damage(opened), SIZE_RUN).at_most(_SIZE_SHARE)
         seconds = float(samples.ticks * opened.time_base)
         wanted = _AIM * options.size if options.size else (options.bitrate or 0) * seconds / 8
-        keys = max(1.0, seconds / options.key_interval)
-        tried: dict[float, float] = {}
-        crf, halving = _START, HALVING
-        for _ in range(_MOST_SIZE_TRIALS):
-            coded = _encode(options, opened, samples, crf, _SIZE_COUNTED, len(trials) + 1, observer)
-            _note(trials, crf, coded, None, observer)
-            tried[crf] = math.log2(_whole_bytes(coded.groups, samples.frames, keys) / wanted)
-            near = min(tried, key=lambda crf: abs(tried[crf]))
-            if len(tried) > 1:
-                a, b = sorted(tried, key=lambda crf: abs(tried[crf]))[:2]
-                with contextlib.suppress(ZeroDivisionError):
-                    halving = min(12.0, max(3.0, (b - a) / (tried[a] - tried[b])))
-            crf = round(in_range(near + halving * tried[near]), 2)
-            if abs(tried[near]) < _NEAR_HALVINGS or crf in tried:
-                break
+        return _crf_of_bytes(options, opened, samples, seconds, wanted, observer)
+
+
+def crf_of_start(
+    options: EncodeOptions, opened: Source, start: list[Picture], observer: Observer
+) -> tuple[float, list[Trial]]:
+    """The same for the bitrate of a source of which only the first pictures are known."""
+    assert options.bitrate is not None
+    ticks = sum(picture.duration for picture in start)
+    seconds = float(ticks * opened.time_base)
+    # The bytes of a key picture are shared by all pictures up to the next one.
+    longer = max(1.0, options.key_interval / max(seconds, 1e-3))
+    samples = Samples([start], round(longer * len(start)), round(longer * ticks))
+    wanted = options.bitrate * longer * seconds / 8
+    return _crf_of_bytes(options, opened, samples, longer * seconds, wanted, observer)
+
+
+def _crf_of_bytes(
+    options: EncodeOptions,
+    opened: Source,
+    samples: Samples,
+    seconds: float,
+    wanted: float,
+    observer: Observer,
+) -> tuple[float, list[Trial]]:
+    """About the crf at which a source of so many seconds has the bytes wanted."""
+    trials: list[Trial] = []
+    keys = max(1.0, seconds / options.key_interval)
+    tried: dict[float, float] = {}
+    crf, halving = _START, HALVING
+    for _ in range(_MOST_SIZE_TRIALS):
+        coded = _encode(options, opened, samples, crf, _SIZE_COUNTED, len(trials) + 1, observer)
+        _note(trials, crf, coded, None, observer)
+        tried[crf] = math.log2(_whole_bytes(coded.groups, samples.frames, keys) / wanted)
+        near = min(tried, key=lambda crf: abs(tried[crf]))
+        if len(tried) > 1:
+            a, b = sorted(tried, key=lambda crf: abs(tried[crf]))[:2]
+            with contextlib.suppress(ZeroDivisionError):
+                halving = min(12.0, max(3.0, (b - a) / (tried[a] - tried[b])))
+        crf = round(in_range(near + halving * tried[near]), 2)
+        if abs(tried[near]) < _NEAR_HALVINGS or crf in tried:
+            break
     return crf, trials
 
 

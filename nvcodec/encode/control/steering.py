@@ -21,12 +21,9 @@ DELAY = 4
 HALVING = 6.0
 """How much crf halves the bytes, before anything is measured."""
 
-_TYPICAL_CRF = 30.0
-_TYPICAL_BITS = 0.05
-"""Bits of a luma sample that are usual at _TYPICAL_CRF: the first guess of a single pass."""
-
-_PRIOR_SECONDS = 2.0
-"""The first guess counts like so many seconds of video."""
+_PRIOR_SECONDS = 4.0
+"""The first crf counts like so many seconds of video: most of the first bytes are a key picture's.
+"""
 
 _BUFFER_SECONDS = 4.0
 """A single pass makes up for bytes that it is ahead or behind in about this time; the longer it
@@ -126,16 +123,14 @@ class AverageSteering(Steering):
     where they took more or less than that.
 
     Args:
+        crf: about what the first groups need.
         rate: bytes a second of substreams.
-        samples: luma samples a second.
         time_base, whole: as of Steering.
 
     """
 
-    def __init__(self, rate: float, samples: float, time_base: Fraction, *, whole: bool) -> None:
-        bits = 8 * rate / samples
-        guess = _TYPICAL_CRF + HALVING * math.log2(_TYPICAL_BITS / max(bits, 1e-9))
-        super().__init__(min(50.0, max(15.0, guess)), time_base, whole=whole)
+    def __init__(self, crf: float, rate: float, time_base: Fraction, *, whole: bool) -> None:
+        super().__init__(crf, time_base, whole=whole)
         self._rate = rate
 
     @property
