@@ -9,6 +9,7 @@ from nvcodec.cli.outcome import Console
 from nvcodec.encode.result import EncodedGroup, EncodeResult, Observer, RateResult, Trial
 from nvcodec.media.quality import QualityMeter
 from nvcodec.model.description import CanvasShape, PatchShape
+from nvcodec.options import read_target
 from nvcodec.picture import YUV420P8
 from nvcodec.words import counted
 
@@ -197,7 +198,9 @@ def _reached(result: EncodeResult, rate: RateResult) -> str:
     parts = []
     for name, asked in rate.goals.items():
         if name == "target":
-            parts.append(f"target {asked}")
+            value = result.meter.values().get(read_target(str(asked)).metric)
+            value = value["all"] if isinstance(value, dict) else value
+            parts.append(f"target {asked}: {'n/a' if value is None else f'{value:.4g}'}")
             continue
         reached = {
             "size": result.bytes,

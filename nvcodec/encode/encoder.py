@@ -16,7 +16,7 @@ from nvcodec.encode.models import Segments
 from nvcodec.encode.one_pass import OnePass
 from nvcodec.encode.result import EncodeResult, Observer, RateResult, Trial
 from nvcodec.media.source import open_source
-from nvcodec.options import DEFAULTS, EncodeOptions, model_options, validate
+from nvcodec.options import DEFAULTS, EncodeOptions, model_options, read_target, validate
 from nvcodec.picture import Picture
 
 
@@ -131,6 +131,9 @@ def encode(
     if options.goals:
         require_writable(output, overwrite)
     if target is not None:
+        # The result says how far the quality is from the target.
+        measured = dict.fromkeys((*options.metrics, read_target(target).metric))
+        options = options._replace(metrics=tuple(measured))
         crf, trials = crf_of_target(options, Rereadable(source, options, "target"), observer)
     for needed_by in ("size", "max_bitrate", "bitrate"):
         if needed_by in options.goals and (needed_by != "bitrate" or can_read_again(source)):

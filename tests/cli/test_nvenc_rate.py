@@ -95,6 +95,12 @@ def test_a_target_is_reached(source, tmp_path):
     assert settings(tmp_path / "out.nrv")["crf"] == done["rate"]["crf_least"]
 
 
+def test_the_result_says_the_quality_of_a_target(source, tmp_path):
+    options = (*FAST, "--frames", 20, "--target", "ssim=0.95")
+    result = call("nvenc", *options, source, tmp_path / "out.nrv")
+    assert "target ssim=0.95: 0.9" in result.stderr
+
+
 def test_a_bound_holds_in_any_two_seconds(source, tmp_path):
     free, lines = encoded(source, tmp_path / "free.nrv", *FAST, "--crf", 26)
     groups = [line for line in lines if line["type"] == "group"]

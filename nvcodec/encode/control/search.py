@@ -24,7 +24,7 @@ from nvcodec.picture import Picture
 _START = 30.0
 
 _QUALITY_RUN = 80
-_QUALITY_COUNTED = 48
+_QUALITY_COUNTED = 49
 """Pictures of a run whose quality counts. Those after them are there for the lookahead: the last
 pictures before an end get fewer bits than others."""
 
