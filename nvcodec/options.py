@@ -38,6 +38,9 @@ FORMATS = (
 METRICS = ("psnr", "ssim", "ms-ssim")
 """Quality metrics that can be measured."""
 
+TARGETS = {"psnr": (10.0, 80.0), "ssim": (0.1, 0.9999)}
+"""Metrics that a target can be in, with their least and greatest values."""
+
 HYBRID_GROUP = 16
 """Most frames of a group of the hybrid model, unless a group size is given."""
 
@@ -99,6 +102,10 @@ class OptionError(ValueError):
     """The model does not have this option."""
 
 
+class GoalError(ValueError):
+    """A size, rate or quality that cannot be had, or not together with another."""
+
+
 class ModelOptions(NamedTuple):
     """The choices that one model offers.
 
@@ -108,6 +115,8 @@ class ModelOptions(NamedTuple):
         networks: choices of `network`, the default first.
         devices: devices that the encoder can run on.
         segments: whether segments can be trained by several jobs, and an encode resumed.
+        rates: whether the crf can change from group to group, for a size, rate or quality.
+        whole_crf: whether the crf of a group is a whole number.
 
     """
 
@@ -116,6 +125,8 @@ class ModelOptions(NamedTuple):
     networks: tuple[str, ...]
     devices: tuple[str, ...]
     segments: bool
+    rates: bool
+    whole_crf: bool
 
 
 MODELS = {
@@ -125,6 +136,8 @@ MODELS = {
         networks=("auto", "trained", "fixed", "off"),
         devices=("cpu",),
         segments=False,
+        rates=True,
+        whole_crf=False,
     ),
     "nirvana": ModelOptions(
         number=3,
@@ -132,6 +145,8 @@ MODELS = {
         networks=("auto", "paper"),
         devices=("cpu",),
         segments=False,
+        rates=True,
+        whole_crf=True,
     ),
 }
 
@@ -141,6 +156,8 @@ PAPER = ModelOptions(
     networks=("paper",),
     devices=DEVICES,
     segments=True,
+    rates=False,
+    whole_crf=False,
 )
 """The nirvana model with network paper: the sine network, trained anew for each video."""
 
@@ -158,6 +175,13 @@ class Reading(NamedTuple):
     fps: Fraction | None = None
 
 
+class Target(NamedTuple):
+    """A quality to reach: the name of a metric, of TARGETS, and its value."""
+
+    metric: str
+    value: float
+
+
 class EncodeOptions(NamedTuple):
     """All options of an encode, with their defaults; `encode()` says what they mean.
 
@@ -166,6 +190,10 @@ class EncodeOptions(NamedTuple):
 
     model: str = "hybrid"
     crf: float = 30.0
+    bitrate: float | None = None
+    size: int | None = None
+    target: str | None = None
+    max_bitrate: float | None = None
     preset: str = "medium"
     network: str = "auto"
     group_size: int | None = None
@@ -196,6 +224,36 @@ class EncodeOptions(NamedTuple):
     def by_jobs(self) -> bool:
         """Whether segments are encoded as jobs: for several at a time, or to resume an encode."""
         return self.jobs > 1 or self.resume
+
+    @property
+    def goals(self) -> dict[str, float | int | str]:
+        """What is asked for in place of a crf, or beside it, by the name of the option."""
+        asked = {
+            "bitrate": self.bitrate,
+            "size": self.size,
+            "target": self.target,
+            "max_bitrate": self.max_bitrate,
+        }
+        return {name: value for name, value in asked.items() if value is not None}
+
+
+def read_target(text: str) -> Target:
+    """The target that a text such as "psnr=38" or "ssim=0.98" names.
+
+    Raises ValueError for another text, or a value that is out of range.
+    """
+    metric, _, number = text.partition("=")
+    if metric not in TARGETS:
+        raise ValueError(f"target {text!r} is neither psnr=DECIBELS nor ssim=VALUE")
+    least, most = TARGETS[metric]
+    try:
+        value = float(number)
+    except ValueError:
+        value = math.nan
+    # Written so that NaN fails too.
+    if not least <= value <= most:
+        raise ValueError(f"target {text!r} is not in {least:g}..{most:g}")
+    return Target(metric, value)
 
 
 DEFAULTS = EncodeOptions()
@@ -233,6 +291,7 @@ def validate(options: EncodeOptions) -> None:
     # Written so that NaN fails too.
     if not least <= options.crf <= most:
         raise ValueError(f"crf {options.crf} is not in {least}..{most}")
+    _require_goals(options)
     least, most = GROUP_SIZES
     if options.group_size is not None and not least <= options.group_size <= most:
         raise ValueError(f"group size {options.group_size} is not in {least}..{most}")
@@ -265,6 +324,22 @@ def validate_reading(reading: Reading) -> None:
         raise OptionError("a pixel format of the input goes with raw video only (--raw WxH)")
 
 
+def _require_goals(options: EncodeOptions) -> None:
+    """Raise GoalError for sizes, rates and qualities that cannot be had, or not together."""
+    for name, value in options.goals.items():
+        if not isinstance(value, str) and not 1 <= value < math.inf:
+            raise GoalError(f"{name.replace('_', ' ')} {value} is not at least 1 and finite")
+    if options.target is not None:
+        read_target(options.target)
+    asked = [name for name in options.goals if name != "max_bitrate"]
+    if asked and options.crf != DEFAULTS.crf:
+        asked.insert(0, "crf")
+    if len(asked) > 1:
+        raise GoalError(f"{asked[0]} and {asked[1]} both choose the quality: give one of them")
+    if options.bitrate and options.max_bitrate and options.max_bitrate < options.bitrate:
+        raise GoalError(f"max bitrate {options.max_bitrate:g} is below bitrate {options.bitrate:g}")
+
+
 def _require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise ValueError(f"{name} {value!r} is not one of {', '.join(choices)}")
@@ -275,6 +350,12 @@ def _require_offered(options: EncodeOptions) -> None:
     if options.network not in MODELS[options.model].networks:
         raise OptionError(f"the {options.model} model does not have network {options.network}")
     offered = model_options(options)
+    if options.goals and not offered.rates:
+        name = next(iter(options.goals)).replace("_", "-")
+        raise OptionError(
+            f"network paper does not have {name}, as each encode trains for one crf;"
+            " models hybrid and nirvana do"
+        )
     *others, last = offered.presets
     for missing, text in (
         (

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import click
 
-from nvcodec.options import METRICS, TrackChoice
+from nvcodec.options import METRICS, TrackChoice, read_target
 
 
 def finite(_context: click.Context, _option: click.Parameter, value: float) -> float:
@@ -39,6 +39,35 @@ def rate(_context: click.Context, _option: click.Parameter, value: str | None) -
             if rate := Fraction(value):
                 return rate
     raise click.BadParameter(f"{value!r} is neither a number nor a fraction such as 30000/1001")
+
+
+_AMOUNTS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
+
+
+def amount(_context: click.Context, _option: click.Parameter, value: str | None) -> float | None:
+    """A number such as 500k or 8M; k, M and G are powers of 1000, Ki, Mi and Gi of 1024."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)([kmg]i?)?", value, re.IGNORECASE)
+    if not match:
+        raise click.BadParameter(f"{value!r} is no number such as 500k or 8M")
+    return float(match[1]) * _AMOUNTS[(match[2] or "").lower()]
+
+
+def whole_amount(context: click.Context, option: click.Parameter, value: str | None) -> int | None:
+    """The same, rounded down."""
+    found = amount(context, option, value)
+    return None if found is None else int(found)
+
+
+def target(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    """METRIC=VALUE that `read_target` takes."""
+    if value is not None:
+        try:
+            read_target(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+    return value
 
 
 def size(

@@ -6,9 +6,10 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from nvcodec.cli.outcome import Console
-from nvcodec.encode.result import EncodedGroup, EncodeResult, Observer
+from nvcodec.encode.result import EncodedGroup, EncodeResult, Observer, RateResult, Trial
 from nvcodec.media.quality import QualityMeter
 from nvcodec.model.description import CanvasShape, PatchShape
+from nvcodec.options import read_target
 from nvcodec.words import counted
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ class EncodeReport(Observer):
         self._result: EncodeResult | None = None
         self._bar: Any = None
         self._said: set[str] = set()
+        self._trial = ""
         # Frames done of each group, by its number. Training counts as a fraction of them; jobs
         # train groups in any order.
         self._done: dict[int, float] = {}
@@ -32,14 +34,9 @@ class EncodeReport(Observer):
     def started(self, result: EncodeResult, frame_count_hint: int | None) -> None:
         """Show the notes on the input, and an empty bar."""
         self._result = result
+        self._trial = ""
         self._say_notes(ended=False)
-        self._bar = self._console.bar(
-            frame_count_hint,
-            bar_format="{desc} {percentage:3.0f}%|{bar}| {n:.1f}/{total_fmt} frames"
-            " [{elapsed}<{remaining}{postfix}]"
-            if frame_count_hint
-            else "{desc} {n:.1f} frames [{elapsed}{postfix}]",
-        )
+        self._open_bar(frame_count_hint)
         self._console.line(
             "start",
             width=result.width,
@@ -47,6 +44,28 @@ class EncodeReport(Observer):
             format=result.sample_format.name,
             frame_count_hint=frame_count_hint,
             shape=vars(result.shape),
+        )
+
+    def trying(self, samples: bool, number: int, frame_count_hint: int | None) -> None:
+        """Show an empty bar."""
+        self._trial = f"{'samples' if samples else 'pass'} {number}, "
+        self._open_bar(frame_count_hint)
+
+    def tried(self, trial: Trial) -> None:
+        """Write the JSON line of the trial."""
+        members = {name: value for name, value in vars(trial).items() if name != "samples"}
+        self._console.line("samples" if trial.samples else "pass", **_finite(members))
+
+    def _open_bar(self, frame_count_hint: int | None) -> None:
+        if self._bar is not None:
+            self._bar.close()
+        self._done.clear()
+        self._bar = self._console.bar(
+            frame_count_hint,
+            bar_format="{desc} {percentage:3.0f}%|{bar}| {n:.1f}/{total_fmt} frames"
+            " [{elapsed}<{remaining}{postfix}]"
+            if frame_count_hint
+            else "{desc} {n:.1f} frames [{elapsed}{postfix}]",
         )
 
     def training(self, progress: GroupProgress) -> None:
@@ -65,10 +84,10 @@ class EncodeReport(Observer):
 
     def coding(self, ordinal: int, frames: int) -> None:
         """Move the bar."""
-        assert self._result is not None
-        self._bar.set_description_str(f"group {ordinal}", refresh=False)
+        self._bar.set_description_str(f"{self._trial}group {ordinal}", refresh=False)
         speed = self._bar.n / max(self._bar.format_dict["elapsed"], 1e-9)
-        bits = f", {self._result.bits_per_pixel:.4f} bpp" if self._result.groups else ""
+        result = self._result
+        bits = f", {result.bits_per_pixel:.4f} bpp" if result and result.groups else ""
         self._bar.set_postfix_str(f"{speed:.2f} fps{bits}", refresh=False)
         self._move(ordinal, frames)
 
@@ -129,6 +148,8 @@ class EncodeReport(Observer):
             "seconds": result.seconds,
             **_finite(result.meter.values()),
             "notes": [note.record() for note in result.notes],
+            **({} if result.rate is None else {"rate": _rate(result, result.rate)}),
+            "notes": result.notes,
         }
 
     def _summary(self, result: EncodeResult) -> str:
@@ -151,6 +172,7 @@ class EncodeReport(Observer):
             f" {result.bytes} bytes ({result.bits_per_pixel:.4f} bpp, {shares}),"
             f" {result.sample_format}, {_qualities(result.meter)}, {result.seconds:.1f} s"
             f" ({result.frames / max(result.seconds, 1e-9):.2f} fps)"
+            + ("" if result.rate is None else f"; {_reached(result, result.rate)}")
         )
 
 
@@ -164,6 +186,42 @@ def _parts(result: EncodeResult) -> dict[str, int]:
         "key_bytes": sum(group.content_bytes + group.motion_bytes for group in groups if group.key),
         "chain_bytes": sum(group.chain_bytes for group in groups),
     }
+
+
+def _rate(result: EncodeResult, rate: RateResult) -> dict[str, Any]:
+    """What rate control was asked for, and what the file has."""
+    return {
+        **rate.goals,
+        "reached_bitrate": result.bitrate,
+        "reached_max_bitrate": rate.peak_bitrate,
+        "passes": rate.passes,
+        "crf_least": min(rate.crfs, default=None),
+        "crf_most": max(rate.crfs, default=None),
+    }
+
+
+def _reached(result: EncodeResult, rate: RateResult) -> str:
+    """The same in words."""
+    parts = []
+    for name, asked in rate.goals.items():
+        if name == "target":
+            value = result.meter.values().get(read_target(str(asked)).metric)
+            value = value["all"] if isinstance(value, dict) else value
+            parts.append(f"target {asked}: {'n/a' if value is None else f'{value:.4g}'}")
+            continue
+        reached = {
+            "size": result.bytes,
+            "bitrate": result.bitrate,
+            "max_bitrate": rate.peak_bitrate or 0.0,
+        }[name]
+        change = f" ({reached / float(asked) - 1:+.1%})" if name != "max_bitrate" else ""
+        parts.append(f"{name.replace('_', ' ')} {reached:.0f} of {asked:.0f}{change}")
+    low, high = min(rate.crfs, default=0.0), max(rate.crfs, default=0.0)
+    span = f"crf {low:.2f}" if low == high else f"crf {low:.2f} to {high:.2f}"
+    trials = sum(trial.samples for trial in rate.trials)
+    counts = ["1 pass" if rate.passes == 1 else f"{rate.passes} passes"]
+    counts += [counted(trials, "trial") + " on samples"] if trials else []
+    return ", ".join([*parts, span, *counts])
 
 
 def _qualities(meter: QualityMeter) -> str:

@@ -63,6 +63,30 @@ COMMAND = "nvenc"
     help="Quality; lower is better and bigger.",
 )
 @click.option(
+    "--bitrate",
+    metavar="BITS",
+    callback=arguments.amount,
+    help="Bits per second of the file, such as 500k, in place of --crf; two passes.",
+)
+@click.option(
+    "--size",
+    metavar="BYTES",
+    callback=arguments.whole_amount,
+    help="Most bytes of the file, such as 8M, in place of --crf; two passes.",
+)
+@click.option(
+    "--target",
+    metavar="METRIC=VALUE",
+    callback=arguments.target,
+    help="Quality, psnr=38 or ssim=0.98, in place of --crf; searched on samples of the video.",
+)
+@click.option(
+    "--max-bitrate",
+    metavar="BITS",
+    callback=arguments.amount,
+    help="Most bits per second in any 2 seconds of the video; quality falls where it must.",
+)
+@click.option(
     "--preset",
     type=click.Choice(PRESETS),
     default=DEFAULTS.preset,

@@ -57,6 +57,7 @@ class RequestError(Exception):
 
 # By name, as importing these classes would load PyAV, Numba or PyTorch for every error.
 _CODES_BY_NAME = {
+    "nvcodec.encode.control.again.RateError": ExitCode.USAGE,
     "nvcodec.encode.segments.jobs.JobsError": ExitCode.USAGE,
     "nvcodec.encode.segments.jobs.SegmentError": ExitCode.OTHER,
     "nvcodec.encode.segments.store.SettingsError": ExitCode.USAGE,
@@ -65,6 +66,7 @@ _CODES_BY_NAME = {
     "nvcodec.media.source.NothingLeftError": ExitCode.USAGE,
     "nvcodec.media.source.SourceError": ExitCode.CORRUPT,
     "nvcodec.model.resample.ViewError": ExitCode.USAGE,
+    "nvcodec.options.GoalError": ExitCode.USAGE,
     "nvcodec.options.OptionError": ExitCode.USAGE,
     "torch.OutOfMemoryError": ExitCode.OTHER,
 }

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from nvcodec.encode.coder import VideoCoder
+from nvcodec.encode.control.steering import Steering
 from nvcodec.encode.result import EncodeResult, Observer
 from nvcodec.media.source import Source
 from nvcodec.model.formats import RENDERED
@@ -20,11 +21,15 @@ if TYPE_CHECKING:
     from nvcodec.encode.segments.store import SegmentStore
 
 
-def settings(options: EncodeOptions) -> dict[str, Any]:
-    """What a file's mETa says about its encode (spec 2.6)."""
+def settings(options: EncodeOptions, crf: float | None) -> dict[str, Any]:
+    """What a file's mETa says about its encode (spec 2.6).
+
+    `crf` is what its groups have, or have about; None where it is not known at the start.
+    """
     return {
         "model": options.model,
-        "crf": options.crf,
+        **({} if crf is None else {"crf": crf}),
+        **options.goals,
         "preset": options.preset,
         "network": _network(options),
     }
@@ -104,25 +109,31 @@ class Segments:
 
 
 def make_coder(
-    options: EncodeOptions, source: Source, segments: Segments, observer: Observer
+    options: EncodeOptions,
+    source: Source,
+    steering: Steering,
+    segments: Segments,
+    observer: Observer,
 ) -> VideoCoder:
     """The coder of a model for the pictures of a source."""
     # Each model brings its libraries along: only one of them is needed.
     if options.model == "hybrid":
-        return _hybrid(options, source, observer)
+        return _hybrid(options, source, steering, observer)
     if options.network == "paper":
         return _sine(options, source, segments, observer)
-    return _nirvana(options, source, observer)
+    return _nirvana(options, source, steering, observer)
 
 
-def _hybrid(options: EncodeOptions, source: Source, observer: Observer) -> VideoCoder:
+def _hybrid(
+    options: EncodeOptions, source: Source, steering: Steering, observer: Observer
+) -> VideoCoder:
     from nvcodec.encode.hybrid.effort import EFFORTS
     from nvcodec.encode.hybrid.video import HybridCoder
 
     return HybridCoder(
         source.width,
         source.height,
-        crf=options.crf,
+        steering=steering,
         effort=EFFORTS[options.preset],
         group_size=options.group_size,
         network=_network(options),
@@ -132,7 +143,9 @@ def _hybrid(options: EncodeOptions, source: Source, observer: Observer) -> Video
     )
 
 
-def _nirvana(options: EncodeOptions, source: Source, observer: Observer) -> VideoCoder:
+def _nirvana(
+    options: EncodeOptions, source: Source, steering: Steering, observer: Observer
+) -> VideoCoder:
     from nvcodec.encode.nirvana.effort import EFFORTS
     from nvcodec.encode.nirvana.video import NirvanaCoder
 
@@ -140,7 +153,7 @@ def _nirvana(options: EncodeOptions, source: Source, observer: Observer) -> Vide
         source.width,
         source.height,
         samples=source.sample_format,
-        crf=options.crf,
+        steering=steering,
         effort=EFFORTS[options.preset],
         group_size=options.group_size,
         metrics=options.metrics,
@@ -169,7 +182,7 @@ def _sine(
             skip=options.skip,
             frames=options.frames,
             reading=options.reading,
-            settings=settings(options) | basis,
+            settings=settings(options, options.crf) | basis,
             store=segments.store,
         )
     return sine_coder(

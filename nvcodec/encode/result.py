@@ -36,6 +36,42 @@ class EncodedGroup:
     meter: QualityMeter
 
 
+@dataclass(frozen=True)
+class Trial:
+    """An encode that looked for the crf: a pass over the source, or an encode of samples of it.
+
+    `crf` is the mean. `quality` is a value of the metric that is the target; of a pass it is the
+    PSNR of all samples, if that is measured.
+    """
+
+    samples: bool
+    number: int
+    crf: float
+    frames: int
+    bytes: int
+    quality: float | None = None
+
+
+@dataclass
+class RateResult:
+    """What rate control was asked for, and how it came to its result.
+
+    Attributes:
+        goals: what was asked for, by the name of the option.
+        passes: passes over the source that were coded.
+        crfs: crf of each group of pictures.
+        trials: encodes before the one that was kept.
+        peak_bitrate: bits a second of the fullest window, where it was bounded.
+
+    """
+
+    goals: dict[str, float | int | str]
+    passes: int
+    crfs: list[float]
+    trials: list[Trial] = field(default_factory=list)
+    peak_bitrate: float | None = None
+
+
 @dataclass
 class EncodeResult:
     """What an encode has written so far.
@@ -58,11 +94,20 @@ class EncodeResult:
     resumable: bool = False
     """Whether finished segments are kept on disk for an encode that resumes."""
     meter: QualityMeter = field(default_factory=QualityMeter)
+    rate: RateResult | None = None
+    """What rate control did; None for an encode at a crf."""
+    video_seconds: float = 0.0
+    """Seconds that the frames written are shown."""
 
     @property
     def frames(self) -> int:
         """Frames written."""
         return sum(group.frames for group in self.groups)
+
+    @property
+    def bitrate(self) -> float:
+        """Bits of the file without other tracks, per second of the video."""
+        return 8 * (self.bytes - self.track_bytes) / max(self.video_seconds, 1e-9)
 
     @property
     def bits_per_pixel(self) -> float:
@@ -77,6 +122,12 @@ class Observer:
 
     def started(self, result: EncodeResult, frame_count_hint: int | None) -> None:
         """The source is open and the header is about to be written."""
+
+    def trying(self, samples: bool, number: int, frame_count_hint: int | None) -> None:
+        """An encode begins that only looks for the crf: of samples, or of the source; from 1."""
+
+    def tried(self, trial: Trial) -> None:
+        """It has ended."""
 
     def training(self, progress: GroupProgress) -> None:
         """A group's training has come this far; with several jobs, groups come in any order."""

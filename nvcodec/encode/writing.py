@@ -169,5 +169,6 @@ class GroupWriter:
             meter=coded.meter,
         )
         self._result.meter.merge(coded.meter)
+        self._result.video_seconds += float(sum(group.durations) * self._header.time_base)
         self._result.groups.append(encoded)
         self._observer.encoded(encoded)

@@ -133,6 +133,11 @@ class Group(GroupHeader):
         return tuple(accumulate(self.durations[:-1], initial=self.first_pts))
 
     @property
+    def substream_bytes(self) -> int:
+        """Bytes of all substreams."""
+        return len(self.tables) + len(self.content) + len(self.motion) + len(self.network)
+
+    @property
     def last_pts(self) -> int:
         """Presentation time of the last frame in ticks of the time base."""
         return self.end_pts - self.durations[-1]

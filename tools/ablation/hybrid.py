@@ -36,6 +36,7 @@ import click
 import numpy as np
 
 from nvcodec.coding.hybrid.leaves import LAST_Q
+from nvcodec.encode.control.steering import Steering
 from nvcodec.encode.grouping import group_pictures
 from nvcodec.encode.hybrid.analysis.lookahead import GroupAnalysis
 from nvcodec.encode.hybrid.analysis.quantisers import QuantiserMap, quantiser_maps
@@ -141,7 +142,7 @@ def measure(case: _Case) -> dict[str, Any]:
         coder = HybridCoder(
             source.width,
             source.height,
-            crf=case.crf,
+            steering=Steering(case.crf, source.time_base, whole=False),
             effort=EFFORTS[case.preset],
             group_size=row.group_size,
             network="trained",

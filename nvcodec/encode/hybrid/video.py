@@ -24,6 +24,7 @@ import numpy.typing as npt
 from threadpoolctl import ThreadpoolController
 
 from nvcodec.encode.coder import CodedGroup
+from nvcodec.encode.control.steering import DELAY, Steering
 from nvcodec.encode.grouping import PictureGroup
 from nvcodec.encode.hybrid.analysis.lengths import group_lengths
 from nvcodec.encode.hybrid.analysis.lookahead import GroupAnalysis, Stretch
@@ -63,8 +64,8 @@ T = TypeVar("T")
 
 _BLAS = ThreadpoolController()
 
-_MOST_UNDER_WAY = 4
-"""Most groups in flight; more would only wait for these."""
+_MOST_UNDER_WAY = DELAY
+"""Most groups in flight; more would only wait for these, and for their bytes."""
 _UNDER_WAY_BYTES = 1 << 29
 """Memory budget for groups in flight; two are always allowed."""
 
@@ -136,7 +137,7 @@ class HybridCoder:
         width: int,
         height: int,
         *,
-        crf: float,
+        steering: Steering,
         effort: Effort,
         group_size: int | None,
         network: str,
@@ -153,7 +154,7 @@ class HybridCoder:
         self._settings = CanvasSettings(
             *coded_size(width, height), self.shape.chroma_offset, effort, tools
         )
-        self._crf = crf
+        self._steering = steering
         self._make_maps = make_maps
         self._by_content = group_size is None
         # Prepared pictures take about two bytes for each luma sample.
@@ -180,7 +181,7 @@ class HybridCoder:
         """The expected level (spec 2.11); the file writer checks every unit against it."""
         luma = math.prod(self._size)
         samples = sum(rows * columns for rows, columns in FORMAT.plane_shapes(*self._size))
-        bits = samples * self.shape.group_frames * most_bits_per_sample(self._crf)
+        bits = samples * self.shape.group_frames * most_bits_per_sample(self._steering.least)
         unit_bytes = round(bits / 8)
         return smallest_level(luma, 0, min(unit_bytes, LEVELS[max(LEVELS)].unit_bytes), 0)
 
@@ -271,24 +272,27 @@ class HybridCoder:
         """Start the tasks of the oldest group that has been cut."""
         known = [cut.analysis for cut in self._cut]
         ahead = [read.analyses for read in list(self._read)[: self._ahead]]
+        cut = self._cut.popleft()
+        crf = self._steering.crf(cut.group)
         maps = self._task(
-            lambda *later: self._make_maps(self._crf, [*known, *chain.from_iterable(later)]),
+            lambda *later: self._make_maps(crf, [*known, *chain.from_iterable(later)]),
             *ahead,
         )
-        cut = self._cut.popleft()
         if cut.group.key:
-            running, self._tail = self._begin_key(cut, maps)
+            running, self._tail = self._begin_key(cut, maps, crf)
         else:
             assert self._tail is not None
-            running, self._tail = self._begin_others(cut, maps, self._tail)
+            running, self._tail = self._begin_others(cut, maps, crf, self._tail)
         self._running.append(running)
 
-    def _begin_key(self, cut: _Cut, maps: Future[list[QuantiserMap]]) -> tuple[_Running, _Tail]:
+    def _begin_key(
+        self, cut: _Cut, maps: Future[list[QuantiserMap]], crf: float
+    ) -> tuple[_Running, _Tail]:
         (source,) = cut.sources
         canvas = self._task(self._code_key, source, maps)
         substreams = self._task(self._code_substreams, canvas)
         frames = self._task(partial(self._decoded, cut.group, None), substreams, canvas)
-        network = self._task(self._choose, frames)
+        network = self._task(partial(self._choose, crf), frames)
         coded = self._task(partial(self._coded, cut.group, None), substreams, frames, network)
         reference = self._task(_reference, canvas)
         return _Running([canvas], coded), _Tail(
@@ -300,7 +304,7 @@ class HybridCoder:
         )
 
     def _begin_others(
-        self, cut: _Cut, maps: Future[list[QuantiserMap]], before: _Tail
+        self, cut: _Cut, maps: Future[list[QuantiserMap]], crf: float, before: _Tail
     ) -> tuple[_Running, _Tail]:
         sources = cut.sources
         steps = schedule(len(sources), key=False)
@@ -321,7 +325,7 @@ class HybridCoder:
         first = self._task(self._code_substreams, canvases[0])
         substreams = self._task(self._code_substreams, *canvases)
         frames = self._task(partial(self._decoded, cut.group), before.canvas, substreams, *canvases)
-        network = self._task(self._choose, frames, before.weights)
+        network = self._task(partial(self._choose, crf), frames, before.weights)
         coded = self._task(partial(self._coded, cut.group), first, substreams, frames, network)
         interior = before.interior
         if len(steps) > 1:
@@ -372,13 +376,15 @@ class HybridCoder:
         )
         return GroupFrames(sources, [picture.planes for picture in group.pictures])
 
-    def _choose(self, frames: GroupFrames, before: FusionWeights | None = None) -> CodedNetwork:
+    def _choose(
+        self, crf: float, frames: GroupFrames, before: FusionWeights | None = None
+    ) -> CodedNetwork:
         """Decide what a group does with the network; it starts from the weights `before`."""
         weights = before or default_weights()
         if self._network == "off":
             return CodedNetwork(b"", weights, frames.canvases())
         sites = self._settings.effort.network_sites if self._network == "trained" else 0
-        return choose_network(frames, weights, self._crf, sites)
+        return choose_network(frames, weights, crf, sites)
 
     def _coded(
         self,
@@ -414,6 +420,7 @@ class HybridCoder:
             self._report(self._ordinal, done)
         coded = running.coded.result()
         self._running.popleft()
+        self._steering.coded(coded.group.substream_bytes)
         self._ordinal += 1
         return coded
 

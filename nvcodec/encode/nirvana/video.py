@@ -17,6 +17,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from nvcodec.encode.coder import CodedGroup
+from nvcodec.encode.control.steering import Steering
 from nvcodec.encode.grouping import PictureGroup
 from nvcodec.encode.nirvana.choice import bit_price
 from nvcodec.encode.nirvana.effort import Effort, quantiser_index
@@ -55,6 +56,14 @@ class _Part:
     rendered: Future[list[Planes]]
 
 
+@dataclass(frozen=True, eq=False)
+class _Waiting:
+    """A group that is being finished; `last` of those that are made of a group of pictures."""
+
+    coded: Future[CodedGroup]
+    last: bool
+
+
 class NirvanaCoder:
     """Codes the groups of one video with the nirvana model: a VideoCoder."""
 
@@ -64,7 +73,7 @@ class NirvanaCoder:
         height: int,
         *,
         samples: SampleFormat,
-        crf: float,
+        steering: Steering,
         effort: Effort,
         group_size: int | None,
         metrics: Sequence[str],
@@ -74,13 +83,15 @@ class NirvanaCoder:
         self.shape = PatchShape()
         self.key_frames = group_size or self.shape.group_frames
         self._size = width, height
-        self._crf = crf
         self._scale = 0.5 ** (samples.bit_depth - 8)
         self._metrics = tuple(metrics)
         self._report = report
         self._tasks = TaskPool(threads)
         self._layers = Layers(width, height, samples)
         self._coder = GroupCoder(self._layers, effort, self._tasks)
+        self._steering = steering
+        self._waiting: deque[_Waiting] = deque()
+        self._parts_bytes = 0
 
     @property
     def level(self) -> int:
@@ -102,7 +113,7 @@ class NirvanaCoder:
                 self._tasks.close()
 
     def _code(self, groups: Iterator[PictureGroup]) -> Generator[CodedGroup, None, None]:
-        waiting: deque[Future[CodedGroup]] = deque()
+        waiting = self._waiting
         before: GroupParameters | None = None
         failure: BaseException | None = None
         ordinal = 0
@@ -110,41 +121,53 @@ class NirvanaCoder:
         try:
             for group in groups:
                 last = None if group.key else before
-                parts = self._choose(group, last)
+                parts = self._choose(group, last, self._steering.crf(group))
                 seconds = (time.perf_counter() - started) / len(parts)
                 for part in parts:
                     self._report(ordinal, len(part.group.pictures))
                     after = part.coded.content, part.rendered
                     work = partial(self._finish, part, last, seconds)
-                    waiting.append(self._tasks.submit(work, after))
+                    finished = self._tasks.submit(work, after)
+                    waiting.append(_Waiting(finished, part is parts[-1]))
                     last = before = part.coded.parameters
                     ordinal += 1
                 started = time.perf_counter()
-                while len(waiting) > len(parts) or (waiting and waiting[0].done()):
-                    yield _oldest(waiting)
+                while len(waiting) > len(parts) or (waiting and waiting[0].coded.done()):
+                    yield self._oldest()
         except (Exception, KeyboardInterrupt) as error:
             failure = error
         while waiting:
-            yield _oldest(waiting)
+            yield self._oldest()
         if failure is not None:
             raise failure
 
-    def _choose(self, group: PictureGroup, before: GroupParameters | None) -> list[_Part]:
+    def _oldest(self) -> CodedGroup:
+        """Wait for the oldest group, then take it: an interrupt meanwhile loses no group."""
+        coded = self._waiting[0].coded.result()
+        self._parts_bytes += coded.group.substream_bytes
+        if self._waiting.popleft().last:
+            self._steering.coded(self._parts_bytes)
+            self._parts_bytes = 0
+        return coded
+
+    def _choose(
+        self, group: PictureGroup, before: GroupParameters | None, crf: float
+    ) -> list[_Part]:
         """A group coded as it is, or as groups of one picture if that costs less."""
-        whole = [self._code_group(group, before)]
+        whole = [self._code_group(group, before, crf)]
         still = before is not None and whole[0].coded.moving < _MOVING
         if len(group.pictures) == 1 or not self._coder.effort.split or still:
             return whole
         parts: list[_Part] = []
         for picture in group.pictures:
             key = group.key and not parts
-            parts.append(self._code_group(PictureGroup((picture,), key), before))
+            parts.append(self._code_group(PictureGroup((picture,), key), before, crf))
             before = parts[-1].coded.parameters
-        return parts if self._cost(parts) < _GAIN * self._cost(whole) else whole
+        return parts if self._cost(parts, crf) < _GAIN * self._cost(whole, crf) else whole
 
-    def _code_group(self, group: PictureGroup, before: GroupParameters | None) -> _Part:
+    def _code_group(self, group: PictureGroup, before: GroupParameters | None, crf: float) -> _Part:
         planes = [picture.planes for picture in group.pictures]
-        quantiser = quantiser_index(self._crf, len(planes), group.key)
+        quantiser = quantiser_index(crf, len(planes), group.key)
         coded = self._coder.code(planes, before, quantiser)
         frames, shown = range(len(planes)), (0, 0, *self._size)
         rendered = render_in_tasks(
@@ -152,9 +175,9 @@ class NirvanaCoder:
         )  # fmt: skip
         return _Part(group, coded, rendered)
 
-    def _cost(self, parts: list[_Part]) -> float:
+    def _cost(self, parts: list[_Part], crf: float) -> float:
         """Squared error, and the price of bytes; samples have the scale of 8 bits."""
-        price = bit_price(quantiser_index(self._crf, self.shape.group_frames, key=False))
+        price = bit_price(quantiser_index(crf, self.shape.group_frames, key=False))
         cost = 0.0
         for part in parts:
             cost += price * 8 * (part.coded.size() + _CONTAINER_BYTES)
@@ -196,10 +219,3 @@ class NirvanaCoder:
 
 def _same(a: Parameters, b: Parameters) -> bool:
     return a.components == b.components and np.array_equal(a.features, b.features)
-
-
-def _oldest(waiting: deque[Future[CodedGroup]]) -> CodedGroup:
-    """Wait for the oldest group, then take it: an interrupt meanwhile loses no group."""
-    coded = waiting[0].result()
-    waiting.popleft()
-    return coded

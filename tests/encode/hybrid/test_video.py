@@ -3,12 +3,14 @@
 import io
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from nvcodec.decode.decoder import Decoder
+from nvcodec.encode.control.steering import Steering
 from nvcodec.encode.encoder import Observer, encode
 from nvcodec.encode.hybrid import group
 from nvcodec.encode.hybrid import video as coder
@@ -341,7 +343,7 @@ def test_maps_see_the_groups_that_follow(monkeypatch, frames, ahead):
 def test_levels(size, crf, frames, level):
     made = coder.HybridCoder(
         *size,
-        crf=crf,
+        steering=Steering(crf, Fraction(1, 25), whole=False),
         effort=None,
         group_size=frames,
         network="off",

@@ -3,11 +3,13 @@
 import io
 import subprocess
 import sys
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from nvcodec.decode.decoder import Decoder
+from nvcodec.encode.control.steering import Steering
 from nvcodec.encode.encoder import Observer, encode
 from nvcodec.encode.nirvana import video as coder
 from nvcodec.encode.nirvana.effort import EFFORTS
@@ -265,6 +267,7 @@ def test_pytorch_is_not_imported(tmp_path):
     (tmp_path / "in.y4m").write_bytes(y4m(moving(2, 24, 16)))
     program = f"""
 import sys
+from fractions import Fraction
 from nvcodec.cli.nvenc import main
 try:
     main(["-q", "--model", "nirvana", "{tmp_path}/in.y4m", "{tmp_path}/out.nrv"])
@@ -283,7 +286,7 @@ def test_levels(size, level):
     made = coder.NirvanaCoder(
         *size,
         samples=YUV420P8,
-        crf=30,
+        steering=Steering(30, Fraction(1, 25), whole=True),
         effort=EFFORTS["fast"],
         group_size=None,
         metrics=(),
