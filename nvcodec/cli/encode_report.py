@@ -149,7 +149,6 @@ class EncodeReport(Observer):
             **_finite(result.meter.values()),
             "notes": [note.record() for note in result.notes],
             **({} if result.rate is None else {"rate": _rate(result, result.rate)}),
-            "notes": result.notes,
         }
 
     def _summary(self, result: EncodeResult) -> str:
