@@ -117,7 +117,7 @@ def encode(
             opened.height,
             coder.shape,
             notes=opened.notes,
-            meter=QualityMeter(options.metrics),
+            meter=QualityMeter(options.metrics, opened.sample_format.peak),
         )
         header = source_header(opened, model_options(options).number, coder.level)
         groups = group_pictures(
@@ -126,6 +126,7 @@ def encode(
             coder.key_frames,
             Fraction(key_interval),
             opened.time_base,
+            opened.sample_format.bit_depth,
         )
         writer = GroupWriter(header, result, settings(options), observer)
         with (

@@ -111,6 +111,7 @@ def _hybrid(options: EncodeOptions, source: Source, observer: Observer) -> Video
         metrics=options.metrics,
         threads=options.threads or os.cpu_count() or 1,
         report=observer.coding,
+        sample_format=source.sample_format,
     )
 
 

@@ -15,7 +15,6 @@ from nvcodec.encode.result import EncodedGroup, EncodeResult, Observer
 from nvcodec.format import Header, NrvError, NrvWriter
 from nvcodec.media.output import OutputFile
 from nvcodec.media.source import Source
-from nvcodec.picture import YUV420P8
 from nvcodec.version import __version__
 
 
@@ -26,8 +25,8 @@ def source_header(source: Source, model: int, level: int) -> Header:
     return Header(
         level=level,
         model=model,
-        chroma_format=YUV420P8.chroma_format,
-        bit_depth=YUV420P8.bit_depth,
+        chroma_format=source.sample_format.chroma_format,
+        bit_depth=source.sample_format.bit_depth,
         width=source.width,
         height=source.height,
         frame_rate_num=rate.numerator,

@@ -111,12 +111,13 @@ class Header:
         _require_supported(self.model in _DESCRIPTION_TYPES, f"model {self.model} is not defined")
         _require(0 <= self.chroma_format <= 3, f"chroma_format {self.chroma_format} is above 3")
         _require_supported(
-            self.chroma_format == 1,
-            f"chroma_format {self.chroma_format}: this version renders 4:2:0 only",
+            self.model == HYBRID or self.chroma_format == 1,
+            f"chroma_format {self.chroma_format}: model {self.model} has 4:2:0 only",
         )
         _require(self.bit_depth in (8, 10, 12), f"bit_depth {self.bit_depth} is not 8, 10 or 12")
         _require_supported(
-            self.bit_depth == 8, f"bit_depth {self.bit_depth}: this version renders 8 bits only"
+            self.model == HYBRID or self.bit_depth == 8,
+            f"bit_depth {self.bit_depth}: model {self.model} has 8 bits only",
         )
         _require_supported(
             self.tools == 0, f"tools {self.tools:#x} has bits that this version does not know"

@@ -29,7 +29,7 @@ from nvcodec.media.pixel_format import (
     range_of,
 )
 from nvcodec.media.timestamps import Clock
-from nvcodec.picture import Picture, Planes
+from nvcodec.picture import YUV420P8, Picture, Planes, SampleFormat
 from nvcodec.words import counted
 
 # With these formats FFmpeg would render any text file as a picture of a terminal.
@@ -91,6 +91,7 @@ class Source:
         frame_count_hint: number of pictures that the container states, None when unknown. It may
             be wrong.
         notes: one line for each thing converted, repaired or dropped. It grows while decoding.
+        sample_format: that of all pictures.
 
     """
 
@@ -106,6 +107,7 @@ class Source:
     chroma_location: int
     frame_count_hint: int | None
     notes: list[str]
+    sample_format: SampleFormat = YUV420P8
 
     def __init__(
         self,
