@@ -1,8 +1,8 @@
 """Quality metrics of pictures against a reference: PSNR, SSIM and MS-SSIM.
 
-Takes pairs of pictures of three planes and gives one value for each metric. All sums are integers,
-so a value does not depend on the order of pictures, nor on how they are split among meters that are
-merged later.
+Takes pairs of pictures, of three planes or in monochrome one, and gives one value for each metric.
+All sums are integers, so a value does not depend on the order of pictures, nor on how they are
+split among meters that are merged later.
 """
 
 import math
@@ -24,7 +24,7 @@ _UNIT: Final = 1 << 40
 
 
 class PsnrMeter:
-    """Accumulates squared error over pictures of three planes.
+    """Accumulates squared error over pictures of three planes, or of one.
 
     `max_value` is the `peak` of the sample format.
     """
@@ -35,7 +35,7 @@ class PsnrMeter:
         self._samples = [0, 0, 0]
 
     def add(self, reference_planes: Sequence[NDArray[Any]], planes: Sequence[NDArray[Any]]) -> None:
-        """Add one picture and its reference: each three planes (Y, U, V) of u8 or u16.
+        """Add one picture and its reference: each three planes (Y, U, V), or Y, of u8 or u16.
 
         Raises ValueError for shapes that differ or another number of planes.
         """
@@ -66,12 +66,12 @@ class PsnrMeter:
 
     @property
     def u(self) -> float:
-        """PSNR of the U plane in dB, inf when identical; ValueError before any picture."""
+        """PSNR of the U plane in dB, inf when identical; ValueError where there is none."""
         return self._decibels(self._errors[1], self._samples[1])
 
     @property
     def v(self) -> float:
-        """PSNR of the V plane in dB, inf when identical; ValueError before any picture."""
+        """PSNR of the V plane in dB, inf when identical; ValueError where there is none."""
         return self._decibels(self._errors[2], self._samples[2])
 
     @property
@@ -81,8 +81,11 @@ class PsnrMeter:
 
     @property
     def value(self) -> dict[str, float]:
-        """The PSNR of everything and of each plane: "all", "y", "u", "v"."""
-        return {"all": self.all, "y": self.y, "u": self.u, "v": self.v}
+        """The PSNR of everything and of each plane: "all", "y", and "u", "v" unless monochrome."""
+        planes = zip("yuv", self._errors, self._samples, strict=True)
+        return {"all": self.all} | {
+            name: self._decibels(errors, samples) for name, errors, samples in planes if samples
+        }
 
 
 class SimilarityMeter:
@@ -141,7 +144,7 @@ class SimilarityMeter:
 
 
 class QualityMeter:
-    """Measures the metrics that are named, of METRICS, over pictures of three planes.
+    """Measures the metrics that are named, of METRICS, over pictures of three planes, or of one.
 
     `max_value` is the `peak` of the sample format. Raises ValueError for other metrics or none.
     """
@@ -160,7 +163,7 @@ class QualityMeter:
             raise ValueError("no metrics")
 
     def add(self, reference_planes: Sequence[NDArray[Any]], planes: Sequence[NDArray[Any]]) -> None:
-        """Add one picture: two times three planes (Y, U, V) of u8 or u16 of equal shapes.
+        """Add one picture: two times three planes (Y, U, V), or Y, of u8 or u16 of equal shapes.
 
         Raises ValueError for shapes that differ or another number of planes.
         """
@@ -216,8 +219,8 @@ class QualityMeter:
 def _require_planes(
     reference_planes: Sequence[NDArray[Any]], planes: Sequence[NDArray[Any]]
 ) -> None:
-    if len(reference_planes) != 3 or len(planes) != 3:
-        raise ValueError("a picture has three planes")
+    if len(planes) not in (1, 3) or len(reference_planes) != len(planes):
+        raise ValueError(f"pictures of {len(reference_planes)} and {len(planes)} planes")
     for reference, plane in zip(reference_planes, planes, strict=True):
         if reference.shape != plane.shape:
             raise ValueError(f"planes of shape {reference.shape} and {plane.shape}")

@@ -108,4 +108,4 @@ def test_round_trip(monkeypatch, sample_format):
     for planes in frames:
         assert all(plane.dtype == sample_format.dtype for plane in planes)
         assert [p.shape for p in planes] == list(sample_format.plane_shapes(WIDTH, HEIGHT))
-    assert psnr(pictures, frames, sample_format) > 34
+    assert psnr(pictures, frames, sample_format) > 33
