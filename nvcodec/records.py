@@ -29,9 +29,11 @@ class Record:
 
     @classmethod
     def dtype(cls) -> np.dtype[Any]:
-        """The aligned structured dtype of the fields."""
-        fields = [(name, kind) for name, kind in vars(cls).items() if isinstance(kind, np.dtype)]
-        return np.dtype((np.record, np.dtype(fields, align=True)))
+        """The aligned structured dtype of the fields; a subclass may give them other types."""
+        fields: dict[str, Any] = {}
+        for base in reversed(cls.__mro__):
+            fields |= {n: kind for n, kind in vars(base).items() if isinstance(kind, np.dtype)}
+        return np.dtype((np.record, np.dtype(list(fields.items()), align=True)))
 
     @classmethod
     def make(cls, **values: Any) -> Self:

@@ -69,7 +69,10 @@ class Vectors:
 
     def clip(self, value: Any, low: int, high: int) -> Any:
         """Elements clipped to low..high."""
-        least, most = self.same(low), self.same(high)
+        return self.between(value, self.same(low), self.same(high))
+
+    def between(self, value: Any, least: Any, most: Any) -> Any:
+        """Elements clipped to those of two vectors."""
         value = self.builder.select(self.builder.icmp_signed("<", value, least), least, value)
         return self.builder.select(self.builder.icmp_signed(">", value, most), most, value)
 

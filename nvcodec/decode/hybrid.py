@@ -16,7 +16,7 @@ from nvcodec.coding.hybrid.canvases import CanvasReader
 from nvcodec.coding.hybrid.leaves import Table
 from nvcodec.decode.device import Device
 from nvcodec.decode.fusion import GroupNetwork, require_no_network
-from nvcodec.format import CorruptError, Group, Header
+from nvcodec.format import CorruptError, Group, Header, UnsupportedError
 from nvcodec.model.description import CanvasShape
 from nvcodec.model.hybrid.canvas.plane import Canvas, Step, coded_size, schedule
 from nvcodec.model.hybrid.canvas.reconstruct import reconstruct
@@ -25,7 +25,7 @@ from nvcodec.model.hybrid.fusion.render import (
     region_bands,
     render_band,
 )
-from nvcodec.picture import Planes, Region, region_size
+from nvcodec.picture import YUV420P8, Planes, Region, region_size
 from nvcodec.tasks import TaskPool
 
 _MOST_AHEAD = 2
@@ -102,6 +102,10 @@ class HybridModel:
         self._coded = coded_size(header.width, header.height)
         self._tasks = TaskPool(device.threads)
         self._format = header.sample_format
+        if self._device is not None and self._format != YUV420P8:
+            raise UnsupportedError(
+                f"device {device.device}: 4:2:0 with 8 bits only; use cpu for this file"
+            )
         group_bytes = self._format.picture_bytes(*self._coded) * shape.group_frames
         # Frames from the network take as much memory again as their canvases.
         group_bytes *= 1 + shape.network
@@ -122,7 +126,9 @@ class HybridModel:
             network=self._network(group, previous),
             before=None if previous is None else previous.last,
             steps=schedule(group.frame_count, group.key),
-            substreams=CanvasReader(group.motion, group.content, self._coded),
+            substreams=CanvasReader(
+                group.motion, group.content, self._coded, sample_format=self._format
+            ),
         )
         self._begin(canvases, frames)
         if last is not None:
@@ -160,8 +166,7 @@ class HybridModel:
         for frame in frames:
             planes = parameters.canvases[frame].result().planes
             # Copies, as the caller may write to them and canvases serve as references.
-            y, cb, cr = (part.copy() for part in self._format.crop(planes, shown))
-            pictures.append((y, cb, cr))
+            pictures.append(tuple(part.copy() for part in self._format.crop(planes, shown)))
         return pictures if self._device is None else self._device.show(pictures)
 
     def _through_network(
@@ -233,7 +238,9 @@ class HybridModel:
         leaves, units, levels = canvases.parsed.pop(step.frame)
         used = [reference.result() for reference in references]
         offset = self._shape.chroma_offset
-        canvas = reconstruct(leaves, units, levels, step, used, self._coded, offset)
+        canvas = reconstruct(
+            leaves, units, levels, step, used, self._coded, offset, sample_format=self._format
+        )
         if canvases.network is not None and canvases.network.used:
             canvases.sources[step.frame] = NetworkSource.of(
                 canvas, leaves, [reference.planes for reference in used], offset

@@ -1,9 +1,9 @@
-"""Distances between blocks of u8 samples, SAD and SATD, with SIMD code for tiles of eight rows.
+"""Distances between blocks of samples, SAD and SATD, with SIMD code for tiles of eight rows.
 
-Takes flat u8 arrays, the offset of a block's first sample and the stride between rows, in samples.
-SAD is the sum of absolute differences. SATD is the sum of absolute coefficients of 8 x 8 Hadamard
-transforms of the differences, scaled as an orthonormal transform is. SATD is also to the rounded
-mean of two references.
+Takes flat arrays of u8 or u16, the offset of a block's first sample and the stride between rows, in
+samples. SAD is the sum of absolute differences. SATD is the sum of absolute coefficients of 8 x 8
+Hadamard transforms of the differences, scaled as an orthonormal transform is. SATD is also to the
+rounded mean of two references.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from nvcodec.compiled import Integer, Real, kernel
-from nvcodec.simd import INDEX, Vectors, constant
+from nvcodec.simd import INDEX, WORD, Vectors, constant
 
 ROWS = 8
 """Rows of a tile: the part of a block that one piece of SIMD code compares."""
@@ -38,7 +38,9 @@ def _make_tile(width: int, hadamard: bool, mean: bool) -> Callable[..., int]:
         return [*expected, types.int64]
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        byte, half = ir.IntType(8), ir.IntType(16)
+        # Sums of 8-bit samples fit in 16 bits.
+        sample = ir.IntType(signature.args[0].dtype.bitwidth)
+        half = ir.IntType(2 * sample.width)
         vectors = Vectors(builder, width)
         halves = vectors.vector(half)
 
@@ -47,7 +49,7 @@ def _make_tile(width: int, hadamard: bool, mean: bool) -> Callable[..., int]:
             place = builder.gep(array.data, [args[number + 1]])
             loaded = []
             for _ in range(ROWS):
-                loaded.append(builder.zext(vectors.read(place, byte), halves))
+                loaded.append(builder.zext(vectors.read(place, sample), halves))
                 place = builder.gep(place, [stride])
             return loaded
 
@@ -92,13 +94,15 @@ def _make_tile(width: int, hadamard: bool, mean: bool) -> Callable[..., int]:
         for v in d:
             negative = builder.icmp_signed("<", v, zero)
             sizes.append(builder.select(negative, builder.sub(zero, v), v))
-        # Four values add up to less than 2^16: at most 4 * 64 * 255 for Hadamard coefficients.
+        # Four values of 8 bits add up to less than 2^16: at most 4 * 64 * 255 for Hadamard
+        # coefficients.
         total = None
         for quarter in (sizes[:4], sizes[4:]):
             part = quarter[0]
             for v in quarter[1:]:
                 part = builder.add(part, v)
-            part = builder.zext(part, vectors.vector())
+            if half.width < WORD.width:
+                part = builder.zext(part, vectors.vector())
             total = part if total is None else builder.add(total, part)
         result = builder.zext(vectors.sum(total), INDEX)
         if hadamard:

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from nvcodec.picture import Picture, Plane
 
 _BLOCK = 8
-# A cut changes the 8 x 8 block means by at least this many levels on average, and by this many
-# times what the pictures before it changed by.
+# A cut changes the 8 x 8 block means by at least this many levels of 8 bits on average, and by this
+# many times what the pictures before it changed by.
 _LEAST_CHANGE = 16.0
 _CHANGE_RATIO = 4.0
 _MEMORY = 0.8
@@ -28,18 +28,22 @@ class PictureGroup:
 
 
 class SceneCuts:
-    """Tells whether a luma plane starts a new scene, given the planes before it."""
+    """Tells whether a luma plane starts a new scene, given the planes before it.
 
-    def __init__(self) -> None:
+    `bit_depth` is that of their samples.
+    """
+
+    def __init__(self, bit_depth: int = 8) -> None:
+        self._scale = np.float32(1 << (bit_depth - 8))
         self._last: npt.NDArray[np.float32] | None = None
         self._usual = 1.0
 
     def starts_scene(self, luma: Plane) -> bool:
-        """Take the next luma plane (u8, the same size in all calls)."""
+        """Take the next luma plane (the same size in all calls)."""
         rows, columns = (max(1, size // _BLOCK) for size in luma.shape)
         height, width = min(luma.shape[0], _BLOCK), min(luma.shape[1], _BLOCK)
         blocks = luma[: rows * height, : columns * width].reshape(rows, height, columns, width)
-        means = blocks.mean(axis=(1, 3), dtype=np.float32)
+        means = blocks.mean(axis=(1, 3), dtype=np.float32) / self._scale
         last, self._last = self._last, means
         if last is None:
             return True
@@ -58,13 +62,14 @@ def group_pictures(
     key_frames: int,
     key_interval: Fraction,
     time_base: Fraction,
+    bit_depth: int = 8,
 ) -> Iterator[PictureGroup]:
     """Cut pictures into groups of at most `group_frames`, key groups of at most `key_frames`.
 
     A key group begins at the first picture, at scene cuts, and at the first group boundary at
     least `key_interval` seconds after the last key group began.
     """
-    cuts = SceneCuts()
+    cuts = SceneCuts(bit_depth)
     pending: list[Picture] = []
     key_pts: int | None = None
     key = False

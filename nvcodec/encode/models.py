@@ -140,6 +140,7 @@ def _hybrid(
         metrics=options.metrics,
         threads=options.threads or os.cpu_count() or 1,
         report=observer.coding,
+        sample_format=source.sample_format,
     )
 
 

@@ -80,6 +80,7 @@ class OnePass:
             coder.key_frames,
             Fraction(options.key_interval),
             source.time_base,
+            source.sample_format.bit_depth,
         )
         writer = GroupWriter(header, result, settings(options, crf), observer, source)
         return cls(result, writer, header, coder, groups)

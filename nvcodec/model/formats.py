@@ -8,7 +8,7 @@ from nvcodec.picture import SAMPLE_FORMATS, YUV420P8, SampleFormat
 
 RENDERED: dict[int, tuple[SampleFormat, ...]] = {
     SINE: (YUV420P8,),
-    HYBRID: (YUV420P8,),
+    HYBRID: SAMPLE_FORMATS,
     NIRVANA: SAMPLE_FORMATS,
 }
 """By the number of the model (spec 2.4)."""

@@ -6,6 +6,7 @@ from nvcodec.coding.hybrid.content import decode_content, default_content_contex
 from nvcodec.coding.hybrid.leaves import Table
 from nvcodec.coding.hybrid.motion import decode_motion, default_motion_contexts
 from nvcodec.coding.rangecoder import Contexts, RangeDecoder
+from nvcodec.picture import YUV420P8, SampleFormat
 
 
 def default_contexts() -> tuple[Contexts, Contexts]:
@@ -16,8 +17,8 @@ def default_contexts() -> tuple[Contexts, Contexts]:
 class CanvasReader:
     """Parses the canvases of a group in coding order; `size` is (CodedWidth, CodedHeight).
 
-    `contexts` are those of motion and of content; None stands for the default tables. Raises
-    CorruptError for an invalid substream.
+    `sample_format` is that of the canvases; `contexts` are those of motion and of content; None
+    stands for the default tables. Raises CorruptError for an invalid substream.
     """
 
     def __init__(
@@ -26,7 +27,9 @@ class CanvasReader:
         content: bytes,
         size: tuple[int, int],
         contexts: tuple[Contexts, Contexts] | None = None,
+        sample_format: SampleFormat = YUV420P8,
     ) -> None:
+        self._format = sample_format
         self._size = size
         of_motion, of_content = contexts or default_contexts()
         self._motion = RangeDecoder(motion, of_motion)
@@ -34,8 +37,10 @@ class CanvasReader:
 
     def read(self, canvas_set: int) -> tuple[int, Table, Table, Table]:
         """Quantiser, leaves, units and levels of the next canvas, whose Set is `canvas_set`."""
-        leaves = decode_motion(self._motion, *self._size, canvas_set)
-        quantiser, units, levels = decode_content(self._content, leaves, canvas_set, *self._size)
+        leaves = decode_motion(self._motion, *self._size, canvas_set, self._format)
+        quantiser, units, levels = decode_content(
+            self._content, leaves, canvas_set, *self._size, self._format
+        )
         return quantiser, leaves, units, levels
 
     def close(self) -> None:

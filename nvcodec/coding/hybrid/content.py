@@ -20,11 +20,14 @@ from nvcodec.coding.hybrid.leaves import (
     Y,
     check_canvas,
     check_table,
+    last_index,
 )
 from nvcodec.coding.hybrid.levels import END, MAX_LEVEL
 from nvcodec.coding.hybrid.units import UnitSpace, content_units
 from nvcodec.coding.rangecoder import Contexts, RangeDecoder, RangeEncoder
 from nvcodec.coding.syntax import STATE_SIZE, Direction, compile_syntax
+from nvcodec.format.errors import CorruptError
+from nvcodec.picture import YUV420P8, SampleFormat
 from nvcodec.tables import load_table
 
 CONTENT_CONTEXTS = END
@@ -45,9 +48,9 @@ def _most_bits(leaves: Table, units: Table, levels: Table) -> int:
     cells = int((leaves[:, SIZE].astype(np.int64) ** 2).sum()) >> 6
     samples = int((units[:, UNIT_SIZE].astype(np.int64) ** 2).sum())
     greater = int(np.minimum(np.abs(levels[:, LEVEL_VALUE].astype(np.int64)), 15).sum())
-    # A leaf: its flag and delta(). A cell: two flags of chroma, at most 11 of `tree`. A unit: its
+    # A leaf: its flag and delta(). A cell: up to 4 flags of chroma and 11 of `tree`. A unit: its
     # last position, a flag for each sub-block and each coefficient.
-    return 40 * len(leaves) + 13 * cells + 18 * len(units) + samples + samples // 16 + greater
+    return 40 * len(leaves) + 15 * cells + 18 * len(units) + samples + samples // 16 + greater
 
 
 def content_capacity(leaves: Table, units: Table, levels: Table) -> int:
@@ -55,9 +58,9 @@ def content_capacity(leaves: Table, units: Table, levels: Table) -> int:
 
     The bound is loose, but memory pages that are never written cost nothing.
     """
-    # A bit with a context costs at most two bytes. Bypass bits: 7 of the head, 6 of a unit, 32 of a
+    # A bit with a context costs at most two bytes. Bypass bits: 8 of the head, 6 of a unit, 32 of a
     # level.
-    bypass_bits = 7 + 6 * len(units) + 32 * len(levels)
+    bypass_bits = 8 + 6 * len(units) + 32 * len(levels)
     return 2 * _most_bits(leaves, units, levels) + bypass_bits // 4 + 64
 
 
@@ -74,13 +77,18 @@ def _check_leaves(leaves: Table) -> int:
 
 
 def _check(
-    leaves: Table, units: Table, levels: Table, quantiser: int, varying: bool, canvas_set: int
+    leaves: Table,
+    units: Table,
+    levels: Table,
+    quantiser: int,
+    canvas_set: int,
+    sample_format: SampleFormat,
 ) -> int:
     width = _check_leaves(leaves)
     check_canvas(width, 8, canvas_set)
     check_table(units, UNIT_COLUMNS, "units")
     check_table(levels, LEVEL_COLUMNS, "levels")
-    if not 0 <= quantiser <= 63:
+    if not 0 <= quantiser <= last_index(sample_format.bit_depth):
         raise ValueError(f"{quantiser} is no quantiser index")
     sizes, counts = units[:, UNIT_SIZE], units[:, UNIT_COUNT].astype(np.int64)
     if not np.isin(sizes, (4, 8, 16, 32)).all() or not (counts > 0).all():
@@ -111,6 +119,11 @@ def _space(width: int) -> tuple[UnitSpace, npt.NDArray[np.int64]]:
     return UnitSpace.make(), np.zeros(width >> 3, np.int64)
 
 
+def _format(sample_format: SampleFormat) -> tuple[int, int]:
+    """What `content_units` takes of a sample format."""
+    return sample_format.chroma_format, last_index(sample_format.bit_depth)
+
+
 def encode_content(
     encoder: RangeEncoder,
     leaves: Table,
@@ -119,6 +132,7 @@ def encode_content(
     quantiser: int,
     varying: bool,
     canvas_set: int,
+    sample_format: SampleFormat = YUV420P8,
 ) -> None:
     """Code the content of one canvas (spec 7.5, 7.6).
 
@@ -126,44 +140,56 @@ def encode_content(
     (m, UNIT_COLUMNS), `levels` int32 (k, LEVEL_COLUMNS). All are in coding order, C-contiguous and
     only read. Which leaves are coded follows from the units.
 
-    `quantiser` is 0..63. Unless `varying`, Q of every leaf equals it. If `varying`, Q changes by at
-    most 32, and only in the first intra or coded leaf of a quantiser block.
+    `quantiser` is 0..LastQ. Unless `varying`, Q of every leaf equals it. If `varying`, Q changes by
+    at most 32, and only in the first intra or coded leaf of a quantiser block.
 
     The encoder's contexts are those of `default_content_contexts`. Its capacity is at least the sum
     of `content_capacity` over the canvases of the group.
 
     Raises ValueError when the tables break these rules; the encoder cannot be used after that.
     """
-    width = _check(leaves, units, levels, quantiser, varying, canvas_set)
+    width = _check(leaves, units, levels, quantiser, canvas_set, sample_format)
     head = np.array([quantiser, varying], np.int64)
     counts = np.zeros(3, np.int64)
     encode = compile_syntax(content_units, Direction.ENCODE)
-    encoder.run(encode, leaves, units, levels, head, counts, *_space(width), canvas_set)
+    given = canvas_set, *_format(sample_format)
+    encoder.run(encode, leaves, units, levels, head, counts, *_space(width), *given)
     _check_counts(units, counts)
 
 
 def decode_content(
-    decoder: RangeDecoder, leaves: Table, canvas_set: int, coded_width: int, coded_height: int
+    decoder: RangeDecoder,
+    leaves: Table,
+    canvas_set: int,
+    coded_width: int,
+    coded_height: int,
+    sample_format: SampleFormat = YUV420P8,
 ) -> tuple[int, Table, Table]:
     """Decode the content of one canvas (spec 7.5, 7.6): quantiser, units, levels.
 
     `leaves` are those of `decode_motion` for this canvas; their columns CODED, Q, FIRST and UNITS
     are filled in. Units are int32 (m, UNIT_COLUMNS), levels int32 (k, LEVEL_COLUMNS). For any bits,
     units lie in their leaves and do not overlap, and levels do not exceed MAX_LEVEL. An inter leaf
-    may be coded and yet have no units. Raises ValueError for leaves outside the canvas.
+    may be coded and yet have no units. Raises ValueError for leaves outside the canvas,
+    CorruptError for a quantiser above LastQ.
     """
     check_canvas(coded_width, coded_height, canvas_set)
     width = _check_leaves(leaves)
     if width > coded_width or int((leaves[:, Y] + leaves[:, SIZE]).max()) > coded_height:
         raise ValueError("a leaf lies outside the canvas")
-    # 4:2:0: half as many chroma samples as luma samples; a cell has up to 4 luma and 2 chroma
-    # units. Memory pages that no unit or level reaches are never touched.
+    # A cell has up to 4 luma units, and up to 2 in each chroma plane. Memory pages that no unit or
+    # level reaches are never touched.
     samples = int((leaves[:, SIZE].astype(np.int64) ** 2).sum())
-    units = np.empty((samples // 64 * 6, UNIT_COLUMNS), np.int32)
-    levels = np.empty((samples // 2 * 3, LEVEL_COLUMNS), np.int32)
+    units = np.empty((samples // 64 * 8, UNIT_COLUMNS), np.int32)
+    across, down = sample_format.chroma_shift
+    coloured = (sample_format.planes - 1) * samples >> (across + down)
+    levels = np.empty((samples + coloured, LEVEL_COLUMNS), np.int32)
     head = np.zeros(2, np.int64)
     counts = np.zeros(3, np.int64)
-    decoder.run(_decode, leaves, units, levels, head, counts, *_space(width), canvas_set)
+    given = canvas_set, *_format(sample_format)
+    decoder.run(_decode, leaves, units, levels, head, counts, *_space(width), *given)
+    if head[0] > last_index(sample_format.bit_depth):
+        raise CorruptError(f"quantiser {head[0]} is above the last index", rule="7.5")
     return int(head[0]), units[: int(counts[0])].copy(), levels[: int(counts[1])].copy()
 
 
@@ -174,12 +200,13 @@ def trace_content(
     quantiser: int,
     varying: bool,
     canvas_set: int,
+    sample_format: SampleFormat = YUV420P8,
 ) -> npt.NDArray[np.int32]:
     """The context-coded bits of this content, in order: int32 (bits,) of 2 * context + bit.
 
     Arguments and errors are those of `encode_content`.
     """
-    width = _check(leaves, units, levels, quantiser, varying, canvas_set)
+    width = _check(leaves, units, levels, quantiser, canvas_set, sample_format)
     head = np.array([quantiser, varying], np.int64)
     counts = np.zeros(3, np.int64)
     state = np.zeros(STATE_SIZE, np.int64)
@@ -187,6 +214,7 @@ def trace_content(
     contexts = np.zeros((0, 3), np.int32)
     trace = compile_syntax(content_units, Direction.TRACE)
     space = _space(width)
-    trace(state, contexts, record, leaves, units, levels, head, counts, *space, canvas_set)
+    given = canvas_set, *_format(sample_format)
+    trace(state, contexts, record, leaves, units, levels, head, counts, *space, *given)
     _check_counts(units, counts)
     return record[: int(state[4])]

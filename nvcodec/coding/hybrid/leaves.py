@@ -46,7 +46,7 @@ MOTION_COLUMNS = 17
 CODED = 17
 """Inter leaf: the flag `coded`. Intra leaf: 1 if it has a unit."""
 Q = 18
-"""Quantiser index 0..LAST_Q."""
+"""Quantiser index 0..LastQ."""
 FIRST = 19
 """Number of the leaf's first unit; if it has none, of the next unit in coding order."""
 UNITS = 20
@@ -71,7 +71,12 @@ LEVEL_VALUE = 1
 LEVEL_COLUMNS = 2
 
 LAST_Q = 63
-"""The greatest quantiser index."""
+"""The greatest quantiser index of samples of 8 bits."""
+
+
+def last_index(bit_depth: int) -> int:
+    """LastQ of spec 7.5: the greatest quantiser index of samples of this depth."""
+    return LAST_Q + 6 * (bit_depth - 8)
 
 
 def lookup(values: Sequence[int]) -> Lookup:

@@ -29,6 +29,7 @@ from nvcodec.coding.hybrid.leaves import (
 )
 from nvcodec.coding.rangecoder import Contexts, RangeDecoder, RangeEncoder
 from nvcodec.coding.syntax import ENCODING, STATE_SIZE, Direction, bit, bypass, compile_syntax, part
+from nvcodec.picture import YUV420P8, SampleFormat
 from nvcodec.records import Record, array
 from nvcodec.tables import load_table
 
@@ -166,8 +167,9 @@ def intra_leaf(
     top_mode: np.ndarray,
     size: int,
     kind: int,
+    coloured: int,
 ) -> None:
-    """Code the modes of an intra leaf of size 8 << size.
+    """Code the modes of an intra leaf of size 8 << size, that of chroma if it is `coloured`.
 
     `line` is its row; `left_mode` and `top_mode` hold the modes of the 4 x 4 blocks left and above.
     """
@@ -192,7 +194,8 @@ def intra_leaf(
     if four == 0:
         for k in range(1, 4):
             line[MODE + k] = line[MODE]
-    line[CHROMA] = chroma_mode(leaves[row, CHROMA], line[MODE])
+    if coloured != 0:
+        line[CHROMA] = chroma_mode(leaves[row, CHROMA], line[MODE])
 
 
 @part
@@ -272,8 +275,9 @@ def motion_blocks(
     width: int,
     height: int,
     kind: int,
+    coloured: int,
 ) -> None:
-    """Syntax of spec 7.4 for one canvas of the set `kind`.
+    """Syntax of spec 7.4 for one canvas of the set `kind`; `coloured` is 0 in monochrome.
 
     `leaves` is int32 (rows, LEAF_COLUMNS); the decoder needs a row for each cell. `found` is int64
     (3,): the number of leaves, and in the encoder row and column of the first value that cannot be
@@ -330,7 +334,7 @@ def motion_blocks(
             line[INTRA] = intra
             merge = 0
             if intra != 0:
-                intra_leaf(leaves, row, line, left_mode, top_mode, size, kind)
+                intra_leaf(leaves, row, line, left_mode, top_mode, size, kind, coloured)
             else:
                 d = (kind_left >> 1) + (kind_above >> 1)
                 merge = bit(
@@ -406,7 +410,12 @@ def _space(width: int) -> tuple[LeafSpace, npt.NDArray[np.int64]]:
 
 
 def encode_motion(
-    encoder: RangeEncoder, leaves: Table, coded_width: int, coded_height: int, canvas_set: int
+    encoder: RangeEncoder,
+    leaves: Table,
+    coded_width: int,
+    coded_height: int,
+    canvas_set: int,
+    sample_format: SampleFormat = YUV420P8,
 ) -> None:
     """Code the motion columns of the leaves of one canvas (spec 7.4).
 
@@ -421,12 +430,17 @@ def encode_motion(
     found = np.zeros(3, np.int64)
     encode = compile_syntax(motion_blocks, Direction.ENCODE)
     space = _space(coded_width)
-    encoder.run(encode, leaves, found, *space, coded_width, coded_height, canvas_set)
+    given = coded_width, coded_height, canvas_set, int(sample_format.planes > 1)
+    encoder.run(encode, leaves, found, *space, *given)
     _check_found(leaves, found)
 
 
 def decode_motion(
-    decoder: RangeDecoder, coded_width: int, coded_height: int, canvas_set: int
+    decoder: RangeDecoder,
+    coded_width: int,
+    coded_height: int,
+    canvas_set: int,
+    sample_format: SampleFormat = YUV420P8,
 ) -> Table:
     """Decode the leaves of one canvas (spec 7.4): int32 (n, LEAF_COLUMNS) in coding order.
 
@@ -437,12 +451,17 @@ def decode_motion(
     leaves = np.empty(((coded_width >> 3) * (coded_height >> 3), LEAF_COLUMNS), np.int32)
     found = np.zeros(3, np.int64)
     space = _space(coded_width)
-    decoder.run(_decode, leaves, found, *space, coded_width, coded_height, canvas_set)
+    given = coded_width, coded_height, canvas_set, int(sample_format.planes > 1)
+    decoder.run(_decode, leaves, found, *space, *given)
     return leaves[: int(found[0])].copy()
 
 
 def trace_motion(
-    leaves: Table, coded_width: int, coded_height: int, canvas_set: int
+    leaves: Table,
+    coded_width: int,
+    coded_height: int,
+    canvas_set: int,
+    sample_format: SampleFormat = YUV420P8,
 ) -> npt.NDArray[np.int32]:
     """The context-coded bits of these leaves, in order: int32 (bits,) of 2 * context + bit.
 
@@ -455,6 +474,7 @@ def trace_motion(
     contexts = np.zeros((0, 3), np.int32)
     trace = compile_syntax(motion_blocks, Direction.TRACE)
     space = _space(coded_width)
-    trace(state, contexts, record, leaves, found, *space, coded_width, coded_height, canvas_set)
+    given = coded_width, coded_height, canvas_set, int(sample_format.planes > 1)
+    trace(state, contexts, record, leaves, found, *space, *given)
     _check_found(leaves, found)
     return record[: int(state[4])]

@@ -45,23 +45,35 @@ PART = 106
 
 @kernel
 def _inside(
-    units: np.ndarray, number: int, plane: int, x: int, y: int, n: int
+    units: np.ndarray, number: int, plane: int, x: int, y: int, n: int, chroma: int
 ) -> bool:  # pragma: no cover - compiled
-    """Whether a unit lies in a plane (3: any) and in the block of n x n luma samples at (x, y)."""
+    """Whether a unit lies in a plane (3: any) and in the block of n x n luma samples at (x, y).
+
+    `chroma` is HEAD's chroma_format.
+    """
     if number >= units.shape[0]:
         return False
     actual = units[number, UNIT_PLANE]
     if plane < 3 and actual != plane:
         return False
-    shift = 1 if actual > 0 else 0
-    unit_x = units[number, UNIT_X] << shift
-    unit_y = units[number, UNIT_Y] << shift
+    unit_x = units[number, UNIT_X] << (1 if actual > 0 and chroma < 3 else 0)
+    unit_y = units[number, UNIT_Y] << (1 if actual > 0 and chroma < 2 else 0)
     return bool(x <= unit_x < x + n and y <= unit_y < y + n)
 
 
+@kernel
+def _begins(
+    units: np.ndarray, number: int, plane: int, x: int, y: int, n: int, lower: int, chroma: int
+) -> bool:  # pragma: no cover - compiled
+    """Whether a unit is the upper, or the `lower`, of a chroma plane in a node of size n."""
+    if not _inside(units, number, plane, x, y, n, chroma):
+        return False
+    return bool(chroma != 2 or (units[number, UNIT_Y] - y >= n >> 1) == (lower > 0))
+
+
 @part
-def delta(q: int, wanted: int) -> int:
-    """`delta` of spec 7.5: the quantiser index after `q`."""
+def delta(q: int, wanted: int, last_q: int) -> int:
+    """`delta` of spec 7.5: the quantiser index after `q`, at most `last_q`."""
     change = 0
     if ENCODING:
         change = wanted - q
@@ -74,30 +86,37 @@ def delta(q: int, wanted: int) -> int:
                 break
             m += 1
         negative = bit(DELTA + 6, 1 if change < 0 else 0)
-        q = max(0, q - m) if negative != 0 else min(63, q + m)
+        q = max(0, q - m) if negative != 0 else min(last_q, q + m)
     return q
 
 
 @part
 def chroma_flags(
-    units: np.ndarray, unit: int, x: int, y: int, m_log: int, kind: int
-) -> tuple[int, int]:
-    """Flags cb and cr of a node of 8 << m_log luma samples at (x, y)."""
-    wanted_cb = 0
-    wanted_cr = 0
+    units: np.ndarray, unit: int, x: int, y: int, m_log: int, kind: int, chroma: int, parts: int
+) -> int:
+    """Flags of the chroma units of a node of 8 << m_log luma samples at (x, y).
+
+    Bits 0 and 1 are those of the `parts` units of Cb, bits 2 and 3 those of Cr.
+    """
+    flags = 0
+    ahead = unit
+    m = 8 << m_log
     if ENCODING:
-        m = 8 << m_log
-        ahead = unit
-        while _inside(units, ahead, 0, x, y, m):
+        while _inside(units, ahead, 0, x, y, m, chroma):
             ahead += 1
-        if _inside(units, ahead, 1, x, y, m):
-            wanted_cb = 1
+    for k in range(2 * parts):
+        plane = 1 + (k >> (parts - 1))
+        lower = k & (parts - 1)
+        wanted = 0
+        if ENCODING and _begins(units, ahead, plane, x, y, m, lower, chroma):
+            wanted = 1
             ahead += 1
-        if _inside(units, ahead, 2, x, y, m):
-            wanted_cr = 1
-    cb = bit(CB + 3 * kind + m_log, wanted_cb)
-    cr = bit(CR + 6 * kind + 2 * m_log + cb, wanted_cr)
-    return cb, cr
+        context = CB + 3 * kind + m_log
+        if plane == 2:
+            context = CR + 6 * kind + 2 * m_log + (1 if flags & 3 != 0 else 0)
+        present = bit(context, wanted)
+        flags |= present << (2 * plane - 2 + lower)
+    return flags
 
 
 @part
@@ -110,25 +129,26 @@ def luma_block(
     m_log: int,
     intra: int,
     always: int,
-    chroma: int,
+    coloured: int,
     kind: int,
+    chroma: int,
 ) -> tuple[int, int]:
     """Whether a luma unit begins at (x, y), and the log of its size 4 << log.
 
     The argument `log` is that of the largest block that begins there; m_log + 1 is the whole node.
-    The node's flag is coded if `always`, or if the flags `chroma` say that a chroma plane has a
-    unit. An inter block is split by tree(): this follows the first quarter of each split.
+    The node's flag is coded if `always`, or if it is `coloured`: if it has a chroma unit. An inter
+    block is split by tree(): this follows the first quarter of each split.
     """
     inter = kind - 1
     present = 1
     while True:
         present = 1
         whole = 1 if intra != 0 or log > m_log else 0
-        if whole == 0 or always != 0 or chroma != 0:
+        if whole == 0 or always != 0 or coloured != 0:
             context = PART + 3 * inter + log
             if whole != 0:
-                context = LUMA + 6 * kind + 2 * m_log + chroma
-            present = bit(context, 1 if _inside(units, unit, 0, x, y, 4 << log) else 0)
+                context = LUMA + 6 * kind + 2 * m_log + coloured
+            present = bit(context, 1 if _inside(units, unit, 0, x, y, 4 << log, chroma) else 0)
         if present == 0 or intra != 0 or log == 0:
             break
         wanted = 0
@@ -155,6 +175,7 @@ def node_units(
     intra: int,
     four: int,
     kind: int,
+    chroma: int,
 ) -> tuple[int, int, int]:
     """Code the node at (node_x, node_y) of a leaf of size 8 << size.
 
@@ -165,11 +186,14 @@ def node_units(
     m_log = min(size, 2)
     blocks = 4 << (2 * m_log)
     fits = 1
-    cb, cr = chroma_flags(units, unit, node_x, node_y, m_log, kind)
+    # Square chroma units of a plane: none in monochrome, two one above the other in 4:2:2.
+    parts = 0 if chroma == 0 else 2 if chroma == 2 else 1
+    flags = chroma_flags(units, unit, node_x, node_y, m_log, kind, chroma, parts)
+    coloured = 1 if flags != 0 else 0
     # A loop over the 4 x 4 luma blocks of the node in the order of block(), then over its chroma.
     # Each step codes one unit or none, so the syntax of a unit is expanded only once.
     z = 0
-    while z < blocks + 2:
+    while z < blocks + 2 * parts:
         plane = 0
         log = 0
         x = node_x
@@ -179,14 +203,17 @@ def node_units(
             y += 4 * Z_Y[z]
             if four == 0:
                 log = Z_LOG[z] if z > 0 else m_log + 1
-            present, log = luma_block(units, unit, x, y, log, m_log, intra, always, cb | cr, kind)
+            present, log = luma_block(
+                units, unit, x, y, log, m_log, intra, always, coloured, kind, chroma
+            )
             z += 1 << (2 * log)
         else:
-            plane = z - blocks + 1
-            present = cb if plane == 1 else cr
-            log = m_log
-            x >>= 1
-            y >>= 1
+            plane = 1 + ((z - blocks) >> (parts - 1))
+            lower = (z - blocks) & (parts - 1)
+            present = flags >> (2 * plane - 2 + lower) & 1
+            log = m_log + (1 if chroma == 3 else 0)
+            x >>= 1 if chroma < 3 else 0
+            y = (y >> (1 if chroma < 2 else 0)) + lower * (4 << log)
             z += 1
 
         if present != 0:
@@ -210,7 +237,7 @@ def node_units(
             if ENCODING:
                 if level != stop:
                     fits = 0
-                    z = blocks + 2
+                    z = blocks + 2 * parts
             else:
                 units[unit, UNIT_PLANE] = plane
                 units[unit, UNIT_X] = x
@@ -246,13 +273,16 @@ def content_units(
     space: UnitSpace,
     top: np.ndarray,
     kind: int,
+    chroma: int,
+    last_q: int,
 ) -> None:
     """Syntax of spec 7.5 and 7.6 for one canvas of the set `kind`.
 
     `leaves` is as in `motion_blocks`; `units` is int32 (rows, UNIT_COLUMNS), `levels` int32 (rows,
     LEVEL_COLUMNS). `head` is int64 (2,): quantiser, varying. `counts` is int64 (3,): units,
     levels, and in the encoder the first leaf that cannot be coded (-1 if there is none). `space`
-    and `top`, int64 with an element for each column of cells, are zero.
+    and `top`, int64 with an element for each column of cells, are zero. `chroma` is HEAD's
+    chroma_format, `last_q` the greatest quantiser index.
     """
     inter = kind - 1
     left = space.left
@@ -260,8 +290,9 @@ def content_units(
     fulls = space.fulls
 
     q = 0
-    for j in range(6):
-        b = bypass((head[0] >> (5 - j)) & 1)
+    q_bits = 6 if last_q < 64 else 7
+    for j in range(q_bits):
+        b = bypass((head[0] >> (q_bits - 1 - j)) & 1)
         q = 2 * q + b
     varying = bypass(head[1])
     head[0] = q
@@ -292,7 +323,7 @@ def content_units(
             merge = 1 if leaves[number, MERGE] != 0 else 0
             coded = bit(
                 CODED_FLAG + 24 * inter + 6 * size + 3 * merge + c,
-                1 if _inside(units, unit, 3, x, y, n) else 0,
+                1 if _inside(units, unit, 3, x, y, n, chroma) else 0,
             )
         for k in range(1 << size):
             left[row_cell + k] = coded
@@ -300,7 +331,7 @@ def content_units(
 
         if coded != 0 and pending != 0:
             pending = 0
-            q = delta(q, leaves[number, Q])
+            q = delta(q, leaves[number, Q], last_q)
 
         nodes = 0
         if coded != 0:
@@ -309,8 +340,9 @@ def content_units(
             node_x = x + 32 * (node & 1)
             node_y = y + 32 * (node >> 1)
             unit, level, fits = node_units(
-                units, levels, near, fulls, unit, level, node_x, node_y, size, intra, four, kind
-            )
+                units, levels, near, fulls, unit, level, node_x, node_y, size, intra, four, kind,
+                chroma,
+            )  # fmt: skip
             if ENCODING and fits == 0:
                 counts[2] = number
 

@@ -27,12 +27,13 @@ from nvcodec.encode.hybrid.search.prediction import (
     no_cells,
 )
 from nvcodec.encode.hybrid.search.units import Pool, make_pool
-from nvcodec.encode.hybrid.search.workspace import Workspace
+from nvcodec.encode.hybrid.search.workspace import Workspace, make_workspace
 from nvcodec.encode.hybrid.tools import ALL, Tools
 from nvcodec.model.hybrid.canvas.inter import packed_motion, predict_rows
-from nvcodec.model.hybrid.canvas.plane import CELL, ROOT, Canvas, Step, empty_planes
+from nvcodec.model.hybrid.canvas.plane import CELL, ROOT, Canvas, Step
 from nvcodec.model.hybrid.canvas.reconstruct import add_residuals, reconstruct
-from nvcodec.picture import Planes
+from nvcodec.model.samples import plane_code
+from nvcodec.picture import YUV420P8, Plane, Planes, SampleFormat
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +46,7 @@ class Reference:
     @classmethod
     def of(cls, canvas: Canvas) -> Reference:
         """Prepare a canvas for motion search."""
-        return cls(canvas, make_phases(canvas.planes[0]))
+        return cls(canvas, make_phases(canvas.planes[0], canvas.format))
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +74,7 @@ class CanvasSettings:
     chroma_offset: int
     effort: Effort
     tools: Tools = ALL
+    format: SampleFormat = YUV420P8
 
     @property
     def size(self) -> tuple[int, int]:
@@ -80,14 +82,27 @@ class CanvasSettings:
         return self.width, self.height
 
 
+_PARTS = (0, 1, 2, 1)
+"""Units of a node in a chroma plane, by HEAD's chroma_format (spec 7.5)."""
+
+
+def _three(planes: Planes) -> tuple[Plane, Plane, Plane]:
+    """Y, Cb and Cr for kernels; in monochrome Cb and Cr are empty."""
+    if len(planes) == 1:
+        empty = np.empty((0, 0), planes[0].dtype)
+        return planes[0], empty, empty
+    y, cb, cr = planes
+    return y, cb, cr
+
+
 def _given(
     settings: CanvasSettings, source: Pyramid, prices: Prices, q: QuantiserMap, depth: int
 ) -> CanvasInput:
-    y, cb, cr = source.planes
+    codes = tuple(plane_code(settings.format, number) for number in range(3))
     return CanvasInput(
-        y,
-        cb,
-        cr,
+        *_three(source.planes),
+        codes=(codes[0], codes[1], codes[2]),
+        parts=_PARTS[settings.format.chroma_format],
         quantisers=q,
         chroma_offset=settings.chroma_offset,
         content=prices.content,
@@ -101,8 +116,7 @@ def _rebuilt(
     known: npt.NDArray[np.uint8],
     size: npt.NDArray[np.uint8],
 ) -> Rebuilt:
-    y, cb, cr = planes
-    return Rebuilt(y, cb, cr, known=known, modes=np.ones(known.shape, np.uint8), size=size)
+    return Rebuilt(*_three(planes), known=known, modes=np.ones(known.shape, np.uint8), size=size)
 
 
 def _coded(
@@ -123,6 +137,7 @@ def _coded(
         settings.size,
         settings.chroma_offset,
         deblocking=settings.tools.deblocking,
+        sample_format=settings.format,
     )
     return CodedCanvas(*tables, quantiser, bool((q != quantiser).any()), canvas)
 
@@ -132,7 +147,7 @@ def code_key(
 ) -> CodedCanvas:
     """Code a key canvas with the quantiser indices `q`."""
     width, height = settings.size
-    workspace = Workspace.make()
+    workspace = make_workspace(settings.format)
     # The pool keeps the units of every block size that is tried.
     pool = make_pool(4 * width, 2 * height)
     search = KeySearch(
@@ -140,7 +155,7 @@ def code_key(
         intra=Intra(
             given=_given(settings, source, prices, q, settings.effort.tree_depth),
             rebuilt=_rebuilt(
-                empty_planes(width, height),
+                settings.format.empty(width, height),
                 np.zeros((height // 4, width // 4), np.uint8),
                 np.zeros((height // CELL, width // CELL), np.uint8),
             ),
@@ -169,24 +184,26 @@ def code_inter(
     `references` are one or two; `coarse` are their coarse vectors, as in InterSearch. `prices` must
     be those of Set 1 or 2.
     """
-    workspace = Workspace.make()
+    workspace = make_workspace(settings.format)
     given = _given(settings, source, prices, q, settings.effort.tree_depth)
     cells = _search(settings, given, step, references, coarse, prices, workspace)
     leaves = cells.leaves[: cells.used[0]]
     canvases = [reference.canvas for reference in references]
-    planes = empty_planes(*settings.size)
+    planes = settings.format.empty(*settings.size)
     packed = packed_motion(cells.direction, cells.vectors)
     rows = -(-settings.height // ROOT)
     for number, plane in enumerate(planes):
         first, last = canvases[0].planes[number], canvases[-1].planes[number]
-        predict_rows(number > 0, leaves, 0, rows, packed, first, last, plane)
+        code = plane_code(settings.format, number)
+        predict_rows(code, leaves, 0, rows, packed, first, last, plane)
     pool = make_pool(*settings.size)
-    decide_inter_units(given, Predicted(*planes), workspace, pool, leaves)
+    decide_inter_units(given, Predicted(*_three(planes)), workspace, pool, leaves)
     if leaves[:, INTRA].any():
         leaves[:, Q] = q[leaves[:, Y] >> 5, leaves[:, X] >> 5]
         for number, plane in enumerate(planes):
+            code = plane_code(settings.format, number)
             add_residuals(
-                leaves, pool.units, pool.levels, 0, rows, number, settings.chroma_offset, plane
+                leaves, pool.units, pool.levels, 0, rows, code, settings.chroma_offset, plane
             )
         known = np.repeat(np.repeat((cells.direction > 0).astype(np.uint8), 2, 0), 2, 1)
         rebuilt = _rebuilt(planes, known, cells.size)

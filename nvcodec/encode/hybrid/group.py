@@ -13,7 +13,7 @@ from nvcodec.coding.hybrid.motion import encode_motion, motion_capacity
 from nvcodec.coding.rangecoder import Contexts, RangeEncoder
 from nvcodec.encode.hybrid.analysis.lookahead import analyse
 from nvcodec.encode.hybrid.analysis.pyramid import Pyramid
-from nvcodec.encode.hybrid.analysis.quantisers import QuantiserMap, quantiser_maps
+from nvcodec.encode.hybrid.analysis.quantisers import QuantiserMap, for_depth, quantiser_maps
 from nvcodec.encode.hybrid.canvas import (
     CanvasSettings,
     CodedCanvas,
@@ -26,8 +26,7 @@ from nvcodec.encode.hybrid.tools import ALL, Tools
 from nvcodec.model.hybrid.canvas.plane import ROOT, Canvas, schedule
 from nvcodec.model.hybrid.canvas.reconstruct import reconstruct
 from nvcodec.model.hybrid.fusion.render import NetworkSource
-from nvcodec.model.samples import FORMAT
-from nvcodec.picture import Planes
+from nvcodec.picture import Planes, SampleFormat
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +72,17 @@ def code_substreams(canvases: Sequence[CodedCanvas], settings: CanvasSettings) -
     )
     for c in canvases:
         canvas_set = c.canvas.step.set
-        encode_motion(motion, c.leaves, *settings.size, canvas_set)
-        encode_content(content, c.leaves, c.units, c.levels, c.quantiser, c.varying, canvas_set)
+        encode_motion(motion, c.leaves, *settings.size, canvas_set, settings.format)
+        encode_content(
+            content,
+            c.leaves,
+            c.units,
+            c.levels,
+            c.quantiser,
+            c.varying,
+            canvas_set,
+            settings.format,
+        )
     return Substreams(
         motion=motion.finish(),
         content=content.finish(),
@@ -109,7 +117,9 @@ def decode_group(
     None for a key group. Raises RuntimeError if decoder and encoder disagree.
     """
     contexts = _start_contexts(settings.tools)
-    reader = CanvasReader(substreams.motion, substreams.content, settings.size, contexts)
+    reader = CanvasReader(
+        substreams.motion, substreams.content, settings.size, contexts, settings.format
+    )
     decoded: dict[int, Canvas] = {} if before is None else {-1: before}
     sources: dict[int, NetworkSource] = {}
     count = len(canvases)
@@ -125,6 +135,7 @@ def decode_group(
             settings.size,
             settings.chroma_offset,
             deblocking=settings.tools.deblocking,
+            sample_format=settings.format,
         )
         if not _same(decoded[step.frame], canvas):
             raise RuntimeError("a group does not decode to what was encoded")
@@ -144,8 +155,10 @@ def compile_kernels(settings: CanvasSettings) -> None:
     Called in the main thread, where Ctrl-C interrupts it. A task would have to run to its end.
     """
     tiny = replace(settings, width=ROOT, height=ROOT, tools=ALL)
-    source = Pyramid.of(_noise(*tiny.size), *tiny.size)
-    (quantisers,) = quantiser_maps(30, [analyse([source], None)])
+    source = Pyramid.of(_noise(settings.format, *tiny.size), *tiny.size, settings.format)
+    (quantisers,) = for_depth(
+        quantiser_maps(30, [analyse([source], None)]), settings.format.bit_depth
+    )
     key = code_key_canvas(tiny, source, quantisers)
     decode_group(tiny, code_substreams([key], tiny), [key.canvas], None)
     before = Reference.of(key.canvas)
@@ -164,13 +177,12 @@ def compile_kernels(settings: CanvasSettings) -> None:
         before = references[frames - 1]
 
 
-def _noise(width: int, height: int) -> Planes:
+def _noise(sample_format: SampleFormat, width: int, height: int) -> Planes:
     rng = np.random.default_rng(0)
-    y, cb, cr = (
-        rng.integers(0, FORMAT.peak + 1, shape, FORMAT.dtype)
-        for shape in FORMAT.plane_shapes(width, height)
+    return tuple(
+        rng.integers(0, sample_format.peak + 1, shape, sample_format.dtype)
+        for shape in sample_format.plane_shapes(width, height)
     )
-    return y, cb, cr
 
 
 def _same(canvas: Canvas, other: Canvas) -> bool:

@@ -9,7 +9,6 @@ threads.
 
 from __future__ import annotations
 
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -29,7 +28,12 @@ from nvcodec.encode.grouping import PictureGroup
 from nvcodec.encode.hybrid.analysis.lengths import group_lengths
 from nvcodec.encode.hybrid.analysis.lookahead import GroupAnalysis, Stretch
 from nvcodec.encode.hybrid.analysis.pyramid import Pyramid
-from nvcodec.encode.hybrid.analysis.quantisers import AHEAD_FRAMES, QuantiserMap, quantiser_maps
+from nvcodec.encode.hybrid.analysis.quantisers import (
+    AHEAD_FRAMES,
+    QuantiserMap,
+    for_depth,
+    quantiser_maps,
+)
 from nvcodec.encode.hybrid.canvas import (
     CanvasSettings,
     CodedCanvas,
@@ -49,15 +53,14 @@ from nvcodec.encode.hybrid.group import (
 from nvcodec.encode.hybrid.rate.prices import Prices
 from nvcodec.encode.hybrid.rate.tradeoff import most_bits_per_sample
 from nvcodec.encode.hybrid.tools import ALL, Tools
-from nvcodec.format import LEVELS, Group, Header, smallest_level
+from nvcodec.format import LEVELS, Group, Header, counted_samples, smallest_level
 from nvcodec.media.quality import QualityMeter
 from nvcodec.media.source import SourceError
 from nvcodec.model.description import CanvasShape
 from nvcodec.model.hybrid.canvas.plane import Step, coded_size, schedule
 from nvcodec.model.hybrid.fusion.weights import FusionWeights, default_weights
-from nvcodec.model.samples import FORMAT
 from nvcodec.options import HYBRID_GROUP
-from nvcodec.picture import samples_crc
+from nvcodec.picture import YUV420P8, SampleFormat, samples_crc
 from nvcodec.tasks import TaskPool
 
 T = TypeVar("T")
@@ -127,7 +130,7 @@ class HybridCoder:
 
     `width` and `height` are the display size. Groups have `group_size` frames; None is for
     HYBRID_GROUP, or fewer where that is expected to take fewer bits. `network` is "trained",
-    "fixed" (never trained) or "off" (no fusion network).
+    "fixed" (never trained) or "off" (no fusion network). `sample_format` is that of the pictures.
     """
 
     key_frames = 1
@@ -146,15 +149,17 @@ class HybridCoder:
         report: CanvasReport,
         tools: Tools = ALL,
         make_maps: MapMaker = quantiser_maps,
+        sample_format: SampleFormat = YUV420P8,
     ) -> None:
         group_frames = group_size or HYBRID_GROUP
         self.shape = CanvasShape(group_frames, network=int(network != "off"))
         self._network = network
         self._size = width, height
         self._settings = CanvasSettings(
-            *coded_size(width, height), self.shape.chroma_offset, effort, tools
+            *coded_size(width, height), self.shape.chroma_offset, effort, tools, sample_format
         )
         self._steering = steering
+        self._format = sample_format
         self._make_maps = make_maps
         self._by_content = group_size is None
         # Prepared pictures take about two bytes for each luma sample.
@@ -165,7 +170,7 @@ class HybridCoder:
         self._pool = TaskPool(threads)
         # A group holds about four references at a time, each as 16 quarter-sample planes, and about
         # four bytes per luma sample of each frame.
-        group_bytes = width * height * (4 * 16 + 4 * group_frames)
+        group_bytes = width * height * (4 * 16 + 4 * group_frames) * sample_format.dtype.itemsize
         most = min(threads + 1, _MOST_UNDER_WAY, _UNDER_WAY_BYTES // group_bytes)
         self._most_under_way = max(2, most)
         self._defaults: tuple[Future[Prices], ...] = ()
@@ -179,8 +184,8 @@ class HybridCoder:
     @property
     def level(self) -> int:
         """The expected level (spec 2.11); the file writer checks every unit against it."""
-        luma = math.prod(self._size)
-        samples = sum(rows * columns for rows, columns in FORMAT.plane_shapes(*self._size))
+        luma = counted_samples(*self._size, self._format.chroma_format)
+        samples = sum(rows * columns for rows, columns in self._format.plane_shapes(*self._size))
         bits = samples * self.shape.group_frames * most_bits_per_sample(self._steering.least)
         unit_bytes = round(bits / 8)
         return smallest_level(luma, 0, min(unit_bytes, LEVELS[max(LEVELS)].unit_bytes), 0)
@@ -245,7 +250,10 @@ class HybridCoder:
     def _take(self, pictures: PictureGroup) -> None:
         """Start the tasks that prepare, analyse and cut the pictures of the next stretch."""
         size = self._settings.size
-        sources = [self._task(partial(Pyramid.of, p.planes, *size)) for p in pictures.pictures]
+        sources = [
+            self._task(partial(Pyramid.of, p.planes, *size, self._format))
+            for p in pictures.pictures
+        ]
         before = [] if pictures.key or self._last is None else [self._last]
         analyses = self._task(partial(self._analyse, len(before)), *before, *sources)
         self._read.append(_Read(pictures, sources, analyses))
@@ -275,7 +283,10 @@ class HybridCoder:
         cut = self._cut.popleft()
         crf = self._steering.crf(cut.group)
         maps = self._task(
-            lambda *later: self._make_maps(crf, [*known, *chain.from_iterable(later)]),
+            lambda *later: for_depth(
+                self._make_maps(crf, [*known, *chain.from_iterable(later)]),
+                self._format.bit_depth,
+            ),
             *ahead,
         )
         if cut.group.key:
@@ -395,7 +406,7 @@ class HybridCoder:
         network: CodedNetwork,
     ) -> CodedGroup:
         """The group, with the CRC and the quality of its decoded frames."""
-        meter = QualityMeter(self._metrics)
+        meter = QualityMeter(self._metrics, self._format.peak)
         for picture, planes in zip(frames.pictures, network.frames, strict=True):
             meter.add(picture, planes)
         unit = Group(

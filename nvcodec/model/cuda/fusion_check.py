@@ -12,7 +12,7 @@ from nvcodec.format import UnsupportedError
 from nvcodec.model.cuda.fusion import CudaFusion
 from nvcodec.model.cuda.planes import to_host
 from nvcodec.model.hybrid.canvas.inter import packed_motion
-from nvcodec.model.hybrid.canvas.plane import Canvas, Step, empty_planes
+from nvcodec.model.hybrid.canvas.plane import Canvas, Step
 from nvcodec.model.hybrid.fusion.packed import pack_network
 from nvcodec.model.hybrid.fusion.render import NetworkSource, render
 from nvcodec.model.hybrid.fusion.weights import (
@@ -22,7 +22,7 @@ from nvcodec.model.hybrid.fusion.weights import (
     FusionShape,
     Network,
 )
-from nvcodec.picture import Planes
+from nvcodec.picture import YUV420P8, Planes
 
 
 @lru_cache
@@ -51,7 +51,7 @@ def random_source(rng: np.random.Generator, moving: bool, width: int, height: in
 
     def planes() -> Planes:
         most = int(rng.choice([4, 256]))
-        made = empty_planes(columns, rows)
+        made = YUV420P8.empty(columns, rows)
         for plane in made:
             plane[:] = rng.integers(0, most, plane.shape, np.uint8)
         return made
@@ -66,6 +66,7 @@ def random_source(rng: np.random.Generator, moving: bool, width: int, height: in
     canvas = Canvas(planes(), direction, motion, step)
     return NetworkSource(
         canvas,
+        canvas.planes,
         leaves,
         packed_motion(direction, motion),
         rng.integers(0, 64, cells).astype(np.uint8),

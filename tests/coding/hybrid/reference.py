@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nvcodec.picture import YUV420P8, SampleFormat
 from tests.coding.reference import Context, Decoder, coded_difference
 
 TABLES = Path(__file__).parents[3] / "spec" / "tables"
@@ -61,8 +62,15 @@ class Motion:
     """Spec 7.4 for one canvas; `leaves` are in coding order."""
 
     def __init__(
-        self, decoder: Decoder, contexts: list[Context], width: int, height: int, canvas_set: int
+        self,
+        decoder: Decoder,
+        contexts: list[Context],
+        width: int,
+        height: int,
+        canvas_set: int,
+        fmt: SampleFormat = YUV420P8,
     ) -> None:
+        self.fmt = fmt
         self.decoder = decoder
         self.contexts = contexts
         self.width = width
@@ -120,7 +128,8 @@ class Motion:
                 for y4 in range(by // 4, (by + s) // 4):
                     for x4 in range(bx // 4, (bx + s) // 4):
                         self.modes[x4, y4] = mode
-            leaf.chroma = self.chroma_mode(leaf.modes[0])
+            if self.fmt.chroma_format != 0:
+                leaf.chroma = self.chroma_mode(leaf.modes[0])
             return leaf
         leaf.merge = self.bit(34 + 12 * inter + 3 * size + sum(other.merge for other in near))
         if leaf.merge:
@@ -191,12 +200,20 @@ class Motion:
 class Content:
     """Spec 7.5 and 7.6 for one canvas; `motion` has its leaves, which are filled in."""
 
-    def __init__(self, decoder: Decoder, contexts: list[Context], motion: Motion) -> None:
+    def __init__(
+        self,
+        decoder: Decoder,
+        contexts: list[Context],
+        motion: Motion,
+        fmt: SampleFormat = YUV420P8,
+    ) -> None:
         self.decoder = decoder
+        self.fmt = fmt
+        self.last_q = 63 + 6 * (fmt.bit_depth - 8)
         self.contexts = contexts
         self.set = motion.set
         self.quantiser = 0
-        for _ in range(6):
+        for _ in range(6 if fmt.bit_depth == 8 else 7):
             self.quantiser = 2 * self.quantiser + decoder.bypass()
         self.varying = decoder.bypass()
         self.offset = 0
@@ -228,8 +245,11 @@ class Content:
     def node(self, leaf: Leaf, node: tuple[int, int, int]) -> None:
         x, y, m = node
         size = log2(m) - 3
-        cb = self.bit(55 + 3 * self.set + size)
-        cr = self.bit(64 + 6 * self.set + 2 * size + cb)
+        parts = {0: 0, 2: 2}.get(self.fmt.chroma_format, 1)
+        cbs = [self.bit(55 + 3 * self.set + size) for _ in range(parts)]
+        cb = int(any(cbs))
+        crs = [self.bit(64 + 6 * self.set + 2 * size + cb) for _ in range(parts)]
+        cr = int(any(crs))
         luma_context = 82 + 6 * self.set + 2 * size + int(cb or cr)
         if leaf.intra:
             for block in quarters(x, y, 4) if leaf.four else [(x, y, leaf.n)]:
@@ -239,10 +259,12 @@ class Content:
             luma = 1 if leaf.n < 64 and not cb and not cr else self.bit(luma_context)
             if luma:
                 self.tree(leaf, node)
-        if cb:
-            leaf.units.append(self.unit(1, x // 2, y // 2, m // 2))
-        if cr:
-            leaf.units.append(self.unit(2, x // 2, y // 2, m // 2))
+        across, down = self.fmt.chroma_shift
+        for plane, flags in ((1, cbs), (2, crs)):
+            for part, coded in enumerate(flags):
+                if coded:
+                    top, n = (y >> down) + part * (m >> across), m >> across
+                    leaf.units.append(self.unit(plane, x >> across, top, n))
 
     def delta(self) -> None:
         if not self.bit(0):
@@ -253,7 +275,7 @@ class Content:
                 break
             m += 1
         offset = self.offset + (-m if self.bit(6) else m)
-        self.offset = max(-self.quantiser, min(63 - self.quantiser, offset))
+        self.offset = max(-self.quantiser, min(self.last_q - self.quantiser, offset))
 
     def tree(self, leaf: Leaf, block: tuple[int, int, int]) -> None:
         x, y, s = block

@@ -23,9 +23,11 @@ from nvcodec.coding.hybrid.leaves import (
     Q,
     X,
     Y,
+    last_index,
 )
 from nvcodec.coding.hybrid.levels import MAX_LEVEL
 from nvcodec.coding.hybrid.motion import MAX_COMPONENT
+from nvcodec.picture import YUV420P8, SampleFormat
 
 from .reference import Content, Motion, diagonal, quarters
 
@@ -60,7 +62,12 @@ def difference(rng: np.random.Generator) -> int:
 
 
 def random_leaves(
-    rng: np.random.Generator, width: int, height: int, canvas_set: int, split: float = 0.5
+    rng: np.random.Generator,
+    width: int,
+    height: int,
+    canvas_set: int,
+    split: float = 0.5,
+    fmt: SampleFormat = YUV420P8,
 ) -> np.ndarray:
     rows = []
     favourite = int(rng.integers(0, 35))
@@ -73,7 +80,7 @@ def random_leaves(
             modes = [favourite if rng.random() < 0.3 else int(rng.integers(35)) for _ in range(4)]
             row[MODE : MODE + 4] = modes if row[FOUR] else modes[:1] * 4
             others = [34 if mode == modes[0] else mode for mode in (0, 26, 10, 1)]
-            row[CHROMA] = int(rng.choice([modes[0], *others]))
+            row[CHROMA] = int(rng.choice([modes[0], *others])) if fmt.planes > 1 else 0
         elif rng.random() < 0.5:
             row[MERGE] = 1
             row[INDEX] = int(rng.integers(5))
@@ -117,6 +124,7 @@ def random_content(
     quantiser: int,
     varying: bool,
     density: float = 0.6,
+    fmt: SampleFormat = YUV420P8,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Units and levels; fills in the columns of the leaves."""
     units: list[list[int]] = []
@@ -149,13 +157,18 @@ def random_content(
                             add(0, *block)
                 elif rng.random() < density:
                     tree(nx, ny, m)
-                for plane in (1, 2):
-                    if rng.random() < density / 2:
-                        add(plane, nx // 2, ny // 2, m // 2)
+                across, down = fmt.chroma_shift
+                for plane in range(1, fmt.planes):
+                    for part in range(1 << (across - down)):
+                        if rng.random() < density / 2:
+                            n_chroma = m >> across
+                            add(plane, nx >> across, (ny >> down) + part * n_chroma, n_chroma)
         coded = len(units) > first
         if (leaf[INTRA] or coded) and pending:
             pending = False
-            q = int(np.clip(q + rng.choice([0, 0, 1, -3, 5, -32, 32]), 0, 63))
+            q = int(
+                np.clip(q + rng.choice([0, 0, 1, -3, 5, -32, 32]), 0, last_index(fmt.bit_depth))
+            )
         leaf[CODED], leaf[Q], leaf[FIRST], leaf[UNITS] = coded, q, first, len(units) - first
     return (
         np.array(units, np.int32).reshape(-1, UNIT_COLUMNS),

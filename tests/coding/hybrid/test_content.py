@@ -37,6 +37,8 @@ from nvcodec.coding.hybrid.leaves import (
 from nvcodec.coding.hybrid.levels import MAX_LEVEL
 from nvcodec.coding.hybrid.motion import default_motion_contexts, encode_motion, motion_capacity
 from nvcodec.coding.rangecoder import RangeDecoder, RangeEncoder
+from nvcodec.format import CorruptError
+from nvcodec.picture import YUV420P8, SampleFormat
 from tests.coding import reference
 from tests.coding.reference import Decoder
 from tests.kernels import KernelBench
@@ -45,15 +47,16 @@ from .reference import Content, Motion, contexts
 from .tables import SCANS, content_of, leaves_of, random_content, random_leaves
 
 CANVAS = st.tuples(st.integers(1, 18), st.integers(1, 12))
+OTHERS = ((10, 1), (12, 0), (8, 0), (8, 2), (10, 2), (8, 3), (12, 3))
 SEEDS = st.integers(0, 2**32 - 1)
 Canvas = tuple[np.ndarray, np.ndarray, np.ndarray, int, bool, int]
 
 
-def encode(canvases: list[Canvas]) -> bytes:
+def encode(canvases: list[Canvas], fmt: SampleFormat = YUV420P8) -> bytes:
     capacity = sum(content_capacity(*canvas[:3]) for canvas in canvases)
     encoder = RangeEncoder(default_content_contexts(), capacity)
     for canvas in canvases:
-        encode_content(encoder, *canvas)
+        encode_content(encoder, *canvas, fmt)
     data = encoder.finish()
     assert len(data) <= capacity
     return data
@@ -65,11 +68,17 @@ def cleared(leaves: np.ndarray) -> np.ndarray:
     return leaves
 
 
-def motion_of(leaves: np.ndarray, width: int, height: int, canvas_set: int) -> Motion:
+def motion_of(
+    leaves: np.ndarray,
+    width: int,
+    height: int,
+    canvas_set: int,
+    fmt: SampleFormat = YUV420P8,
+) -> Motion:
     """The leaves as the text has them."""
     encoder = RangeEncoder(default_motion_contexts(), motion_capacity(leaves))
-    encode_motion(encoder, leaves, width, height, canvas_set)
-    return Motion(Decoder(encoder.finish()), contexts("motion"), width, height, canvas_set)
+    encode_motion(encoder, leaves, width, height, canvas_set, fmt)
+    return Motion(Decoder(encoder.finish()), contexts("motion"), width, height, canvas_set, fmt)
 
 
 @given(
@@ -77,24 +86,30 @@ def motion_of(leaves: np.ndarray, width: int, height: int, canvas_set: int) -> M
     SEEDS,
     st.integers(0, 63),
     st.booleans(),
+    st.sampled_from([YUV420P8, *(SampleFormat(d, c) for d, c in OTHERS)]),
 )
-@settings(max_examples=80, derandomize=True, deadline=None)
+@settings(max_examples=120, derandomize=True, deadline=None)
 def test_round_trip_and_reference(
-    sizes: list[tuple[tuple[int, int], int]], seed: int, quantiser: int, varying: bool
+    sizes: list[tuple[tuple[int, int], int]],
+    seed: int,
+    quantiser: int,
+    varying: bool,
+    fmt: SampleFormat,
 ) -> None:
     """Canvases of a run: what is coded is decoded, by the package and by the text."""
     rng = np.random.default_rng(seed)
+    quantiser += 6 * (fmt.bit_depth - 8)
     canvases: list[Canvas] = []
     shapes = []
     for (columns, rows), canvas_set in sizes:
         width, height = 8 * columns, 8 * rows
-        leaves = random_leaves(rng, width, height, canvas_set, rng.choice([0.1, 0.5, 0.8]))
+        leaves = random_leaves(rng, width, height, canvas_set, rng.choice([0.1, 0.5, 0.8]), fmt)
         density = rng.choice([0.1, 0.6, 1.0])
-        units, levels = random_content(rng, leaves, quantiser, varying, density)
+        units, levels = random_content(rng, leaves, quantiser, varying, density, fmt)
         canvases.append((leaves, units, levels, quantiser, varying, canvas_set))
         shapes.append((width, height))
     before = [array.copy() for canvas in canvases for array in canvas[:3]]
-    data = encode(canvases)
+    data = encode(canvases, fmt)
     after = [array for canvas in canvases for array in canvas[:3]]
     for array, same in zip(after, before, strict=True):
         np.testing.assert_array_equal(array, same)
@@ -104,9 +119,9 @@ def test_round_trip_and_reference(
     assert len(slow_contexts) == CONTENT_CONTEXTS
     for (leaves, *expected, canvas_set), (width, height) in zip(canvases, shapes, strict=True):
         found_leaves = cleared(leaves)
-        found = decode_content(decoder, found_leaves, canvas_set, width, height)
-        motion = motion_of(leaves, width, height, canvas_set)
-        content = Content(slow, slow_contexts, motion)
+        found = decode_content(decoder, found_leaves, canvas_set, width, height, fmt)
+        motion = motion_of(leaves, width, height, canvas_set, fmt)
+        content = Content(slow, slow_contexts, motion, fmt)
         for table, (q, units, levels) in (
             (found_leaves, found),
             (leaves_of(motion), content_of(motion, content)),
@@ -116,7 +131,7 @@ def test_round_trip_and_reference(
             np.testing.assert_array_equal(levels, expected[1])
             assert q == quantiser
         assert all(table.flags.owndata and table.dtype == np.int32 for table in found[1:])
-        record = trace_content(leaves, *expected, canvas_set)
+        record = trace_content(leaves, *expected, canvas_set, fmt)
         assert record.dtype == np.int32
         assert (record >> 1 < CONTENT_CONTEXTS).all()
     decoder.close()
@@ -172,6 +187,18 @@ def test_any_bytes(canvas_set: int, data: bytes, size: tuple[int, int], seed: in
     decoder = RangeDecoder(data, default_content_contexts())
     decode_content(decoder, again, canvas_set, width, height)
     np.testing.assert_array_equal(again, leaves)
+
+
+def test_a_quantiser_above_the_last_is_corrupt() -> None:
+    """Of 10 bits the last index is 75; seven bits code more."""
+    leaves = random_leaves(np.random.default_rng(0), 64, 64, 0)
+    # The first seven bypass bits are those of the first byte.
+    for value, sample_format in ((75, SampleFormat(10, 1)), (87, SampleFormat(12, 1))):
+        decoder = RangeDecoder(bytes([2 * value, 1]), default_content_contexts())
+        assert decode_content(decoder, leaves.copy(), 0, 64, 64, sample_format)[0] == value
+        decoder = RangeDecoder(bytes([2 * value + 2, 1]), default_content_contexts())
+        with pytest.raises(CorruptError, match=f"quantiser {value + 1}"):
+            decode_content(decoder, leaves.copy(), 0, 64, 64, sample_format)
 
 
 @pytest.mark.parametrize("fill", [0x00, 0x7F, 0x80, 0xFE])

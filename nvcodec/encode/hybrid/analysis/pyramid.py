@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nvcodec.model.samples import FORMAT
-from nvcodec.picture import Plane, Planes
+from nvcodec.picture import YUV420P8, Plane, Planes, SampleFormat
 
 LOOKAHEAD_MARGIN = 64
 """Margin around luma at half size, in samples of that size."""
@@ -30,7 +29,8 @@ STEP = 16
 class Pyramid:
     """A picture to encode: `planes` of the coded size, and its luma at smaller sizes.
 
-    `small` is luma at a quarter of its size (small_luma), `half` at half of it (half_luma).
+    `small` is luma at a quarter of its size (small_luma), `half` at half of it (half_luma), both
+    with 8 bits.
     """
 
     planes: Planes
@@ -38,33 +38,42 @@ class Pyramid:
     half: npt.NDArray[np.uint8]
 
     @classmethod
-    def of(cls, planes: Planes, width: int, height: int) -> Pyramid:
-        """Pad a picture to the coded size by repeating its edges."""
+    def of(
+        cls, planes: Planes, width: int, height: int, sample_format: SampleFormat = YUV420P8
+    ) -> Pyramid:
+        """Pad a picture of a format to the coded size by repeating its edges."""
 
         def padded(plane: Plane, rows: int, columns: int) -> Plane:
             missing = (0, rows - plane.shape[0]), (0, columns - plane.shape[1])
             return np.pad(plane, missing, mode="edge") if any(map(any, missing)) else plane
 
-        luma, cb, cr = planes
-        of_luma, of_cb, of_cr = FORMAT.plane_shapes(width, height)
-        luma = padded(luma, *of_luma)
-        whole = luma, padded(cb, *of_cb), padded(cr, *of_cr)
-        return cls(whole, small_luma(luma), half_luma(luma))
+        shapes = sample_format.plane_shapes(width, height)
+        whole = tuple(padded(p, *shape) for p, shape in zip(planes, shapes, strict=True))
+        extra = sample_format.bit_depth - 8
+        return cls(whole, small_luma(whole[0], extra), half_luma(whole[0], extra))
 
 
-def small_luma(luma: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Luma at a quarter of the coded size, rounded up to whole blocks, with COARSE_MARGIN."""
+def small_luma(luma: Plane, extra: int = 0) -> npt.NDArray[np.uint8]:
+    """Luma at a quarter of the coded size, rounded up to whole blocks, with COARSE_MARGIN.
+
+    `extra` is the number of bits of a sample beyond 8.
+    """
     height, width = luma.shape
     padded = np.pad(luma, ((0, -height % STEP), (0, -width % STEP)), mode="edge")
     rows, columns = padded.shape[0] // SCALE, padded.shape[1] // SCALE
     means = padded.reshape(rows, SCALE, columns, SCALE).mean(axis=(1, 3), dtype=np.float32)
-    small = np.round(means).astype(luma.dtype)
+    small = np.minimum(np.round(means / (1 << extra)), 255).astype(np.uint8)
     return np.pad(small, COARSE_MARGIN, mode="edge")
 
 
-def half_luma(luma: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Luma at half the coded size, rounded up to whole blocks, with LOOKAHEAD_MARGIN."""
+def half_luma(luma: Plane, extra: int = 0) -> npt.NDArray[np.uint8]:
+    """Luma at half the coded size, rounded up to whole blocks, with LOOKAHEAD_MARGIN.
+
+    `extra` is the number of bits of a sample beyond 8.
+    """
     height, width = luma.shape
     padded = np.pad(luma, ((0, -height % 16), (0, -width % 16)), mode="edge").astype(np.uint16)
     total = padded[::2, ::2] + padded[1::2, ::2] + padded[::2, 1::2] + padded[1::2, 1::2]
-    return np.pad(((total + 2) >> 2).astype(luma.dtype), LOOKAHEAD_MARGIN, mode="edge")
+    shift = 2 + extra
+    half = np.minimum((total + (1 << (shift - 1))) >> shift, 255).astype(np.uint8)
+    return np.pad(half, LOOKAHEAD_MARGIN, mode="edge")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from nvcodec.coding.hybrid.leaves import LAST_Q
+from nvcodec.coding.hybrid.leaves import LAST_Q, last_index
 from nvcodec.encode.hybrid.analysis.lookahead import GroupAnalysis, error_weights
 from nvcodec.encode.hybrid.rate.tradeoff import (
     BLOCK_STRENGTH,
@@ -29,7 +29,7 @@ QuantiserMap = npt.NDArray[np.uint8]
 
 
 def quantiser_maps(crf: float, window: Sequence[GroupAnalysis]) -> list[QuantiserMap]:
-    """The maps of the canvases of `window[0]`, in coding order.
+    """The maps of the canvases of `window[0]`, in coding order, for samples of 8 bits.
 
     The rest of the window are the groups that follow, about AHEAD_FRAMES frames.
     """
@@ -41,3 +41,11 @@ def quantiser_maps(crf: float, window: Sequence[GroupAnalysis]) -> list[Quantise
         index = quantiser_index(crf, CANVAS_STRENGTH * mean + block)
         maps.append(np.clip(np.floor(index + 0.5), 0, LAST_Q).astype(np.uint8))
     return maps
+
+
+def for_depth(maps: Sequence[QuantiserMap], bit_depth: int) -> list[QuantiserMap]:
+    """Maps for samples of 8 bits as those of a bit depth: the same share of the range of
+    samples.
+    """
+    finer = last_index(bit_depth) - LAST_Q
+    return [(q + finer).astype(np.uint8) for q in maps]

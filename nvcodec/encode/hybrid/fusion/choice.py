@@ -83,7 +83,7 @@ def choose_network(
     New weights are trained on about `sites` sites of each frame; 0 for no training.
     """
     shape = weights.shape
-    multiplier = network_multiplier(crf)
+    multiplier = network_multiplier(crf, group.sources[0].format.bit_depth)
     price = 8 * multiplier
     kept, plain = group.rendered(weights), group.canvases()
     none = no_differences(shape.count, shape.hidden[-1].units)

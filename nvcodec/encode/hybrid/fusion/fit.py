@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from nvcodec.coding.hybrid.leaves import LAST_Q, last_index
 from nvcodec.model.hybrid.canvas.quantiser import STEP
 from nvcodec.model.hybrid.fusion.packed import PackedNetwork
 from nvcodec.model.hybrid.fusion.render import NetworkSource, output_inputs
@@ -28,7 +29,7 @@ from nvcodec.model.hybrid.fusion.weights import (
     FusionShape,
     spread_shared,
 )
-from nvcodec.picture import Planes
+from nvcodec.picture import YUV420P8, Planes
 
 Floats = npt.NDArray[np.float64]
 Differences = npt.NDArray[np.int32]
@@ -75,13 +76,21 @@ class Moments:
         return Moments(self.squares + other.squares, self.products + other.products)
 
 
-def _site_planes(planes: Planes, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The sites (PLANES, rows, columns) of some rows; only sites that lie fully in the picture."""
-    luma, blue, red = planes
+def _site_planes(
+    planes: Planes, rows: npt.NDArray[np.int64], chroma: bool
+) -> npt.NDArray[np.int64]:
+    """The sites (PLANES, rows, columns) of some rows; only sites that lie fully in the picture.
+
+    Without `chroma` that of all sites is 0.
+    """
+    luma = planes[0]
     columns = luma.shape[1] // 2
-    phases = [luma[2 * rows + y, x : 2 * columns : 2] for y in range(2) for x in range(2)]
-    sites = np.stack([*phases, blue[rows, :columns], red[rows, :columns]])
-    return sites.astype(np.int64)
+    sites = np.zeros((PLANES, len(rows), columns), np.int64)
+    for number in range(_LUMA):
+        sites[number] = luma[2 * rows + number // 2, number % 2 : 2 * columns : 2]
+    if chroma:
+        sites[_LUMA:] = [plane[rows, :columns] for plane in planes[1:]]
+    return sites
 
 
 def moments(
@@ -103,21 +112,25 @@ def moments(
         return Moments(np.zeros((columns, columns)), np.zeros((PLANES, columns)))
     stride = max(1, min(_MOST_STRIDE, height * width // sites, height))
     rows = np.arange(first % stride, height, stride)
-    missing = _site_planes(picture, rows) - _site_planes(rendered, rows)
+    # The network changes chroma in 4:2:0 only (spec 9.5).
+    chroma = source.format.chroma_format == YUV420P8.chroma_format
+    missing = _site_planes(picture, rows, chroma) - _site_planes(rendered, rows, chroma)
     features = np.empty((columns, len(rows), width))
     features[0] = CONSTANT
     features[1:] = output_inputs(source, network, rows.tolist(), width)
-    luma = source.quantisers[rows >> 2].repeat(4, 1)[:, :width]
-    indices = np.stack([luma, np.clip(luma + np.int64(source.chroma_offset), 0, 63)])
+    luma = source.quantisers[rows >> 2].repeat(4, 1)[:, :width].astype(np.int64)
+    extra = source.format.bit_depth - 8
+    luma -= last_index(source.format.bit_depth) - LAST_Q
+    indices = np.clip(np.stack([luma, luma + source.chroma_offset]), 0, LAST_Q)
     steps = STEP.astype(np.int64)[indices]
     # Chroma uses the weights of luma, so that all planes share the moments of the inputs.
     unit = int(steps[0].max())
     weight = (steps[0] ** 2 << _WEIGHT_BITS) // unit**2
-    wrong = np.rint((missing << 16) / steps[[0, 0, 0, 0, 1, 1]])
+    wrong = np.rint((missing << (16 - extra)) / steps[[0, 0, 0, 0, 1, 1]])
     np.clip(wrong, -_MOST_WRONG, _MOST_WRONG, out=wrong)
     inputs = features.reshape(columns, -1)
     weighted = inputs * weight.reshape(-1)
-    scale = (unit / 65536) ** 2 / (1 << _WEIGHT_BITS) * height / len(rows)
+    scale = (unit / (65536 >> extra)) ** 2 / (1 << _WEIGHT_BITS) * height / len(rows)
     # The effect of a difference of 1, in output units before rounding.
     gain = 2.0 ** (shape.difference_shift - shape.output_shift)
     return Moments(

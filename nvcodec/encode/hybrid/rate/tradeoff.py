@@ -7,7 +7,6 @@ steps for SAD and SATD.
 from __future__ import annotations
 
 from nvcodec.compiled import Real
-from nvcodec.model.samples import FORMAT
 
 WEIGHT = 0.12
 """Lambda for squared errors: a bit is worth this many squared quantiser steps."""
@@ -36,6 +35,9 @@ MOST_BLOCK_OFFSET = 12.0
 """Largest offset of a block's index from its canvas's mean. It keeps neighbouring blocks within a
 difference of 32, which the syntax can code (spec 7.5)."""
 
+_BITS = 8
+"""Bits of a sample of pure noise, where a step is one 8-bit sample value."""
+
 _NOISE_SHARE = 2
 """Levels allow 1 / _NOISE_SHARE of the bits of pure noise; pictures hardly reach that."""
 
@@ -45,12 +47,12 @@ def quantiser_index(crf: float, finer: Real = 0.0) -> Real:
     return crf + BASE - finer
 
 
-def network_multiplier(crf: float) -> float:
+def network_multiplier(crf: float, bit_depth: int = 8) -> float:
     """Lambda of the network substream: the squared error in samples that a bit is worth."""
-    return float(NETWORK_WEIGHT * 2.0 ** ((quantiser_index(crf) - 4) / 3))
+    return float(NETWORK_WEIGHT * 2.0 ** ((quantiser_index(crf) - 4) / 3 + 2 * (bit_depth - 8)))
 
 
 def most_bits_per_sample(crf: float) -> float:
-    """Bits per sample that a file at this crf is expected to stay below."""
+    """Bits per sample that a file at this crf is expected to stay below, at any bit depth."""
     # Noise takes a bit less for each doubling of the quantiser step: for 6 more of its index.
-    return max(1.0, FORMAT.bit_depth - (crf - 4) / 6) / _NOISE_SHARE
+    return max(1.0, _BITS - (crf - 4) / 6) / _NOISE_SHARE

@@ -12,7 +12,8 @@ from nvcodec.encode.hybrid.rate.content import ContentBits
 from nvcodec.encode.hybrid.rate.intra import IntraBits
 from nvcodec.encode.hybrid.rate.tradeoff import SATD_WEIGHT, WEIGHT
 from nvcodec.model.hybrid.canvas.quantiser import REAL_STEP
-from nvcodec.model.samples import CHROMA_X, CHROMA_Y
+from nvcodec.model.samples import plane_shift
+from nvcodec.picture import Plane
 
 NEVER = 1e18
 """Above all costs: marks what is not possible."""
@@ -21,13 +22,17 @@ NEVER = 1e18
 class CanvasInput(NamedTuple):
     """The inputs of all decisions of a canvas: its picture, quantisers and rate tables.
 
-    `source0` to `source2` are the u8 planes of the coded size; `quantisers` the u8 quantiser
-    indices of blocks of 32 x 32 luma samples. A transform tree has up to `depth` levels of splits.
+    `source0` to `source2` are the planes of the coded size, those of chroma empty in monochrome.
+    `codes` are those of the planes (`plane_code`); a node has `parts` units in each chroma plane.
+    `quantisers` are the u8 quantiser indices of blocks of 32 x 32 luma samples. A transform tree
+    has up to `depth` levels of splits.
     """
 
-    source0: npt.NDArray[np.uint8]
-    source1: npt.NDArray[np.uint8]
-    source2: npt.NDArray[np.uint8]
+    source0: Plane
+    source1: Plane
+    source2: Plane
+    codes: tuple[int, int, int]
+    parts: int
     quantisers: npt.NDArray[np.uint8]
     chroma_offset: int
     content: ContentBits
@@ -70,9 +75,15 @@ def block_at(given: CanvasInput, y: Integer, x: Integer, n: Integer) -> Block:
 
 
 @kernel
-def chroma_of(y: Integer, x: Integer, n: Integer) -> tuple[Integer, Integer, Integer]:
-    """Where the chroma of n x n luma samples at (y, x) is: (y, x, n) in chroma samples."""
-    return y >> CHROMA_Y, x >> CHROMA_X, n >> CHROMA_X
+def chroma_of(
+    given: CanvasInput, y: Integer, x: Integer, n: Integer
+) -> tuple[Integer, Integer, Integer]:
+    """Where the chroma of n x n luma samples at (y, x) is: (y, x, n) in chroma samples.
+
+    It is `given.parts` squares of size n, one above the other.
+    """
+    across, down = plane_shift(given.codes[1])
+    return y >> down, x >> across, n >> across
 
 
 @kernel

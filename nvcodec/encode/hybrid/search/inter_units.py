@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from nvcodec.coding.hybrid.leaves import CODED, FIRST, INTRA, MERGE, SIZE, UNITS, X, Y
 from nvcodec.compiled import Integer, Real, allocating, kernel
@@ -17,14 +16,18 @@ from nvcodec.encode.hybrid.search.block import Block, CanvasInput, block_at, chr
 from nvcodec.encode.hybrid.search.transform_tree import LARGEST, append_tree, best_tree
 from nvcodec.encode.hybrid.search.units import Pool, append_unit, load_residual, transform_chroma
 from nvcodec.encode.hybrid.search.workspace import Workspace
+from nvcodec.picture import Plane
 
 
 class Predicted(NamedTuple):
-    """Predicted planes of the coded size, u8; samples of intra leaves are undefined."""
+    """Predicted planes of the coded size; samples of intra leaves are undefined.
 
-    plane0: npt.NDArray[np.uint8]
-    plane1: npt.NDArray[np.uint8]
-    plane2: npt.NDArray[np.uint8]
+    Those of chroma are empty in monochrome.
+    """
+
+    plane0: Plane
+    plane1: Plane
+    plane2: Plane
 
 
 @kernel
@@ -36,25 +39,39 @@ def _chroma_units(
     y: Integer,
     x: Integer,
     n: Integer,
-) -> tuple[Integer, Integer]:
+    size: Integer,
+) -> Integer:
     """Choose the flags of Cb and Cr of a node, whose chroma is n samples wide at (y, x).
 
-    Leaves the levels of both planes in w.transform.chroma, and their costs with and without a unit
-    in `chroma_cost` and `chroma_empty`. These costs do not include the flags.
+    `size` is log2 of the node's luma samples minus 3. The result has the flags of the parts of Cb
+    in bits 0 and 1, those of Cr in bits 2 and 3. Leaves the levels of all in w.transform.chroma,
+    and their costs with and without a unit in `chroma_cost` and `chroma_empty`. These costs do not
+    include the flags.
     """
     t, c = w.transform, given.content
-    size = log2(n) - 2
-    cost, count, empty = transform_chroma(given, t, b, 1, predicted.plane1[y:, x:], y, x, n)
-    t.chroma_cost[0] = cost
-    t.chroma_empty[0] = empty
-    coded = t.chroma_cost[0] + b.lam * c.cb[size, 1]
-    cb = 1 if count > 0 and coded < t.chroma_empty[0] + b.lam * c.cb[size, 0] else 0
-    cost, count, empty = transform_chroma(given, t, b, 2, predicted.plane2[y:, x:], y, x, n)
-    t.chroma_cost[1] = cost
-    t.chroma_empty[1] = empty
-    coded = t.chroma_cost[1] + b.lam * c.cr[size, cb, 1]
-    cr = 1 if count > 0 and coded < t.chroma_empty[1] + b.lam * c.cr[size, cb, 0] else 0
-    return cb, cr
+    flags = 0
+    for part in range(given.parts):
+        top = y + part * n
+        cost, count, empty = transform_chroma(
+            given, t, b, 1, part, predicted.plane1[top:, x:], top, x, n
+        )
+        t.chroma_cost[0, part] = cost
+        t.chroma_empty[0, part] = empty
+        coded = cost + b.lam * c.cb[size, 1]
+        if count > 0 and coded < empty + b.lam * c.cb[size, 0]:
+            flags |= 1 << part
+    cb = 1 if flags else 0
+    for part in range(given.parts):
+        top = y + part * n
+        cost, count, empty = transform_chroma(
+            given, t, b, 2, part, predicted.plane2[top:, x:], top, x, n
+        )
+        t.chroma_cost[1, part] = cost
+        t.chroma_empty[1, part] = empty
+        coded = cost + b.lam * c.cr[size, cb, 1]
+        if count > 0 and coded < empty + b.lam * c.cr[size, cb, 0]:
+            flags |= 4 << part
+    return flags
 
 
 @kernel
@@ -78,27 +95,33 @@ def _decide_node(
     log2n = log2(n)
     load_residual(given.source0, y, x, predicted.plane0[y:, x:], n, t.residual)
     luma_coded, luma_count, luma_empty = best_tree(given, w, b, n)
-    chroma_y, chroma_x, chroma_n = chroma_of(y, x, n)
-    cb, cr = _chroma_units(given, predicted, w, b, chroma_y, chroma_x, chroma_n)
-    chroma = cb | cr
+    chroma_y, chroma_x, chroma_n = chroma_of(given, y, x, n)
+    flags = _chroma_units(given, predicted, w, b, chroma_y, chroma_x, chroma_n, log2n - 3)
+    chroma = 1 if flags else 0
     # The flag is not coded if it can only be 1: in a coded leaf of one node without chroma units.
     luma_zero = luma_empty
     if not (b.n < 64 and chroma == 0):
         luma_zero += b.lam * c.luma[log2n - 3, chroma, 0]
         luma_coded += b.lam * c.luma[log2n - 3, chroma, 1]
-    total += b.lam * (c.cb[log2n - 3, cb] + c.cr[log2n - 3, cb, cr])
-    total += t.chroma_cost[0] if cb else t.chroma_empty[0]
-    total += t.chroma_cost[1] if cr else t.chroma_empty[1]
+    some_cb = 1 if flags & 3 else 0
+    empty = luma_empty
+    for part in range(given.parts):
+        cb, cr = flags >> part & 1, flags >> (2 + part) & 1
+        total += b.lam * (c.cb[log2n - 3, cb] + c.cr[log2n - 3, some_cb, cr])
+        total += t.chroma_cost[0, part] if cb else t.chroma_empty[0, part]
+        total += t.chroma_cost[1, part] if cr else t.chroma_empty[1, part]
+        empty = empty + t.chroma_empty[0, part] + t.chroma_empty[1, part]
     if luma_count > 0 and luma_coded < luma_zero:
         total += luma_coded
         append_tree(pool, w, y, x, n)
     else:
         total += luma_zero
-    if cb:
-        append_unit(pool, 1, chroma_x, chroma_y, chroma_n, log2(chroma_n), t.chroma[0])
-    if cr:
-        append_unit(pool, 2, chroma_x, chroma_y, chroma_n, log2(chroma_n), t.chroma[1])
-    return total, nothing + (luma_empty + t.chroma_empty[0] + t.chroma_empty[1])
+    for plane in range(2):
+        for part in range(given.parts):
+            if flags >> (2 * plane + part) & 1:
+                top, levels = chroma_y + part * chroma_n, t.chroma[plane, part]
+                append_unit(pool, plane + 1, chroma_x, top, chroma_n, log2(chroma_n), levels)
+    return total, nothing + empty
 
 
 @kernel

@@ -48,6 +48,7 @@ from nvcodec.model.hybrid.canvas.intra import (
 )
 from nvcodec.model.hybrid.canvas.quantiser import plane_index
 from nvcodec.model.hybrid.canvas.reconstruct import add_numbered
+from nvcodec.picture import Plane
 
 _CHROMA_MODES = (0, 26, 10, 1)
 """Chroma modes besides luma's own; one that equals luma's is replaced by mode 34 (spec 7.4)."""
@@ -63,14 +64,14 @@ _INTRA_MODE_BITS = 10.0
 class Rebuilt(NamedTuple):
     """A canvas under reconstruction.
 
-    `plane0` to `plane2` are u8 of the coded size. For each 4 x 4 luma block, `known` (u8) is 1 if
-    it is reconstructed, and `modes` (u8) is its intra mode, 1 if it has none. `size` (u8) is the
-    size of the leaf of each cell.
+    `plane0` to `plane2` have the coded size, those of chroma are empty in monochrome. For each 4 x
+    4 luma block, `known` (u8) is 1 if it is reconstructed, and `modes` (u8) is its intra mode, 1 if
+    it has none. `size` (u8) is the size of the leaf of each cell.
     """
 
-    plane0: npt.NDArray[np.uint8]
-    plane1: npt.NDArray[np.uint8]
-    plane2: npt.NDArray[np.uint8]
+    plane0: Plane
+    plane1: Plane
+    plane2: Plane
     known: npt.NDArray[np.uint8]
     modes: npt.NDArray[np.uint8]
     size: npt.NDArray[np.uint8]
@@ -157,25 +158,28 @@ def _store(plane: np.ndarray, y: Integer, x: Integer, n: Integer, block: np.ndar
 
 
 @kernel
-def predict_luma(space: IntraSpace, mode: Integer, n: Integer) -> None:
-    """Predict a luma block from edges[0], or from the smoothed edges[2] if the mode takes them."""
+def predict_luma(space: IntraSpace, code: Integer, mode: Integer, n: Integer) -> None:
+    """Predict a luma block from edges[0], or from the smoothed edges[2] if the mode takes them.
+
+    `code` is that of luma (`plane_code`).
+    """
     edge = space.edges[2 if is_smoothed(mode, n) else 0]
-    intra_predict(mode, n, False, edge, space.line, space.prediction)
+    intra_predict(mode, n, code, edge, space.line, space.prediction)
 
 
 @kernel
-def _add(s: Intra, q: Integer, plane: np.ndarray) -> None:
-    """Add the residual of the last unit in the pool to `plane`."""
+def _add(s: Intra, q: Integer, code: Integer, plane: np.ndarray) -> None:
+    """Add the residual of the last unit in the pool to `plane`, which has this code."""
     pool, space = s.pool, s.workspace.intra
     number = pool.counts[0] - 1
-    add_numbered(pool.units, number, pool.levels, q, space.unit, space.sums, plane)
+    add_numbered(code, pool.units, number, pool.levels, q, space.unit, space.sums, plane)
 
 
 @kernel
 def _rough_cost(s: Intra, b: Block, mode: Integer, y: Integer, x: Integer, n: Integer) -> Real:
     """SATD plus rate of a luma mode; the edges and the list of modes are in the workspace."""
     space = s.workspace.intra
-    predict_luma(space, mode, n)
+    predict_luma(space, s.given.codes[0], mode, n)
     if n == 4:
         cost = _satd4(s.given.source0, y, x, space)
     else:
@@ -239,7 +243,7 @@ def _decide_luma(
     zero = s.given.content.luma[b.level, 1, 0]
     one = s.given.content.luma[b.level, 1, 1]
     _list_modes(canvas.modes, y, x, space.listed)
-    intra_references(canvas.plane0, canvas.known, False, y, x, n, space.edges[0])
+    intra_references(canvas.plane0, canvas.known, s.given.codes[0], y, x, n, space.edges[0])
     intra_smooth(space.edges[0], n, space.edges[2])
     _rank_modes(s, b, y, x, n)
     best = NEVER
@@ -250,7 +254,7 @@ def _decide_luma(
         if space.mode_costs[mode] >= NEVER:
             break
         space.mode_costs[mode] = NEVER
-        predict_luma(space, mode, n)
+        predict_luma(space, s.given.codes[0], mode, n)
         load_residual(s.given.source0, y, x, space.prediction, n, t.residual)
         cost, count, energy = transform_unit(
             t, 0, 0, n, log2n, b.step, WEIGHT, s.given.content.units, space.levels[:]
@@ -267,11 +271,11 @@ def _decide_luma(
             best_count = count
             for j in range(n * n):
                 space.best_levels[j] = space.levels[j]
-    predict_luma(space, best_mode, n)
+    predict_luma(space, s.given.codes[0], best_mode, n)
     _store(canvas.plane0, y, x, n, space.prediction)
     if best_count > 0:
         append_unit(s.pool, 0, x, y, n, log2n, space.best_levels[:])
-        _add(s, b.q, canvas.plane0)
+        _add(s, b.q, s.given.codes[0], canvas.plane0)
     for row in range(y >> 2, (y + n) >> 2):
         for column in range(x >> 2, (x + n) >> 2):
             canvas.modes[row, column] = best_mode
@@ -281,21 +285,25 @@ def _decide_luma(
 
 @kernel
 def _try_chroma(
-    s: Intra, b: Block, mode: Integer, bits: Real, best: Real
+    s: Intra, b: Block, part: Integer, mode: Integer, bits: Real, best: Real
 ) -> tuple[Real, Integer, Integer]:
-    """Code a chroma mode on trial: returns its cost and the flags of Cb and Cr.
+    """Code a chroma mode on trial in a part: returns its cost and the flags of Cb and Cr.
 
     `bits` are those of the mode. The levels are left in workspace.transform.chroma. Stops once the
     cost reaches `best`, so a cost that is not below `best` may be partial.
     """
     t, space, c = s.workspace.transform, s.workspace.intra, s.given.content
-    y, x, n = chroma_of(b.y, b.x, b.n)
+    y, x, n = chroma_of(s.given, b.y, b.x, b.n)
+    y += part * n
     total = b.lam * bits
     cb = 0
     cr = 0
     for plane in range(2):
-        intra_predict(mode, n, True, space.edges[plane], space.line, space.prediction)
-        cost, count, energy = transform_chroma(s.given, t, b, plane + 1, space.prediction, y, x, n)
+        edge, code = space.edges[plane], s.given.codes[1]
+        intra_predict(mode, n, code, edge, space.line, space.prediction)
+        cost, count, energy = transform_chroma(
+            s.given, t, b, plane + 1, part, space.prediction, y, x, n
+        )
         if plane == 0:
             zero = energy + b.lam * c.cb[b.level, 0]
             cost += b.lam * c.cb[b.level, 1]
@@ -316,16 +324,81 @@ def _try_chroma(
 
 
 @kernel
+def _chroma_edges(s: Intra, y: Integer, x: Integer, n: Integer) -> None:
+    """Set the edges of a block of Cb and of Cr at (y, x)."""
+    space, canvas, code = s.workspace.intra, s.rebuilt, s.given.codes[1]
+    intra_references(canvas.plane1, canvas.known, code, y, x, n, space.edges[0])
+    intra_references(canvas.plane2, canvas.known, code, y, x, n, space.edges[1])
+
+
+@kernel
+def _rebuild_chroma(
+    s: Intra, b: Block, plane: Integer, part: Integer, mode: Integer, coded: Integer
+) -> None:
+    """Predict a part of Cb (0) or Cr (1) from its edge; if `coded`, append and add its unit."""
+    space, canvas = s.workspace.intra, s.rebuilt
+    y, x, n = chroma_of(s.given, b.y, b.x, b.n)
+    y += part * n
+    code = s.given.codes[1]
+    samples = canvas.plane1 if plane == 0 else canvas.plane2
+    intra_predict(mode, n, code, space.edges[plane], space.line, space.prediction)
+    _store(samples, y, x, n, space.prediction)
+    if coded:
+        levels = space.best_chroma[plane]
+        append_unit(s.pool, plane + 1, x, y, n, log2(n), levels)
+        _add(s, plane_index(b.q, code, s.given.chroma_offset), code, samples)
+
+
+@kernel
+def _lower_chroma(
+    s: Intra, b: Block, total: Real, mode: Integer, cb: Integer, cr: Integer
+) -> tuple[Real, Integer, Integer]:
+    """Code the rest of the chroma of a leaf in 4:2:2, whose upper block of Cb is rebuilt.
+
+    `mode`, `cb` and `cr` are those of the upper blocks, which cost `total`. Units of Cb come before
+    those of Cr, and a lower block is predicted from the upper one. Returns what `_decide_chroma`
+    does.
+    """
+    t, space, canvas, c = s.workspace.transform, s.workspace.intra, s.rebuilt, s.given.content
+    y, x, n = chroma_of(s.given, b.y, b.x, b.n)
+    code = s.given.codes[1]
+    some = cb
+    for plane in range(2):
+        if plane == 1:
+            _rebuild_chroma(s, b, 1, 0, mode, cr)
+        samples = canvas.plane1 if plane == 0 else canvas.plane2
+        intra_references(samples, canvas.known, code, y + n, x, n, space.edges[plane])
+        intra_predict(mode, n, code, space.edges[plane], space.line, space.prediction)
+        cost, count, energy = transform_chroma(
+            s.given, t, b, plane + 1, 1, space.prediction, y + n, x, n
+        )
+        if plane == 0:
+            cost += b.lam * c.cb[b.level, 1]
+            empty = energy + b.lam * c.cb[b.level, 0]
+        else:
+            cost += b.lam * c.cr[b.level, some, 1]
+            empty = energy + b.lam * c.cr[b.level, some, 0]
+        coded = 1 if count > 0 and cost < empty else 0
+        for j in range(n * n):
+            space.best_chroma[plane, j] = t.chroma[plane, 1, j]
+        _rebuild_chroma(s, b, plane, 1, mode, coded)
+        total += cost if coded else empty
+        if plane == 0:
+            some |= coded
+        else:
+            cr |= coded
+    return total, mode, some | cr
+
+
+@kernel
 def _decide_chroma(s: Intra, b: Block, luma_mode: Integer) -> tuple[Real, Integer, Integer]:
     """Choose the chroma mode and levels of a leaf, reconstruct it and append its units.
 
     Returns the cost in squared error, the mode, and whether there is a unit of Cb or Cr.
     """
-    t, space, canvas = s.workspace.transform, s.workspace.intra, s.rebuilt
-    y, x, n = chroma_of(b.y, b.x, b.n)
-    q = plane_index(b.q, 1, s.given.chroma_offset)
-    intra_references(canvas.plane1, canvas.known, True, y, x, n, space.edges[0])
-    intra_references(canvas.plane2, canvas.known, True, y, x, n, space.edges[1])
+    t, space = s.workspace.transform, s.workspace.intra
+    y, x, n = chroma_of(s.given, b.y, b.x, b.n)
+    _chroma_edges(s, y, x, n)
     best = NEVER
     best_mode = 0
     best_cb = 0
@@ -336,26 +409,20 @@ def _decide_chroma(s: Intra, b: Block, luma_mode: Integer) -> tuple[Real, Intege
             mode = _CHROMA_MODES[k - 1]
             if mode == luma_mode:
                 mode = 34
-        total, cb, cr = _try_chroma(s, b, mode, s.given.intra.chroma[k], best)
+        total, cb, cr = _try_chroma(s, b, 0, mode, s.given.intra.chroma[k], best)
         if total < best:
             best = total
             best_mode = mode
             best_cb = cb
             best_cr = cr
             for j in range(n * n):
-                space.best_chroma[0, j] = t.chroma[0, j]
-                space.best_chroma[1, j] = t.chroma[1, j]
-    intra_predict(best_mode, n, True, space.edges[0], space.line, space.prediction)
-    _store(canvas.plane1, y, x, n, space.prediction)
-    intra_predict(best_mode, n, True, space.edges[1], space.line, space.prediction)
-    _store(canvas.plane2, y, x, n, space.prediction)
-    if best_cb:
-        append_unit(s.pool, 1, x, y, n, log2(n), space.best_chroma[0])
-        _add(s, q, canvas.plane1)
-    if best_cr:
-        append_unit(s.pool, 2, x, y, n, log2(n), space.best_chroma[1])
-        _add(s, q, canvas.plane2)
-    return best, best_mode, best_cb | best_cr
+                space.best_chroma[0, j] = t.chroma[0, 0, j]
+                space.best_chroma[1, j] = t.chroma[1, 0, j]
+    _rebuild_chroma(s, b, 0, 0, best_mode, best_cb)
+    if s.given.parts == 1:
+        _rebuild_chroma(s, b, 1, 0, best_mode, best_cr)
+        return best, best_mode, best_cb | best_cr
+    return _lower_chroma(s, b, best, best_mode, best_cb, best_cr)
 
 
 @kernel
@@ -381,10 +448,12 @@ def decide_intra_leaf(s: Intra, b: Block, four: Integer, leaf: np.ndarray) -> Re
         for quarter in range(k, 4):
             leaf[MODE + quarter] = mode
         coded |= some
-    cost, mode, some = _decide_chroma(s, b, np.int64(leaf[MODE]))
-    total += cost
-    leaf[CHROMA] = mode
-    leaf[CODED] = coded | some
+    if s.given.parts > 0:
+        cost, mode, some = _decide_chroma(s, b, np.int64(leaf[MODE]))
+        total += cost
+        leaf[CHROMA] = mode
+        coded |= some
+    leaf[CODED] = coded
     leaf[UNITS] = s.pool.counts[0] - leaf[FIRST]
     return total
 
@@ -411,21 +480,21 @@ def intra_cost(s: InterSearch, b: Block, best_satd: Real) -> Real:
     """
     space = s.workspace.intra
     plane = s.given.source0
-    intra_references(plane, s.known, False, b.y, b.x, b.n, space.edges[0])
+    intra_references(plane, s.known, s.given.codes[0], b.y, b.x, b.n, space.edges[0])
     intra_smooth(space.edges[0], b.n, space.edges[2])
     prediction = space.prediction.reshape(-1)
     at = b.y * s.width + b.x
     least = FAR
     mode = 0
     for candidate in _INTRA_MODES:
-        predict_luma(space, candidate, b.n)
+        predict_luma(space, s.given.codes[0], candidate, b.n)
         cost = satd(s.current, at, s.width, prediction, 0, MOST, b.n)
         if cost < least:
             least = cost
             mode = candidate
     if least >= best_satd:
         return NEVER
-    predict_luma(space, mode, b.n)
+    predict_luma(space, s.given.codes[0], mode, b.n)
     load_residual(plane, b.y, b.x, space.prediction, b.n, s.workspace.transform.residual)
     luma, count, energy = best_tree(s.given, s.workspace, b, b.n)
     cost = min(luma, energy) if count > 0 else energy

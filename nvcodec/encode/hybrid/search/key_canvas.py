@@ -9,7 +9,14 @@ import numpy.typing as npt
 
 from nvcodec.coding.hybrid.leaves import LEAF_COLUMNS
 from nvcodec.compiled import Integer, Real, kernel
-from nvcodec.encode.hybrid.search.block import NEVER, Block, block_at, chroma_of, smaller_beside
+from nvcodec.encode.hybrid.search.block import (
+    NEVER,
+    Block,
+    CanvasInput,
+    block_at,
+    chroma_of,
+    smaller_beside,
+)
 from nvcodec.encode.hybrid.search.intra import Intra, Rebuilt, decide_intra_leaf
 from nvcodec.encode.hybrid.search.partition import Walk, partition
 from nvcodec.encode.hybrid.search.workspace import IntraSpace
@@ -49,24 +56,26 @@ def _copy(
 
 
 @kernel
-def _keep(canvas: Rebuilt, b: Block, space: IntraSpace) -> None:
+def _keep(given: CanvasInput, canvas: Rebuilt, b: Block, space: IntraSpace) -> None:
     """Copy the samples and modes of a block out of the canvas."""
     kept = space.kept[b.level]
-    y, x, n = chroma_of(b.y, b.x, b.n)
+    y, x, n = chroma_of(given, b.y, b.x, b.n)
     _copy(canvas.plane0, b.y, b.x, kept[0], 0, 0, b.n)
-    _copy(canvas.plane1, y, x, kept[1], 0, 0, n)
-    _copy(canvas.plane2, y, x, kept[2], 0, 0, n)
+    for part in range(given.parts):
+        _copy(canvas.plane1, y + part * n, x, kept[1], part * n, 0, n)
+        _copy(canvas.plane2, y + part * n, x, kept[2], part * n, 0, n)
     _copy(canvas.modes, b.y >> 2, b.x >> 2, space.kept_modes[b.level], 0, 0, b.n >> 2)
 
 
 @kernel
-def _restore(canvas: Rebuilt, b: Block, space: IntraSpace) -> None:
+def _restore(given: CanvasInput, canvas: Rebuilt, b: Block, space: IntraSpace) -> None:
     """Copy them back, and mark the block as reconstructed."""
     kept = space.kept[b.level]
-    y, x, n = chroma_of(b.y, b.x, b.n)
+    y, x, n = chroma_of(given, b.y, b.x, b.n)
     _copy(kept[0], 0, 0, canvas.plane0, b.y, b.x, b.n)
-    _copy(kept[1], 0, 0, canvas.plane1, y, x, n)
-    _copy(kept[2], 0, 0, canvas.plane2, y, x, n)
+    for part in range(given.parts):
+        _copy(kept[1], part * n, 0, canvas.plane1, y + part * n, x, n)
+        _copy(kept[2], part * n, 0, canvas.plane2, y + part * n, x, n)
     _copy(space.kept_modes[b.level], 0, 0, canvas.modes, b.y >> 2, b.x >> 2, b.n >> 2)
     for row in range(b.y >> 2, (b.y + b.n) >> 2):
         for column in range(b.x >> 2, (b.x + b.n) >> 2):
@@ -99,7 +108,7 @@ def _decide_cell(s: KeySearch, b: Block) -> None:
         walk.whole[0] = cost
         for k in range(LEAF_COLUMNS):
             space.leaves[0, k] = space.quarters[k]
-        _keep(intra.rebuilt, b, space)
+        _keep(intra.given, intra.rebuilt, b, space)
 
 
 @kernel
@@ -114,7 +123,7 @@ def _evaluate(s: KeySearch, k: Integer, y: Integer, x: Integer) -> bool:
     inside = k <= _LARGEST and y + b.n <= height and x + b.n <= width
     if inside:
         walk.whole[k] = decide_intra_leaf(intra, b, 0, space.leaves[k])
-        _keep(intra.rebuilt, b, space)
+        _keep(intra.given, intra.rebuilt, b, space)
         if k == 0:
             _decide_cell(s, b)
             return False
@@ -135,7 +144,7 @@ def _settle(s: KeySearch, k: Integer, y: Integer, x: Integer, divided: bool) -> 
         return s.walk.parts[k]
     space = s.intra.workspace.intra
     b = block_at(s.intra.given, y, x, CELL << k)
-    _restore(s.intra.rebuilt, b, space)
+    _restore(s.intra.given, s.intra.rebuilt, b, space)
     s.used[0] = s.walk.start[k]
     for column in range(LEAF_COLUMNS):
         s.leaves[s.used[0], column] = space.leaves[k, column]

@@ -1,22 +1,25 @@
-"""Interpolated reference luma for motion search: one u8 plane for each of 16 phases.
+"""Interpolated reference luma for motion search: one plane for each of 16 phases.
 
 A phase is a quarter-sample position, horizontal and vertical. The samples are those of inter
-prediction (spec 8.3) from one reference, rounded to u8.
+prediction (spec 8.3) from one reference, rounded to samples.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nvcodec.compiled import Integer, kernel
 from nvcodec.model.hybrid.canvas.inter import LUMA_TAPS
-from nvcodec.model.samples import PEAK, SAMPLE
+from nvcodec.model.samples import peak_of, plane_code
+from nvcodec.picture import Plane, SampleFormat
 
 MARGIN = 80
 """Luma samples of padding around the coded plane."""
 
-Phases = npt.NDArray[np.uint8]
+Phases = npt.NDArray[Any]
 """(16, height + 2 MARGIN, width + 2 MARGIN): phase 4 * fy + fx."""
 
 
@@ -41,9 +44,10 @@ def _across(padded: np.ndarray, fx: Integer, out: np.ndarray) -> None:
 
 
 @kernel
-def _down(first: np.ndarray, fy: Integer, out: np.ndarray) -> None:
+def _down(first: np.ndarray, fy: Integer, code: Integer, out: np.ndarray) -> None:
     """Filter the result of `_across` for a vertical phase, and round."""
     rows, columns = out.shape
+    peak = peak_of(out, code)
     t0, t1, t2, t3, t4, t5, t6, t7 = LUMA_TAPS[fy]
     for y in range(rows):
         for x in range(columns):
@@ -61,29 +65,32 @@ def _down(first: np.ndarray, fy: Integer, out: np.ndarray) -> None:
                 )
                 >> 12
             )
-            out[y, x] = min(max(total, 0), PEAK)
+            out[y, x] = min(max(total, 0), peak)
 
 
 @kernel
-def _straight(first: np.ndarray, out: np.ndarray) -> None:
+def _straight(first: np.ndarray, code: Integer, out: np.ndarray) -> None:
     """Round the result of `_across`: vertical phase 0."""
+    peak = peak_of(out, code)
     rows, columns = out.shape
     for y in range(rows):
         for x in range(columns):
             total = (np.int32(first[y + 3, x]) + 32) >> 6
-            out[y, x] = min(max(total, 0), PEAK)
+            out[y, x] = min(max(total, 0), peak)
 
 
-def make_phases(luma: npt.NDArray[np.uint8]) -> Phases:
+def make_phases(luma: Plane, sample_format: SampleFormat) -> Phases:
     """All phases of a coded luma plane (height, width)."""
+    code = plane_code(sample_format, 0)
     height, width = luma.shape
-    out = np.empty((16, height + 2 * MARGIN, width + 2 * MARGIN), SAMPLE)
+    out = np.empty((16, height + 2 * MARGIN, width + 2 * MARGIN), luma.dtype)
     # The filter reaches 3 samples before and 4 after.
     padded = np.pad(luma, ((MARGIN + 3, MARGIN + 4), (MARGIN + 3, MARGIN + 4)), mode="edge")
-    first = np.empty((height + 2 * MARGIN + 7, width + 2 * MARGIN), np.int16)
+    sums = np.int16 if luma.dtype == np.uint8 else np.int32
+    first = np.empty((height + 2 * MARGIN + 7, width + 2 * MARGIN), sums)
     for fx in range(4):
         _across(padded, fx, first)
-        _straight(first, out[fx])
+        _straight(first, code, out[fx])
         for fy in range(1, 4):
-            _down(first, fy, out[4 * fy + fx])
+            _down(first, fy, code, out[4 * fy + fx])
     return out

@@ -6,7 +6,7 @@ that costs by SATD plus rate. Each place keeps the best candidate that it is off
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -147,11 +147,11 @@ class InterSearch(NamedTuple):
     workspace: Workspace
     cells: Cells
     candidates: Candidates
-    current: npt.NDArray[np.uint8]
+    current: npt.NDArray[Any]
     width: int
     height: int
-    phases0: npt.NDArray[np.uint8]
-    phases1: npt.NDArray[np.uint8]
+    phases0: npt.NDArray[Any]
+    phases1: npt.NDArray[Any]
     coarse: npt.NDArray[np.int16]
     known: npt.NDArray[np.uint8]
     interior: bool

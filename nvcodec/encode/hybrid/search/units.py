@@ -42,11 +42,14 @@ class Pool(NamedTuple):
 
 
 def make_pool(width: int, height: int) -> Pool:
-    """An empty pool with room for all units and levels of a canvas of this coded size."""
+    """An empty pool with room for all units and levels of a canvas of this coded size.
+
+    Memory pages that nothing is written to cost nothing.
+    """
     samples = width * height
     return Pool(
-        units=np.empty((samples // 16 + samples // 32 + 16, UNIT_COLUMNS), np.int32),
-        levels=np.empty((samples * 3 // 2 + 16, LEVEL_COLUMNS), np.int32),
+        units=np.empty((samples // 16 + samples // 16 + 16, UNIT_COLUMNS), np.int32),
+        levels=np.empty((samples * 3 + 16, LEVEL_COLUMNS), np.int32),
         counts=np.zeros(2, np.int64),
     )
 
@@ -98,6 +101,7 @@ def transform_chroma(
     t: TransformSpace,
     b: Block,
     plane: Integer,
+    part: Integer,
     predicted: np.ndarray,
     y: Integer,
     x: Integer,
@@ -105,16 +109,17 @@ def transform_chroma(
 ) -> tuple[Real, Integer, Real]:
     """Transform what prediction leaves over of n x n samples at (y, x) of Cb (plane 1) or Cr (2).
 
-    `predicted` begins at (y, x). Levels are in t.chroma; returns what `transform_unit` does.
+    They are those of a `part` of the node; `predicted` begins at (y, x). Levels are in t.chroma;
+    returns what `transform_unit` does.
     """
-    step = REAL_STEP[plane_index(b.q, plane, given.chroma_offset)]
+    step = REAL_STEP[plane_index(b.q, given.codes[1], given.chroma_offset)]
     weight = b.lam / (step * step)
     if plane == 1:
         load_residual(given.source1, y, x, predicted, n, t.residual)
     else:
         load_residual(given.source2, y, x, predicted, n, t.residual)
     bits = given.content.chroma_units
-    return transform_unit(t, 0, 0, n, log2(n), step, weight, bits, t.chroma[plane - 1])
+    return transform_unit(t, 0, 0, n, log2(n), step, weight, bits, t.chroma[plane - 1, part])
 
 
 @kernel

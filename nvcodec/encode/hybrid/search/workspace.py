@@ -8,7 +8,7 @@ from nvcodec.coding.hybrid.leaves import LEAF_COLUMNS
 from nvcodec.coding.hybrid.motion import MODES
 from nvcodec.encode.hybrid.search.partition import Walk
 from nvcodec.model.hybrid.canvas.intra import MOST
-from nvcodec.model.samples import CHROMA_X, CHROMA_Y, SAMPLE
+from nvcodec.picture import SampleFormat
 from nvcodec.records import Record, array, nested
 
 STRIDE = 36
@@ -19,8 +19,8 @@ ANGLES_BESIDE = 3
 
 _AREA = MOST * MOST
 """Samples of the largest transform and of the largest intra block."""
-_CHROMA_AREA = _AREA >> (CHROMA_X + CHROMA_Y)
-"""Samples of Cb or Cr beside these."""
+_PARTS = 2
+"""Most units of a node in a chroma plane: two, one above the other, in 4:2:2."""
 _EDGE = 4 * MOST + 1
 """Samples of the edge of a block (model.hybrid.canvas.intra)."""
 
@@ -38,9 +38,9 @@ class TransformSpace(Record):
         full: 1 for each 4 x 4 sub-block with a level, with a border.
         block_cost: cost of the flag of each sub-block.
         levels: levels of a luma tree, by size of the unit.
-        chroma: levels of Cb and Cr.
-        chroma_cost: cost of Cb and Cr with a unit.
-        chroma_empty: cost of Cb and Cr without a unit.
+        chroma: levels of the units of Cb and Cr, [plane][part].
+        chroma_cost: what these units cost.
+        chroma_empty: cost without each of these units.
 
     """
 
@@ -53,9 +53,9 @@ class TransformSpace(Record):
     full = array(np.int8, 100)
     block_cost = array(np.float32, 64)
     levels = array(np.int32, 4, _AREA)
-    chroma = array(np.int32, 2, _CHROMA_AREA)
-    chroma_cost = array(np.float64, 2)
-    chroma_empty = array(np.float64, 2)
+    chroma = array(np.int32, 2, _PARTS, _AREA)
+    chroma_cost = array(np.float64, 2, _PARTS)
+    chroma_empty = array(np.float64, 2, _PARTS)
 
 
 class TreeSpace(Record):
@@ -90,7 +90,7 @@ class IntraSpace(Record):
         best_modes: luma modes with the least rough costs.
         levels: levels of the luma mode on trial.
         best_levels: levels of the best luma mode so far.
-        best_chroma: levels of Cb and Cr of the best chroma mode so far.
+        best_chroma: levels of the first units of Cb and Cr of the best chroma mode so far.
         kept: samples of the best whole block of each level, in three planes.
         kept_modes: its luma modes.
         leaves: its leaf.
@@ -99,7 +99,7 @@ class IntraSpace(Record):
 
     """
 
-    prediction = array(SAMPLE, MOST, MOST)
+    prediction = array(np.uint8, MOST, MOST)
     edges = array(np.int32, 3, _EDGE)
     square = array(np.int32, 4, 4)
     line = array(np.int32, 3 * MOST + 2)
@@ -108,13 +108,20 @@ class IntraSpace(Record):
     best_modes = array(np.int64, ANGLES_BESIDE)
     levels = array(np.int32, _AREA)
     best_levels = array(np.int32, _AREA)
-    best_chroma = array(np.int32, 2, _CHROMA_AREA)
-    kept = array(SAMPLE, 3, 3, MOST, MOST)
+    best_chroma = array(np.int32, 2, _AREA)
+    kept = array(np.uint8, 3, 3, MOST, MOST)
     kept_modes = array(np.uint8, 3, 8, 8)
     leaves = array(np.int32, 3, LEAF_COLUMNS)
     quarters = array(np.int32, LEAF_COLUMNS)
     unit = array(np.int32, _AREA)
     sums = array(np.int32, _AREA)
+
+
+class _DeepIntraSpace(IntraSpace):
+    """The same for samples of more than 8 bits."""
+
+    prediction = array(np.uint16, MOST, MOST)
+    kept = array(np.uint16, 3, 3, MOST, MOST)
 
 
 class Workspace(Record):
@@ -124,3 +131,14 @@ class Workspace(Record):
     transform = nested(TransformSpace)
     tree = nested(TreeSpace)
     intra = nested(IntraSpace)
+
+
+class _DeepWorkspace(Workspace):
+    """The same for samples of more than 8 bits."""
+
+    intra = nested(_DeepIntraSpace)
+
+
+def make_workspace(sample_format: SampleFormat) -> Workspace:
+    """Scratch memory for the searches of canvases of a format."""
+    return (Workspace if sample_format.bit_depth == 8 else _DeepWorkspace).make()

@@ -23,20 +23,14 @@ from nvcodec.coding.hybrid.leaves import (
 )
 from nvcodec.compiled import Integer, kernel
 from nvcodec.model.hybrid.canvas.plane import CELL
-from nvcodec.model.hybrid.canvas.quantiser import INDICES
-from nvcodec.model.samples import CHROMA_X, CHROMA_Y, PEAK
+from nvcodec.model.hybrid.canvas.quantiser import base_index
+from nvcodec.model.samples import extra_bits, peak_of, plane_shift
 from nvcodec.tables import load_table
 
 # (beta, tc) for each quantiser index, in differences of 8-bit samples.
-_TABLE = load_table("deblocking.txt").reshape(INDICES, 2)
+_TABLE = load_table("deblocking.txt").reshape(LAST_Q + 1, 2)
 _BETA = np.ascontiguousarray(_TABLE[:, 0]).astype(np.int64)
 _TC = np.concatenate([_TABLE[:, 1], _TABLE[-1:, 1], _TABLE[-1:, 1]]).astype(np.int64)
-
-_CHROMA_ROWS, _CHROMA_COLUMNS = CELL >> CHROMA_Y, CELL >> CHROMA_X
-"""Chroma samples across a cell: down, across."""
-
-# Filtered chroma edges are 8 chroma samples apart: this many cells, down and across.
-_CHROMA_CELLS_Y, _CHROMA_CELLS_X = 1 << CHROMA_Y, 1 << CHROMA_X
 
 
 @kernel
@@ -115,9 +109,15 @@ def edge_strengths(
 
 @kernel
 def _luma_segment(
-    s: np.ndarray, at: Integer, across: Integer, along: Integer, beta: Integer, tc: Integer
+    s: np.ndarray,
+    at: Integer,
+    across: Integer,
+    along: Integer,
+    beta: Integer,
+    tc: Integer,
+    peak: Integer,
 ) -> None:
-    """Filter an edge segment of four lines.
+    """Filter an edge segment of four lines of samples 0..peak.
 
     q0 of the first line is s[at]. Lines are `along` elements apart, samples of a line `across`.
     """
@@ -171,15 +171,15 @@ def _luma_segment(
         if abs(e) >= 10 * tc:
             continue
         e = min(tc, max(-tc, e))
-        s[i - across] = min(PEAK, max(0, p0 + e))
-        s[i] = min(PEAK, max(0, q0 - e))
+        s[i - across] = min(peak, max(0, p0 + e))
+        s[i] = min(peak, max(0, q0 - e))
         half = tc >> 1
         if dp0 + dp3 < side:
             change = (((p2 + p0 + 1) >> 1) - p1 + e) >> 1
-            s[i - 2 * across] = min(PEAK, max(0, p1 + min(half, max(-half, change))))
+            s[i - 2 * across] = min(peak, max(0, p1 + min(half, max(-half, change))))
         if dq0 + dq3 < side:
             change = (((q2 + q0 + 1) >> 1) - q1 - e) >> 1
-            s[i + across] = min(PEAK, max(0, q1 + min(half, max(-half, change))))
+            s[i + across] = min(peak, max(0, q1 + min(half, max(-half, change))))
 
 
 @kernel
@@ -189,6 +189,7 @@ def _near(sample: Integer, most: Integer, value: Integer) -> Integer:
 
 @kernel
 def filter_luma(
+    code: Integer,
     plane: np.ndarray,
     strengths: np.ndarray,
     indices: np.ndarray,
@@ -198,31 +199,34 @@ def filter_luma(
 ) -> None:
     """Filter the left or, if `horizontal`, the upper edges of the cells in rows row0..row1-1.
 
-    `strengths` (rows, columns) are those of these edges, `indices` (rows, columns) Q of the cells.
+    `code` is the plane's (`plane_code`). `strengths` (rows, columns) are those of these edges,
+    `indices` (rows, columns) Q of the cells.
     """
     samples = plane.reshape(-1)
     stride = plane.shape[1]
+    extra, peak = extra_bits(plane, code), peak_of(plane, code)
     for y in range(row0, row1):
         for x in range(strengths.shape[1]):
             strength = np.int64(strengths[y, x])
             if strength == 0:
                 continue
             before = indices[y - 1, x] if horizontal else indices[y, x - 1]
-            index = (np.int64(before) + np.int64(indices[y, x]) + 1) >> 1
-            beta, tc = _BETA[index], _TC[index + 2 * (strength - 1)]
+            index = base_index((np.int64(before) + np.int64(indices[y, x]) + 1) >> 1, extra)
+            beta, tc = _BETA[index] << extra, _TC[index + 2 * (strength - 1)] << extra
             if tc == 0:
                 continue
             at = 8 * (y * stride + x)
             if horizontal:
-                _luma_segment(samples, at, stride, 1, beta, tc)
-                _luma_segment(samples, at + 4, stride, 1, beta, tc)
+                _luma_segment(samples, at, stride, 1, beta, tc, peak)
+                _luma_segment(samples, at + 4, stride, 1, beta, tc, peak)
             else:
-                _luma_segment(samples, at, 1, stride, beta, tc)
-                _luma_segment(samples, at + 4 * stride, 1, stride, beta, tc)
+                _luma_segment(samples, at, 1, stride, beta, tc, peak)
+                _luma_segment(samples, at + 4 * stride, 1, stride, beta, tc, peak)
 
 
 @kernel
 def filter_chroma(
+    code: Integer,
     plane: np.ndarray,
     strengths: np.ndarray,
     indices: np.ndarray,
@@ -234,26 +238,30 @@ def filter_chroma(
     """Do the same for a chroma plane; `offset` is `chroma_offset` of the description."""
     samples = plane.reshape(-1)
     stride = plane.shape[1]
+    extra, peak = extra_bits(plane, code), peak_of(plane, code)
+    shift_x, shift_y = plane_shift(code)
+    rows, columns = CELL >> shift_y, CELL >> shift_x
     for y in range(row0, row1):
-        if horizontal and y % _CHROMA_CELLS_Y:
+        # Filtered edges are 8 chroma samples apart: 1 << shift_y or 1 << shift_x cells.
+        if horizontal and y & ((1 << shift_y) - 1):
             continue
-        for x in range(0, strengths.shape[1], 1 if horizontal else _CHROMA_CELLS_X):
+        for x in range(0, strengths.shape[1], 1 if horizontal else 1 << shift_x):
             strength = np.int64(strengths[y, x])
             if strength == 0:
                 continue
             before = indices[y - 1, x] if horizontal else indices[y, x - 1]
-            index: Integer = (np.int64(before) + np.int64(indices[y, x]) + 1) >> 1
-            index = min(LAST_Q, max(0, index + offset))
-            tc = _TC[min(LAST_Q, index + 2 * (strength - 1))]
+            index = (np.int64(before) + np.int64(indices[y, x]) + 1) >> 1
+            index = base_index(index + offset, extra)
+            tc = _TC[min(LAST_Q, index + 2 * (strength - 1))] << extra
             if tc == 0:
                 continue
-            at = _CHROMA_ROWS * y * stride + _CHROMA_COLUMNS * x
+            at = rows * y * stride + columns * x
             across, along = (stride, 1) if horizontal else (1, stride)
-            for k in range(_CHROMA_COLUMNS if horizontal else _CHROMA_ROWS):
+            for k in range(columns if horizontal else rows):
                 i = at + k * along
                 p0, p1 = np.int64(samples[i - across]), np.int64(samples[i - 2 * across])
                 q0, q1 = np.int64(samples[i]), np.int64(samples[i + across])
                 e = (4 * (q0 - p0) + p1 - q1 + 4) >> 3
                 e = min(tc, max(-tc, e))
-                samples[i - across] = min(PEAK, max(0, p0 + e))
-                samples[i] = min(PEAK, max(0, q0 - e))
+                samples[i - across] = min(peak, max(0, p0 + e))
+                samples[i] = min(peak, max(0, q0 - e))

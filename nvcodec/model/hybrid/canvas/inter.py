@@ -12,7 +12,7 @@ import numpy as np
 from nvcodec.coding.hybrid.leaves import INTRA, SIZE, X, Y
 from nvcodec.compiled import Integer, allocating, kernel
 from nvcodec.model.hybrid.canvas.rows import filter_row, filter_row_into, sample_row
-from nvcodec.model.samples import SAMPLE, plane_shift
+from nvcodec.model.samples import peak_of, plane_number, plane_shift, type_of_sums
 
 LUMA_TAPS = np.array(
     [
@@ -44,10 +44,6 @@ _VECTOR_FRACTION = 2
 
 _PRED_BITS = np.int32(7)
 """PRED is in 1/128 sample."""
-
-_SUM = np.int16
-"""The type of `first` of spec 8.3. With 8-bit samples its range is -6120..22440, as negative taps
-sum to -24 and positive ones to 88. `vectors` computes it in 16 bits."""
 
 BLOCK = 64
 """Side of the largest block, and row length of the scratch arrays of sums."""
@@ -206,12 +202,13 @@ def _luma_taps(f: Integer) -> tuple[Integer, ...]:
 
 @kernel
 def _chroma_taps(f: Integer) -> tuple[Integer, ...]:
+    """Taps for a fraction of f eighths."""
     return _CHROMA[f, 0], _CHROMA[f, 1], _CHROMA[f, 2], _CHROMA[f, 3]
 
 
 @kernel
 def _inside(
-    chroma: bool,
+    code: Integer,
     source: np.ndarray,
     at: Integer,
     rows: Integer,
@@ -227,8 +224,13 @@ def _inside(
     if fy == 0 and fx == 0:
         taps, stride = (np.int32(64),), source.shape[1]
         _rows_into(source, at, stride, 0, rows, width, taps, out, double, keep)
-    elif chroma:
-        taps_y, taps_x = _chroma_taps(fy), _chroma_taps(fx)
+    elif plane_number(code):
+        # Fractions are in eighths along subsampled axes, else in quarters.
+        across_shift, down_shift = plane_shift(code)
+        taps_y, taps_x = (
+            _chroma_taps(fy << (1 - down_shift)),
+            _chroma_taps(fx << (1 - across_shift)),
+        )
         _sums(source, at, rows, width, fy, fx, taps_y, taps_x, first, out, double, keep)
     else:
         long_y, long_x = _luma_taps(fy), _luma_taps(fx)
@@ -237,7 +239,7 @@ def _inside(
 
 @kernel
 def _one_reference(
-    chroma: bool,
+    code: Integer,
     reference: np.ndarray,
     y: Integer,
     x: Integer,
@@ -252,8 +254,8 @@ def _one_reference(
 ) -> None:
     """Out = (out & keep) + (S << double) of a block, from one reference by a vector (y, x)."""
     vy, vx = vector
-    before, after = (1, 2) if chroma else (3, 4)
-    across_shift, down_shift = plane_shift(chroma)
+    before, after = (1, 2) if plane_number(code) else (3, 4)
+    across_shift, down_shift = plane_shift(code)
     bits_y, bits_x = _VECTOR_FRACTION + down_shift, _VECTOR_FRACTION + across_shift
     fy, fx = vy & ((1 << bits_y) - 1), vx & ((1 << bits_x) - 1)
     y, x = y + (vy >> bits_y), x + (vx >> bits_x)
@@ -264,15 +266,15 @@ def _one_reference(
         more = before + after
         _fetch(reference, y - before, x - before, rows + more, width + more, samples)
         at = before * (samples.shape[1] + 1)
-        _inside(chroma, samples, at, rows, width, fy, fx, first, out, double, keep)
+        _inside(code, samples, at, rows, width, fy, fx, first, out, double, keep)
     else:
         at = y * across + x
-        _inside(chroma, reference, at, rows, width, fy, fx, first, out, double, keep)
+        _inside(code, reference, at, rows, width, fy, fx, first, out, double, keep)
 
 
 @kernel
 def predict_block(
-    chroma: bool,
+    code: Integer,
     reference0: np.ndarray,
     reference1: np.ndarray,
     y: Integer,
@@ -286,7 +288,7 @@ def predict_block(
 ) -> None:
     """PRED of a block at (x, y) of a plane, by a motion of `pack_motion`.
 
-    Vectors may point outside the plane.
+    `code` is the plane's (`plane_code`). Vectors may point outside the plane.
     The width is 4, 8, 16, 32 or 64, with up to 64 rows. Sample (i, j) goes to out[i, j], int32 with
     rows of BLOCK, in units of 1/128 sample. `first` and `samples` are the scratch arrays of
     `scratch`. A reference that the motion does not use may be any plane.
@@ -298,44 +300,49 @@ def predict_block(
         double -= packed >> 1 & 1
         vector = _component(packed, 0), _component(packed, 1)
         _one_reference(
-            chroma, reference0, y, x, rows, width, vector, first, samples, out, double, keep
+            code, reference0, y, x, rows, width, vector, first, samples, out, double, keep
         )
         keep -= 1
     if packed & 2:
         vector = _component(packed, 2), _component(packed, 3)
         _one_reference(
-            chroma, reference1, y, x, rows, width, vector, first, samples, out, double, keep
+            code, reference1, y, x, rows, width, vector, first, samples, out, double, keep
         )
 
 
 @allocating
-def scratch() -> tuple[np.ndarray, np.ndarray]:
-    """One thread's scratch arrays `first` and `samples` of `predict_block`."""
-    return np.empty((BLOCK + 7, BLOCK), _SUM), np.empty((BLOCK + 7, BLOCK + 8), SAMPLE)
+def scratch(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """One thread's scratch arrays `first` and `samples` of `predict_block`, for such planes.
+
+    With 8-bit samples the range of `first` is -6120..22440, as negative taps sum to -24 and
+    positive ones to 88: 16 bits. With 12 bits it has 20.
+    """
+    first = np.empty((BLOCK + 7, BLOCK), type_of_sums(plane))
+    return first, np.empty((BLOCK + 7, BLOCK + 8), plane.dtype)
 
 
 @kernel
 def store_rows(
-    values: np.ndarray, rows: Integer, width: Integer, out: np.ndarray, to: Integer
+    code: Integer, values: np.ndarray, rows: Integer, width: Integer, out: np.ndarray, to: Integer
 ) -> None:
     """Store rows x width values of `predict_block` as samples from element `to` of `out` on."""
-    stride = out.shape[1]
+    stride, peak = out.shape[1], peak_of(out, code)
     for i in range(rows):
         at, place = i * BLOCK, to + i * stride
         if width >= 32:
             for j in range(0, width, 32):
-                sample_row(32, values, at + j, _PRED_BITS, out, place + j)
+                sample_row(32, values, at + j, _PRED_BITS, out, place + j, peak)
         elif width == 16:
-            sample_row(16, values, at, _PRED_BITS, out, place)
+            sample_row(16, values, at, _PRED_BITS, out, place, peak)
         elif width == 8:
-            sample_row(8, values, at, _PRED_BITS, out, place)
+            sample_row(8, values, at, _PRED_BITS, out, place, peak)
         else:
-            sample_row(4, values, at, _PRED_BITS, out, place)
+            sample_row(4, values, at, _PRED_BITS, out, place, peak)
 
 
 @allocating
 def predict_rows(
-    chroma: bool,
+    code: Integer,
     leaves: np.ndarray,
     row0: Integer,
     row1: Integer,
@@ -346,13 +353,13 @@ def predict_rows(
 ) -> None:
     """Predict, in one plane, the inter leaves in rows row0..row1-1 of root blocks.
 
-    `leaves` is a table of leaves, `packed` the motion of all cells (`packed_motion`). References
-    and `out` are planes of the coded size; a chain canvas passes reference0 twice. Samples of intra
-    leaves stay as they are.
+    `code` is the plane's (`plane_code`), `leaves` is a table of leaves, `packed` the motion of all
+    cells (`packed_motion`). References and `out` are planes of the coded size; a chain canvas
+    passes reference0 twice. Samples of intra leaves stay as they are.
     """
-    first, samples = scratch()
+    first, samples = scratch(reference0)
     values = np.empty((BLOCK, BLOCK), np.int32)
-    across, down = plane_shift(chroma)
+    across, down = plane_shift(code)
     for number in range(len(leaves)):
         y, x = np.int64(leaves[number, Y]), np.int64(leaves[number, X])
         if leaves[number, INTRA] or y < row0 * BLOCK or y >= row1 * BLOCK:
@@ -361,6 +368,6 @@ def predict_rows(
         y, x, size = y >> down, x >> across, np.int64(leaves[number, SIZE])
         rows, width = size >> down, size >> across
         predict_block(
-            chroma, reference0, reference1, y, x, rows, width, motion, first, samples, values
+            code, reference0, reference1, y, x, rows, width, motion, first, samples, values
         )
-        store_rows(values, rows, width, out, y * out.shape[1] + x)
+        store_rows(code, values, rows, width, out, y * out.shape[1] + x)

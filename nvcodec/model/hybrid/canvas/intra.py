@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from nvcodec.compiled import Integer, allocating, kernel
-from nvcodec.model.samples import MIDDLE, PEAK, SAMPLE, plane_shift
+from nvcodec.model.samples import extra_bits, peak_of, plane_number, plane_shift
 
 PLANAR, DC = 0, 1
 MODES = 35
@@ -29,7 +29,7 @@ _INVERSE[[2, 5, 9, 13, 17, 21, 26, 32]] = -4096, -1638, -910, -630, -482, -390, 
 def intra_references(
     plane: np.ndarray,
     available: np.ndarray,
-    chroma: bool,
+    code: Integer,
     y: Integer,
     x: Integer,
     n: Integer,
@@ -37,11 +37,11 @@ def intra_references(
 ) -> None:
     """Fill edge[0..4n] for the block of n x n samples at (x, y) of a plane.
 
-    `available` says for each 4 x 4 block of luma (rows, columns) whether its luma and chroma
-    samples are reconstructed.
+    `code` is the plane's (`plane_code`). `available` says for each 4 x 4 block of luma (rows,
+    columns) whether its luma and chroma samples are reconstructed.
     """
     height, width = plane.shape
-    across, down = plane_shift(chroma)
+    across, down = plane_shift(code)
     # Log2 of the samples of the plane across a 4 x 4 luma block.
     shift_x, shift_y = 2 - across, 2 - down
     known = -1
@@ -82,7 +82,7 @@ def intra_references(
         for k in range(2 * n + 1, 4 * n + 1):
             edge[k] = edge[2 * n]
     if known < 0:
-        edge[: 4 * n + 1] = MIDDLE
+        edge[: 4 * n + 1] = 128 << extra_bits(plane, code)
     else:
         for k in range(known):
             edge[k] = edge[known]
@@ -109,17 +109,17 @@ def is_smoothed(mode: Integer, n: Integer) -> bool:
 
 @kernel
 def intra_predict(
-    mode: Integer, n: Integer, chroma: bool, edge: np.ndarray, line: np.ndarray, out: np.ndarray
+    mode: Integer, n: Integer, code: Integer, edge: np.ndarray, line: np.ndarray, out: np.ndarray
 ) -> None:
     """Predict out[0..n-1, 0..n-1] by mode 0..34 from an edge, smoothed if `is_smoothed`.
 
-    `line` is scratch of 3 * MOST + 2 elements.
+    `code` is the plane's (`plane_code`), `line` is scratch of 3 * MOST + 2 elements.
     """
     corner = 2 * n
     log_size = 2
     while 1 << log_size < n:
         log_size += 1
-    special = not chroma and n < 32
+    special = plane_number(code) == 0 and n < 32
     if mode == PLANAR:
         below, right = np.int32(edge[corner - n - 1]), np.int32(edge[corner + n + 1])
         for i in range(n):
@@ -142,12 +142,18 @@ def intra_predict(
                 out[k, 0] = (edge[corner - 1 - k] + 3 * d + 2) >> 2
             out[0, 0] = (edge[corner - 1] + 2 * d + edge[corner + 1] + 2) >> 2
     else:
-        _angular(mode, n, special, edge, line, out)
+        _angular(mode, n, special, peak_of(out, code), edge, line, out)
 
 
 @kernel
 def _angular(
-    mode: Integer, n: Integer, special: bool, edge: np.ndarray, line: np.ndarray, out: np.ndarray
+    mode: Integer,
+    n: Integer,
+    special: bool,
+    peak: Integer,
+    edge: np.ndarray,
+    line: np.ndarray,
+    out: np.ndarray,
 ) -> None:
     corner = 2 * n
     angle = _ANGLES[mode]
@@ -182,7 +188,7 @@ def _angular(
     if special and angle == 0:
         for k in range(n):
             change = (edge[corner - main * (1 + k)] - edge[corner]) >> 1
-            clipped = min(PEAK, max(0, edge[corner + main] + change))
+            clipped = min(peak, max(0, edge[corner + main] + change))
             if down:
                 out[k, 0] = clipped
             else:
@@ -190,13 +196,13 @@ def _angular(
 
 
 @allocating
-def intra_scratch() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """One thread's scratch arrays of `intra_block`: edge, smoothed, line, out."""
+def intra_scratch(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """One thread's scratch arrays of `intra_block`, for such planes: edge, smoothed, line, out."""
     return (
         np.empty(4 * MOST + 1, np.int32),
         np.empty(4 * MOST + 1, np.int32),
         np.empty(3 * MOST + 2, np.int32),
-        np.empty((MOST, MOST), SAMPLE),
+        np.empty((MOST, MOST), plane.dtype),
     )
 
 
@@ -205,7 +211,7 @@ def intra_block(
     mode: Integer,
     plane: np.ndarray,
     available: np.ndarray,
-    chroma: bool,
+    code: Integer,
     y: Integer,
     x: Integer,
     n: Integer,
@@ -215,9 +221,9 @@ def intra_block(
     out: np.ndarray,
 ) -> None:
     """Predict out[0..n-1, 0..n-1] for the block at (x, y) of a plane; see `intra_references`."""
-    intra_references(plane, available, chroma, y, x, n, edge)
-    if not chroma and is_smoothed(mode, n):
+    intra_references(plane, available, code, y, x, n, edge)
+    if plane_number(code) == 0 and is_smoothed(mode, n):
         intra_smooth(edge, n, smoothed)
-        intra_predict(mode, n, chroma, smoothed, line, out)
+        intra_predict(mode, n, code, smoothed, line, out)
     else:
-        intra_predict(mode, n, chroma, edge, line, out)
+        intra_predict(mode, n, code, edge, line, out)

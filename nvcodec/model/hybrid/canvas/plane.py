@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nvcodec.model.samples import FORMAT
-from nvcodec.picture import Planes
+from nvcodec.picture import YUV420P8, Planes, SampleFormat
 
 CELL = 8
 """Luma samples across a cell."""
@@ -72,17 +71,13 @@ class Canvas:
     direction: npt.NDArray[np.uint8]
     vectors: npt.NDArray[np.int16]
     step: Step
+    format: SampleFormat = YUV420P8
 
     def crop(self, width: int, height: int) -> Planes:
         """The frame of width x height luma samples (views of the planes)."""
-        return FORMAT.crop(self.planes, (0, 0, width, height))
+        return self.format.crop(self.planes, (0, 0, width, height))
 
 
 def coded_size(width: int, height: int) -> tuple[int, int]:
     """CodedWidth and CodedHeight of a video of width x height luma samples (spec 7.2)."""
     return -(-width // CELL) * CELL, -(-height // CELL) * CELL
-
-
-def empty_planes(width: int, height: int) -> Planes:
-    """Uninitialised planes of a canvas of this coded size."""
-    return FORMAT.empty(width, height)

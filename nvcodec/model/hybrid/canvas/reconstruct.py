@@ -39,11 +39,11 @@ from nvcodec.model.hybrid.canvas.deblocking import (
 from nvcodec.model.hybrid.canvas.inter import packed_motion, predict_rows
 from nvcodec.model.hybrid.canvas.intra import intra_block, intra_scratch
 from nvcodec.model.hybrid.canvas.motion import motion_of_leaves
-from nvcodec.model.hybrid.canvas.plane import CELL, ROOT, Canvas, Step, empty_planes
+from nvcodec.model.hybrid.canvas.plane import CELL, ROOT, Canvas, Step
 from nvcodec.model.hybrid.canvas.quantiser import plane_index
 from nvcodec.model.hybrid.canvas.transform import add_unit, transform_scratch
-from nvcodec.model.samples import plane_shift
-from nvcodec.picture import Plane
+from nvcodec.model.samples import plane_code, plane_number, plane_shift
+from nvcodec.picture import YUV420P8, Plane, SampleFormat
 
 Table = npt.NDArray[np.int32]
 
@@ -58,6 +58,7 @@ def _log2(n: Integer) -> Integer:
 
 @kernel
 def add_numbered(
+    code: Integer,
     units: np.ndarray,
     number: Integer,
     levels: np.ndarray,
@@ -66,9 +67,13 @@ def add_numbered(
     sums: np.ndarray,
     plane: np.ndarray,
 ) -> None:
-    """Add the residual of unit `number` of a table; `index` is its plane's quantiser index."""
+    """Add the residual of unit `number` of a table.
+
+    `code` is that of its plane (`plane_code`), `index` its plane's quantiser index.
+    """
     start = np.int64(units[number, UNIT_START])
     add_unit(
+        code,
         levels,
         start,
         start + np.int64(units[number, UNIT_COUNT]),
@@ -89,20 +94,24 @@ def add_residuals(
     levels: np.ndarray,
     row0: Integer,
     row1: Integer,
-    number: Integer,
+    code: Integer,
     chroma_offset: Integer,
     plane: np.ndarray,
 ) -> None:
-    """Add to plane `number` the residuals of inter leaves in rows row0..row1-1 of root blocks."""
+    """Add to a plane the residuals of inter leaves in rows row0..row1-1 of root blocks.
+
+    `code` is the plane's (`plane_code`).
+    """
+    number = plane_number(code)
     coefficients, sums = transform_scratch()
     for n in range(len(leaves)):
         y = leaves[n, Y]
         if leaves[n, INTRA] or y < row0 * ROOT or y >= row1 * ROOT:
             continue
-        index = plane_index(np.int64(leaves[n, Q]), number, chroma_offset)
+        index = plane_index(np.int64(leaves[n, Q]), code, chroma_offset)
         for k in range(leaves[n, FIRST], leaves[n, FIRST] + leaves[n, UNITS]):
             if units[k, UNIT_PLANE] == number:
-                add_numbered(units, k, levels, index, coefficients, sums, plane)
+                add_numbered(code, units, k, levels, index, coefficients, sums, plane)
 
 
 @allocating
@@ -110,34 +119,35 @@ def reconstruct_intra(
     leaves: np.ndarray,
     units: np.ndarray,
     levels: np.ndarray,
-    number: Integer,
+    code: Integer,
     chroma_offset: Integer,
     available: np.ndarray,
     plane: np.ndarray,
 ) -> None:
-    """Reconstruct the intra leaves of plane `number`, after all inter leaves.
+    """Reconstruct the intra leaves of a plane, after all inter leaves.
 
-    `available` (see `intra_references`) is set for inter leaves before; this sets it for the intra
-    leaves.
+    `code` is the plane's (`plane_code`). `available` (see `intra_references`) is set for inter
+    leaves before; this sets it for the intra leaves.
     """
     coefficients, sums = transform_scratch()
-    edge, smoothed, line, out = intra_scratch()
-    across, down = plane_shift(number)
+    edge, smoothed, line, out = intra_scratch(plane)
+    across, down = plane_shift(code)
+    number = plane_number(code)
     for n in range(len(leaves)):
         if not leaves[n, INTRA]:
             continue
-        index = plane_index(np.int64(leaves[n, Q]), number, chroma_offset)
-        # Intra blocks are square, so chroma is subsampled in both directions or in none.
+        index = plane_index(np.int64(leaves[n, Q]), code, chroma_offset)
+        # Intra blocks are square: in 4:2:2 there are two of chroma, one above the other.
         size: Integer = np.int64(leaves[n, SIZE]) >> across
         left, top = np.int64(leaves[n, X]) >> across, np.int64(leaves[n, Y]) >> down
-        blocks = 1
+        blocks, columns = 1 << (across - down), 1
         if leaves[n, FOUR] and number == 0:
-            blocks, size = 4, 4
+            blocks, columns, size = 4, 2, 4
         unit, end = np.int64(leaves[n, FIRST]), np.int64(leaves[n, FIRST] + leaves[n, UNITS])
         for k in range(blocks):
-            y, x = top + 4 * (k >> 1), left + 4 * (k & 1)
+            y, x = top + size * (k // columns), left + size * (k % columns)
             mode = np.int64(leaves[n, CHROMA] if number else leaves[n, MODE + k])
-            intra_block(mode, plane, available, number > 0, y, x, size, edge, smoothed, line, out)
+            intra_block(mode, plane, available, code, y, x, size, edge, smoothed, line, out)
             for i in range(size):
                 for j in range(size):
                     plane[y + i, x + j] = out[i, j]
@@ -149,7 +159,7 @@ def reconstruct_intra(
                 and units[unit, UNIT_X] == x
                 and units[unit, UNIT_Y] == y
             ):
-                add_numbered(units, unit, levels, index, coefficients, sums, plane)
+                add_numbered(code, units, unit, levels, index, coefficients, sums, plane)
                 unit += 1
             shift_y, shift_x = 2 - down, 2 - across
             for i in range(y >> shift_y, (y + size) >> shift_y):
@@ -182,17 +192,20 @@ def reconstruct(
     chroma_offset: int,
     pool: Executor | None = None,
     deblocking: bool = True,
+    sample_format: SampleFormat = YUV420P8,
 ) -> Canvas:
     """The canvas of a step of a group from its tables (`nvcodec.coding.hybrid.leaves`).
 
-    `references` are the canvases of the step's references, in order; `size` is
-    (CodedWidth, CodedHeight). With a pool of threads, parts of the canvas are done in parallel; the
-    result is the same. `deblocking` False leaves out spec 8.7, to measure what it is worth; a
-    decoder never does that.
+    `references` are the canvases of the step's references, in order; `size` is (CodedWidth,
+    CodedHeight), `sample_format` that of the canvases. With a pool of threads, parts of the canvas
+    are done in parallel; the result is the same. `deblocking` False leaves out spec 8.7, to measure
+    what it is worth; a decoder never does that.
     """
     width, height = size
     rows, columns = height // CELL, width // CELL
-    planes = empty_planes(width, height)
+    planes = sample_format.empty(width, height)
+    numbers = range(sample_format.planes)
+    codes = [plane_code(sample_format, number) for number in numbers]
     direction = np.zeros((rows, columns), np.uint8)
     vectors = np.zeros((2, rows, columns, 2), np.int16)
     bands = _bands(-(-height // ROOT), pool)
@@ -203,21 +216,21 @@ def reconstruct(
 
         def band(number: int, row0: int, row1: int) -> None:
             first, second, plane = sources[0][number], sources[1][number], planes[number]
-            predict_rows(number > 0, leaves, row0, row1, packed, first, second, plane)
-            add_residuals(leaves, units, levels, row0, row1, number, chroma_offset, plane)
+            predict_rows(codes[number], leaves, row0, row1, packed, first, second, plane)
+            add_residuals(leaves, units, levels, row0, row1, codes[number], chroma_offset, plane)
 
-        _run(pool, [partial(band, number, *rows) for number in range(3) for rows in bands])
+        _run(pool, [partial(band, number, *rows) for number in numbers for rows in bands])
     if step.set == 0 or leaves[:, INTRA].any():
 
         def intra(number: int) -> None:
             available = np.repeat(np.repeat((direction > 0).astype(np.uint8), 2, 0), 2, 1)
-            plane = planes[number]
-            reconstruct_intra(leaves, units, levels, number, chroma_offset, available, plane)
+            plane, code = planes[number], codes[number]
+            reconstruct_intra(leaves, units, levels, code, chroma_offset, available, plane)
 
-        _run(pool, [partial(intra, number) for number in range(3)])
+        _run(pool, [partial(intra, number) for number in numbers])
     if deblocking:
-        deblock(leaves, units, direction, vectors, chroma_offset, planes, pool)
-    return Canvas(planes, direction, vectors, step)
+        deblock(leaves, units, direction, vectors, sample_format, chroma_offset, planes, pool)
+    return Canvas(planes, direction, vectors, step, sample_format)
 
 
 def deblock(
@@ -225,6 +238,7 @@ def deblock(
     units: Table,
     direction: npt.NDArray[np.uint8],
     vectors: npt.NDArray[np.int16],
+    sample_format: SampleFormat,
     chroma_offset: int,
     planes: Sequence[Plane],
     pool: Executor | None = None,
@@ -238,11 +252,13 @@ def deblock(
 
     def band(number: int, horizontal: bool, row0: int, row1: int) -> None:
         plane, edges = planes[number], strengths[int(horizontal)]
+        code = plane_code(sample_format, number)
         if number == 0:
-            filter_luma(plane, edges, indices, horizontal, row0, row1)
+            filter_luma(code, plane, edges, indices, horizontal, row0, row1)
         else:
-            filter_chroma(plane, edges, indices, chroma_offset, horizontal, row0, row1)
+            filter_chroma(code, plane, edges, indices, chroma_offset, horizontal, row0, row1)
 
     parts = _bands(rows, pool)
     for horizontal in (False, True):
-        _run(pool, [partial(band, n, horizontal, *part) for n in range(3) for part in parts])
+        numbers = range(sample_format.planes)
+        _run(pool, [partial(band, n, horizontal, *part) for n in numbers for part in parts])

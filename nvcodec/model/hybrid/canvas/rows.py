@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from nvcodec.model.samples import PEAK
 from nvcodec.simd import INDEX, NUMBER, PLACE, WORD, Operands, constant, operation
 
 
@@ -24,13 +23,15 @@ def _taps(code: Operands, bits: int) -> Any:
 
 
 def _filter(code: Operands) -> None:
-    code.store(_taps(code, 16), "out")
+    code.store(_taps(code, code.element("out").width), "out")
 
 
 def _filter_into(code: Operands) -> None:
     builder = code.builder
     if code.element("source").width == 8:
         total = builder.sext(_taps(code, 16), code.vector())
+    elif not code.type("source").dtype.signed:
+        total = _taps(code, 32)
     else:
         total = builder.ashr(_taps(code, 32), code.same(6))
     before = builder.and_(code.load("out"), code.splat(code["keep"]))
@@ -39,7 +40,14 @@ def _filter_into(code: Operands) -> None:
 
 def _samples(code: Operands) -> None:
     value = code.rounded(code.load("values"), code["shift"])
-    code.store(code.clip(value, 0, PEAK), "out")
+    code.store(_sample(code, value, "peak"), "out")
+
+
+def _sample(code: Operands, value: Any, peak: str) -> Any:
+    """The value clipped to the range of samples; `peak` is not looked at for 8 bits."""
+    if code.element("out").width == 8:
+        return code.clip(value, 0, 255)
+    return code.between(value, code.same(0), code.splat(code[peak]))
 
 
 def _combine(code: Operands) -> None:
@@ -69,17 +77,18 @@ def _combine(code: Operands) -> None:
 
     builder.position_at_end(after)
     value = code.rounded(more, code["shift"])
-    if code.element("out").width == 8:
-        value = code.clip(builder.add(value, code.load("out")), 0, PEAK)
+    if code.element("out").width < 32:
+        value = _sample(code, builder.add(value, code.load("out")), "most")
     else:
-        value = code.clip(value, -32768, 32767)
+        most = code.splat(code["most"])
+        value = code.between(value, builder.xor(most, code.same(-1)), most)
     code.store(value, "out")
 
 
 filter_row: Any = operation(
     _filter, source=None, at=PLACE, step=PLACE, taps=None, out=None, to=PLACE
 )
-"""out[to..] = Sum over k of taps[k] * source[at + k * step..], in 16 bits."""
+"""out[to..] = Sum over k of taps[k] * source[at + k * step..], in the bits of `out`."""
 
 filter_row_into: Any = operation(
     _filter_into,
@@ -87,21 +96,23 @@ filter_row_into: Any = operation(
 )  # fmt: skip
 """out[to..] = (out[to..] & keep) + (S << double), in 32 bits.
 
-S is Sum over k of taps[k] * source[at + k * step..]. A source of samples (u8) is summed in 16 bits,
-any other in 32 bits and shifted right by 6.
+S is Sum over k of taps[k] * source[at + k * step..]. Samples of u8 are summed in 16 bits, those of
+u16 in 32 bits. A source of sums (signed) is summed in 32 bits and shifted right by 6.
 """
 
-sample_row: Any = operation(_samples, values=None, at=PLACE, shift=NUMBER, out=None, to=PLACE)
-"""out[to..] = Clip(0, 255, RShift(values[at..], shift)), shift > 0."""
+sample_row: Any = operation(
+    _samples, values=None, at=PLACE, shift=NUMBER, out=None, to=PLACE, peak=NUMBER
+)
+"""out[to..] = Clip(0, peak, RShift(values[at..], shift)), shift > 0; `peak` is 255 if out is u8."""
 
 combine_rows: Any = operation(
     _combine,
     matrix=None, at=PLACE, step=PLACE, factors=None, factors_at=PLACE, factors_step=PLACE,
-    count=PLACE, shift=NUMBER, out=None, to=PLACE,
+    count=PLACE, shift=NUMBER, out=None, to=PLACE, most=NUMBER,
 )  # fmt: skip
 """Rounded sums T = RShift(Sum of factors[..] * rows of matrix, shift) of count > 0 products.
 
 Rows begin at `at` and are `step` apart, factors likewise. Sums have 32 bits. If out has samples
-(u8), T is added to out[to..] and the result is clipped to 0..255. Otherwise T, clipped to signed 16
-bits, replaces out[to..].
+(u8, u16), T is added to out[to..] and the result is clipped to 0..most, which is 255 for u8.
+Otherwise T, clipped to -most - 1..most, replaces out[to..].
 """

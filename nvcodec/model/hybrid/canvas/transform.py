@@ -8,16 +8,17 @@ from nvcodec.coding.hybrid.leaves import LEVEL_POSITION, LEVEL_VALUE
 from nvcodec.compiled import Integer, allocating, kernel
 from nvcodec.model.hybrid.canvas.quantiser import STEP
 from nvcodec.model.hybrid.canvas.rows import combine_rows
+from nvcodec.model.samples import extra_bits, peak_of
 from nvcodec.tables import load_table
 
 _TRANSFORM = load_table("transform.txt").reshape(32, 32)
 
 _SHIFT_DOWN, _SHIFT_ACROSS = 7, 12
-"""Right shifts of the sums of the two stages. The second is for 8-bit samples; it is one less for
-each further bit."""
+"""Right shifts of the sums of the two stages."""
 
 _LOWEST, _HIGHEST = -32768, 32767
-"""Range of levels and coefficients, enough for residuals of 8 bits at the scale of spec 8.5."""
+"""Range of levels, and of the coefficients of residuals of 8 bits at the scale of spec 8.5. Those
+of more bits have a wider one, which keeps all sums in 32 bits up to 12."""
 
 # The matrices of all sizes one after the other; that of size n begins at _MATRIX_AT[log2(n)].
 _MATRICES = np.concatenate([_TRANSFORM[:: 32 // n, :n].ravel() for n in (4, 8, 16, 32)])
@@ -32,6 +33,7 @@ def transform_scratch() -> tuple[np.ndarray, np.ndarray]:
 
 @kernel
 def add_unit(
+    code: Integer,
     levels: np.ndarray,
     first: Integer,
     last: Integer,
@@ -45,27 +47,30 @@ def add_unit(
 ) -> None:
     """Add the residual of a unit of size 2^log_size to the samples at (x, y) of a plane.
 
-    Its positions and levels are rows first..last-1 of `levels`; `index` is the quantiser index q of
-    the plane (spec 8.6). `coefficients` and `sums` are those of `transform_scratch`.
+    `code` is the plane's (`plane_code`). Its positions and levels are rows first..last-1 of
+    `levels`; `index` is the quantiser index q of the plane (spec 8.6). `coefficients` and `sums`
+    are those of `transform_scratch`.
     """
     if first >= last:
         return
     n = 1 << log_size
     scale: Integer = np.int64(STEP[index])
-    # STEP is in 1/64 sample; coefficients of 8-bit residuals are in 2^(log_size - 7) of one.
+    # STEP is in 1/64 sample; coefficients are in 2^(log_size - 7) of one.
     shift = log_size - 1
     half = np.int64(1) << (shift - 1)
+    most = ((_HIGHEST + 1) << extra_bits(plane, code)) - 1
     columns, rows = 0, 0
     for k in range(first, last):
         position = np.int64(levels[k, LEVEL_POSITION])
         level = min(_HIGHEST, max(_LOWEST, np.int64(levels[k, LEVEL_VALUE])))
-        value = min(_HIGHEST, max(_LOWEST, (level * scale + half) >> shift))
+        value = min(most, max(-most - 1, (level * scale + half) >> shift))
         # Transposed, so that a column's coefficients are neighbours.
         row, column = position >> log_size, position & (n - 1)
         coefficients[column * n + row] = value
         columns, rows = max(columns, column + 1), max(rows, row + 1)
     matrix = _MATRIX_AT[log_size]
-    _stages(n, matrix, columns, rows, coefficients, sums, plane, y * plane.shape[1] + x)
+    place, peak = y * plane.shape[1] + x, peak_of(plane, code)
+    _stages(n, matrix, columns, rows, coefficients, sums, most, plane, place, peak)
     for k in range(first, last):
         position = np.int64(levels[k, LEVEL_POSITION])
         coefficients[(position & (n - 1)) * n + (position >> log_size)] = 0
@@ -79,36 +84,57 @@ def _stages(
     rows: Integer,
     coefficients: np.ndarray,
     sums: np.ndarray,
+    most: Integer,
     plane: np.ndarray,
     place: Integer,
+    peak: Integer,
 ) -> None:
-    """Both stages of spec 8.5; coefficients beyond the first `columns` and `rows` are 0."""
+    """Both stages of spec 8.5; coefficients beyond the first `columns` and `rows` are 0.
+
+    `most` is the greatest first-stage sum, `peak` the greatest sample.
+    """
     stride = plane.shape[1]
     if n == 32:
         for x in range(columns):
             at = x * n
-            combine_rows(32, _MATRICES, matrix, n, coefficients, at, 1, rows, _SHIFT_DOWN, sums, at)
+            combine_rows(
+                32, _MATRICES, matrix, n, coefficients, at, 1, rows, _SHIFT_DOWN, sums, at, most
+            )
         for i in range(n):
             to = place + i * stride
-            combine_rows(32, _MATRICES, matrix, n, sums, i, n, columns, _SHIFT_ACROSS, plane, to)
+            combine_rows(
+                32, _MATRICES, matrix, n, sums, i, n, columns, _SHIFT_ACROSS, plane, to, peak
+            )
     elif n == 16:
         for x in range(columns):
             at = x * n
-            combine_rows(16, _MATRICES, matrix, n, coefficients, at, 1, rows, _SHIFT_DOWN, sums, at)
+            combine_rows(
+                16, _MATRICES, matrix, n, coefficients, at, 1, rows, _SHIFT_DOWN, sums, at, most
+            )
         for i in range(n):
             to = place + i * stride
-            combine_rows(16, _MATRICES, matrix, n, sums, i, n, columns, _SHIFT_ACROSS, plane, to)
+            combine_rows(
+                16, _MATRICES, matrix, n, sums, i, n, columns, _SHIFT_ACROSS, plane, to, peak
+            )
     elif n == 8:
         for x in range(columns):
             at = x * n
-            combine_rows(8, _MATRICES, matrix, n, coefficients, at, 1, rows, _SHIFT_DOWN, sums, at)
+            combine_rows(
+                8, _MATRICES, matrix, n, coefficients, at, 1, rows, _SHIFT_DOWN, sums, at, most
+            )
         for i in range(n):
             to = place + i * stride
-            combine_rows(8, _MATRICES, matrix, n, sums, i, n, columns, _SHIFT_ACROSS, plane, to)
+            combine_rows(
+                8, _MATRICES, matrix, n, sums, i, n, columns, _SHIFT_ACROSS, plane, to, peak
+            )
     else:
         for x in range(columns):
             at = x * n
-            combine_rows(4, _MATRICES, matrix, n, coefficients, at, 1, rows, _SHIFT_DOWN, sums, at)
+            combine_rows(
+                4, _MATRICES, matrix, n, coefficients, at, 1, rows, _SHIFT_DOWN, sums, at, most
+            )
         for i in range(n):
             to = place + i * stride
-            combine_rows(4, _MATRICES, matrix, n, sums, i, n, columns, _SHIFT_ACROSS, plane, to)
+            combine_rows(
+                4, _MATRICES, matrix, n, sums, i, n, columns, _SHIFT_ACROSS, plane, to, peak
+            )

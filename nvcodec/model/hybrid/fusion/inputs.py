@@ -12,7 +12,7 @@ import numpy as np
 from nvcodec.coding.hybrid.leaves import INTRA, SIZE, Q, X, Y
 from nvcodec.compiled import Integer, allocating, kernel
 from nvcodec.model.hybrid.canvas.inter import BLOCK, predict_block, scratch, store_rows
-from nvcodec.model.hybrid.canvas.quantiser import STEP, plane_index
+from nvcodec.model.hybrid.canvas.quantiser import STEP, base_index
 from nvcodec.model.hybrid.fusion.rows import (
     chroma_difference,
     chroma_high_pass,
@@ -20,18 +20,17 @@ from nvcodec.model.hybrid.fusion.rows import (
     luma_difference,
     luma_high_pass,
 )
-from nvcodec.model.samples import CHROMA_X, CHROMA_Y, plane_shift
+from nvcodec.model.samples import plane_shift
 
 PAIRS = 9
 """Words of a site: pairs of its input channels."""
 
 RECIPROCAL = (((1 << 22) + STEP // 2) // STEP).astype(np.int32)
-"""RECIPROCAL for each quantiser index (spec 9.1). With 8-bit samples, products with
-25 * sample - Box are below 2^31. That difference, and sums over columns of samples, fit in 16 bits
-(spec 9.3)."""
+"""RECIPROCAL for each quantiser index (spec 9.1). Products with 25 * sample - Box, at the scale of
+8 bits, are below 2^31 (spec 9.3)."""
 
-# Log2 of the sites of a cell, down and across: a site is a chroma sample with its luma samples.
-_SITES_Y, _SITES_X = 3 - CHROMA_Y, 3 - CHROMA_X
+_SITES = 2
+"""Log2 of the sites across a cell."""
 
 
 @allocating
@@ -64,7 +63,7 @@ def _copy(
 
 @allocating
 def single_predictions(
-    chroma: bool,
+    code: Integer,
     leaves: np.ndarray,
     packed: np.ndarray,
     plane: np.ndarray,
@@ -81,11 +80,12 @@ def single_predictions(
     The part begins at (row0, column0) and has the shape of out0 and out1. Its left and right edges
     lie between root blocks. The predictions of an intra leaf are its own samples. Where a leaf uses
     one reference only, both predictions are from that one. Unless there are `two` references, out1
-    is not written. `packed` is the motion of all cells (`packed_motion`).
+    is not written. `code` is the plane's (`plane_code`), `packed` the motion of all cells
+    (`packed_motion`).
     """
-    first, samples = scratch()
+    first, samples = scratch(reference0)
     values = np.empty((BLOCK, BLOCK), np.int32)
-    shift_x, shift_y = plane_shift(chroma)
+    shift_x, shift_y = plane_shift(code)
     height, width = out0.shape
     for number in range(len(leaves)):
         top, x = np.int64(leaves[number, Y]) >> shift_y, np.int64(leaves[number, X]) >> shift_x
@@ -105,15 +105,15 @@ def single_predictions(
         if motion & 1:
             only = motion & ~np.int64(2)
             predict_block(
-                chroma, reference0, reference1, y, x, rows, size, only, first, samples, values
+                code, reference0, reference1, y, x, rows, size, only, first, samples, values
             )
-            store_rows(values, rows, size, out0, to)
+            store_rows(code, values, rows, size, out0, to)
         if motion & 2:
             only = motion & ~np.int64(1)
             predict_block(
-                chroma, reference0, reference1, y, x, rows, size, only, first, samples, values
+                code, reference0, reference1, y, x, rows, size, only, first, samples, values
             )
-            store_rows(values, rows, size, out1, to)
+            store_rows(code, values, rows, size, out1, to)
         if motion & 3 == 1 and two:
             _copy(out0, down, right, out1, down, right, rows, size)
         elif motion & 3 == 2:
@@ -126,24 +126,25 @@ def factors_row(
     row: Integer,
     column: Integer,
     chroma_offset: Integer,
+    extra: Integer,
     table: np.ndarray,
     luma: np.ndarray,
     chroma: np.ndarray,
 ) -> None:
-    """Look up in `table` the quantiser indices of a row of sites, from `column` on.
+    """Look up in `table` the base indices (spec 8.6) of a row of sites, from `column` on.
 
-    int32 `luma` gets an entry for each sample of a luma row, int32 `chroma` one for each site.
-    Sites right of the grid get 0.
+    `extra` is the number of bits of a sample beyond 8. int32 `luma` gets an entry for each sample
+    of a luma row, int32 `chroma` one for each site. Sites right of the grid get 0.
     """
-    cells = quantisers[row >> _SITES_Y]
+    cells = quantisers[row >> _SITES]
     for j in range(chroma.shape[0]):
-        cell = (column + j) >> _SITES_X
+        cell = (column + j) >> _SITES
         of_luma: Integer = np.int32(0)
         of_chroma: Integer = np.int32(0)
         if cell < cells.shape[0]:
             q = np.int64(cells[cell])
-            of_luma = table[q]
-            of_chroma = table[plane_index(q, 1, chroma_offset)]
+            of_luma = table[base_index(q, extra)]
+            of_chroma = table[base_index(q + chroma_offset, extra)]
         luma[2 * j] = of_luma
         luma[2 * j + 1] = of_luma
         chroma[j] = of_chroma
@@ -199,6 +200,7 @@ def luma_high_pass_row(
     sums: np.ndarray,
     out: np.ndarray,
     to: Integer,
+    extra: Integer,
 ) -> None:
     """High-pass inputs of `width` luma samples from (column, y) on, to int16 out[to..]."""
     _column_sums(plane, y, column, width, sums)
@@ -206,10 +208,10 @@ def luma_high_pass_row(
     j: Integer = np.int64(0)
     while j < width:
         if j + WIDTH <= width:
-            luma_high_pass(WIDTH, plane, at + j, sums, j, factors, j, out, to + j)
+            luma_high_pass(WIDTH, plane, at + j, sums, j, factors, j, out, to + j, extra)
             j += WIDTH
         else:
-            luma_high_pass(1, plane, at + j, sums, j, factors, j, out, to + j)
+            luma_high_pass(1, plane, at + j, sums, j, factors, j, out, to + j, extra)
             j += 1
 
 
@@ -225,6 +227,7 @@ def chroma_high_pass_row(
     red_sums: np.ndarray,
     out: np.ndarray,
     to: Integer,
+    extra: Integer,
 ) -> None:
     """High-pass inputs of `width` sites from (column, y) on, to words out[to..] of Cb and Cr."""
     _column_sums(blue, y, column, width, blue_sums)
@@ -235,13 +238,14 @@ def chroma_high_pass_row(
         if j + WIDTH <= width:
             chroma_high_pass(
                 WIDTH, blue, at + j, blue_sums, j, red, at + j, red_sums, j, factors, j, out,
-                to + j,
+                to + j, extra,
             )  # fmt: skip
             j += WIDTH
         else:
             chroma_high_pass(
-                1, blue, at + j, blue_sums, j, red, at + j, red_sums, j, factors, j, out, to + j
-            )
+                1, blue, at + j, blue_sums, j, red, at + j, red_sums, j, factors, j, out,
+                to + j, extra,
+            )  # fmt: skip
             j += 1
 
 
@@ -255,17 +259,29 @@ def luma_difference_row(
     width: Integer,
     out: np.ndarray,
     to: Integer,
+    extra: Integer,
 ) -> None:
     """Difference inputs of `width` luma samples at places of two planes, to int16 out[to..]."""
     j: Integer = np.int64(0)
     while j < width:
         if j + WIDTH <= width:
             luma_difference(
-                WIDTH, plane, at + j, predicted, predicted_at + j, factors, j, out, to + j
+                WIDTH,
+                plane,
+                at + j,
+                predicted,
+                predicted_at + j,
+                factors,
+                j,
+                out,
+                to + j,
+                extra,
             )
             j += WIDTH
         else:
-            luma_difference(1, plane, at + j, predicted, predicted_at + j, factors, j, out, to + j)
+            luma_difference(
+                1, plane, at + j, predicted, predicted_at + j, factors, j, out, to + j, extra
+            )
             j += 1
 
 
@@ -281,6 +297,7 @@ def chroma_difference_row(
     width: Integer,
     out: np.ndarray,
     to: Integer,
+    extra: Integer,
 ) -> None:
     """Difference inputs of `width` sites at places of planes, to words out[to..] of Cb and Cr."""
     j: Integer = np.int64(0)
@@ -288,12 +305,12 @@ def chroma_difference_row(
         if j + WIDTH <= width:
             chroma_difference(
                 WIDTH, blue, at + j, red, at + j, blue_predicted,
-                predicted_at + j, red_predicted, predicted_at + j, factors, j, out, to + j,
+                predicted_at + j, red_predicted, predicted_at + j, factors, j, out, to + j, extra,
             )  # fmt: skip
             j += WIDTH
         else:
             chroma_difference(
                 1, blue, at + j, red, at + j, blue_predicted,
-                predicted_at + j, red_predicted, predicted_at + j, factors, j, out, to + j,
+                predicted_at + j, red_predicted, predicted_at + j, factors, j, out, to + j, extra,
             )  # fmt: skip
             j += 1

@@ -50,7 +50,8 @@ class BandSource(NamedTuple):
 
     `planes` are Y, Cb and Cr of the canvas at the coded size. `predictions` are Y, Cb and Cr
     predicted by reference 0, then by reference 1 (`single_predictions`), from the site (left, top)
-    on; they are used if `moving`. `quantisers` is u8 (cell rows, cell columns).
+    on; they are used if `moving`. Chroma planes have a sample for each site. `quantisers` is u8
+    (cell rows, cell columns), `extra` the number of bits of a sample beyond 8.
     """
 
     planes: tuple[np.ndarray, ...]
@@ -60,6 +61,7 @@ class BandSource(NamedTuple):
     moving: bool
     quantisers: np.ndarray
     chroma_offset: int
+    extra: int
 
 
 class Sites(NamedTuple):
@@ -183,15 +185,16 @@ def _correct_luma_row(
     width: Integer,
     out: np.ndarray,
     to: Integer,
+    extra: Integer,
 ) -> None:
     """Samples of a frame row: those of the canvas plus int16 corrections, from places on."""
     j: Integer = np.int64(0)
     while j < width:
         if j + WIDTH <= width:
-            correct_luma(WIDTH, plane, at + j, words, words_at + j, steps, j, out, to + j)
+            correct_luma(WIDTH, plane, at + j, words, words_at + j, steps, j, out, to + j, extra)
             j += WIDTH
         else:
-            correct_luma(1, plane, at + j, words, words_at + j, steps, j, out, to + j)
+            correct_luma(1, plane, at + j, words, words_at + j, steps, j, out, to + j, extra)
             j += 1
 
 
@@ -207,6 +210,7 @@ def _correct_chroma_row(
     out_blue: np.ndarray,
     out_red: np.ndarray,
     to: Integer,
+    extra: Integer,
 ) -> None:
     """Do the same for Cb and Cr, whose corrections share words."""
     j: Integer = np.int64(0)
@@ -214,13 +218,13 @@ def _correct_chroma_row(
         if j + WIDTH <= width:
             correct_chroma(
                 WIDTH, blue, at + j, red, at + j, words, words_at + j, steps, j, out_blue, to + j,
-                out_red, to + j,
+                out_red, to + j, extra,
             )  # fmt: skip
             j += WIDTH
         else:
             correct_chroma(
                 1, blue, at + j, red, at + j, words, words_at + j, steps, j, out_blue, to + j,
-                out_red, to + j,
+                out_red, to + j, extra,
             )  # fmt: skip
             j += 1
 
@@ -241,12 +245,12 @@ def _inputs_row(
 ) -> None:
     """Compute all inputs of a row of sites, as words values[at + pair * stride..]."""
     luma, blue, red = source.planes
-    double = 2 * column
+    double, extra = 2 * column, source.extra
     for dy in range(2):
         to = 2 * (at + dy * stride)
-        luma_high_pass_row(luma, 2 * y + dy, double, of_luma, 2 * sites, sums[0], halves, to)
+        luma_high_pass_row(luma, 2 * y + dy, double, of_luma, 2 * sites, sums[0], halves, to, extra)
     chroma_high_pass_row(
-        blue, red, y, column, of_chroma, sites, sums[0], sums[1], values, at + 2 * stride
+        blue, red, y, column, of_chroma, sites, sums[0], sums[1], values, at + 2 * stride, extra
     )
     if not source.moving:
         return
@@ -259,12 +263,12 @@ def _inputs_row(
             luma_difference_row(
                 luma, (2 * y + dy) * luma.shape[1] + double, predicted,
                 (2 * down + dy) * width + 2 * start, of_luma, 2 * sites, halves,
-                2 * (first + dy * stride),
+                2 * (first + dy * stride), extra,
             )  # fmt: skip
         chroma_difference_row(
             blue, red, y * blue.shape[1] + column, source.predictions[3 * r + 1],
             source.predictions[3 * r + 2], down * (width >> 1) + start, of_chroma, sites, values,
-            first + 2 * stride,
+            first + 2 * stride, extra,
         )  # fmt: skip
 
 
@@ -376,11 +380,11 @@ def _corrected_row(
         if 2 * row + dy < out_luma.shape[0]:
             _correct_luma_row(
                 luma, (2 * y + dy) * luma.shape[1] + 2 * area.x0, halves, 2 * (at + dy * stride),
-                steps, width, out_luma, (2 * row + dy) * width,
+                steps, width, out_luma, (2 * row + dy) * width, source.extra,
             )  # fmt: skip
     _correct_chroma_row(
         blue, red, y * blue.shape[1] + area.x0, values, at + 2 * stride, chroma_steps, sites,
-        out_blue, out_red, row * sites,
+        out_blue, out_red, row * sites, source.extra,
     )  # fmt: skip
 
 
@@ -419,8 +423,8 @@ def fuse_band(
             if t >> 2 != known_reciprocals:
                 known_reciprocals = t >> 2
                 factors_row(
-                    source.quantisers, t, first, source.chroma_offset, RECIPROCAL, reciprocals,
-                    of_chroma,
+                    source.quantisers, t, first, source.chroma_offset, source.extra, RECIPROCAL,
+                    reciprocals, of_chroma,
                 )  # fmt: skip
             _inputs_row(
                 source, t, first, sites, reciprocals, of_chroma, sums, values, halves, at,
@@ -442,7 +446,10 @@ def fuse_band(
                 taken[y - area.y0, term] = values[begin : begin + x1 - x0]
         if y >> 2 != known_steps:
             known_steps = y >> 2
-            factors_row(source.quantisers, y, x0, source.chroma_offset, STEP, steps, chroma_steps)
+            factors_row(
+                source.quantisers, y, x0, source.chroma_offset, source.extra, STEP, steps,
+                chroma_steps,
+            )  # fmt: skip
         at = kept.bases[count] + _MARGIN + x0 - first
         _corrected_row(
             source, area, y, values, halves, at, kept.stride, steps, chroma_steps, out, y - out_y
@@ -459,8 +466,9 @@ def band_inputs(source: BandSource, y0: Integer, out: np.ndarray) -> None:
     halves = values.view(np.int16)
     for i in range(rows):
         factors_row(
-            source.quantisers, y0 + i, 0, source.chroma_offset, RECIPROCAL, reciprocals, of_chroma
-        )
+            source.quantisers, y0 + i, 0, source.chroma_offset, source.extra, RECIPROCAL,
+            reciprocals, of_chroma,
+        )  # fmt: skip
         _inputs_row(
             source, y0 + i, 0, sites, reciprocals, of_chroma, sums, values, halves,
             i * PAIRS * sites, sites,

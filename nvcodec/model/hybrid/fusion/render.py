@@ -15,14 +15,17 @@ from nvcodec.model.hybrid.fusion.inputs import PAIRS, cell_quantisers, single_pr
 from nvcodec.model.hybrid.fusion.layers import BandSource, Sites, band_inputs, fuse_band
 from nvcodec.model.hybrid.fusion.packed import PackedNetwork
 from nvcodec.model.hybrid.fusion.weights import HIGH_PASS, LINEAR
-from nvcodec.model.samples import CHROMA_X, FORMAT, SAMPLE
-from nvcodec.picture import Plane, Planes, Region, region_size
+from nvcodec.model.samples import plane_code
+from nvcodec.picture import MONOCHROME, Plane, Planes, Region, SampleFormat, region_size
 
 _BAND = 32
 """Rows of sites in a band: many, compared with the neighbours' rows that a band also evaluates."""
 
-_ROOT_SITES = ROOT >> CHROMA_X
+_ROOT_SITES = ROOT // 2
 """Sites across a root block."""
+
+_YUV420 = 1
+"""HEAD's chroma_format in which a site has one sample of each chroma plane."""
 
 _NOTHING_TAKEN = np.empty((0, 0, 0), np.int32)
 
@@ -33,10 +36,12 @@ class NetworkSource:
 
     `leaves` is the canvas's table of leaves. `motion` int64 (`packed_motion`) and `quantisers` u8
     are (cell rows, cell columns). `references` are the planes of the canvases that it was predicted
-    from: two for an interior canvas, one for a chain canvas, none for a key canvas.
+    from: two for an interior canvas, one for a chain canvas, none for a key canvas. `planes` are
+    those of the canvas as the network sees them: `with_sites`.
     """
 
     canvas: Canvas
+    planes: Planes
     leaves: Table
     motion: npt.NDArray[np.int64]
     quantisers: npt.NDArray[np.uint8]
@@ -50,12 +55,50 @@ class NetworkSource:
         """The source of a canvas with this table of leaves."""
         return cls(
             canvas,
+            with_sites(canvas.planes, canvas.format),
             leaves[:, : INTRA + 1].copy(),
             packed_motion(canvas.direction, canvas.vectors),
             cell_quantisers(leaves, *canvas.direction.shape),
             references,
             chroma_offset,
         )
+
+    @property
+    def format(self) -> SampleFormat:
+        """The format of the frame."""
+        return self.canvas.format
+
+    @property
+    def sites(self) -> tuple[int, int]:
+        """Rows and columns of sites."""
+        rows, columns = self.canvas.planes[0].shape
+        return rows // 2, columns // 2
+
+
+def _of_sites(sample_format: SampleFormat) -> SampleFormat:
+    """The format of pictures with one sample of each chroma plane for each site."""
+    return SampleFormat(sample_format.bit_depth, _YUV420)
+
+
+def with_sites(planes: Planes, sample_format: SampleFormat) -> Planes:
+    """Planes with one sample of Cb and Cr for each site (spec 9.1).
+
+    Those of a site are averaged; in monochrome they are neutral.
+    """
+    if sample_format.chroma_format == _YUV420:
+        return planes
+    rows, columns = (size // 2 for size in planes[0].shape)
+    if sample_format.chroma_format == MONOCHROME:
+        neutral = np.full((rows, columns), sample_format.middle, sample_format.dtype)
+        return planes[0], neutral, neutral
+    across, down = sample_format.chroma_shift
+    height, width = 2 >> down, 2 >> across
+    made = [planes[0]]
+    for plane in planes[1:]:
+        total = plane.reshape(rows, height, columns, width).sum((1, 3), np.uint32)
+        count = height * width
+        made.append(((total + count // 2) // count).astype(plane.dtype))
+    return tuple(made)
 
 
 def predicted_planes(
@@ -64,13 +107,12 @@ def predicted_planes(
     """Y, Cb, Cr of a rectangle of sites predicted by reference 0, then those by reference 1."""
     planes: list[list[Plane]] = [[], []]
     two = len(source.references) == 2
-    # A site is a chroma sample with its luma samples.
-    sites = x0, y0, x1, y1
+    luma = 2 * x0, 2 * y0, 2 * x1, 2 * y1
     for number, plane in enumerate(source.canvas.planes):
-        left, top, right, bottom = sites if number else FORMAT.luma_region(sites)
-        made = [np.empty((bottom - top, right - left), SAMPLE) for _ in source.references]
+        left, top, right, bottom = source.format.chroma_region(luma) if number else luma
+        made = [np.empty((bottom - top, right - left), plane.dtype) for _ in source.references]
         single_predictions(
-            number > 0,
+            plane_code(source.format, number),
             source.leaves,
             source.motion,
             plane,
@@ -84,7 +126,8 @@ def predicted_planes(
         )
         planes[0].append(made[0])
         planes[1].append(made[-1])
-    return tuple(planes[0] + planes[1])
+    predictions = [with_sites(tuple(made), source.format) for made in planes]
+    return predictions[0] + predictions[1]
 
 
 def _band_source(
@@ -95,13 +138,14 @@ def _band_source(
 ) -> BandSource:
     """The source of a band; `predictions` are `predicted_planes` from the site (left, top) on."""
     return BandSource(
-        planes=source.canvas.planes,
+        planes=source.planes,
         predictions=predictions,
         top=top,
         left=left,
         moving=bool(source.references),
         quantisers=source.quantisers,
         chroma_offset=source.chroma_offset,
+        extra=source.format.bit_depth - 8,
     )
 
 
@@ -112,40 +156,60 @@ def render_band(
     y0: int,
     y1: int,
     out: Planes,
-    taken: npt.NDArray[np.int32] = _NOTHING_TAKEN,
 ) -> None:
     """Render rows y0..y1-1 of sites of a region, whose planes are `out`.
 
-    Several threads may render parts of a region at the same time. `taken` is that of `fuse_band`.
+    Several threads may render parts of a region at the same time.
     """
+    left, region_y, x1, _ = _of_sites(source.format).chroma_region(region)
+    sites = Sites(y0=y0, y1=y1, x0=left, x1=x1)
+    if source.format.chroma_format == _YUV420:
+        _render_sites(source, network, sites, out, region_y)
+        return
+    made = _of_sites(source.format).empty(2 * (x1 - left), 2 * (y1 - y0))
+    _render_sites(source, network, sites, made, y0)
+    # A region may begin or end within a site here. Chroma stays as the canvas has it.
+    part = region[0], max(region[1], 2 * y0), region[2], min(region[3], 2 * y1)
+    for number, plane in enumerate(source.canvas.planes):
+        begin = source.format.chroma_region(region) if number else region
+        x, y, right, bottom = source.format.chroma_region(part) if number else part
+        shown = plane[y:bottom, x:right]
+        if number == 0:
+            x, top = x - 2 * left, y - 2 * y0
+            shown = made[0][top : top + bottom - y, x : x + right - part[0]]
+        out[number][y - begin[1] : bottom - begin[1]] = shown
+
+
+def _render_sites(
+    source: NetworkSource,
+    network: PackedNetwork,
+    sites: Sites,
+    out: Planes,
+    out_y: int,
+    taken: npt.NDArray[np.int32] = _NOTHING_TAKEN,
+) -> None:
+    """Render sites to planes with a chroma sample for each; arguments are those of `fuse_band`."""
     halo = network.halo
-    rows, columns = source.canvas.planes[1].shape
-    x0, region_y, x1, _ = FORMAT.chroma_region(region)
+    rows, columns = source.sites
     moving = bool(source.references)
-    top, left = max(0, y0 - halo), max(0, x0 - halo) // _ROOT_SITES * _ROOT_SITES
-    predictions: tuple[Plane, ...] = source.canvas.planes * 2
+    top, left = max(0, sites.y0 - halo), max(0, sites.x0 - halo) // _ROOT_SITES * _ROOT_SITES
+    predictions: tuple[Plane, ...] = source.planes * 2
     if moving:
-        right = min(columns, -(-(x1 + halo) // _ROOT_SITES) * _ROOT_SITES)
-        predictions = predicted_planes(source, top, min(rows, y1 + halo), left, right)
-    fuse_band(
-        _band_source(source, predictions, top, left),
-        network,
-        Sites(y0=y0, y1=y1, x0=x0, x1=x1),
-        out,
-        region_y,
-        taken,
-    )
+        right = min(columns, -(-(sites.x1 + halo) // _ROOT_SITES) * _ROOT_SITES)
+        predictions = predicted_planes(source, top, min(rows, sites.y1 + halo), left, right)
+    band = _band_source(source, predictions, top, left)
+    fuse_band(band, network, sites, out, out_y, taken)
 
 
 def region_bands(region: Region) -> list[tuple[int, int]]:
     """The rows of sites of a region, cut into bands (first row, end) to render as a whole."""
-    _, y0, _, y1 = FORMAT.chroma_region(region)
+    y0, y1 = region[1] // 2, -(-region[3] // 2)
     return [(y, min(y1, y + _BAND)) for y in range(y0, y1, _BAND)]
 
 
 def render(source: NetworkSource, network: PackedNetwork, region: Region) -> Planes:
     """A region of a frame."""
-    out = FORMAT.empty(*region_size(region))
+    out = source.format.empty(*region_size(region))
     for y0, y1 in region_bands(region):
         render_band(source, network, region, y0, y1, out)
     return out
@@ -162,9 +226,9 @@ def output_inputs(
     pairs = network.output_terms
     taken = np.empty((len(rows), pairs, columns), np.int32)
     for k, y in enumerate(rows):
-        region = FORMAT.luma_region((0, y, columns, y + 1))
-        out = FORMAT.empty(*region_size(region))
-        render_band(source, network, region, y, y + 1, out, taken[k : k + 1])
+        out = _of_sites(source.format).empty(2 * columns, 2)
+        sites = Sites(y0=y, y1=y + 1, x0=0, x1=columns)
+        _render_sites(source, network, sites, out, y, taken[k : k + 1])
     words = taken.view(np.int16).reshape(len(rows), pairs, columns, 2)
     channels = words.transpose(1, 3, 0, 2).reshape(2 * pairs, len(rows), columns)
     # In words, hidden units come first, then the taps of all planes, then differences.
@@ -182,12 +246,10 @@ def output_inputs(
 
 def site_inputs(source: NetworkSource) -> npt.NDArray[np.int16]:
     """The input channels (spec 9.3) of all sites of a canvas: int16 (INPUTS, rows, columns)."""
-    rows, columns = source.canvas.planes[1].shape
+    rows, columns = source.sites
     words = np.zeros((rows, PAIRS, columns), np.int32)
     moving = bool(source.references)
-    predictions = (
-        predicted_planes(source, 0, rows, 0, columns) if moving else source.canvas.planes * 2
-    )
+    predictions = predicted_planes(source, 0, rows, 0, columns) if moving else source.planes * 2
     band_inputs(_band_source(source, predictions, 0, 0), 0, words)
     pairs = words.view(np.int16).reshape(rows, PAIRS, columns, 2)
     channels: npt.NDArray[np.int16] = pairs.transpose(1, 3, 0, 2).reshape(-1, rows, columns)

@@ -13,6 +13,8 @@ def canvas_input(luma, q, canvas_set=1, depth=3, chroma_offset=0):
     blocks = tuple(-(-n // 32) for n in luma.shape)
     return CanvasInput(
         *planes_of(luma),
+        codes=(0, 1, 2),
+        parts=1,
         quantisers=np.broadcast_to(np.asarray(q, np.uint8), blocks).copy(),
         chroma_offset=chroma_offset,
         content=prices.content,

@@ -14,6 +14,7 @@ from nvcodec.encode.hybrid.search.prediction import (
 )
 from nvcodec.encode.hybrid.search.workspace import Workspace
 from nvcodec.model.hybrid.canvas.motion import merge_list
+from nvcodec.picture import YUV420P8
 from tests.encode.hybrid.pictures import smooth_noise
 from tests.encode.hybrid.reference import hadamard_sum
 
@@ -66,7 +67,7 @@ def moved(picture, vector):
 def make_scene(current, references, q=24, interior=True, seed=0, spread=30, refinements=4, depth=1):
     """Random decisions of all cells; vectors are up to `spread` quarter samples long."""
     rng = np.random.default_rng(seed)
-    phases = [make_phases(reference) for reference in references]
+    phases = [make_phases(reference, YUV420P8) for reference in references]
     canvas_set = 2 if interior else 1
     prices = default_prices(canvas_set)
     height, width = current.shape

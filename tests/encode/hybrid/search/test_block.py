@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from nvcodec.encode.hybrid.search.block import block_at, chroma_of, log2, smaller_beside
+from nvcodec.model.samples import plane_code
+from nvcodec.picture import SampleFormat
 
 from .given import canvas_input
 
@@ -13,8 +15,11 @@ def test_log2():
 
 
 def test_chroma_is_half_as_wide():
-    assert chroma_of(24, 40, 8) == (12, 20, 4)
-    assert chroma_of(64, 0, 64) == (32, 0, 32)
+    given = canvas_input(np.zeros((64, 64), np.uint8), 30)
+    assert chroma_of(given, 24, 40, 8) == (12, 20, 4)
+    assert chroma_of(given, 64, 0, 64) == (32, 0, 32)
+    codes = [plane_code(SampleFormat(8, 2), number) for number in range(3)]
+    assert chroma_of(given._replace(codes=tuple(codes), parts=2), 24, 40, 8) == (24, 20, 4)
 
 
 @pytest.mark.parametrize(("y", "x", "n"), [(0, 0, 64), (40, 88, 8), (32, 64, 32), (16, 48, 16)])

@@ -9,9 +9,10 @@ from nvcodec.encode.hybrid.search.intra import Intra, Rebuilt
 from nvcodec.encode.hybrid.search.key_canvas import KeySearch, search_key_canvas
 from nvcodec.encode.hybrid.search.units import make_pool
 from nvcodec.encode.hybrid.search.workspace import Workspace
-from nvcodec.model.hybrid.canvas.plane import empty_planes, schedule
+from nvcodec.model.hybrid.canvas.plane import schedule
 from nvcodec.model.hybrid.canvas.quantiser import REAL_STEP
 from nvcodec.model.hybrid.canvas.reconstruct import reconstruct
+from nvcodec.picture import YUV420P8
 from tests.encode.hybrid.pictures import smooth_noise
 from tests.encode.hybrid.rate import recount
 
@@ -36,7 +37,7 @@ def search(luma, q, tries=2):
     height, width = luma.shape
     workspace = Workspace.make()
     rebuilt = Rebuilt(
-        *empty_planes(width, height),
+        *YUV420P8.empty(width, height),
         known=np.zeros((height // 4, width // 4), np.uint8),
         modes=np.ones((height // 4, width // 4), np.uint8),
         size=np.zeros((height // 8, width // 8), np.uint8),

@@ -92,8 +92,8 @@ def test_chroma_has_its_own_step_and_prices(plane, chroma_offset):
     t, q = TransformSpace.make(), 38 + chroma_offset
     source = (given.source1, given.source2)[plane - 1][8:16, 16:24].astype(float)
     predicted = np.full((32, 32), 120, np.uint8)
-    cost, count, energy = transform_chroma(given, t, b, plane, predicted, 8, 16, 8)
-    levels = t.chroma[plane - 1, :64]
+    cost, count, energy = transform_chroma(given, t, b, plane, 0, predicted, 8, 16, 8)
+    levels = t.chroma[plane - 1, 0, :64]
     assert count == np.count_nonzero(levels) > 0
     assert energy == pytest.approx(((source - 120) ** 2).sum(), rel=1e-4)
     step = float(REAL_STEP[q])

@@ -19,6 +19,7 @@ from nvcodec.coding.hybrid.leaves import (
     X,
     Y,
 )
+from nvcodec.picture import YUV420P8
 from nvcodec.tables import load_table
 
 
@@ -30,26 +31,42 @@ M = load_table("transform.txt").reshape(32, 32).tolist()
 S6 = [40, 45, 51, 57, 64, 72]
 
 
-def coefficient(level, q, log_size):
+def extra(fmt):
+    return fmt.bit_depth - 8
+
+
+def last_q(fmt):
+    return 63 + 6 * extra(fmt)
+
+
+def base(q, fmt):
+    return clip(0, 63, q - 6 * extra(fmt))
+
+
+def bound(fmt):
+    return 1 << (15 + extra(fmt))
+
+
+def coefficient(level, q, log_size, fmt=YUV420P8):
     scaled = clip(-32768, 32767, level) * (S6[q % 6] << (q // 6))
-    return clip(-32768, 32767, (scaled + (1 << (log_size - 2))) >> (log_size - 1))
+    return clip(-bound(fmt), bound(fmt) - 1, (scaled + (1 << (log_size - 2))) >> (log_size - 1))
 
 
-def residual(d, n):
+def residual(d, n, fmt=YUV420P8):
     """d[y][x] of 8.6 to residual [i][j] of 8.5."""
     step = 32 // n
 
     def stage1(x, i):
         total = sum(M[y * step][i] * d[y][x] for y in range(n))
-        assert abs(total) < 1 << 28
-        return clip(-32768, 32767, (total + 64) >> 7)
+        assert abs(total) + 64 < 1 << 31
+        return clip(-bound(fmt), bound(fmt) - 1, (total + 64) >> 7)
 
     g = [[stage1(x, i) for i in range(n)] for x in range(n)]
     out = np.zeros((n, n), np.int64)
     for i in range(n):
         for j in range(n):
             total = sum(M[x * step][j] * g[x][i] for x in range(n))
-            assert abs(total) < 1 << 28
+            assert abs(total) + 2048 < 1 << 31
             out[i, j] = (total + 2048) >> 12
     return out
 
@@ -58,7 +75,7 @@ ANGLE = [32, 26, 21, 17, 13, 9, 5, 2, 0, -2, -5, -9, -13, -17, -21, -26, -32]
 ANGLE += [-26, -21, -17, -13, -9, -5, -2, 0, 2, 5, 9, 13, 17, 21, 26, 32]
 
 
-def intra(mode, plane, known, x, y, n, luma):
+def intra(mode, plane, known, x, y, n, luma, fmt=YUV420P8):
     """Prediction [i][j]; known is a plane of whether samples are reconstructed."""
     height, width = plane.shape
     places = [(x - 1, y + i) for i in reversed(range(2 * n))]
@@ -68,7 +85,7 @@ def intra(mode, plane, known, x, y, n, luma):
         for a, b in places
     ]
     given = [s for s in sequence if s is not None]
-    before = given[0] if given else 128
+    before = given[0] if given else fmt.middle
     for k in range(len(sequence)):
         if sequence[k] is None:
             sequence[k] = before
@@ -116,10 +133,10 @@ def intra(mode, plane, known, x, y, n, luma):
                     out[j, i] = value
         if luma and n < 32 and mode == 26:
             for i in range(n):
-                out[i, 0] = clip(0, 255, top[1] + ((left[1 + i] - left[0]) >> 1))
+                out[i, 0] = clip(0, fmt.peak, top[1] + ((left[1 + i] - left[0]) >> 1))
         if luma and n < 32 and mode == 10:
             for j in range(n):
-                out[0, j] = clip(0, 255, left[1] + ((top[1 + j] - left[0]) >> 1))
+                out[0, j] = clip(0, fmt.peak, left[1] + ((top[1 + j] - left[0]) >> 1))
     return out
 
 
@@ -139,40 +156,51 @@ CHROMA_TAPS = [
 CHROMA_TAPS += [CHROMA_TAPS[k][::-1] for k in (3, 2, 1)]
 
 
-def sums(reference, y, x, rows, width, vy, vx, chroma):
+def position(v, subsampled, chroma):
+    """Whole samples and the number of the filter for a component of a vector."""
+    if not chroma:
+        return v >> 2, v & 3
+    return (v >> 3, v & 7) if subsampled else (v >> 2, 2 * (v & 3))
+
+
+def sums(reference, y, x, rows, width, vy, vx, chroma, fmt=YUV420P8):
     """S of 8.3 for samples (y.., x..)."""
-    bits, before, taps = (3, 1, CHROMA_TAPS) if chroma else (2, 3, LUMA_TAPS)
-    fy, fx = vy & ((1 << bits) - 1), vx & ((1 << bits) - 1)
+    before, taps = (1, CHROMA_TAPS) if chroma else (3, LUMA_TAPS)
+    across, down = fmt.chroma_shift
+    (iy, fy), (ix, fx) = position(vy, down, chroma), position(vx, across, chroma)
     count = len(taps[0])
-    ys = y + (vy >> bits) + np.arange(-before, rows + count - 1 - before)
-    xs = x + (vx >> bits) + np.arange(-before, width + count - 1 - before)
+    ys = y + iy + np.arange(-before, rows + count - 1 - before)
+    xs = x + ix + np.arange(-before, width + count - 1 - before)
     height, across = reference.shape
     a = reference[np.clip(ys, 0, height - 1)][:, np.clip(xs, 0, across - 1)].astype(np.int64)
     first = sum(taps[fx][c] * a[:, c : c + width] for c in range(count))
-    assert first.min() >= -32768
-    assert first.max() <= 32767
+    assert first.min() >= -bound(fmt)
+    assert first.max() < bound(fmt)
     if fy == 0:
         return first[before : before + rows]
     return sum(taps[fy][c] * first[c : c + rows] for c in range(count)) >> 6
 
 
-def pred(references, y, x, rows, width, direction, vectors, chroma):
-    s = [sums(references[r], y, x, rows, width, *map(int, vectors[r]), chroma) for r in range(2)]
+def pred(references, y, x, rows, width, direction, vectors, chroma, fmt=YUV420P8):
+    s = [
+        sums(references[r], y, x, rows, width, *map(int, vectors[r]), chroma, fmt) for r in range(2)
+    ]
     return {1: 2 * s[0], 2: 2 * s[1], 3: s[0] + s[1]}[direction]
 
 
-def inter(references, direction, vectors, chroma):
+def inter(references, direction, vectors, chroma, fmt=YUV420P8):
     """A whole plane by 8.3, cell by cell; 0 in intra cells."""
-    cell = 4 if chroma else 8
+    across, down = fmt.plane_shift(int(chroma))
+    tall, wide = 8 >> down, 8 >> across
     rows, columns = direction.shape
-    out = np.zeros((rows * cell, columns * cell), np.uint8)
+    out = np.zeros((rows * tall, columns * wide), fmt.dtype)
     for r in range(rows):
         for c in range(columns):
             if not direction[r, c]:
                 continue
-            y, x = r * cell, c * cell
-            p = pred(references, y, x, cell, cell, direction[r, c], vectors[:, r, c], chroma)
-            out[y : y + cell, x : x + cell] = np.clip((p + 64) >> 7, 0, 255)
+            y, x = r * tall, c * wide
+            p = pred(references, y, x, tall, wide, direction[r, c], vectors[:, r, c], chroma, fmt)
+            out[y : y + tall, x : x + wide] = np.clip((p + 64) >> 7, 0, fmt.peak)
     return out
 
 
@@ -278,7 +306,7 @@ def strength(leaves, units, direction, vectors, p, q, axis):
     return 0
 
 
-def filter_lines(lines, beta, tc):
+def filter_lines(lines, beta, tc, peak):
     """Luma: four lines p3, p2, p1, p0, q0, .., q3, changed in place."""
     before = [list(line) for line in lines]
 
@@ -316,12 +344,16 @@ def filter_lines(lines, beta, tc):
         if abs(e) >= 10 * tc:
             continue
         e = clip(-tc, tc, e)
-        lines[k][3], lines[k][4] = clip(0, 255, p0 + e), clip(0, 255, q0 - e)
+        lines[k][3], lines[k][4] = clip(0, peak, p0 + e), clip(0, peak, q0 - e)
         side, half = (beta + (beta >> 1)) >> 3, tc >> 1
         if dp(0) + dp(3) < side:
-            lines[k][2] = clip(0, 255, p1 + clip(-half, half, (((p2 + p0 + 1) >> 1) - p1 + e) >> 1))
+            lines[k][2] = clip(
+                0, peak, p1 + clip(-half, half, (((p2 + p0 + 1) >> 1) - p1 + e) >> 1)
+            )
         if dq(0) + dq(3) < side:
-            lines[k][5] = clip(0, 255, q1 + clip(-half, half, (((q2 + q0 + 1) >> 1) - q1 - e) >> 1))
+            lines[k][5] = clip(
+                0, peak, q1 + clip(-half, half, (((q2 + q0 + 1) >> 1) - q1 - e) >> 1)
+            )
 
 
 def quantisers(leaves, rows, columns):
@@ -352,7 +384,7 @@ def edges(strengths, q_of, horizontal):
         yield along, across, int(strengths[r, c]), int(q_of[p] + q_of[r, c] + 1) >> 1
 
 
-def filter_luma(plane, strengths, q_of, horizontal):
+def filter_luma(plane, strengths, q_of, horizontal, fmt=YUV420P8):
     """A plane with its left or, if horizontal, its upper edges of cells filtered."""
     out = plane.astype(int)
     turned = out.T if horizontal else out
@@ -361,58 +393,62 @@ def filter_luma(plane, strengths, q_of, horizontal):
             a = 8 * along + part
             lines = turned[a : a + 4, 8 * across - 4 : 8 * across + 4]
             copy = lines.tolist()
-            filter_lines(copy, beta_of(qe), tc_of(clip(0, 65, qe + 2 * (s - 1))))
+            index, more = base(qe, fmt), extra(fmt)
+            tc = tc_of(clip(0, 65, index + 2 * (s - 1))) << more
+            filter_lines(copy, beta_of(index) << more, tc, fmt.peak)
             lines[:] = copy
-    return out.astype(np.uint8)
+    return out.astype(plane.dtype)
 
 
-def filter_chroma(plane, strengths, q_of, offset, horizontal):
+def filter_chroma(plane, strengths, q_of, offset, horizontal, fmt=YUV420P8):
     out = plane.astype(int)
+    shift_x, shift_y = fmt.chroma_shift
+    beside, size = (8 >> shift_y, 8 >> shift_x) if horizontal else (8 >> shift_x, 8 >> shift_y)
     turned = out.T if horizontal else out
     for along, across, s, qe in edges(strengths, q_of, horizontal):
-        if 8 * across % 16:
+        at = beside * across
+        if at % 8:
             continue
-        tc = tc_of(clip(0, 63, clip(0, 63, qe + offset) + 2 * (s - 1)))
-        for k in range(4):
-            line = turned[4 * along + k]
-            p1, p0, q0, q1 = line[4 * across - 2 : 4 * across + 2].tolist()
+        tc = tc_of(clip(0, 63, base(qe + offset, fmt) + 2 * (s - 1))) << extra(fmt)
+        for k in range(size):
+            line = turned[size * along + k]
+            p1, p0, q0, q1 = line[at - 2 : at + 2].tolist()
             e = clip(-tc, tc, (4 * (q0 - p0) + p1 - q1 + 4) >> 3)
-            line[4 * across - 1] = clip(0, 255, p0 + e)
-            line[4 * across] = clip(0, 255, q0 - e)
-    return out.astype(np.uint8)
+            line[at - 1] = clip(0, fmt.peak, p0 + e)
+            line[at] = clip(0, fmt.peak, q0 - e)
+    return out.astype(plane.dtype)
 
 
-def deblock(leaves, units, direction, vectors, offset, planes):
-    """Deblocked copies of the three planes."""
+def deblock(leaves, units, direction, vectors, offset, planes, fmt=YUV420P8):
+    """Deblocked copies of the planes."""
     q_of = quantisers(leaves, *direction.shape)
     luma, *chroma = planes
     for horizontal, s in enumerate(strengths(leaves, units, direction, vectors)):
-        luma = filter_luma(luma, s, q_of, horizontal)
-        chroma = [filter_chroma(plane, s, q_of, offset, horizontal) for plane in chroma]
+        luma = filter_luma(luma, s, q_of, horizontal, fmt)
+        chroma = [filter_chroma(plane, s, q_of, offset, horizontal, fmt) for plane in chroma]
     return [luma, *chroma]
 
 
-def reconstruct(leaves, units, levels, direction, vectors, references, offset):
-    """8.1 from the motion on: three planes."""
+def reconstruct(leaves, units, levels, direction, vectors, references, offset, fmt=YUV420P8):
+    """8.1 from the motion on: the planes."""
     rows, columns = direction.shape
     planes = []
-    for number in range(3):
-        sub = 1 if number else 0
+    for number in range(fmt.planes):
+        across, down = fmt.plane_shift(number)
         pairs = [r[number] for r in references] * (2 if len(references) == 1 else 1)
-        plane = np.zeros((rows * 8 >> sub, columns * 8 >> sub), np.uint8)
+        plane = np.zeros((rows * 8 >> down, columns * 8 >> across), fmt.dtype)
         if references:
-            plane = inter(pairs, direction, vectors, number > 0)
-        cell = 8 >> sub
-        known = np.repeat(np.repeat(direction > 0, cell, 0), cell, 1)
+            plane = inter(pairs, direction, vectors, number > 0, fmt)
+        known = np.repeat(np.repeat(direction > 0, 8 >> down, 0), 8 >> across, 1)
 
         def add(unit, leaf, plane=plane, number=number):
             _, x, y, n, start, count = unit.tolist()
-            q = clip(0, 63, int(leaf[Q]) + offset) if number else int(leaf[Q])
+            q = clip(0, last_q(fmt), int(leaf[Q]) + offset) if number else int(leaf[Q])
             d = [[0] * n for _ in range(n)]
             for position, level in levels[start : start + count].tolist():
-                d[position // n][position % n] = coefficient(level, q, n.bit_length() - 1)
+                d[position // n][position % n] = coefficient(level, q, n.bit_length() - 1, fmt)
             block = plane[y : y + n, x : x + n]
-            block[:] = np.clip(block + residual(d, n), 0, 255)
+            block[:] = np.clip(block.astype(int) + residual(d, n, fmt), 0, fmt.peak)
 
         def of(leaf, number=number):
             return [u for u in units[leaf[FIRST] : leaf[FIRST] + leaf[UNITS]] if u[0] == number]
@@ -424,16 +460,16 @@ def reconstruct(leaves, units, levels, direction, vectors, references, offset):
         for leaf in leaves:
             if not leaf[INTRA]:
                 continue
-            x, y, n = int(leaf[X]) >> sub, int(leaf[Y]) >> sub, int(leaf[SIZE]) >> sub
-            blocks = [(x, y)]
+            x, y, n = int(leaf[X]) >> across, int(leaf[Y]) >> down, int(leaf[SIZE]) >> across
+            blocks = [(x, y), (x, y + n)] if across > down else [(x, y)]
             if leaf[FOUR] and not number:
                 n, blocks = 4, [(x, y), (x + 4, y), (x, y + 4), (x + 4, y + 4)]
             for k, (a, b) in enumerate(blocks):
                 mode = int(leaf[CHROMA] if number else leaf[MODE + k])
-                plane[b : b + n, a : a + n] = intra(mode, plane, known, a, b, n, not number)
+                plane[b : b + n, a : a + n] = intra(mode, plane, known, a, b, n, not number, fmt)
                 for unit in of(leaf):
                     if tuple(unit[1:3]) == (a, b):
                         add(unit, leaf)
                 known[b : b + n, a : a + n] = True
         planes.append(plane)
-    return deblock(leaves, units, direction, vectors, offset, planes)
+    return deblock(leaves, units, direction, vectors, offset, planes, fmt)

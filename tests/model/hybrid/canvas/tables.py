@@ -19,7 +19,9 @@ from nvcodec.coding.hybrid.leaves import (
     Q,
     X,
     Y,
+    last_index,
 )
+from nvcodec.picture import YUV420P8
 
 
 def random_leaves(rng, height, width, split, intra=0.0):
@@ -59,14 +61,14 @@ def random_motion(rng, leaves, height, width, most, same=0.3, chain=False):
     return direction, vectors
 
 
-def random_tables(rng, height, width, set_, split, most=40, q=None, levels=4):
+def random_tables(rng, height, width, set_, split, most=40, q=None, levels=4, fmt=YUV420P8):
     """Leaves, units and levels of a canvas with everything that the syntax allows."""
     split = split | ({64: 1} if set_ == 0 else {})
     leaves = random_leaves(rng, height, width, split, 0.15)
     units, entries = [], []
     for leaf in leaves:
         n = int(leaf[SIZE])
-        leaf[Q] = rng.integers(0, 64) if q is None else q
+        leaf[Q] = rng.integers(0, last_index(fmt.bit_depth) + 1) if q is None else q
         if set_ == 0:
             leaf[INTRA] = 1
             leaf[FOUR] = n == 8 and rng.random() < 0.5
@@ -74,7 +76,7 @@ def random_tables(rng, height, width, set_, split, most=40, q=None, levels=4):
             leaf[MODE : MODE + 4] = rng.integers(0, 35, 4)
             if not leaf[FOUR]:
                 leaf[MODE : MODE + 4] = leaf[MODE]
-            leaf[CHROMA] = rng.integers(0, 35)
+            leaf[CHROMA] = rng.integers(0, 35) if fmt.planes > 1 else 0
             leaf[CODED] = 1
         else:
             leaf[MERGE] = rng.random() < 0.5
@@ -112,8 +114,11 @@ def random_tables(rng, height, width, set_, split, most=40, q=None, levels=4):
                     unit(0, x, y, n)
                 else:
                     tree(x + a, y + b, m)
-                unit(1, (x + a) // 2, (y + b) // 2, m // 2)
-                unit(2, (x + a) // 2, (y + b) // 2, m // 2)
+                across, down = fmt.chroma_shift
+                for plane in range(1, fmt.planes):
+                    for part in range(1 << (across - down)):
+                        size = m >> across
+                        unit(plane, (x + a) >> across, ((y + b) >> down) + part * size, size)
         leaf[UNITS] = len(units) - leaf[FIRST]
     shape = np.array(units, np.int32).reshape(-1, 6), np.array(entries, np.int32).reshape(-1, 2)
     return leaves, *shape

@@ -60,7 +60,7 @@ def test_luma(q, horizontal, kernel_bench):
 
     def call():
         out = plane.copy()
-        filter_luma(out, strengths, indices, horizontal, 0, CELLS[0])
+        filter_luma(0, out, strengths, indices, horizontal, 0, CELLS[0])
         return out
 
     def slow():
@@ -82,7 +82,7 @@ def test_chroma(offset, horizontal, kernel_bench):
 
     def call():
         out = plane.copy()
-        filter_chroma(out, strengths, indices, offset, horizontal, 0, CELLS[0])
+        filter_chroma(1, out, strengths, indices, offset, horizontal, 0, CELLS[0])
         return out
 
     def slow():
@@ -102,7 +102,7 @@ def test_bands(horizontal):
     indices += 40
     whole = steps(rng, SIZE)
     parts = whole.copy()
-    filter_luma(whole, strengths, indices, horizontal, 0, CELLS[0])
+    filter_luma(0, whole, strengths, indices, horizontal, 0, CELLS[0])
     for row in reversed(range(CELLS[0])):
-        filter_luma(parts, strengths, indices, horizontal, row, row + 1)
+        filter_luma(0, parts, strengths, indices, horizontal, row, row + 1)
     np.testing.assert_array_equal(parts, whole)

@@ -3,31 +3,36 @@ import numpy as np
 import pytest
 
 from nvcodec.model.hybrid.canvas.intra import DC, PLANAR, intra_block, intra_scratch
+from nvcodec.model.samples import plane_code
+from nvcodec.picture import SampleFormat
 from tests.model.hybrid.canvas import reference
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.int16])
+@pytest.mark.parametrize(("depth", "chroma_format"), [(8, 1), (10, 1), (12, 2), (8, 3)])
 @pytest.mark.parametrize("chroma", [False, True])
 @pytest.mark.parametrize("n", [4, 8, 16, 32])
-def test_all_modes(n, chroma, dtype):
+def test_all_modes(n, chroma, depth, chroma_format):
     rng = np.random.default_rng(n)
+    fmt = SampleFormat(depth, chroma_format)
+    code = plane_code(fmt, int(chroma))
     height, width = (72, 88) if not chroma else (72, 64)
-    cell = 2 if chroma else 4
-    room = intra_scratch()
+    across, down = fmt.plane_shift(int(chroma))
+    wide, tall = 4 >> across, 4 >> down
+    room = intra_scratch(np.zeros((1, 1), fmt.dtype))
     for mode in range(35):
         for share in (0.0, 0.6, 0.95, 1.0) if mode < 3 else (0.8,):
-            plane = rng.integers(0, 256, (height, width)).astype(dtype)
+            plane = rng.integers(0, fmt.peak + 1, (height, width)).astype(fmt.dtype)
             if mode % 3 == 0:
-                plane[:] = rng.choice([0, 255], plane.shape)
-            known = (rng.random((height // cell, width // cell)) < share).astype(np.uint8)
-            samples = np.repeat(np.repeat(known, cell, 0), cell, 1)
+                plane[:] = rng.choice([0, fmt.peak], plane.shape)
+            known = (rng.random((height // tall, width // wide)) < share).astype(np.uint8)
+            samples = np.repeat(np.repeat(known, tall, 0), wide, 1)
             places = {0, (width - n) // 4 * 4}, {0, (height - n) // 4 * 4}
             inner = [int(v) * 4 for v in rng.integers(0, [(width - n) // 4, (height - n) // 4])]
             for x in places[0] | {inner[0]}:
                 for y in places[1] | {inner[1]}:
-                    expected = reference.intra(mode, plane, samples, x, y, n, not chroma)
+                    expected = reference.intra(mode, plane, samples, x, y, n, not chroma, fmt)
                     out = room[3]
-                    intra_block(mode, plane, known, chroma, y, x, n, *room[:3], out)
+                    intra_block(mode, plane, known, code, y, x, n, *room[:3], out)
                     assert np.array_equal(out[:n, :n], expected), (mode, x, y, share)
 
 
@@ -38,7 +43,7 @@ def predict_blocks(mode, plane, available, n, room, out):
     edge, smoothed, line, block = room
     for y in range(0, height, n):
         for x in range(0, width, n):
-            intra_block(mode, plane, available, False, y, x, n, edge, smoothed, line, block)
+            intra_block(mode, plane, available, 0, y, x, n, edge, smoothed, line, block)
             out[y : y + n, x : x + n] = block[:n, :n]
 
 
@@ -47,7 +52,7 @@ def predict_blocks(mode, plane, available, n, room, out):
 def test_plane_of_one_mode(mode, n, kernel_bench):
     plane = np.random.default_rng(n).integers(0, 256, (64, 96), np.uint8)
     available = np.ones((16, 24), np.uint8)
-    known, out, room = np.ones(plane.shape, bool), np.zeros_like(plane), intra_scratch()
+    known, out, room = np.ones(plane.shape, bool), np.zeros_like(plane), intra_scratch(plane)
 
     def call():
         predict_blocks(mode, plane, available, n, room, out)

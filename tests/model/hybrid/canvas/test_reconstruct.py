@@ -5,6 +5,7 @@ import pytest
 
 from nvcodec.model.hybrid.canvas.plane import Step, coded_size, schedule
 from nvcodec.model.hybrid.canvas.reconstruct import reconstruct
+from nvcodec.picture import YUV420P8, SampleFormat
 from tests.model.hybrid.canvas import reference
 from tests.model.hybrid.canvas.tables import random_tables
 
@@ -21,17 +22,29 @@ def check(canvas, tables, canvases, offset):
         assert not canvas.direction.any()
     planes = [c.planes for c in canvases]
     expected = reference.reconstruct(
-        leaves, units, levels, canvas.direction, canvas.vectors, planes, offset
+        leaves, units, levels, canvas.direction, canvas.vectors, planes, offset, canvas.format
     )
     for plane, other in zip(canvas.planes, expected, strict=True):
         assert np.array_equal(plane, other)
 
 
 @pytest.mark.parametrize(
-    ("width", "height", "most", "offset", "seed"),
-    [(72, 40, 40, 0, 0), (8, 8, 40, 12, 1), (136, 72, 16383, -12, 2), (64, 128, 5, 3, 3)],
+    ("width", "height", "most", "offset", "seed", "fmt"),
+    [
+        (72, 40, 40, 0, 0, YUV420P8),
+        (8, 8, 40, 12, 1, YUV420P8),
+        (136, 72, 16383, -12, 2, YUV420P8),
+        (64, 128, 5, 3, 3, YUV420P8),
+        (72, 40, 40, 0, 4, SampleFormat(10, 1)),
+        (72, 64, 40, -12, 5, SampleFormat(12, 1)),
+        (72, 40, 40, 0, 6, SampleFormat(8, 0)),
+        (72, 40, 40, 3, 7, SampleFormat(8, 2)),
+        (72, 64, 40, 12, 8, SampleFormat(10, 2)),
+        (72, 40, 40, -5, 9, SampleFormat(8, 3)),
+        (64, 72, 40, 0, 10, SampleFormat(12, 3)),
+    ],
 )
-def test_groups(width, height, most, offset, seed):
+def test_groups(width, height, most, offset, seed, fmt):
     """A key group and two others, canvas by canvas."""
     rng = np.random.default_rng(seed)
     split = {64: 0.7, 32: 0.5, 16: 0.5}
@@ -40,12 +53,16 @@ def test_groups(width, height, most, offset, seed):
         for frames, key in ((1, True), (3, False), (4, False)):
             canvases = {-1: last}
             for step in schedule(frames, key):
-                q = None if seed % 2 else 36
-                tables = random_tables(rng, height, width, step.set, split, most, q)
+                q = None if seed % 2 else 36 + 6 * (fmt.bit_depth - 8)
+                tables = random_tables(rng, height, width, step.set, split, most, q, fmt=fmt)
                 used = [canvases[k] for k in (step.a, step.b) if k is not None]
-                canvas = reconstruct(*tables, step, used, (width, height), offset)
+                canvas = reconstruct(
+                    *tables, step, used, (width, height), offset, sample_format=fmt
+                )
                 check(canvas, tables, used, offset)
-                shared = reconstruct(*tables, step, used, (width, height), offset, pool)
+                shared = reconstruct(
+                    *tables, step, used, (width, height), offset, pool, sample_format=fmt
+                )
                 for plane, other in zip(canvas.planes, shared.planes, strict=True):
                     assert np.array_equal(plane, other)
                 canvases[step.frame] = last = canvas

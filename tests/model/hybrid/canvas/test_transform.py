@@ -5,29 +5,33 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nvcodec.model.hybrid.canvas.transform import add_unit, transform_scratch
+from nvcodec.model.samples import plane_code
+from nvcodec.picture import YUV420P8, SampleFormat
 from tests.model.hybrid.canvas import reference
 
 
-def check(n, q, entries, plane, y, x):
+def check(n, q, entries, plane, y, x, fmt=YUV420P8):
     """entries: level by position."""
     log_size = n.bit_length() - 1
     d = [[0] * n for _ in range(n)]
     for position, level in entries.items():
-        d[position // n][position % n] = reference.coefficient(level, q, log_size)
+        d[position // n][position % n] = reference.coefficient(level, q, log_size, fmt)
     expected = plane.copy()
     block = expected[y : y + n, x : x + n]
-    block[:] = np.clip(block + reference.residual(d, n), 0, 255)
+    block[:] = np.clip(block.astype(int) + reference.residual(d, n, fmt), 0, fmt.peak)
     levels = np.array([[0, 9], *entries.items(), [1, 9]], np.int32)
     room = transform_scratch()
-    add_unit(levels, 1, 1 + len(entries), log_size, q, *room, plane, y, x)
+    code = plane_code(fmt, 0)
+    add_unit(code, levels, 1, 1 + len(entries), log_size, q, *room, plane, y, x)
     assert np.array_equal(plane, expected)
     assert not room[0].any()
 
 
+@pytest.mark.parametrize("depth", [8, 10, 12])
 @pytest.mark.parametrize("n", [4, 8, 16, 32])
 @settings(max_examples=15, deadline=None)
 @given(data=st.data())
-def test_unit(n, data):
+def test_unit(n, depth, data):
     magnitude = data.draw(st.sampled_from([1, 3, 30, 1000, 1 << 17]))
     entries = data.draw(
         st.dictionaries(
@@ -37,14 +41,16 @@ def test_unit(n, data):
             max_size=40,
         )
     )
-    q = data.draw(st.integers(0, 63))
-    plane = np.random.default_rng(0).integers(0, 256, (48, 40), dtype=np.uint8)
-    check(n, q, entries, plane, data.draw(st.integers(0, 16)), data.draw(st.integers(0, 8)))
+    fmt = SampleFormat(depth, 1)
+    q = data.draw(st.integers(0, reference.last_q(fmt)))
+    plane = np.random.default_rng(0).integers(0, fmt.peak + 1, (48, 40), dtype=fmt.dtype)
+    check(n, q, entries, plane, data.draw(st.integers(0, 16)), data.draw(st.integers(0, 8)), fmt)
 
 
 @pytest.mark.parametrize("n", [4, 8, 16, 32])
+@pytest.mark.parametrize("depth", [8, 12])
 @pytest.mark.parametrize("kind", ["positive", "negative", "signs", "random"])
-def test_extremes(n, kind):
+def test_extremes(n, kind, depth):
     """The greatest coefficients, at which the reference asserts the width of all sums."""
     rng = np.random.default_rng(1)
     sign = np.sign(np.array(reference.M)[:: 32 // n, :n][:, 0])
@@ -55,13 +61,14 @@ def test_extremes(n, kind):
         "random": rng.choice([-1, 1], (n, n)),
     }[kind]
     values = np.where(level > 0, (1 << 17) - 1, 1 - (1 << 17)).ravel().tolist()
-    plane = rng.integers(0, 256, (n, n), dtype=np.uint8)
-    check(n, 63, dict(enumerate(values)), plane, 0, 0)
+    fmt = SampleFormat(depth, 1)
+    plane = rng.integers(0, fmt.peak + 1, (n, n), dtype=fmt.dtype)
+    check(n, reference.last_q(fmt), dict(enumerate(values)), plane, 0, 0, fmt)
 
 
 def test_no_levels():
     plane = np.full((8, 8), 7, np.uint8)
-    add_unit(np.zeros((0, 2), np.int32), 0, 0, 3, 20, *transform_scratch(), plane, 0, 0)
+    add_unit(0, np.zeros((0, 2), np.int32), 0, 0, 3, 20, *transform_scratch(), plane, 0, 0)
     assert (plane == 7).all()
 
 
@@ -73,7 +80,9 @@ def add_units(levels, count, log_size, index, room, plane):
     first = 0
     for y in range(0, height, 1 << log_size):
         for x in range(0, width, 1 << log_size):
-            add_unit(levels, first, first + count, log_size, index, coefficients, sums, plane, y, x)
+            add_unit(
+                0, levels, first, first + count, log_size, index, coefficients, sums, plane, y, x
+            )
             first += count
 
 

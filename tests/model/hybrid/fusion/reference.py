@@ -10,7 +10,7 @@ import numpy.typing as npt
 from nvcodec.coding.hybrid.leaves import SIZE, Q, X, Y
 from nvcodec.model.hybrid.canvas.plane import Canvas
 from nvcodec.model.hybrid.fusion.weights import FusionWeights
-from nvcodec.picture import Planes
+from nvcodec.picture import Planes, SampleFormat
 from tests.model.hybrid.canvas.reference import pred
 
 Ints = npt.NDArray[np.int64]
@@ -30,35 +30,57 @@ def sites(planes: Sequence[npt.NDArray[np.integer]]) -> Ints:
     return np.stack([*phases, blue, red])
 
 
-def high_pass(plane: npt.NDArray[np.uint8]) -> Ints:
+def high_pass(plane: npt.NDArray[np.integer]) -> Ints:
     padded = np.pad(plane.astype(np.int64), 2, "edge")
     height, width = plane.shape
     box = sum(padded[i : i + height, j : j + width] for i in range(5) for j in range(5))
     return 25 * plane.astype(np.int64) - box
 
 
-def site_indices(leaves: npt.NDArray[np.int32], rows: int, columns: int, offset: int) -> Ints:
+def of_sites(planes: Sequence[npt.NDArray[np.integer]], fmt: SampleFormat) -> list[Ints]:
+    """Planes with one sample of Cb and Cr for each site (spec 9.1)."""
+    luma, *chroma = (plane.astype(np.int64) for plane in planes)
+    rows, columns = luma.shape[0] // 2, luma.shape[1] // 2
+    if fmt.chroma_format == 0:
+        return [luma, *[np.full((rows, columns), fmt.middle)] * 2]
+    if fmt.chroma_format == 2:
+        chroma = [(plane[::2] + plane[1::2] + 1) >> 1 for plane in chroma]
+    if fmt.chroma_format == 3:
+        chroma = [
+            (plane[::2, ::2] + plane[1::2, ::2] + plane[::2, 1::2] + plane[1::2, 1::2] + 2) >> 2
+            for plane in chroma
+        ]
+    return [luma, *chroma]
+
+
+def site_indices(
+    leaves: npt.NDArray[np.int32], rows: int, columns: int, offset: int, extra: int = 0
+) -> Ints:
+    """Q of the six planes."""
     luma = np.zeros((rows, columns), np.int64)
     for leaf in leaves:
         y, x, size = leaf[Y] // 2, leaf[X] // 2, leaf[SIZE] // 2
         luma[y : y + size, x : x + size] = leaf[Q]
-    return np.stack([luma] * 4 + [np.clip(luma + offset, 0, 63)] * 2)
+    luma -= 6 * extra
+    return np.clip(np.stack([luma] * 4 + [luma + offset] * 2), 0, 63)
 
 
 def warp(canvas: Canvas, references: Sequence[Planes], r: int) -> list[Ints]:
     """Planes of a canvas predicted by reference r, or the other one where that is not used."""
     planes = []
     for number, plane in enumerate(canvas.planes):
-        cell = 8 if number == 0 else 4
+        across, down = canvas.format.plane_shift(number)
+        tall, wide = 8 >> down, 8 >> across
         out = plane.astype(np.int64)
         for cy, cx in np.argwhere(canvas.direction):
             used = int(canvas.direction[cy, cx])
             source = r if used >> r & 1 else 1 - r
             place = [reference[number] for reference in (references[0], references[-1])]
-            y, x = cell * cy, cell * cx
+            y, x = tall * cy, wide * cx
             v = canvas.vectors[:, cy, cx]
-            s = pred(place, y, x, cell, cell, 1 << source, v, number > 0)
-            out[y : y + cell, x : x + cell] = np.clip((s + 64) >> 7, 0, 255)
+            s = pred(place, y, x, tall, wide, 1 << source, v, number > 0, canvas.format)
+            shown = np.clip((s + 64) >> 7, 0, canvas.format.peak)
+            out[y : y + tall, x : x + wide] = shown
         planes.append(out)
     return planes
 
@@ -70,16 +92,21 @@ def inputs(
     chroma_offset: int,
 ) -> Ints:
     """The 18 input channels of all sites."""
-    rec = sites(canvas.planes)
-    q = site_indices(leaves, *rec.shape[1:], chroma_offset)
+    fmt = canvas.format
+    extra = fmt.bit_depth - 8
+    planes = of_sites(canvas.planes, fmt)
+    rec = sites(planes)
+    q = site_indices(leaves, *rec.shape[1:], chroma_offset, extra)
     factors = np.array(RECIPROCAL)[q]
-    a = rshift(sites([high_pass(plane) for plane in canvas.planes]) * factors, 15)
+    products = rshift(sites([high_pass(plane) for plane in planes]), extra) * factors
+    assert np.abs(products).max() + (1 << 14) < 1 << 31
+    a = rshift(products, 15)
     parts = [a]
     for r in range(2):
         d = np.zeros_like(rec)
         if references:
-            d = sites(warp(canvas, references, r)) - rec
-        parts.append(rshift(d * factors, 10))
+            d = sites(of_sites(warp(canvas, references, r), fmt)) - rec
+        parts.append(rshift(d * factors, 10 + extra))
     return np.clip(np.concatenate(parts), -4095, 4095)
 
 
@@ -115,10 +142,12 @@ def render(
     o += convolve(output[:, 1:55].reshape(6, 6, 3, 3), x[:6])
     o += convolve(output[:, 55:67, None, None], x[6:])
     o = np.clip(rshift(o, weights.shape.output_shift), -16383, 16383)
-    rec = sites(canvas.planes)
-    steps = np.array(STEP)[site_indices(leaves, *rec.shape[1:], chroma_offset)]
-    out = np.clip(rec + rshift(o * steps, 16), 0, 255).astype(np.uint8)
-    luma = np.empty(canvas.planes[0].shape, np.uint8)
+    fmt = canvas.format
+    extra = fmt.bit_depth - 8
+    rec = sites(of_sites(canvas.planes, fmt))
+    steps = np.array(STEP)[site_indices(leaves, *rec.shape[1:], chroma_offset, extra)]
+    out = np.clip(rec + rshift(o * steps, 16 - extra), 0, fmt.peak).astype(fmt.dtype)
+    luma = np.empty(canvas.planes[0].shape, fmt.dtype)
     for k in range(4):
         luma[k // 2 :: 2, k % 2 :: 2] = out[k]
-    return luma, out[4], out[5]
+    return (luma, out[4], out[5]) if fmt.chroma_format == 1 else (luma, *canvas.planes[1:])

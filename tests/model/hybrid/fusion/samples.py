@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from nvcodec.coding.hybrid.leaves import Table
-from nvcodec.model.hybrid.canvas.plane import Step, empty_planes
+from nvcodec.model.hybrid.canvas.plane import Step
 from nvcodec.model.hybrid.canvas.reconstruct import reconstruct
 from nvcodec.model.hybrid.fusion.render import NetworkSource
 from nvcodec.model.hybrid.fusion.weights import FusionShape, FusionWeights, HiddenLayer, Network
-from nvcodec.picture import Planes
+from nvcodec.picture import YUV420P8, Planes, SampleFormat
 from tests.model.hybrid.canvas.tables import random_tables
 
 STEPS = (Step(0, None, None, 0), Step(3, -1, None, 0), Step(1, -1, 3, 1))
@@ -52,24 +52,33 @@ def random_source(
     noise: int = 20,
     chroma_offset: int = 0,
     q: int | None = None,
+    fmt: SampleFormat = YUV420P8,
 ) -> tuple[NetworkSource, Table]:
     """A canvas of a Set, of a coded size, predicted from noise of an amplitude; and its leaves."""
     step = STEPS[canvas_set]
     references: list[Planes] = []
     for _ in step.references:
-        planes = empty_planes(width, height)
+        planes = fmt.empty(width, height)
         for plane in planes:
-            low = int(rng.integers(0, 256 - noise))
-            plane[:] = rng.integers(low, low + noise + 1, plane.shape)
+            most = noise << (fmt.bit_depth - 8)
+            low = int(rng.integers(0, fmt.peak + 1 - most))
+            plane[:] = rng.integers(low, low + most + 1, plane.shape)
         references.append(planes)
     split = {64: 0.7, 32: 0.5, 16: 0.5}
-    tables = random_tables(rng, height, width, canvas_set, split, q=q)
+    tables = random_tables(rng, height, width, canvas_set, split, q=q, fmt=fmt)
     canvases = [
-        reconstruct(*random_tables(rng, height, width, 0, split), STEPS[0], [], (width, height), 0)
+        reconstruct(
+            *random_tables(rng, height, width, 0, split, fmt=fmt),
+            STEPS[0],
+            [],
+            (width, height),
+            0,
+            sample_format=fmt,
+        )
         for _ in step.references
     ]
     for canvas, planes in zip(canvases, references, strict=True):
         for plane, values in zip(canvas.planes, planes, strict=True):
             plane[:] = values
-    canvas = reconstruct(*tables, step, canvases, (width, height), chroma_offset)
+    canvas = reconstruct(*tables, step, canvases, (width, height), chroma_offset, sample_format=fmt)
     return NetworkSource.of(canvas, tables[0], references, chroma_offset), tables[0]

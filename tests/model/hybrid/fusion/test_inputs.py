@@ -65,7 +65,7 @@ def test_factors_row(offset, rng, kernel_bench):
     luma, chroma = np.zeros(2 * WIDTH + 16, np.int32), np.zeros(WIDTH + 8, np.int32)
 
     def call():
-        factors_row(quantisers, 5, 0, offset, RECIPROCAL, luma, chroma)
+        factors_row(quantisers, 5, 0, offset, 0, RECIPROCAL, luma, chroma)
         return luma, chroma
 
     def slow():
@@ -84,7 +84,7 @@ def test_luma_high_pass_row(rng, kernel_bench):
     @numba.njit
     def run(plane, of_columns, sums, out):
         for y in range(HEIGHT):
-            luma_high_pass_row(plane, y, 0, of_columns, WIDTH, sums, out, y * WIDTH)
+            luma_high_pass_row(plane, y, 0, of_columns, WIDTH, sums, out, y * WIDTH, 0)
 
     def call():
         run(plane, of_columns, sums, out)
@@ -106,7 +106,7 @@ def test_chroma_high_pass_row(rng, kernel_bench):
     def run(blue, red, of_columns, sums, out):
         for y in range(HEIGHT):
             chroma_high_pass_row(
-                blue, red, y, 0, of_columns, WIDTH, sums[0], sums[1], out, y * WIDTH
+                blue, red, y, 0, of_columns, WIDTH, sums[0], sums[1], out, y * WIDTH, 0
             )
 
     def call():
@@ -126,7 +126,7 @@ def test_luma_difference_row(rng, kernel_bench):
     @numba.njit
     def run(plane, warp, of_columns, out):
         for at in range(0, HEIGHT * WIDTH, WIDTH):
-            luma_difference_row(plane, at, warp, at, of_columns, WIDTH, out, at)
+            luma_difference_row(plane, at, warp, at, of_columns, WIDTH, out, at, 0)
 
     def call():
         run(plane, warp, of_columns, out)
@@ -148,7 +148,7 @@ def test_chroma_difference_row(rng, kernel_bench):
     def run(blue, red, blue_warp, red_warp, of_columns, out):
         for at in range(0, HEIGHT * WIDTH, WIDTH):
             chroma_difference_row(
-                blue, red, at, blue_warp, red_warp, at, of_columns, WIDTH, out, at
+                blue, red, at, blue_warp, red_warp, at, of_columns, WIDTH, out, at, 0
             )
 
     def call():
@@ -172,7 +172,7 @@ def test_single_predictions(canvas_set, plane, rng, kernel_bench):
     out = np.zeros((2, *own.shape), np.uint8)
 
     def call():
-        single_predictions(plane > 0, leaves, source.motion, own, *references, 0, 0, two, *out)
+        single_predictions(plane, leaves, source.motion, own, *references, 0, 0, two, *out)
         return out[: 1 + two]
 
     def slow():

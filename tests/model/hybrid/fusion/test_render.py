@@ -13,6 +13,7 @@ from nvcodec.model.hybrid.fusion.render import (
 )
 from nvcodec.model.hybrid.fusion.weights import FusionShape, HiddenLayer
 from nvcodec.model.samples import FORMAT
+from nvcodec.picture import SampleFormat
 from tests.model.hybrid.fusion import reference
 from tests.model.hybrid.fusion.samples import random_shape, random_source, random_weights
 
@@ -31,27 +32,39 @@ def test_as_transcribed(seed):
     """Any networks, canvases and regions."""
     rng = np.random.default_rng(seed)
     width, height = (8 * int(rng.integers(1, 12)) for _ in range(2))
+    fmt = SampleFormat(int(rng.choice([8, 8, 10, 12])), int(rng.choice([0, 1, 1, 2, 3])))
     source, leaves = random_source(
-        rng, width, height, seed % 3, int(rng.choice([1, 20, 255])), int(rng.integers(-12, 13))
+        rng,
+        width,
+        height,
+        seed % 3,
+        int(rng.choice([1, 20, 255])),
+        int(rng.integers(-12, 13)),
+        fmt=fmt,
     )
     shape = random_shape(rng)
     weights = random_weights(rng, shape, int(rng.choice([1, 30, 300])))
     expected = transcribed(source, leaves, weights)
-    x0, y0 = (2 * int(rng.integers(0, size // 2)) for size in (width, height))
+    grid = [1 << shift for shift in fmt.chroma_shift]
+    x0, y0 = (
+        unit * int(rng.integers(0, size // unit))
+        for unit, size in zip(grid, (width, height), strict=True)
+    )
     x1, y1 = int(rng.integers(x0 + 1, width + 1)), int(rng.integers(y0 + 1, height + 1))
     for a, b, c, d in ((0, 0, width, height), (x0, y0, x1, y1)):
         shown = render(source, packed(weights, source), (a, b, c, d))
         for number, (plane, other) in enumerate(zip(shown, expected, strict=True)):
-            sub = 2 if number else 1
-            cut = other[b // sub : -(-d // sub), a // sub : -(-c // sub)]
+            x, y = grid if number else (1, 1)
+            cut = other[b // y : -(-d // y), a // x : -(-c // x)]
             assert np.array_equal(plane, cut)
 
 
 @pytest.mark.parametrize("canvas_set", [0, 1, 2])
 @pytest.mark.parametrize("noise", [2, 255])
-def test_inputs(canvas_set, noise):
+@pytest.mark.parametrize("fmt", [SampleFormat(8, 1), SampleFormat(12, 1), SampleFormat(10, 3)])
+def test_inputs(canvas_set, noise, fmt):
     rng = np.random.default_rng(canvas_set)
-    source, leaves = random_source(rng, 72, 40, canvas_set, noise, -5)
+    source, leaves = random_source(rng, 72, 40, canvas_set, noise, -5, fmt=fmt)
     expected = reference.inputs(source.canvas, leaves, source.references, source.chroma_offset)
     assert np.array_equal(site_inputs(source), expected)
     assert expected[:6].any()
@@ -59,7 +72,8 @@ def test_inputs(canvas_set, noise):
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
-def test_extremes(sign):
+@pytest.mark.parametrize("fmt", [SampleFormat(8, 1), SampleFormat(12, 1)])
+def test_extremes(sign, fmt):
     """Sums at the edge of what conforms, from inputs and weights of the greatest magnitude."""
     shape = FusionShape((0, 0, 0), 0, (HiddenLayer(1, 2, 0), HiddenLayer(3, 6, 0)), 0)
     rng = np.random.default_rng(0)
@@ -69,7 +83,7 @@ def test_extremes(sign):
     network.hidden[1][0][:] = -sign * ((1 << 31) // 4095 // 18 - 20)
     network.output[:, 1:] = sign * ((1 << 31) // 4095 // 72 - 20)
     weights = type(weights)(shape, weights.networks)
-    source, leaves = random_source(rng, 24, 16, 2, 255, q=0)
+    source, leaves = random_source(rng, 24, 16, 2, 255, q=0, fmt=fmt)
     expected = transcribed(source, leaves, weights)
     shown = render(source, packed(weights, source), (0, 0, 24, 16))
     for plane, other in zip(shown, expected, strict=True):

@@ -68,7 +68,7 @@ def test_luma_high_pass(rng, width, kernel_bench):
     @numba.njit
     def run(plane, sums, factors, out):
         for j in range(0, COUNT, width):
-            luma_high_pass(width, plane, j, sums, j, factors, j, out, j)
+            luma_high_pass(width, plane, j, sums, j, factors, j, out, j, 0)
 
     def call():
         run(plane, sums, factors, out)
@@ -89,7 +89,9 @@ def test_chroma_high_pass(rng, width, kernel_bench):
     @numba.njit
     def run(blue, blue_sums, red, red_sums, factors, out):
         for j in range(0, COUNT, width):
-            chroma_high_pass(width, blue, j, blue_sums, j, red, j, red_sums, j, factors, j, out, j)
+            chroma_high_pass(
+                width, blue, j, blue_sums, j, red, j, red_sums, j, factors, j, out, j, 0
+            )
 
     def call():
         run(planes[0], sums[0], planes[1], sums[1], factors, out)
@@ -113,7 +115,7 @@ def test_luma_difference(rng, width, kernel_bench):
     @numba.njit
     def run(plane, warp, factors, out):
         for j in range(0, COUNT, width):
-            luma_difference(width, plane, j, warp, j, factors, j, out, j)
+            luma_difference(width, plane, j, warp, j, factors, j, out, j, 0)
 
     def call():
         run(plane, warp, factors, out)
@@ -133,7 +135,9 @@ def test_chroma_difference(rng, width, kernel_bench):
     @numba.njit
     def run(blue, red, blue_warp, red_warp, factors, out):
         for j in range(0, COUNT, width):
-            chroma_difference(width, blue, j, red, j, blue_warp, j, red_warp, j, factors, j, out, j)
+            chroma_difference(
+                width, blue, j, red, j, blue_warp, j, red_warp, j, factors, j, out, j, 0
+            )
 
     def call():
         run(*planes, factors, out)
@@ -159,7 +163,7 @@ def test_correct_luma(rng, width, kernel_bench):
     @numba.njit
     def run(plane, correction, steps, out):
         for j in range(0, COUNT, width):
-            correct_luma(width, plane, j, correction, j, steps, j, out, j)
+            correct_luma(width, plane, j, correction, j, steps, j, out, j, 0)
 
     def call():
         run(plane, correction, steps, out)
@@ -176,7 +180,7 @@ def test_correct_chroma(rng, width, kernel_bench):
     @numba.njit
     def run(blue, red, packed, steps, out_blue, out_red):
         for j in range(0, COUNT, width):
-            correct_chroma(width, blue, j, red, j, packed, j, steps, j, out_blue, j, out_red, j)
+            correct_chroma(width, blue, j, red, j, packed, j, steps, j, out_blue, j, out_red, j, 0)
 
     def call():
         run(*planes, packed, steps, *out)
