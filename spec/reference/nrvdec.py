@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
-Frame = tuple[NDArray[np.uint8], ...]  # the planes Y, Cb, Cr
+Plane = NDArray[np.unsignedinteger[Any]]  # u8, or u16 little-endian above 8 bits, 2.7
+Frame = tuple[Plane, ...]  # the planes Y, Cb, Cr, or Y alone, 2.4
 Vector = tuple[int, int]  # y, x in quarter luma samples, 8.2 and 11.5
 
 SIGNATURE = bytes.fromhex("894E52560D0A1A0A")
@@ -57,7 +58,7 @@ SLICES = [slice(0, 4), slice(4, 16), slice(16, 40), slice(40, 80), slice(80, 128
           slice(128, 192)]  # fmt: skip  # 11.2
 LAST = 5  # the slice that sees the slices before it in its own patch only, 12.3
 UNITS, SLICE_UNITS, SECOND_UNITS = 256, 48, 64  # W, E and E2 of 11.2
-DETAIL = SPAN * 6 * (PATCH // 2) ** 2  # D of 11.2
+DETAIL = SPAN * PATCH * PATCH  # D of 11.2
 LIMIT = np.where(np.arange(FEATURES) < 16, 32767, 8191)[:, None, None]  # 12.1
 MOVE = np.array([
     (0, 64, 0, 0), (-3, 61, 6, 0), (-4, 56, 14, -2), (-5, 47, 25, -3), (-4, 36, 36, -4),
@@ -1575,25 +1576,21 @@ def gate(a: Ints) -> Ints:
     return gates
 
 
-def join(samples: Ints) -> list[Ints]:
-    """The planes Y, Cb, Cr of the samples (i, py, px) of one frame in the order of 11.2."""
-    g, (_, rows, columns) = PATCH // 2, samples.shape
-    phases = samples.reshape(6, g, g, rows, columns)
-    luma = phases[:4].reshape(2, 2, g, g, rows, columns).transpose(4, 2, 0, 5, 3, 1)
-    planes = [luma.reshape(PATCH * rows, PATCH * columns)]
-    for phase in phases[4:]:
-        planes.append(phase.transpose(2, 0, 3, 1).reshape(g * rows, g * columns))
-    return planes
+def join(samples: Ints) -> Ints:
+    """The plane of the samples (i, py, px) of one frame of a layer in the order of 11.2."""
+    _, rows, columns = samples.shape
+    squares = samples.reshape(PATCH, PATCH, rows, columns).transpose(2, 0, 3, 1)
+    return squares.reshape(PATCH * rows, PATCH * columns)
 
 
-def moved_samples(plane: Ints, y: int, x: int, size: int, vy: int, vx: int) -> Ints:
-    """`moved` of 12.2 of size x size samples of a plane from (y, x) on."""
-    window = np.arange(size + 3) - 1
+def moved_samples(plane: Ints, y: int, x: int, vy: int, vx: int) -> Ints:
+    """`moved` of 12.2 of the samples of a patch that begins at (y, x) of the trace `plane`."""
+    window = np.arange(PATCH + 3) - 1
     rows = np.clip(y + (vy >> 3) + window, 0, plane.shape[0] - 1)
     columns = np.clip(x + (vx >> 3) + window, 0, plane.shape[1] - 1)
     trace = plane[rows[:, None], columns]
-    across = rshift(sum_of(MOVE[vx & 7][c] * trace[:, c : c + size] for c in range(4)), 6)
-    return rshift(sum_of(MOVE[vy & 7][j] * across[j : j + size] for j in range(4)), 6)
+    across = rshift(sum_of(MOVE[vx & 7][c] * trace[:, c : c + PATCH] for c in range(4)), 6)
+    return rshift(sum_of(MOVE[vy & 7][j] * across[j : j + PATCH] for j in range(4)), 6)
 
 
 def sum_of(terms: Iterator[Ints]) -> Ints:
@@ -1601,56 +1598,26 @@ def sum_of(terms: Iterator[Ints]) -> Ints:
     return np.sum(list(terms), axis=0)  # type: ignore[no-any-return]
 
 
-class Nirvana:
-    """The nirvana network: its description, the features of a group and their frames, 11 to 13."""
+class NirvanaLayer:
+    """A layer of model 3: the features of the patches of a plane and its samples, 11 to 13."""
 
-    substreams = ("content", "motion", "network")  # 11.4
-
-    def __init__(self, payload: bytes, head: Head, tables: Tables) -> None:
-        """Parse `NIRV`, 11.1."""
-        require(len(payload) == 16, "11.1", "NIRV is not 16 bytes")
-        table, patch, frames, features, reserved = struct.unpack("<BBBB12s", payload)
-        require(table == 1, "11.1", "no such table in version 0", "unsupported")
-        require(patch == PATCH, "11.1", "patch is not that of the table")
-        require(frames == SPAN, "11.1", "group_frames is not that of the table")
-        require(features == FEATURES, "11.1", "features is not that of the table")
-        require(reserved == bytes(12), "11.1", "reserved is outside its rule")
-        self.tables, self.table = tables, NirvanaTable(tables)
-        self.size = head.width, head.height
-        self.grid = ceil_div(head.height, PATCH), ceil_div(head.width, PATCH)  # PatchesY, PatchesX
+    def __init__(self, table: NirvanaTable, size: tuple[int, int], shift: tuple[int, int]) -> None:
+        """Of a plane of `size` (height, width); `shift` is sy and sx of 11.3."""
+        self.table, self.size, self.shift = table, size, shift
+        self.grid = ceil_div(size[0], PATCH), ceil_div(size[1], PATCH)  # PatchesY, PatchesX
         self.feature = np.zeros((FEATURES, *self.grid), np.int64)  # of the last group
-        self.trace: list[Ints] = []  # of the last group, its planes
-        self.slots: list[Component | None] = []  # of the last group, 11.8
+        self.trace = np.zeros((PATCH * self.grid[0], PATCH * self.grid[1]), np.int64)  # of it, too
 
-    def max_frames(self, key: bool) -> int:
-        """The bound of `frame_count` of a group, 2.7."""
-        return SPAN
-
-    def decode_group(self, key: bool, count: int, data: dict[str, bytes]) -> Iterator[Frame]:
-        """Find the features of a group and yield its frames."""
-        if key:
-            require(not data["motion"], "11.4", "motion in a key group")
-            self.slots = [None] * 4
-            moved = np.zeros_like(self.feature)
-        else:
-            motion = PathStream(data["motion"], self.tables.path_contexts)
-            blocks = motion.read(ceil_div(self.grid[0], 2), ceil_div(self.grid[1], 2), count)
-            motion.finish()
-            moved = self.move(blocks, count)
-        content = ResidualStream(data["content"], self.tables.residual_contexts)
-        q = content.bypass(6)
-        require(q >= 4, "11.6", "q is below 4")
-        residual = self.residuals(content, key, q, moved)
-        content.finish()
-        if data["network"]:
-            network = ComponentStream(data["network"], self.tables.component_contexts)
-            network.read(self.slots)
-            network.finish()
+    def read(
+        self, content: ResidualStream, q: int, count: int, blocks: list[list[Block]] | None
+    ) -> None:
+        """Read the features of a group, 11.6 and 12.1; `blocks` is None in a key group."""
+        moved = np.zeros_like(self.feature) if blocks is None else self.move(blocks, count)
+        residual = self.residuals(content, blocks is None, q, moved)
         self.feature = np.clip(moved + rshift(residual * STEP[q], 3), -LIMIT, LIMIT)  # 12.1
         self.trace = self.linear(count - 1)
-        yield from self.render(q, count)
 
-    def linear(self, t: int) -> list[Ints]:
+    def linear(self, t: int) -> Ints:
         """The trace of the features, if t is the last frame of the group, 12.2."""
         basis = self.table.basis.reshape(SPAN, -1, FEATURES)[t]
         sums = signed32(np.tensordot(basis, self.feature, 1))
@@ -1658,20 +1625,16 @@ class Nirvana:
 
     def move(self, blocks: list[list[Block]], count: int) -> Ints:
         """Moved(f) of every patch, 12.2."""
-        moved = np.zeros_like(self.feature)
+        moved, (sy, sx) = np.zeros_like(self.feature), self.shift
         for py, px in np.ndindex(self.grid):
-            block = blocks[py // 2][px // 2]
+            block = blocks[(py << sy) >> 1][(px << sx) >> 1]  # 11.3
             if block.intra:
                 continue
             samples = []
             for t in range(SPAN):
-                vy, vx = block.path[min(t, count - 1)]
-                planes = []
-                for index, plane in enumerate(self.trace):
-                    size, scale = (PATCH // 2, 1) if index else (PATCH, 2)
-                    at = size * py, size * px, size
-                    planes.append(moved_samples(plane, *at, scale * vy, scale * vx))
-                samples.append(split(planes[0], planes[1], planes[2]))
+                dy, dx = block.path[min(t, count - 1)]
+                vy, vx = (2 * dy) >> sy, (2 * dx) >> sx
+                samples.append(moved_samples(self.trace, PATCH * py, PATCH * px, vy, vx))
             moved[:, py, px] = signed32(np.stack(samples).reshape(DETAIL) @ self.table.basis)
         return np.clip(rshift(moved, 14), -LIMIT, LIMIT)
 
@@ -1742,17 +1705,19 @@ class Nirvana:
         kinds = np.clip((o[1] + 243) // 18, 0, 25)
         return Estimate(whole.tolist(), fraction.tolist(), parts.tolist(), kinds.tolist())
 
-    def output_layer(self) -> tuple[Ints, Ints]:
+    def output_layer(self, components: list[Component]) -> tuple[Ints, Ints]:
         """Weight and bias of the output layer of the group, 13."""
         change = np.zeros((DETAIL, UNITS + 1), np.int64)
-        for used in filter(None, self.slots):
+        for used in components:
             change += rshift(16 * np.outer(used.outputs, used.inputs), used.shift)
         weight = np.clip(self.table.w3 + change[:, :UNITS], -32639, 32639)
         return weight, self.table.b3 + 2048 * change[:, UNITS]
 
-    def render(self, q: int, count: int) -> Iterator[Frame]:
-        """The frames of the group, 13."""
-        table, (width, height) = self.table, self.size
+    def render(
+        self, q: int, count: int, bit_depth: int, components: list[Component]
+    ) -> Iterator[Plane]:
+        """The plane in the frames of the group, 13; `components` are those of its used slots."""
+        table, (height, width) = self.table, self.size
         cq = max(-16, min(10, q - 36))  # 12.1
         a = rshift(signed32(self.feature * table.scale[:, None, None]), 15)
         a = np.clip(a, -4095, 4095)
@@ -1760,19 +1725,72 @@ class Nirvana:
         h1 = hidden(sums + (table.b1[0] + cq * table.b1[1])[:, None, None], table.shifts[0])
         sums = np.tensordot(table.w2, h1, 1) + table.b2[:, None, None]
         h2 = hidden(sums, table.shifts[1])
-        weight, bias = self.output_layer()
+        weight, bias = self.output_layer(components)
         for rows in np.arange(DETAIL).reshape(SPAN, -1)[:count]:
             sums = np.tensordot(table.basis[rows], self.feature, 1)
             sums = sums + np.tensordot(weight[rows], h2, 1) + bias[rows, None, None]
             sums = sums + 2048  # what RShift adds for rounding
-            if any(self.slots):
+            if components:
                 sums = (sums + 2**31) % 2**32 - 2**31  # as signed 32 bits that wrap, 11.2
             v = np.clip(signed32(sums) >> 12, -8191, 8191)
-            frame = []
-            for sub, plane in zip((1, 2, 2), join((v + 2056) >> 4), strict=True):
-                shown = plane[: ceil_div(height, sub), : ceil_div(width, sub)]  # 11.3
-                frame.append(np.clip(shown, 0, 255).astype(np.uint8))
-            yield tuple(frame)
+            samples = np.clip(rshift(v + 2048, 12 - bit_depth), 0, 2**bit_depth - 1)
+            shown = join(samples)[:height, :width]  # 11.3
+            yield shown.astype("<u2" if bit_depth > 8 else "u1")  # 2.7
+
+
+class Nirvana:
+    """The nirvana network: its description and the layers of a group, 11."""
+
+    substreams = ("content", "motion", "network")  # 11.4
+
+    def __init__(self, payload: bytes, head: Head, tables: Tables) -> None:
+        """Parse `NIRV`, 11.1."""
+        require(len(payload) == 16, "11.1", "NIRV is not 16 bytes")
+        table, patch, frames, features, reserved = struct.unpack("<BBBB12s", payload)
+        require(table == 1, "11.1", "no such table in version 0", "unsupported")
+        require(patch == PATCH, "11.1", "patch is not that of the table")
+        require(frames == SPAN, "11.1", "group_frames is not that of the table")
+        require(features == FEATURES, "11.1", "features is not that of the table")
+        require(reserved == bytes(12), "11.1", "reserved is outside its rule")
+        self.tables, self.bit_depth = tables, head.bit_depth
+        weights, (sub_x, sub_y) = NirvanaTable(tables), head.sub
+        self.layers = [NirvanaLayer(weights, (head.height, head.width), (0, 0))]
+        for _ in range(2 if head.chroma_format else 0):
+            size = ceil_div(head.height, sub_y), ceil_div(head.width, sub_x)  # 2.4
+            self.layers.append(NirvanaLayer(weights, size, (sub_y - 1, sub_x - 1)))
+        self.slots: list[Component | None] = []  # of the last group, 11.8
+
+    def max_frames(self, key: bool) -> int:
+        """The bound of `frame_count` of a group, 2.7."""
+        return SPAN
+
+    def decode_group(self, key: bool, count: int, data: dict[str, bytes]) -> Iterator[Frame]:
+        """Find the features of a group and yield its frames."""
+        blocks = None
+        if key:
+            require(not data["motion"], "11.4", "motion in a key group")
+            self.slots = [None] * 4
+        else:
+            motion = PathStream(data["motion"], self.tables.path_contexts)
+            rows, columns = self.layers[0].grid
+            blocks = motion.read(ceil_div(rows, 2), ceil_div(columns, 2), count)  # 11.3
+            motion.finish()
+        content = ResidualStream(data["content"], self.tables.residual_contexts)
+        q = content.bypass(6)
+        require(q >= 4, "11.6", "q is below 4")
+        for layer in self.layers:
+            layer.read(content, q, count, blocks)
+        content.finish()
+        if data["network"]:
+            network = ComponentStream(data["network"], self.tables.component_contexts)
+            network.read(self.slots)
+            network.finish()
+        used = [component for component in self.slots if component]
+        planes = []
+        for index, layer in enumerate(self.layers):
+            components = [] if index else used  # 11.4
+            planes.append(layer.render(q, count, self.bit_depth, components))
+        yield from zip(*planes, strict=True)
 
 
 class Output:
@@ -1909,7 +1927,6 @@ class Decoder:
                 head.require_420("7.1")
             elif name == "NIRV":
                 model = Nirvana(payload, head, self.tables)
-                head.require_420("11.1")
             elif name == "GRUP" and model:
                 yield from map(output, self.read_group(payload, head, model))
             elif name == "iNDX":

@@ -175,7 +175,7 @@ def _encode(
     """Encode samples at a crf; groups that end within `counted` pictures of their run count."""
     model = model_options(options)
     observer.trying(True, number, sum(map(len, samples.runs)))
-    groups, meter, done = [], QualityMeter(options.metrics), 0
+    groups, meter, done = [], QualityMeter(options.metrics, opened.sample_format.peak), 0
     for run in samples.runs:
         steering = Steering(crf, opened.time_base, whole=model.whole_crf)
         coder = make_coder(options, opened, steering, Segments(), Observer())
@@ -185,6 +185,7 @@ def _encode(
             coder.key_frames,
             Fraction(options.key_interval),
             opened.time_base,
+            opened.sample_format.bit_depth,
         )
         end = 0
         for coded in coder.code(cut, source_header(opened, model.number, coder.level)):
