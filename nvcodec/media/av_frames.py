@@ -12,10 +12,10 @@ import numpy.typing as npt
 from av.video.frame import VideoFrame
 
 from nvcodec.media.colour import Colour
-from nvcodec.picture import MONOCHROME, Plane, Planes, SampleFormat
+from nvcodec.media.video_frame import pixel_format, range_code, rows_of
+from nvcodec.picture import Planes, SampleFormat
 
 _CHROMA_444: Final = 3
-_CHROMA_NAMES: Final = {1: "yuv420p", 2: "yuv422p", _CHROMA_444: "yuv444p"}
 
 # FFmpeg's names, by code points of H.273.
 _MATRIX_NAMES: Final = {
@@ -33,14 +33,6 @@ white with all matrices."""
 _FLAGS: Final = "bilinear+full_chroma_int+accurate_rnd+bitexact"
 
 
-def pixel_format(sample_format: SampleFormat) -> str:
-    """FFmpeg's name of a sample format."""
-    depth = "" if sample_format.bit_depth == 8 else f"{sample_format.bit_depth}le"
-    if sample_format.chroma_format == MONOCHROME:
-        return f"gray{depth}"
-    return _CHROMA_NAMES[sample_format.chroma_format] + depth
-
-
 def video_frame(planes: Planes, colour: Colour) -> VideoFrame:
     """A frame of `pixel_format` with copies of the planes and the code points of the colours.
 
@@ -49,13 +41,11 @@ def video_frame(planes: Planes, colour: Colour) -> VideoFrame:
     frame = VideoFrame(planes[0].shape[1], planes[0].shape[0], pixel_format(colour.sample_format))
     for target, samples in zip(frame.planes, planes, strict=True):
         stored = samples.dtype.newbyteorder("<")
-        pitch = target.line_size // stored.itemsize
-        rows: Plane = np.ndarray((target.height, pitch), stored, buffer=memoryview(target))
-        rows[:, : samples.shape[1]] = samples
+        rows_of(target, stored, samples.shape[1])[...] = samples
     frame.color_primaries = colour.primaries
     frame.color_trc = colour.transfer
     frame.colorspace = colour.matrix
-    frame.color_range = {0: 1, 1: 2}.get(colour.full_range, 0)
+    frame.color_range = range_code(colour.full_range)
     return frame
 
 

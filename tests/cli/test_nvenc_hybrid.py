@@ -26,7 +26,7 @@ def test_encodes_to_a_file_that_decodes(source, tmp_path):
     assert result.stdout == ""
     assert "encoded: hybrid, 6 frames in 2 groups" in result.stderr
     shares = ", ".join(f".*% {name}" for name in ("key", "chain", "interior", "motion", "network"))
-    assert re.search(rf" bpp, {shares}\), PSNR", result.stderr)
+    assert re.search(rf" bpp, {shares}\), 8-bit 4:2:0, PSNR", result.stderr)
     assert call("nvdec", "--verify", out, "null").exit_code == 0
     report = json.loads(call("nvinfo", "--json", out).stdout)
     assert report["metadata"]["settings"] == {

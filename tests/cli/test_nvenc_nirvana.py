@@ -35,7 +35,7 @@ def test_encodes_to_a_file_that_decodes(source, tmp_path):
     assert result.exit_code == 0, result.stderr
     assert result.stdout == ""
     assert "encoded: nirvana, 6 frames in 2 groups" in result.stderr
-    assert re.search(r" bpp, .*% key, .*% motion\), PSNR", result.stderr)
+    assert re.search(r" bpp, .*% key, .*% motion\), 8-bit 4:2:0, PSNR", result.stderr)
     header, pictures = parse_y4m(call("nvdec", "--verify", out, "-").stdout_bytes)
     assert b"W70 H50 F25:1" in header
     assert len(pictures) == 6

@@ -7,12 +7,16 @@ import pytest
 
 from nvcodec.decode.frame import Frame
 from nvcodec.decode.frame_rate import at_rate
+from nvcodec.media.colour import Colour
+from nvcodec.picture import SampleFormat
+
+GREY = Colour(SampleFormat(8, 0), 1)
 
 
 def frames(durations, first=0, time_base=Fraction(1, 100)):
     pts = first
     for index, duration in enumerate(durations):
-        yield Frame(index, pts, duration, time_base, (np.zeros((1, 1), np.uint8),))
+        yield Frame(index, pts, duration, time_base, (np.zeros((1, 1), np.uint8),), GREY)
         pts += duration
 
 

@@ -143,10 +143,10 @@ def test_rates_that_are_none(fps):
 def test_options_of_arrays():
     with pytest.raises(ValueError, match="bit_depth 9"):
         readable([GREY], 25, 9)
-    for options in ((25, None), (None, 8)):
-        with pytest.raises(ValueError, match="a file has its own"):
-            readable("clip.mp4", *options)
-    assert readable("clip.mp4", None, None) == "clip.mp4"
+    with pytest.raises(ValueError, match="a file has its own"):
+        readable("clip.mp4", None, 8)
+    for rate in (25, None):
+        assert readable("clip.mp4", rate, None) == "clip.mp4"
 
 
 def test_encode_and_decode(tmp_path):

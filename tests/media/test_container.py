@@ -12,8 +12,8 @@ from av.stream import Disposition
 from nvcodec.format.chapters import Chapter
 from nvcodec.format.hdr import Hdr
 from nvcodec.format.tracks import Packet, Track
-from nvcodec.media import chroma_location
 from nvcodec.media.container import ContainerWriter
+from nvcodec.media.declared import declared
 from nvcodec.media.description import VideoDescription
 from nvcodec.media.encoding import OutputError, choose_encoding
 from nvcodec.media.video_frame import pixel_format, planes_of, rows_of
@@ -136,7 +136,7 @@ def test_colour_and_shape_are_said(tmp_path, suffix, sar):
     assert said == (9, 18, 9, 2)
     if suffix in (".mkv", ".mp4"):
         with av.open(str(path)) as container:
-            assert chroma_location.of_stream(container.streams.video[0], "") == 2
+            assert declared(container.streams.video[0], "").chroma_location == 2
 
 
 def test_an_unknown_shape_stays_unknown(tmp_path):

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from nvcodec.format import UnsupportedError
-from nvcodec.media.av_frames import pixel_format, rgb_array, video_frame
+from nvcodec.media.av_frames import rgb_array, video_frame
 from nvcodec.media.colour import CHROMA_OFFSETS, Colour
+from nvcodec.media.video_frame import pixel_format
 from nvcodec.picture import SampleFormat
 
 FORMATS = [SampleFormat(depth, chroma) for depth in (8, 10, 12) for chroma in range(4)]

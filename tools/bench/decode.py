@@ -36,7 +36,7 @@ import numpy as np
 
 from nvcodec.coding.hybrid import canvases
 from nvcodec.coding.nirvana.features import ContentDecoder
-from nvcodec.decode import decoder, device, hybrid, nirvana
+from nvcodec.decode import decoder, device, hybrid
 from nvcodec.decode.decoder import Decoder
 from nvcodec.decode.hybrid import HybridModel
 from nvcodec.encode.sine.lattice import conform
@@ -44,7 +44,8 @@ from nvcodec.encode.sine.settings import PAPER_SHAPE
 from nvcodec.format import Description, GroupUnit, NrvWriter, UnitReader
 from nvcodec.model.description import CanvasShape, PatchShape
 from nvcodec.model.hybrid.canvas import reconstruct
-from nvcodec.model.nirvana import parameters
+from nvcodec.model.nirvana import layers, parameters
+from nvcodec.model.nirvana import render as nirvana
 from nvcodec.model.sine import dot_product
 from nvcodec.model.sine.render import render_region
 from nvcodec.model.sine.renderer import SineRenderer
@@ -175,7 +176,7 @@ STAGES: tuple[tuple[str, Any, str], ...] = (
     ("intra", reconstruct, "reconstruct_intra"),
     ("deblocking", reconstruct, "deblock"),
     ("network", hybrid, "render_band"),
-    ("motion parse", parameters, "decode_motion"),
+    ("motion parse", layers, "decode_motion"),
     ("trace", parameters, "make_trace"),
     ("moved features", parameters, "move_features"),
     ("content parse", ContentDecoder, "read"),

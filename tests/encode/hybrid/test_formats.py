@@ -2,43 +2,19 @@
 
 import io
 import math
-from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from nvcodec.decode.device import Device
 from nvcodec.decode.hybrid import HybridModel
-from nvcodec.encode import encoder
+from nvcodec.encode.encoder import encode
 from nvcodec.format import Description, GroupUnit, UnitReader
 from nvcodec.model.description import CanvasShape
-from nvcodec.picture import Picture, Planes, SampleFormat, samples_crc
+from nvcodec.picture import Planes, SampleFormat, samples_crc
 
 WIDTH, HEIGHT = 94, 70
 FORMATS = [SampleFormat(depth, chroma) for chroma in (1, 0, 3, 2) for depth in (8, 10, 12)]
-
-
-class Pictures:
-    """A source of given pictures."""
-
-    frame_rate, time_base, sar = Fraction(30), Fraction(1, 30), None
-    colour_primaries = transfer = matrix = full_range = 2
-    chroma_location = 255
-
-    def __init__(self, planes: list[Planes], sample_format: SampleFormat) -> None:
-        self.height, self.width = planes[0][0].shape
-        self.sample_format = sample_format
-        self.frame_count_hint, self.notes = len(planes), []
-        self._pictures = [Picture(p, pts, 1) for pts, p in enumerate(planes)]
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        return None
-
-    def __iter__(self):
-        return iter(self._pictures)
 
 
 def clip(sample_format: SampleFormat, frames: int = 6) -> list[Planes]:
@@ -65,12 +41,11 @@ def clip(sample_format: SampleFormat, frames: int = 6) -> list[Planes]:
     return pictures
 
 
-def encoded(monkeypatch, sample_format, crf=24.0, **options):
+def encoded(sample_format, crf=24.0, **options):
     """(bitstream, pictures) of `clip`."""
     pictures, out = clip(sample_format), io.BytesIO()
-    source = Pictures(pictures, sample_format)
-    monkeypatch.setattr(encoder, "open_source", lambda *_, **__: source)
-    encoder.encode("", out, model="hybrid", crf=crf, threads=2, **options)
+    given = {"fps": 30, "bit_depth": sample_format.bit_depth, "model": "hybrid", "threads": 2}
+    encode(pictures, out, crf=crf, **given, **options)
     return out.getvalue(), pictures
 
 
@@ -102,8 +77,8 @@ def psnr(pictures, frames, sample_format) -> float:
 
 
 @pytest.mark.parametrize("sample_format", FORMATS, ids=str)
-def test_round_trip(monkeypatch, sample_format):
-    data, pictures = encoded(monkeypatch, sample_format, preset="fast")
+def test_round_trip(sample_format):
+    data, pictures = encoded(sample_format, preset="fast")
     frames = decoded(data)
     for planes in frames:
         assert all(plane.dtype == sample_format.dtype for plane in planes)

@@ -11,7 +11,7 @@ from nvcodec.encode.hybrid.rate.intra import IntraBits, intra_bits
 from nvcodec.encode.hybrid.rate.motion import MotionBits, motion_bits
 from nvcodec.encode.hybrid.tools import Tools
 
-_UNAFFORDABLE = 1e11
+_UNAFFORDABLE = 1e10
 """Bits of a choice that is never to be made. Times any lambda they are below search.block.NEVER."""
 
 

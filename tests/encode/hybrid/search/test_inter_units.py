@@ -50,6 +50,8 @@ def test_units_of_inter_leaves(depth, noise):
     prices = default_prices(1)
     given = CanvasInput(
         *source,
+        codes=(0, 1, 2),
+        parts=1,
         quantisers=q,
         chroma_offset=0,
         content=prices.content,

@@ -34,7 +34,7 @@ def test_transforms(n, log2n):
 def test_the_decoder_has_the_same_transform(n, log2n, q):
     levels = np.array([(0, 9), (1, -4), (n, 3), (2 * n + 1, -2), (n * n - 1, 1)], np.int32)
     plane = np.full((n, n), 128, np.uint8)
-    add_unit(levels, 0, len(levels), log2n, q, *transform_scratch(), plane, 0, 0)
+    add_unit(0, levels, 0, len(levels), log2n, q, *transform_scratch(), plane, 0, 0)
     coefficients, scratch, out = (np.zeros(1024, np.float32) for _ in range(3))
     coefficients[levels[:, 0]] = levels[:, 1]
     backward(coefficients, n, log2n, np.float32(2 ** ((q - 4) / 6)), scratch, out)

@@ -82,7 +82,7 @@ def test_widths(chroma, fmt):
                 assert np.array_equal(out[:4, :4], expected)
                 assert np.abs(expected).max() < 1 << (17 + fmt.bit_depth - 8)
     if not chroma:
-        assert reference.pred([plane] * 2, 7, 7, 1, 1, 3, [(2, 2)] * 2, False).shape == (1, 1)
+        assert reference.pred([plane] * 2, 7, 7, 1, 1, 3, [(2, 2)] * 2, False, fmt).shape == (1, 1)
 
 
 def test_packed_motion():
