@@ -13,7 +13,7 @@ import hashlib
 import struct
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -203,6 +203,47 @@ class Head:
         """Judge the sample format of a model that renders 8-bit 4:2:0 only."""
         rendered = self.chroma_format == 1 and self.bit_depth == 8
         require(rendered, clause, "sample format", "unsupported")
+
+
+class Format(NamedTuple):
+    """The sample format of the canvases of model 2, 2.4, with what 7.1, 7.5 and 8.6 make of it."""
+
+    chroma_format: int
+    bit_depth: int
+    sub: tuple[int, int]  # SubX and SubY
+
+    @property
+    def planes(self) -> int:
+        """The number of planes: Y, Cb and Cr, or Y alone, 2.4."""
+        return 3 if self.chroma_format else 1
+
+    @property
+    def peak(self) -> int:
+        """Peak, 2.4."""
+        return (1 << self.bit_depth) - 1
+
+    @property
+    def extra(self) -> int:
+        """Extra, 7.1."""
+        return self.bit_depth - 8
+
+    @property
+    def last_q(self) -> int:
+        """LastQ, 7.5."""
+        return 63 + 6 * self.extra
+
+    @property
+    def parts(self) -> int:
+        """Parts, 7.5."""
+        return (0, 1, 2, 1)[self.chroma_format]
+
+    def base(self, q: Ints) -> Ints:
+        """Base of 8.6."""
+        return np.clip(q - 6 * self.extra, 0, 63)
+
+    def cell(self, index: int) -> tuple[int, int]:
+        """The rows and columns of the samples of a cell in a plane, 7.2."""
+        return (8 // self.sub[1], 8 // self.sub[0]) if index else (8, 8)
 
 
 class RangeDecoder:
@@ -548,9 +589,11 @@ class Canvas:
     """A canvas of 7.2: its leaves, what its cells hold, and its planes when reconstructed."""
 
     def __init__(
-        self, kind: int, frame: int, references: list[Canvas], rows: int, columns: int
+        self, kind: int, frame: int, references: list[Canvas], form: Format, cells: tuple[int, int]
     ) -> None:
         self.kind, self.frame, self.references = kind, frame, references  # kind is Set
+        self.form = form
+        rows, columns = cells
         self.rows, self.columns = rows, columns
         self.width, self.height = 8 * columns, 8 * rows
         self.leaves: list[Leaf] = []
@@ -667,7 +710,7 @@ class MotionStream(Substream):
             leaf.modes.append(mode)
             canvas.modes[y // 4 : (y + size) // 4, x // 4 : (x + size) // 4] = mode
         leaf.chroma_mode = leaf.modes[0]
-        if self.bit(162):
+        if canvas.form.chroma_format and self.bit(162):
             b1 = self.bit(163)
             entry = (0, 26, 10, 1)[2 * b1 + self.bit(164 + b1)]
             leaf.chroma_mode = 34 if entry == leaf.modes[0] else entry
@@ -694,8 +737,10 @@ class ContentStream(Substream):
 
     def read(self, canvas: Canvas) -> None:
         """Read the units of the leaves of a canvas, with their quantiser indices."""
-        quantiser, varying = self.bypass(6), self.bypass()
-        offset = 0
+        last_q = canvas.form.last_q
+        quantiser = self.bypass(7 if canvas.form.extra else 6)
+        require(quantiser <= last_q, "7.5", "quantiser is above LastQ")
+        varying, offset = self.bypass(), 0
         done: set[tuple[int, int]] = set()  # the quantiser blocks that had their delta()
         for leaf in canvas.leaves:
             row, column, size = leaf.y // 8, leaf.x // 8, leaf.n // 8
@@ -710,7 +755,7 @@ class ContentStream(Substream):
             if leaf.intra or leaf.coded:
                 block = leaf.x // 32, leaf.y // 32
                 if varying and block not in done:
-                    offset = max(-quantiser, min(63 - quantiser, offset + self.delta()))
+                    offset = max(-quantiser, min(last_q - quantiser, offset + self.delta()))
                     done.add(block)
                 nodes = [(leaf.x, leaf.y)] if leaf.n < 64 else quarters(leaf.x, leaf.y, 64)
                 for x, y in nodes:
@@ -729,19 +774,25 @@ class ContentStream(Substream):
     def node(self, canvas: Canvas, leaf: Leaf, x: int, y: int, m: int) -> None:
         """A node of size m of a leaf."""
         kind, size = canvas.kind, m.bit_length() - 4
-        cb = self.bit(55 + 3 * kind + size)
-        cr = self.bit(64 + 6 * kind + 2 * size + cb)
-        context = 82 + 6 * kind + 2 * size + (cb | cr)
+        parts = range(canvas.form.parts)
+        cb = [self.bit(55 + 3 * kind + size) for _ in parts]
+        cr = [self.bit(64 + 6 * kind + 2 * size + any(cb)) for _ in parts]
+        chroma = any(cb + cr)
+        context = 82 + 6 * kind + 2 * size + chroma
         if leaf.intra:
             four = len(leaf.modes) == 4
             for at in quarters(x, y, 8) if four else [(x, y)]:
                 if self.bit(context):
                     self.luma_unit(canvas, leaf, *at, 4 if four else m)
-        elif (leaf.n < 64 and not cb and not cr) or self.bit(context):
+        elif (leaf.n < 64 and not chroma) or self.bit(context):
             self.tree(canvas, leaf, x, y, m)
-        for plane, present in ((1, cb), (2, cr)):
-            if present:
-                leaf.units[plane, x // 2, y // 2] = self.unit(kind, 1, m // 2)
+        sub_x, sub_y = canvas.form.sub
+        n = m // sub_x
+        for plane, coded in ((1, cb), (2, cr)):
+            for part in parts:
+                if coded[part]:
+                    down = y // sub_y + part * n
+                    leaf.units[plane, x // sub_x, down] = self.unit(kind, 1, n)
 
     def tree(self, canvas: Canvas, leaf: Leaf, x: int, y: int, s: int) -> None:
         """Read the units of luma of a block of size s."""
@@ -859,38 +910,42 @@ def motion_of(canvas: Canvas, leaf: Leaf) -> Motion:
     return Motion(direction, (vectors[0], vectors[1]))
 
 
-def displaced(plane: Ints, vectors: Ints, size: int) -> Ints:
+def displaced(plane: Ints, vectors: Ints, size: tuple[int, int], luma: bool) -> Ints:
     """S(r) of 8.3 of a whole plane; `vectors` has y, x of each cell of `size` samples."""
-    taps, bits, before = (LUMA_TAPS, 2, 3) if size == 8 else (CHROMA_TAPS, 3, 1)
+    taps, before = (LUMA_TAPS, 3) if luma else (CHROMA_TAPS, 1)
     rows, columns = vectors.shape[:2]
-    window = np.arange(size + taps.shape[1] - 1) - before
-    y = size * np.arange(rows)[:, None] + (vectors[..., 0] >> bits)
-    x = size * np.arange(columns) + (vectors[..., 1] >> bits)
-    ys = np.clip(y[..., None] + window, 0, plane.shape[0] - 1)
-    xs = np.clip(x[..., None] + window, 0, plane.shape[1] - 1)
-    samples = plane[ys[..., :, None], xs[..., None, :]]
-    tap_y, tap_x = (taps[vectors[..., i] & ((1 << bits) - 1)] for i in (0, 1))
+    at, tap = [], []  # of y, then of x: the samples that each cell needs and its taps
+    for axis, count in enumerate(size):
+        bits = 2 if luma or count == 8 else 3  # an axis with Sub 2 has 4 samples
+        whole = vectors[..., axis] >> bits
+        fraction = vectors[..., axis] & ((1 << bits) - 1)
+        tap.append(taps[fraction if luma else fraction << (3 - bits)])
+        cell = np.indices((rows, columns))[axis]
+        window = np.arange(count + taps.shape[1] - 1) - before
+        at.append(np.clip((count * cell + whole)[..., None] + window, 0, plane.shape[axis] - 1))
+    samples = plane[at[0][..., :, None], at[1][..., None, :]]
+    height, width = size
     # as TAPS[0] is 64 at c = 0, the lines for fractions hold without them
-    first = np.zeros((rows, columns, len(window), size), np.int64)
-    s = np.zeros((rows, columns, size, size), np.int64)
+    first = np.zeros((*samples.shape[:3], width), np.int64)
+    s = np.zeros((rows, columns, height, width), np.int64)
     for c in range(taps.shape[1]):
-        first += tap_x[:, :, c, None, None] * samples[..., c : c + size]
+        first += tap[1][:, :, c, None, None] * samples[..., c : c + width]
     for c in range(taps.shape[1]):
-        s += tap_y[:, :, c, None, None] * first[..., c : c + size, :]
-    return (s >> 6).transpose(0, 2, 1, 3).reshape(rows * size, columns * size)
+        s += tap[0][:, :, c, None, None] * first[..., c : c + height, :]
+    return (s >> 6).transpose(0, 2, 1, 3).reshape(rows * height, columns * width)
 
 
-def enlarge(cells: Ints, size: int) -> Ints:
-    """Each value of an array of cells, for the size x size samples of its cell."""
-    return cells.repeat(size, 0).repeat(size, 1)
+def enlarge(cells: Ints, size: tuple[int, int]) -> Ints:
+    """Each value of an array of cells, for the rows and columns of samples of its cell."""
+    return cells.repeat(size[0], 0).repeat(size[1], 1)
 
 
 def displacements(canvas: Canvas, index: int) -> tuple[Ints, list[Ints]]:
     """The direction of each sample of a plane and S(r) of each reference, 8.3."""
-    size = 4 if index else 8
+    size = canvas.form.cell(index)
     planes = [reference.planes[index] for reference in canvas.references]
     vectors = canvas.cells(lambda leaf: leaf.motion.vectors)  # of row, column, r, axis
-    s = [displaced(plane, vectors[:, :, r], size) for r, plane in enumerate(planes)]
+    s = [displaced(plane, vectors[:, :, r], size, index == 0) for r, plane in enumerate(planes)]
     return enlarge(canvas.cells(lambda leaf: leaf.motion.direction), size), s
 
 
@@ -898,11 +953,13 @@ def inter_prediction(canvas: Canvas, index: int) -> Ints:
     """The predicted samples of a plane, 8.3; those of intra cells mean nothing."""
     direction, s = displacements(canvas, index)
     pred = np.where(direction == 3, s[0] + s[-1], 2 * np.where(direction == 1, s[0], s[-1]))
-    predicted: Ints = np.clip((pred + 64) >> 7, 0, 255)
+    predicted: Ints = np.clip((pred + 64) >> 7, 0, canvas.form.peak)
     return predicted
 
 
-def intra_border(plane: Ints, known: NDArray[np.bool_], x: int, y: int, n: int) -> Ints:
+def intra_border(
+    plane: Ints, known: NDArray[np.bool_], x: int, y: int, n: int, bit_depth: int
+) -> Ints:
     """The sequence left[2n], ..., left[1], left[0], top[1], ..., top[2n] of 8.4."""
     k = np.arange(2 * n)
     xs = np.concatenate([np.full(2 * n + 1, x - 1), x + k])
@@ -911,14 +968,14 @@ def intra_border(plane: Ints, known: NDArray[np.bool_], x: int, y: int, n: int) 
     available = np.zeros(4 * n + 1, np.bool_)
     available[inside] = known[ys[inside], xs[inside]]
     if not available.any():
-        return np.full(4 * n + 1, 128)
+        return np.full(4 * n + 1, 1 << (bit_depth - 1))
     source = np.where(available, np.arange(4 * n + 1), available.argmax())
     source = np.maximum.accumulate(source)
     sequence: Ints = plane[ys[source], xs[source]]
     return sequence
 
 
-def intra_prediction(sequence: Ints, n: int, mode: int, luma: bool) -> Ints:
+def intra_prediction(sequence: Ints, n: int, mode: int, luma: bool, peak: int) -> Ints:
     """A block of n x n samples predicted from its border, 8.4."""
     if luma and n >= 8:
         far = mode == 0 or (
@@ -954,18 +1011,18 @@ def intra_prediction(sequence: Ints, n: int, mode: int, luma: bool) -> Ints:
     ref = np.concatenate([below, main, main[-1:]])
     block = ((32 - f) * ref[n + j + p + 1] + f * ref[n + j + p + 2] + 16) >> 5
     if edges and angle == 0:
-        block[:, 0] = np.clip(main[1] + ((side[1 : n + 1] - side[0]) >> 1), 0, 255)
+        block[:, 0] = np.clip(main[1] + ((side[1 : n + 1] - side[0]) >> 1), 0, peak)
     return block if mode >= 18 else block.T
 
 
-def residual(levels: Ints, q: int, transform: Ints) -> Ints:
+def residual(levels: Ints, q: int, transform: Ints, extra: int) -> Ints:
     """The residual of a unit with quantiser index q, 8.6 and 8.5."""
-    n = len(levels)
+    n, bound = len(levels), 2 ** (15 + extra)
     log = n.bit_length() - 1
     step = S6[q % 6] << (q // 6)
     d = (np.clip(levels, -32768, 32767) * step + (1 << (log - 2))) >> (log - 1)
     m = transform[:: 32 // n, :n]
-    g = np.clip((m.T @ np.clip(d, -32768, 32767) + 64) >> 7, -32768, 32767)  # of i, x
+    g = np.clip((m.T @ np.clip(d, -bound, bound - 1) + 64) >> 7, -bound, bound - 1)  # of i, x
     result: Ints = (g @ m + 2048) >> 12
     return result
 
@@ -974,7 +1031,7 @@ class Edges(NamedTuple):
     """The vertical edges between the cells of a canvas, or of its transpose: rows, columns - 1."""
 
     strength: Ints
-    q: Ints  # Qe
+    q: Ints  # Qm
 
 
 def find_edges(canvas: Canvas, transposed: bool) -> Edges:
@@ -999,12 +1056,12 @@ def find_edges(canvas: Canvas, transposed: bool) -> Edges:
     return Edges(np.where(on_border, strength, 0), (q_p + q_q + 1) >> 1)
 
 
-def deblock_luma(plane: Ints, edges: Edges, table: Ints) -> None:
+def deblock_luma(plane: Ints, edges: Edges, table: Ints, form: Format) -> None:
     """Filter the vertical edges of a luma plane in place, 8.7."""
     rows, columns = edges.strength.shape
-    strength, q = edges.strength.repeat(2, 0), edges.q.repeat(2, 0)
-    beta = table[q, 0]
-    tc = table[np.clip(q + 2 * (strength - 1), 0, 63), 1]
+    strength, q = edges.strength.repeat(2, 0), form.base(edges.q).repeat(2, 0)
+    beta = table[q, 0] << form.extra
+    tc = table[np.clip(q + 2 * (strength - 1), 0, 63), 1] << form.extra
     # groups of four lines, line, edge, sample: p3..p0, q0..q3; those of two edges are disjoint
     samples = plane[:, 4:-4].reshape(2 * rows, 4, columns, 8)
     p3, p2, p1, p0, q0, q1, q2, q3 = np.moveaxis(samples, 3, 0)
@@ -1032,7 +1089,7 @@ def deblock_luma(plane: Ints, edges: Edges, table: Ints) -> None:
     def weakly(a2: Ints, a1: Ints, a0: Ints, e: Ints, flat: Ints) -> list[Ints]:
         """The other filter of the side a."""
         change = np.clip((((a2 + a0 + 1) >> 1) - a1 + e) >> 1, -(tc >> 1), tc >> 1)
-        first, second = np.clip(a0 + e, 0, 255), np.clip(a1 + change, 0, 255)
+        first, second = np.clip(a0 + e, 0, form.peak), np.clip(a1 + change, 0, form.peak)
         return [np.where(small, first, a0), np.where(small & flat, second, a1), a2]
 
     e = (9 * (q0 - p0) - 3 * (q1 - p1) + 8) >> 4
@@ -1048,15 +1105,19 @@ def deblock_luma(plane: Ints, edges: Edges, table: Ints) -> None:
     plane[:, 4:-4] = result.reshape(8 * rows, 8 * columns)
 
 
-def deblock_chroma(plane: Ints, edges: Edges, table: Ints, chroma_offset: int) -> None:
-    """Filter the vertical edges of a chroma plane in place, 8.7."""
-    strength, qe = (x[:, 1::2].repeat(4, 0) for x in edges)  # luma coordinates 16, 32, ...
+def deblock_chroma(
+    plane: Ints, edges: Edges, table: Ints, form: Format, chroma_offset: int, transposed: bool
+) -> None:
+    """Filter the vertical edges of a chroma plane, or of its transpose, in place, 8.7."""
+    across, along = form.sub[::-1] if transposed else form.sub
+    # luma coordinates 8 * across, 16 * across, ...
+    strength, qm = (x[:, across - 1 :: across].repeat(8 // along, 0) for x in edges)
     at = 8 * np.arange(1, strength.shape[1] + 1)
-    q = np.clip(qe + chroma_offset, 0, 63)
-    tc = table[np.clip(q + 2 * (strength - 1), 0, 63), 1]
+    q = form.base(qm + chroma_offset)
+    tc = table[np.clip(q + 2 * (strength - 1), 0, 63), 1] << form.extra
     p1, p0, q0, q1 = (plane[:, at + k] for k in (-2, -1, 0, 1))
     e = np.clip((4 * (q0 - p0) + p1 - q1 + 4) >> 3, -tc, tc) * (strength > 0)
-    plane[:, at - 1], plane[:, at] = np.clip(p0 + e, 0, 255), np.clip(q0 - e, 0, 255)
+    plane[:, at - 1], plane[:, at] = (np.clip(x, 0, form.peak) for x in (p0 + e, q0 - e))
 
 
 def warps(canvas: Canvas, index: int) -> tuple[Ints, Ints]:
@@ -1065,7 +1126,7 @@ def warps(canvas: Canvas, index: int) -> tuple[Ints, Ints]:
     if canvas.kind == 0:
         return rec, rec
     direction, s = displacements(canvas, index)
-    by = [np.clip((2 * x + 64) >> 7, 0, 255) for x in s]
+    by = [np.clip((2 * x + 64) >> 7, 0, canvas.form.peak) for x in s]
     # a cell that does not use reference r takes the warp by the other one
     warp0, warp1 = np.where(direction & 1, by[0], by[-1]), np.where(direction & 2, by[-1], by[0])
     return np.where(direction == 0, rec, warp0), np.where(direction == 0, rec, warp1)
@@ -1078,8 +1139,19 @@ def box(plane: Ints) -> Ints:
     return sums
 
 
+def sited(planes: Sequence[Ints], form: Format) -> list[Ints]:
+    """Luma as it is, then Cb and Cr of the sites, 9.1, of the planes of a canvas or of Warp."""
+    rows, columns = planes[0].shape[0] // 2, planes[0].shape[1] // 2
+    if form.chroma_format == 0:
+        return [planes[0]] + 2 * [np.full((rows, columns), 1 << (form.bit_depth - 1))]
+    sub_x, sub_y = form.sub
+    n = 4 // (sub_x * sub_y)  # samples of the plane at a site: 1, 2 or 4
+    blocks = (plane.reshape(rows, 2 // sub_y, columns, 2 // sub_x) for plane in planes[1:])
+    return [planes[0], *(rshift(block.sum(axis=(1, 3)), n // 2) for block in blocks)]
+
+
 def split(y: Ints, cb: Ints, cr: Ints) -> Ints:
-    """The planes of 9.1, (6, rows, columns of sites), of those of a canvas."""
+    """The planes of 9.1, (6, rows, columns of sites), of those that `sited` gives."""
     return np.stack([y[::2, ::2], y[::2, 1::2], y[1::2, ::2], y[1::2, 1::2], cb, cr])
 
 
@@ -1185,17 +1257,19 @@ class Fusion:
         """The planes of the frame of a canvas at coded size, 9.3 to 9.5."""
         if self.off:
             return canvas.planes
-        y = enlarge(canvas.cells(lambda leaf: leaf.q), 8)
-        c = np.clip(y[::2, ::2] + self.chroma_offset, 0, 63)
-        step = STEP[split(y, c, c)]
+        form = canvas.form
+        q = enlarge(canvas.cells(lambda leaf: leaf.q), (4, 4))  # of the sites
+        luma_q, chroma_q = form.base(q), form.base(q + self.chroma_offset)
+        step = STEP[np.stack(4 * [luma_q] + 2 * [chroma_q])]
         reciprocal = (2**22 + step // 2) // step
-        rec = split(*canvas.planes)
-        a = signed32((25 * rec - split(*map(box, canvas.planes))) * reciprocal)
-        a = np.clip(rshift(a, 15), -4095, 4095)
-        warp0, warp1 = zip(*(warps(canvas, index) for index in range(3)), strict=True)
-        d = np.concatenate([split(*warp0) - rec, split(*warp1) - rec])
+        planes = sited(canvas.planes, form)
+        rec = split(*planes)
+        a = rshift(25 * rec - split(*map(box, planes)), form.extra)
+        a = np.clip(rshift(signed32(a * reciprocal), 15), -4095, 4095)
+        by = zip(*(warps(canvas, index) for index in range(form.planes)), strict=True)
+        d = np.concatenate([split(*sited(warp, form)) - rec for warp in by])
         d = signed32(d * np.concatenate([reciprocal, reciprocal]))
-        d = np.clip(rshift(d, 10), -4095, 4095)
+        d = np.clip(rshift(d, 10 + form.extra), -4095, 4095)
         network = self.of_set[canvas.kind]
         x = np.concatenate([a, d])
         for layer in self.hidden[network]:  # 9.4
@@ -1207,11 +1281,12 @@ class Fusion:
         v += weigh(weight[:, 55:67, None, None], d)
         v += weigh(weight[:, 67:, None, None], x)
         v = np.clip(rshift(signed32(v), self.output_shift), -16383, 16383)
-        sample = np.clip(rec + rshift(signed32(v * step), 16), 0, 255)  # 9.5
+        sample = rec + rshift(signed32(v * step), 16 - form.extra)  # 9.5
+        sample = np.clip(sample, 0, form.peak)
         luma = canvas.planes[0].copy()
         for p in range(4):
             luma[p // 2 :: 2, p % 2 :: 2] = sample[p]
-        return [luma, sample[4], sample[5]]
+        return [luma, *(sample[4:] if form.sub == (2, 2) else canvas.planes[1:])]
 
 
 def capped(difference: int) -> int:
@@ -1265,7 +1340,10 @@ class Hybrid:
         for condition, name in rules:
             require(condition, "7.1", f"{name} is outside its rule")
         self.frames, self.chroma_offset, self.tables = frames, chroma_offset, tables
-        self.size = head.width, head.height
+        self.form = Format(head.chroma_format, head.bit_depth, head.sub)
+        sub_x, sub_y = head.sub
+        chroma = ceil_div(head.height, sub_y), ceil_div(head.width, sub_x)
+        self.sizes = ((head.height, head.width), chroma, chroma)[: self.form.planes]
         self.cells = ceil_div(head.height, 8), ceil_div(head.width, 8)
         self.chain: Canvas | None = None  # the key or chain canvas of the group before
         self.fusion = Fusion(tables, chroma_offset) if network else None
@@ -1292,25 +1370,26 @@ class Hybrid:
         for canvas in canvases:
             self.reconstruct(canvas)
         self.chain = canvases[0]
-        width, height = self.size
+        dtype = np.dtype("u1" if self.form.bit_depth == 8 else "<u2")  # 2.7
         for canvas in sorted(canvases, key=lambda canvas: canvas.frame):
             planes = self.fusion.render(canvas) if self.fusion else canvas.planes
             canvas.references = []
-            sizes = ((height, width),) + 2 * ((ceil_div(height, 2), ceil_div(width, 2)),)
             yield tuple(
-                plane[:h, :w].astype(np.uint8) for plane, (h, w) in zip(planes, sizes, strict=True)
+                plane[:h, :w].astype(dtype)
+                for plane, (h, w) in zip(planes, self.sizes, strict=True)
             )
 
     def plan(self, key: bool, count: int) -> list[Canvas]:
         """The canvases of a group in the order of 7.2."""
         if key or self.chain is None:
-            return [Canvas(0, 0, [], *self.cells)]
+            return [Canvas(0, 0, [], self.form, self.cells)]
         self.chain.frame = -1
-        chain = Canvas(1, count - 1, [self.chain], *self.cells)
+        chain = Canvas(1, count - 1, [self.chain], self.form, self.cells)
         canvases, intervals = [chain], [(self.chain, chain)]
         for a, b in intervals:  # grows as it is walked, depth by depth
             if b.frame - a.frame > 1:
-                canvases.append(Canvas(2, (a.frame + b.frame) >> 1, [a, b], *self.cells))
+                m = (a.frame + b.frame) >> 1
+                canvases.append(Canvas(2, m, [a, b], self.form, self.cells))
                 intervals += [(a, canvases[-1]), (canvases[-1], b)]
         return canvases
 
@@ -1320,12 +1399,12 @@ class Hybrid:
             if not leaf.intra:
                 leaf.motion = motion_of(canvas, leaf)
         intra = canvas.cells(lambda leaf: leaf.intra)
-        for index, size in enumerate((8, 4, 4)):
+        for index in range(self.form.planes):
+            size = self.form.cell(index)
             if canvas.kind:
                 canvas.planes.append(inter_prediction(canvas, index))
             else:
-                shape = size * canvas.rows, size * canvas.columns
-                canvas.planes.append(np.zeros(shape, np.int64))
+                canvas.planes.append(0 * enlarge(intra, size))
             known = enlarge(intra, size) == 0
             for leaf in canvas.leaves:
                 if not leaf.intra:
@@ -1340,35 +1419,39 @@ class Hybrid:
     def add(self, canvas: Canvas, leaf: Leaf, plane: int, x: int, y: int, levels: Ints) -> None:
         """Add the residual of a unit to its predicted samples, 8.6."""
         n = len(levels)
-        q = max(0, min(63, leaf.q + self.chroma_offset)) if plane else leaf.q
+        q = max(0, min(self.form.last_q, leaf.q + self.chroma_offset)) if plane else leaf.q
         block = canvas.planes[plane][y : y + n, x : x + n]
-        block[:] = np.clip(block + residual(levels, q, self.tables.transform), 0, 255)
+        added = residual(levels, q, self.tables.transform, self.form.extra)
+        block[:] = np.clip(block + added, 0, self.form.peak)
 
     def intra(self, canvas: Canvas, leaf: Leaf, index: int, known: NDArray[np.bool_]) -> None:
         """Predict and complete the blocks of an intra leaf in a plane, 8.4."""
-        sub, modes = (2, [leaf.chroma_mode]) if index else (1, leaf.modes)
-        at, n = [(leaf.x // sub, leaf.y // sub)], leaf.n // sub
-        if len(modes) == 4:
+        at, n, modes = [(leaf.x, leaf.y)], leaf.n, leaf.modes
+        if index:
+            sub_x, sub_y = self.form.sub
+            n, modes = leaf.n // sub_x, self.form.parts * [leaf.chroma_mode]
+            at = [(leaf.x // sub_x, leaf.y // sub_y + part * n) for part in range(len(modes))]
+        elif len(modes) == 4:
             at, n = quarters(leaf.x, leaf.y, 8), 4
-        plane = canvas.planes[index]
+        plane, depth, peak = canvas.planes[index], self.form.bit_depth, self.form.peak
         for (x, y), mode in zip(at, modes, strict=True):
-            border = intra_border(plane, known, x, y, n)
-            plane[y : y + n, x : x + n] = intra_prediction(border, n, mode, index == 0)
+            border = intra_border(plane, known, x, y, n, depth)
+            plane[y : y + n, x : x + n] = intra_prediction(border, n, mode, index == 0, peak)
             if (index, x, y) in leaf.units:
                 self.add(canvas, leaf, index, x, y, leaf.units[index, x, y])
             known[y : y + n, x : x + n] = True
 
     def deblock(self, canvas: Canvas) -> None:
         """Filter the edges of a canvas, vertical ones first, 8.7."""
-        table = self.tables.deblocking
+        table, form = self.tables.deblocking, self.form
         for transposed in (False, True):
             edges = find_edges(canvas, transposed)
             for index, plane in enumerate(canvas.planes):
                 view = plane.T if transposed else plane
                 if index:
-                    deblock_chroma(view, edges, table, self.chroma_offset)
+                    deblock_chroma(view, edges, table, form, self.chroma_offset, transposed)
                 else:
-                    deblock_luma(view, edges, table)
+                    deblock_luma(view, edges, table, form)
 
 
 class NirvanaTable:
@@ -1924,7 +2007,6 @@ class Decoder:
                 head.require_420("4.1")
             elif name == "HYBR":
                 model = Hybrid(payload, head, self.tables)
-                head.require_420("7.1")
             elif name == "NIRV":
                 model = Nirvana(payload, head, self.tables)
             elif name == "GRUP" and model:
