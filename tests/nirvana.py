@@ -31,7 +31,7 @@ from nvcodec.model.nirvana.parameters import (
     with_residuals,
 )
 from nvcodec.model.nirvana.render import layer_plane, region_bands, render_band
-from nvcodec.picture import YUV420P8, Planes, Region, samples_crc
+from nvcodec.picture import YUV420P8, Planes, Region, SampleFormat, samples_crc
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class NirvanaPlan:
     seed: int = 0
     chroma_location: int = 0
     wild: bool = False
+    samples: SampleFormat = YUV420P8
 
     @property
     def shape(self) -> PatchShape:
@@ -102,26 +103,32 @@ def random_components(
 
 
 def render_layer(
-    parameters: Parameters, grid: Grid, frames: Sequence[int], region: Region | None = None
+    parameters: Parameters,
+    grid: Grid,
+    frames: Sequence[int],
+    region: Region | None = None,
+    samples: SampleFormat = YUV420P8,
 ) -> np.ndarray:
-    """Frames of an 8-bit layer, or a region of them: u8 (frames, rows, columns)."""
+    """Frames of a layer, or a region of them: (frames, rows, columns)."""
     shown = region or (0, 0, grid.width, grid.height)
-    out = layer_plane(grid, shown, len(frames), YUV420P8)
+    out = layer_plane(grid, shown, len(frames), samples)
     for band in region_bands(shown):
         render_band(parameters, frames, band, out)
     return out.cut()
 
 
 def synthesize_nirvana(plan: NirvanaPlan) -> tuple[bytes, list[Planes]]:
-    """A complete 8-bit 4:2:0 bitstream and the frames it decodes to."""
+    """A complete bitstream and the frames it decodes to."""
     rng = np.random.default_rng(plan.seed)
     file = io.BytesIO()
     writer = NrvWriter(file)
     header = Header(
-        level=smallest_level(plan.width * plan.height, 0, 1 << 16, 0),
+        level=smallest_level(2 * plan.width * plan.height, 0, 1 << 16, 0),
         model=NIRVANA,
         width=plan.width,
         height=plan.height,
+        chroma_format=plan.samples.chroma_format,
+        bit_depth=plan.samples.bit_depth,
         frame_rate_num=30,
         frame_rate_den=1,
         time_base_num=1,
@@ -129,7 +136,7 @@ def synthesize_nirvana(plan: NirvanaPlan) -> tuple[bytes, list[Planes]]:
         chroma_location=plan.chroma_location,
     )
     writer.begin(header, plan.shape.to_payload(), {"encoder": "synthetic"})
-    layers = Layers(plan.width, plan.height, YUV420P8)
+    layers = Layers(plan.width, plan.height, plan.samples)
     pictures: list[Planes] = []
     before: GroupParameters | None = None
     pts = 5
@@ -151,7 +158,7 @@ def synthesize_nirvana(plan: NirvanaPlan) -> tuple[bytes, list[Planes]]:
             made.append(with_residuals(grid, moved, seen.residual, q, count, own))
         before = tuple(made)
         planes = [
-            render_layer(layer, grid, range(count))
+            render_layer(layer, grid, range(count), samples=plan.samples)
             for layer, grid in zip(before, layers.grids, strict=True)
         ]
         rendered: list[Planes] = list(zip(*planes, strict=True))

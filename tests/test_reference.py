@@ -17,7 +17,7 @@ from nvcodec.coding.sine import weights
 from nvcodec.model.description import CanvasShape
 from nvcodec.model.resample import View, resample
 from nvcodec.model.sine.shape import NetworkShape
-from nvcodec.picture import SAMPLE_FORMATS
+from nvcodec.picture import SAMPLE_FORMATS, SampleFormat
 from nvcodec.tables import load_table
 from tests.hybrid import HybridPlan, synthesize_hybrid
 from tests.nirvana import NirvanaPlan, synthesize_nirvana
@@ -56,6 +56,9 @@ NIRVANA_PLANS = {
     "one sample": NirvanaPlan(1, 1, frames=(1, 2), keys=(0,), seed=1),
     "wide": NirvanaPlan(83, 19, frames=(4, 3, 4), keys=(0,), seed=2),
     "wild components": NirvanaPlan(30, 19, frames=(4, 1, 2, 1), keys=(0,), seed=3, wild=True),
+    "monochrome": NirvanaPlan(30, 45, seed=4, samples=SampleFormat(8, 0)),
+    "12-bit 4:2:2": NirvanaPlan(51, 38, seed=5, samples=SampleFormat(12, 2)),
+    "10-bit 4:4:4": NirvanaPlan(45, 21, seed=6, wild=True, samples=SampleFormat(10, 3)),
 }
 
 

@@ -76,7 +76,15 @@ def psnr(pictures, frames, sample_format) -> float:
     return 10 * math.log10(sample_format.peak**2 * count / errors)
 
 
-@pytest.mark.parametrize("sample_format", FORMATS, ids=str)
+@pytest.mark.parametrize(
+    "sample_format",
+    [
+        pytest.param(
+            samples, marks=[pytest.mark.deep] if samples.bit_depth > 8 else [], id=str(samples)
+        )
+        for samples in FORMATS
+    ],
+)
 def test_round_trip(sample_format):
     data, pictures = encoded(sample_format, preset="fast")
     frames = decoded(data)
