@@ -204,7 +204,7 @@ def test_mastering_display_and_light_level_survive(tmp_path):
             frame.pts = pts
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
-    data, result = coded(path)
+    data, result = coded(path, model="nirvana")
     with Decoder(io.BytesIO(data)) as decoder:
         assert decoder.hdr is not None
         assert decoder.hdr.primaries == (
