@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Final
 
 import construct as c
 
-from nvcodec.format.errors import CorruptError, OverLimitError
+from nvcodec.format.errors import CorruptError, OverLimitError, require
 from nvcodec.format.tracks import read_text
 
 MAX_CHAPTERS_BYTES: Final = 1 << 18
 
 _RULE: Final = "2.13"
+
+_require = partial(require, rule=_RULE)
 
 _CHAPTERS: Final = c.Struct(
     "chapters"
@@ -100,11 +103,6 @@ def _require_rules(chapters: Sequence[Chapter]) -> None:
             chapter.end >= chapter.start,
             f"a chapter ends at {chapter.end}, before its start at {chapter.start}",
         )
-
-
-def _require(holds: bool, broken: str) -> None:
-    if not holds:
-        raise CorruptError(broken, rule=_RULE)
 
 
 def _require_size(payload: bytes) -> None:

@@ -67,6 +67,12 @@ class OverLimitError(NrvError):
     """A value exceeds its level or a limit of the reader; nothing was allocated for it."""
 
 
+def require(holds: bool, broken: str, *, rule: str) -> None:
+    """Raise CorruptError, saying what is `broken`, unless a rule of the spec holds."""
+    if not holds:
+        raise CorruptError(broken, rule=rule)
+
+
 @contextmanager
 def located(unit: str | None, offset: int) -> Iterator[None]:
     """Set unit and offset of an NrvError that leaves the block, unless it has them."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import construct as c
 
-from nvcodec.format.errors import CorruptError, UnsupportedError
+from nvcodec.format.errors import CorruptError, UnsupportedError, require
 from nvcodec.format.limits import LEVELS, counted_samples
 from nvcodec.format.units import HYBR, NIRV, SIRN, UnitType
 
@@ -21,6 +22,8 @@ FORMAT_VERSION: Final = 0
 UNKNOWN_FRAME_COUNT: Final = 0xFFFFFFFF
 
 _RULE: Final = "2.4"
+
+_require = partial(require, rule=_RULE)
 _RESERVED: Final = bytes(3)
 
 SINE: Final = 1
@@ -199,11 +202,6 @@ class Header:
     def sar(self) -> Fraction | None:
         """Sample aspect ratio, width over height of one sample, or None when unknown."""
         return Fraction(self.sar_num, self.sar_den) if self.sar_den else None
-
-
-def _require(holds: bool, broken: str) -> None:
-    if not holds:
-        raise CorruptError(broken, rule=_RULE)
 
 
 def _require_supported(holds: bool, broken: str) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from functools import partial
 from operator import itemgetter
 from typing import Final
 
-from nvcodec.format.errors import CorruptError, OverLimitError
+from nvcodec.format.errors import CorruptError, OverLimitError, require
 from nvcodec.format.tracks import AUDIO, Packet, Track
 
 _RULE: Final = "2.15"
+
+_require = partial(require, rule=_RULE)
 
 _START: Final = struct.Struct("<BBH")
 _TIME: Final = struct.Struct("<q")
@@ -213,8 +216,3 @@ def _require_rules(packets: Sequence[Packet], track: Track) -> None:
         (max(times) - min(times)) * track.time_base < 1,
         "the packets begin a second or more apart",
     )
-
-
-def _require(holds: bool, broken: str) -> None:
-    if not holds:
-        raise CorruptError(broken, rule=_RULE)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Final
 
 import construct as c
 
-from nvcodec.format.errors import CorruptError, OverLimitError
+from nvcodec.format.errors import CorruptError, OverLimitError, require
 
 AUDIO: Final = "audio"
 KINDS: Final = (AUDIO, "subtitle", "data")
@@ -40,6 +41,8 @@ MAX_TRACKS: Final = 64
 MAX_TRACK_BYTES: Final = 1 << 18
 
 _RULE: Final = "2.14"
+
+_require = partial(require, rule=_RULE)
 
 _TRACK: Final = c.Struct(
     "number" / c.Int8ul,
@@ -230,11 +233,6 @@ def _require_rules(track: Track) -> None:
         track.kind == AUDIO or not (any(of_audio) or track.layout),
         f"a {track.kind} track has rate, channels, priming, padding or layout",
     )
-
-
-def _require(holds: bool, broken: str) -> None:
-    if not holds:
-        raise CorruptError(broken, rule=_RULE)
 
 
 def _require_size(payload: bytes) -> None:
