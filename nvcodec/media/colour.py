@@ -10,16 +10,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from nvcodec.format import Header, UnsupportedError
-from nvcodec.picture import SampleFormat
+import numpy as np
+import numpy.typing as npt
 
-UNSPECIFIED: Final = 2
+from nvcodec.format import Header, UnsupportedError
+from nvcodec.media.description import UNSPECIFIED
+from nvcodec.picture import SampleFormat
 
 _BT709: Final = 1
 _BT601: Final = 6
 _HD_ROWS: Final = 720
 
-_LUMA_WEIGHTS: Final = {
+LUMA_WEIGHTS: Final = {
     1: (0.2126, 0.0722),
     4: (0.30, 0.11),
     5: (0.299, 0.114),
@@ -38,6 +40,26 @@ CHROMA_OFFSETS: Final = {
     5: (0.5, 1.0),
 }
 """Position (x, y) of the first chroma sample in luma samples, by chroma location type of H.273."""
+
+
+def usual_matrix(rows: int) -> int:
+    """The matrix (H.273) of a picture that names none: BT.709 from 720 rows on, else BT.601."""
+    return _BT709 if rows >= _HD_ROWS else _BT601
+
+
+def rgb_of_ycbcr(red: float, blue: float) -> npt.NDArray[np.float64]:
+    """R, G and B (rows) of Y in 0..1, and Cb and Cr in -1/2..1/2 (H.273, clause 8.3).
+
+    `red` and `blue` are their shares in luma.
+    """
+    green = 1 - red - blue
+    return np.array(
+        [
+            [1.0, 0.0, 2 * (1 - red)],
+            [1.0, -2 * blue * (1 - blue) / green, -2 * red * (1 - red) / green],
+            [1.0, 2 * (1 - blue), 0.0],
+        ]
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +105,8 @@ class Colour:
         Raises UnsupportedError for a matrix that has no conversion here.
         """
         if self.matrix == UNSPECIFIED:
-            return _BT709 if self.rows >= _HD_ROWS else _BT601
-        if self.matrix not in _LUMA_WEIGHTS:
+            return usual_matrix(self.rows)
+        if self.matrix not in LUMA_WEIGHTS:
             raise UnsupportedError(
                 f"matrix coefficients {self.matrix} (H.273) have no conversion to RGB here: "
                 "use the planes"
@@ -94,7 +116,7 @@ class Colour:
     @property
     def luma_weights(self) -> tuple[float, float]:
         """Shares of red and blue in luma; raises UnsupportedError as `rgb_matrix` does."""
-        return _LUMA_WEIGHTS[self.rgb_matrix]
+        return LUMA_WEIGHTS[self.rgb_matrix]
 
     @property
     def full(self) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from av.filter import Graph
 
+from nvcodec.media.colour import LUMA_WEIGHTS, rgb_of_ycbcr, usual_matrix
 from nvcodec.media.description import FULL_RANGE, UNSPECIFIED, VideoDescription
 from nvcodec.media.video_frame import pixel_format, planes_of, video_frame
 from nvcodec.picture import MONOCHROME, Planes, SampleFormat
@@ -18,18 +19,8 @@ _EXACT: Final = "flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp+bite
 _IDENTITY: Final = 0
 _YCGCO: Final = 8
 
-# Shares of red and blue in luma, by matrix coefficients (H.273).
-_SHARES: Final = {
-    1: (0.2126, 0.0722),
-    4: (0.30, 0.11),
-    5: (0.299, 0.114),
-    6: (0.299, 0.114),
-    7: (0.212, 0.087),
-    9: (0.2627, 0.0593),
-    10: (0.2627, 0.0593),
-}
-
-_HD_ROWS: Final = 720
+# Constant luminance (10) is converted by the other matrix of BT.2020 (9), which comes near.
+_SHARES: Final = LUMA_WEIGHTS | {10: LUMA_WEIGHTS[9]}
 
 
 class Conversion:
@@ -144,7 +135,7 @@ class RgbConversion:
         self._monochrome = source.sample_format.chroma_format == MONOCHROME
         matrix = source.matrix
         if matrix == UNSPECIFIED:
-            matrix = 1 if rows >= _HD_ROWS else 6
+            matrix = usual_matrix(rows)
         full = source.full_range == FULL_RANGE
         black = 0 if full else 16 << (depth - 8)
         luma = source.sample_format.peak if full else 219 << (depth - 8)
@@ -192,12 +183,4 @@ def _to_rgb(matrix: int) -> npt.NDArray[np.float64]:
             f"no conversion to RGB from matrix coefficients {matrix} (H.273);"
             " a container or Y4M keeps the samples as they are"
         )
-    red, blue = _SHARES[matrix]
-    green = 1 - red - blue
-    return np.array(
-        [
-            [1.0, 0.0, 2 * (1 - red)],
-            [1.0, -2 * blue * (1 - blue) / green, -2 * red * (1 - red) / green],
-            [1.0, 2 * (1 - blue), 0.0],
-        ]
-    )
+    return rgb_of_ycbcr(*_SHARES[matrix])

@@ -17,6 +17,7 @@ from av.filter.context import FilterContext
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 
+from nvcodec.media.colour import usual_matrix
 from nvcodec.media.libav import reason
 from nvcodec.media.notes import Notes
 from nvcodec.picture import MONOCHROME, Plane, Planes, SampleFormat
@@ -72,7 +73,7 @@ def rgb_matrix(primaries: int, height: int) -> int:
     """The matrix (H.273) that RGB is converted with, which is what players assume for YCbCr."""
     if primaries == _BT2020:
         return 9
-    return 1 if height >= 720 else 6
+    return usual_matrix(height)
 
 
 def chroma_shift(pixel_format: VideoFormat) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from nvcodec.media.colour import Colour
+from nvcodec.media.colour import Colour, rgb_of_ycbcr
 from nvcodec.picture import MONOCHROME, Planes
 
 
@@ -47,8 +47,7 @@ def _add_chroma(
     """Fill `out` with luma plus what chroma adds to each of red, green and blue."""
     sample_format = colour.sample_format
     span = sample_format.peak if colour.full else 224 << (sample_format.bit_depth - 8)
-    red, blue = colour.luma_weights
-    green = 1 - red - blue
+    to_red, to_green, to_blue = rgb_of_ycbcr(*colour.luma_weights).tolist()
     (across, down), (x, y) = sample_format.chroma_shift, colour.chroma_offset
     rows, columns = luma.shape[1:]
 
@@ -59,10 +58,10 @@ def _add_chroma(
         return _doubled(samples, 2, columns, x) if across else samples
 
     cb, cr = chroma(1), chroma(2)
-    torch.add(luma, cr, alpha=2 * (1 - red), out=out[:, 0])
-    torch.add(luma, cb, alpha=-2 * (1 - blue) * blue / green, out=out[:, 1])
-    out[:, 1].add_(cr, alpha=-2 * (1 - red) * red / green)
-    torch.add(luma, cb, alpha=2 * (1 - blue), out=out[:, 2])
+    torch.add(luma, cr, alpha=to_red[2], out=out[:, 0])
+    torch.add(luma, cb, alpha=to_green[1], out=out[:, 1])
+    out[:, 1].add_(cr, alpha=to_green[2])
+    torch.add(luma, cb, alpha=to_blue[1], out=out[:, 2])
 
 
 def _plane(pictures: Sequence[Planes], plane: int, device: str | torch.device) -> torch.Tensor:
