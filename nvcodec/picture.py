@@ -83,11 +83,6 @@ class SampleFormat:
         """Planes of a picture: 3, or 1 in monochrome."""
         return 1 if self.chroma_format == MONOCHROME else 3
 
-    @property
-    def of_plane(self) -> SampleFormat:
-        """The format of a plane as a picture of its own."""
-        return SampleFormat(self.bit_depth, MONOCHROME)
-
     def plane_shift(self, plane: int) -> tuple[int, int]:
         """Log2 of luma samples per sample of plane 0 (Y), 1 (Cb) or 2 (Cr): along x, along y."""
         return self.chroma_shift if plane else (0, 0)

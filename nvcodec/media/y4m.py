@@ -98,18 +98,6 @@ class Y4mWriter:
         self.frames += 1
 
 
-class NullWriter:
-    """Takes pictures like `Y4mWriter` and only counts them."""
-
-    def __init__(self) -> None:
-        self.frames = 0
-        """Pictures taken so far."""
-
-    def write(self, planes: Planes) -> None:
-        """Count one picture."""
-        self.frames += 1
-
-
 class FrameDigest:
     """MD5 over the samples of all pictures: Y, Cb, Cr of each, row by row."""
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nvcodec.media.source import open_source
-from nvcodec.media.y4m import FrameDigest, NullWriter, Y4mWriter
+from nvcodec.media.y4m import FrameDigest, Y4mWriter
 from nvcodec.picture import SAMPLE_FORMATS, SampleFormat
 
 from .clips import assert_same, encode, noise
@@ -125,13 +125,6 @@ def test_views_and_wrong_shapes():
         with pytest.raises(ValueError, match="expected uint8"):
             writer.write((luma, chroma, chroma))
     assert writer.frames == 1
-
-
-def test_null_writer_counts():
-    writer = NullWriter()
-    for planes in noise(3, 4, 4):
-        writer.write(planes)
-    assert writer.frames == 3
 
 
 def test_digest():

@@ -145,13 +145,6 @@ class ContentEncoder:
         return self._encoder.finish()
 
 
-def encode_content(q: int, seen: Surroundings) -> bytes:
-    """The content substream of a group of one layer with these residuals."""
-    encoder = ContentEncoder(q, len(seen.residual))
-    encoder.write(seen)
-    return encoder.finish()
-
-
 def trace_content(seen: Surroundings) -> npt.NDArray[np.int32]:
     """The context-coded bits of these residuals, in order: 2 * context + bit."""
     state = np.zeros(STATE_SIZE, np.int64)

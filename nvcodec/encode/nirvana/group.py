@@ -1,7 +1,6 @@
 """One group of pictures to substreams: paths, residuals, gradient steps, bytes.
 
-All work is done by tasks; bands of them are the same for any number of threads, and so are the
-bytes.
+Tasks do all the work. Their bands are the same for any number of threads, and so are the bytes.
 """
 
 from __future__ import annotations
@@ -33,6 +32,7 @@ from nvcodec.model.nirvana.parameters import (
     Movement,
     Parameters,
     bands,
+    no_features,
     seen_features,
     with_residuals,
 )
@@ -181,7 +181,7 @@ class LayerCoder:
         net, step = float_network(quantiser, components), step_of(quantiser) / 64
         samples, wanted = self._analyse(net, planes)
         if before is None:
-            moved = np.zeros((grid.rows, grid.columns, FEATURES), np.int16)
+            moved = no_features(grid)
         else:
             moved, motion = self._move(planes, before, wanted, step, motion)
         self._do(partial(self._subtract, wanted, moved, step))

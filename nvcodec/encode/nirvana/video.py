@@ -43,8 +43,8 @@ _MOVING = 0.05
 """Groups in which a smaller share of blocks moves are not split, but for key groups."""
 
 _GAIN = 0.93
-"""Groups are split if that leaves so much of their cost. Frames of such groups are moved one after
-the other, and lose detail each time, which later groups pay for."""
+"""Groups are split if less than this share of their cost is left. Split groups move features once
+for each frame. Each move loses detail, which later groups pay for."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,18 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from nvcodec.coding.nirvana.components import NO_COMPONENTS, Components, decode_components
 from nvcodec.coding.nirvana.features import ContentDecoder
 from nvcodec.coding.nirvana.motion import decode_motion
-from nvcodec.coding.nirvana.table import FEATURES
 from nvcodec.format.errors import CorruptError
 from nvcodec.model.nirvana.moved import Features
 from nvcodec.model.nirvana.parameters import (
     Grid,
     Movement,
     Parameters,
+    no_features,
     seen_features,
     with_residuals,
 )
@@ -70,7 +68,7 @@ def key_parameters(
     """The parameters of a key group from its substreams; raises CorruptError."""
     if motion:
         raise CorruptError("motion is not empty in a key group", rule="11.4")
-    moved = [np.zeros((g.rows, g.columns, FEATURES), np.int16) for g in layers.grids]
+    moved = [no_features(grid) for grid in layers.grids]
     return read_parameters(layers, None, moved, frames, content, network)
 
 
@@ -113,11 +111,5 @@ def rebuild_parameters(
     """
     if before is None:
         return key_parameters(layers, frames, content, motion, network)
-    moved = []
-    for grid, movement in zip(
-        layers.grids, read_movements(layers, before, frames, motion), strict=True
-    ):
-        movement.make_trace((0, grid.rows))
-        movement.move((0, grid.rows))
-        moved.append(movement.moved)
+    moved = [movement.whole() for movement in read_movements(layers, before, frames, motion)]
     return read_parameters(layers, before, moved, frames, content, network)

@@ -98,7 +98,7 @@ class Movement:
     ) -> None:
         self.paths, self.intra = paths, intra
         self.trace: Trace = np.empty((grid.rows * PATCH, grid.columns * PATCH), np.int16)
-        self.moved: Features = np.zeros((grid.rows, grid.columns, FEATURES), np.int16)
+        self.moved = no_features(grid)
         self._before, self._grid = before, grid
 
     def make_trace(self, band: Band) -> None:
@@ -112,17 +112,23 @@ class Movement:
             linear(), self.trace, self.paths, self.intra, grid.across, grid.down, *band, self.moved
         )
 
+    def whole(self) -> Features:
+        """Move all features in this thread; returns `moved`."""
+        self.make_trace((0, self._grid.rows))
+        self.move((0, self._grid.rows))
+        return self.moved
+
+
+def no_features(grid: Grid) -> Features:
+    """Moved(f) in a key group: int16 (rows, columns, FEATURES) of 0."""
+    return np.zeros((grid.rows, grid.columns, FEATURES), np.int16)
+
 
 def moved_features(
     grid: Grid, before: Parameters | None, paths: Paths, intra: npt.NDArray[np.uint8]
 ) -> Features:
     """Moved(f) of all patches: int16 (rows, columns, FEATURES); 0 without a group before."""
-    if before is None:
-        return np.zeros((grid.rows, grid.columns, FEATURES), np.int16)
-    movement = Movement(grid, before, paths, intra)
-    movement.make_trace((0, grid.rows))
-    movement.move((0, grid.rows))
-    return movement.moved
+    return no_features(grid) if before is None else Movement(grid, before, paths, intra).whole()
 
 
 def seen_features(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nvcodec.coding.nirvana.entropy import Surroundings, surroundings
-from nvcodec.coding.nirvana.features import MAX_RESIDUAL
+from nvcodec.coding.nirvana.features import MAX_RESIDUAL, ContentEncoder
 
 from .reference import Entropy, F
 
@@ -55,3 +55,10 @@ class Around:
     def slow(self) -> Entropy:
         """That of the text."""
         return Entropy(self.q, self.key, self.m, self.d)
+
+
+def encode_content(q: int, seen: Surroundings) -> bytes:
+    """The content substream of a group of one layer with these residuals."""
+    encoder = ContentEncoder(q, len(seen.residual))
+    encoder.write(seen)
+    return encoder.finish()

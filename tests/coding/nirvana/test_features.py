@@ -13,7 +13,6 @@ from nvcodec.coding.nirvana.features import (
     ContentDecoder,
     _most_bits,
     bucket,
-    encode_content,
     trace_content,
 )
 from nvcodec.format import CorruptError
@@ -22,7 +21,7 @@ from tests.kernels import KernelBench
 
 from . import reference
 from .reference import F, Script, contexts
-from .samples import Around, random_residuals
+from .samples import Around, encode_content, random_residuals
 
 GRIDS = st.sampled_from([(1, 1), (1, 2), (3, 2), (2, 1), (1, 4), (3, 3)])
 QUANTISERS = st.sampled_from([4, 5, 20, 30, 46, 63])

@@ -5,12 +5,12 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from nvcodec.coding.nirvana.features import MAX_RESIDUAL, encode_content
+from nvcodec.coding.nirvana.features import MAX_RESIDUAL
 from nvcodec.coding.nirvana.table import CLASSES
 from nvcodec.encode.nirvana.choice import BITS_PER_SQUARE, choose_all, price_table
 from nvcodec.tasks import TaskPool
 from tests.coding.nirvana.reference import F
-from tests.coding.nirvana.samples import Around
+from tests.coding.nirvana.samples import Around, encode_content
 
 ROWS, COLUMNS = 3, 4
 
