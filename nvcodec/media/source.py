@@ -17,7 +17,7 @@ from nvcodec.format import Chapter, Hdr, Packet, Track
 from nvcodec.media import chroma_location
 from nvcodec.media.changes import Changes
 from nvcodec.media.declared import declared
-from nvcodec.media.ending import ends_early
+from nvcodec.media.ending import ends_early, stated_ends
 from nvcodec.media.filters import DEINTERLACE, FrameFilter, cropping
 from nvcodec.media.frame_rate import frame_rate
 from nvcodec.media.hdr import read_hdr
@@ -501,7 +501,8 @@ class Source:
                 failure = error
                 break
         if held is not None:
-            yield Picture(*held, duration=clock.last_duration())
+            ends = stated_ends(self._container, self._stream)
+            yield Picture(*held, duration=clock.last_duration(ends))
         if failure is not None:
             raise failure
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Final
 
@@ -90,8 +91,14 @@ class Clock:
         self._last = pts
         return pts
 
-    def last_duration(self) -> int:
-        """Duration in ticks of the last stamped frame, if no frame follows."""
-        own = self._own_duration if self._trusted else 0
+    def last_duration(self, ends: Iterable[Fraction] = ()) -> int:
+        """Duration in ticks of the last stamped frame, if no frame follows.
+
+        `ends` are times in seconds at which the source says it ends: a duration of the frame's own
+        that leads to one of them is right.
+        """
+        end = (self._last or 0) + self._own_duration
+        stated = any(abs(end - one / self._time_base) <= 1 for one in ends)
+        own = self._own_duration if self._trusted or stated else 0
         ticks = own if own > 0 else self._gap or round(self._step)
         return min(max(ticks, 1), _MAX_DURATION)
