@@ -364,4 +364,15 @@ def _description(decoder: Decoder, view: View, rate: Fraction | None) -> VideoDe
         full_range=header.full_range,
         chroma_location=header.chroma_location,
         hdr=decoder.hdr,
+        field_order=_field_order(decoder, view),
     )
+
+
+def _field_order(decoder: Decoder, view: View) -> str | None:
+    """The field order of what is shown; None where rows are resized, which ends fields."""
+    order = decoder.metadata.get("field_order")
+    if order is None or view.height != decoder.header.height:
+        return None
+    if view.y % 2:
+        return "bottom" if order == "top" else "top"
+    return str(order)

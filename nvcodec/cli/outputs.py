@@ -149,6 +149,7 @@ class _Y4m:
             description.full_range,
             description.chroma_location,
             description.sample_format,
+            description.field_order,
         )
 
     def write(self, frame: Frame) -> None:

@@ -53,7 +53,6 @@ _TRACK: Final = c.Struct(
     "rate" / c.Int32ul,
     "channels" / c.Int16ul,
     "priming" / c.Int32ul,
-    "padding" / c.Int32ul,
     "codec" / c.Prefixed(c.Int8ul, c.GreedyBytes),
     "layout" / c.Prefixed(c.Int8ul, c.GreedyBytes),
     "language" / c.Prefixed(c.Int8ul, c.GreedyBytes),
@@ -78,9 +77,8 @@ class Track:
         disposition: names of what it is for ("default", "forced", "comment").
         rate: samples a second of audio, else 0.
         channels: of audio, else 0.
-        priming: samples of audio before the first that is heard.
-        padding: samples of audio after the last that is heard, 0 where that was not known when
-            the track began; its last packets say it too (`Packet.discard`).
+        priming: samples of audio before the first that is heard. Those after the last are in
+            its last packets (`Packet.discard`).
         layout: the channel layout of audio, as FFmpeg has it ("stereo", "5.1(side)"), or "".
 
     """
@@ -96,7 +94,6 @@ class Track:
     rate: int = 0
     channels: int = 0
     priming: int = 0
-    padding: int = 0
     layout: str = ""
 
 
@@ -151,7 +148,6 @@ def parse_track(payload: bytes) -> Track:
         rate=fields.rate,
         channels=fields.channels,
         priming=fields.priming,
-        padding=fields.padding,
         layout=_word("layout", fields.layout),
     )
     _require_rules(track)
@@ -183,7 +179,6 @@ def build_track(track: Track) -> bytes:
                 "rate": track.rate,
                 "channels": track.channels,
                 "priming": track.priming,
-                "padding": track.padding,
                 "codec": track.codec.encode("ascii"),
                 "layout": track.layout.encode("ascii"),
                 "language": track.language.encode("ascii"),
@@ -228,10 +223,10 @@ def _require_rules(track: Track) -> None:
         "codec, layout or language is not of ASCII letters",
     )
     _require(track.time_base > 0, "time_base is not above 0")
-    of_audio = track.rate, track.channels, track.priming, track.padding
+    of_audio = track.rate, track.channels, track.priming
     _require(
         track.kind == AUDIO or not (any(of_audio) or track.layout),
-        f"a {track.kind} track has rate, channels, priming, padding or layout",
+        f"a {track.kind} track has rate, channels, priming or layout",
     )
 
 

@@ -27,7 +27,7 @@ from nvcodec.media.description import VideoDescription
 from nvcodec.media.encoding import Encoding, OutputError, suffix_of
 from nvcodec.media.libav import PromptWriter, reason
 from nvcodec.media.matroska import RESERVED_TITLE, write_details
-from nvcodec.media.track_streams import TrackRefusedError, add_track_stream
+from nvcodec.media.track_streams import TrackRefusedError, add_track_stream, written_language
 from nvcodec.media.video_frame import pixel_format, range_code, video_frame
 from nvcodec.picture import Planes
 from nvcodec.words import counted
@@ -61,6 +61,13 @@ _MASTERING: Final = {
     "libx264": ("x264-params", "mastering-display", "cll", 1, 1),
     "libx265": ("x265-params", "master-display", "max-cll", 1, 1),
 }
+
+
+_FIELD_ORDERS: Final = {"top": "tt", "bottom": "bb"}
+"""FFmpeg's names of the field orders of frames that are coded whole."""
+
+_WITHOUT_FIELDS: Final = ("libsvtav1", "libvpx-vp9", "libx264")
+"""Encoders that mark all frames as progressive."""
 
 
 class ContainerWriter:
@@ -165,6 +172,13 @@ class ContainerWriter:
         if description.hdr is not None:
             _add_mastering(options, encoding.codec, description.hdr)
         options["chroma_sample_location"] = description.chroma_location_name
+        if description.field_order is not None:
+            options.setdefault("field_order", _FIELD_ORDERS[description.field_order])
+            if encoding.codec in _WITHOUT_FIELDS:
+                self.left_out.append(
+                    f"left out the field order, {description.field_order} field first, which"
+                    f" {encoding.codec} does not write: a .mkv file has it"
+                )
         rate = description.frame_rate
         base = description.time_base
         if max(base.numerator, base.denominator) > _MOST_TICKS:
@@ -232,6 +246,14 @@ class ContainerWriter:
             )
             return
         self._tracks[track.number] = track, stream
+        if track.language and self._muxer in _QUICKTIME:
+            muxer = "mov" if self._muxer == "mov" else "mp4"
+            stream.metadata["language"] = written_language(muxer, track.language)
+            if not stream.metadata["language"]:
+                self.left_out.append(
+                    f"left out the language {track.language} of track {track.number}:"
+                    f" a {self._suffix} file has no code for it"
+                )
 
     def write(self, planes: Planes, pts: int, duration: int) -> None:
         """Write the next frame, at `pts` ticks of the description's time base.

@@ -32,6 +32,8 @@ class VideoDescription:
         full_range: 0 limited, 1 full, 2 unspecified, which counts as limited.
         chroma_location: type 0 to 5 of H.273, or 255 for unspecified, which counts as 0.
         hdr: how the video was mastered, or None when unknown.
+        field_order: "top" or "bottom", the field of each frame that comes first; None for
+            progressive frames.
 
     """
 
@@ -47,6 +49,7 @@ class VideoDescription:
     full_range: int = UNSPECIFIED
     chroma_location: int = 255
     hdr: Hdr | None = None
+    field_order: str | None = None
 
     @property
     def chroma_location_name(self) -> str:

@@ -211,6 +211,12 @@ def test_the_field_order_is_kept(tmp_path):
     out = tmp_path / "out.nrv"
     assert call("nvenc", *PAPER, path, out).exit_code == 0
     assert json.loads(call("nvinfo", "--json", out).stdout)["metadata"]["field_order"] == "bottom"
+    for view, tag in (
+        ([], b" Ib "),
+        (["--crop", "8:8:0:2"], b" Ib "),
+        (["--size", "50%"], b" Ip "),
+    ):
+        assert tag in call("nvdec", *view, out, "-").stdout_bytes.split(b"\n")[0]
     assert call("nvenc", *PAPER, "-y", "--deinterlace", path, out).exit_code == 0
     assert "field_order" not in json.loads(call("nvinfo", "--json", out).stdout)["metadata"]
 
