@@ -65,16 +65,16 @@ def ends_early(
 
 
 def stated_ends(container: InputContainer, stream: VideoStream) -> list[Fraction]:
-    """Times in seconds at which the source says that its video, or its last track, ends."""
+    """Times in seconds at which the source says that its video ends, then its last track."""
     ends = []
-    start, length = container.start_time, _declared_length(container)
-    if length is not None:
-        ends.append(Fraction(start or 0, av.time_base) + length)
     # Matroska has it for each track.
     stated = _CLOCK.fullmatch(stream.metadata.get("DURATION", ""))
     if stated:
         hours, minutes, seconds = stated.groups()
         ends.append(3600 * int(hours) + 60 * int(minutes) + Fraction(seconds))
+    length = _declared_length(container)
+    if length is not None:
+        ends.append(Fraction(container.start_time or 0, av.time_base) + length)
     return ends
 
 

@@ -529,7 +529,12 @@ def _is_iso(path: str) -> bool:
     if not os.path.isfile(path):
         return False
     with open(path, "rb") as file:
-        return file.read(8)[4:] == b"ftyp"
+        return _starts_iso(file.read(8))
+
+
+def _starts_iso(start: bytes) -> bool:
+    """Whether these are the first bytes of a file of the MP4 family."""
+    return start[4:8] == b"ftyp"
 
 
 def open_source(
@@ -603,6 +608,11 @@ def open_source(
         if "moov atom not found" in str(error) and _is_iso(name):
             raise SourceError(
                 f"cannot read {name}: it has no index (moov): it was cut, or not finished"
+            ) from error
+        if reader is not None and not reader.seekable() and _starts_iso(reader.start):
+            raise SourceError(
+                f"cannot read {name}: its index (moov) is not at its start, so it cannot be read"
+                " from a pipe: give the file, or move the index (FFmpeg: -movflags faststart)"
             ) from error
         empty = _is_empty(name) if reader is None else not reader.taken
         cause = "it is empty" if empty else "no known video format, or damaged"

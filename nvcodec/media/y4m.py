@@ -77,16 +77,16 @@ class Y4mWriter:
     ) -> None:
         rate = Fraction(25) if frame_rate is None else frame_rate
         aspect = "0:0" if sar is None else f"{sar.numerator}:{sar.denominator}"
-        header = (
-            f"YUV4MPEG2 W{width} H{height} F{rate.numerator}:{rate.denominator} "
-            f"{_FIELD_TAG[field_order]} A{aspect} {_chroma_tag(sample_format, chroma_location)}{_RANGE_TAG[full_range]}\n"
+        fields = (
+            f"W{width} H{height} F{rate.numerator}:{rate.denominator} {_FIELD_TAG[field_order]}",
+            f"A{aspect} {_chroma_tag(sample_format, chroma_location)}{_RANGE_TAG[full_range]}",
         )
         self._file = file
         self._size = (width, height)
         self._samples = sample_format
         self.frames = 0
         """Pictures written so far."""
-        file.write(header.encode("ascii"))
+        file.write(f"YUV4MPEG2 {' '.join(fields)}\n".encode("ascii"))
 
     def write(self, planes: Planes) -> None:
         """Append one picture: planes of the format and size in the header.
