@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -254,13 +255,22 @@ class _Delivered:
 def _kept(
     output: Output, request: Request, delivered: _Delivered, console: Console
 ) -> Iterator[None]:
-    """However the block ends, the output keeps the frames delivered so far."""
-    whole = False
+    """However the block ends, the output keeps the frames delivered so far.
+
+    A file that was there before stays, however, where the new one cannot be written.
+    """
+    whole = failed = False
+    replaces = os.path.isfile(request.path)
     try:
         yield
         whole = delivered.to_the_end
+    except OSError:
+        failed = True
+        raise
     finally:
-        if delivered.frames:
+        if failed and replaces:
+            console.kept = f"{request.path} stays as it was"
+        elif delivered.frames:
             output.keep(whole)
             if request.path != "null":
                 console.keeps(request.path, delivered.frames)
