@@ -333,7 +333,6 @@ def _texts(tags: object) -> dict[str, str]:
 
 def _beside(decoder: Decoder, feed: TrackFeed) -> Beside:
     return Beside(
-        rows=decoder.header.height,
         feed=feed,
         # Chapters have the times of the whole video.
         chapters=decoder.chapters if feed.origin is not None else (),
@@ -354,6 +353,7 @@ def _expected(decoder: Decoder, asked: dict[str, Any], console: Console) -> int 
 
 
 def _description(decoder: Decoder, view: View, rate: Fraction | None) -> VideoDescription:
+    from nvcodec.media.colour import Colour
     from nvcodec.media.description import VideoDescription
 
     header = decoder.header
@@ -364,15 +364,10 @@ def _description(decoder: Decoder, view: View, rate: Fraction | None) -> VideoDe
     return VideoDescription(
         width=view.crop_width,
         height=view.crop_height,
-        sample_format=header.sample_format,
+        colour=Colour.of(header),
         time_base=header.time_base if rate is None else 1 / rate,
         frame_rate=header.frame_rate if rate is None else rate,
         sar=sar,
-        colour_primaries=header.colour_primaries,
-        transfer=header.transfer,
-        matrix=header.matrix,
-        full_range=header.full_range,
-        chroma_location=header.chroma_location,
         hdr=decoder.hdr,
         field_order=_field_order(decoder, view),
     )

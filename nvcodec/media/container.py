@@ -171,7 +171,7 @@ class ContainerWriter:
             _extend(options, "x265-params", "log-level=error")
         if description.hdr is not None:
             _add_mastering(options, encoding.codec, description.hdr)
-        options["chroma_sample_location"] = description.chroma_location_name
+        options["chroma_sample_location"] = description.colour.chroma_location_name
         if description.field_order is not None:
             options.setdefault("field_order", _FIELD_ORDERS[description.field_order])
             if encoding.codec in _WITHOUT_FIELDS:
@@ -203,10 +203,10 @@ class ContainerWriter:
             context.sample_aspect_ratio = description.sar.limit_denominator(_MOST_RATIO)
         if self._needs_details:
             stream.metadata["title"] = RESERVED_TITLE
-        context.color_primaries = description.colour_primaries
-        context.color_trc = description.transfer
-        context.colorspace = description.matrix
-        context.color_range = range_code(description.full_range)
+        context.color_primaries = description.colour.primaries
+        context.color_trc = description.colour.transfer
+        context.colorspace = description.colour.matrix
+        context.color_range = range_code(description.colour.full_range)
         return stream
 
     @property
@@ -261,9 +261,14 @@ class ContainerWriter:
         Raises ValueError for planes of another size or format, OutputError when the encoder fails.
         """
         assert self._video is not None
-        frame = video_frame(self._conversion.planes(planes), self._conversion.description)
+        described = self._conversion.description
+        if planes[0].shape != (described.height, described.width):
+            raise ValueError(
+                f"a picture of {planes[0].shape}, expected {described.height, described.width}"
+            )
+        frame = video_frame(self._conversion.planes(planes), described.colour)
         frame.pts = pts
-        frame.time_base = self._conversion.description.time_base
+        frame.time_base = described.time_base
         if not self.frames:
             self._first_pts = pts
         self._durations[pts] = duration

@@ -12,6 +12,7 @@ from av.stream import Disposition
 from nvcodec.format.chapters import Chapter
 from nvcodec.format.hdr import Hdr
 from nvcodec.format.tracks import Packet, Track
+from nvcodec.media.colour import Colour
 from nvcodec.media.container import ContainerWriter
 from nvcodec.media.declared import declared
 from nvcodec.media.description import VideoDescription
@@ -21,11 +22,14 @@ from nvcodec.picture import SampleFormat
 
 FORMATS = [SampleFormat(depth, chroma) for depth in (8, 10, 12) for chroma in range(4)]
 TICK = Fraction(1, 90000)
+COLOURS = {"primaries", "transfer", "matrix", "full_range", "chroma_location"}
 
 
 def described(sample_format=FORMATS[1], width=64, height=48, **properties):
     said = {"time_base": TICK, "frame_rate": Fraction(25)} | properties
-    return VideoDescription(width=width, height=height, sample_format=sample_format, **said)
+    of_colour = {name: said.pop(name) for name in COLOURS & said.keys()}
+    colour = Colour(sample_format, height, **of_colour)
+    return VideoDescription(width=width, height=height, colour=colour, **said)
 
 
 def soft(description, count):
@@ -126,7 +130,7 @@ def test_odd_sizes(tmp_path, suffix, sample_format):
 def test_colour_and_shape_are_said(tmp_path, suffix, sar):
     path = tmp_path / f"a{suffix}"
     description = described(
-        sar=sar, colour_primaries=9, transfer=18, matrix=9, full_range=1, chroma_location=2
+        sar=sar, primaries=9, transfer=18, matrix=9, full_range=1, chroma_location=2
     )
     write(path, description, soft(description, 2))
     stream, frames, _ = read(path)
@@ -220,7 +224,7 @@ HDR = Hdr(
     ],
 )
 def test_mastering_is_said(tmp_path, name, codec):
-    description = described(FORMATS[5], colour_primaries=9, transfer=16, matrix=9, hdr=HDR)
+    description = described(FORMATS[5], primaries=9, transfer=16, matrix=9, hdr=HDR)
     write(tmp_path / name, description, soft(description, 2), codec)
     _, frames, _ = read(tmp_path / name)
     found = {data.type.name: bytes(data) for data in frames[0].side_data}
