@@ -12,7 +12,7 @@ from typing import Final
 
 import construct as c
 
-from nvcodec.format.errors import CorruptError, OverLimitError, require
+from nvcodec.format.errors import CorruptError, require, require_bytes
 
 AUDIO: Final = "audio"
 KINDS: Final = (AUDIO, "subtitle", "data")
@@ -43,6 +43,7 @@ MAX_TRACK_BYTES: Final = 1 << 18
 _RULE: Final = "2.14"
 
 _require = partial(require, rule=_RULE)
+_require_bytes = partial(require_bytes, most=MAX_TRACK_BYTES, what="a track", rule=_RULE)
 
 _TRACK: Final = c.Struct(
     "number" / c.Int8ul,
@@ -123,7 +124,7 @@ def parse_track(payload: bytes) -> Track:
         OverLimitError: it is above 2^18 bytes.
 
     """
-    _require_size(payload)
+    _require_bytes(len(payload))
     try:
         fields = _TRACK.parse(payload)
     except c.ConstructError as error:
@@ -188,7 +189,7 @@ def build_track(track: Track) -> bytes:
         )
     except (c.ConstructError, UnicodeError) as error:
         raise CorruptError(f"a value does not fit its field: {error}", rule=_RULE) from error
-    _require_size(payload)
+    _require_bytes(len(payload))
     return payload
 
 
@@ -228,10 +229,3 @@ def _require_rules(track: Track) -> None:
         track.kind == AUDIO or not (any(of_audio) or track.layout),
         f"a {track.kind} track has rate, channels, priming or layout",
     )
-
-
-def _require_size(payload: bytes) -> None:
-    if len(payload) > MAX_TRACK_BYTES:
-        raise OverLimitError(
-            f"{len(payload)} bytes of a track, at most {MAX_TRACK_BYTES}", rule=_RULE
-        )
