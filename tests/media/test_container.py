@@ -350,6 +350,38 @@ def test_what_is_said_of_a_track_survives(tmp_path):
         assert int.from_bytes(bytes(skipped)[4:8], "little") == 500
 
 
+def test_languages_of_quicktime(tmp_path):
+    found = {}
+    for suffix in (".mov", ".mp4"):
+        for language in ("deu", "eng", "pt-BR"):
+            track, packets = track_of(sound(tmp_path / "s.wav", "pcm_s16le"), language=language)
+            path = tmp_path / f"out{suffix}"
+            with open(path, "w+b") as file:
+                writer = ContainerWriter(file, path, tracks=[track])
+                writer.write_packet(packets[0])
+                writer.close()
+            with av.open(str(path)) as container:
+                kept = container.streams[0].metadata.get("language", "und")
+            found[suffix, language] = kept, [line for line in writer.left_out if language in line]
+    assert found[".mov", "deu"] == ("ger", [])
+    assert found[".mp4", "deu"] == ("deu", [])
+    assert found[".mov", "eng"] == found[".mp4", "eng"] == ("eng", [])
+    lost = "left out the language pt-BR of track 0: a .mov file has no code for it"
+    assert found[".mov", "pt-BR"] == ("und", [lost])
+
+
+def test_the_field_order(tmp_path):
+    description = replace(described(), field_order="bottom")
+    pictures = soft(description, 1)
+    write(tmp_path / "a.mkv", description, pictures)
+    # FieldOrder (RFC 9559): 6 is bottom field first.
+    assert b"\x9d\x81\x06" in (tmp_path / "a.mkv").read_bytes()
+    with open(tmp_path / "a.mp4", "w+b") as file:
+        encoding = choose_encoding("a.mp4", description)
+        writer = ContainerWriter(file, "a.mp4", description, encoding)
+    assert "left out the field order, bottom field first" in writer.left_out[0]
+
+
 def test_subtitles_are_copied(tmp_path):
     track = Track(0, "subtitle", "subrip", Fraction(1, 1000), language="fra")
     packets = [Packet(0, 500 * k, 400, f"Ligne {k}".encode()) for k in range(3)]
