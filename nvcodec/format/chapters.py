@@ -10,8 +10,8 @@ from typing import Final
 
 import construct as c
 
-from nvcodec.format.errors import CorruptError, require, require_bytes
-from nvcodec.format.tracks import read_text
+from nvcodec.format.errors import CorruptError, require
+from nvcodec.format.payloads import read_text, require_bytes
 
 MAX_CHAPTERS_BYTES: Final = 1 << 18
 

@@ -73,14 +73,6 @@ def require(holds: bool, broken: str, *, rule: str) -> None:
         raise CorruptError(broken, rule=rule)
 
 
-def require_bytes(
-    size: int, most: int, what: str, *, rule: str, error: type[NrvError] = OverLimitError
-) -> None:
-    """Raise an error, unless there are at most so many bytes of something."""
-    if size > most:
-        raise error(f"{size} bytes of {what}, at most {most}", rule=rule)
-
-
 @contextmanager
 def located(unit: str | None, offset: int) -> Iterator[None]:
     """Set unit and offset of an NrvError that leaves the block, unless it has them."""

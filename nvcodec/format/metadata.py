@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import zstandard
 
-from nvcodec.format.errors import CorruptError, require_bytes
+from nvcodec.format.errors import CorruptError
+from nvcodec.format.payloads import require_bytes
 
 MAX_METADATA_BYTES: Final = 65536
 

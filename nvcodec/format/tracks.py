@@ -12,7 +12,8 @@ from typing import Final
 
 import construct as c
 
-from nvcodec.format.errors import CorruptError, require, require_bytes
+from nvcodec.format.errors import CorruptError, require
+from nvcodec.format.payloads import read_text, require_bytes
 
 AUDIO: Final = "audio"
 KINDS: Final = (AUDIO, "subtitle", "data")
@@ -191,19 +192,6 @@ def build_track(track: Track) -> bytes:
         raise CorruptError(f"a value does not fit its field: {error}", rule=_RULE) from error
     _require_bytes(len(payload))
     return payload
-
-
-def read_text(name: str, data: bytes, rule: str) -> str:
-    """The text of a UTF-8 field.
-
-    Raises:
-        CorruptError: it is not UTF-8.
-
-    """
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise CorruptError(f"{name} is not UTF-8", rule=rule) from error
 
 
 def is_word(text: str) -> bool:

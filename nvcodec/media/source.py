@@ -68,6 +68,11 @@ _DROPPED_SIDE_DATA: Final = {
 }
 
 
+_INDEX_AT_END: Final = (
+    "its index (moov) is not at its start, so it cannot be read from a pipe: give the file, or"
+    " move the index (FFmpeg: -movflags faststart)"
+)
+
 # Seconds of video after which audio that is still missing is not waited for.
 _FAR_ENOUGH: Final = 2
 
@@ -306,10 +311,10 @@ class Source:
             with contextlib.suppress(av.FFmpegError):
                 for frame in context.decode(None):
                     yield self._seen(frame)
-            raise SourceError(
-                f"cannot read {self._name}: decoding failed at frame {self._decoded}: "
-                f"{reason(error)}"
-            ) from error
+            why = f"decoding failed at frame {self._decoded}: {reason(error)}"
+            if not self._decoded and _is_iso_pipe(self._reader):
+                why = _INDEX_AT_END
+            raise SourceError(f"cannot read {self._name}: {why}") from error
         self._check_interrupt()
         if skipped:
             cause = "no packet of its video decodes"
@@ -537,6 +542,10 @@ def _starts_iso(start: bytes) -> bool:
     return start[4:8] == b"ftyp"
 
 
+def _is_iso_pipe(reader: PromptReader | None) -> bool:
+    return reader is not None and not reader.seekable() and _starts_iso(reader.start)
+
+
 def open_source(
     path_or_file: str | os.PathLike[str] | BinaryIO,
     *,
@@ -609,11 +618,8 @@ def open_source(
             raise SourceError(
                 f"cannot read {name}: it has no index (moov): it was cut, or not finished"
             ) from error
-        if reader is not None and not reader.seekable() and _starts_iso(reader.start):
-            raise SourceError(
-                f"cannot read {name}: its index (moov) is not at its start, so it cannot be read"
-                " from a pipe: give the file, or move the index (FFmpeg: -movflags faststart)"
-            ) from error
+        if _is_iso_pipe(reader):
+            raise SourceError(f"cannot read {name}: {_INDEX_AT_END}") from error
         empty = _is_empty(name) if reader is None else not reader.taken
         cause = "it is empty" if empty else "no known video format, or damaged"
         raise SourceError(f"cannot read {name}: {cause}") from error
