@@ -49,7 +49,8 @@ from numba.core.sigutils import normalize_signature
 from numba.core.typed_passes import NopythonRewrites
 from numba.core.untyped_passes import InlineClosureLikes
 
-from nvcodec.kernel_cache import Store, stamp, tell_unkept
+from nvcodec.baselines import BASELINES
+from nvcodec.kernel_cache import Store, carry, stamp, tell_unkept
 
 Integer = Any
 """int or any integer of NumPy: compiled functions take all of them."""
@@ -71,6 +72,24 @@ _MOST_COPIED = 150
 
 _config: Any = numba.core.config
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def _choose_target() -> None:
+    """Compile for the best baseline that the processor has and the package has kernels for.
+
+    Only so are the kernels that it carries and those that are compiled for one processor. Numba's
+    own settings are obeyed; without either, it compiles for the processor at hand.
+    """
+    if _config.CPU_NAME is None and _config.CPU_FEATURES is None:
+        host = llvmlite.binding.get_host_cpu_features()
+        for baseline in BASELINES:
+            if baseline.fits(host) and carry(baseline.path):
+                _config.CPU_NAME = baseline.processor
+                _config.CPU_FEATURES = baseline.feature_list
+                break
+
+
+_choose_target()
 
 
 def allocating(function: _Function) -> _Function:
@@ -104,12 +123,12 @@ def _settings() -> tuple[Any, ...]:
     return *versions, _config.OPT, _config.BOUNDSCHECK, _config.DEBUGINFO_DEFAULT
 
 
-class _Kernel(CPUDispatcher):  # type: ignore[misc]
+class _Kernel(CPUDispatcher):
     """Numba's dispatcher; makes the wrapper for Python only where Python calls."""
 
     def __init__(self, function: Any, options: dict[str, Any]) -> None:
         super().__init__(function, {}, options, pipeline_class=_Compiler)
-        self._compiler._customize_flags = self._flags
+        self._compiler._customize_flags = self._flags  # type: ignore[attr-defined]
         of_sources = stamp(function.__module__, function.__code__.co_filename)
         if of_sources is not None:
             self._cache = _KernelCache(self, of_sources)
@@ -129,14 +148,14 @@ class _Kernel(CPUDispatcher):  # type: ignore[misc]
         around = getattr(_calls, "kernel", None)
         _calls.kernel = self
         try:
-            return super()._compile_for_args(*arguments, **named)
+            return super()._compile_for_args(*arguments, **named)  # type: ignore[misc]
         finally:
             _calls.kernel = around
 
     def compile(self, sig: Any) -> Any:
         """Compile or load the kernel for a signature."""
         with global_compiler_lock, _uncollected():
-            known = tuple(normalize_signature(sig)[0])
+            known = tuple(normalize_signature(sig)[0])  # type: ignore[no-untyped-call]
             if self.called_by_python and not _has_wrapper(self.overloads.get(known)):
                 self.overloads.pop(known, None)
             return super().compile(sig)
@@ -174,11 +193,11 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-class _Compiler(Compiler):  # type: ignore[misc]
+class _Compiler(Compiler):
     """Numba's pipeline; names machine code by what is compiled, not by the order of compilation."""
 
     def define_pipelines(self) -> Any:
-        pipelines = super().define_pipelines()
+        pipelines = super().define_pipelines()  # type: ignore[no-untyped-call]
         if not self.state.flags.nrt:
             # These look for expressions of whole arrays and for closures.
             for pipeline in pipelines:
@@ -193,7 +212,7 @@ class _Compiler(Compiler):  # type: ignore[misc]
         if cache is not None:
             function.unique_id = cache.identity
             function.unique_name = f"{function.func_qualname}${cache.identity}"
-        return super()._compile_bytecode()
+        return super()._compile_bytecode()  # type: ignore[no-untyped-call]
 
 
 class _Reference(NamedTuple):
@@ -285,7 +304,7 @@ class _Results(CompileResultCacheImpl):
             (name, wrapper) if _has_wrapper(result) else (name,),
             tuple(_linked[name][1]) if name in _linked else None,
             {callee: tuple(_linked[callee][1]) for callee in callees},
-            super().reduce(result),
+            super().reduce(result),  # type: ignore[no-untyped-call]
         )
 
     def rebuild(self, target_context: Any, data: Any) -> Any:
@@ -297,7 +316,7 @@ class _Results(CompileResultCacheImpl):
                 self._load(target_context, _Reference(*of_callee))
         # Numba asks its engine only for symbols that it has seen.
         target_context.codegen()._engine._defined_symbols.update(symbols)
-        result = super().rebuild(target_context, own)
+        result = super().rebuild(target_context, own)  # type: ignore[no-untyped-call]
         if reference is not None:
             _linked[symbols[0]] = result, _Reference(*reference)
         return result
@@ -333,7 +352,8 @@ class _KernelCache(FunctionCache):
     @functools.cached_property
     def identity(self) -> str:
         """A text that two different kernels do not share, the same in all processes."""
-        key = super()._index_key((), self._kernel.targetctx.codegen())  # type: ignore[misc]
+        target: Any = self._kernel.targetctx
+        key = super()._index_key((), target.codegen())  # type: ignore[no-untyped-call]
         return text_of((self._stamp, self._impl.filename_base, key))[:16]
 
     def link(self, result: Any) -> None:
@@ -344,7 +364,7 @@ class _KernelCache(FunctionCache):
             _link(result, _Reference(*own, text_of(key)))
 
     def _index_key(self, sig: Any, codegen: Any) -> Any:
-        own = super()._index_key(sig, codegen)  # type: ignore[misc]
+        own = super()._index_key(sig, codegen)  # type: ignore[no-untyped-call]
         return *own, self._kernel.called_by_python
 
     def load_overload(self, signature: Any, target: Any) -> Any:

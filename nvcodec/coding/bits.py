@@ -11,12 +11,12 @@ import numpy as np
 
 from nvcodec.coding.adaptation import FAST_SHIFT, NEXT_COUNT, SLOW_SHIFT
 from nvcodec.coding.carry import shift_low
-from nvcodec.compiled import inlined
+from nvcodec.compiled import Integer, inlined
 
 
 @inlined
 def adapt(
-    contexts: np.ndarray, context: int, bit: int, fast: int, slow: int
+    contexts: np.ndarray, context: Integer, bit: Integer, fast: Integer, slow: Integer
 ) -> None:  # pragma: no cover - compiled
     """Adapt a context (fast, slow, count), int32, to a bit."""
     count = np.int64(contexts[context, 2])
@@ -33,14 +33,14 @@ def adapt(
 def encode_bit(
     buffer: np.ndarray,
     contexts: np.ndarray,
-    context: int,
-    bit: int,
-    low: int,
-    span: int,
-    cache: int,
-    pending: int,
-    position: int,
-) -> tuple[int, int, int, int, int]:  # pragma: no cover - compiled
+    context: Integer,
+    bit: Integer,
+    low: Integer,
+    span: Integer,
+    cache: Integer,
+    pending: Integer,
+    position: Integer,
+) -> tuple[Integer, Integer, Integer, Integer, Integer]:  # pragma: no cover - compiled
     """Encode a bit with a context; returns the new state."""
     fast = np.int64(contexts[context, 0])
     slow = np.int64(contexts[context, 1])
@@ -50,7 +50,7 @@ def encode_bit(
     else:
         low += bound
         span -= bound
-    adapt(contexts, context, bit, fast, slow)
+    adapt(contexts, np.int64(context), 1 if bit != 0 else 0, fast, slow)
     while span < 16777216:
         span <<= 8
         low, cache, pending, position = shift_low(buffer, low, cache, pending, position)
@@ -59,8 +59,14 @@ def encode_bit(
 
 @inlined
 def encode_bypass(
-    buffer: np.ndarray, bit: int, low: int, span: int, cache: int, pending: int, position: int
-) -> tuple[int, int, int, int, int]:  # pragma: no cover - compiled
+    buffer: np.ndarray,
+    bit: Integer,
+    low: Integer,
+    span: Integer,
+    cache: Integer,
+    pending: Integer,
+    position: Integer,
+) -> tuple[Integer, Integer, Integer, Integer, Integer]:  # pragma: no cover - compiled
     """Encode a bypass bit; returns the new state."""
     bound = span >> 1
     if bit != 0:
@@ -75,7 +81,9 @@ def encode_bypass(
 
 
 @inlined
-def read_byte(buffer: np.ndarray, code: int, position: int) -> int:  # pragma: no cover - compiled
+def read_byte(
+    buffer: np.ndarray, code: Integer, position: Integer
+) -> Integer:  # pragma: no cover - compiled
     """The code with one byte more; behind the buffer's end there are zeros."""
     code <<= 8
     if position < buffer.size:
@@ -85,8 +93,13 @@ def read_byte(buffer: np.ndarray, code: int, position: int) -> int:  # pragma: n
 
 @inlined
 def decode_bit(
-    buffer: np.ndarray, contexts: np.ndarray, context: int, code: int, span: int, position: int
-) -> tuple[int, int, int, int]:  # pragma: no cover - compiled
+    buffer: np.ndarray,
+    contexts: np.ndarray,
+    context: Integer,
+    code: Integer,
+    span: Integer,
+    position: Integer,
+) -> tuple[Integer, Integer, Integer, Integer]:  # pragma: no cover - compiled
     """Decode a bit with a context; returns it and the new state."""
     fast = np.int64(contexts[context, 0])
     slow = np.int64(contexts[context, 1])
@@ -98,7 +111,7 @@ def decode_bit(
         bit = 0
         code -= bound
         span -= bound
-    adapt(contexts, context, bit, fast, slow)
+    adapt(contexts, np.int64(context), bit, fast, slow)
     while span < 16777216:
         span <<= 8
         code = read_byte(buffer, code, position)
@@ -108,8 +121,8 @@ def decode_bit(
 
 @inlined
 def decode_bypass(
-    buffer: np.ndarray, code: int, span: int, position: int
-) -> tuple[int, int, int, int]:  # pragma: no cover - compiled
+    buffer: np.ndarray, code: Integer, span: Integer, position: Integer
+) -> tuple[Integer, Integer, Integer, Integer]:  # pragma: no cover - compiled
     """Decode a bypass bit; returns it and the new state."""
     bound = span >> 1
     if code >= bound:
