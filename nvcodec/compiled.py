@@ -16,11 +16,12 @@ it again. Here only callees of a few instructions are copied. A caller knows the
 A kernel is compiled without the wrapper that unpacks Python's objects until Python calls it.
 
 This uses undocumented names of Numba: of dispatchers, `_cache`, where they look for a `_Cache`,
-`_compiler` with `_customize_flags`, `_compile_for_args` and `add_overload`; `FunctionCache`, its
-own implementation, with `_impl_class`, `_impl`, `_cache_file`, `_index_key`;
-`CompileResultCacheImpl` with `_locator_classes` and `filename_base`; `_CacheLocator`;
-`CompileResult`; `Compiler._compile_bytecode`; of code libraries `_final_module`, `_shared_module`,
-`_codegen` and its `_engine`; `serialize.dumps`; and the option `_nrt`.
+`_compiler` with `_customize_flags`, `_compile_for_args`, `_compilation_chain_init_hook` and
+`add_overload`; `FunctionCache`, its own implementation, with `_impl_class`, `_impl`, `_cache_file`,
+`_index_key`, `_load_overload`; `CompileResultCacheImpl` with `_locator_classes` and
+`filename_base`; `_CacheLocator`; `CompileResult`; `Compiler._compile_bytecode`; of code libraries
+`_final_module`, `_shared_module`, and the `_engine` of their `codegen`; `serialize.dumps`;
+`_nrt_python`; and the option `_nrt`.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLoca
 from numba.core.compiler import Compiler
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import CPUDispatcher
+from numba.core.runtime import _nrt_python as runtime  # type: ignore[attr-defined]
 from numba.core.serialize import dumps
 from numba.core.sigutils import normalize_signature
 from numba.core.typed_passes import NopythonRewrites
@@ -138,6 +140,9 @@ class _Kernel(CPUDispatcher):
     def called_by_python(self) -> bool:
         """Whether what this thread compiles now is for a call from Python."""
         return getattr(_calls, "kernel", None) is self
+
+    def _compilation_chain_init_hook(self) -> None:
+        """Extensions of Numba are found where something is compiled; kernels need none."""
 
     def _flags(self, flags: Any) -> Any:
         flags.no_cpython_wrapper = not self.called_by_python
@@ -368,8 +373,10 @@ class _KernelCache(FunctionCache):
         return *own, self._kernel.called_by_python
 
     def load_overload(self, signature: Any, target: Any) -> Any:
+        """Load a kernel, without what Numba imports to compile one."""
+        _add_runtime_symbols()
         try:
-            return super().load_overload(signature, target)  # type: ignore[no-untyped-call]
+            return self._load_overload(signature, target)  # type: ignore[no-untyped-call]
         except Exception:
             # An intact entry that cannot be used counts as missing: the kernel is compiled again.
             return None
@@ -379,6 +386,14 @@ class _KernelCache(FunctionCache):
             super().save_overload(signature, result)  # type: ignore[no-untyped-call]
         except Exception as error:
             tell_unkept(f"{type(error).__name__}: {error}")
+
+
+@functools.cache
+def _add_runtime_symbols() -> None:
+    """Name Numba's runtime, which wrappers for Python call, for the linker."""
+    for name, address in runtime.c_helpers.items():
+        name = name if name.startswith("_") else f"NRT_{name}"
+        llvmlite.binding.add_symbol(name, address)
 
 
 _caches: dict[Any, _KernelCache] = {}
