@@ -309,7 +309,8 @@ class _Results(CompileResultCacheImpl):
             (name, wrapper) if _has_wrapper(result) else (name,),
             tuple(_linked[name][1]) if name in _linked else None,
             {callee: tuple(_linked[callee][1]) for callee in callees},
-            super().reduce(result),  # type: ignore[no-untyped-call]
+            # Numba would spell out the types of all lines, which nobody reads.
+            super().reduce(result._replace(type_annotation="")),  # type: ignore[no-untyped-call]
         )
 
     def rebuild(self, target_context: Any, data: Any) -> Any:
