@@ -158,7 +158,7 @@ def compile_key_kernels(settings: CanvasSettings) -> None:
 
 
 def compile_inter_kernels(settings: CanvasSettings) -> None:
-    """Code and decode a few tiny inter canvases, as `compile_key_kernels` does with a key canvas."""
+    """Code and decode tiny inter canvases, as `compile_key_kernels` does with a key canvas."""
     tiny, source, quantisers, before = _tiny_key(settings)
     for frames in (2, 1):
         analysis = analyse([source] * frames, source)
