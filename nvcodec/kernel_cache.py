@@ -5,7 +5,8 @@ sources of the modules that it imports, directly or not, and the tables that the
 inlines functions and freezes constants across files, so the machine code depends on all of them.
 The digest is of content, not of times, so a copied or installed tree keeps its kernels.
 
-`Store` reads a module's kernels from all of these places, and writes to the first that it can:
+A wheel may carry kernels in one file, a pack. `carry` opens it. `Store` looks there first, then in
+all of these places, and writes to the first that it can:
 
 1. The folder that NUMBA_CACHE_DIR names. Where it can be written, it is the only place.
 2. Python's own cache folder beside the module, `__pycache__`.
@@ -14,6 +15,8 @@ The digest is of content, not of times, so a copied or installed tree keeps its 
 The files hold pickles, which run code when they are loaded. Of places 1 and 3 only those folders
 and files are read that belong to the user or to root and that nobody else can write. Whoever can
 write the files of place 2 can write Python's compiled modules there too, so it is trusted as much.
+
+A pack is trusted as the modules beside it.
 
 Nothing here raises an error for the state of a file or folder. A file that cannot be read gives
 None. A kernel that cannot be written anywhere is reported to `unkept_told`.
@@ -25,6 +28,7 @@ import contextlib
 import functools
 import hashlib
 import importlib.util
+import json
 import os
 import re
 import stat
@@ -203,9 +207,7 @@ class _Place:
                 data = file.read()
         except OSError:
             return None
-        digest, content = data[:_DIGEST_BYTES], data[_DIGEST_BYTES:]
-        # A changed byte in machine code could crash the process or give wrong results.
-        return content if hashlib.sha256(content).digest() == digest else None
+        return _content_of(data)
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file atomically, even if other processes write it too; raises OSError."""
@@ -258,6 +260,73 @@ def _places(path: str, named: str) -> list[_Place]:
     return [*of_name, beside, *of_user]
 
 
+@dataclass(frozen=True)
+class _Pack:
+    """A file with many kernels: the length of a JSON object, the object, and their content.
+
+    The length has 8 bytes, little-endian. The object has offset and length by name.
+    """
+
+    path: str
+    entries: dict[str, tuple[int, int]]
+
+    def read(self, name: str) -> bytes | None:
+        """The content of the kernel `name`; None if it is missing or damaged."""
+        place = self.entries.get(name)
+        if place is None:
+            return None
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(place[0])
+                return _content_of(file.read(place[1]))
+        except OSError:
+            return None
+
+
+_packs: list[_Pack] = []
+
+
+def carry(path: str) -> bool:
+    """Read kernels from a pack too. False if it is missing or damaged."""
+    try:
+        with open(path, "rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            start = 8 + size
+            entries = json.loads(file.read(size)) if size < os.path.getsize(path) else {}
+    except (OSError, ValueError):
+        return False
+    places = {name: (start + offset, length) for name, (offset, length) in entries.items()}
+    _packs.append(_Pack(path, places))
+    return bool(places)
+
+
+def pack(folder: str, path: str) -> int:
+    """Write a pack of all kernels in a folder and those in it; returns their number."""
+    found = {
+        name: os.path.join(inside, name)
+        for inside, _, names in os.walk(folder)
+        for name in names
+        if name.endswith(_SUFFIX)
+    }
+    entries, contents, offset = {}, [], 0
+    for name in sorted(found):
+        with open(found[name], "rb") as file:
+            contents.append(file.read())
+        entries[name] = offset, len(contents[-1])
+        offset += len(contents[-1])
+    index = json.dumps(entries).encode()
+    with open(path, "wb") as file:
+        file.writelines([len(index).to_bytes(8, "little"), index, *contents])
+    return len(entries)
+
+
+def _content_of(data: bytes) -> bytes | None:
+    """What a file of a kernel holds; None if it is damaged."""
+    digest, content = data[:_DIGEST_BYTES], data[_DIGEST_BYTES:]
+    # A changed byte in machine code could crash the process or give wrong results.
+    return content if hashlib.sha256(content).digest() == digest else None
+
+
 class Store:
     """The kernels of one source file.
 
@@ -279,6 +348,10 @@ class Store:
 
     def load(self, kernel: str, key: str) -> Iterator[bytes]:
         """The stored content of a kernel, from each place that has it."""
+        for carried in _packs:
+            content = carried.read(self._name(kernel, key))
+            if content is not None:
+                yield content
         for place in self._places:
             if place.ready():
                 content = place.read(self._name(kernel, key))

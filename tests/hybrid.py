@@ -14,13 +14,14 @@ from nvcodec.coding.hybrid.content import (
     default_content_contexts,
     encode_content,
 )
-from nvcodec.coding.hybrid.fusion import SHARED_TAPS, NetworkMode, encode_network
+from nvcodec.coding.hybrid.fusion import SHARED_TAPS, encode_network
 from nvcodec.coding.hybrid.leaves import INTRA, SIZE, UNITS, Q, Table, X, Y
 from nvcodec.coding.hybrid.motion import (
     default_motion_contexts,
     encode_motion,
     motion_capacity,
 )
+from nvcodec.coding.hybrid.network_mode import NetworkMode
 from nvcodec.coding.rangecoder import RangeEncoder
 from nvcodec.format import HYBRID, Group, Header, NrvWriter, smallest_level
 from nvcodec.model.description import CanvasShape

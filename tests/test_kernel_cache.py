@@ -4,6 +4,7 @@ import hashlib
 import inspect
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -40,6 +41,40 @@ def twice(x):
     return more(more(x))
 """
 
+# Each of `long` and `longer` is too long to be copied into its caller.
+LONG = (
+    """
+import sys
+from nvcodec.compiled import kernel
+@kernel
+def long(x, wanted):
+    if x == wanted:
+        raise ValueError("found")
+"""
+    + "\n".join(f"    x = (x * {2 * k + 3}) ^ (x // {k + 2})" for k in range(40))
+    + """
+    return x
+"""
+    + """
+@kernel
+def longer(x):
+"""
+    + "\n".join(f"    x = (x * {2 * k + 3}) ^ (x // {k + 2})" for k in range(40))
+    + """
+    return long(x, -1) + x
+@kernel
+def top(x):
+    return longer(x) - 1
+print(top(int(sys.argv[1])), sum(top.stats.cache_hits.values()))
+if len(sys.argv) > 2:
+    print(long(int(sys.argv[1]), -1), sum(long.stats.cache_hits.values()))
+    try:
+        long(7, 7)
+    except ValueError as error:
+        print(error)
+"""
+)
+
 # Makes folders read-only for this process, which permissions do not for root.
 RUN = """
 import errno, json, os, sys
@@ -70,7 +105,7 @@ class Package:
         self.beside = self.code / "__pycache__"
         self.user = folder / "user"
         self.code.mkdir(parents=True)
-        for name in ("__init__", "version", "compiled", "kernel_cache"):
+        for name in ("__init__", "version", "baselines", "compiled", "kernel_cache"):
             shutil.copy(ROOT / "nvcodec" / f"{name}.py", self.code)
         data = self.code / "tables" / "data"
         data.mkdir(parents=True)
@@ -242,6 +277,78 @@ DAMAGES = [
 ]
 
 
+def run_long(package, *arguments):
+    """What `LONG` prints, as lines."""
+    (package.code / "long.py").write_text(LONG)
+    done = subprocess.run(
+        [sys.executable, "-c", "import nvcodec.long", *arguments],
+        env={**os.environ, "PYTHONPATH": str(package.root), "XDG_CACHE_HOME": str(package.user)},
+        capture_output=True,
+        text=True,
+        cwd=package.root,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_kernels_that_are_linked(package):
+    (first,) = run_long(package, "5")
+    value = first.split()[0]
+    assert first == f"{value} 0"
+    assert run_long(package, "5") == [f"{value} 1"]
+    # A callee's file that is missing is compiled again, with what needs it.
+    (callee,) = package.beside.glob("long.long-*.nbc")
+    callee.unlink()
+    assert run_long(package, "5") == [f"{value} 0"]
+    assert run_long(package, "5") == [f"{value} 1"]
+
+
+def test_a_kernel_that_kernels_call_can_be_called_from_python(package):
+    (first,) = run_long(package, "5")
+    whole = run_long(package, "5", "and long")
+    assert whole[0] == first.replace(" 0", " 1")
+    assert whole[1].endswith(" 0")
+    assert whole[2] == "found"
+    again = run_long(package, "5", "and long")
+    assert again == [whole[0], whole[1].replace(" 0", " 1"), "found"]
+
+
+CARRYING = """
+from nvcodec import baselines
+none = baselines.Baseline("none", "generic", ("a feature that no processor has",))
+own = baselines.Baseline("own", "x86-64", ("cmov", "cx8", "fxsr", "sse2"))
+baselines.BASELINES = none, own
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="baselines are of x86-64")
+def test_a_pack_is_used_where_the_processor_fits(package, tmp_path):
+    kept = tmp_path / "kept"
+    folder = package.code / "compiled_kernels"
+    folder.mkdir()
+    built = {
+        "NUMBA_CACHE_DIR": str(kept),
+        "NUMBA_CPU_NAME": "x86-64",
+        "NUMBA_CPU_FEATURES": "+cmov,+cx8,+fxsr,+sse2",
+    }
+    assert package.run(**built) == compiled_once()
+    assert kernel_cache.pack(str(kept), str(folder / "own.pack")) > 0
+    shutil.copy(folder / "own.pack", folder / "none.pack")
+    assert package.run(before=CARRYING, read_only=["/"]) == used()
+    # What is not in it is compiled for the same target, and kept.
+    assert package.run(0.5, before=CARRYING) == compiled_once(202.5)
+    assert package.run(0.5, before=CARRYING) == used(202.5)
+    # Settings of Numba are obeyed.
+    assert package.run(before=CARRYING, NUMBA_CPU_NAME="generic") == compiled_once()
+    data = (folder / "own.pack").read_bytes()
+    for damaged in (data[:-1], data[:4], b"", data[:8] + b"x" + data[9:]):
+        shutil.rmtree(package.beside, ignore_errors=True)
+        (folder / "own.pack").write_bytes(damaged)
+        result = package.run(before=CARRYING)
+        assert result["value"] == 207
+        assert result["reasons"] == []
+
+
 def test_damaged_files_are_replaced(package):
     package.run()
     (file,) = package.kept()
@@ -322,6 +429,8 @@ def test_no_other_module_compiles():
     """Numba's own cache would not see changes of what a kernel inlines."""
     sources = [*(ROOT / "nvcodec").rglob("*.py"), *(ROOT / "tools").rglob("*.py")]
     callers = [
-        path for path in sources if re.search(r"\bn?jit\(|@(numba\.)?n?jit", path.read_text())
+        path
+        for path in sources
+        if re.search(r"\bn?jit\(|@(numba\.)?n?jit|\bCPUDispatcher\b", path.read_text())
     ]
     assert [path.name for path in callers if "cuda" not in path.parts] == ["compiled.py"]

@@ -253,7 +253,7 @@ def _network_mode(shape: CanvasShape, group: Group) -> str:
     """What a group does with the fusion network: keep, off, new, or none if there is no network."""
     if not shape.network:
         return "none"
-    from nvcodec.coding.hybrid.fusion import network_mode
+    from nvcodec.coding.hybrid.network_mode import network_mode
 
     return network_mode(group.network).name.lower()
 

@@ -26,6 +26,7 @@ NOT_NVIDIA = "A neural video codec; not NVIDIA's NVENC or NVDEC."
 
 # If set in the environment, unexpected errors show their traceback.
 _DEBUG = "NVCODEC_DEBUG"
+_TELLING_SECONDS = 10.0
 
 # A signal that follows another one this soon counts as the same request.
 _SAME_SIGNAL_SECONDS = 1.0
@@ -203,7 +204,8 @@ class Console:
 def compilation_told(console: Console, whose: str, clear: Callable[[], object]) -> Iterator[None]:
     """While the block runs, report compilation of kernels, and kernels that cannot be stored.
 
-    Each is reported once, the first on terminals only. `clear` is called before a line is written.
+    Each is reported once, the first on terminals only, where a line follows every ten seconds that
+    says how many kernels there are by then. `clear` is called before a line is written.
     """
     from nvcodec.kernel_cache import unkept_told
 
@@ -226,18 +228,24 @@ def compilation_told(console: Console, whose: str, clear: Callable[[], object]) 
         from numba.core import event
 
         class Teller(event.Listener):
-            told = False
+            compiled = 0
+            said: float | None = None
 
             def on_start(self, event: Any) -> None:
-                if not self.told:
-                    self.told = True
-                    clear()
-                    console.say(
+                if self.said is None:
+                    self._say(
                         f"compiling the {whose}'s kernels, which takes a while the first time"
                     )
 
             def on_end(self, event: Any) -> None:
-                pass
+                self.compiled += 1
+                if self.said is not None and time.monotonic() > self.said + _TELLING_SECONDS:
+                    self._say(f"compiled {counted(self.compiled, 'kernel')} so far")
+
+            def _say(self, text: str) -> None:
+                self.said = time.monotonic()
+                clear()
+                console.say(text)
 
         with event.install_listener("numba:compile", Teller()):
             yield

@@ -8,9 +8,8 @@ ordinary Numba-compatible Python, with statements of two more forms:
 
 An encoder codes `value`; a decoder ignores it and sets `name` to the bit that it reads. Blocks
 under `if ENCODING:` or `if ENCODING and ...:` exist in the encoder and the tracer only.
-`compile_syntax` replaces each such statement by the code of the range coder (spec 3.2). The coder's
-state is in local variables, which Numba keeps in registers: calling a function for each bit is an
-order of magnitude slower.
+`compile_syntax` replaces each such statement by a call into the range coder (`bits`), which becomes
+part of the compiled code. The coder's state is in local variables, which Numba keeps in registers.
 
 A section of a long syntax, or one that several syntaxes share, is a module-level function with the
 decorator `part`. A syntax or another part uses it in one of the statements
@@ -30,15 +29,11 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
-import textwrap
 from collections.abc import Callable
 from enum import Enum
 from typing import Any, TypeVar
 
-import numpy as np
-
-from nvcodec.coding.adaptation import FAST_SHIFT, NEXT_COUNT, SLOW_SHIFT
-from nvcodec.coding.carry import shift_low
+from nvcodec.coding.bits import decode_bit, decode_bypass, encode_bit, encode_bypass
 from nvcodec.compiled import kernel
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -62,65 +57,15 @@ _STORE = """
 coder[0] = _low; coder[1] = _range; coder[2] = _cache; coder[3] = _pending; coder[4] = _position
 """
 
-# The range coder around one bit: `_context` is its context, `NAME` the coded or decoded bit.
-_CONTEXT = """
-_fast = np.int64(contexts[_context, 0])
-_slow = np.int64(contexts[_context, 1])
-_count = np.int64(contexts[_context, 2])
-_bound = (_range >> 16) * ((_fast + _slow) >> 1)
-contexts[_context, 2] = _NEXT_COUNT[_count]
-"""
-_ADAPT_ONE = """
-contexts[_context, 0] = _fast + ((65536 - _fast) >> _FAST_SHIFT[_count])
-contexts[_context, 1] = _slow + ((65536 - _slow) >> _SLOW_SHIFT[_count])
-"""
-_ADAPT_ZERO = """
-contexts[_context, 0] = _fast - (_fast >> _FAST_SHIFT[_count])
-contexts[_context, 1] = _slow - (_slow >> _SLOW_SHIFT[_count])
-"""
-_ENCODE_NORMALISE = """
-while _range < 16777216:
-    _range <<= 8
-    _low, _cache, _pending, _position = _shift_low(buffer, _low, _cache, _pending, _position)
-"""
-_DECODE_NORMALISE = """
-while _range < 16777216:
-    _range <<= 8
-    _low = _low << 8
-    if _position < buffer.size:
-        _low |= np.int64(buffer[_position])
-    _position += 1
-"""
-
-
-def _indent(block: str) -> str:
-    return textwrap.indent(block.strip("\n"), "    ")
-
-
+# The code of one bit: `_context` is its context, `NAME` the coded or decoded bit.
 _BIT = {
-    Direction.ENCODE: f"""
-{_CONTEXT}
-if NAME != 0:
-    _range = _bound
-{_indent(_ADAPT_ONE)}
-else:
-    _low += _bound
-    _range -= _bound
-{_indent(_ADAPT_ZERO)}
-{_ENCODE_NORMALISE}
+    Direction.ENCODE: """
+_low, _range, _cache, _pending, _position = _encode_bit(
+    buffer, contexts, _context, NAME, _low, _range, _cache, _pending, _position
+)
 """,
-    Direction.DECODE: f"""
-{_CONTEXT}
-if _low < _bound:
-    NAME = 1
-    _range = _bound
-{_indent(_ADAPT_ONE)}
-else:
-    NAME = 0
-    _low -= _bound
-    _range -= _bound
-{_indent(_ADAPT_ZERO)}
-{_DECODE_NORMALISE}
+    Direction.DECODE: """
+NAME, _low, _range, _position = _decode_bit(buffer, contexts, _context, _low, _range, _position)
 """,
     Direction.TRACE: """
 if _position < buffer.size:
@@ -129,25 +74,13 @@ _position += 1
 """,
 }
 _BYPASS = {
-    Direction.ENCODE: f"""
-_bound = _range >> 1
-if NAME != 0:
-    _low += _bound
-    _range -= _bound
-else:
-    _range = _bound
-{_ENCODE_NORMALISE}
+    Direction.ENCODE: """
+_low, _range, _cache, _pending, _position = _encode_bypass(
+    buffer, NAME, _low, _range, _cache, _pending, _position
+)
 """,
-    Direction.DECODE: f"""
-_bound = _range >> 1
-if _low >= _bound:
-    NAME = 1
-    _low -= _bound
-    _range -= _bound
-else:
-    NAME = 0
-    _range = _bound
-{_DECODE_NORMALISE}
+    Direction.DECODE: """
+NAME, _low, _range, _position = _decode_bypass(buffer, _low, _range, _position)
 """,
     Direction.TRACE: "",
 }
@@ -302,11 +235,10 @@ def compile_syntax(function: Callable[..., None], direction: Direction) -> Calla
     """
     namespace = dict(function.__globals__)
     namespace |= {
-        "np": np,
-        "_shift_low": shift_low,
-        "_FAST_SHIFT": FAST_SHIFT,
-        "_SLOW_SHIFT": SLOW_SHIFT,
-        "_NEXT_COUNT": NEXT_COUNT,
+        "_encode_bit": encode_bit,
+        "_encode_bypass": encode_bypass,
+        "_decode_bit": decode_bit,
+        "_decode_bypass": decode_bypass,
     }
     definition = _definition(function)
     body = _Expansion(direction, namespace).expand(

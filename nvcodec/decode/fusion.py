@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from nvcodec.coding.hybrid.fusion import NetworkMode, decode_network
+from nvcodec.coding.hybrid.fusion import decode_network
+from nvcodec.coding.hybrid.network_mode import NetworkMode
 from nvcodec.format import CorruptError, Group
 from nvcodec.model.hybrid.fusion.packed import PackedNetwork, pack_network
 from nvcodec.model.hybrid.fusion.weights import FusionWeights, default_weights

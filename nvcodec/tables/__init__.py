@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
-from importlib.resources import files
 
-import numpy as np
-import numpy.typing as npt
+# Defined here, as NumPy is not needed to list a file.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+_FOLDER = os.path.join(os.path.dirname(__file__), "data")
+
+
+def read_table(name: str) -> list[int]:
+    """The integers of the table file `name`, for example `"sine.txt"`.
+
+    A file holds integers separated by white space; lines that begin with `#` are skipped. Raises
+    FileNotFoundError for an unknown table, ValueError when an entry is not an integer.
+    """
+    with open(os.path.join(_FOLDER, name), encoding="ascii") as file:
+        return [int(entry) for line in file if line[0] != "#" for entry in line.split()]
 
 
 @lru_cache
 def load_table(name: str) -> npt.NDArray[np.int32]:
-    """Return the integers of the table file `name`, for example `"sine.txt"`.
+    """The integers of `read_table` as an array.
 
-    A file holds integers separated by white space; lines that begin with `#` are skipped. The
-    result has shape (count,), is read-only and is shared between calls.
-
-    Raises FileNotFoundError for an unknown table, ValueError when an entry is not an integer.
+    It has shape (count,), is read-only and is shared between calls.
     """
-    text = files(__package__).joinpath("data", name).read_text(encoding="ascii")
-    entries = [e for line in text.splitlines() if not line.startswith("#") for e in line.split()]
-    table = np.array([int(entry) for entry in entries], dtype=np.int32)
+    import numpy as np
+
+    table = np.array(read_table(name), np.int32)
     table.flags.writeable = False
     return table
 
@@ -32,5 +44,8 @@ def load_binary(name: str, bits: int) -> npt.NDArray[np.signedinteger]:
     The result has shape (count,), is read-only and is shared between calls. Raises
     FileNotFoundError for an unknown table.
     """
-    data = files(__package__).joinpath("data", name).read_bytes()
+    import numpy as np
+
+    with open(os.path.join(_FOLDER, name), "rb") as file:
+        data = file.read()
     return np.frombuffer(data, np.dtype(f"<i{bits // 8}"))

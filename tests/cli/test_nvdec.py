@@ -10,6 +10,7 @@ import numba
 import numpy as np
 import pytest
 
+from nvcodec.cli import outcome
 from nvcodec.cli.outcome import Console, compilation_told
 from nvcodec.decode.decoder import Decoder
 from nvcodec.format import SIGNATURE
@@ -450,6 +451,17 @@ def test_compilation_is_told_on_a_terminal(on_terminal, capsys):
     told = capsys.readouterr().err.splitlines()
     assert len(told) == len(cleared) == on_terminal
     assert all("kernels" in line for line in told)
+
+
+def test_a_long_compilation_says_how_far_it_is(monkeypatch, capsys):
+    monkeypatch.setattr(outcome, "_TELLING_SECONDS", -1.0)
+    console = Console("nvdec")
+    console.on_terminal = True
+    with compilation_told(console, "decoder", lambda: None):
+        for value in (1, 1.5):
+            numba.njit(lambda x: x + 1)(value)
+    told = capsys.readouterr().err.splitlines()
+    assert [line.split()[1:3] for line in told[1:]] == [["compiled", "1"], ["compiled", "2"]]
 
 
 def test_kernels_that_cannot_be_kept_are_told_once(capsys):

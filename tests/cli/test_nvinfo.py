@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from nvcodec.coding.hybrid.fusion import NetworkMode, encode_network, no_differences
+from nvcodec.coding.hybrid.fusion import encode_network, no_differences
+from nvcodec.coding.hybrid.network_mode import NetworkMode
 from nvcodec.model.description import CanvasShape
 from tests.cli.support import call, one_line
 from tests.format.samples import complete, grup, head

@@ -191,7 +191,7 @@ def test_every_truncation(name: str) -> None:
     ends = [end for _, end in group_offsets(data)]
     counts = (2, 1, 2)
     for size in range(len(data)):
-        delivered, error = use(data[:size], name=name)
+        delivered, error = use(data[:size], at_random=size % 8 == 0, name=name)
         assert type(error) is TruncatedError
         assert delivered == sum(n for n, end in zip(counts, ends, strict=True) if end <= size)
     assert use(data, name=name) == (len(pictures), None)
@@ -216,7 +216,7 @@ def test_damaged_metadata_costs_no_frame() -> None:
         assert (decoder.metadata_error.unit, decoder.metadata_error.rule) == ("mETa", "2.2")
 
 
-@pytest.mark.parametrize(("name", "bits"), [("tiny", 8), ("tiny nirvana", 2)])
+@pytest.mark.parametrize(("name", "bits"), [("tiny", 2), ("tiny nirvana", 1)])
 def test_every_bit_flip(name: str, bits: int) -> None:
     """Of each byte so many bits."""
     data, _ = sample(name)
@@ -225,7 +225,8 @@ def test_every_bit_flip(name: str, bits: int) -> None:
         for bit in range(place % 8, place % 8 + bits):
             damaged = bytearray(data)
             damaged[place] ^= 1 << bit % 8
-            delivered, error = use(bytes(damaged), at_random=bit == place % 8, name=name)
+            at_random = bit == place % 8 and place % 4 == 0
+            delivered, error = use(bytes(damaged), at_random=at_random, name=name)
             assert error is not None, (place, bit)
             before = sum(n for n, (_, end) in zip((2, 1, 2), groups, strict=True) if end <= place)
             assert delivered == before

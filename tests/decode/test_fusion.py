@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from nvcodec.coding.difference import MAX_DIFFERENCE
-from nvcodec.coding.hybrid.fusion import NetworkMode, encode_network, no_differences
+from nvcodec.coding.hybrid.fusion import encode_network, no_differences
+from nvcodec.coding.hybrid.network_mode import NetworkMode
 from nvcodec.decode.decoder import Decoder
 from nvcodec.format import CorruptError, Group, NrvError
 from nvcodec.model.description import CanvasShape

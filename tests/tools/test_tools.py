@@ -10,7 +10,7 @@ from tests.cli.support import call, moving, y4m
 from tests.tools.support import loaded, run
 from tools.ablation import sine as ablation
 from tools.ablation.inside import Change, changed
-from tools.bench import adaptive, jobs_scaling, long_video, rd, resolution
+from tools.bench import adaptive, jobs_scaling, long_video, rd, resolution, start
 from tools.lib import report
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -267,3 +267,12 @@ def test_changes_end_with_the_block():
         assert settings.PRESETS["fast"].key_iterations == 2 * presets["fast"].key_iterations
     assert [getattr(*place) for place in places] == before
     assert presets == settings.PRESETS
+
+
+def test_start(clip):
+    text, (rows,) = run(start.main, clip, "--rounds", 1)
+    assert text.startswith(f"    python -m tools.bench.start {clip} --rounds 1")
+    whats = [row["what"] for row in rows]
+    assert whats[:3] == ["nvenc, 1 frame", "nvdec, 1 frame", "nvinfo"]
+    assert {row["kernels"] for row in rows} == {"at hand"}
+    assert all(float(row["CPU s"]) > 0 for row in rows)

@@ -10,13 +10,12 @@ Takes and gives a mode and the changes of the output layer's weights. These are
 
 from __future__ import annotations
 
-from enum import Enum
-
 import numpy as np
 import numpy.typing as npt
 
 from nvcodec.coding.difference import MAX_DIFFERENCE, difference
 from nvcodec.coding.hybrid.leaves import lookup
+from nvcodec.coding.hybrid.network_mode import KEEP, OFF, NetworkMode
 from nvcodec.coding.rangecoder import Contexts, RangeDecoder, RangeEncoder
 from nvcodec.coding.syntax import ENCODING, STATE_SIZE, Direction, bit, compile_syntax
 from nvcodec.tables import load_table
@@ -32,8 +31,6 @@ CLASSES = 3
 PER_KIND = 7 * CLASSES + 10
 
 # Numbers of the first context of each kind (spec 9.6).
-KEEP = 0
-OFF = 1
 CHANGED = 2
 SHARED = 3
 ROW = 4
@@ -45,17 +42,6 @@ _UNIT_KIND = 8
 """Kind of the hidden units' weights in luma rows; the next kind is theirs in chroma rows."""
 
 Differences = npt.NDArray[np.int32]
-
-
-class NetworkMode(Enum):
-    """What a group does with the fusion network."""
-
-    KEEP = 0
-    """Use it with the weights that the group starts from."""
-    OFF = 1
-    """Do not use it; the weights stay as they are for the next group."""
-    NEW = 2
-    """Change its weights, and use it."""
 
 
 def _kind(row: int, column: int) -> int:
@@ -197,14 +183,6 @@ def decode_network(
     decoder.run(compile_syntax(network_weights, Direction.DECODE), mode, shared, differences)
     decoder.close()
     return NetworkMode(int(mode[0])), shared, differences
-
-
-def network_mode(data: bytes) -> NetworkMode:
-    """The mode of a network substream; the rest of it is not read. Raises CorruptError."""
-    mode = np.zeros(1, np.int64)
-    decoder = RangeDecoder(data, default_network_contexts())
-    decoder.run(compile_syntax(network_weights, Direction.DECODE), mode, *no_differences(0, 0))
-    return NetworkMode(int(mode[0]))
 
 
 def trace_network(

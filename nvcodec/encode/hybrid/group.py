@@ -149,19 +149,17 @@ def decode_group(
     return [sources[frame] for frame in range(count)]
 
 
-def compile_kernels(settings: CanvasSettings) -> None:
-    """Code and decode a few tiny canvases, to compile the kernels that are not cached yet.
+def compile_key_kernels(settings: CanvasSettings) -> None:
+    """Code and decode a tiny key canvas, to compile the kernels that are not cached yet.
 
     Called in the main thread, where Ctrl-C interrupts it. A task would have to run to its end.
     """
-    tiny = replace(settings, width=ROOT, height=ROOT, tools=ALL)
-    source = Pyramid.of(_noise(settings.format, *tiny.size), *tiny.size, settings.format)
-    (quantisers,) = for_depth(
-        quantiser_maps(30, [analyse([source], None)]), settings.format.bit_depth
-    )
-    key = code_key_canvas(tiny, source, quantisers)
-    decode_group(tiny, code_substreams([key], tiny), [key.canvas], None)
-    before = Reference.of(key.canvas)
+    _tiny_key(settings)
+
+
+def compile_inter_kernels(settings: CanvasSettings) -> None:
+    """Code and decode tiny inter canvases, as `compile_key_kernels` does with a key canvas."""
+    tiny, source, quantisers, before = _tiny_key(settings)
     for frames in (2, 1):
         analysis = analyse([source] * frames, source)
         references = {-1: before}
@@ -175,6 +173,18 @@ def compile_kernels(settings: CanvasSettings) -> None:
         coded = code_substreams(canvases, tiny)
         decode_group(tiny, coded, [canvas.canvas for canvas in canvases], before.canvas)
         before = references[frames - 1]
+
+
+def _tiny_key(settings: CanvasSettings) -> tuple[CanvasSettings, Pyramid, QuantiserMap, Reference]:
+    """Settings, source and quantisers of a tiny canvas, and it as a reference."""
+    tiny = replace(settings, width=ROOT, height=ROOT, tools=ALL)
+    source = Pyramid.of(_noise(settings.format, *tiny.size), *tiny.size, settings.format)
+    (quantisers,) = for_depth(
+        quantiser_maps(30, [analyse([source], None)]), settings.format.bit_depth
+    )
+    key = code_key_canvas(tiny, source, quantisers)
+    decode_group(tiny, code_substreams([key], tiny), [key.canvas], None)
+    return tiny, source, quantisers, Reference.of(key.canvas)
 
 
 def _noise(sample_format: SampleFormat, width: int, height: int) -> Planes:

@@ -46,7 +46,8 @@ from nvcodec.encode.hybrid.group import (
     Substreams,
     code_key_canvas,
     code_substreams,
-    compile_kernels,
+    compile_inter_kernels,
+    compile_key_kernels,
     decode_group,
     default_prices,
 )
@@ -178,6 +179,7 @@ class HybridCoder:
         self._cut: deque[_Cut] = deque()
         self._running: deque[_Running] = deque()
         self._last: Future[Pyramid] | None = None
+        self._inter = False
         self._tail: _Tail | None = None
         self._ordinal = 0
 
@@ -199,7 +201,7 @@ class HybridCoder:
             yield from self._code(groups)
 
     def _code(self, groups: Iterator[PictureGroup]) -> Generator[CodedGroup, None, None]:
-        compile_kernels(self._settings)
+        compile_key_kernels(self._settings)
         running, most = self._running, self._most_under_way
         self._defaults = tuple(
             self._task(partial(default_prices, canvas_set, self._settings.tools))
@@ -217,6 +219,9 @@ class HybridCoder:
         try:
             try:
                 for pictures in groups:
+                    if not (pictures.key or self._inter):
+                        self._inter = True
+                        compile_inter_kernels(self._settings)
                     self._take(pictures)
                     if len(self._read) > self._ahead:
                         self._cut_oldest()

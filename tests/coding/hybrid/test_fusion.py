@@ -12,14 +12,13 @@ from nvcodec.coding.hybrid.fusion import (
     NETWORK_CONTEXTS,
     ROWS,
     SHARED_TAPS,
-    NetworkMode,
     decode_network,
     default_network_contexts,
     encode_network,
-    network_mode,
     no_differences,
     trace_network,
 )
+from nvcodec.coding.hybrid.network_mode import NetworkMode, network_mode
 from nvcodec.format import CorruptError
 from tests.coding.hybrid import reference
 from tests.coding.reference import Decoder, encode

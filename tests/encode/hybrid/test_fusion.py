@@ -5,7 +5,8 @@ import io
 import numpy as np
 import pytest
 
-from nvcodec.coding.hybrid.fusion import NetworkMode, decode_network, no_differences
+from nvcodec.coding.hybrid.fusion import decode_network, no_differences
+from nvcodec.coding.hybrid.network_mode import NetworkMode
 from nvcodec.decode.decoder import Decoder
 from nvcodec.encode.encoder import encode
 from nvcodec.encode.hybrid.fusion.choice import GroupFrames, choose_network

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nvcodec.coding.hybrid.fusion import NetworkMode, encode_network, no_differences
+from nvcodec.coding.hybrid.fusion import encode_network, no_differences
+from nvcodec.coding.hybrid.network_mode import NetworkMode
 from nvcodec.encode.hybrid.fusion.fit import Differences, Moments, moments, train
 from nvcodec.encode.hybrid.rate.tradeoff import network_multiplier
 from nvcodec.format import CorruptError
