@@ -134,7 +134,7 @@ class _Kernel(CPUDispatcher):
         of_sources = stamp(function.__module__, function.__code__.co_filename)
         if of_sources is not None:
             self._cache = _KernelCache(self, of_sources)
-            _caches[function.__code__] = self._cache
+            _caches[function] = self._cache
 
     @property
     def called_by_python(self) -> bool:
@@ -213,7 +213,7 @@ class _Compiler(Compiler):
 
     def _compile_bytecode(self) -> Any:
         function = self.state.func_id
-        cache = _caches.get(function.func.__code__)
+        cache = _caches.get(function.func)
         if cache is not None:
             function.unique_id = cache.identity
             function.unique_name = f"{function.func_qualname}${cache.identity}"
@@ -398,4 +398,4 @@ def _add_runtime_symbols() -> None:
 
 
 _caches: dict[Any, _KernelCache] = {}
-"""By code object of the kernel."""
+"""By the kernel's function; functions that one definition makes share a code object."""

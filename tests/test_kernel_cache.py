@@ -303,6 +303,42 @@ def test_kernels_that_are_linked(package):
     assert run_long(package, "5") == [f"{value} 1"]
 
 
+FAMILY = (
+    """
+from nvcodec.compiled import kernel
+def made(number):
+    def member(x):
+"""
+    + "\n".join(f"        x = (x * {2 * k + 3}) ^ (x // {k + 2})" for k in range(40))
+    + """
+        return 2 * (x // 2) + number
+    return kernel(member)
+even, odd = made(0), made(1)
+@kernel
+def difference(x):
+    return odd(x) - even(x)
+print(difference(5))
+"""
+)
+
+
+def test_kernels_of_one_definition_are_kept_apart(package):
+    (package.code / "family.py").write_text(FAMILY)
+    for _ in ("compiled", "loaded"):
+        done = subprocess.run(
+            [sys.executable, "-c", "import nvcodec.family"],
+            env={
+                **os.environ,
+                "PYTHONPATH": str(package.root),
+                "XDG_CACHE_HOME": str(package.user),
+            },
+            capture_output=True,
+            text=True,
+            cwd=package.root,
+        )
+        assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
+
+
 def test_a_kernel_that_kernels_call_can_be_called_from_python(package):
     (first,) = run_long(package, "5")
     whole = run_long(package, "5", "and long")
