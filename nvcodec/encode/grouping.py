@@ -9,6 +9,7 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
+from nvcodec.media.source import SourceError
 from nvcodec.picture import Picture, Plane
 
 _BLOCK = 8
@@ -67,13 +68,23 @@ def group_pictures(
     """Cut pictures into groups of at most `group_frames`, key groups of at most `key_frames`.
 
     A key group begins at the first picture, at scene cuts, and at the first group boundary at
-    least `key_interval` seconds after the last key group began.
+    least `key_interval` seconds after the last key group began. A SourceError of `pictures` is
+    raised after the group of the pictures before it.
     """
     cuts = SceneCuts(bit_depth)
     pending: list[Picture] = []
     key_pts: int | None = None
     key = False
-    for picture in pictures:
+    failure: SourceError | None = None
+    following = iter(pictures)
+    while True:
+        try:
+            picture = next(following, None)
+        except SourceError as error:
+            failure = error
+            break
+        if picture is None:
+            break
         cut = cuts.starts_scene(picture.planes[0])
         if pending and cut:
             yield PictureGroup(tuple(pending), key)
@@ -90,3 +101,5 @@ def group_pictures(
             pending = []
     if pending:
         yield PictureGroup(tuple(pending), key)
+    if failure is not None:
+        raise failure

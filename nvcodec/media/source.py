@@ -399,6 +399,9 @@ class Source:
         """The frame rate: of the coming times, where the container may have guessed it."""
         stream = self._stream
         stated = stream.guessed_rate, stream.average_rate
+        if stream.frames == 1:
+            # The guess for HEIC is seconds a frame.
+            stated = stated[::-1]
         times: list[int] = []
         if self._container.format.name not in _EVEN_FORMATS and stream.time_base:
             live = self._reader is not None and not self._reader.seekable()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nvcodec.encode.grouping import SceneCuts, group_pictures
+from nvcodec.media.source import SourceError
 from nvcodec.picture import Picture
 from tests.cli.support import moving
 
@@ -31,6 +32,17 @@ def test_groups_fill_up_and_the_last_may_be_short():
         (3, False),
         (1, False),
     ]
+
+
+def test_pictures_before_damage_are_a_group():
+    def damaged():
+        yield from pictures([5])
+        raise SourceError("damaged")
+
+    groups = group_pictures(damaged(), 3, 3, Fraction(1000), Fraction(1, 25))
+    assert [len(next(groups).pictures) for _ in range(2)] == [3, 2]
+    with pytest.raises(SourceError, match="damaged"):
+        next(groups)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

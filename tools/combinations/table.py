@@ -61,6 +61,7 @@ _MILLISECOND: Final = (".mkv", ".webm")
 
 _WITHOUT_TIMES: Final = (".avi",)
 """Containers of sources without times of display: pictures follow each other evenly."""
+
 _WITHOUT_END: Final = (".nut",)
 """Containers that do not say how long the last frame lasts."""
 
