@@ -29,7 +29,7 @@ from nvcodec.coding.nirvana.table import (
     network_offset,
     outputs,
 )
-from nvcodec.compiled import Integer, kernel
+from nvcodec.compiled import Integer, inlined, kernel
 from nvcodec.products import add_products, sum_products
 
 _TAPS = 9
@@ -247,7 +247,7 @@ def _activate(seen: Surroundings, pairs: Integer, shift: np.int32) -> None:
         words[u] = (low & np.int32(0xFFFF)) | (high << np.int32(16))
 
 
-@kernel
+@inlined
 def _hidden(network: EntropyNetwork, seen: Surroundings, s: Integer, patch: Integer) -> None:
     """Words of pairs of the units of the second hidden layer, for a slice in a patch."""
     totals, words = seen.totals, seen.words
@@ -278,7 +278,7 @@ def _gate(a: np.int32) -> np.int32:
     return min(np.int32(64), max(np.int32(0), np.int32(32) + (a >> np.int32(2))))
 
 
-@kernel
+@inlined
 def predict(network: EntropyNetwork, seen: Surroundings, s: Integer, patch: Integer) -> Integer:
     """Fill `seen.found` for a slice of a patch; returns the sum of its prices of zeros."""
     _hidden(network, seen, s, patch)
@@ -328,7 +328,7 @@ def predict(network: EntropyNetwork, seen: Surroundings, s: Integer, patch: Inte
     return price
 
 
-@kernel
+@inlined
 def spread(
     network: EntropyNetwork,
     seen: Surroundings,
