@@ -37,8 +37,8 @@ class VideoClips(Dataset[torch.Tensor]):
         paths: the files.
         frames: frames of a clip.
         stride: from each frame of a clip to its next: 2 leaves out every other frame.
-        size: (width, height) of the clips; frames are scaled to it, whatever their aspect ratio.
-            None for the size of the video.
+        size: (width, height) of the clips; frames are scaled to it, whatever their aspect ratio and
+            that of their samples. None for the size of the video.
         step: frames from one clip's begin to the next one's; None for clips that do not overlap.
         dtype: a floating-point type, with values 0..1, or torch.uint8.
         device: "cpu" or "cuda", where frames are rendered and where the clips are. Workers that use

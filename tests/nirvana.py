@@ -32,6 +32,7 @@ from nvcodec.model.nirvana.parameters import (
 )
 from nvcodec.model.nirvana.render import layer_plane, region_bands, render_band
 from nvcodec.picture import YUV420P8, Planes, Region, SampleFormat, samples_crc
+from tests.coding.nirvana.samples import least_numbers
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,9 @@ def random_residuals(rng: np.random.Generator, patches: int, q: int, key: bool) 
     """Residuals of lively pictures: of features of about so many samples."""
     samples = np.repeat([150.0, 50.0, 15.0], [4, 12, FEATURES - 16]) * (1 if key else 0.4)
     values = rng.laplace(0, 1, (patches, FEATURES)) * samples * 64 / step_of(q)
-    # Some patches have nothing in some slices.
-    values[rng.random(patches) < 0.3, 40:] = 0
+    # Some patches have fewer slices.
+    for first in (40, 80, 128):
+        values[rng.random(patches) < 0.3, first:] = 0
     return np.rint(values).astype(np.int32)
 
 
@@ -152,6 +154,7 @@ def synthesize_nirvana(plan: NirvanaPlan) -> tuple[bytes, list[Planes]]:
             moved = moved_features(grid, last, paths, intra)
             seen = seen_features(grid, last, moved, q)
             seen.residual[:] = random_residuals(rng, grid.patches, q, key)
+            seen.number[:] = least_numbers(seen.residual)
             # The encoder fills sums, and needs the residuals as they are.
             encoder.write(seen)
             own = NO_COMPONENTS if k else components

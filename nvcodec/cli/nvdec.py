@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -254,13 +255,22 @@ class _Delivered:
 def _kept(
     output: Output, request: Request, delivered: _Delivered, console: Console
 ) -> Iterator[None]:
-    """However the block ends, the output keeps the frames delivered so far."""
-    whole = False
+    """However the block ends, the output keeps the frames delivered so far.
+
+    A file that was there before stays, however, where the new one cannot be written.
+    """
+    whole = failed = False
+    replaces = os.path.isfile(request.path)
     try:
         yield
         whole = delivered.to_the_end
+    except OSError:
+        failed = True
+        raise
     finally:
-        if delivered.frames:
+        if failed and replaces:
+            console.kept = f"{request.path} stays as it was"
+        elif delivered.frames:
             output.keep(whole)
             if request.path != "null":
                 console.keeps(request.path, delivered.frames)
@@ -323,7 +333,6 @@ def _texts(tags: object) -> dict[str, str]:
 
 def _beside(decoder: Decoder, feed: TrackFeed) -> Beside:
     return Beside(
-        rows=decoder.header.height,
         feed=feed,
         # Chapters have the times of the whole video.
         chapters=decoder.chapters if feed.origin is not None else (),
@@ -344,6 +353,7 @@ def _expected(decoder: Decoder, asked: dict[str, Any], console: Console) -> int 
 
 
 def _description(decoder: Decoder, view: View, rate: Fraction | None) -> VideoDescription:
+    from nvcodec.media.colour import Colour
     from nvcodec.media.description import VideoDescription
 
     header = decoder.header
@@ -354,14 +364,20 @@ def _description(decoder: Decoder, view: View, rate: Fraction | None) -> VideoDe
     return VideoDescription(
         width=view.crop_width,
         height=view.crop_height,
-        sample_format=header.sample_format,
+        colour=Colour.of(header),
         time_base=header.time_base if rate is None else 1 / rate,
         frame_rate=header.frame_rate if rate is None else rate,
         sar=sar,
-        colour_primaries=header.colour_primaries,
-        transfer=header.transfer,
-        matrix=header.matrix,
-        full_range=header.full_range,
-        chroma_location=header.chroma_location,
         hdr=decoder.hdr,
+        field_order=_field_order(decoder, view),
     )
+
+
+def _field_order(decoder: Decoder, view: View) -> str | None:
+    """The field order of what is shown; None where rows are resized, which ends fields."""
+    order = decoder.metadata.get("field_order")
+    if order is None or view.height != decoder.header.height:
+        return None
+    if view.y % 2:
+        return "bottom" if order == "top" else "top"
+    return str(order)

@@ -62,7 +62,6 @@ _CODES_BY_NAME = {
     "nvcodec.encode.segments.jobs.JobsError": ExitCode.USAGE,
     "nvcodec.encode.segments.jobs.SegmentError": ExitCode.OTHER,
     "nvcodec.encode.segments.store.SettingsError": ExitCode.USAGE,
-    "nvcodec.media.conversion.MatrixError": ExitCode.UNSUPPORTED,
     "nvcodec.media.encoding.OutputError": ExitCode.USAGE,
     "nvcodec.media.source.NothingLeftError": ExitCode.USAGE,
     "nvcodec.media.source.SourceError": ExitCode.CORRUPT,

@@ -81,14 +81,12 @@ class Beside:
     """What a file holds beside the frames that are asked for.
 
     Attributes:
-        rows: rows of the whole film.
         feed: gives its tracks and packets.
         chapters: those of the video, none where it does not begin at its start.
         tags: what it says about itself.
 
     """
 
-    rows: int
     feed: TrackFeed
     chapters: tuple[Chapter, ...] = ()
     tags: dict[str, str] = field(default_factory=dict)
@@ -146,9 +144,10 @@ class _Y4m:
             description.height,
             description.frame_rate,
             description.sar,
-            description.full_range,
-            description.chroma_location,
+            description.colour.full_range,
+            description.colour.chroma_location,
             description.sample_format,
+            description.field_order,
         )
 
     def write(self, frame: Frame) -> None:
@@ -229,7 +228,7 @@ class _Array:
     def begin(self, description: VideoDescription, beside: Beside) -> None:
         from nvcodec.media.npy import ArrayWriter
 
-        self._writer = ArrayWriter(self._out.file, description, beside.rows)
+        self._writer = ArrayWriter(self._out.file, description)
 
     def write(self, frame: Frame) -> None:
         assert self._writer is not None
@@ -254,9 +253,7 @@ class _Images:
         from nvcodec.media.images import ImageWriter
 
         request = self._request
-        self._writer = ImageWriter(
-            request.path, description, beside.rows, overwrite=request.overwrite
-        )
+        self._writer = ImageWriter(request.path, description, overwrite=request.overwrite)
 
     def write(self, frame: Frame) -> None:
         assert self._writer is not None

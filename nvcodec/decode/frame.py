@@ -69,9 +69,10 @@ class Frame:
 
         Raises UnsupportedError for a matrix that has no conversion to RGB here.
         """
-        from nvcodec.media.av_frames import rgb_array
+        from nvcodec.media.rgb import rgb_array
 
-        return rgb_array(self._arrays(), self.colour)
+        rgb = rgb_array(self._arrays(), self.colour)
+        return rgb if rgb.ndim == 3 else np.repeat(rgb[..., None], 3, axis=2)
 
     def to_tensor(self, dtype: torch.dtype | None = None) -> torch.Tensor:
         """RGB as a tensor (3, rows, columns), on the decoder's device.
@@ -85,7 +86,7 @@ class Frame:
 
     def to_video_frame(self) -> VideoFrame:
         """A frame of PyAV in the file's own pixel format, such as yuv420p, with its time."""
-        from nvcodec.media.av_frames import video_frame
+        from nvcodec.media.video_frame import video_frame
 
         frame = video_frame(self._arrays(), self.colour)
         frame.pts, frame.time_base, frame.duration = self.pts, self.time_base, self.duration

@@ -10,14 +10,15 @@ from typing import Final
 
 import construct as c
 
-from nvcodec.format.errors import CorruptError, OverLimitError, require
-from nvcodec.format.tracks import read_text
+from nvcodec.format.errors import CorruptError, require
+from nvcodec.format.payloads import read_text, require_bytes
 
 MAX_CHAPTERS_BYTES: Final = 1 << 18
 
 _RULE: Final = "2.13"
 
 _require = partial(require, rule=_RULE)
+_require_bytes = partial(require_bytes, most=MAX_CHAPTERS_BYTES, what="chapters", rule=_RULE)
 
 _CHAPTERS: Final = c.Struct(
     "chapters"
@@ -53,7 +54,7 @@ def parse_chapters(payload: bytes) -> tuple[Chapter, ...]:
         OverLimitError: it is above 2^18 bytes.
 
     """
-    _require_size(payload)
+    _require_bytes(len(payload))
     try:
         fields = _CHAPTERS.parse(payload)
     except c.ConstructError as error:
@@ -91,7 +92,7 @@ def build_chapters(chapters: Sequence[Chapter]) -> bytes:
         payload: bytes = _CHAPTERS.build({"chapters": fields})
     except (c.ConstructError, UnicodeError) as error:
         raise CorruptError(f"a value does not fit its field: {error}", rule=_RULE) from error
-    _require_size(payload)
+    _require_bytes(len(payload))
     return payload
 
 
@@ -102,11 +103,4 @@ def _require_rules(chapters: Sequence[Chapter]) -> None:
         _require(
             chapter.end >= chapter.start,
             f"a chapter ends at {chapter.end}, before its start at {chapter.start}",
-        )
-
-
-def _require_size(payload: bytes) -> None:
-    if len(payload) > MAX_CHAPTERS_BYTES:
-        raise OverLimitError(
-            f"{len(payload)} bytes of chapters, at most {MAX_CHAPTERS_BYTES}", rule=_RULE
         )

@@ -1,15 +1,21 @@
 """The mETa unit (spec 2.6): takes a Zstandard frame, gives a checked JSON object, and back."""
 
 import json
+from functools import partial
 from typing import Any, Final
 
 import zstandard
 
 from nvcodec.format.errors import CorruptError
+from nvcodec.format.payloads import require_bytes
 
 MAX_METADATA_BYTES: Final = 65536
 
 _RULE: Final = "2.6"
+
+_require_bytes = partial(
+    require_bytes, most=MAX_METADATA_BYTES, what="metadata", rule=_RULE, error=CorruptError
+)
 
 
 def parse_metadata(payload: bytes) -> dict[str, Any]:
@@ -27,7 +33,7 @@ def parse_metadata(payload: bytes) -> dict[str, Any]:
     if declared == zstandard.CONTENTSIZE_UNKNOWN:
         raise CorruptError("the Zstandard frame does not declare its content size", rule=_RULE)
     # The library allocates the size that the frame declares, even above the given maximum.
-    _require_size(declared)
+    _require_bytes(declared)
     try:
         text = zstandard.ZstdDecompressor().decompress(payload, allow_extra_data=False)
         value = json.loads(text.decode("utf-8"))
@@ -51,7 +57,7 @@ def build_metadata(metadata: dict[str, Any]) -> bytes:
         text = _dump(_require_members(metadata))
     except (TypeError, ValueError, RecursionError) as error:
         raise CorruptError(f"the metadata is not JSON: {error}", rule=_RULE) from error
-    _require_size(len(text))
+    _require_bytes(len(text))
     return zstandard.ZstdCompressor(level=19, write_content_size=True).compress(text)
 
 
@@ -60,11 +66,6 @@ def _dump(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(
         "utf-8"
     )
-
-
-def _require_size(size: int) -> None:
-    if size > MAX_METADATA_BYTES:
-        raise CorruptError(f"{size} bytes of metadata, at most {MAX_METADATA_BYTES}", rule=_RULE)
 
 
 def _require_members(value: Any) -> dict[str, Any]:

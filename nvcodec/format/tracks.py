@@ -12,7 +12,8 @@ from typing import Final
 
 import construct as c
 
-from nvcodec.format.errors import CorruptError, OverLimitError, require
+from nvcodec.format.errors import CorruptError, require
+from nvcodec.format.payloads import read_text, require_bytes
 
 AUDIO: Final = "audio"
 KINDS: Final = (AUDIO, "subtitle", "data")
@@ -43,6 +44,7 @@ MAX_TRACK_BYTES: Final = 1 << 18
 _RULE: Final = "2.14"
 
 _require = partial(require, rule=_RULE)
+_require_bytes = partial(require_bytes, most=MAX_TRACK_BYTES, what="a track", rule=_RULE)
 
 _TRACK: Final = c.Struct(
     "number" / c.Int8ul,
@@ -53,7 +55,6 @@ _TRACK: Final = c.Struct(
     "rate" / c.Int32ul,
     "channels" / c.Int16ul,
     "priming" / c.Int32ul,
-    "padding" / c.Int32ul,
     "codec" / c.Prefixed(c.Int8ul, c.GreedyBytes),
     "layout" / c.Prefixed(c.Int8ul, c.GreedyBytes),
     "language" / c.Prefixed(c.Int8ul, c.GreedyBytes),
@@ -78,9 +79,8 @@ class Track:
         disposition: names of what it is for ("default", "forced", "comment").
         rate: samples a second of audio, else 0.
         channels: of audio, else 0.
-        priming: samples of audio before the first that is heard.
-        padding: samples of audio after the last that is heard, 0 where that was not known when
-            the track began; its last packets say it too (`Packet.discard`).
+        priming: samples of audio before the first that is heard. Those after the last are in
+            its last packets (`Packet.discard`).
         layout: the channel layout of audio, as FFmpeg has it ("stereo", "5.1(side)"), or "".
 
     """
@@ -96,7 +96,6 @@ class Track:
     rate: int = 0
     channels: int = 0
     priming: int = 0
-    padding: int = 0
     layout: str = ""
 
 
@@ -126,7 +125,7 @@ def parse_track(payload: bytes) -> Track:
         OverLimitError: it is above 2^18 bytes.
 
     """
-    _require_size(payload)
+    _require_bytes(len(payload))
     try:
         fields = _TRACK.parse(payload)
     except c.ConstructError as error:
@@ -151,7 +150,6 @@ def parse_track(payload: bytes) -> Track:
         rate=fields.rate,
         channels=fields.channels,
         priming=fields.priming,
-        padding=fields.padding,
         layout=_word("layout", fields.layout),
     )
     _require_rules(track)
@@ -183,7 +181,6 @@ def build_track(track: Track) -> bytes:
                 "rate": track.rate,
                 "channels": track.channels,
                 "priming": track.priming,
-                "padding": track.padding,
                 "codec": track.codec.encode("ascii"),
                 "layout": track.layout.encode("ascii"),
                 "language": track.language.encode("ascii"),
@@ -193,21 +190,8 @@ def build_track(track: Track) -> bytes:
         )
     except (c.ConstructError, UnicodeError) as error:
         raise CorruptError(f"a value does not fit its field: {error}", rule=_RULE) from error
-    _require_size(payload)
+    _require_bytes(len(payload))
     return payload
-
-
-def read_text(name: str, data: bytes, rule: str) -> str:
-    """The text of a UTF-8 field.
-
-    Raises:
-        CorruptError: it is not UTF-8.
-
-    """
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise CorruptError(f"{name} is not UTF-8", rule=rule) from error
 
 
 def is_word(text: str) -> bool:
@@ -228,15 +212,8 @@ def _require_rules(track: Track) -> None:
         "codec, layout or language is not of ASCII letters",
     )
     _require(track.time_base > 0, "time_base is not above 0")
-    of_audio = track.rate, track.channels, track.priming, track.padding
+    of_audio = track.rate, track.channels, track.priming
     _require(
         track.kind == AUDIO or not (any(of_audio) or track.layout),
-        f"a {track.kind} track has rate, channels, priming, padding or layout",
+        f"a {track.kind} track has rate, channels, priming or layout",
     )
-
-
-def _require_size(payload: bytes) -> None:
-    if len(payload) > MAX_TRACK_BYTES:
-        raise OverLimitError(
-            f"{len(payload)} bytes of a track, at most {MAX_TRACK_BYTES}", rule=_RULE
-        )

@@ -17,9 +17,9 @@ from av.container import OutputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from nvcodec.media.av_frames import video_frame
 from nvcodec.media.colour import Colour
 from nvcodec.media.source import SourceError
+from nvcodec.media.video_frame import video_frame
 from nvcodec.picture import MONOCHROME, Plane, Planes, SampleFormat
 
 _MAX_TERM: Final = 2**31 - 1

@@ -27,7 +27,7 @@ from nvcodec.media.description import VideoDescription
 from nvcodec.media.encoding import Encoding, OutputError, suffix_of
 from nvcodec.media.libav import PromptWriter, reason
 from nvcodec.media.matroska import RESERVED_TITLE, write_details
-from nvcodec.media.track_streams import TrackRefusedError, add_track_stream
+from nvcodec.media.track_streams import TrackRefusedError, add_track_stream, written_language
 from nvcodec.media.video_frame import pixel_format, range_code, video_frame
 from nvcodec.picture import Planes
 from nvcodec.words import counted
@@ -61,6 +61,13 @@ _MASTERING: Final = {
     "libx264": ("x264-params", "mastering-display", "cll", 1, 1),
     "libx265": ("x265-params", "master-display", "max-cll", 1, 1),
 }
+
+
+_FIELD_ORDERS: Final = {"top": "tt", "bottom": "bb"}
+"""FFmpeg's names of the field orders of frames that are coded whole."""
+
+_WITHOUT_FIELDS: Final = ("libsvtav1", "libvpx-vp9", "libx264")
+"""Encoders that mark all frames as progressive."""
 
 
 class ContainerWriter:
@@ -164,7 +171,14 @@ class ContainerWriter:
             _extend(options, "x265-params", "log-level=error")
         if description.hdr is not None:
             _add_mastering(options, encoding.codec, description.hdr)
-        options["chroma_sample_location"] = description.chroma_location_name
+        options["chroma_sample_location"] = description.colour.chroma_location_name
+        if description.field_order is not None:
+            options.setdefault("field_order", _FIELD_ORDERS[description.field_order])
+            if encoding.codec in _WITHOUT_FIELDS:
+                self.left_out.append(
+                    f"left out the field order, {description.field_order} field first, which"
+                    f" {encoding.codec} does not write: a .mkv file has it"
+                )
         rate = description.frame_rate
         base = description.time_base
         if max(base.numerator, base.denominator) > _MOST_TICKS:
@@ -189,10 +203,10 @@ class ContainerWriter:
             context.sample_aspect_ratio = description.sar.limit_denominator(_MOST_RATIO)
         if self._needs_details:
             stream.metadata["title"] = RESERVED_TITLE
-        context.color_primaries = description.colour_primaries
-        context.color_trc = description.transfer
-        context.colorspace = description.matrix
-        context.color_range = range_code(description.full_range)
+        context.color_primaries = description.colour.primaries
+        context.color_trc = description.colour.transfer
+        context.colorspace = description.colour.matrix
+        context.color_range = range_code(description.colour.full_range)
         return stream
 
     @property
@@ -232,6 +246,14 @@ class ContainerWriter:
             )
             return
         self._tracks[track.number] = track, stream
+        if track.language and self._muxer in _QUICKTIME:
+            muxer = "mov" if self._muxer == "mov" else "mp4"
+            stream.metadata["language"] = written_language(muxer, track.language)
+            if not stream.metadata["language"]:
+                self.left_out.append(
+                    f"left out the language {track.language} of track {track.number}:"
+                    f" a {self._suffix} file has no code for it"
+                )
 
     def write(self, planes: Planes, pts: int, duration: int) -> None:
         """Write the next frame, at `pts` ticks of the description's time base.
@@ -239,9 +261,14 @@ class ContainerWriter:
         Raises ValueError for planes of another size or format, OutputError when the encoder fails.
         """
         assert self._video is not None
-        frame = video_frame(self._conversion.planes(planes), self._conversion.description)
+        described = self._conversion.description
+        if planes[0].shape != (described.height, described.width):
+            raise ValueError(
+                f"a picture of {planes[0].shape}, expected {described.height, described.width}"
+            )
+        frame = video_frame(self._conversion.planes(planes), described.colour)
         frame.pts = pts
-        frame.time_base = self._conversion.description.time_base
+        frame.time_base = described.time_base
         if not self.frames:
             self._first_pts = pts
         self._durations[pts] = duration

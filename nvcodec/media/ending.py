@@ -1,7 +1,8 @@
-"""Whether a source ended early: takes what it declares and what was found, gives a sentence."""
+"""Where a source ends: the times that it states, and a sentence where it was cut."""
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from typing import Final
 
@@ -11,6 +12,8 @@ from av.video.stream import VideoStream
 
 from nvcodec.media.packets import Packets
 from nvcodec.words import counted
+
+_CLOCK: Final = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 
 _WITHOUT_HEADERS: Final = ("yuv4mpegpipe", "rawvideo")
 """Formats of frames of one size, one after the other."""
@@ -59,6 +62,20 @@ def ends_early(
     if declared is None or declared <= found:
         return f"the source is cut: it ends after {counted(found, 'frame')}"
     return f"the source declares {about}{counted(declared, 'frame')} but ends after {found}"
+
+
+def stated_ends(container: InputContainer, stream: VideoStream) -> list[Fraction]:
+    """Times in seconds at which the source says that its video ends, then its last track."""
+    ends = []
+    # Matroska has it for each track.
+    stated = _CLOCK.fullmatch(stream.metadata.get("DURATION", ""))
+    if stated:
+        hours, minutes, seconds = stated.groups()
+        ends.append(3600 * int(hours) + 60 * int(minutes) + Fraction(seconds))
+    length = _declared_length(container)
+    if length is not None:
+        ends.append(Fraction(container.start_time or 0, av.time_base) + length)
+    return ends
 
 
 def _declared_length(container: InputContainer) -> Fraction | None:

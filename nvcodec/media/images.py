@@ -11,9 +11,9 @@ import numpy as np
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
-from nvcodec.media.conversion import RgbConversion
 from nvcodec.media.description import VideoDescription
 from nvcodec.media.output import OutputFile
+from nvcodec.media.rgb import rgb_array, rgb_type
 from nvcodec.media.video_frame import rows_of
 from nvcodec.picture import Planes
 
@@ -34,11 +34,10 @@ class ImageWriter:
     Args:
         path: a path; in a pattern (`is_pattern`) the number of the frame takes its place.
         description: what the frames are.
-        rows: rows of the whole film, which an unspecified matrix follows from.
         overwrite: whether files are replaced.
 
     Raises:
-        MatrixError: there is no conversion to RGB.
+        UnsupportedError: there is no conversion to RGB.
 
     """
 
@@ -46,18 +45,17 @@ class ImageWriter:
         self,
         path: str | os.PathLike[str],
         description: VideoDescription,
-        rows: int,
         *,
         overwrite: bool = False,
     ) -> None:
         self._path = os.fspath(path)
         self._description = description
-        self._conversion = RgbConversion(description, rows)
+        self._type = rgb_type(description.colour)
         self._overwrite = overwrite
 
     def write(self, planes: Planes, number: int) -> None:
         """Write frame `number`; raises FileExistsError and OSError."""
-        pixels = self._conversion.samples(planes)
+        pixels = rgb_array(planes, self._description.colour, self._type)
         name = _NUMBER.sub(lambda place: f"{number:{place[1] or ''}d}", self._path, count=1)
         with OutputFile(name, overwrite=self._overwrite) as out:
             out.file.write(self._png(pixels))
@@ -72,7 +70,10 @@ class ImageWriter:
         rows = pixels.reshape(described.height, -1)
         stored = rows.dtype.newbyteorder(">")
         rows_of(frame.planes[0], stored, rows.shape[1])[...] = rows
-        frame.color_primaries, frame.color_trc = described.colour_primaries, described.transfer
+        frame.color_primaries, frame.color_trc = (
+            described.colour.primaries,
+            described.colour.transfer,
+        )
         frame.pts, frame.time_base = 0, Fraction(1)
         context = av.CodecContext.create("png", "w")
         assert isinstance(context, VideoCodecContext)

@@ -13,6 +13,9 @@ from av.video.frame import VideoFrame
 
 from nvcodec.media import y4m_header
 
+_START = 16
+"""Bytes at the start of a file that say its format."""
+
 # libav also uses these codes for invalid input; its log then has the real reason.
 _VAGUE = (errno.EBUSY, errno.EINVAL)
 
@@ -57,6 +60,7 @@ class PromptReader:
     It passes on what a buffered file has now, where `read` would wait for a full block.
 
     Attributes:
+        start: the first bytes read, enough to know a format by.
         taken: bytes read so far.
         mixed: whether it is Y4M of mixed fields and frames; libav takes all as progressive.
 
@@ -67,6 +71,7 @@ class PromptReader:
         self.seek = file.seek
         self.tell = file.tell
         self.seekable = file.seekable
+        self.start = b""
         self.taken = 0
         self.mixed = False
         self._stopped: BaseException | None = None
@@ -84,6 +89,8 @@ class PromptReader:
             # PyAV would print an interrupt and go on. So libav is told that the file ends here.
             self._stopped = stop
             return b""
+        if len(self.start) < _START:
+            self.start += data[: _START - len(self.start)]
         self.taken += len(data)
         if y4m_header.is_mixed(data):
             self.mixed = True

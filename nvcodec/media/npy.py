@@ -6,8 +6,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from nvcodec.media.conversion import RgbConversion
 from nvcodec.media.description import VideoDescription
+from nvcodec.media.rgb import rgb_array, rgb_type
 from nvcodec.picture import Planes
 
 
@@ -20,32 +20,31 @@ class ArrayWriter:
     Args:
         file: a binary file that can seek; it is neither flushed nor closed.
         description: what the frames are.
-        rows: rows of the whole film, which an unspecified matrix follows from.
 
     Attributes:
         frames: frames written so far.
 
     Raises:
-        MatrixError: there is no conversion to RGB.
+        UnsupportedError: there is no conversion to RGB.
         OSError: the file cannot be written, here and in all methods.
 
     """
 
-    def __init__(self, file: BinaryIO, description: VideoDescription, rows: int) -> None:
+    def __init__(self, file: BinaryIO, description: VideoDescription) -> None:
         self.frames = 0
         self._file = file
-        self._conversion = RgbConversion(description, rows)
+        self._colour = description.colour
+        self._type = rgb_type(description.colour)
         self._shape: tuple[int, ...] = (description.height, description.width)
         if description.sample_format.planes > 1:
             self._shape += (3,)
-        depth = description.sample_format.bit_depth
-        self._dtype = np.dtype(np.uint8 if depth == 8 else "<u2")
+        self._stored = np.dtype(self._type).newbyteorder("<")
         self._write_header()
 
     def _write_header(self) -> None:
         # NumPy leaves room in the header for the first axis to grow.
         fields = {
-            "descr": np.lib.format.dtype_to_descr(self._dtype),
+            "descr": np.lib.format.dtype_to_descr(self._stored),
             "fortran_order": False,
             "shape": (self.frames, *self._shape),
         }
@@ -53,8 +52,8 @@ class ArrayWriter:
 
     def write(self, planes: Planes) -> None:
         """Append one frame."""
-        samples = self._conversion.samples(planes)
-        self._file.write(np.ascontiguousarray(samples, self._dtype).tobytes())
+        samples = rgb_array(planes, self._colour, self._type)
+        self._file.write(np.ascontiguousarray(samples, self._stored).tobytes())
         self.frames += 1
 
     def close(self) -> None:

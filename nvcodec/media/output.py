@@ -6,12 +6,18 @@ import contextlib
 import errno
 import io
 import os
-import secrets
 import stat
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
+
+try:
+    import fcntl
+except ImportError:
+    # Windows has other locks.
+    fcntl = None  # type: ignore[assignment]
 
 
 class _DirectFile(io.FileIO):
@@ -50,7 +56,8 @@ class _DirectFile(io.FileIO):
 class OutputFile:
     """A binary file for `path`, written beside it and renamed by `commit`.
 
-    Without `commit` nothing is left behind. "-" is standard output. Existing paths that are not
+    Without `commit` nothing is left behind; what a killed process has left goes when the same path
+    is written again. "-" is standard output. Existing paths that are not
     regular files (a named pipe, a device) are written directly. Symbolic links are followed.
 
     Args:
@@ -58,7 +65,8 @@ class OutputFile:
         overwrite: whether it may replace a file.
 
     Raises:
-        FileExistsError: `path` exists and `overwrite` is false, here and in `commit`.
+        FileExistsError: `path` exists and `overwrite` is false, here and in `commit`; or another
+            process is writing it.
         OSError: `path` cannot be written.
 
     """
@@ -68,6 +76,7 @@ class OutputFile:
         self._overwrite = overwrite
         self._temporary: Path | None = None
         self._whole: int | None = None
+        self._held: int | None = None
         self._path = Path(os.path.realpath(path))
         self._standard = self.name == "-"
         if self._standard:
@@ -83,9 +92,18 @@ class OutputFile:
             if not overwrite and self._path.exists():
                 raise FileExistsError(f"{self.name} exists (use -y to overwrite it)")
             # Only a part of the name, as the whole name may have the maximum length.
-            part = f".{self._path.name[:40]}.{secrets.token_hex(4)}.part"
-            self._temporary = self._path.with_name(part)
-            self.file = _DirectFile(str(self._temporary), "x+b", self.name)
+            number = zlib.crc32(os.fsencode(self._path.name))
+            part = self._path.with_name(f".{self._path.name[:40]}.{number:08x}.part")
+            if not _removed(part):
+                raise FileExistsError(
+                    f"{self.name} is being written by another process"
+                    f" (if none is running, remove {part})"
+                )
+            self.file = _DirectFile(str(part), "x+b", self.name)
+            self._temporary = part
+            # A lock lasts until all descriptors of it are closed.
+            self._held = os.dup(self.file.fileno())
+            _locked(self._held)
         else:
             self.file = _DirectFile(str(self._path), "wb", self.name)
 
@@ -109,6 +127,12 @@ class OutputFile:
         else:
             self._rename_new(self._temporary)
         self._temporary = None
+        self._release()
+
+    def _release(self) -> None:
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
 
     def _rename_new(self, temporary: Path) -> None:
         try:
@@ -132,6 +156,33 @@ class OutputFile:
         if self._temporary is not None:
             with contextlib.suppress(OSError):
                 self._temporary.unlink()
+        self._release()
+
+
+def _locked(descriptor: int) -> bool:
+    """Lock an open file; False if another process has, or the file system has no locks."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _removed(part: Path) -> bool:
+    """Remove the unfinished file of a killed process; False if a process is writing it."""
+    try:
+        with open(part, "rb", buffering=0) as file:
+            if not _locked(file.fileno()):
+                return False
+        part.unlink()
+    except FileNotFoundError:
+        return True
+    except PermissionError:
+        # Windows does not remove a file that is open.
+        return False
+    return True
 
 
 def _standard_output() -> BinaryIO:

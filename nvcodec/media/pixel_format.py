@@ -42,6 +42,9 @@ _EXACT: Final = "flags=bicubic+accurate_rnd+bitexact+full_chroma_inp:sws_dither=
 _MATRICES: Final = {1: "bt709", 4: "fcc", 7: "smpte240m", 9: "bt2020", 10: "bt2020"}
 """The scale filter's names of matrix coefficients (H.273); others count as BT.601."""
 
+_SAME_SHAPE: Final = 0.02
+"""Difference of aspect ratios that is not seen."""
+
 _BT2020: Final = 9
 """Primaries of BT.2020 (H.273)."""
 
@@ -189,11 +192,13 @@ class Converter:
         same_range = (range_of(frame) == FULL) == self._full
         resized = (frame.width, frame.height) != self._size
         if resized:
+            (width, height), (given, rows) = self._size, (frame.width, frame.height)
+            distorts = abs(given * height - width * rows) > _SAME_SHAPE * width * rows
             self._notes.at(
                 number,
                 "scaled",
-                f"scaled from {frame.width}x{frame.height} to {self._size[0]}x{self._size[1]},"
-                " the size of the first frame",
+                f"scaled from {given}x{rows} to {width}x{height}, the size of the first frame"
+                + (", which distorts it" if distorts else ""),
             )
         if _has_alpha(frame.format):
             self._notes.add("dropped the alpha channel")

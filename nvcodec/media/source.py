@@ -17,7 +17,7 @@ from nvcodec.format import Chapter, Hdr, Packet, Track
 from nvcodec.media import chroma_location
 from nvcodec.media.changes import Changes
 from nvcodec.media.declared import declared
-from nvcodec.media.ending import ends_early
+from nvcodec.media.ending import ends_early, stated_ends
 from nvcodec.media.filters import DEINTERLACE, FrameFilter, cropping
 from nvcodec.media.frame_rate import frame_rate
 from nvcodec.media.hdr import read_hdr
@@ -67,6 +67,11 @@ _DROPPED_SIDE_DATA: Final = {
     "SPHERICAL": "spherical video",
 }
 
+
+_INDEX_AT_END: Final = (
+    "its index (moov) is not at its start, so it cannot be read from a pipe: give the file, or"
+    " move the index (FFmpeg: -movflags faststart)"
+)
 
 # Seconds of video after which audio that is still missing is not waited for.
 _FAR_ENOUGH: Final = 2
@@ -306,10 +311,10 @@ class Source:
             with contextlib.suppress(av.FFmpegError):
                 for frame in context.decode(None):
                     yield self._seen(frame)
-            raise SourceError(
-                f"cannot read {self._name}: decoding failed at frame {self._decoded}: "
-                f"{reason(error)}"
-            ) from error
+            why = f"decoding failed at frame {self._decoded}: {reason(error)}"
+            if not self._decoded and _is_iso_pipe(self._reader):
+                why = _INDEX_AT_END
+            raise SourceError(f"cannot read {self._name}: {why}") from error
         self._check_interrupt()
         if skipped:
             cause = "no packet of its video decodes"
@@ -501,7 +506,8 @@ class Source:
                 failure = error
                 break
         if held is not None:
-            yield Picture(*held, duration=clock.last_duration())
+            ends = stated_ends(self._container, self._stream)
+            yield Picture(*held, duration=clock.last_duration(ends))
         if failure is not None:
             raise failure
 
@@ -528,7 +534,16 @@ def _is_iso(path: str) -> bool:
     if not os.path.isfile(path):
         return False
     with open(path, "rb") as file:
-        return file.read(8)[4:] == b"ftyp"
+        return _starts_iso(file.read(8))
+
+
+def _starts_iso(start: bytes) -> bool:
+    """Whether these are the first bytes of a file of the MP4 family."""
+    return start[4:8] == b"ftyp"
+
+
+def _is_iso_pipe(reader: PromptReader | None) -> bool:
+    return reader is not None and not reader.seekable() and _starts_iso(reader.start)
 
 
 def open_source(
@@ -603,6 +618,8 @@ def open_source(
             raise SourceError(
                 f"cannot read {name}: it has no index (moov): it was cut, or not finished"
             ) from error
+        if _is_iso_pipe(reader):
+            raise SourceError(f"cannot read {name}: {_INDEX_AT_END}") from error
         empty = _is_empty(name) if reader is None else not reader.taken
         cause = "it is empty" if empty else "no known video format, or damaged"
         raise SourceError(f"cannot read {name}: {cause}") from error

@@ -42,8 +42,9 @@ def picture_stream(container: InputContainer, notes: Notes) -> tuple[VideoStream
     if container.metadata.get("major_brand") in _IMAGE_BRANDS:
         coloured = [s for s in container.streams.video if not _is_gray(s)]
         if coloured:
-            # Of streams of one size, the picture comes before what is added to it.
-            best = max(coloured, key=lambda s: s.width * s.height)
+            # Of streams of one size, a sequence has all pictures, of which one is there as an image
+            # too; else the picture comes before what is added to it.
+            best = max(coloured, key=lambda s: (s.width * s.height, s.frames))
             alpha = {s.index for s in container.streams.video if _is_gray(s)}
     if alpha or best.metadata.get("alpha_mode") == "1":
         notes.add("dropped the alpha channel")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from nvcodec.media.colour import Colour, rgb_of_ycbcr
-from nvcodec.picture import MONOCHROME, Planes
+from nvcodec.media.colour import Colour
+from nvcodec.picture import Planes
 
 
 def rgb_tensor(
@@ -25,15 +25,18 @@ def rgb_tensor(
     dtype = dtype or torch.float32
     if dtype != torch.uint8 and not dtype.is_floating_point:
         raise ValueError(f"tensors are of uint8 or a floating-point type, not {dtype}")
-    sample_format = colour.sample_format
-    unit = 1 << (sample_format.bit_depth - 8)
-    black, white = (0, sample_format.peak) if colour.full else (16 * unit, 235 * unit)
-    luma = _plane(pictures, 0, device).sub_(black).div_(white - black)
+    weights, offsets = colour.equations
+    luma = _plane(pictures, 0, device)
+    samples = [luma, *_chroma(pictures, colour, luma)]
+    for plane, offset in zip(samples, offsets.tolist(), strict=True):
+        plane.sub_(offset)
     out = luma.new_empty((len(pictures), 3, *luma.shape[1:]))
-    if sample_format.chroma_format == MONOCHROME:
-        out.copy_(luma.unsqueeze(1))
-    else:
-        _add_chroma(pictures, colour, luma, out)
+    # Monochrome has one row, which is all of red, green and blue.
+    for channel, row in enumerate(np.broadcast_to(weights, (3, len(samples))).tolist()):
+        torch.mul(luma, row[0], out=out[:, channel])
+        for plane, weight in zip(samples[1:], row[1:], strict=True):
+            if weight:
+                out[:, channel].add_(plane, alpha=weight)
     out.clamp_(0, 1)
     if dtype == torch.uint8:
         # Rounds halves up; the values are not negative.
@@ -41,27 +44,17 @@ def rgb_tensor(
     return out.to(dtype)
 
 
-def _add_chroma(
-    pictures: Sequence[Planes], colour: Colour, luma: torch.Tensor, out: torch.Tensor
-) -> None:
-    """Fill `out` with luma plus what chroma adds to each of red, green and blue."""
-    sample_format = colour.sample_format
-    span = sample_format.peak if colour.full else 224 << (sample_format.bit_depth - 8)
-    to_red, to_green, to_blue = rgb_of_ycbcr(*colour.luma_weights).tolist()
-    (across, down), (x, y) = sample_format.chroma_shift, colour.chroma_offset
+def _chroma(
+    pictures: Sequence[Planes], colour: Colour, luma: torch.Tensor
+) -> Iterator[torch.Tensor]:
+    """The chroma planes of pictures, with a sample for each of luma."""
+    (across, down), (x, y) = colour.sample_format.chroma_shift, colour.chroma_offset
     rows, columns = luma.shape[1:]
-
-    def chroma(plane: int) -> torch.Tensor:
-        samples = _plane(pictures, plane, luma.device).sub_(sample_format.middle).div_(span)
+    for plane in range(1, colour.sample_format.planes):
+        samples = _plane(pictures, plane, luma.device)
         if down:
             samples = _doubled(samples, 1, rows, y)
-        return _doubled(samples, 2, columns, x) if across else samples
-
-    cb, cr = chroma(1), chroma(2)
-    torch.add(luma, cr, alpha=to_red[2], out=out[:, 0])
-    torch.add(luma, cb, alpha=to_green[1], out=out[:, 1])
-    out[:, 1].add_(cr, alpha=to_green[2])
-    torch.add(luma, cb, alpha=to_blue[1], out=out[:, 2])
+        yield _doubled(samples, 2, columns, x) if across else samples
 
 
 def _plane(pictures: Sequence[Planes], plane: int, device: str | torch.device) -> torch.Tensor:

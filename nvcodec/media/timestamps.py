@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Final
 
@@ -54,6 +55,7 @@ class Clock:
         self._step = 1 / (time_base * (frame_rate or 25))
         self._last: int | None = None
         self._gap = 0
+        self._least = _MAX_DURATION
         self._own_duration = 0
         self._trusted = True
         # Repaired times are counted from the last good one, so that rounding errors do not add up.
@@ -85,13 +87,22 @@ class Clock:
                 pts = min(max(expected, last + 1), last + _MAX_DURATION)
         if last is not None:
             self._gap = pts - last
+            self._least = min(self._least, self._gap)
             # Where containers state no durations, FFmpeg takes those of a guessed rate.
             self._trusted = before * 2 >= self._gap
         self._last = pts
         return pts
 
-    def last_duration(self) -> int:
-        """Duration in ticks of the last stamped frame, if no frame follows."""
-        own = self._own_duration if self._trusted else 0
+    def last_duration(self, ends: Iterable[Fraction] = ()) -> int:
+        """Duration in ticks of the last stamped frame, if no frame follows.
+
+        `ends` are times in seconds at which the source says that it ends.
+        """
+        own = self._own_duration
+        if own <= 0 or not self._trusted:
+            lefts = [round(end / self._time_base) - (self._last or 0) for end in ends]
+            longest = max(own, self._gap)
+            stated = [left for left in lefts if self._least <= left * 2 <= longest * 2]
+            own = stated[0] if stated else 0
         ticks = own if own > 0 else self._gap or round(self._step)
         return min(max(ticks, 1), _MAX_DURATION)

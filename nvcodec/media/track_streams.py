@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 from fractions import Fraction
+from functools import cache
 from typing import Any, Final
 
 import av
@@ -68,6 +69,35 @@ _KINDS: Final = {"audio": 2, "subtitle": 0x11}
 
 class TrackRefusedError(ValueError):
     """The container does not take a track."""
+
+
+_BIBLIOGRAPHIC: Final = {
+    "bod": "tib", "ces": "cze", "cym": "wel", "deu": "ger", "ell": "gre", "eus": "baq",
+    "fas": "per", "fra": "fre", "hye": "arm", "isl": "ice", "kat": "geo", "mkd": "mac",
+    "mri": "mao", "msa": "may", "mya": "bur", "nld": "dut", "ron": "rum", "slk": "slo",
+    "sqi": "alb", "zho": "chi",
+}  # fmt: skip
+"""The older codes of ISO 639-2, by the newer ones of the same languages."""
+
+
+@cache
+def written_language(muxer: str, language: str) -> str:
+    """The code that FFmpeg's muxer "mov" or "mp4" writes for a language, "" where it has none."""
+    codes = (language, _BIBLIOGRAPHIC.get(language, language))
+    return next((code for code in codes if _is_written(muxer, code)), "")
+
+
+def _is_written(muxer: str, language: str) -> bool:
+    sink = io.BytesIO()
+    with av.open(sink, "w", format=muxer) as container:
+        stream = container.add_mux_stream("pcm_s16le", rate=8000)
+        stream.metadata["language"] = language
+        packet: MuxedPacket[Any] = MuxedPacket(bytes(2))
+        packet.stream = stream
+        packet.pts = packet.dts = 0
+        container.mux(packet)
+    with av.open(io.BytesIO(sink.getvalue()), "r") as written:
+        return written.streams[0].metadata.get("language") == language
 
 
 def add_track_stream(output: OutputContainer, track: Track) -> Stream:

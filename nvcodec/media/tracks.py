@@ -74,7 +74,8 @@ class CarriedTracks:
             listed = ", ".join(
                 f"{count} x {text}" if count > 1 else text for text, count in Counter(texts).items()
             )
-            notes.add(f"dropped {counted(len(texts), f'{kind} track')}: {listed}")
+            noun = kind if kind == "attachment" else f"{kind} track"
+            notes.add(f"dropped {counted(len(texts), noun)}: {listed}")
 
     def take(self, packet: AvPacket[Any]) -> None:
         """Keep a packet until it is taken, if it is of one of the tracks."""
@@ -211,8 +212,10 @@ def read_about(container: InputContainer, notes: Notes) -> About:
 
 
 def describe(stream: Stream) -> str:
-    """A stream in a few words: its codec, of audio also rate and channels."""
+    """A stream in a few words: codec, of audio also rate and channels; of attachments the name."""
     context: Any = stream.codec_context
+    if stream.type == "attachment":
+        return str(stream.metadata.get("filename") or "without a name")
     name = "unknown codec" if context is None else str(context.codec.canonical_name)
     if stream.type == AUDIO and context is not None:
         channels = context.layout.nb_channels

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 
-from nvcodec.media.description import FULL_RANGE, UNSPECIFIED, VideoDescription
+from nvcodec.media.colour import FULL_RANGE, UNSPECIFIED, Colour
 from nvcodec.picture import Plane, Planes, SampleFormat
 
 _CHROMA_NAMES: Final = ("gray", "yuv420p", "yuv422p", "yuv444p")
@@ -33,23 +33,26 @@ def rows_of(plane: VideoPlane, dtype: npt.DTypeLike, columns: int) -> npt.NDArra
     return rows[:, :columns]
 
 
-def video_frame(planes: Planes, description: VideoDescription) -> VideoFrame:
-    """A frame with a copy of the planes and the colours of the description, without a time.
+def video_frame(planes: Planes, colour: Colour) -> VideoFrame:
+    """A frame with a copy of the planes and the code points of the colours, without a time.
 
-    Raises ValueError for planes that do not have the size and format of the description.
+    The chroma location has no place in a frame of PyAV.
+
+    Raises ValueError for planes that do not have the sample format of the colours.
     """
-    sample_format = description.sample_format
-    shapes = sample_format.plane_shapes(description.width, description.height)
+    sample_format = colour.sample_format
+    rows, columns = planes[0].shape
+    shapes = sample_format.plane_shapes(columns, rows)
     dtype = sample_format.dtype
-    frame = VideoFrame(description.width, description.height, pixel_format(sample_format))
+    frame = VideoFrame(columns, rows, pixel_format(sample_format))
     for plane, target, shape in zip(planes, frame.planes, shapes, strict=True):
         if plane.shape != shape or plane.dtype != dtype:
             raise ValueError(f"plane of {plane.dtype} {plane.shape}, expected {dtype} {shape}")
         rows_of(target, dtype.newbyteorder("<"), shape[1])[...] = plane
-    frame.color_primaries = description.colour_primaries
-    frame.color_trc = description.transfer
-    frame.colorspace = description.matrix
-    frame.color_range = range_code(description.full_range)
+    frame.color_primaries = colour.primaries
+    frame.color_trc = colour.transfer
+    frame.colorspace = colour.matrix
+    frame.color_range = range_code(colour.full_range)
     return frame
 
 

@@ -21,6 +21,7 @@ _LOCATION_TAG: Final = {
     5: "C420jpeg",
     255: "C420mpeg2",
 }
+_FIELD_TAG: Final = {None: "Ip", "top": "It", "bottom": "Ib"}
 _RANGE_TAG: Final = {0: " XCOLORRANGE=LIMITED", 1: " XCOLORRANGE=FULL", 2: ""}
 
 
@@ -50,15 +51,16 @@ def _check_shapes(planes: Planes, samples: SampleFormat, width: int, height: int
 
 
 class Y4mWriter:
-    """Writes progressive pictures as YUV4MPEG2; samples above 8 bits as u16, little-endian.
+    """Writes pictures as YUV4MPEG2; samples above 8 bits as u16, little-endian.
 
     The header is written on construction. `file` is a buffered binary file; it is neither
     flushed nor closed. `frame_rate` None is written as 25:1, because most readers refuse an
     unknown rate, and `sar` None as 0:0, which means unknown. `full_range` is 0 limited, 1 full,
     2 unspecified. `chroma_location` is an H.273 type 0..5, or 255 for unspecified, which is
-    written as left; formats other than 8-bit 4:2:0 have no tag for it.
+    written as left; formats other than 8-bit 4:2:0 have no tag for it. `field_order` is the field
+    that comes first, "top" or "bottom", or None for progressive pictures.
 
-    Raises KeyError for another range or location, OSError when the file does.
+    Raises KeyError for another range, location or field, OSError when the file does.
     """
 
     def __init__(
@@ -71,19 +73,20 @@ class Y4mWriter:
         full_range: int,
         chroma_location: int,
         sample_format: SampleFormat = YUV420P8,
+        field_order: str | None = None,
     ) -> None:
         rate = Fraction(25) if frame_rate is None else frame_rate
         aspect = "0:0" if sar is None else f"{sar.numerator}:{sar.denominator}"
-        header = (
-            f"YUV4MPEG2 W{width} H{height} F{rate.numerator}:{rate.denominator} Ip A{aspect} "
-            f"{_chroma_tag(sample_format, chroma_location)}{_RANGE_TAG[full_range]}\n"
+        fields = (
+            f"W{width} H{height} F{rate.numerator}:{rate.denominator} {_FIELD_TAG[field_order]}",
+            f"A{aspect} {_chroma_tag(sample_format, chroma_location)}{_RANGE_TAG[full_range]}",
         )
         self._file = file
         self._size = (width, height)
         self._samples = sample_format
         self.frames = 0
         """Pictures written so far."""
-        file.write(header.encode("ascii"))
+        file.write(f"YUV4MPEG2 {' '.join(fields)}\n".encode("ascii"))
 
     def write(self, planes: Planes) -> None:
         """Append one picture: planes of the format and size in the header.

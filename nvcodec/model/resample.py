@@ -37,7 +37,7 @@ def shifts(bit_depth: int) -> tuple[int, int]:
 
 
 class ViewError(ValueError):
-    """A size or region that cannot be rendered: *unsupported* by spec 6.1."""
+    """A size or region that spec 6.1 does not allow."""
 
 
 @dataclass(frozen=True)

@@ -53,10 +53,11 @@ CHROMA_TAPS = np.array([
     (-4, 28, 46, -6), (-2, 16, 54, -4), (-2, 10, 58, -2),
 ])  # fmt: skip
 PATCH, SPAN, FEATURES = 8, 4, 192  # P, T and F of table 1 of model 3, 11.2
-SEEN = 128  # N of 11.2: the features of other patches that the networks see
+SEEN = 64  # N of 11.2: the features of other patches that the synthesis network sees
 SLICES = [slice(0, 4), slice(4, 16), slice(16, 40), slice(40, 80), slice(80, 128),
           slice(128, 192)]  # fmt: skip  # 11.2
-LAST = 5  # the slice that sees the slices before it in its own patch only, 12.3
+LAST_SLICE = 5  # it sees the slices before it in its own patch only, 12.3
+ALWAYS = 3  # the slices that every patch has, 11.6
 UNITS, SLICE_UNITS, SECOND_UNITS = 256, 48, 64  # W, E and E2 of 11.2
 DETAIL = SPAN * PATCH * PATCH  # D of 11.2
 LIMIT = np.where(np.arange(FEATURES) < 16, 32767, 8191)[:, None, None]  # 12.1
@@ -65,7 +66,8 @@ MOVE = np.array([
     (-3, 25, 47, -5), (-2, 14, 56, -4), (0, 6, 61, -3),
 ])  # fmt: skip
 TAKE, PATHS = 3, 12  # 11.7, of the motion substream: TAKE(0, 0), ZERO(0, 0)
-FIRST_FOUND, NONZERO, SIGN, MORE, PREFIXES = 216, 252, 330, 382, 538  # 11.7, of the content
+FIRST_FOUND, NONZERO, SIGN, MORE, PREFIXES = 180, 216, 294, 346, 502  # 11.7, of the content
+LAST, NUMBER = 512, 515  # 11.7, of the content: LAST(0), NUMBER(0, 0, 0, 0)
 SITING = {0: (0, 1), 1: (1, 1), 2: (0, 0), 3: (1, 0), 4: (0, 2), 5: (1, 2), 255: (0, 1)}  # 6.2
 
 
@@ -139,9 +141,9 @@ class Tables:
         self.deblocking = load("deblocking", 128).reshape(64, 2)
         self.fusion = load("fusion")  # its size depends on its values, 9.2
         self.fusion_contexts = load("fusion_contexts", 2 * 316).reshape(316, 2).tolist()
-        nirvana_contexts = load("nirvana_contexts", 2 * 698).reshape(698, 2).tolist()  # 11.7
-        self.path_contexts, self.residual_contexts = nirvana_contexts[:88], nirvana_contexts[88:636]
-        self.component_contexts = nirvana_contexts[636:]
+        nirvana_contexts = load("nirvana_contexts", 2 * 785).reshape(785, 2).tolist()  # 11.7
+        self.path_contexts, self.residual_contexts = nirvana_contexts[:88], nirvana_contexts[88:723]
+        self.component_contexts = nirvana_contexts[723:]
         # the binary files of 11.2
         self.nirvana_weights = np.fromfile(folder / "nirvana_weights.bin", "<i2").astype(np.int64)
         self.nirvana_biases = np.fromfile(folder / "nirvana_biases.bin", "<i4").astype(np.int64)
@@ -1484,7 +1486,7 @@ class NirvanaTable:
         self.a: list[Ints] = []
         self.c: list[Ints] = []
         for s, part in enumerate(SLICES):
-            earlier = (SEEN,) if s == LAST else (part.start, 3, 3)
+            earlier = (part.start,) if s == LAST_SLICE else (part.start, 3, 3)
             self.a.append(take(SLICE_UNITS, 2, *earlier))
             self.c.append(take(SLICE_UNITS, 2, sizes[s], 4))
         self.m = [take(SLICE_UNITS, 4, n) for n in sizes]
@@ -1575,12 +1577,26 @@ class Estimate(NamedTuple):
 class ResidualStream(Substream):
     """The content substream of model 3, 11.6."""
 
-    def slice(self, s: int, estimate: Estimate, zero_cost: list[list[int]]) -> list[int]:
-        """Read the residuals of slice s in a patch."""
+    def number(self, kind: int, around: list[int], busy: int) -> int:
+        """Read the number of slices of a patch; `around` has those of the patches of `longer`."""
+        number = ALWAYS
+        while number < len(SLICES):
+            longer = sum(other > number for other in around)
+            n = number - ALWAYS
+            if not self.bit(NUMBER + 60 * kind + 20 * n + 5 * longer + busy):
+                break
+            number += 1
+        return number
+
+    def slice(
+        self, s: int, number: int, estimate: Estimate, zero_cost: list[list[int]]
+    ) -> list[int]:
+        """Read the residuals of slice s in a patch that has `number` slices, s among them."""
         residuals = list(estimate.mean)
         costs = [zero_cost[k][p] for k, p in zip(estimate.kind, estimate.part, strict=True)]
         left = sum(costs)
-        if not self.bit(36 * s + bucket(left)):
+        last = s >= ALWAYS and s == number - 1
+        if not self.bit(LAST + s - ALWAYS if last else 36 * s + bucket(left)):
             return residuals
         found = False
         for f, cost in enumerate(costs):
@@ -1684,9 +1700,11 @@ def sum_of(terms: Iterator[Ints]) -> Ints:
 class NirvanaLayer:
     """A layer of model 3: the features of the patches of a plane and its samples, 11 to 13."""
 
-    def __init__(self, table: NirvanaTable, size: tuple[int, int], shift: tuple[int, int]) -> None:
-        """Of a plane of `size` (height, width); `shift` is sy and sx of 11.3."""
-        self.table, self.size, self.shift = table, size, shift
+    def __init__(
+        self, table: NirvanaTable, kind: int, size: tuple[int, int], shift: tuple[int, int]
+    ) -> None:
+        """Of a plane of `size` (height, width); `kind` is that of 11.6, `shift` sy, sx of 11.3."""
+        self.table, self.kind, self.size, self.shift = table, kind, size, shift
         self.grid = ceil_div(size[0], PATCH), ceil_div(size[1], PATCH)  # PatchesY, PatchesX
         self.feature = np.zeros((FEATURES, *self.grid), np.int64)  # of the last group
         self.trace = np.zeros((PATCH * self.grid[0], PATCH * self.grid[1]), np.int64)  # of it, too
@@ -1734,16 +1752,30 @@ class NirvanaLayer:
         # with a border of 0 for the patches outside the grid; 0, too, is what was not read yet
         rows, columns = self.grid
         residual = np.zeros((FEATURES, rows + 2, columns + 2), np.int64)
+        number = np.full((rows + 2, columns + 2), ALWAYS)  # bordered, too; 3 is never counted
         for s, part in enumerate(SLICES):
+            if s == ALWAYS:
+                self.read_numbers(content, residual[SLICES[s - 1], 1:-1, 1:-1], number)
             for py, px in np.ndindex(self.grid):
+                slices = int(number[py + 1, px + 1])
+                if s >= slices:
+                    continue  # its residuals stay 0
                 known = residual[: part.stop, py : py + 3, px : px + 3]  # up to this slice
                 before = None if key else (m[part, py, px], d[part, py, px])
                 estimate = self.estimate(s, known, before, q)
-                values = content.slice(s, estimate, self.table.zero_cost)
+                values = content.slice(s, slices, estimate, self.table.zero_cost)
                 fits = max(map(abs, values)) <= 16383
                 require(fits, "11.6", "a residual is outside its range")
                 residual[part, py + 1, px + 1] = values
         return residual[:, 1:-1, 1:-1]
+
+    def read_numbers(self, content: ResidualStream, residual: Ints, number: Ints) -> None:
+        """Read the `number` of each patch, 11.6; `residual` is that of slice 2."""
+        counts = np.count_nonzero(residual, axis=0).tolist()
+        for py, px in np.ndindex(self.grid):
+            around = number[(py + 1, py, py), (px, px + 1, px + 2)]  # left, above, above right
+            busy = min(4, counts[py][px].bit_length())
+            number[py + 1, px + 1] = content.number(self.kind, around.tolist(), busy)
 
     def estimate(self, s: int, known: Ints, before: tuple[Ints, Ints] | None, q: int) -> Estimate:
         """The entropy network of slice s for a patch, 12.3.
@@ -1753,7 +1785,7 @@ class NirvanaLayer:
         """
         table, part = self.table, SLICES[s]
         cq = max(-16, min(10, q - 36))  # 12.1
-        earlier = known[: part.start, 1, 1] if s == LAST else known[: part.start]
+        earlier = known[: part.start, 1, 1] if s == LAST_SLICE else known[: part.start]
         four = known[part][:, (0, 0, 0, 1), (0, 1, 2, 0)]  # up-left, up, up-right, left
 
         def inputs(*values: Ints) -> Ints:
@@ -1837,10 +1869,10 @@ class Nirvana:
         require(reserved == bytes(12), "11.1", "reserved is outside its rule")
         self.tables, self.bit_depth = tables, head.bit_depth
         weights, (sub_x, sub_y) = NirvanaTable(tables), head.sub
-        self.layers = [NirvanaLayer(weights, (head.height, head.width), (0, 0))]
+        self.layers = [NirvanaLayer(weights, 0, (head.height, head.width), (0, 0))]
         for _ in range(2 if head.chroma_format else 0):
             size = ceil_div(head.height, sub_y), ceil_div(head.width, sub_x)  # 2.4
-            self.layers.append(NirvanaLayer(weights, size, (sub_y - 1, sub_x - 1)))
+            self.layers.append(NirvanaLayer(weights, 1, size, (sub_y - 1, sub_x - 1)))
         self.slots: list[Component | None] = []  # of the last group, 11.8
 
     def max_frames(self, key: bool) -> int:

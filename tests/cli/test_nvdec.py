@@ -4,6 +4,7 @@ import hashlib
 import io
 import itertools
 import json
+import os
 
 import numba
 import numpy as np
@@ -357,6 +358,24 @@ def test_a_full_disk(clip, tmp_path):
     (tmp_path / "full.y4m").symlink_to("/dev/full")
     line = one_line(call("nvdec", clip, tmp_path / "full.y4m"), 1)
     assert "full.y4m: No space left on device" in line
+
+
+def test_a_disk_that_fills_up(clip, tmp_path, monkeypatch):
+    from nvcodec.media.output import _DirectFile
+
+    true = _DirectFile.write
+    monkeypatch.setattr(
+        _DirectFile,
+        "write",
+        lambda self, data: true(self, data) if self.tell() < 1000 else os.write(-1, b""),
+    )
+    out = tmp_path / "out.y4m"
+    assert "has the" in one_line(call("nvdec", clip, out), 1)
+    whole = out.read_bytes()
+    assert parse_y4m(whole)[1]
+    out.write_bytes(whole + b"precious")
+    assert one_line(call("nvdec", "-y", clip, out), 1).endswith("out.y4m stays as it was")
+    assert out.read_bytes() == whole + b"precious"
 
 
 def test_defects_are_one_line_too(clip, monkeypatch):

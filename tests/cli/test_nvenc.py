@@ -1,8 +1,12 @@
 """nvenc, called in this process: files, reports, errors."""
 
+import contextlib
 import json
 import os
 import re
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -181,11 +185,32 @@ def test_image_sequences_and_protocols(tmp_path):
     data = y4m(moving(2, 24, 16))
     first.write_bytes(data)
     second.write_bytes(data[data.index(b"\n") + 1 :])
-    for name, frames in ((f"file:{first}", 2), (f"concat:{first}|{second}", 4)):
-        assert call("nvenc", *PAPER, "-y", name, out).exit_code == 0
-        assert json.loads(call("nvinfo", "--json", out).stdout)["frames"] == frames
+    with served(tmp_path) as address:
+        for name, frames in (
+            (f"file:{first}", 2),
+            (f"concat:{first}|{second}", 4),
+            (f"{address}/0.y4m", 2),
+        ):
+            assert call("nvenc", *PAPER, "-y", name, out).exit_code == 0
+            assert json.loads(call("nvinfo", "--json", out).stdout)["frames"] == frames
+        missing = one_line(call("nvenc", *PAPER, "-y", f"{address}/none.mkv", out), 3)
+        assert "404" in missing
     nothing = one_line(call("nvenc", *PAPER, "-y", tmp_path / "other_%04d.png", out), 1)
     assert nothing.endswith("no image has a name like this")
+
+
+@contextlib.contextmanager
+def served(folder):
+    """The address of a web server for a folder."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *arguments):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 def test_raw_video(tmp_path):
@@ -211,6 +236,12 @@ def test_the_field_order_is_kept(tmp_path):
     out = tmp_path / "out.nrv"
     assert call("nvenc", *PAPER, path, out).exit_code == 0
     assert json.loads(call("nvinfo", "--json", out).stdout)["metadata"]["field_order"] == "bottom"
+    for view, tag in (
+        ([], b" Ib "),
+        (["--crop", "8:8:0:2"], b" Ib "),
+        (["--size", "50%"], b" Ip "),
+    ):
+        assert tag in call("nvdec", *view, out, "-").stdout_bytes.split(b"\n")[0]
     assert call("nvenc", *PAPER, "-y", "--deinterlace", path, out).exit_code == 0
     assert "field_order" not in json.loads(call("nvinfo", "--json", out).stdout)["metadata"]
 

@@ -14,8 +14,8 @@ import pytest
 from nvcodec.decode import decoder as decoding
 from nvcodec.decode.decoder import Decoder
 from nvcodec.format import NrvError
-from nvcodec.media.av_frames import rgb_array
 from nvcodec.media.colour import Colour
+from nvcodec.media.rgb import rgb_array
 from tests.decode.samples import PLANS, group_offsets, same, sample
 from tests.hybrid import HybridPlan, synthesize_hybrid
 

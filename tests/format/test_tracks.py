@@ -64,7 +64,7 @@ def tracks(draw: st.DrawFn) -> list[Track]:
                 draw(words),
                 draw(titles),
                 tuple(name for name in DISPOSITIONS if name in disposition),
-                *(draw(counts), draw(st.integers(0, 65535)), draw(counts), draw(counts))
+                *(draw(counts), draw(st.integers(0, 65535)), draw(counts))
                 if kind == "audio"
                 else (),
                 layout=draw(words) if kind == "audio" else "",
@@ -245,13 +245,12 @@ def track(**changes) -> tuple[bytes, bytes]:
         "rate": 48000,
         "channels": 2,
         "priming": 0,
-        "padding": 0,
     } | {name: value for name, value in changes.items() if isinstance(value, int)}
     texts = [changes.get(name, b"") for name in ("layout", "language")]
     codec = changes.get("codec", b"aac")
     title, extradata = changes.get("title", b""), changes.get("extradata", b"")
     return b"aTRK", (
-        struct.pack("<BBIIIIHII", *fields.values())
+        struct.pack("<BBIIIIHI", *fields.values())
         + b"".join(bytes((len(text),)) + text for text in (codec, *texts))
         + struct.pack("<H", len(title))
         + title

@@ -12,6 +12,7 @@ from av.stream import Disposition
 from nvcodec.format.chapters import Chapter
 from nvcodec.format.hdr import Hdr
 from nvcodec.format.tracks import Packet, Track
+from nvcodec.media.colour import Colour
 from nvcodec.media.container import ContainerWriter
 from nvcodec.media.declared import declared
 from nvcodec.media.description import VideoDescription
@@ -21,11 +22,14 @@ from nvcodec.picture import SampleFormat
 
 FORMATS = [SampleFormat(depth, chroma) for depth in (8, 10, 12) for chroma in range(4)]
 TICK = Fraction(1, 90000)
+COLOURS = {"primaries", "transfer", "matrix", "full_range", "chroma_location"}
 
 
 def described(sample_format=FORMATS[1], width=64, height=48, **properties):
     said = {"time_base": TICK, "frame_rate": Fraction(25)} | properties
-    return VideoDescription(width=width, height=height, sample_format=sample_format, **said)
+    of_colour = {name: said.pop(name) for name in COLOURS & said.keys()}
+    colour = Colour(sample_format, height, **of_colour)
+    return VideoDescription(width=width, height=height, colour=colour, **said)
 
 
 def soft(description, count):
@@ -126,7 +130,7 @@ def test_odd_sizes(tmp_path, suffix, sample_format):
 def test_colour_and_shape_are_said(tmp_path, suffix, sar):
     path = tmp_path / f"a{suffix}"
     description = described(
-        sar=sar, colour_primaries=9, transfer=18, matrix=9, full_range=1, chroma_location=2
+        sar=sar, primaries=9, transfer=18, matrix=9, full_range=1, chroma_location=2
     )
     write(path, description, soft(description, 2))
     stream, frames, _ = read(path)
@@ -220,7 +224,7 @@ HDR = Hdr(
     ],
 )
 def test_mastering_is_said(tmp_path, name, codec):
-    description = described(FORMATS[5], colour_primaries=9, transfer=16, matrix=9, hdr=HDR)
+    description = described(FORMATS[5], primaries=9, transfer=16, matrix=9, hdr=HDR)
     write(tmp_path / name, description, soft(description, 2), codec)
     _, frames, _ = read(tmp_path / name)
     found = {data.type.name: bytes(data) for data in frames[0].side_data}
@@ -344,6 +348,38 @@ def test_what_is_said_of_a_track_survives(tmp_path):
         last = [p for p in container.demux(stream) if p.size][-1]
         skipped = next(s for s in last.iter_sidedata() if s.data_type == "skip_samples")
         assert int.from_bytes(bytes(skipped)[4:8], "little") == 500
+
+
+def test_languages_of_quicktime(tmp_path):
+    found = {}
+    for suffix in (".mov", ".mp4"):
+        for language in ("deu", "eng", "pt-BR"):
+            track, packets = track_of(sound(tmp_path / "s.wav", "pcm_s16le"), language=language)
+            path = tmp_path / f"out{suffix}"
+            with open(path, "w+b") as file:
+                writer = ContainerWriter(file, path, tracks=[track])
+                writer.write_packet(packets[0])
+                writer.close()
+            with av.open(str(path)) as container:
+                kept = container.streams[0].metadata.get("language", "und")
+            found[suffix, language] = kept, [line for line in writer.left_out if language in line]
+    assert found[".mov", "deu"] == ("ger", [])
+    assert found[".mp4", "deu"] == ("deu", [])
+    assert found[".mov", "eng"] == found[".mp4", "eng"] == ("eng", [])
+    lost = "left out the language pt-BR of track 0: a .mov file has no code for it"
+    assert found[".mov", "pt-BR"] == ("und", [lost])
+
+
+def test_the_field_order(tmp_path):
+    description = replace(described(), field_order="bottom")
+    pictures = soft(description, 1)
+    write(tmp_path / "a.mkv", description, pictures)
+    # FieldOrder (RFC 9559): 6 is bottom field first.
+    assert b"\x9d\x81\x06" in (tmp_path / "a.mkv").read_bytes()
+    with open(tmp_path / "a.mp4", "w+b") as file:
+        encoding = choose_encoding("a.mp4", description)
+        writer = ContainerWriter(file, "a.mp4", description, encoding)
+    assert "left out the field order, bottom field first" in writer.left_out[0]
 
 
 def test_subtitles_are_copied(tmp_path):

@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nvcodec.media.conversion import Conversion, MatrixError, RgbConversion
+from nvcodec.format import UnsupportedError
+from nvcodec.media.colour import Colour
+from nvcodec.media.conversion import Conversion
 from nvcodec.media.description import VideoDescription
 from nvcodec.media.images import ImageWriter, is_pattern
 from nvcodec.media.npy import ArrayWriter
+from nvcodec.media.rgb import rgb_array, rgb_type
 from nvcodec.media.timecodes import TimecodeWriter
 from nvcodec.media.video_frame import pixel_format
 from nvcodec.picture import SampleFormat
@@ -26,9 +29,8 @@ def described(sample_format, width=33, height=15, **properties):
     return VideoDescription(
         width=width,
         height=height,
-        sample_format=sample_format,
+        colour=Colour(sample_format, height, **properties),
         time_base=Fraction(1, 25),
-        **properties,
     )
 
 
@@ -110,8 +112,8 @@ def of_rgb(depth, matrix, full):
 @pytest.mark.parametrize("full", [0, 1, 2])
 def test_rgb_follows_matrix_and_range(depth, matrix, full):
     sample_format = SampleFormat(depth, 3)
-    description = described(sample_format, len(COLOURS), 8, matrix=matrix, full_range=full)
-    samples = RgbConversion(description, 8).samples(of_rgb(depth, matrix, full == 1))
+    colour = Colour(sample_format, 8, matrix=matrix, full_range=full)
+    samples = rgb_array(of_rgb(depth, matrix, full == 1), colour, rgb_type(colour))
     peak = 255 if depth == 8 else 65535
     assert samples.shape == (8, len(COLOURS), 3)
     assert samples.max() == peak
@@ -121,16 +123,15 @@ def test_rgb_follows_matrix_and_range(depth, matrix, full):
 
 def test_an_unspecified_matrix_follows_from_the_rows_of_the_film():
     planes = of_rgb(8, 1, False)
-    description = described(SampleFormat(8, 3), len(COLOURS), 8)
-    as_hd = RgbConversion(description, 720).samples(planes)
+    as_hd = rgb_array(planes, Colour(SampleFormat(8, 3), 720))
     assert np.abs(as_hd[0] / 255 - COLOURS).max() < 0.01
-    as_sd = RgbConversion(description, 480).samples(planes)
+    as_sd = rgb_array(planes, Colour(SampleFormat(8, 3), 719))
     assert np.abs(as_sd[0] / 255 - COLOURS).max() > 0.02
 
 
 def test_a_matrix_that_is_not_known_is_refused():
-    with pytest.raises(MatrixError, match="matrix coefficients 14"):
-        RgbConversion(described(SampleFormat(8, 3), matrix=14), 15)
+    with pytest.raises(UnsupportedError, match="matrix coefficients 14"):
+        ArrayWriter(io.BytesIO(), described(SampleFormat(8, 3), matrix=14))
 
 
 def test_patterns_have_one_number():
@@ -143,17 +144,17 @@ def test_patterns_have_one_number():
 
 @pytest.mark.parametrize("sample_format", FORMATS, ids=pixel_format)
 def test_images_and_arrays_have_the_same_samples(tmp_path, sample_format):
-    description = described(sample_format, colour_primaries=9, transfer=16, matrix=9)
+    description = described(sample_format, primaries=9, transfer=16, matrix=9)
     pictures = [noise(description, seed) for seed in range(2)]
-    conversion = RgbConversion(description, 15)
-    wanted = np.stack([conversion.samples(planes) for planes in pictures])
+    colour = description.colour
+    wanted = np.stack([rgb_array(planes, colour, rgb_type(colour)) for planes in pictures])
     depth = np.uint8 if sample_format.bit_depth == 8 else np.uint16
     assert wanted.dtype == depth
     assert wanted.shape == (2, 15, 33, 3) if sample_format.planes == 3 else (2, 15, 33)
 
-    images = ImageWriter(tmp_path / "i_%03d.png", description, 15)
+    images = ImageWriter(tmp_path / "i_%03d.png", description)
     file = io.BytesIO()
-    arrays = ArrayWriter(file, description, 15)
+    arrays = ArrayWriter(file, description)
     for number, planes in enumerate(pictures):
         images.write(planes, 7 + number)
         arrays.write(planes)
@@ -175,19 +176,19 @@ def test_images_and_arrays_have_the_same_samples(tmp_path, sample_format):
 def test_images_are_those_of_other_programs(tmp_path):
     description = described(SampleFormat(8, 3), len(COLOURS), 8, matrix=1)
     planes = of_rgb(8, 1, False)
-    ImageWriter(tmp_path / "a.png", description, 8).write(planes, 0)
+    ImageWriter(tmp_path / "a.png", description).write(planes, 0)
     pixels = np.array(Image.open(tmp_path / "a.png"))
-    np.testing.assert_array_equal(pixels, RgbConversion(description, 8).samples(planes))
+    np.testing.assert_array_equal(pixels, rgb_array(planes, description.colour))
 
 
 def test_images_are_not_overwritten_unasked(tmp_path):
     description = described(SampleFormat(8, 0))
     planes = noise(description)
-    ImageWriter(tmp_path / "a.png", description, 15).write(planes, 0)
+    ImageWriter(tmp_path / "a.png", description).write(planes, 0)
     with pytest.raises(FileExistsError):
-        ImageWriter(tmp_path / "a.png", description, 15).write(planes, 0)
-    other = replace(description, full_range=1)
-    ImageWriter(tmp_path / "a.png", other, 15, overwrite=True).write(planes, 0)
+        ImageWriter(tmp_path / "a.png", description).write(planes, 0)
+    other = replace(description, colour=replace(description.colour, full_range=1))
+    ImageWriter(tmp_path / "a.png", other, overwrite=True).write(planes, 0)
     np.testing.assert_array_equal(np.array(Image.open(tmp_path / "a.png")), planes[0])
 
 

@@ -66,6 +66,12 @@ def test_cut_mp4(tmp_path):
 
 def test_an_mp4_without_its_index(tmp_path):
     clip = encode(tmp_path / "a.mp4", noise(4, 32, 32), 32, 32, codec="mpeg4")
+    # More than libav keeps to go back in.
+    long = encode(
+        tmp_path / "b.mov", noise(8, 160, 96), 160, 96, codec="mjpeg", pixel_format="yuvj420p"
+    )
+    with pytest.raises(SourceError, match="cannot be read from a pipe"):
+        open_source(Pipe(long.read_bytes()))
     cut(clip, 0.5)
     with pytest.raises(SourceError, match="it was cut, or not finished"):
         open_source(clip)

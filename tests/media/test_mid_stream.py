@@ -93,6 +93,12 @@ def test_an_alpha_track_is_not_taken_for_the_picture(tmp_path):
     source, got = read(path)
     assert source.notes == ["dropped the alpha channel"]
     assert np.ptp(got[0].planes[1]) > 0
+    # The first picture of a sequence is there as an image of its own too.
+    options = {"preset": "10", "svtav1-params": "lp=1"}
+    sequence = encode(
+        tmp_path / "b.avif", noise(3, 64, 64), 64, 64, codec="libsvtav1", options=options
+    )
+    assert len(read(sequence)[1]) == 3
 
 
 @pytest.mark.parametrize(("codec", "name"), [("libx264", "a.avi"), ("mpeg4", "a.avi")])

@@ -353,4 +353,7 @@ def test_changing_size_is_scaled_and_announced(tmp_path):
     (tmp_path / "a.mjpeg").write_bytes(stream.getvalue())
     source, got = read(tmp_path / "a.mjpeg")
     assert [p.planes[0].shape for p in got] == [(16, 16)] * 2
-    assert "frame 1: scaled from 32x24 to 16x16, the size of the first frame" in source.notes
+    assert (
+        "frame 1: scaled from 32x24 to 16x16, the size of the first frame, which distorts it"
+        in source.notes
+    )

@@ -4,6 +4,7 @@ from fractions import Fraction
 from itertools import pairwise
 from types import SimpleNamespace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,6 +42,28 @@ def test_repair_follows_the_frame_rate():
     ]
     assert times == [100, 133, 167, 200, 300]
     assert clock.last_duration() == 100
+
+
+@pytest.mark.parametrize(
+    ("durations", "ends", "last"),
+    [
+        # Even times, or with own durations: that of the frame.
+        ([40, 40, 40], [], 40),
+        # Durations are those between times of decoding, or of a rate: the end that is stated.
+        ([40, 40, 80], ["0.24"], 40),
+        ([40, 40, 40], ["0.24"], 40),
+        # An end that leaves far less or more than the other frames have.
+        ([1, 1, 1], ["0.201"], 120),
+        ([40, 40, 40], ["9"], 120),
+    ],
+)
+def test_the_last_duration(durations, ends, last):
+    base = Fraction(1, 1000)
+    clock = Clock(base, Fraction(25))
+    times = [0, 80, 200] if last != 40 or ends else [0, 40, 80]
+    for pts, duration in zip(times, durations, strict=True):
+        clock.stamp(SimpleNamespace(pts=pts, duration=duration, time_base=base))
+    assert clock.last_duration([Fraction(end) for end in ends]) == last
 
 
 def test_foreign_time_base_is_rescaled():

@@ -1,6 +1,7 @@
 """Training of the nirvana network: its data, its floats against the integers, its table."""
 
 import io
+import re
 
 import numpy as np
 import pytest
@@ -11,9 +12,11 @@ from nvcodec.coding.nirvana.components import NO_COMPONENTS
 from nvcodec.coding.nirvana.contexts import CONTENT_CONTEXTS, MOTION_CONTEXTS, default_contexts
 from nvcodec.coding.nirvana.features import (
     FIRST,
+    LAST,
+    NUMBER,
     ContentDecoder,
 )
-from nvcodec.coding.nirvana.table import FEATURES, FRAMES, PATCH, SLICES, STARTS, VOLUME
+from nvcodec.coding.nirvana.table import ALWAYS, FEATURES, FRAMES, PATCH, SLICES, STARTS, VOLUME
 from nvcodec.encode.encoder import encode
 from nvcodec.encode.nirvana.effort import EFFORTS, Effort
 from nvcodec.encode.nirvana.group import fold
@@ -25,12 +28,19 @@ from nvcodec.model.nirvana.layers import Layers
 from nvcodec.model.nirvana.parameters import Grid
 from nvcodec.picture import YUV420P8
 from tests.cli.support import y4m
+from tests.coding.nirvana.reference import in_steps
 from tests.tools.support import run
 from tools.lib import nirvana_float
 from tools.lib.clips import Clip
 from tools.lib.nirvana_float import NirvanaNetwork, step_of
 from tools.lib.nirvana_table import integers
-from tools.train import canvas_contexts, nirvana, nirvana_contexts, nirvana_data
+from tools.train import (
+    canvas_contexts,
+    nirvana,
+    nirvana_contexts,
+    nirvana_data,
+    nirvana_synthesis,
+)
 from tools.train.nirvana_data import TrainingClip
 
 ROWS, COLUMNS = 4, 6
@@ -220,13 +230,11 @@ def features():
 def test_entropy_network(network, shipped, features, key, q):
     random = np.random.default_rng(3)
     residual = random.laplace(0, 1, (ROWS * COLUMNS, FEATURES)).round().astype(np.int32)
-    steps, change = np.zeros((2, *residual.shape), np.int32)
-    if not key:
-        reciprocal = moved.reciprocal_of(q)
-        moved.in_steps(features[0].ravel(), reciprocal, steps.ravel())
-        moved.in_steps(features[1].ravel(), reciprocal, change.ravel())
-        change -= steps
-    seen = entropy.surroundings(ROWS, COLUMNS, key, q, steps, change)
+    reciprocal = moved.reciprocal_of(q)
+    steps = in_steps(features[0], reciprocal)
+    change = in_steps(features[1], reciprocal) - steps
+    last = None if key else features[1]
+    seen = entropy.surroundings(ROWS, COLUMNS, 0, q, reciprocal, features[0], last)
     seen.residual[:] = residual
     means, kinds = np.zeros((2, *residual.shape))
     for s, size in enumerate(SLICES):
@@ -238,7 +246,7 @@ def test_entropy_network(network, shipped, features, key, q):
             kinds[patch, part] = found[entropy.CLASS]
             for f in range(STARTS[s], STARTS[s + 1]):
                 if residual[patch, f]:
-                    entropy.spread(shipped, seen, f, patch)
+                    entropy.spread(shipped, seen, f, patch, 0, len(SLICES))
     before = None if key else to_maps((steps + change) / 16)
     given = None if key else to_maps(steps / 16)
     with torch.no_grad():
@@ -378,6 +386,25 @@ def test_one_length_of_training(folder, tmp_path):
         assert "give one of --seconds and --iterations" in text
 
 
+def test_synthesis_alone(folder, tmp_path):
+    """It learns, and what features mean stays."""
+    network = nirvana_float.NirvanaNetwork()
+    random = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        network.synthesis.basis.copy_(torch.from_numpy(table.load().basis / 8192))
+        network.synthesis.third.weight.normal_(0, 0.01, generator=random)
+    before, after = tmp_path / "before.pt", tmp_path / "after.pt"
+    nirvana.save(before, network, nirvana.Recipe(1, None, 1, 1, 96, 0, False), 0)
+    text, _ = run(nirvana_synthesis.main, folder, before, "--seconds", 1, "--output", after)
+    gain = float(re.findall(r"luma ([-+.0-9]+) dB", text)[-1])
+    assert gain > 0
+    trained = nirvana.load(after)
+    assert torch.equal(trained.synthesis.basis, network.synthesis.basis)
+    assert not torch.equal(trained.synthesis.third.weight, network.synthesis.third.weight)
+    for one, other in zip(trained.entropy.parameters(), network.entropy.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
 @pytest.fixture(scope="module")
 def stream(clip, tmp_path_factory):
     path = tmp_path_factory.mktemp("streams") / "clip.nrv"
@@ -411,11 +438,13 @@ def test_traced_bits_are_those_of_the_stream(stream):
         reader = UnitReader(io.BytesIO(file.read()))
         reader.open()
         groups = [event.group for event in reader if isinstance(event, GroupUnit)]
-    # A slice has one bit for each patch that says whether it is coded.
+    # A slice that a patch has begins with a bit that says whether it is coded.
     patches = Layers(67, 49, YUV420P8).patches
     for group, record in zip(groups, found["content"], strict=True):
         assert ContentDecoder(group.content).quantiser >= 4
-        assert (record >> 1 < FIRST).sum() == patches * len(SLICES)
+        context, one = record >> 1, (record & 1).astype(bool)
+        begun = (context < FIRST) | ((context >= LAST) & (context < NUMBER))
+        assert begun.sum() == ALWAYS * patches + one[context >= NUMBER].sum()
         # What is coded by contexts is most of the substream.
         table = default_contexts()[1][:, [0, 2]].astype(np.int64)
         size = canvas_contexts.total_bytes([[record]], table)

@@ -27,6 +27,7 @@ from nvcodec.coding.nirvana.table import (
     STARTS,
     UNITS,
     VOLUME,
+    WHOLE,
     WIDE,
     WIDTH,
     outputs,
@@ -162,7 +163,7 @@ class SliceNetwork(nn.Module):
         super().__init__()
         start, size, kinds = STARTS[number], SLICES[number], outputs(number)
         self.start, self.size, self.kinds = start, size, kinds
-        kernel = 3 if start < WIDE else 1
+        kernel = 3 if number < WHOLE else 1
         self.earlier = (
             nn.Conv2d(2 * start, UNITS, kernel, padding=kernel // 2, bias=False) if start else None
         )

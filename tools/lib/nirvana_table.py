@@ -21,6 +21,7 @@ from nvcodec.coding.nirvana.table import (
     SLICES,
     STARTS,
     UNITS,
+    WHOLE,
     WIDE,
     WIDTH,
     outputs,
@@ -117,7 +118,7 @@ class _SliceTensors:
         part = network.entropy.slices[number]
         assert isinstance(part, SliceNetwork)
         start, size, kinds = STARTS[number], SLICES[number], outputs(number)
-        taps = (9,) if start < WIDE else ()
+        taps = (9,) if number < WHOLE else ()
         earlier = np.zeros((UNITS, 2, start, *taps))
         if part.earlier is not None:
             earlier[:] = _floats(part.earlier.weight).reshape(earlier.shape)

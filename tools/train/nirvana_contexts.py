@@ -50,8 +50,10 @@ def _trace(
     for k, grid in enumerate(layers.grids):
         last = None if before is None else before[k]
         moved = moved_features(grid, last, paths, intra)
-        residual = decoder.read(seen_features(grid, last, moved, q))
-        bits.append(trace_content(seen_features(grid, last, moved, q)._replace(residual=residual)))
+        seen = seen_features(grid, last, moved, q)
+        residual = decoder.read(seen)
+        fresh = seen_features(grid, last, moved, q)
+        bits.append(trace_content(fresh._replace(residual=residual, number=seen.number)))
         own = NO_COMPONENTS if k else components
         read.append(with_residuals(grid, moved, residual, q, frames, own))
     decoder.close()

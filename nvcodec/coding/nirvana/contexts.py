@@ -10,7 +10,7 @@ from nvcodec.coding.rangecoder import Contexts
 from nvcodec.tables import load_table
 
 MOTION_CONTEXTS = 88
-CONTENT_CONTEXTS = 548
+CONTENT_CONTEXTS = 635
 NETWORK_CONTEXTS = 62
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nvcodec.coding.nirvana.table import (
+    ALWAYS,
     FEATURES,
     GATED,
     NEAR,
@@ -23,7 +24,7 @@ from nvcodec.coding.nirvana.table import (
     SLICES,
     STARTS,
     UNITS,
-    WIDE,
+    WHOLE,
     load,
     network_offset,
     outputs,
@@ -97,7 +98,7 @@ def entropy_network() -> EntropyNetwork:
             table.earlier[s].transpose(2, *range(3, table.earlier[s].ndim), 0, 1),
             STARTS[s],
         )
-        taps = slice(None) if start < WIDE else _CENTRE
+        taps = slice(None) if s < WHOLE else _CENTRE
         spread[:start, s, taps] = _words(earlier)
         spread[start : STARTS[s + 1], s, :_CAUSAL] = _words(table.context[s].transpose(2, 3, 0, 1))
         # Inputs in pairs: (value, logarithm) of the moved feature, then of the difference to it.
@@ -136,28 +137,35 @@ def _word(network: EntropyNetwork, a: Integer) -> Integer:
 
 
 class Surroundings(NamedTuple):
-    """What the network sees of a group, and its sums so far.
+    """What the network sees of a layer of a group, and its sums so far.
 
     `sums` is int32, (slices, patches, UNITS) flat, `near` (patches, NEAR) flat: `near` of spec 12.3
-    in 1/256. `bias` are the outputs' of all slices. `residual` is int32 (patches, FEATURES).
-    `moved` and `change` are that too, both empty in a key group: moved features, and the features
-    of the group before minus these, in 1/16 step. `totals`, `words`, `own` and `found` are for
-    intermediate results; `found` is int32 (4, MOST_FEATURES): mean, class, part and fraction of
-    each feature of a slice.
+    in 1/256. `bias` are the outputs' of all slices. `residual` is int32 (patches, FEATURES),
+    `number` int32 (patches,): slices that a patch has, all of the first ALWAYS. Sums of other
+    slices are not kept up.
+    `moved` and `before` are int16 (patches, FEATURES), both empty in a key group: moved features,
+    and the features of the group before; `reciprocal` makes steps of them (spec 12.1). `totals`,
+    `words`, `own`, `change` and `found` are for intermediate results; `found` is int32
+    (4, MOST_FEATURES): mean, class, part and fraction of each feature of a slice. `kind` is that of
+    spec 11.6.
     """
 
     sums: npt.NDArray[np.int32]
     near: npt.NDArray[np.int32]
     bias: npt.NDArray[np.int32]
     residual: npt.NDArray[np.int32]
-    moved: npt.NDArray[np.int32]
-    change: npt.NDArray[np.int32]
+    number: npt.NDArray[np.int32]
+    moved: npt.NDArray[np.int16]
+    before: npt.NDArray[np.int16]
     totals: npt.NDArray[np.int32]
     words: npt.NDArray[np.int32]
     own: npt.NDArray[np.int32]
+    change: npt.NDArray[np.int32]
     found: npt.NDArray[np.int32]
+    reciprocal: int
     rows: int
     columns: int
+    kind: int
     key: bool
 
 
@@ -168,20 +176,23 @@ MEAN, CLASS, PART, FRACTION = range(4)
 def surroundings(
     rows: int,
     columns: int,
-    key: bool,
+    kind: int,
     q: int,
-    moved: npt.NDArray[np.int32],
-    change: npt.NDArray[np.int32],
+    reciprocal: int,
+    moved: npt.NDArray[np.int16],
+    before: npt.NDArray[np.int16] | None,
 ) -> Surroundings:
-    """Those of a group before its first residual.
+    """Those of a layer before its first residual; its patches have all slices.
 
-    `moved` and `change` are int32 (patches, FEATURES) in 1/16 step; a key group needs neither.
+    `moved` and `before` are int16 (patches, FEATURES) in 1/8 sample. `before` is None in a key
+    group.
     """
-    patches = rows * columns
+    patches, key = rows * columns, before is None
     network, offset = entropy_network(), network_offset(q)
     start = network.first_bias[0] + offset * network.first_bias[1]
-    if key:
+    if before is None:
         start = start + network.first_bias[2]
+        moved = before = np.empty((0, FEATURES), np.int16)
     bias = network.output_bias[0] + offset * network.output_bias[1]
     sums = np.repeat(start.astype(np.int32)[:, None], patches, 1)
     return Surroundings(
@@ -189,14 +200,18 @@ def surroundings(
         near=np.zeros(patches * NEAR, np.int32),
         bias=bias.astype(np.int32),
         residual=np.zeros((patches, FEATURES), np.int32),
+        number=np.full(patches, len(SLICES), np.int32),
         moved=moved,
-        change=change,
+        before=before,
         totals=np.zeros(max(MOST_OUTPUTS, UNITS, SECOND_UNITS), np.int32),
         words=np.zeros(max(_PAIRS, _SECOND_PAIRS), np.int32),
         own=np.zeros(2 * MOST_FEATURES, np.int32),
+        change=np.zeros(MOST_FEATURES, np.int32),
         found=np.zeros((4, MOST_FEATURES), np.int32),
+        reciprocal=reciprocal,
         rows=rows,
         columns=columns,
+        kind=kind,
         key=key,
     )
 
@@ -207,8 +222,16 @@ def alone(seen: Surroundings) -> Surroundings:
         totals=np.empty_like(seen.totals),
         words=np.empty_like(seen.words),
         own=np.empty_like(seen.own),
+        change=np.empty_like(seen.change),
         found=np.empty_like(seen.found),
     )
+
+
+@kernel
+def _in_steps(a: Integer, reciprocal: np.int32) -> np.int32:
+    """InSteps(a) of spec 12.1."""
+    v = (np.int32(a) * reciprocal + np.int32(16384)) >> np.int32(15)
+    return min(np.int32(32767), max(np.int32(-32767), v))
 
 
 @kernel
@@ -234,9 +257,13 @@ def _hidden(network: EntropyNetwork, seen: Surroundings, s: Integer, patch: Inte
     if not seen.key:
         first = _STARTS[s]
         count = _STARTS[s + 1] - first
+        reciprocal = np.int32(seen.reciprocal)
         for k in range(count):
-            seen.own[2 * k] = _word(network, np.int64(seen.moved[patch, first + k]))
-            seen.own[2 * k + 1] = _word(network, np.int64(seen.change[patch, first + k]))
+            moved = _in_steps(seen.moved[patch, first + k], reciprocal)
+            change = _in_steps(seen.before[patch, first + k], reciprocal) - moved
+            seen.change[k] = change
+            seen.own[2 * k] = _word(network, np.int64(moved))
+            seen.own[2 * k + 1] = _word(network, np.int64(change))
         sum_products(3, totals, 0, network.own, _OWN_AT[s], UNITS, seen.own, 0, 2 * count)
     _activate(seen, _PAIRS, network.shifts[2])
     for u in range(SECOND_UNITS):
@@ -281,7 +308,7 @@ def predict(network: EntropyNetwork, seen: Surroundings, s: Integer, patch: Inte
     if not seen.key:
         for k in range(count):
             gate = _gate(totals[2 * count + k])
-            found[MEAN, k] += (gate * seen.change[patch, first + k]) >> np.int32(4)
+            found[MEAN, k] += (gate * seen.change[k]) >> np.int32(4)
     price: Integer = np.int64(0)
     for k in range(count):
         mean = found[MEAN, k]
@@ -302,27 +329,40 @@ def predict(network: EntropyNetwork, seen: Surroundings, s: Integer, patch: Inte
 
 
 @kernel
-def spread(network: EntropyNetwork, seen: Surroundings, f: Integer, patch: Integer) -> None:
-    """Add the products of a residual that is not 0 to all sums that it enters."""
+def spread(
+    network: EntropyNetwork,
+    seen: Surroundings,
+    f: Integer,
+    patch: Integer,
+    begin: Integer,
+    end: Integer,
+) -> None:
+    """Add the products of a residual that is not 0 to all sums of slices begin..end-1.
+
+    Also to `near` of these slices.
+    """
     word = _word(network, 16 * np.int64(seen.residual[patch, f]))
+    value = np.int32(seen.residual[patch, f] & 0xFFFF)
     own = _SLICE[f]
     x, y = patch % seen.columns, patch // seen.columns
     patches = seen.rows * seen.columns
-    for s in range(own, len(SLICES)):
-        weights = (f * len(SLICES) + s) * _TAPS
+    for tap in range(_TAPS):
         # Tap (ky, kx) of a patch sees the patch at (ky - 1, kx - 1) from it.
-        begin, end = 0, _CAUSAL if s == own else _TAPS
-        if s > own and _STARTS[s] >= WIDE:
-            begin, end = _CENTRE, _CENTRE + 1
-        for tap in range(begin, end):
-            row, column = y + 1 - tap // 3, x + 1 - tap % 3
-            if 0 <= row < seen.rows and 0 <= column < seen.columns:
-                at = (s * patches + row * seen.columns + column) * UNITS
-                add_products(3, seen.sums, at, network.spread, (weights + tap) * UNITS, word)
-    if f < NEAR_INPUTS:
-        value = np.int32(seen.residual[patch, f] & 0xFFFF)
-        for tap in range(_TAPS):
-            row, column = y + 1 - tap // 3, x + 1 - tap % 3
-            if 0 <= row < seen.rows and 0 <= column < seen.columns:
-                at = (row * seen.columns + column) * NEAR
-                add_products(5, seen.near, at, network.near, (f * _TAPS + tap) * NEAR, value)
+        row, column = y + 1 - tap // 3, x + 1 - tap % 3
+        if row < 0 or row >= seen.rows or column < 0 or column >= seen.columns:
+            continue
+        target = row * seen.columns + column
+        last = min(end, np.int64(seen.number[target]))
+        if tap != _CENTRE and own < WHOLE:
+            last = min(last, np.int64(WHOLE))
+        for s in range(max(begin, own if tap < _CAUSAL else own + 1), last):
+            at = (s * patches + target) * UNITS
+            weights = ((f * len(SLICES) + s) * _TAPS + tap) * UNITS
+            add_products(3, seen.sums, at, network.spread, weights, word)
+        if f < NEAR_INPUTS:
+            # Blocks of 16: three for the slices that all patches have, two for slice ALWAYS.
+            at, weights = target * NEAR, (f * _TAPS + tap) * NEAR
+            if begin == 0:
+                add_products(3, seen.near, at, network.near, weights, value)
+            if last > ALWAYS:
+                add_products(2, seen.near, at + 48, network.near, weights + 48, value)

@@ -18,18 +18,21 @@ from nvcodec.coding.nirvana.entropy import (
     predict,
     spread,
 )
-from nvcodec.coding.nirvana.table import CLASSES, FEATURES, SLICES, STARTS
+from nvcodec.coding.nirvana.table import ALWAYS, CLASSES, FEATURES, SLICES, STARTS
 from nvcodec.coding.rangecoder import RangeDecoder, RangeEncoder
 from nvcodec.coding.syntax import ENCODING, STATE_SIZE, Direction, bit, bypass, compile_syntax
 from nvcodec.compiled import Integer, kernel
 from nvcodec.format.errors import CorruptError
 
 BUCKETS = 36
-FIRST = len(SLICES) * BUCKETS
+FIRST = (len(SLICES) - 1) * BUCKETS
 ZERO = FIRST + BUCKETS
 SIGN = ZERO + 3 * CLASSES
 MORE = SIGN + 2 * CLASSES
 PREFIX = MORE + 6 * CLASSES
+LAST = PREFIX + 10
+NUMBER = LAST + len(SLICES) - ALWAYS
+BUSY = 5
 
 LEAST_QUANTISER, MOST_QUANTISER = 4, 63
 MAX_RESIDUAL = 16383
@@ -48,6 +51,29 @@ def bucket(n: Integer) -> Integer:
     return min(np.int64(BUCKETS - 1), 2 * log + ((n >> (log - 1)) & 1))
 
 
+@kernel
+def number_class(seen: Surroundings, patch: Integer, number: Integer) -> Integer:
+    """Which NUMBER(kind, number - ALWAYS, longer, busy) of spec 11.6 a patch takes, from 0 on."""
+    columns, numbers = seen.columns, seen.number
+    x = patch % columns
+    longer, count = np.int64(0), np.int64(0)
+    if x > 0 and numbers[patch - 1] > number:
+        longer += 1
+    if patch >= columns:
+        if numbers[patch - columns] > number:
+            longer += 1
+        if x + 1 < columns and numbers[patch - columns + 1] > number:
+            longer += 1
+    for f in range(_STARTS[ALWAYS - 1], _STARTS[ALWAYS]):
+        if seen.residual[patch, f] != 0:
+            count += 1
+    busy = np.int64(0)
+    while count >> busy > 0 and busy < BUSY - 1:
+        busy += 1
+    first = (len(SLICES) - ALWAYS) * seen.kind + number - ALWAYS
+    return (4 * first + longer) * BUSY + busy
+
+
 def residuals(
     coder: np.ndarray,
     contexts: np.ndarray,
@@ -56,23 +82,42 @@ def residuals(
     seen: Surroundings,
     broken: np.ndarray,
 ) -> None:
-    """Syntax of spec 11.6 after `q`: codes `seen.residual`, which the decoder fills.
+    """Syntax of a layer of spec 11.6: codes `seen.number` and `seen.residual`.
 
-    A residual out of range sets broken[0].
+    The decoder fills both. A residual out of range sets broken[0].
     """
     patches = seen.rows * seen.columns
     found = seen.found
-    for s in range(_STARTS.size - 1):
+    slices = _STARTS.size - 1
+    for s in range(slices):
         first = _STARTS[s]
         count = _STARTS[s + 1] - first
+        if s == ALWAYS:
+            for patch in range(patches):
+                number = ALWAYS
+                more = 1
+                while number < slices and more != 0:
+                    place = NUMBER + number_class(seen, patch, number)
+                    more = bit(place, 1 if seen.number[patch] > number else 0)
+                    number += more
+                seen.number[patch] = number
+            for patch in range(patches):
+                for f in range(_STARTS[ALWAYS]):
+                    if seen.residual[patch, f] != 0:
+                        spread(network, seen, f, patch, ALWAYS, slices)
         for patch in range(patches):
+            if s >= ALWAYS and seen.number[patch] <= s:
+                continue
             left = predict(network, seen, s, patch)
             coded = 0
             if ENCODING:
                 for k in range(count):
                     if seen.residual[patch, first + k] != found[MEAN, k]:
                         coded = 1
-            coded = bit(s * BUCKETS + bucket(left), coded)
+            place = s * BUCKETS + bucket(left)
+            if s >= ALWAYS and seen.number[patch] == s + 1:
+                place = LAST + s - ALWAYS
+            coded = bit(place, coded)
             begun = 0
             for k in range(count):
                 mean = found[MEAN, k]
@@ -109,7 +154,10 @@ def residuals(
                     value = 0
                 seen.residual[patch, first + k] = value
                 if value != 0:
-                    spread(network, seen, first + k, patch)
+                    if s < ALWAYS:
+                        spread(network, seen, first + k, patch, 0, ALWAYS)
+                    else:
+                        spread(network, seen, first + k, patch, ALWAYS, slices)
 
 
 def quantiser(coder: np.ndarray, contexts: np.ndarray, buffer: np.ndarray, q: np.ndarray) -> None:

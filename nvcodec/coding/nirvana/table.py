@@ -27,8 +27,12 @@ FEATURES = 192
 SLICES = (4, 12, 24, 40, 48, 64)
 STARTS = (0, 4, 16, 40, 80, 128, 192)
 """SliceStart: the first feature of each slice, then F."""
-WIDE = 128
-"""N: features of other patches that the networks see."""
+ALWAYS = 3
+"""Slices that every patch has (spec 11.6)."""
+WHOLE = 5
+"""Slices that see earlier slices of all nine patches; the last one sees those of its own."""
+WIDE = 64
+"""N: features of other patches that the synthesis network sees."""
 WIDTH = 256
 """W: units of a hidden layer of the synthesis network."""
 UNITS = 48
@@ -121,7 +125,7 @@ def load() -> Table:
     second, third = weights.take(WIDTH, WIDTH), weights.take(VOLUME, WIDTH)
     earlier, context = [], []
     for s in numbers:
-        taps = (9,) if STARTS[s] < WIDE else ()
+        taps = (9,) if s < WHOLE else ()
         earlier.append(weights.take(UNITS, 2, STARTS[s], *taps))
         context.append(weights.take(UNITS, 2, SLICES[s], 4))
     table = Table(

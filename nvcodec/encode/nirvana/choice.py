@@ -13,6 +13,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from nvcodec.coding.nirvana.contexts import default_contexts
 from nvcodec.coding.nirvana.entropy import (
     CLASS,
     FRACTION,
@@ -24,12 +25,16 @@ from nvcodec.coding.nirvana.entropy import (
     predict,
     spread,
 )
-from nvcodec.coding.nirvana.table import CLASSES, SLICES, STARTS
+from nvcodec.coding.nirvana.features import NUMBER, number_class
+from nvcodec.coding.nirvana.table import ALWAYS, CLASSES, SLICES, STARTS
 from nvcodec.compiled import Integer, kernel
 from nvcodec.model.nirvana.moved import step_of
 from nvcodec.tasks import TaskPool
 
 _STARTS = np.array(STARTS, np.int64)
+_SLICE = np.repeat(np.arange(len(SLICES)), SLICES).astype(np.int64)
+_WORTH = np.float32(0.5)
+"""Smallest wanted residual that is worth bits."""
 _BAND = 4
 """Rows of patches of a task."""
 _REACH = 12
@@ -92,16 +97,21 @@ def choose_residuals(
     begin: Integer,
     end: Integer,
     bits: np.ndarray,
+    gain: np.ndarray,
 ) -> None:
-    """Fill `seen.residual` of slice s of patches begin..end-1, and bits[0].
+    """Fill `seen.residual` of slice s of patches begin..end-1, where patches have that slice.
 
     `wanted` has real residuals, float32 (patches, FEATURES), in steps. A bit costs 1 / `per_square`
-    of the squared error of a step.
+    of the squared error of a step. `bits` and `gain`, float32 (patches, slices), get the bits of
+    the slice, and how much its cost is below that of residuals of 0 without bits.
     """
     found, first = seen.found, _STARTS[s]
-    scale, total = np.float32(1.0 / per_square), 0.0
+    scale = np.float32(1.0 / per_square)
     for patch in range(begin, end):
+        if seen.number[patch] <= s:
+            continue
         predict(network, seen, s, patch)
+        total, saved = np.float32(0), np.float32(0)
         for k in range(_STARTS[s + 1] - first):
             f = first + k
             z = wanted[patch, f]
@@ -121,17 +131,71 @@ def choose_residuals(
                     if cost < least:
                         least, best, chosen = cost, r, price
             total += chosen
+            saved += z * z - least
             best = min(np.int64(16383), max(np.int64(-16383), best))
             seen.residual[patch, f] = best
             if best != 0:
-                spread(network, seen, f, patch)
-    bits[0] = total
+                spread(network, seen, f, patch, 0, len(SLICES))
+        bits[patch, s], gain[patch, s] = total, saved
+
+
+@lru_cache(1)
+def number_prices() -> npt.NDArray[np.float32]:
+    """Bits of `more` in each class of spec 11.6: float32 (classes, 2)."""
+    one = default_contexts().content[NUMBER:, 0] / 65536
+    return -np.log2(np.stack([1 - one, one], 1)).astype(np.float32)
+
+
+@kernel
+def limit_numbers(wanted: np.ndarray, number: np.ndarray) -> None:
+    """Fill `number`: after so many slices no wanted residual of a patch is worth any bits."""
+    for patch in range(number.size):
+        f = wanted.shape[1]
+        while f > _STARTS[ALWAYS] and abs(wanted[patch, f - 1]) < _WORTH:
+            f -= 1
+        number[patch] = _SLICE[f - 1] + 1
+
+
+@kernel
+def settle_numbers(
+    seen: Surroundings, prices: np.ndarray, per_square: Integer, bits: np.ndarray, gain: np.ndarray
+) -> float:
+    """Cut the numbers of slices of all patches where these cost more than they gain.
+
+    Residuals of slices that are cut become 0. Takes what `choose_residuals` gives; returns the bits
+    of the layer.
+    """
+    scale, total = np.float32(1.0 / per_square), 0.0
+    slices = _STARTS.size - 1
+    for patch in range(seen.number.size):
+        best: Integer = np.int64(ALWAYS)
+        most, kept = np.float32(-1e30), np.float32(0)
+        # Of the slices so far: what they gain, their bits, the bits of `more`.
+        value, used, more = np.float32(0), np.float32(0), np.float32(0)
+        for n in range(ALWAYS, seen.number[patch] + 1):
+            if n > ALWAYS:
+                value += gain[patch, n - 1]
+                used += bits[patch, n - 1]
+            end, following = np.float32(0), np.float32(0)
+            if n < slices:
+                end, following = prices[number_class(seen, patch, n)]
+            if value - scale * (more + end) > most:
+                most, best = value - scale * (more + end), n
+                kept = used + more + end
+            more += following
+        seen.number[patch] = best
+        total += float(kept)
+        for s in range(ALWAYS):
+            total += float(bits[patch, s])
+        for f in range(_STARTS[best], seen.residual.shape[1]):
+            seen.residual[patch, f] = 0
+    return total
 
 
 def choose_all(
     seen: Surroundings, wanted: npt.NDArray[np.float32], per_square: float, tasks: TaskPool
 ) -> float:
-    """Choose the residuals of a group in tasks, as `choose_residuals`; returns the bits.
+    """Choose the residuals and numbers of slices of a layer in tasks; returns the bits.
 
     A slice sees earlier slices of patches around it, and patches above in its own. So a band of a
     slice comes after the band above, and after the band below in the slice before. Bands of two
@@ -139,16 +203,17 @@ def choose_all(
     """
     network, prices = entropy_network(), price_table()
     edges = [*range(0, seen.rows, _BAND), seen.rows]
-    bits = np.zeros((len(SLICES), len(edges) - 1, 1))
+    bits, gain = np.zeros((2, len(wanted), len(SLICES)), np.float32)
+    limit_numbers(wanted, seen.number)
     before: list[Future[None]] = []
     for s in range(len(SLICES)):
         here: list[Future[None]] = []
         for k, (first, end) in enumerate(pairwise(edges)):
             work = partial(
                 choose_residuals, network, alone(seen), wanted, prices, per_square, s,
-                first * seen.columns, end * seen.columns, bits[s, k],
+                first * seen.columns, end * seen.columns, bits, gain,
             )  # fmt: skip
             here.append(tasks.submit(work, here[-1:] + before[k : k + 2][-1:]))
         before = here
     before[-1].result()
-    return float(bits.sum())
+    return float(settle_numbers(seen, number_prices(), per_square, bits, gain))

@@ -41,6 +41,9 @@ from nvcodec.tasks import TaskPool
 
 T = TypeVar("T")
 
+_Residuals = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]
+"""Residuals (patches, FEATURES) of a layer, and numbers of slices (patches,)."""
+
 
 @dataclass(frozen=True, eq=False)
 class CodedSubstreams:
@@ -131,7 +134,7 @@ class GroupCoder:
             for k, (grid, layer) in enumerate(zip(layers.grids, coded, strict=True)):
                 last = None if before is None else before[k]
                 seen = seen_features(grid, last, layer.moved, quantiser)
-                encoder.write(seen._replace(residual=layer.residual))
+                encoder.write(seen._replace(residual=layer.residual, number=layer.number))
             return encoder.finish()
 
         return CodedSubstreams(
@@ -150,6 +153,7 @@ class _CodedLayer:
     parameters: Parameters
     moved: Features
     residual: npt.NDArray[np.int32]
+    number: npt.NDArray[np.int32]
     motion: _Motion | None
 
 
@@ -185,12 +189,12 @@ class LayerCoder:
         else:
             moved, motion = self._move(planes, before, wanted, step, motion)
         self._do(partial(self._subtract, wanted, moved, step))
-        residual, fit = self._choose(net, samples, wanted, before, moved, quantiser)
+        (residual, number), fit = self._choose(net, samples, wanted, before, moved, quantiser)
         if fit is not None and self.effort.saving and self._number == 0:
             work = partial(adapted, fit, components, bit_price(quantiser), self.effort.saving)
             components = self._tasks.submit(work).result()
         parameters = with_residuals(grid, moved, residual, quantiser, frames, components)
-        return _CodedLayer(parameters, moved, residual, motion)
+        return _CodedLayer(parameters, moved, residual, number, motion)
 
     def _on_bands(self, work: Callable[[Band], T]) -> Iterator[tuple[Band, T]]:
         """Do the work on all bands of patch rows; gives its results in their order."""
@@ -295,27 +299,27 @@ class LayerCoder:
         before: Parameters | None,
         moved: npt.NDArray[np.int16],
         quantiser: int,
-    ) -> tuple[npt.NDArray[np.int32], Fit | None]:
+    ) -> tuple[_Residuals, Fit | None]:
         """Residuals: those of the analysis, then of gradient steps; the best of them.
 
         With the moments of their rendering if the effort has a use for these.
         """
         grid, step, effort = self.grid, np.float32(step_of(quantiser) / 64), self.effort
-        best: npt.NDArray[np.int32] | None = None
+        best: _Residuals | None = None
         fit, least = None, np.inf
         for k in range(effort.steps + 1):
             seen = seen_features(grid, before, moved, quantiser)
             bits = choose_all(seen, wanted, BITS_PER_SQUARE, self._tasks)
-            residual = seen.residual
+            residual, number = seen.residual, seen.number
             if not effort.renders:
-                return residual, None
+                return (residual, number), None
             del seen
             features: Floats = np.divide(moved, 8, dtype=np.float32)
             features += residual.astype(np.float32).reshape(moved.shape) * step
             tried = self._try(net, samples, features, slopes=k < effort.steps)
             cost = tried.squares + bit_price(quantiser) * bits
             if cost < least:
-                best, least, fit = residual, cost, tried.fit
+                best, least, fit = (residual, number), cost, tried.fit
             if tried.change is not None:
                 change = tried.change.reshape(grid.patches, FEATURES)
                 wanted = residual - np.float32(effort.rate) * change / step

@@ -39,7 +39,7 @@ class Layers:
         """The grid of each layer."""
         shapes = self.format.plane_shapes(self.width, self.height)
         return tuple(
-            Grid(columns, rows, *self.format.plane_shift(k))
+            Grid(columns, rows, min(k, 1), *self.format.plane_shift(k))
             for k, (rows, columns) in enumerate(shapes)
         )
 

@@ -196,14 +196,6 @@ def move_features(
 
 
 @kernel
-def in_steps(features: np.ndarray, reciprocal: Integer, out: np.ndarray) -> None:
-    """InSteps(a) of spec 12.1, for flat arrays: int16 features, int32 out."""
-    for k in range(out.size):
-        v = (np.int64(features[k]) * reciprocal + 16384) >> 15
-        out[k] = min(np.int64(32767), max(np.int64(-32767), v))
-
-
-@kernel
 def add_residuals(moved: np.ndarray, residual: np.ndarray, step: Integer, out: np.ndarray) -> None:
     """`feature` of spec 12.1, for arrays (patches, FEATURES): int16 moved and out."""
     for p in range(out.shape[0]):

@@ -18,7 +18,6 @@ from nvcodec.model.nirvana.moved import (
     Features,
     Trace,
     add_residuals,
-    in_steps,
     linear,
     make_trace,
     move_features,
@@ -31,11 +30,13 @@ from nvcodec.model.nirvana.moved import (
 class Grid:
     """The patches of a layer (spec 11.3) of `width` x `height` samples.
 
-    `across` and `down` are log2 of samples of layer 0 for one of this layer.
+    `across` and `down` are log2 of samples of layer 0 for one of this layer. `kind` is 0 for layer
+    0, 1 for others.
     """
 
     width: int
     height: int
+    kind: int = 0
     across: int = 0
     down: int = 0
 
@@ -135,14 +136,15 @@ def seen_features(
     grid: Grid, before: Parameters | None, moved: Features, quantiser: int
 ) -> Surroundings:
     """What the entropy network sees before the first residual of a layer."""
-    shape = (2, grid.patches if before else 0, FEATURES)
-    steps, change = np.empty(shape, np.int32)
-    if before is not None:
-        reciprocal = reciprocal_of(quantiser)
-        in_steps(moved.ravel(), reciprocal, steps.ravel())
-        in_steps(before.features.ravel(), reciprocal, change.ravel())
-        change -= steps
-    return surroundings(grid.rows, grid.columns, before is None, quantiser, steps, change)
+    return surroundings(
+        grid.rows,
+        grid.columns,
+        grid.kind,
+        quantiser,
+        reciprocal_of(quantiser),
+        moved.reshape(grid.patches, FEATURES),
+        None if before is None else before.features.reshape(grid.patches, FEATURES),
+    )
 
 
 def with_residuals(

@@ -16,12 +16,12 @@ from tests.coding.reference import Bin, Context, Decoder, coded_difference
 
 TABLES = Path(__file__).parents[3] / "spec" / "tables"
 
-P, T, F, N = 8, 4, 192, 128
+P, T, F, N = 8, 4, 192, 64
 D = T * P * P
 W, E, E2 = 256, 48, 64
 SIZES = [4, 12, 24, 40, 48, 64]
 START = [0, 4, 16, 40, 80, 128, 192]
-MOTION_CONTEXTS, CONTENT_CONTEXTS, NETWORK_CONTEXTS = 88, 548, 62
+MOTION_CONTEXTS, CONTENT_CONTEXTS, NETWORK_CONTEXTS = 88, 635, 62
 
 Array = np.ndarray
 
@@ -191,13 +191,15 @@ class Prediction:
 
 
 class Entropy:
-    """Spec 12.3 in one group: `residual` is what is coded so far.
+    """Spec 12.3 in one layer of a group: `residual` is what is coded so far.
 
-    `m` and `d` are (rows, columns, F): moved features in steps, and differences to them.
+    `m` and `d` are (rows, columns, F): moved features in steps, and differences to them. `number`
+    is that of 11.6, `kind` is 0 for layer 0, else 1.
     """
 
-    def __init__(self, q: int, key: bool, m: Array, d: Array) -> None:
-        self.q, self.key = q, key
+    def __init__(self, q: int, key: bool, m: Array, d: Array, kind: int = 0) -> None:
+        self.q, self.key, self.kind = q, key, kind
+        self.number = np.full(m.shape[:2], 6)
         self.m, self.d = m.astype(np.int64), d.astype(np.int64)
         self.residual = np.zeros(m.shape, np.int64)
 
@@ -224,7 +226,7 @@ class Entropy:
             if s < 5:
                 parts.append((data.A[s][..., j // 3, j % 3], r[: START[s]]))
             elif j == 4:
-                parts.append((data.A[s], r[:N]))
+                parts.append((data.A[s], r[: START[5]]))
             if j < 4:
                 parts.append((data.C[s][..., j], r[own]))
             for weights, a in parts:
@@ -259,6 +261,11 @@ class Entropy:
         )
 
 
+def in_steps(features: Array, reciprocal: int) -> Array:
+    """Spec 12.1."""
+    return np.clip(rshift(features.astype(np.int64) * reciprocal, 15), -32767, 32767)
+
+
 def bucket(n: int) -> int:
     assert n >= 1
     if n == 1:
@@ -274,46 +281,69 @@ def quantiser(decoder: Decoder) -> int:
 
 
 def content(decoder: Decoder, contexts: list[Context], entropy: Entropy) -> None:
-    """Spec 11.6 after q: fills `entropy.residual`."""
+    """Spec 11.6 after q: fills `entropy.residual` and `entropy.number`."""
     rows, columns = entropy.residual.shape[:2]
     for s in range(6):
+        if s == 3:
+            numbers(decoder, contexts, entropy)
         for y in range(rows):
             for x in range(columns):
+                number = entropy.number[y, x]
+                if s >= number:
+                    continue
                 entropy.residual[y, x, START[s] : START[s + 1]] = one_slice(
-                    decoder, contexts, s, entropy.predict(s, y, x)
+                    decoder, contexts, s, s >= 3 and s == number - 1, entropy.predict(s, y, x)
                 )
 
 
+def numbers(decoder: Decoder, contexts: list[Context], entropy: Entropy) -> None:
+    rows, columns = entropy.number.shape
+    known = np.zeros((rows + 1, columns + 2), np.int64)
+    for y in range(rows):
+        for x in range(columns):
+            n = int(np.count_nonzero(entropy.residual[y, x, START[2] : START[3]]))
+            busy = min(4, n.bit_length())
+            number = 3
+            while number < 6:
+                # Left, above, above on the right.
+                longer = np.count_nonzero(known[[y + 1, y, y], [x, x + 1, x + 2]] > number)
+                place = 515 + 60 * entropy.kind + 20 * (number - 3) + 5 * longer + busy
+                if not decoder.bit(contexts[place]):
+                    break
+                number += 1
+            entropy.number[y, x] = known[y + 1, x + 1] = number
+
+
 def one_slice(
-    decoder: Decoder, contexts: list[Context], s: int, prediction: Prediction
+    decoder: Decoder, contexts: list[Context], s: int, last: bool, prediction: Prediction
 ) -> list[int]:
     mean = prediction.Mean.tolist()
     classes, parts = prediction.Class.tolist(), prediction.Part.tolist()
     costs = [int(table().ZERO_COST[c, p]) for c, p in zip(classes, parts, strict=True)]
     left = sum(costs)
-    if not decoder.bit(contexts[36 * s + bucket(left)]):
+    if not decoder.bit(contexts[512 + s - 3 if last else 36 * s + bucket(left)]):
         return mean
     found, residual = 0, []
     for f, (c, part) in enumerate(zip(classes, parts, strict=True)):
         if found:
-            nonzero = decoder.bit(contexts[252 + 3 * c + part])
+            nonzero = decoder.bit(contexts[216 + 3 * c + part])
         elif f == len(mean) - 1:
             nonzero = 1
         else:
-            nonzero = decoder.bit(contexts[216 + bucket(16 * left // costs[f])])
+            nonzero = decoder.bit(contexts[180 + bucket(16 * left // costs[f])])
             left -= costs[f]
         x = 0
         if nonzero:
             found = 1
             m = 1
             while m < 7:
-                if not decoder.bit(contexts[382 + 6 * c + m - 1]):
+                if not decoder.bit(contexts[346 + 6 * c + m - 1]):
                     break
                 m += 1
             if m == 7:
                 g = 0
                 while g < 15:
-                    if not decoder.bit(contexts[538 + min(g, 9)]):
+                    if not decoder.bit(contexts[502 + min(g, 9)]):
                         break
                     g += 1
                 r = 1
@@ -323,7 +353,7 @@ def one_slice(
             if part == 0:
                 negative = decoder.bypass()
             else:
-                negative = decoder.bit(contexts[330 + 2 * c + part - 1])
+                negative = decoder.bit(contexts[294 + 2 * c + part - 1])
                 if prediction.Fraction[f] < 0:
                     negative = 1 - negative
             x = -m if negative else m

@@ -29,7 +29,7 @@ def compare(around: Around, residual: np.ndarray) -> np.ndarray:
     """Predict all slices of all patches in coding order; returns all predictions."""
     network, seen, slow = entropy_network(), around.seen(), around.slow()
     everything = []
-    for s in range(5):
+    for s in range(6):
         for patch in range(around.rows * around.columns):
             y, x = divmod(patch, around.columns)
             price = predict(network, seen, s, patch)
@@ -43,7 +43,7 @@ def compare(around: Around, residual: np.ndarray) -> np.ndarray:
             for f in range(START[s], START[s + 1]):
                 slow.residual[y, x, f] = seen.residual[patch, f] = residual[y, x, f]
                 if residual[y, x, f]:
-                    spread(network, seen, f, patch)
+                    spread(network, seen, f, patch, 0, 6)
     return np.concatenate(everything, 1)
 
 
@@ -66,7 +66,7 @@ def test_extreme_residuals(value: int, key: bool) -> None:
     """All of one sign, then of mixed signs."""
     rng = np.random.default_rng(7)
     around = Around(rng, 3, 3, key, 4)
-    around.m[:], around.d[:] = (0, 0) if key else (-32767, 65534)
+    around.moved[:], around.before[:] = (0, 0) if key else (-32767, 32767)
     compare(around, np.full((3, 3, F), value))
     compare(around, value * rng.choice([-1, 1], (3, 3, F)))
 
@@ -88,19 +88,19 @@ def test_patches(kernel_bench: KernelBench) -> None:
 
     def call() -> np.ndarray:
         seen, found = around.seen(), []
-        for s in range(5):
+        for s in range(6):
             for patch in range(24):
                 predict(network, seen, s, patch)
                 found.append(seen.found[:, : SIZES[s]].copy())
                 for f in range(START[s], START[s + 1]):
                     seen.residual[patch, f] = residual[divmod(patch, 6)][f]
                     if seen.residual[patch, f]:
-                        spread(network, seen, f, patch)
+                        spread(network, seen, f, patch, 0, 6)
         return np.concatenate(found, 1)
 
     def slow() -> np.ndarray:
         entropy, found = around.slow(), []
-        for s in range(5):
+        for s in range(6):
             own = slice(START[s], START[s + 1])
             for y, x in np.ndindex(4, 6):
                 p = entropy.predict(s, y, x)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nvcodec.coding.nirvana.components import INPUTS, NO_COMPONENTS, SLOTS, Component
-from nvcodec.coding.nirvana.table import PATCH, VOLUME, network_offset
+from nvcodec.coding.nirvana.table import PATCH, VOLUME, WIDE, network_offset
 from nvcodec.format import UnsupportedError
 from nvcodec.model.nirvana.network import LARGEST_WEIGHT, Network, synthesis_network
 from nvcodec.model.nirvana.parameters import Grid, Parameters
@@ -94,8 +94,9 @@ def test_the_largest_sums(sign: int) -> None:
     region = (PATCH, PATCH, 2 * PATCH, 2 * PATCH)
     for weights in network.first.matrix[units]:
         features = np.zeros((3, 3, 192), np.int16)
-        features[:, :, :128] = 8191 * sign * np.sign(weights[:1152]).reshape(3, 3, 128)
-        features[1, 1, 128:] = 8191 * sign * np.sign(weights[1152:])
+        near = 9 * WIDE
+        features[:, :, :WIDE] = 8191 * sign * np.sign(weights[:near]).reshape(3, 3, WIDE)
+        features[1, 1, WIDE:] = 8191 * sign * np.sign(weights[near:])
         expected = on_cpu(network, features, grid, [3], region)
         same(CudaSynthesis(network, CPU).plane(features, grid, [3], region, YUV420P8), expected)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nvcodec.coding.nirvana.components import Components
+from tests.coding.nirvana import reference as coding
 from tests.coding.nirvana.reference import D, F, N, P, T, hidden, offset, rshift, table
 from tests.model.hybrid.canvas.reference import S6
 
@@ -33,7 +34,7 @@ def reciprocal(q: int) -> int:
 
 
 def in_steps(features: Array, q: int) -> Array:
-    return np.clip(rshift(features.astype(np.int64) * reciprocal(q), 15), -32767, 32767)
+    return coding.in_steps(features, reciprocal(q))
 
 
 def add_residuals(moved: Array, residual: Array, q: int) -> Array:

@@ -57,7 +57,8 @@ def test_as_the_text() -> None:
                 trace = reference.trace(old, last[k].frames)
                 moved = reference.moved_features(trace, paths, intra, *shifts)
             steps = reference.in_steps(moved, q)
-            entropy = Entropy(q, group.key, steps, reference.in_steps(old, q) - steps)
+            change = reference.in_steps(old, q) - steps
+            entropy = Entropy(q, group.key, steps, change, min(k, 1))
             content(decoder, read, entropy)
             assert (before[k].quantiser, before[k].frames) == (q, count)
             expected = reference.add_residuals(moved, entropy.residual, q)
