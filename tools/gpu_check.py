@@ -35,7 +35,7 @@ from nvcodec.media.y4m import Y4mWriter
 from nvcodec.model.sine.render import render_region
 from nvcodec.model.sine.renderer import SineRenderer
 from nvcodec.model.sine.shape import NetworkShape
-from nvcodec.picture import Planes
+from nvcodec.picture import YUV420P8, Planes
 from tools.bench.decode import random_weights
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def check_fusion(size: tuple[int, int], device: torch.device) -> bool:
     from nvcodec.model.hybrid.fusion.weights import default_weights
 
     width, height = (-(-length // 8) * 8 for length in size)
-    source = random_source(np.random.default_rng(0), True, width, height)
+    source = random_source(np.random.default_rng(0), True, width, height, YUV420P8)
     weights = default_weights()
     network = weights.of_set(source.canvas.step.set)
     fusion = CudaFusion(weights.shape, network, device)
@@ -213,7 +213,6 @@ def check_synthesis(size: tuple[int, int], device: torch.device, peak: float | N
     from nvcodec.model.cuda.synthesis_check import on_cpu, random_features
     from nvcodec.model.nirvana.network import synthesis_network
     from nvcodec.model.nirvana.parameters import Grid
-    from nvcodec.picture import YUV420P8
 
     grid, frames, quantiser = Grid(*size), list(range(FRAMES)), 30
     region = (0, 0, *size)

@@ -22,10 +22,9 @@ from nvcodec.model.hybrid.fusion.render import NetworkSource
 from nvcodec.model.hybrid.fusion.weights import FusionWeights, Network, default_weights
 from nvcodec.model.nirvana.layers import GroupParameters, Layers
 from nvcodec.model.resample import View
-from nvcodec.model.samples import FORMAT
 from nvcodec.model.sine.shape import NetworkShape
 from nvcodec.model.sine.weights import GroupWeights
-from nvcodec.picture import Planes, Region
+from nvcodec.picture import Planes, Region, SampleFormat
 
 
 class CudaDevice(Device):
@@ -96,11 +95,11 @@ class CudaDevice(Device):
             )
         return cast(Planes, shown)
 
-    def fusion_device(self, network: bool) -> CudaDevice:
+    def fusion_device(self, network: bool, samples: SampleFormat) -> CudaDevice:
         """Return this device; tests the fusion network's kernels if there is a `network`."""
         if network:
             with torch.cuda.device(self._device):
-                require_exact_fusion(default_weights().shape, self._device)
+                require_exact_fusion(default_weights().shape, samples, self._device)
         return self
 
     def fuse(
@@ -114,7 +113,7 @@ class CudaDevice(Device):
                 network = weights.of_set(source.canvas.step.set)
                 if network not in networks:
                     networks[network] = CudaFusion(weights.shape, network, self._device)
-                pictures.append(FORMAT.crop(networks[network].picture(source), region))
+                pictures.append(source.format.crop(networks[network].picture(source), region))
             return cast(list[Planes], pictures) if self._tensors else to_host(pictures)
 
     def show(self, pictures: list[Planes]) -> list[Planes]:

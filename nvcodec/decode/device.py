@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from nvcodec.model.resample import View, resample
 from nvcodec.model.sine.shape import NetworkShape
-from nvcodec.picture import Planes, Region
+from nvcodec.picture import Planes, Region, SampleFormat
 
 if TYPE_CHECKING:
     from nvcodec.model.hybrid.fusion.render import NetworkSource
@@ -85,7 +85,7 @@ class Device:
         """Planes of a view from rendered ones, as `nvcodec.model.resample.resample` does."""
         return resample(planes, origin, source_width, source_height, view, chroma_location)
 
-    def fusion_device(self, network: bool) -> FusionDevice | None:
+    def fusion_device(self, network: bool, samples: SampleFormat) -> FusionDevice | None:
         """The renderer of frames of the hybrid model, with or without network; None for the CPU.
 
         Raises UnsupportedError for a device that miscomputes.

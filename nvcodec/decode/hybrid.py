@@ -16,7 +16,7 @@ from nvcodec.coding.hybrid.canvases import CanvasReader
 from nvcodec.coding.hybrid.leaves import Table
 from nvcodec.decode.device import Device
 from nvcodec.decode.fusion import GroupNetwork, require_no_network
-from nvcodec.format import CorruptError, Group, Header, UnsupportedError
+from nvcodec.format import CorruptError, Group, Header
 from nvcodec.model.description import CanvasShape
 from nvcodec.model.hybrid.canvas.plane import Canvas, Step, coded_size, schedule
 from nvcodec.model.hybrid.canvas.reconstruct import reconstruct
@@ -25,7 +25,7 @@ from nvcodec.model.hybrid.fusion.render import (
     region_bands,
     render_band,
 )
-from nvcodec.picture import YUV420P8, Planes, Region, region_size
+from nvcodec.picture import Planes, Region, region_size
 from nvcodec.tasks import TaskPool
 
 _MOST_AHEAD = 2
@@ -96,16 +96,12 @@ class HybridModel:
     """
 
     def __init__(self, shape: CanvasShape, header: Header, device: Device) -> None:
-        self._device = device.fusion_device(bool(shape.network))
+        self._device = device.fusion_device(bool(shape.network), header.sample_format)
         self._shape = shape
         self._width, self._height = header.width, header.height
         self._coded = coded_size(header.width, header.height)
         self._tasks = TaskPool(device.threads)
         self._format = header.sample_format
-        if self._device is not None and self._format != YUV420P8:
-            raise UnsupportedError(
-                f"device {device.device}: 4:2:0 with 8 bits only; use cpu for this file"
-            )
         group_bytes = self._format.picture_bytes(*self._coded) * shape.group_frames
         # Frames from the network take as much memory again as their canvases.
         group_bytes *= 1 + shape.network

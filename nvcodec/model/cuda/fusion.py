@@ -44,8 +44,7 @@ def _packed(planes: Sequence[Plane], device: torch.device) -> torch.Tensor:
 
 def upload(planes: Planes, device: torch.device) -> TensorPlanes:
     """Copies of host planes on the device."""
-    luma, blue, red = (torch.from_numpy(plane).to(device) for plane in planes)
-    return luma, blue, red
+    return tuple(torch.from_numpy(plane).to(device) for plane in planes)
 
 
 def _split(frame: torch.Tensor, width: int, height: int) -> TensorPlanes:
@@ -107,9 +106,10 @@ class CudaFusion:
     def picture(self, source: NetworkSource) -> TensorPlanes:
         """The whole frame, at the coded size. Does not wait for the device."""
         device = self._device
-        rows, columns = source.canvas.planes[1].shape
+        rows, columns = source.sites
         size = rows * columns
-        samples = _packed(source.canvas.planes, device)
+        extra = source.format.bit_depth - 8
+        samples = _packed(source.planes, device)
         moving = bool(source.references)
         # A placeholder: kernels do not read predictions of a key canvas.
         predictions = samples
@@ -129,6 +129,7 @@ class CudaFusion:
             rows,
             columns,
             source.chroma_offset,
+            EXTRA=extra,
             MOVING=moving,
             BLOCK=_SITES,
         )
@@ -170,8 +171,12 @@ class CudaFusion:
             columns,
             self._shape.output_shift,
             source.chroma_offset,
+            EXTRA=extra,
             CHANNELS=self._last.shape[2],
             BLOCK=_SITES,
         )
-        height, width = source.canvas.planes[0].shape
-        return _split(frame, width, height)
+        made = _split(frame, 2 * columns, 2 * rows)
+        if source.format.chroma_format == FORMAT.chroma_format:
+            return made
+        # Chroma stays as the canvas has it.
+        return made[0], *upload(source.canvas.planes[1:], device)

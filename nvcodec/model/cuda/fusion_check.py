@@ -14,7 +14,7 @@ from nvcodec.model.cuda.planes import to_host
 from nvcodec.model.hybrid.canvas.inter import packed_motion
 from nvcodec.model.hybrid.canvas.plane import Canvas, Step
 from nvcodec.model.hybrid.fusion.packed import pack_network
-from nvcodec.model.hybrid.fusion.render import NetworkSource, render
+from nvcodec.model.hybrid.fusion.render import NetworkSource, render, with_sites
 from nvcodec.model.hybrid.fusion.weights import (
     LINEAR,
     MAX_INPUT,
@@ -22,19 +22,19 @@ from nvcodec.model.hybrid.fusion.weights import (
     FusionShape,
     Network,
 )
-from nvcodec.picture import YUV420P8, Planes
+from nvcodec.picture import Planes, SampleFormat
 
 
 @lru_cache
-def require_exact(shape: FusionShape, device: torch.device) -> None:
-    """Raise UnsupportedError unless networks of a shape are exact on this device.
+def require_exact(shape: FusionShape, samples: SampleFormat, device: torch.device) -> None:
+    """Raise UnsupportedError unless networks of a shape are exact on this device, in this format.
 
     They are compared with the CPU on random samples of low to high contrast, with weights whose
     sums come near the bound of spec 9.2.
     """
     rng = np.random.default_rng(0)
     for moving, share in ((False, 0.1), (True, 0.01), (True, 1.0)):
-        source = random_source(rng, moving, 48, 24)
+        source = random_source(rng, moving, 48, 24, samples)
         network = random_network(rng, shape, share)
         height, width = source.canvas.planes[0].shape
         expected = render(source, pack_network(shape, network), (0, 0, width, height))
@@ -45,15 +45,21 @@ def require_exact(shape: FusionShape, device: torch.device) -> None:
             )
 
 
-def random_source(rng: np.random.Generator, moving: bool, width: int, height: int) -> NetworkSource:
+def random_source(
+    rng: np.random.Generator,
+    moving: bool,
+    width: int,
+    height: int,
+    samples: SampleFormat,
+) -> NetworkSource:
     """A key canvas or, if `moving`, a predicted one, of random samples, vectors and quantisers."""
     rows, columns = height, width
 
     def planes() -> Planes:
-        most = int(rng.choice([4, 256]))
-        made = YUV420P8.empty(columns, rows)
+        most = int(rng.choice([4, samples.peak + 1]))
+        made = samples.empty(columns, rows)
         for plane in made:
-            plane[:] = rng.integers(0, most, plane.shape, np.uint8)
+            plane[:] = rng.integers(0, most, plane.shape, plane.dtype)
         return made
 
     cells = rows // 8, columns // 8
@@ -63,10 +69,10 @@ def random_source(rng: np.random.Generator, moving: bool, width: int, height: in
     motion = rng.integers(-40, 40, (2, *cells, 2)).astype(np.int16)
     direction = rng.integers(1, 4, cells).astype(np.uint8)
     step = Step(1, -1, 3, 1) if moving else Step(0, None, None, 0)
-    canvas = Canvas(planes(), direction, motion, step)
+    canvas = Canvas(planes(), direction, motion, step, samples)
     return NetworkSource(
         canvas,
-        canvas.planes,
+        with_sites(canvas.planes, samples),
         leaves,
         packed_motion(direction, motion),
         rng.integers(0, 64, cells).astype(np.uint8),

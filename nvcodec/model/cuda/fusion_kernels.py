@@ -1,6 +1,7 @@
 """Triton kernels of the fusion network (spec 9).
 
-A frame is its planes Y, Cb, Cr at the coded size, one after the other. Channels are int16 planes
+A frame is its planes Y, Cb, Cr at the coded size, one after the other, with a sample of Cb and Cr
+for each site. EXTRA is that of spec 9.1: bits of a sample above 8. Channels are int16 planes
 over all sites, one after the other. Each program computes one tile. Offsets are 32-bit: at every
 level, sites times channels stay below 2^31.
 """
@@ -10,10 +11,9 @@ import triton.language as tl
 
 from nvcodec.coding.hybrid.leaves import LAST_Q
 from nvcodec.model.cuda import arithmetic_kernels
-from nvcodec.model.samples import PEAK
 
 # Triton kernels can only use globals that are constexpr.
-_PEAK, _LAST_Q = tl.constexpr(PEAK), tl.constexpr(LAST_Q)
+_LAST_Q = tl.constexpr(LAST_Q)
 
 
 @triton.jit
@@ -41,6 +41,7 @@ def fusion_inputs(
     rows,
     columns,
     chroma_offset,
+    EXTRA: tl.constexpr,
     MOVING: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
@@ -68,14 +69,16 @@ def fusion_inputs(
             box += tl.load(samples + first + near + beside, inside, 0).to(tl.int32)
     index = _indices(quantisers, y, x, plane, columns, chroma_offset, inside)
     factor = tl.load(reciprocals + index)
-    value = arithmetic_kernels.clip(((25 * sample - box) * factor + (1 << 14)) >> 15, 4095)
+    high_pass = (25 * sample - box + (1 << EXTRA >> 1)) >> EXTRA
+    value = arithmetic_kernels.clip((high_pass * factor + (1 << 14)) >> 15, 4095)
     tl.store(out + plane * size + site, value.to(tl.int16), inside)
     for r in tl.static_range(2):
         change = tl.zeros((BLOCK,), tl.int32)
         if MOVING:
             at = r * 6 * size + first + line * (scale * columns) + column
             change = tl.load(predictions + at, inside, 0).to(tl.int32) - sample
-        value = arithmetic_kernels.clip((change * factor + (1 << 9)) >> 10, 4095)
+        scaled = (change * factor + (1 << (9 + EXTRA))) >> (10 + EXTRA)
+        value = arithmetic_kernels.clip(scaled, 4095)
         tl.store(out + (6 + 6 * r + plane) * size + site, value.to(tl.int16), inside)
 
 
@@ -152,6 +155,7 @@ def fusion_output(
     columns,
     shift,
     chroma_offset,
+    EXTRA: tl.constexpr,
     CHANNELS: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
@@ -168,8 +172,8 @@ def fusion_output(
     correction = arithmetic_kernels.clip(acc >> shift, 16383)
     used = inside[:, None] & (n < 6)[None, :]
     index = _indices(quantisers, y[:, None], x[:, None], n[None, :], columns, chroma_offset, used)
-    change = (correction * tl.load(steps + index) + (1 << 15)) >> 16
+    change = (correction * tl.load(steps + index) + (1 << (15 - EXTRA))) >> (16 - EXTRA)
     place = _places(y[:, None], x[:, None], n[None, :], rows, columns)
     sample = tl.load(samples + place, used, 0).to(tl.int32) + change
-    clipped = tl.minimum(tl.maximum(sample, 0), _PEAK)
+    clipped = tl.minimum(tl.maximum(sample, 0), (256 << EXTRA) - 1)
     tl.store(out + place, clipped.to(out.dtype.element_ty), used)

@@ -13,12 +13,14 @@ from nvcodec.model.hybrid.fusion.packed import pack_network
 from nvcodec.model.hybrid.fusion.render import render
 from nvcodec.model.hybrid.fusion.weights import FusionShape, HiddenLayer, default_weights
 from nvcodec.model.samples import FORMAT
+from nvcodec.picture import YUV420P8, SampleFormat
 from tests.model.hybrid.fusion.samples import random_shape, random_source, random_weights
 
 pytest.importorskip("triton", reason="Triton is not installed")
 
 from nvcodec.model.cuda import fusion_kernels
 from nvcodec.model.cuda.fusion import CudaFusion
+from nvcodec.model.cuda.fusion_check import random_source as checked_source
 from nvcodec.model.cuda.fusion_check import require_exact
 from nvcodec.model.cuda.planes import to_host
 
@@ -43,6 +45,25 @@ def test_bytes_equal_the_cpu(seed: int) -> None:
             np.testing.assert_array_equal(plane, other)
 
 
+@pytest.mark.parametrize(
+    "fmt",
+    [SampleFormat(8, 0), SampleFormat(8, 2), SampleFormat(8, 3)]
+    + [pytest.param(SampleFormat(*x), marks=pytest.mark.deep) for x in ((10, 1), (12, 3))],
+    ids=lambda fmt: fmt.name,
+)
+def test_other_formats(fmt: SampleFormat) -> None:
+    """Their CPU kernels of more than 8 bits take long to compile."""
+    require_exact.__wrapped__(SHAPES[1], fmt, CPU)
+    source = checked_source(np.random.default_rng(1), True, 48, 24, fmt)
+    weights = default_weights()
+    network = weights.of_set(source.canvas.step.set)
+    planes = CudaFusion(weights.shape, network, CPU).picture(source)
+    assert tuple(tuple(plane.shape) for plane in planes) == fmt.plane_shapes(48, 24)
+    assert any(
+        (a != b).any() for a, b in zip(to_host([planes])[0], source.canvas.planes, strict=True)
+    )
+
+
 SHAPES = [
     default_weights().shape,
     FusionShape((0, 0, 0), 0, (HiddenLayer(3, 4, 9), HiddenLayer(1, 2, 8)), 9),
@@ -51,7 +72,7 @@ SHAPES = [
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_device_that_computes_exactly_passes(shape: FusionShape) -> None:
-    require_exact.__wrapped__(shape, CPU)
+    require_exact.__wrapped__(shape, YUV420P8, CPU)
 
 
 @pytest.mark.parametrize("name", ["fusion_inputs", "fusion_hidden", "fusion_output"])
@@ -73,4 +94,4 @@ def test_a_device_that_does_not_fails(name: str, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(fusion_kernels, name, Wrong())
     with pytest.raises(UnsupportedError, match="does not compute exactly"):
-        require_exact.__wrapped__(SHAPES[1], CPU)
+        require_exact.__wrapped__(SHAPES[1], YUV420P8, CPU)
