@@ -14,6 +14,7 @@ from nvcodec.coding.rangecoder import Contexts, RangeEncoder
 from nvcodec.encode.hybrid.analysis.lookahead import analyse
 from nvcodec.encode.hybrid.analysis.pyramid import Pyramid
 from nvcodec.encode.hybrid.analysis.quantisers import QuantiserMap, for_depth, quantiser_maps
+from nvcodec.encode.hybrid.analysis.temporal_filter import filtered
 from nvcodec.encode.hybrid.canvas import (
     CanvasSettings,
     CodedCanvas,
@@ -159,6 +160,8 @@ def compile_kernels(settings: CanvasSettings) -> None:
     (quantisers,) = for_depth(
         quantiser_maps(30, [analyse([source], None)]), settings.format.bit_depth
     )
+    trust = np.ones(quantisers.shape, np.float32)
+    source = filtered(source, [source], [], quantisers, trust, settings.format)
     key = code_key_canvas(tiny, source, quantisers)
     decode_group(tiny, code_substreams([key], tiny), [key.canvas], None)
     before = Reference.of(key.canvas)

@@ -21,6 +21,7 @@ from nvcodec.media.source import Source, SourceError
 from nvcodec.model.description import CanvasShape
 from nvcodec.options import OptionError
 from tests.cli.support import ROOT, moving, y4m
+from tests.encode.hybrid.pictures import planes_of, smooth_noise
 
 CLIPS = Path(__file__).parents[4] / "shared" / "clips"
 
@@ -114,6 +115,33 @@ def test_bytes_do_not_depend_on_threads():
         (4, False),
         (2, False),
     ]
+
+
+def test_noise_costs_less_when_it_is_filtered(monkeypatch):
+    rng = np.random.default_rng(0)
+    still = smooth_noise((80, 96), 0)
+    pictures = [
+        planes_of(np.clip(still + rng.normal(0, 4, still.shape), 0, 255).astype(np.uint8))
+        for _ in range(9)
+    ]
+    data, result = coded(pictures, crf=22)
+    monkeypatch.setattr(coder, "filtered", lambda source, *_: source)
+    plain_data, plain = coded(pictures, crf=22)
+    size, plain_size = (sum(g.substream_bytes for g in groups(d)) for d in (data, plain_data))
+    assert size < 0.97 * plain_size
+    assert result.meter.values()["psnr"]["all"] > plain.meter.values()["psnr"]["all"] - 0.1
+
+
+def test_quantisers_for_the_eye():
+    pictures = textured(4, 70, 50)
+    for planes in pictures:
+        planes[0][:, :40] = 90
+    data, _ = coded(pictures, tune="visual", crf=20)
+    plain, _ = coded(pictures, crf=20)
+    assert data != plain
+    with Decoder(io.BytesIO(data)) as decoder:
+        assert len(list(decoder.frames(verify=True))) == 4
+        assert decoder.metadata["settings"]["tune"] == "visual"
 
 
 def test_segments_do_not_depend_on_what_was_before():
