@@ -15,6 +15,7 @@ from nvcodec.encode.encoder import Observer, encode
 from nvcodec.encode.hybrid import group
 from nvcodec.encode.hybrid import video as coder
 from nvcodec.encode.hybrid.analysis.quantisers import AHEAD_FRAMES
+from nvcodec.encode.hybrid.tools import Tools
 from nvcodec.format import HYBRID, GroupUnit, UnitReader
 from nvcodec.media.quality import QualityMeter
 from nvcodec.media.source import Source, SourceError
@@ -125,7 +126,8 @@ def test_noise_costs_less_when_it_is_filtered(monkeypatch):
         for _ in range(9)
     ]
     data, result = coded(pictures, crf=22)
-    monkeypatch.setattr(coder, "filtered", lambda source, *_: source)
+    defaults = coder.HybridCoder.__init__.__kwdefaults__
+    monkeypatch.setitem(defaults, "tools", Tools(temporal_filter=False))
     plain_data, plain = coded(pictures, crf=22)
     size, plain_size = (sum(g.substream_bytes for g in groups(d)) for d in (data, plain_data))
     assert size < 0.97 * plain_size
