@@ -122,15 +122,15 @@ def test_noise_costs_less_when_it_is_filtered(monkeypatch):
     rng = np.random.default_rng(0)
     still = smooth_noise((80, 96), 0)
     pictures = [
-        planes_of(np.clip(still + rng.normal(0, 4, still.shape), 0, 255).astype(np.uint8))
+        planes_of(np.clip(still + rng.normal(0, 2, still.shape), 0, 255).astype(np.uint8))
         for _ in range(9)
     ]
-    data, result = coded(pictures, crf=22)
+    data, result = coded(pictures, crf=26)
     defaults = coder.HybridCoder.__init__.__kwdefaults__
     monkeypatch.setitem(defaults, "tools", Tools(temporal_filter=False))
-    plain_data, plain = coded(pictures, crf=22)
+    plain_data, plain = coded(pictures, crf=26)
     size, plain_size = (sum(g.substream_bytes for g in groups(d)) for d in (data, plain_data))
-    assert size < 0.97 * plain_size
+    assert size < 0.985 * plain_size
     assert result.meter.values()["psnr"]["all"] > plain.meter.values()["psnr"]["all"] - 0.1
 
 

@@ -42,8 +42,8 @@ _FALLS = (0.85, 0.57, 0.41, 0.33)
 _LEAST_TRUST = 0.4
 """Mean trust of a canvas (`trust_in_others`) below which nothing is filtered."""
 
-_BLOCK_SCALE = 0.25
-_SAMPLE_SCALE = 0.5
+_BLOCK_SCALE = 0.12
+_SAMPLE_SCALE = 0.25
 """Mean squared difference of a block, and squared difference of a sample, in squared quantiser
 steps, that divide a weight by about e."""
 
