@@ -38,6 +38,9 @@ FORMATS = (
 METRICS = ("psnr", "ssim", "ms-ssim")
 """Quality metrics that can be measured."""
 
+TUNES = ("psnr", "visual")
+"""What an encode looks for: the least squared error, or what the eye sees of it."""
+
 TARGETS = {"psnr": (10.0, 80.0), "ssim": (0.1, 0.9999)}
 """Metrics that a target can be in, with their least and greatest values."""
 
@@ -113,6 +116,7 @@ class ModelOptions(NamedTuple):
         number: `model` in HEAD (spec 2.4).
         presets: from fast to slow.
         networks: choices of `network`, the default first.
+        tunes: choices of `tune`.
         devices: devices that the encoder can run on.
         segments: whether segments can be trained by several jobs, and an encode resumed.
         rates: whether the crf can change from group to group, for a size, rate or quality.
@@ -123,6 +127,7 @@ class ModelOptions(NamedTuple):
     number: int
     presets: tuple[str, ...]
     networks: tuple[str, ...]
+    tunes: tuple[str, ...]
     devices: tuple[str, ...]
     segments: bool
     rates: bool
@@ -134,6 +139,7 @@ MODELS = {
         number=2,
         presets=("fast", "medium", "slow"),
         networks=("auto", "trained", "fixed", "off"),
+        tunes=TUNES,
         devices=("cpu",),
         segments=False,
         rates=True,
@@ -143,6 +149,7 @@ MODELS = {
         number=3,
         presets=("fast", "medium", "slow"),
         networks=("auto", "paper"),
+        tunes=("psnr",),
         devices=("cpu",),
         segments=False,
         rates=True,
@@ -154,6 +161,7 @@ PAPER = ModelOptions(
     number=1,
     presets=("fast", "medium", "slow", "paper"),
     networks=("paper",),
+    tunes=("psnr",),
     devices=DEVICES,
     segments=True,
     rates=False,
@@ -195,6 +203,7 @@ class EncodeOptions(NamedTuple):
     target: str | None = None
     max_bitrate: float | None = None
     preset: str = "medium"
+    tune: str = "psnr"
     network: str = "auto"
     group_size: int | None = None
     key_interval: float = 10.0
@@ -278,6 +287,7 @@ def validate(options: EncodeOptions) -> None:
     """
     _require_choice("model", options.model, tuple(MODELS))
     _require_choice("preset", options.preset, PRESETS)
+    _require_choice("tune", options.tune, TUNES)
     _require_choice("device", options.device, DEVICES)
     if options.sample_format is not None:
         _require_choice("sample format", options.sample_format, FORMATS)
@@ -355,6 +365,10 @@ def _require_offered(options: EncodeOptions) -> None:
         raise OptionError(
             f"network paper does not have {name}, as each encode trains for one crf;"
             " models hybrid and nirvana do"
+        )
+    if options.tune not in offered.tunes:
+        raise OptionError(
+            f"the {options.model} model does not have tune {options.tune}; model hybrid does"
         )
     *others, last = offered.presets
     for missing, text in (

@@ -58,6 +58,7 @@ def test_formats_are_those_of_pictures():
         ({"preset": "x"}, "preset 'x' is not one of fast, medium, slow, paper"),
         ({"network": "x"}, "network 'x' is none of a model"),
         ({"sample_format": "rgb24"}, "sample format 'rgb24' is not one of gray, gray10"),
+        ({"tune": "x"}, "tune 'x' is not one of psnr, visual"),
         ({"device": "tpu"}, "device 'tpu' is not one of cpu, cuda"),
         ({"crf": -1}, r"crf -1 is not in 0\.\.60"),
         ({"crf": 60.5}, r"crf 60\.5 is not in 0\.\.60"),
@@ -98,6 +99,7 @@ def test_out_of_range(model, options, text):
         ({"model": "nirvana", "jobs": 2}, "the nirvana model does not have several jobs"),
         ({"model": "nirvana", "resume": True}, "the nirvana model does not have resuming"),
         ({"model": "nirvana", "group_size": 5}, "groups of more than 4 frames"),
+        ({"model": "nirvana", "tune": "visual"}, "the nirvana model does not have tune visual"),
     ],
 )
 def test_options_of_the_other_model(options, text):

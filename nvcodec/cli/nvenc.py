@@ -29,6 +29,7 @@ from nvcodec.options import (
     MODELS,
     NETWORKS,
     PRESETS,
+    TUNES,
 )
 
 COMMAND = "nvenc"
@@ -92,6 +93,13 @@ COMMAND = "nvenc"
     default=DEFAULTS.preset,
     show_default=True,
     help="Effort; paper is the recipe of arXiv 2212.14593, for nirvana with --network paper.",
+)
+@click.option(
+    "--tune",
+    type=click.Choice(TUNES),
+    default=DEFAULTS.tune,
+    show_default=True,
+    help="What quality is: the least squared error, or what the eye sees (hybrid).",
 )
 @click.option(
     "--network",

@@ -36,6 +36,7 @@ def encode(
     target: str | None = DEFAULTS.target,
     max_bitrate: float | None = DEFAULTS.max_bitrate,
     preset: str = DEFAULTS.preset,
+    tune: str = DEFAULTS.tune,
     network: str = DEFAULTS.network,
     group_size: int | None = DEFAULTS.group_size,
     key_interval: float = DEFAULTS.key_interval,
@@ -80,6 +81,8 @@ def encode(
             searched on samples of the source.
         max_bitrate: most bits per second in any 2 seconds; the crf rises where it has to.
         preset: effort, "fast", "medium", "slow", or of the network "paper" also "paper".
+        tune: of the hybrid model "psnr" for the least squared error, "visual" for the eye: coarser
+            where texture masks errors, finer where it is calm.
         network: of the nirvana model "auto" for the network of the format, "paper" for the sine
             network, that of arXiv 2212.14593, trained anew. Of the hybrid model "trained" (and
             "auto") where groups train a part of the fusion network, "fixed" where they use its
@@ -145,6 +148,7 @@ def encode(
         target=target,
         max_bitrate=max_bitrate,
         preset=preset,
+        tune=tune,
         network=network,
         group_size=group_size,
         key_interval=key_interval,

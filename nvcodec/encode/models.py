@@ -13,7 +13,7 @@ from nvcodec.encode.control.steering import Steering
 from nvcodec.encode.result import EncodeResult, Observer
 from nvcodec.media.source import Source
 from nvcodec.model.formats import RENDERED
-from nvcodec.options import EncodeOptions, OptionError, model_options
+from nvcodec.options import DEFAULTS, EncodeOptions, OptionError, model_options
 from nvcodec.picture import SampleFormat
 from nvcodec.version import __version__
 
@@ -31,6 +31,7 @@ def settings(options: EncodeOptions, crf: float | None) -> dict[str, Any]:
         **({} if crf is None else {"crf": crf}),
         **options.goals,
         "preset": options.preset,
+        **({} if options.tune == DEFAULTS.tune else {"tune": options.tune}),
         "network": _network(options),
     }
 
@@ -135,6 +136,7 @@ def _hybrid(
         source.height,
         steering=steering,
         effort=EFFORTS[options.preset],
+        visual=options.tune == "visual",
         group_size=options.group_size,
         network=_network(options),
         metrics=options.metrics,

@@ -104,6 +104,7 @@ ROWS = {
     "trained default contexts": Row(FORMAT, Tools(trained_contexts=False)),
     "lookahead": Row(ENCODER, maps=_fixed_maps),
     "trials": Row(ENCODER, Tools(trials=False)),
+    "temporal filter": Row(ENCODER, Tools(temporal_filter=False)),
     **{
         f"groups of {frames}, not by content": Row(OPTION, group_size=frames)
         for frames in (1, 4, 8, HYBRID_GROUP, 32)

@@ -14,6 +14,7 @@ from nvcodec.coding.rangecoder import Contexts, RangeEncoder
 from nvcodec.encode.hybrid.analysis.lookahead import analyse
 from nvcodec.encode.hybrid.analysis.pyramid import Pyramid
 from nvcodec.encode.hybrid.analysis.quantisers import QuantiserMap, for_depth, quantiser_maps
+from nvcodec.encode.hybrid.analysis.temporal_filter import filtered
 from nvcodec.encode.hybrid.canvas import (
     CanvasSettings,
     CodedCanvas,
@@ -160,6 +161,8 @@ def compile_key_kernels(settings: CanvasSettings) -> None:
 def compile_inter_kernels(settings: CanvasSettings) -> None:
     """Code and decode tiny inter canvases, as `compile_key_kernels` does with a key canvas."""
     tiny, source, quantisers, before = _tiny_key(settings)
+    trust = np.ones(quantisers.shape, np.float32)
+    source = filtered(source, [source], [], quantisers, trust, settings.format)
     for frames in (2, 1):
         analysis = analyse([source] * frames, source)
         references = {-1: before}

@@ -27,6 +27,7 @@ from nvcodec.encode.control.steering import DELAY, Steering
 from nvcodec.encode.grouping import PictureGroup
 from nvcodec.encode.hybrid.analysis.lengths import group_lengths
 from nvcodec.encode.hybrid.analysis.lookahead import GroupAnalysis, Stretch
+from nvcodec.encode.hybrid.analysis.masking import masked
 from nvcodec.encode.hybrid.analysis.pyramid import Pyramid
 from nvcodec.encode.hybrid.analysis.quantisers import (
     AHEAD_FRAMES,
@@ -34,6 +35,7 @@ from nvcodec.encode.hybrid.analysis.quantisers import (
     for_depth,
     quantiser_maps,
 )
+from nvcodec.encode.hybrid.analysis.temporal_filter import REACH, filtered, trust_in_others
 from nvcodec.encode.hybrid.canvas import (
     CanvasSettings,
     CodedCanvas,
@@ -131,7 +133,8 @@ class HybridCoder:
 
     `width` and `height` are the display size. Groups have `group_size` frames; None is for
     HYBRID_GROUP, or fewer where that is expected to take fewer bits. `network` is "trained",
-    "fixed" (never trained) or "off" (no fusion network). `sample_format` is that of the pictures.
+    "fixed" (never trained) or "off" (no fusion network). `visual` is for quantisers for the eye.
+    `sample_format` is that of the pictures.
     """
 
     key_frames = 1
@@ -143,6 +146,7 @@ class HybridCoder:
         *,
         steering: Steering,
         effort: Effort,
+        visual: bool = False,
         group_size: int | None,
         network: str,
         metrics: Sequence[str],
@@ -162,6 +166,7 @@ class HybridCoder:
         self._steering = steering
         self._format = sample_format
         self._make_maps = make_maps
+        self._visual = visual
         self._by_content = group_size is None
         # Prepared pictures take about two bytes for each luma sample.
         room = _AHEAD_BYTES // (2 * width * height * group_frames)
@@ -180,6 +185,7 @@ class HybridCoder:
         self._running: deque[_Running] = deque()
         self._last: Future[Pyramid] | None = None
         self._inter = False
+        self._before: list[Future[Pyramid]] = []
         self._tail: _Tail | None = None
         self._ordinal = 0
 
@@ -288,23 +294,79 @@ class HybridCoder:
         cut = self._cut.popleft()
         crf = self._steering.crf(cut.group)
         maps = self._task(
-            lambda *later: for_depth(
-                self._make_maps(crf, [*known, *chain.from_iterable(later)]),
-                self._format.bit_depth,
-            ),
-            *ahead,
+            lambda *later: self._make_maps(crf, [*known, *chain.from_iterable(later)]), *ahead
         )
         if cut.group.key:
-            running, self._tail = self._begin_key(cut, maps, crf)
+            self._before = []
+        sources = self._filtered(cut, maps, crf)
+        self._before = [*self._before, *cut.sources][-REACH:]
+        maps = self._task(partial(self._final_maps, cut.analysis.steps), maps, *cut.sources)
+        if cut.group.key:
+            running, self._tail = self._begin_key(cut, sources, maps, crf)
         else:
             assert self._tail is not None
-            running, self._tail = self._begin_others(cut, maps, crf, self._tail)
+            running, self._tail = self._begin_others(cut, sources, maps, crf, self._tail)
         self._running.append(running)
 
-    def _begin_key(
+    def _filtered(
         self, cut: _Cut, maps: Future[list[QuantiserMap]], crf: float
+    ) -> list[Future[Pyramid]]:
+        """The pictures that the canvases of a group code, in coding order.
+
+        None is mixed with a picture of another run from a key group on.
+        """
+        pictures = [*self._before, *cut.sources]
+        for group, sources in chain(
+            ((later.group, later.sources) for later in self._cut),
+            ((later.pictures, later.sources) for later in self._read),
+        ):
+            if group.key:
+                break
+            pictures += sources
+        found = []
+        for number, step in enumerate(cut.analysis.steps):
+            at = len(self._before) + step.frame
+            before = pictures[max(0, at - REACH) : at][::-1]
+            after = pictures[at + 1 : at + 1 + REACH]
+            work = partial(self._filter, number, crf, len(before))
+            found.append(self._task(work, maps, pictures[at], *before, *after))
+        return found
+
+    def _final_maps(
+        self, steps: Sequence[Step], maps: list[QuantiserMap], *sources: Pyramid
+    ) -> list[QuantiserMap]:
+        """The maps that a group is coded with, in indices of the sample format."""
+        depth = self._format.bit_depth
+        if self._visual:
+            maps = [
+                masked(q, sources[step.frame].planes[0], depth - 8)
+                for step, q in zip(steps, maps, strict=True)
+            ]
+        return for_depth(maps, depth)
+
+    def _filter(
+        self,
+        number: int,
+        crf: float,
+        before: int,
+        maps: list[QuantiserMap],
+        source: Pyramid,
+        *others: Pyramid,
+    ) -> Pyramid:
+        if not self._settings.tools.temporal_filter:
+            return source
+        (q,) = for_depth([maps[number]], self._format.bit_depth)
+        trust = trust_in_others(maps[number], crf)
+        return filtered(source, others[:before], others[before:], q, trust, self._format)
+
+    def _begin_key(
+        self,
+        cut: _Cut,
+        sources: list[Future[Pyramid]],
+        maps: Future[list[QuantiserMap]],
+        crf: float,
     ) -> tuple[_Running, _Tail]:
-        (source,) = cut.sources
+        (source,) = sources
         canvas = self._task(self._code_key, source, maps)
         substreams = self._task(self._code_substreams, canvas)
         frames = self._task(partial(self._decoded, cut.group, None), substreams, canvas)
@@ -320,9 +382,13 @@ class HybridCoder:
         )
 
     def _begin_others(
-        self, cut: _Cut, maps: Future[list[QuantiserMap]], crf: float, before: _Tail
+        self,
+        cut: _Cut,
+        sources: list[Future[Pyramid]],
+        maps: Future[list[QuantiserMap]],
+        crf: float,
+        before: _Tail,
     ) -> tuple[_Running, _Tail]:
-        sources = cut.sources
         steps = schedule(len(sources), key=False)
         predicted_from = {frame for step in steps for frame in step.references}
         references = {-1: before.reference}
@@ -330,7 +396,7 @@ class HybridCoder:
         for number, step in enumerate(steps):
             canvas = self._task(
                 partial(self._code_canvas, step, cut.analysis.coarse[number], number),
-                sources[step.frame],
+                sources[number],
                 maps,
                 before.chain if step.b is None else before.interior[0],
                 *(references[frame] for frame in step.references),

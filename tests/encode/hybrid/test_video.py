@@ -15,12 +15,14 @@ from nvcodec.encode.encoder import Observer, encode
 from nvcodec.encode.hybrid import group
 from nvcodec.encode.hybrid import video as coder
 from nvcodec.encode.hybrid.analysis.quantisers import AHEAD_FRAMES
+from nvcodec.encode.hybrid.tools import Tools
 from nvcodec.format import HYBRID, GroupUnit, UnitReader
 from nvcodec.media.quality import QualityMeter
 from nvcodec.media.source import Source, SourceError
 from nvcodec.model.description import CanvasShape
 from nvcodec.options import OptionError
 from tests.cli.support import ROOT, moving, y4m
+from tests.encode.hybrid.pictures import planes_of, smooth_noise
 
 CLIPS = Path(__file__).parents[4] / "shared" / "clips"
 
@@ -114,6 +116,34 @@ def test_bytes_do_not_depend_on_threads():
         (4, False),
         (2, False),
     ]
+
+
+def test_noise_costs_less_when_it_is_filtered(monkeypatch):
+    rng = np.random.default_rng(0)
+    still = smooth_noise((80, 96), 0)
+    pictures = [
+        planes_of(np.clip(still + rng.normal(0, 2, still.shape), 0, 255).astype(np.uint8))
+        for _ in range(9)
+    ]
+    data, result = coded(pictures, crf=26)
+    defaults = coder.HybridCoder.__init__.__kwdefaults__
+    monkeypatch.setitem(defaults, "tools", Tools(temporal_filter=False))
+    plain_data, plain = coded(pictures, crf=26)
+    size, plain_size = (sum(g.substream_bytes for g in groups(d)) for d in (data, plain_data))
+    assert size < 0.985 * plain_size
+    assert result.meter.values()["psnr"]["all"] > plain.meter.values()["psnr"]["all"] - 0.1
+
+
+def test_quantisers_for_the_eye():
+    pictures = textured(4, 70, 50)
+    for planes in pictures:
+        planes[0][:, :40] = 90
+    data, _ = coded(pictures, tune="visual", crf=20)
+    plain, _ = coded(pictures, crf=20)
+    assert data != plain
+    with Decoder(io.BytesIO(data)) as decoder:
+        assert len(list(decoder.frames(verify=True))) == 4
+        assert decoder.metadata["settings"]["tune"] == "visual"
 
 
 def test_segments_do_not_depend_on_what_was_before():
