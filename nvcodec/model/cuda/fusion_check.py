@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from nvcodec.coding.hybrid.leaves import last_index
 from nvcodec.format import UnsupportedError
 from nvcodec.model.cuda.fusion import CudaFusion
 from nvcodec.model.cuda.planes import to_host
@@ -75,7 +76,7 @@ def random_source(
         with_sites(canvas.planes, samples),
         leaves,
         packed_motion(direction, motion),
-        rng.integers(0, 64, cells).astype(np.uint8),
+        rng.integers(0, last_index(samples.bit_depth) + 1, cells).astype(np.uint8),
         [planes(), planes()] if moving else [],
         int(rng.integers(-12, 13)),
     )

@@ -17,10 +17,11 @@ _LAST_Q = tl.constexpr(LAST_Q)
 
 
 @triton.jit
-def _indices(quantisers, y, x, plane, columns, chroma_offset, inside):
-    """Quantiser indices of planes at sites (spec 9.1); `quantisers` has one for 4 x 4 sites."""
+def _indices(quantisers, y, x, plane, columns, chroma_offset, inside, EXTRA: tl.constexpr):
+    """Q of planes at sites (spec 8.6, 9.1); `quantisers` has an index for 4 x 4 sites."""
     q = tl.load(quantisers + (y // 4) * (columns // 4) + x // 4, inside, 0).to(tl.int32)
-    return tl.where(plane < 4, q, tl.minimum(tl.maximum(q + chroma_offset, 0), _LAST_Q))
+    index = q + tl.where(plane < 4, 0, chroma_offset) - 6 * EXTRA
+    return tl.minimum(tl.maximum(index, 0), _LAST_Q)
 
 
 @triton.jit
@@ -67,7 +68,7 @@ def fusion_inputs(
         for j in tl.static_range(5):
             beside = tl.minimum(tl.maximum(column + j - 2, 0), scale * columns - 1)
             box += tl.load(samples + first + near + beside, inside, 0).to(tl.int32)
-    index = _indices(quantisers, y, x, plane, columns, chroma_offset, inside)
+    index = _indices(quantisers, y, x, plane, columns, chroma_offset, inside, EXTRA)
     factor = tl.load(reciprocals + index)
     high_pass = (25 * sample - box + (1 << EXTRA >> 1)) >> EXTRA
     value = arithmetic_kernels.clip((high_pass * factor + (1 << 14)) >> 15, 4095)
@@ -171,7 +172,9 @@ def fusion_output(
     acc = _sums(acc, inputs + 6 * size, differences, y, x, n, rows, columns, inside, 12, 1)
     correction = arithmetic_kernels.clip(acc >> shift, 16383)
     used = inside[:, None] & (n < 6)[None, :]
-    index = _indices(quantisers, y[:, None], x[:, None], n[None, :], columns, chroma_offset, used)
+    index = _indices(
+        quantisers, y[:, None], x[:, None], n[None, :], columns, chroma_offset, used, EXTRA
+    )
     change = (correction * tl.load(steps + index) + (1 << (15 - EXTRA))) >> (16 - EXTRA)
     place = _places(y[:, None], x[:, None], n[None, :], rows, columns)
     sample = tl.load(samples + place, used, 0).to(tl.int32) + change
