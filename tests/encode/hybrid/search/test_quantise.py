@@ -96,10 +96,11 @@ def test_levels_are_worth_their_bits(n, log2n):
                     block = levels[SCAN[log2n - 2, 16 * b : 16 * b + 16]]
                     assert abs(block).sum() % 2 == (block[block != 0][0] < 0)
             recount = unit_cost(coefficients, levels, n, WEIGHT, costs)
-            # Levels behind the last one that is kept were in the templates of those before it.
+            # Levels behind the last one that is kept were in the templates of those before it, and
+            # a magnitude that is changed to hide a sign in those of its neighbours.
             assert cost == pytest.approx(recount, rel=0.1)
             coded += 1
-            exact += cost == pytest.approx(recount, rel=1e-3)
+            exact += cost == pytest.approx(recount, rel=5e-3)
     assert coded > 10
     assert exact > coded / 2
 
