@@ -30,16 +30,16 @@ from tests.synthetic import DEEP, Plan, synthesize
 GROUPS = {
     "sine": "996c6af422c40a6c8d3ce8f687c288a33e8f833afb3d1319c5cf76159bb4fd1a",
     "deep": "0b38b502a0fa96522db7190cce985cc6a35b9e1f38b3d12b8f2fc5ee2bd88e71",
-    "hybrid": "19f844006fcadee962e8fe2793fea3f0898e885841857967f601217c34989686",
-    "network": "91d43a64da8fa485352f21e7fe815f7aa3d59a478d100cebb5589e93b0b5e499",
-    "nirvana": "c3b9fcffa3da13f20df8bb667cefeff0ad12eeee08f8e77a96bc7b7544fbf1a1",
+    "hybrid": "b9a82c8da3bc808c7ce487d397beb2bb3afa8428833f1a6841023745f80adc0a",
+    "network": "47cbe46c95235f910ccc60eef30b5598b5c86916bc8c294c7bd0bd10f3f375e4",
+    "nirvana": "24cb27f585641c377f7bc7fc6fc9b691308c5ba6de52fe897c522e2a3a7e8648",
 }
 FRAMES = {
     "sine": "d412517d6c3e45e8ee0e67da0ec19828054d6da26ee060080240de2c73e4d318",
     "deep": "53c2bf7550c95b385c4d9d8c87773cb89878d598f4b570e8d613f945d550a252",
-    "hybrid": "e413762b781682788dcc16ad16a0d7fcc29ec6fe75fe6b8c0e7c09cbc4d80c45",
-    "network": "99579cfcc61c8928936b3c6b76e4cd6166490486fa7771047427b99f0818a591",
-    "nirvana": "5dcd886fa50c5551d05d84f7703f0766ceb495a443bd96215d0230782a3c6413",
+    "hybrid": "6efdd0a6977bf96f3a89e22f8122f5325fa23f09566ce9592f21535788f09302",
+    "network": "c7075f57cbbc255ad734b688c62b16ad6f56db48923d7592698826b6db92ece6",
+    "nirvana": "94b3ab8cc2f9e9a4900cd42e2db2a4bb4fe6a0cba572f7653e9315d6e3eced80",
 }
 
 PLANS: dict[str, Plan | HybridPlan | NirvanaPlan] = {

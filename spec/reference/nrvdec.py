@@ -843,19 +843,26 @@ class ContentStream(Substream):
                 if not self.bit(545 + 12 * kind + 6 * p + 2 * (size - 1) + beside):
                     continue
             full.add((bx, by))
+            found: list[int] = []  # the numbers in DIAG(4) of what is not 0
             for i in range(begin, -1, -1):
                 x, y = 4 * bx + positions[i][0], 4 * by + positions[i][1]
                 t = a[y][x + 1] + a[y][x + 2] + a[y + 1][x] + a[y + 2][x] + a[y + 1][x + 1]
                 place = PLACE[min(x + y, 6)]
-                inner = levels[4 * by : 4 * by + 4, 4 * bx : 4 * bx + 4]
-                inferred = coded and i == 0 and not inner.any()
+                inferred = coded and i == 0 and not found
                 if (x, y) != (lastx, lasty) and not inferred:
                     context = 581 + 192 * kind + 96 * p + 24 * size + 6 * place
                     if not self.bit(context + SIGCLASS[min(t, 6)]):
                         continue
                 context = 1157 + 192 * kind + 96 * p + 24 * place + 3 * GTCLASS[min(t, 15)]
                 a[y][x] = self.magnitude(context)
-                levels[y, x] = -a[y][x] if self.bypass() else a[y][x]
+                found.append(i)
+            places = [(4 * by + positions[i][1], 4 * bx + positions[i][0]) for i in found]
+            total = sum(a[y][x] for y, x in places)
+            hides = found[:1] and found[0] - found[-1] >= 4
+            for y, x in places:
+                hidden = hides and (y, x) == places[-1]
+                negative = total % 2 if hidden else self.bypass()
+                levels[y, x] = -a[y][x] if negative else a[y][x]
         return levels
 
     def magnitude(self, context: int) -> int:

@@ -21,6 +21,9 @@ END = 1733
 MAX_LEVEL = 14 + (1 << 16) - 1
 """Greatest magnitude of a level."""
 
+HIDING = 4
+"""A sub-block hides a sign if its first and last level are so far apart in its scan (spec 7.6)."""
+
 # Row length of the array of a unit's magnitudes, clipped to 15 as no class distinguishes more. Two
 # columns and two rows beyond the largest unit stay 0 for the sum over neighbours.
 STRIDE = 34
@@ -124,6 +127,10 @@ def sub_block(
     at_base = 4 * (sub_y * STRIDE + sub_x)
     place_base = 4 * (sub_y + sub_x)
     position_base = 4 * ((sub_y << (log + 2)) + sub_x)
+    begin = level
+    highest = 0
+    lowest = 0
+    total = 0
     while scan >= 0:
         at = at_base + _DIAG_AT[scan]
         t = (
@@ -153,16 +160,39 @@ def sub_block(
             near[at] = a
             if a == 15:
                 a = escape(abs(value))
-            negative = bypass(1 if value < 0 else 0)
+            if level == begin:
+                highest = scan
+            lowest = scan
+            total += a
             if ENCODING:
                 if value == 0:
                     level = stop
                     scan = 0
             else:
                 levels[level, LEVEL_POSITION] = position
-                levels[level, LEVEL_VALUE] = -a if negative != 0 else a
+                levels[level, LEVEL_VALUE] = a
             level += 1
         scan -= 1
+    # Signs. Out of their order, levels have none.
+    end = level
+    if ENCODING and level > stop:
+        end = begin
+    hides = 1 if highest - lowest >= HIDING else 0
+    number = begin
+    while number < end:
+        negative = total & 1
+        wanted = 0
+        if ENCODING:
+            wanted = 1 if levels[number, LEVEL_VALUE] < 0 else 0
+        if hides == 0 or number < end - 1:
+            negative = bypass(wanted)
+        if ENCODING:
+            if wanted != negative:
+                level = stop + 1
+        else:
+            if negative != 0:
+                levels[number, LEVEL_VALUE] = -levels[number, LEVEL_VALUE]
+        number += 1
     return level
 
 

@@ -326,12 +326,19 @@ class Content:
                     and position == first
                     and not any((x // 4, y // 4) == sub for x, y in unit.levels)
                 )
-                level = self.level(unit, p, position, position == last or alone)
+                level = self.magnitude(unit, p, position, position == last or alone)
                 if level:
                     unit.levels[position] = level
+            found = [at for at in unit.levels if (at[0] // 4, at[1] // 4) == sub]
+            ends = [diagonal(4).index((x % 4, y % 4)) for x, y in found]
+            for position in found:
+                hidden = position == found[-1] and ends[0] - ends[-1] >= 4
+                total = sum(abs(unit.levels[at]) for at in found)
+                if total % 2 if hidden else self.decoder.bypass():
+                    unit.levels[position] *= -1
         return unit
 
-    def level(self, unit: Unit, p: int, position: tuple[int, int], given: bool) -> int:
+    def magnitude(self, unit: Unit, p: int, position: tuple[int, int], given: bool) -> int:
         x, y = position
         size = log2(unit.n) - 2
         around = [(x + 1, y), (x + 2, y), (x, y + 1), (x, y + 2), (x + 1, y + 1)]
@@ -359,7 +366,7 @@ class Content:
             for _ in range(g):
                 r = 2 * r + self.decoder.bypass()
             a = 14 + r
-        return -a if self.decoder.bypass() else a
+        return a
 
 
 def diagonal(k: int) -> list[tuple[int, int]]:

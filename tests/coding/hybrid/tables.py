@@ -115,6 +115,22 @@ def random_unit(rng: np.random.Generator, n: int) -> Levels:
     if not levels:
         x, y = SCANS[n][stop - 1]
         levels.append((y * n + x, int(rng.choice([-1, 1, MAX_LEVEL, 2]))))
+    return with_hidden_signs(levels, n)
+
+
+def with_hidden_signs(levels: Levels, n: int) -> Levels:
+    """Levels of a unit with the signs that the parities of their sub-blocks say."""
+    subs: dict[tuple[int, int], list[int]] = {}
+    for k, (position, _) in enumerate(levels):
+        subs.setdefault((position % n // 4, position // n // 4), []).append(k)
+    levels = list(levels)
+    for found in subs.values():
+        ends = [levels[k][0] for k in (found[0], found[-1])]
+        high, low = (diagonal(4).index((at % n % 4, at // n % 4)) for at in ends)
+        if high - low >= 4:
+            position, value = levels[found[-1]]
+            odd = sum(abs(levels[k][1]) for k in found) % 2
+            levels[found[-1]] = position, -abs(value) if odd else abs(value)
     return levels
 
 

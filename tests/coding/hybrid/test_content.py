@@ -44,7 +44,14 @@ from tests.coding.reference import Decoder
 from tests.kernels import KernelBench
 
 from .reference import Content, Motion, contexts
-from .tables import SCANS, content_of, leaves_of, random_content, random_leaves
+from .tables import (
+    SCANS,
+    content_of,
+    leaves_of,
+    random_content,
+    random_leaves,
+    with_hidden_signs,
+)
 
 CANVAS = st.tuples(st.integers(1, 18), st.integers(1, 12))
 OTHERS = ((10, 1), (12, 0), (8, 0), (8, 2), (10, 2), (8, 3), (12, 3))
@@ -221,7 +228,7 @@ def whole(canvas_set: int) -> np.ndarray:
 
 def full_unit(plane: int, x: int, y: int, n: int, start: int, value: int) -> tuple:
     levels = [(y * n + x, value if (x ^ y) & 1 else -value) for x, y in reversed(SCANS[n])]
-    return [[plane, x, y, n, start, n * n]], levels
+    return [[plane, x, y, n, start, n * n]], with_hidden_signs(levels, n)
 
 
 @pytest.mark.parametrize("value", [1, 14, 15, 16, MAX_LEVEL])
@@ -301,6 +308,8 @@ def one_unit() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         (2, 1, LEVEL_POSITION, 34),
         (2, 2, LEVEL_POSITION, 255),
         (2, 0, LEVEL_VALUE, 0),
+        (2, 0, LEVEL_VALUE, 4),
+        (2, 2, LEVEL_VALUE, -2),
         (2, 0, LEVEL_VALUE, MAX_LEVEL + 1),
         (2, 0, LEVEL_VALUE, -(2**31)),
     ],

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nvcodec.coding.hybrid.levels import GREATER_CLASS, PLACE, SIG_CLASS, diagonals
+from nvcodec.coding.hybrid.levels import GREATER_CLASS, HIDING, PLACE, SIG_CLASS, diagonals
 from nvcodec.compiled import Integer, Real, kernel
 from nvcodec.encode.hybrid.rate.content import MOST_LISTED, UnitBits, escape_bits
 from nvcodec.encode.hybrid.search.workspace import STRIDE, TransformSpace
@@ -80,7 +80,12 @@ def quantise(
     for b in range(last >> 4, -1, -1):
         total += _choose_block(unit, b, last)
     best, last_kept = _best_last(unit, last, total, zero_cost)
-    return best, _finish(unit, last, last_kept)
+    hiding, count = _finish(unit, last, last_kept)
+    if best + hiding < zero_cost:
+        return best + hiding, count
+    for k in range(n * n):
+        levels[k] = 0
+    return zero_cost, 0
 
 
 @kernel
@@ -218,17 +223,93 @@ def _best_last(u: _Unit, last: Integer, total: Real, zero_cost: Real) -> tuple[R
 
 
 @kernel
-def _finish(u: _Unit, last: Integer, last_kept: Integer) -> Integer:
-    """Give levels their signs, and clear those behind the last one; returns how many there are."""
-    count = 0
-    for k in range(last + 1):
+def _change(u: _Unit, k: Integer, up: bool) -> Real:
+    """What the magnitude at scan index k costs more if it is 1 greater (`up`) or smaller."""
+    position = SCAN[u.log2n - 2, k]
+    y = position >> u.log2n
+    x = position & (u.n - 1)
+    place = PLACE[x + y]
+    t = _template(u.space.magnitudes, _at(u, position))
+    level_class = GREATER_CLASS[min(t, GREATER_CLASS.size - 1)]
+    sig_class = SIG_CLASS[min(t, SIG_CLASS.size - 1)]
+    sig = u.costs.sig[u.log2n - 2, place, sig_class]
+    value = abs(u.coefficients[position])
+    change = np.float32(0.0)
+    for side in range(2):
+        magnitude = u.levels[position] + ((1 if up else -1) if side == 1 else 0)
+        error = value - magnitude
+        bits = sig[0]
+        if magnitude > 0:
+            bits = sig[1] + u.costs.level[place, level_class, min(magnitude, MOST_LISTED)]
+            if magnitude >= MOST_LISTED:
+                bits += escape_bits(magnitude)
+        cost = error * error + u.weight * bits
+        change += cost if side == 1 else -cost
+    return change
+
+
+@kernel
+def _hide_sign(u: _Unit, b: Integer, last: Integer) -> Real:
+    """Make the parity of sub-block b say the sign that it hides, if it hides one (spec 7.6).
+
+    Magnitudes between its first and last level change by 1 where that costs least. Returns what
+    that costs, less the hidden bit. `last` is the scan index of the unit's last level.
+    """
+    scan = SCAN[u.log2n - 2]
+    lowest = -1
+    highest = -1
+    total = 0
+    for k in range(b << 4, min(last, (b << 4) + 15) + 1):
+        magnitude = u.levels[scan[k]]
+        if magnitude > 0:
+            lowest = k if lowest < 0 else lowest
+            highest = k
+            total += magnitude
+    if highest - lowest < HIDING:
+        return np.float32(0.0)
+    if (total & 1) == (1 if u.coefficients[scan[lowest]] < 0 else 0):
+        return -u.weight
+    best = np.float32(1e30)
+    chosen = -1
+    chosen_up = True
+    for k in range(lowest, highest + 1):
+        magnitude = u.levels[scan[k]]
+        greater = abs(u.coefficients[scan[k]]) > magnitude
+        # The first and the last level stay levels.
+        if not greater and magnitude < (2 if k in (lowest, highest) else 1):
+            greater = True
+        cost = _change(u, k, greater)
+        if cost < best:
+            best = cost
+            chosen = k
+            chosen_up = greater
+    position = scan[chosen]
+    u.levels[position] += 1 if chosen_up else -1
+    u.space.magnitudes[_at(u, position)] = u.levels[position]
+    return best - u.weight
+
+
+@kernel
+def _finish(u: _Unit, last: Integer, last_kept: Integer) -> tuple[Real, Integer]:
+    """Clear levels behind the last one, hide signs, and give all levels theirs.
+
+    Returns what hiding costs, and how many levels there are.
+    """
+    for k in range(last_kept + 1, last + 1):
         position = SCAN[u.log2n - 2, k]
         if u.levels[position] > 0:
             u.space.magnitudes[_at(u, position)] = 0
-            if k > last_kept:
-                u.levels[position] = 0
-            else:
-                count += 1
-                if u.coefficients[position] < 0:
-                    u.levels[position] = -u.levels[position]
-    return count
+            u.levels[position] = 0
+    cost = np.float32(0.0)
+    if last_kept >= HIDING:
+        for b in range(last_kept >> 4, -1, -1):
+            cost += _hide_sign(u, b, last_kept)
+    count = 0
+    for k in range(last_kept + 1):
+        position = SCAN[u.log2n - 2, k]
+        if u.levels[position] > 0:
+            u.space.magnitudes[_at(u, position)] = 0
+            count += 1
+            if u.coefficients[position] < 0:
+                u.levels[position] = -u.levels[position]
+    return cost, count

@@ -159,6 +159,8 @@ def unit_bits(prices, n, levels):
             if not some:
                 continue
         full.add((sx, sy))
+        found = [k for k in range(16 * number, 16 * number + 16) if scan[k] in at]
+        total -= 1.0 if found and found[-1] - found[0] >= 4 else 0.0
         alone = flagged
         for k in range(min(last, 16 * number + 15), 16 * number - 1, -1):
             x, y = scan[k]

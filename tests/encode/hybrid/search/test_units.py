@@ -57,10 +57,11 @@ def test_the_cost_is_error_plus_bits(q, n, log2n):
         if count:
             coded += 1
             expected = recounted(block, levels, step, WEIGHT * step**2, prices)
-            # Levels behind the last one kept were in the templates of those before it, and the
-            # only level of a sub-block is priced with a flag that it does not take.
+            # Levels behind the last one kept were in the templates of those before it, magnitudes
+            # changed to hide a sign in those of their neighbours, and the only level of a sub-block
+            # is priced with a flag that it does not take.
             assert cost == pytest.approx(expected, rel=0.05)
-            exact += cost == pytest.approx(expected, rel=2e-3)
+            exact += cost == pytest.approx(expected, rel=1e-2)
         else:
             # The integer matrix is orthonormal but for a percent.
             assert cost == pytest.approx(energy, rel=0.02)
