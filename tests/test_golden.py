@@ -32,14 +32,14 @@ GROUPS = {
     "deep": "0b38b502a0fa96522db7190cce985cc6a35b9e1f38b3d12b8f2fc5ee2bd88e71",
     "hybrid": "b9a82c8da3bc808c7ce487d397beb2bb3afa8428833f1a6841023745f80adc0a",
     "network": "47cbe46c95235f910ccc60eef30b5598b5c86916bc8c294c7bd0bd10f3f375e4",
-    "nirvana": "24cb27f585641c377f7bc7fc6fc9b691308c5ba6de52fe897c522e2a3a7e8648",
+    "nirvana": "2e1dbf96ef07882e8a800a6cd318b15eeebc63a1bcd79ea6a53badb90ee108dd",
 }
 FRAMES = {
     "sine": "d412517d6c3e45e8ee0e67da0ec19828054d6da26ee060080240de2c73e4d318",
     "deep": "53c2bf7550c95b385c4d9d8c87773cb89878d598f4b570e8d613f945d550a252",
     "hybrid": "6efdd0a6977bf96f3a89e22f8122f5325fa23f09566ce9592f21535788f09302",
     "network": "c7075f57cbbc255ad734b688c62b16ad6f56db48923d7592698826b6db92ece6",
-    "nirvana": "94b3ab8cc2f9e9a4900cd42e2db2a4bb4fe6a0cba572f7653e9315d6e3eced80",
+    "nirvana": "9e9f2834c694ad4d324d8eac2be047cc687f6c9c15319195318e66582ec4f2ea",
 }
 
 PLANS: dict[str, Plan | HybridPlan | NirvanaPlan] = {

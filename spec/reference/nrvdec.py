@@ -843,7 +843,7 @@ class ContentStream(Substream):
                 if not self.bit(545 + 12 * kind + 6 * p + 2 * (size - 1) + beside):
                     continue
             full.add((bx, by))
-            found: list[int] = []  # the numbers in DIAG(4) of what is not 0
+            found: list[int] = []  # the numbers in DIAG(4) of the levels that are not 0, as read
             for i in range(begin, -1, -1):
                 x, y = 4 * bx + positions[i][0], 4 * by + positions[i][1]
                 t = a[y][x + 1] + a[y][x + 2] + a[y + 1][x] + a[y + 2][x] + a[y + 1][x + 1]
@@ -856,12 +856,11 @@ class ContentStream(Substream):
                 context = 1157 + 192 * kind + 96 * p + 24 * place + 3 * GTCLASS[min(t, 15)]
                 a[y][x] = self.magnitude(context)
                 found.append(i)
-            places = [(4 * by + positions[i][1], 4 * bx + positions[i][0]) for i in found]
-            total = sum(a[y][x] for y, x in places)
-            hides = found[:1] and found[0] - found[-1] >= 4
-            for y, x in places:
-                hidden = hides and (y, x) == places[-1]
-                negative = total % 2 if hidden else self.bypass()
+            places = [(4 * bx + positions[i][0], 4 * by + positions[i][1]) for i in found]
+            parity = sum(a[y][x] for x, y in places) % 2
+            for i, (x, y) in zip(found, places, strict=True):
+                hidden = i == found[-1] and found[0] - found[-1] >= 4
+                negative = parity if hidden else self.bypass()
                 levels[y, x] = -a[y][x] if negative else a[y][x]
         return levels
 
