@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,22 +13,41 @@ T = TypeVar("T")
 
 
 class TaskPool:
-    """Runs tasks on `threads` threads; a task starts once those before it are done."""
+    """Runs tasks on `threads` threads; a task starts once those before it are done.
+
+    Of the tasks that could start, those that nothing waits for come last.
+    """
 
     def __init__(self, threads: int) -> None:
         self._pool = ThreadPoolExecutor(threads, "nvcodec")
+        self._ready: list[tuple[bool, int, _Task[Any]]] = []
+        self._numbers = itertools.count()
+        self._lock = threading.Lock()
 
-    def submit(self, work: Callable[[], T], after: Sequence[Future[Any]] = ()) -> Future[T]:
-        """Run `work` once all of `after` are done.
+    def submit(
+        self, work: Callable[[], T], after: Sequence[Future[Any]] = (), *, last: bool = False
+    ) -> Future[T]:
+        """Run `work` once all of `after` are done; if `last`, when no other task could start.
 
         Gives its result, or the error of the first of `after` that has one. References to `work`
         and `after` are dropped once the result is there.
         """
-        task = _Task(self._pool, work, tuple(after))
+        task = _Task(self, work, tuple(after), last)
         for other in task.after:
             other.add_done_callback(task.count_down)
         task.count_down(None)
         return task.result
+
+    def start(self, task: _Task[Any], last: bool) -> None:
+        """Run a task that waits for no other; raises RuntimeError if this is closed."""
+        with self._lock:
+            heapq.heappush(self._ready, (last, next(self._numbers), task))
+        self._pool.submit(self._run)
+
+    def _run(self) -> None:
+        with self._lock:
+            task = heapq.heappop(self._ready)[-1]
+        task.run()
 
     def close(self) -> None:
         """Drop the tasks that have not begun, and wait for the others."""
@@ -37,12 +58,13 @@ class _Task(Generic[T]):
     # A future keeps the callbacks that it has called, and these keep their task. So a task must
     # drop its inputs once it is done; otherwise every result would keep all results before it.
     def __init__(
-        self, pool: ThreadPoolExecutor, work: Callable[[], T], after: tuple[Future[Any], ...]
+        self, pool: TaskPool, work: Callable[[], T], after: tuple[Future[Any], ...], last: bool
     ) -> None:
         self.result: Future[T] = Future()
         self.after = after
         self._work: Callable[[], T] | None = work
         self._pool = pool
+        self._last = last
         self._lock = threading.Lock()
         self._waiting = len(after) + 1
 
@@ -53,12 +75,13 @@ class _Task(Generic[T]):
             if self._waiting:
                 return
         try:
-            self._pool.submit(self._run)
+            self._pool.start(self, self._last)
         except RuntimeError:
             # The pool is closed: nobody waits for the result.
             self.result.cancel()
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Do the work, and keep its result or error."""
         work, after = self._work, self.after
         self._work, self.after = None, ()
         assert work is not None

@@ -34,6 +34,20 @@ def test_waiting_holds_no_thread() -> None:
     pool.close()
 
 
+def test_last_tasks_wait_for_others() -> None:
+    pool = TaskPool(1)
+    gate: Future[None] = Future()
+    blocked = pool.submit(gate.result)
+    done: list[str] = []
+    tasks = [pool.submit(lambda: done.append("last"), last=True)]
+    tasks += [pool.submit(lambda k=k: done.append(k)) for k in "ab"]
+    gate.set_result(None)
+    for task in (blocked, *tasks):
+        task.result()
+    assert done == ["a", "b", "last"]
+    pool.close()
+
+
 def test_the_first_error_is_handed_on() -> None:
     pool = TaskPool(2)
 

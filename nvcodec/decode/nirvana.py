@@ -1,7 +1,7 @@
 """Groups of the nirvana model: features rebuilt ahead by tasks, and rendered band by band.
 
 A group needs the features of the group before it and nothing rendered. So the next groups are
-rebuilt while one is rendered. Features are moved band by band too; only the content substream is
+rebuilt while one is rendered, and the next one is rendered as soon as it is rebuilt. Features are moved band by band too; only the content substream is
 read by one task.
 """
 
@@ -34,11 +34,26 @@ _PATCH_BYTES = 5120
 """About what a patch of a group takes while it is rebuilt."""
 
 
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """Frames of a group that tasks render."""
+
+    frames: tuple[int, ...]
+    region: Region
+    pictures: Future[list[Planes]]
+
+
 @dataclass(eq=False)
 class PatchGroup:
-    """A group whose parameters a task rebuilds; for use by one thread."""
+    """A group whose parameters a task rebuilds, and which of its frames are wanted.
+
+    `following` is the next group, once that is begun. For use by one thread.
+    """
 
     parameters: Future[GroupParameters]
+    frames: Sequence[int]
+    following: PatchGroup | None = None
+    shown: _Shown | None = None
 
 
 def _make_trace(movements: Future[list[Movement]], layer: int, band: Band) -> None:
@@ -71,7 +86,7 @@ class NirvanaModel:
         )  # fmt: skip
         if group.key:
             work = partial(key_parameters, layers, count, content, motion, network)
-            return PatchGroup(submit(work))
+            return self._after(previous, submit(work), frames)
         if previous is None:
             raise CorruptError("a group that is not a key group has no group before it", rule="2.7")
         before = previous.parameters
@@ -88,7 +103,18 @@ class NirvanaModel:
             features = [movement.moved for movement in movements.result()]
             return read_parameters(layers, before.result(), features, count, content, network)
 
-        return PatchGroup(submit(read, moved))
+        return self._after(previous, submit(read, moved), frames)
+
+    def _after(
+        self,
+        previous: PatchGroup | None,
+        parameters: Future[GroupParameters],
+        frames: Sequence[int],
+    ) -> PatchGroup:
+        group = PatchGroup(parameters, frames)
+        if previous is not None:
+            previous.following = group
+        return group
 
     def settle(self, parameters: PatchGroup) -> None:
         """Wait for the features of a group."""
@@ -99,10 +125,22 @@ class NirvanaModel:
     ) -> list[Planes]:
         """Render frames of a group, or a region of them; raises CorruptError."""
         rebuilt, layers = parameters.parameters.result(), self._layers
-        shown = region or (0, 0, layers.width, layers.height)
+        whole = region or (0, 0, layers.width, layers.height)
         if self._device is not None:
-            return self._device.synthesize(rebuilt, layers, frames, shown)
-        return render_in_tasks(rebuilt, layers, frames, shown, self._tasks).result()
+            return self._device.synthesize(rebuilt, layers, frames, whole)
+        shown, parameters.shown = self._show(parameters, frames, whole), None
+        following = parameters.following
+        if following is not None and following.frames:
+            following.shown = self._show(following, following.frames, whole)
+        return shown.pictures.result()
+
+    def _show(self, group: PatchGroup, frames: Sequence[int], region: Region) -> _Shown:
+        """Begin to render frames of a group, unless that is begun already."""
+        shown, wanted = group.shown, tuple(frames)
+        if shown is not None and (shown.frames, shown.region) == (wanted, region):
+            return shown
+        pictures = render_in_tasks(group.parameters, self._layers, wanted, region, self._tasks)
+        return _Shown(wanted, region, pictures)
 
     def close(self) -> None:
         """Stop the work in progress."""

@@ -170,9 +170,8 @@ class NirvanaCoder:
         quantiser = quantiser_index(crf, len(planes), group.key)
         coded = self._coder.code(planes, before, quantiser)
         frames, shown = range(len(planes)), (0, 0, *self._size)
-        rendered = render_in_tasks(
-            coded.parameters, self._layers, frames, shown, self._tasks
-        )  # fmt: skip
+        parameters = self._tasks.submit(lambda: coded.parameters)
+        rendered = render_in_tasks(parameters, self._layers, frames, shown, self._tasks)
         return _Part(group, coded, rendered)
 
     def _cost(self, parts: list[_Part], crf: float) -> float:

@@ -66,20 +66,27 @@ def render_band(parameters: Parameters, frames: Sequence[int], band: Band, out: 
 
 
 def render_in_tasks(
-    parameters: GroupParameters,
+    parameters: Future[GroupParameters],
     layers: Layers,
     frames: Sequence[int],
     region: Region,
     tasks: TaskPool,
 ) -> Future[list[Planes]]:
-    """Begin to render a region of frames of a group, a task for each band of each layer."""
-    outs, rendered = [], []
-    for k, (layer, grid) in enumerate(zip(parameters, layers.grids, strict=True)):
+    """Begin to render a region of frames of a group, a task for each band of each layer.
+
+    They start once the parameters are there, and after tasks that parameters wait for.
+    """
+    outs: list[LayerPlane] = []
+    rendered: list[Future[None]] = []
+
+    def render(k: int, band: Band) -> None:
+        render_band(parameters.result()[k], frames, band, outs[k])
+
+    for k, grid in enumerate(layers.grids):
         shown = layers.region_of(k, region)
-        out = layer_plane(grid, shown, len(frames), layers.format)
-        outs.append(out)
+        outs.append(layer_plane(grid, shown, len(frames), layers.format))
         for band in region_bands(shown):
-            rendered.append(tasks.submit(partial(render_band, layer, frames, band, out)))
+            rendered.append(tasks.submit(partial(render, k, band), [parameters], last=True))
 
     def pictures() -> list[Planes]:
         return list(zip(*(out.cut() for out in outs), strict=True))

@@ -60,7 +60,9 @@ def test_rendering_as_the_text(samples: SampleFormat, tasks: TaskPool) -> None:
         frames = reference.render(features, 30, components, samples.bit_depth)
         expected.append(frames)
     whole = (0, 0, WIDTH, HEIGHT)
-    found = render_in_tasks(tuple(group), layers, [3, 1], whole, tasks).result()
+    found = render_in_tasks(
+        tasks.submit(lambda: tuple(group)), layers, [3, 1], whole, tasks
+    ).result()
     for t, planes in zip((3, 1), found, strict=True):
         slow = [layer[t] for layer in expected]
         shapes = samples.plane_shapes(WIDTH, HEIGHT)
@@ -68,7 +70,9 @@ def test_rendering_as_the_text(samples: SampleFormat, tasks: TaskPool) -> None:
             assert plane.dtype == samples.dtype
             np.testing.assert_array_equal(plane, other[:rows, :columns])
     region = (8, 4, 30, 20)
-    parts = render_in_tasks(tuple(group), layers, [3, 1], region, tasks).result()
+    parts = render_in_tasks(
+        tasks.submit(lambda: tuple(group)), layers, [3, 1], region, tasks
+    ).result()
     for planes, part in zip(found, parts, strict=True):
         for plane, other in zip(samples.crop(planes, region), part, strict=True):
             np.testing.assert_array_equal(plane, other)
@@ -110,7 +114,9 @@ def test_coded_groups_come_back(samples: SampleFormat, effort: Effort, tasks: Ta
             np.testing.assert_array_equal(got.features, expected.features)
             assert got.components == expected.components
         frames, shown = range(len(part)), (0, 0, WIDTH, HEIGHT)
-        shown_planes = render_in_tasks(rebuilt, layers, frames, shown, tasks).result()
+        shown_planes = render_in_tasks(
+            tasks.submit(lambda rebuilt=rebuilt: rebuilt), layers, frames, shown, tasks
+        ).result()
         for picture, planes in zip(part, shown_planes, strict=True):
             for plane, other in zip(picture, planes, strict=True):
                 wrong = (plane.astype(float) - other) / samples.peak
