@@ -1,8 +1,8 @@
 """Groups of the nirvana model: features rebuilt ahead by tasks, and rendered band by band.
 
 A group needs the features of the group before it and nothing rendered. So the next groups are
-rebuilt while one is rendered, and the next one is rendered as soon as it is rebuilt. Features are moved band by band too; only the content substream is
-read by one task.
+rebuilt while one is rendered, and the next one is rendered as soon as it is rebuilt. Features are
+moved band by band too; only the content substream is read by one task.
 """
 
 from __future__ import annotations
