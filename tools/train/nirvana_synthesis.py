@@ -119,8 +119,7 @@ def train(
     network: Synthesis,
     trained: list[Map],
     held: list[Map],
-    seconds: float,
-    rate: float,
+    recipe: Recipe,
     told: Callable[[str], None],
 ) -> int:
     """Train in place; returns the number of iterations. `told` gets lines of held-out figures."""
@@ -139,11 +138,11 @@ def train(
         return f"held-out luma {luma:+.3f} dB, chroma {chroma:+.3f} dB"
 
     weights = [p for name, p in network.named_parameters() if name != "basis"]
-    optimiser = torch.optim.Adam(weights, lr=rate)
+    optimiser = torch.optim.Adam(weights, lr=recipe.rate)
     begun, k = time.monotonic(), 0
-    while (progress := (time.monotonic() - begun) / seconds) < 1:
+    while (progress := recipe.progress(k, time.monotonic() - begun)) < 1:
         for group in optimiser.param_groups:
-            group["lr"] = rate * min(1, (k + 1) / _WARM) * max(0.02, 1 - progress)
+            group["lr"] = recipe.rate * min(1, (k + 1) / _WARM) * max(0.02, 1 - progress)
         optimiser.zero_grad()
         for number in random.integers(len(trained), size=_MAPS):
             part = trained[number]
@@ -162,15 +161,18 @@ def train(
 @click.argument("folder", type=click.Path(exists=True, path_type=Path, file_okay=False))
 @click.argument("checkpoint", type=click.Path(exists=True, path_type=Path, dir_okay=False))
 @click.option("--clips", default=300, show_default=True, help="Clips that are drawn.")
-@click.option("--seconds", type=click.FloatRange(min=1), required=True)
+@click.option("--seconds", type=click.FloatRange(min=1))
+@click.option("--iterations", type=click.IntRange(min=1), help="In place of --seconds.")
 @click.option("--rate", default=3e-4, show_default=True, help="Learning rate.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--threads", default=2, show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), required=True)
 def main(
-    folder: Path, checkpoint: Path, clips: int, seconds: float, rate: float, seed: int,
-    threads: int, output: Path,
+    folder: Path, checkpoint: Path, clips: int, seconds: float | None, iterations: int | None,
+    rate: float, seed: int, threads: int, output: Path,
 ) -> None:  # fmt: skip
+    if (seconds is None) == (iterations is None):
+        raise click.UsageError("give one of --seconds and --iterations")
     torch.set_num_threads(threads)
     random, network = np.random.default_rng(seed), load(checkpoint)
     paths = random.permutation(np.array(sorted(folder.glob("*.npz"))))[:clips]
@@ -184,8 +186,8 @@ def main(
     click.echo(f"{len(trained)} layers of groups, {len(others)} held out")
     synthesis = network.synthesis
     assert isinstance(synthesis, Synthesis)
-    done = train(synthesis, trained, others, seconds, rate, click.echo)
-    recipe = Recipe(seconds, None, rate, _MAPS, CROP[1], seed, compiled=False)
+    recipe = Recipe(seconds, iterations, rate, _MAPS, CROP[1], seed, compiled=False)
+    done = train(synthesis, trained, others, recipe, click.echo)
     save(output, network, recipe, done)
 
 
