@@ -42,6 +42,10 @@ def run(command, *arguments, **options):
     return process.returncode, out, (err or b"").decode()
 
 
+SIGNALS = [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.deep)]
+"""Both take the same way; test_an_interrupt_at_the_very_start has both in the main run."""
+
+
 @pytest.mark.parametrize("command", ["nvenc", "nvdec", "nvinfo"])
 @pytest.mark.parametrize("option", ["--help", "--version"])
 def test_help_and_version_say_what_they_are_not_and_import_little(command, option):
@@ -146,7 +150,7 @@ def interrupt(process, number=signal.SIGINT):
     return out, err.decode()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_an_interrupt_keeps_the_groups_before(tmp_path, number):
     source, out = tmp_path / "in.y4m", tmp_path / "out.nrv"
     source.write_bytes(y4m(moving(4, 24, 16)))
@@ -165,7 +169,7 @@ def test_an_interrupt_keeps_the_groups_before(tmp_path, number):
     assert len(parse_y4m((tmp_path / "out.y4m").read_bytes())[1]) == 2
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_an_interrupt_while_the_producer_stalls(tmp_path, number):
     out = tmp_path / "out.nrv"
     with ended(start("nvenc", *PAPER, "--json", "--group-size", 2, "-", out)) as process:
@@ -375,6 +379,7 @@ def resumed(source, out, first, *options):
     assert not os.path.exists(f"{out}.segments")
 
 
+@pytest.mark.deep
 @pytest.mark.usefixtures("quick")
 def test_an_interrupt_of_jobs_keeps_what_is_finished(tmp_path):
     source, out = tmp_path / "in.y4m", tmp_path / "out.nrv"

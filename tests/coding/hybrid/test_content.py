@@ -95,7 +95,7 @@ def motion_of(
     st.booleans(),
     st.sampled_from([YUV420P8, *(SampleFormat(d, c) for d, c in OTHERS)]),
 )
-@settings(max_examples=120, derandomize=True, deadline=None)
+@settings(max_examples=60, derandomize=True, deadline=None)
 def test_round_trip_and_reference(
     sizes: list[tuple[tuple[int, int], int]],
     seed: int,
