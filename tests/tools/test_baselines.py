@@ -57,6 +57,7 @@ def test_steps_use_the_bytes(kind):
     assert 1450 < len(data) <= 1500
 
 
+@pytest.mark.deep
 @each_kind
 def test_training_learns_and_reports_what_the_bytes_give(kind, monkeypatch):
     coded = []

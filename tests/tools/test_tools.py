@@ -269,6 +269,7 @@ def test_changes_end_with_the_block():
     assert presets == settings.PRESETS
 
 
+@pytest.mark.deep
 def test_start(clip):
     text, (rows,) = run(start.main, clip, "--rounds", 1)
     assert text.startswith(f"    python -m tools.bench.start {clip} --rounds 1")
