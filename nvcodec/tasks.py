@@ -15,7 +15,7 @@ T = TypeVar("T")
 class TaskPool:
     """Runs tasks on `threads` threads; a task starts once those before it are done.
 
-    Of the tasks that could start, those that nothing waits for come last.
+    Tasks that are submitted with `last` come after all others that could start.
     """
 
     def __init__(self, threads: int) -> None:

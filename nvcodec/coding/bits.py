@@ -30,6 +30,39 @@ def adapt(
 
 
 @inlined
+def normalise_encoder(
+    buffer: np.ndarray,
+    low: Integer,
+    span: Integer,
+    cache: Integer,
+    pending: Integer,
+    position: Integer,
+) -> tuple[Integer, Integer, Integer, Integer, Integer]:  # pragma: no cover - compiled
+    """Write bytes until the range is 2^24 or more; returns the new state."""
+    while span < 16777216:
+        span <<= 8
+        low, cache, pending, position = shift_low(buffer, low, cache, pending, position)
+    return low, span, cache, pending, position
+
+
+@inlined
+def normalise_decoder(
+    buffer: np.ndarray, code: Integer, span: Integer, position: Integer
+) -> tuple[Integer, Integer, Integer]:  # pragma: no cover - compiled
+    """Read bytes until the range is 2^24 or more; returns the new state.
+
+    Behind the buffer's end there are zeros.
+    """
+    while span < 16777216:
+        span <<= 8
+        code <<= 8
+        if position < buffer.size:
+            code |= np.int64(buffer[position])
+        position += 1
+    return code, span, position
+
+
+@inlined
 def encode_bit(
     buffer: np.ndarray,
     contexts: np.ndarray,
@@ -51,10 +84,7 @@ def encode_bit(
         low += bound
         span -= bound
     adapt(contexts, np.int64(context), 1 if bit != 0 else 0, fast, slow)
-    while span < 16777216:
-        span <<= 8
-        low, cache, pending, position = shift_low(buffer, low, cache, pending, position)
-    return low, span, cache, pending, position
+    return normalise_encoder(buffer, low, span, cache, pending, position)
 
 
 @inlined
@@ -74,21 +104,7 @@ def encode_bypass(
         span -= bound
     else:
         span = bound
-    while span < 16777216:
-        span <<= 8
-        low, cache, pending, position = shift_low(buffer, low, cache, pending, position)
-    return low, span, cache, pending, position
-
-
-@inlined
-def read_byte(
-    buffer: np.ndarray, code: Integer, position: Integer
-) -> Integer:  # pragma: no cover - compiled
-    """The code with one byte more; behind the buffer's end there are zeros."""
-    code <<= 8
-    if position < buffer.size:
-        code |= np.int64(buffer[position])
-    return code
+    return normalise_encoder(buffer, low, span, cache, pending, position)
 
 
 @inlined
@@ -112,10 +128,7 @@ def decode_bit(
         code -= bound
         span -= bound
     adapt(contexts, np.int64(context), bit, fast, slow)
-    while span < 16777216:
-        span <<= 8
-        code = read_byte(buffer, code, position)
-        position += 1
+    code, span, position = normalise_decoder(buffer, code, span, position)
     return bit, code, span, position
 
 
@@ -132,8 +145,5 @@ def decode_bypass(
     else:
         bit = 0
         span = bound
-    while span < 16777216:
-        span <<= 8
-        code = read_byte(buffer, code, position)
-        position += 1
+    code, span, position = normalise_decoder(buffer, code, span, position)
     return bit, code, span, position

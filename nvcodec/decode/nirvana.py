@@ -111,6 +111,7 @@ class NirvanaModel:
         parameters: Future[GroupParameters],
         frames: Sequence[int],
     ) -> PatchGroup:
+        """A group that follows another one, if there is one before it."""
         group = PatchGroup(parameters, frames)
         if previous is not None:
             previous.following = group
@@ -124,15 +125,18 @@ class NirvanaModel:
         self, parameters: PatchGroup, frames: Sequence[int], region: Region | None = None
     ) -> list[Planes]:
         """Render frames of a group, or a region of them; raises CorruptError."""
-        rebuilt, layers = parameters.parameters.result(), self._layers
-        whole = region or (0, 0, layers.width, layers.height)
+        layers = self._layers
+        shown = region or (0, 0, layers.width, layers.height)
         if self._device is not None:
-            return self._device.synthesize(rebuilt, layers, frames, whole)
-        shown, parameters.shown = self._show(parameters, frames, whole), None
+            rebuilt = parameters.parameters.result()
+            return self._device.synthesize(rebuilt, layers, frames, shown)
+        begun = self._show(parameters, frames, shown)
+        # What is delivered is kept no longer.
+        parameters.shown = None
         following = parameters.following
         if following is not None and following.frames:
-            following.shown = self._show(following, following.frames, whole)
-        return shown.pictures.result()
+            following.shown = self._show(following, following.frames, shown)
+        return begun.pictures.result()
 
     def _show(self, group: PatchGroup, frames: Sequence[int], region: Region) -> _Shown:
         """Begin to render frames of a group, unless that is begun already."""

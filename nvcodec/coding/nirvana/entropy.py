@@ -47,7 +47,8 @@ _ROOM = np.array([-(-k * n // _GROUP) * _GROUP for k, n in zip(_KINDS, SLICES, s
 _OUTPUT_AT = np.concatenate([[0], np.cumsum(_ROOM)]).astype(np.int64)
 _WEIGHTS_AT = (_OUTPUT_AT * _SECOND_PAIRS).astype(np.int64)
 _OWN_AT = (_STARTS * 2 * UNITS).astype(np.int64)
-_SLICE = np.repeat(np.arange(len(SLICES)), SLICES).astype(np.int64)
+SLICE_OF = np.repeat(np.arange(len(SLICES)), SLICES).astype(np.int64)
+"""The slice of each feature."""
 
 MOST_OUTPUTS = int(_ROOM.max())
 MOST_FEATURES = max(SLICES)
@@ -141,13 +142,12 @@ class Surroundings(NamedTuple):
 
     `sums` is int32, (slices, patches, UNITS) flat, `near` (patches, NEAR) flat: `near` of spec 12.3
     in 1/256. `bias` are the outputs' of all slices. `residual` is int32 (patches, FEATURES),
-    `number` int32 (patches,): slices that a patch has, all of the first ALWAYS. Sums of other
-    slices are not kept up.
-    `moved` and `before` are int16 (patches, FEATURES), both empty in a key group: moved features,
-    and the features of the group before; `reciprocal` makes steps of them (spec 12.1). `totals`,
-    `words`, `own`, `change` and `found` are for intermediate results; `found` is int32
-    (4, MOST_FEATURES): mean, class, part and fraction of each feature of a slice. `kind` is that of
-    spec 11.6.
+    `number` int32 (patches,): how many slices a patch has, at least ALWAYS. Sums of other slices
+    are not kept up. `moved` and `before` are int16 (patches, FEATURES), both empty in a key group:
+    moved features, and the features of the group before; `reciprocal` makes steps of them (spec
+    12.1). `totals`, `words`, `own`, `change` and `found` are for intermediate results; `found` is
+    int32 (4, MOST_FEATURES): mean, class, part and fraction of each feature of a slice. `kind` is
+    that of spec 11.6.
     """
 
     sums: npt.NDArray[np.int32]
@@ -343,7 +343,7 @@ def spread(
     """
     word = _word(network, 16 * np.int64(seen.residual[patch, f]))
     value = np.int32(seen.residual[patch, f] & 0xFFFF)
-    own = _SLICE[f]
+    own = SLICE_OF[f]
     x, y = patch % seen.columns, patch // seen.columns
     patches = seen.rows * seen.columns
     for tap in range(_TAPS):

@@ -106,7 +106,7 @@ def residuals(
                     if seen.residual[patch, f] != 0:
                         spread(network, seen, f, patch, ALWAYS, slices)
         for patch in range(patches):
-            if s >= ALWAYS and seen.number[patch] <= s:
+            if seen.number[patch] <= s:
                 continue
             left = predict(network, seen, s, patch)
             coded = 0

@@ -18,6 +18,7 @@ from nvcodec.coding.nirvana.entropy import (
     CLASS,
     FRACTION,
     MEAN,
+    SLICE_OF,
     EntropyNetwork,
     Surroundings,
     alone,
@@ -32,7 +33,6 @@ from nvcodec.model.nirvana.moved import step_of
 from nvcodec.tasks import TaskPool
 
 _STARTS = np.array(STARTS, np.int64)
-_SLICE = np.repeat(np.arange(len(SLICES)), SLICES).astype(np.int64)
 _WORTH = np.float32(0.5)
 """Smallest wanted residual that is worth bits."""
 _BAND = 4
@@ -153,7 +153,7 @@ def limit_numbers(wanted: np.ndarray, number: np.ndarray) -> None:
         f = wanted.shape[1]
         while f > _STARTS[ALWAYS] and abs(wanted[patch, f - 1]) < _WORTH:
             f -= 1
-        number[patch] = _SLICE[f - 1] + 1
+        number[patch] = SLICE_OF[f - 1] + 1
 
 
 @kernel

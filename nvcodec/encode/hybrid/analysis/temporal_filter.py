@@ -57,6 +57,8 @@ _FIRST_STEP = 4
 """First step of the search, in samples of luma at half size."""
 _ROUNDS = 4
 """Most moves with one step length."""
+_STEP_Y = (0, -1, 0, 1)
+_STEP_X = (-1, 0, 1, 0)
 _FAR = 1 << 40
 
 Vectors = npt.NDArray[np.int16]
@@ -169,8 +171,8 @@ def _track(
                     cy = by
                     cx = bx
                     for k in range(4):
-                        vy = cy + step * ((k & 1) * (k - 2))
-                        vx = cx + step * ((1 - (k & 1)) * (k - 1))
+                        vy = cy + step * _STEP_Y[k]
+                        vx = cx + step * _STEP_X[k]
                         cost = _around(plane, at, reference, stride, y, x, vy, vx)
                         if cost < best:
                             best = cost
@@ -221,8 +223,6 @@ def _mix(
     steps: np.ndarray,
     down: Integer,
     across: Integer,
-    block_scale: Real,
-    sample_scale: Real,
     out: np.ndarray,
 ) -> None:
     """Mix a plane with others that are moved to it, (pictures, rows, columns).
@@ -243,7 +243,7 @@ def _mix(
             row = (y << down) // _MAP
             column = (x << across) // _MAP
             step = steps[row, column]
-            by_sample = np.float32(0.25 / (sample_scale * step * step))
+            by_sample = np.float32(0.25 / (_SAMPLE_SCALE * step * step))
             for i in range(height):
                 for j in range(width):
                     total[i, j] = plane[y + i, x + j]
@@ -258,7 +258,7 @@ def _mix(
                         difference = np.int32(other[j]) - np.int32(line[j])
                         row_error = np.int32(row_error + difference * difference)
                     error += row_error
-                near = error / (height * width) / (block_scale * step * step)
+                near = error / (height * width) / (_BLOCK_SCALE * step * step)
                 part = max(0.0, 1 - 0.25 * near) ** 4
                 weight = np.float32(trust[row, column] * falls[k] * part)
                 if weight < np.float32(0.01):
@@ -352,6 +352,6 @@ def filtered(
     for p, plane in enumerate(source.planes):
         across, down = sample_format.plane_shift(p)
         out = np.empty_like(plane)
-        _mix(plane, moved[p], falls, trust, steps, down, across, _BLOCK_SCALE, _SAMPLE_SCALE, out)
+        _mix(plane, moved[p], falls, trust, steps, down, across, out)
         planes.append(out)
     return replace(source, planes=tuple(planes))
