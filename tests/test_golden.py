@@ -28,11 +28,11 @@ from tests.nirvana import NirvanaPlan, synthesize_nirvana
 from tests.synthetic import DEEP, Plan, synthesize
 
 GROUPS = {
-    "sine": "996c6af422c40a6c8d3ce8f687c288a33e8f833afb3d1319c5cf76159bb4fd1a",
-    "deep": "0b38b502a0fa96522db7190cce985cc6a35b9e1f38b3d12b8f2fc5ee2bd88e71",
-    "hybrid": "b9a82c8da3bc808c7ce487d397beb2bb3afa8428833f1a6841023745f80adc0a",
-    "network": "47cbe46c95235f910ccc60eef30b5598b5c86916bc8c294c7bd0bd10f3f375e4",
-    "nirvana": "2e1dbf96ef07882e8a800a6cd318b15eeebc63a1bcd79ea6a53badb90ee108dd",
+    "sine": "750079c845f914a923a87f5a4b5db43875d3ed84066ecda9597906bcb78963b5",
+    "deep": "e169daf07ee3cde10645a819e28d788670068b5bea935da9e91643bad1cfc50b",
+    "hybrid": "5a0cc9a42e1bef2dbc177f6f0585f7301b494f5794a3047a005bf908592220cd",
+    "network": "8d0d373dccd52635c119e35f0d57a4e417e81a5021810841ff0443e933184b71",
+    "nirvana": "925c2e558cd930dc97db68c554d7fecf081491f2d24575303e46d33ec0343fd8",
 }
 FRAMES = {
     "sine": "d412517d6c3e45e8ee0e67da0ec19828054d6da26ee060080240de2c73e4d318",

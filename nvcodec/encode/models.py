@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
 
 def settings(options: EncodeOptions, crf: float | None) -> dict[str, Any]:
-    """What a file's mETa says about its encode (spec 2.6).
+    """What a file's mETa says about its encode (spec 2.6): what is not the default, and the crf.
 
-    `crf` is what its groups have, or have about; None where it is not known at the start.
+    `crf` is what its groups have, or have about; None where it is not known at the start. HEAD has
+    the model.
     """
-    return {
-        "model": options.model,
-        **({} if crf is None else {"crf": crf}),
-        **options.goals,
-        "preset": options.preset,
-        **({} if options.tune == DEFAULTS.tune else {"tune": options.tune}),
-        "network": _network(options),
-    }
+    chosen: dict[str, Any] = {} if crf is None else {"crf": int(crf) if crf == int(crf) else crf}
+    chosen |= options.goals
+    for name in ("preset", "tune", "network"):
+        value = getattr(options, name)
+        if value != getattr(DEFAULTS, name):
+            chosen[name] = value
+    return chosen
 
 
 def coded_formats(options: EncodeOptions) -> tuple[SampleFormat, ...]:
@@ -50,12 +50,6 @@ def coded_formats(options: EncodeOptions) -> tuple[SampleFormat, ...]:
             return (samples,)
     names = ", ".join(samples.name for samples in offered)
     raise OptionError(f"the {options.model} model does not have format {wanted}, only {names}")
-
-
-def _network(options: EncodeOptions) -> str:
-    if options.network != "auto":
-        return options.network
-    return "trained" if options.model == "hybrid" else "default"
 
 
 @dataclass(frozen=True)
@@ -138,7 +132,7 @@ def _hybrid(
         effort=EFFORTS[options.preset],
         visual=options.tune == "visual",
         group_size=options.group_size,
-        network=_network(options),
+        network="trained" if options.network == "auto" else options.network,
         metrics=options.metrics,
         threads=options.threads or os.cpu_count() or 1,
         report=observer.coding,
@@ -174,6 +168,7 @@ def _sine(
     jobs = None
     if segments.source is not None:
         basis = {
+            "model": options.model,
             "key_interval": options.key_interval,
             "threads": options.threads or 1,
             "metrics": options.metrics,

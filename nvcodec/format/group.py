@@ -1,13 +1,11 @@
 """The GRUP unit (spec 2.7): takes a payload, gives a checked Group, and back."""
 
-import struct
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, groupby
 from typing import Final
 
-import construct as c
-
 from nvcodec.format.errors import CorruptError
+from nvcodec.format.fields import Fields, signed_bytes, unsigned_bytes
 from nvcodec.format.header import HYBRID, SINE, UNKNOWN_FRAME_COUNT
 
 _RULE: Final = "2.7"
@@ -17,31 +15,14 @@ _PTS_MIN: Final = -(1 << 63)
 _PTS_MAX: Final = (1 << 63) - 1
 
 _FLAG_KEY: Final = 1
-_FLAG_EQUAL_DURATIONS: Final = 2
 
-_FIXED: Final = c.Struct(
-    "first_frame" / c.Int32ul,
-    "frame_count" / c.Int16ul,
-    "flags" / c.Int8ul,
-    "reserved" / c.Int8ul,
-    "crc" / c.Int32ul,
-    "first_pts" / c.Int64sl,
-)
-
-_LENGTHS: Final = c.Struct(
-    "tables" / c.Int32ul,
-    "content" / c.Int32ul,
-    "motion" / c.Int32ul,
-    "network" / c.Int32ul,
-)
-
-GROUP_FIXED_BYTES: Final[int] = _FIXED.sizeof()
-"""Bytes of a GRUP payload before the durations."""
+GROUP_START_BYTES: Final = 1 + 3 + 5 + 4 + 10
+"""The most bytes of a valid GRUP payload before the durations."""
 
 
 @dataclass(frozen=True)
 class GroupHeader:
-    """The part of a group that has a fixed size.
+    """The part of a group before its durations.
 
     Attributes:
         first_frame: index of the first frame in the file.
@@ -70,14 +51,14 @@ class GroupHeader:
             raise CorruptError(f"first_pts {self.first_pts} is outside 64 bits", rule=_RULE)
 
     @classmethod
-    def parse_fixed(cls, payload: bytes) -> "GroupHeader":
-        """Read the first 20 bytes of a GRUP payload; what follows them is ignored.
+    def parse_start(cls, payload: bytes) -> "GroupHeader":
+        """Read the first GROUP_START_BYTES of a GRUP payload, or more; the rest is ignored.
 
         Raises:
-            CorruptError: the payload is shorter, or a value is outside its rule.
+            CorruptError: the payload is too short, or a value is outside its rule.
 
         """
-        return _parse_fixed(payload)[0]
+        return _parse_start(Fields(payload, _RULE))
 
 
 @dataclass(frozen=True)
@@ -159,77 +140,37 @@ class Group(GroupHeader):
             CorruptError: a requirement of spec 2.7 on the payload is broken.
 
         """
-        fixed, equal = _parse_fixed(payload)
-        if max_frames is not None and fixed.frame_count > max_frames:
+        fields = Fields(payload, _RULE)
+        start = _parse_start(fields)
+        if max_frames is not None and start.frame_count > max_frames:
             raise CorruptError(
-                f"frame_count {fixed.frame_count} is outside 1..{max_frames}", rule=_RULE
+                f"frame_count {start.frame_count} is outside 1..{max_frames}", rule=_RULE
             )
-        coded = 1 if equal else fixed.frame_count
-        lengths_at = GROUP_FIXED_BYTES + 4 * coded
-        start = lengths_at + _LENGTHS.sizeof()
-        if len(payload) < start:
-            raise CorruptError(
-                f"the payload is {len(payload)} bytes, its fields need {start}", rule=_RULE
-            )
-        durations: tuple[int, ...] = struct.unpack_from(f"<{coded}I", payload, GROUP_FIXED_BYTES)
-        # Only one coding is valid, so that rewriting a file gives the same bytes.
-        if not equal and _all_equal(durations):
-            raise CorruptError("all durations are equal but bit 1 of flags is not set", rule=_RULE)
-        if equal:
-            durations *= fixed.frame_count
-        lengths = _LENGTHS.parse(payload[lengths_at:start])
-        end = start + lengths.tables + lengths.content + lengths.motion + lengths.network
-        if end != len(payload):
-            raise CorruptError(
-                f"the substreams end at byte {end} of a payload of {len(payload)}", rule=_RULE
-            )
-        content_at = start + lengths.tables
-        motion_at = content_at + lengths.content
-        network_at = motion_at + lengths.motion
+        durations = _parse_durations(fields, start.frame_count)
+        tables_length, content_length, motion_length = (fields.unsigned() for _ in range(3))
         return cls(
-            first_frame=fixed.first_frame,
-            frame_count=fixed.frame_count,
-            key=fixed.key,
-            crc=fixed.crc,
-            first_pts=fixed.first_pts,
+            first_frame=start.first_frame,
+            frame_count=start.frame_count,
+            key=start.key,
+            crc=start.crc,
+            first_pts=start.first_pts,
             durations=durations,
-            tables=payload[start:content_at],
-            content=payload[content_at:motion_at],
-            motion=payload[motion_at:network_at],
-            network=payload[network_at:],
+            tables=fields.data(tables_length),
+            content=fields.data(content_length),
+            motion=fields.data(motion_length),
+            network=fields.rest(),
         )
 
     def build(self) -> bytes:
-        """The payload of a GRUP unit.
-
-        Raises:
-            CorruptError: a substream is longer than its length field can say.
-
-        """
-        equal = _all_equal(self.durations)
-        coded = self.durations[:1] if equal else self.durations
-        flags = (_FLAG_KEY if self.key else 0) | (_FLAG_EQUAL_DURATIONS if equal else 0)
-        substreams = (self.tables, self.content, self.motion, self.network)
-        for substream in substreams:
-            _require_u32("the length of a substream", len(substream))
-        fixed = {
-            "first_frame": self.first_frame,
-            "frame_count": self.frame_count,
-            "flags": flags,
-            "reserved": 0,
-            "crc": self.crc,
-            "first_pts": self.first_pts,
-        }
-        names = ("tables", "content", "motion", "network")
-        lengths = {name: len(data) for name, data in zip(names, substreams, strict=True)}
-        return b"".join(
-            (
-                _FIXED.build(fixed),
-                struct.pack(f"<{len(coded)}I", *coded),
-                _LENGTHS.build(lengths),
-                *substreams,
-            )
-        )
+        """The payload of a GRUP unit."""
+        coded = bytes((_FLAG_KEY if self.key else 0,))
+        coded += unsigned_bytes(self.frame_count) + unsigned_bytes(self.first_frame)
+        coded += self.crc.to_bytes(4, "little") + signed_bytes(self.first_pts)
+        for duration, run in groupby(self.durations):
+            coded += unsigned_bytes(duration) + unsigned_bytes(len(list(run)))
+        for substream in (self.tables, self.content, self.motion):
+            coded += unsigned_bytes(len(substream))
+        return coded + self.tables + self.content + self.motion + self.network
 
 
 class GroupSequence:
@@ -286,29 +227,33 @@ class GroupSequence:
         self.group_count += 1
 
 
-def _parse_fixed(payload: bytes) -> tuple[GroupHeader, bool]:
-    if len(payload) < GROUP_FIXED_BYTES:
-        raise CorruptError(
-            f"the payload is {len(payload)} bytes, its fixed part is {GROUP_FIXED_BYTES}",
-            rule=_RULE,
-        )
-    fields = _FIXED.parse(payload[:GROUP_FIXED_BYTES])
-    header = GroupHeader(
-        first_frame=fields.first_frame,
-        frame_count=fields.frame_count,
-        key=bool(fields.flags & _FLAG_KEY),
-        crc=fields.crc,
-        first_pts=fields.first_pts,
+def _parse_start(fields: Fields) -> GroupHeader:
+    flags = fields.byte()
+    if flags & ~_FLAG_KEY:
+        raise CorruptError(f"flags {flags:#04x} has undefined bits set", rule=_RULE)
+    frame_count, first_frame = fields.unsigned(), fields.unsigned()
+    return GroupHeader(
+        frame_count=frame_count,
+        first_frame=first_frame,
+        key=bool(flags & _FLAG_KEY),
+        crc=int.from_bytes(fields.data(4), "little"),
+        first_pts=fields.signed(),
     )
-    if fields.flags & ~(_FLAG_KEY | _FLAG_EQUAL_DURATIONS):
-        raise CorruptError(f"flags {fields.flags:#04x} has undefined bits set", rule=_RULE)
-    if fields.reserved:
-        raise CorruptError(f"the reserved byte is {fields.reserved}, not 0", rule=_RULE)
-    return header, bool(fields.flags & _FLAG_EQUAL_DURATIONS)
 
 
-def _all_equal(durations: tuple[int, ...]) -> bool:
-    return durations.count(durations[0]) == len(durations)
+def _parse_durations(fields: Fields, frame_count: int) -> tuple[int, ...]:
+    durations: list[int] = []
+    while len(durations) < frame_count:
+        duration, run = fields.unsigned(), fields.unsigned()
+        if not 1 <= run <= frame_count - len(durations):
+            raise CorruptError(
+                f"a run of {run} durations after {len(durations)} of {frame_count}", rule=_RULE
+            )
+        # Only one coding is valid, so that rewriting a file gives the same bytes.
+        if durations and durations[-1] == duration:
+            raise CorruptError(f"two runs of duration {duration} in a row", rule=_RULE)
+        durations += [duration] * run
+    return tuple(durations)
 
 
 def _require_u32(name: str, value: int) -> None:

@@ -1,17 +1,19 @@
 """The iNDX and FEND units (spec 2.8, 2.9): takes payloads, gives entries and the end."""
 
-import struct
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
 import construct as c
 
 from nvcodec.format.errors import CorruptError
+from nvcodec.format.fields import Fields, signed_bytes, unsigned_bytes
 from nvcodec.format.units import UNIT_OVERHEAD_BYTES
 
-_COUNT_BYTES: Final = 4
-_ENTRY: Final = struct.Struct("<QIqB")
+_RULE: Final = "2.8"
+
+_MOST_OFFSET: Final = (1 << 64) - 1
+_MOST_PTS: Final = (1 << 63) - 1
 
 _FEND: Final = c.Struct(
     "frame_count" / c.Int32ul,
@@ -41,53 +43,46 @@ class IndexEntry:
     first_pts: int
     key: bool
 
-    def build(self) -> bytes:
-        """The 21 bytes of the entry in the payload of iNDX."""
-        return _ENTRY.pack(self.offset, self.first_frame, self.first_pts, int(self.key))
+    def build(self, before: "IndexEntry | None") -> bytes:
+        """The entry in the payload of iNDX, after the entry `before`; None at the start."""
+        distance, frames, ticks = self.offset, self.first_frame, signed_bytes(self.first_pts)
+        if before is not None:
+            distance -= before.offset
+            frames -= before.first_frame
+            ticks = unsigned_bytes(self.first_pts - before.first_pts)
+        return unsigned_bytes(distance) + unsigned_bytes(2 * frames + self.key) + ticks
 
 
-def index_bytes(count: int) -> int:
-    """Bytes of the payload of an iNDX unit of `count` entries."""
-    return _COUNT_BYTES + _ENTRY.size * count
-
-
-def build_index(entries: Iterable[bytes]) -> bytes:
-    """The payload of an iNDX unit from its entries, 21 bytes each."""
-    joined = b"".join(entries)
-    return (len(joined) // _ENTRY.size).to_bytes(_COUNT_BYTES, "little") + joined
+def build_index(entries: Sequence[bytes]) -> bytes:
+    """The payload of an iNDX unit from its coded entries."""
+    return unsigned_bytes(len(entries)) + b"".join(entries)
 
 
 def parse_index(payload: bytes) -> list[IndexEntry]:
-    """Read the payload of an iNDX unit.
+    """Read the payload of an iNDX unit; memory is taken for no more entries than it has.
 
     Raises:
-        CorruptError: its length is not that of `count` entries, an undefined flag is set, the
-            first group is not a key group, or offsets, frames and times do not increase.
+        CorruptError: the payload is not `count` entries, a field is outside its rule, the first
+            group is not a key group, or frames and times do not increase.
 
     """
-    count = int.from_bytes(payload[:_COUNT_BYTES], "little")
-    if len(payload) != index_bytes(count):
-        raise CorruptError(
-            f"the payload is {len(payload)} bytes, {count} entries need {index_bytes(count)}",
-            rule="2.8",
-        )
+    fields = Fields(payload, _RULE)
+    count = fields.unsigned()
     entries: list[IndexEntry] = []
-    for offset, first_frame, first_pts, flags in _ENTRY.iter_unpack(payload[_COUNT_BYTES:]):
-        if flags > 1:
-            raise CorruptError(f"flags {flags:#04x} has undefined bits set", rule="2.8")
-        entry = IndexEntry(offset, first_frame, first_pts, bool(flags))
-        if not entries:
-            ordered = entry.key and first_frame == 0
-        else:
-            last = entries[-1]
-            ordered = (
-                offset > last.offset
-                and first_frame > last.first_frame
-                and first_pts > last.first_pts
-            )
-        if not ordered:
-            raise CorruptError(f"entry {len(entries)} is not that of a later group", rule="2.8")
+    offset = first_frame = first_pts = 0
+    for number in range(count):
+        distance, frames = fields.unsigned(), fields.unsigned()
+        ticks = fields.unsigned() if number else fields.signed()
+        offset, first_frame, first_pts = (
+            offset + distance, first_frame + (frames >> 1), first_pts + ticks
+        )  # fmt: skip
+        entry = IndexEntry(offset, first_frame, first_pts, bool(frames & 1))
+        follows = distance and frames >> 1 and ticks if number else frames == 1
+        if not follows or offset > _MOST_OFFSET or first_pts > _MOST_PTS:
+            raise CorruptError(f"entry {number} is not that of a later group", rule=_RULE)
         entries.append(entry)
+    if not fields.ended:
+        raise CorruptError(f"the payload is longer than its {count} entries", rule=_RULE)
     return entries
 
 

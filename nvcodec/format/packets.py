@@ -10,6 +10,7 @@ from operator import itemgetter
 from typing import Final
 
 from nvcodec.format.errors import CorruptError, OverLimitError, require
+from nvcodec.format.fields import Fields, signed_bytes, unsigned_bytes
 from nvcodec.format.tracks import AUDIO, Packet, Track
 
 _RULE: Final = "2.15"
@@ -17,15 +18,12 @@ _RULE: Final = "2.15"
 _require = partial(require, rule=_RULE)
 
 _START: Final = struct.Struct("<BBH")
-_TIME: Final = struct.Struct("<q")
-_SAMPLES: Final = struct.Struct("<II")
-_LENGTH: Final = struct.Struct("<I")
 
 _KEY, _PTS, _DTS, _DURATION, _TRIM = (1 << bit for bit in range(5))
 _DEFINED: Final = 31
 
 MAX_PACKETS: Final = 0xFFFF
-PACKET_OVERHEAD_BYTES: Final = _START.size + 1 + 3 * _TIME.size + _SAMPLES.size + _LENGTH.size
+PACKET_OVERHEAD_BYTES: Final = _START.size + 1 + 3 * 10 + 2 * 5 + 5
 """The most bytes of a unit of one packet that are not its data."""
 
 _TIMES: Final = range(-(1 << 63), 1 << 63)
@@ -43,7 +41,7 @@ def parse_packets(payload: bytes, tracks: Mapping[int, Track]) -> tuple[Packet, 
             its fields say.
 
     """
-    fields = _Fields(payload)
+    fields = Fields(payload, _RULE)
     number, reserved, count = fields.take(_START)
     _require(number in tracks, f"track {number} has no aTRK unit before")
     _require(reserved == 0, f"reserved is {reserved}, not 0")
@@ -55,11 +53,12 @@ def parse_packets(payload: bytes, tracks: Mapping[int, Track]) -> tuple[Packet, 
         _require(flags <= _DEFINED, f"flags {flags:#04x} has undefined bits set")
         needed = _PTS | _DURATION
         _require(bool(packets) or flags & needed == needed, "the first packet has no time")
-        pts = fields.take(_TIME)[0] if flags & _PTS else pts + duration
-        dts = fields.take(_TIME)[0] if flags & _DTS else None
-        duration = fields.take(_TIME)[0] if flags & _DURATION else duration
-        skip, discard = fields.take(_SAMPLES) if flags & _TRIM else (0, 0)
-        data = fields.bytes(fields.take(_LENGTH)[0])
+        pts = fields.signed() if flags & _PTS else pts + duration
+        dts = fields.signed() if flags & _DTS else None
+        duration = fields.unsigned() if flags & _DURATION else duration
+        skip = fields.unsigned() if flags & _TRIM else 0
+        discard = fields.unsigned() if flags & _TRIM else 0
+        data = fields.data(fields.unsigned())
         packets.append(Packet(number, pts, duration, data, dts, bool(flags & _KEY), skip, discard))
     _require(fields.ended, "the payload is longer than its packets")
     _require_rules(packets, tracks[number])
@@ -82,17 +81,17 @@ def build_packets(packets: Sequence[Packet], track: Track) -> bytes:
         fields = b""
         if before is None or packet.pts != before.pts + before.duration:
             flags |= _PTS
-            fields += _TIME.pack(packet.pts)
+            fields += signed_bytes(packet.pts)
         if packet.dts is not None:
             flags |= _DTS
-            fields += _TIME.pack(packet.dts)
+            fields += signed_bytes(packet.dts)
         if before is None or packet.duration != before.duration:
             flags |= _DURATION
-            fields += _TIME.pack(packet.duration)
+            fields += unsigned_bytes(packet.duration)
         if packet.skip or packet.discard:
             flags |= _TRIM
-            fields += _SAMPLES.pack(packet.skip, packet.discard)
-        parts += (bytes((flags,)), fields, _LENGTH.pack(len(packet.data)), packet.data)
+            fields += unsigned_bytes(packet.skip) + unsigned_bytes(packet.discard)
+        parts += (bytes((flags,)), fields, unsigned_bytes(len(packet.data)), packet.data)
         before = packet
     return b"".join(parts)
 
@@ -166,32 +165,6 @@ class _Run:
         self._greatest = max(self._greatest, packet.pts)
         self._room -= PACKET_OVERHEAD_BYTES + len(packet.data)
         self.packets.append(packet)
-
-
-class _Fields:
-    """Fields of a payload, one after the other."""
-
-    def __init__(self, payload: bytes) -> None:
-        self._payload = payload
-        self._offset = 0
-
-    def bytes(self, size: int) -> bytes:
-        end = self._offset + size
-        if end > len(self._payload):
-            raise CorruptError("the payload ends inside a packet", rule=_RULE)
-        data = self._payload[self._offset : end]
-        self._offset = end
-        return data
-
-    def byte(self) -> int:
-        return self.bytes(1)[0]
-
-    def take(self, fields: struct.Struct) -> tuple[int, ...]:
-        return fields.unpack(self.bytes(fields.size))
-
-    @property
-    def ended(self) -> bool:
-        return self._offset == len(self._payload)
 
 
 def _require_rules(packets: Sequence[Packet], track: Track) -> None:

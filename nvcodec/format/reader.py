@@ -11,10 +11,11 @@ from typing import Any, Final
 
 from nvcodec.format.chapters import MAX_CHAPTERS_BYTES, Chapter, parse_chapters
 from nvcodec.format.errors import CorruptError, NrvError, OverLimitError, TruncatedError, located
-from nvcodec.format.group import GROUP_FIXED_BYTES, Group, GroupHeader, GroupSequence
+from nvcodec.format.fields import Fields
+from nvcodec.format.group import GROUP_START_BYTES, Group, GroupHeader, GroupSequence
 from nvcodec.format.hdr import Hdr, parse_hdr
 from nvcodec.format.header import UNKNOWN_FRAME_COUNT, Header
-from nvcodec.format.index import FEND_UNIT_BYTES, End, IndexEntry, index_bytes, parse_index
+from nvcodec.format.index import FEND_UNIT_BYTES, End, IndexEntry, parse_index
 from nvcodec.format.limits import Limits
 from nvcodec.format.metadata import parse_metadata
 from nvcodec.format.packets import parse_packets
@@ -164,6 +165,7 @@ class UnitReader:
         self._crcs = hashlib.md5(usedforsecurity=False)
         # A digest of the index entries, as the entries would grow with the length of a stream.
         self._entries = hashlib.blake2b()
+        self._entry: IndexEntry | None = None
         self._index_offset = 0
         self._failure: NrvError | OSError | None = None
         self._ended = False
@@ -273,19 +275,17 @@ class UnitReader:
         group.require_model(header.model)
         self._sequence.accept(group, group.last_pts)
         self._crcs.update(group.crc.to_bytes(4, "little"))
-        self._entries.update(
-            IndexEntry(offset, group.first_frame, group.first_pts, group.key).build()
-        )
+        entry = IndexEntry(offset, group.first_frame, group.first_pts, group.key)
+        self._entries.update(entry.build(self._entry))
+        self._entry = entry
         return group
 
     def _check_index(self, payload: bytes) -> None:
-        count = index_bytes(0)
         groups = self._sequence.group_count
-        entries = hashlib.blake2b(payload[count:])
-        if (
-            int.from_bytes(payload[:count], "little") != groups
-            or entries.digest() != self._entries.digest()
-        ):
+        fields = Fields(payload, "2.8")
+        count = fields.unsigned()
+        entries = hashlib.blake2b(fields.rest())
+        if count != groups or entries.digest() != self._entries.digest():
             raise CorruptError(f"the entries are not those of the {groups} groups", rule="2.8")
 
     def _take_end(self, payload: bytes, header: Header) -> End:
@@ -351,8 +351,8 @@ def scan_index(file: SeekableFile, limits: Limits = _DEFAULT_LIMITS) -> Iterator
         if at.unit.type == GRUP:
             sequence = sequence or GroupSequence(at.header.frame_count)
             with located(at.name, at.offset):
-                payload = at.source.read(min(at.unit.length, GROUP_FIXED_BYTES))
-                group = GroupHeader.parse_fixed(payload)
+                payload = at.source.read(min(at.unit.length, GROUP_START_BYTES))
+                group = GroupHeader.parse_start(payload)
                 # Durations are not read; each is at least 1.
                 sequence.accept(group, group.first_pts + group.frame_count - 1)
             yield IndexEntry(at.offset, group.first_frame, group.first_pts, group.key)

@@ -10,7 +10,7 @@ from nvcodec.format.errors import CorruptError, NrvError, OverLimitError, locate
 from nvcodec.format.group import Group, GroupSequence
 from nvcodec.format.hdr import Hdr, build_hdr
 from nvcodec.format.header import UNKNOWN_FRAME_COUNT, Header
-from nvcodec.format.index import End, IndexEntry, build_index, index_bytes
+from nvcodec.format.index import End, IndexEntry, build_index
 from nvcodec.format.limits import LEVELS, Level
 from nvcodec.format.metadata import build_metadata
 from nvcodec.format.packets import PACKET_OVERHEAD_BYTES, build_packets, cut_to_units
@@ -30,6 +30,9 @@ from nvcodec.format.units import (
     Writable,
     build_unit,
 )
+
+_MOST_COUNT_BYTES: Final = 5
+"""The most bytes of `count` in iNDX: there are fewer than 2^32 groups."""
 
 
 class _State(Enum):
@@ -69,6 +72,8 @@ class NrvWriter:
         self._tracks: dict[int, Track] = {}
         self._crcs = hashlib.md5(usedforsecurity=False)
         self._entries: list[bytes] = []
+        self._entry: IndexEntry | None = None
+        self._entry_bytes = 0
         self._offset = 0
 
     @property
@@ -166,9 +171,13 @@ class NrvWriter:
             self._sequence.accept(group, group.last_pts)
         self._crcs.update(group.crc.to_bytes(4, "little"))
         # A file with more groups than iNDX can list gets no index: it is optional.
-        if index_bytes(self._sequence.group_count) <= self._level.unit_bytes:
+        if len(self._entries) == self._sequence.group_count - 1:
             entry = IndexEntry(self._offset, group.first_frame, group.first_pts, group.key)
-            self._entries.append(entry.build())
+            coded = entry.build(self._entry)
+            self._entry = entry
+            self._entry_bytes += len(coded)
+            if self._entry_bytes + _MOST_COUNT_BYTES <= self._level.unit_bytes:
+                self._entries.append(coded)
         self._write(data, _State.OPEN)
 
     def finish(self) -> None:

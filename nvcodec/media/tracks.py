@@ -20,7 +20,7 @@ from nvcodec.options import TrackChoice
 from nvcodec.words import counted
 
 # What a container says about its own kind of file, not about what it holds.
-_CONTAINER_TAGS: Final = frozenset({"major_brand", "minor_version", "compatible_brands"})
+_CONTAINER_TAGS: Final = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder"})
 
 # AV_PKT_DATA_SKIP_SAMPLES: samples at the start, samples at the end, and two reasons.
 _SKIP_SAMPLES: Final = struct.Struct("<IIBB")
@@ -189,7 +189,7 @@ def read_about(container: InputContainer, notes: Notes) -> About:
     room = _MOST_TAG_BYTES
     left_out = []
     for name, value in container.metadata.items():
-        if name in _CONTAINER_TAGS:
+        if name.lower() in _CONTAINER_TAGS:
             continue
         room -= len((name + value).encode("utf-8", "replace"))
         if room < 0:

@@ -63,7 +63,7 @@ def test_text(data, tmp_path):
 
 def test_model_2(tmp_path):
     key = grup(frame_count=1, substreams=(b"", b"content", b"motion", b""))
-    following = grup(first_frame=1, first_pts=1, flags=2, substreams=(b"", b"co", b"m", b""))
+    following = grup(first_frame=1, first_pts=1, flags=0, substreams=(b"", b"co", b"m", b""))
     hybrid = (b"HYBR", CanvasShape(8, -3).to_payload())
     data = complete(head(model=2), hybrid, key, following)
     report = info(data)
@@ -94,7 +94,7 @@ def test_networks(tmp_path):
         grup(
             first_frame=number,
             first_pts=number,
-            flags=2 if number else 3,
+            flags=0 if number else 1,
             frame_count=1,
             substreams=(b"", b"c", b"m", encode_network(mode, *no_differences(1, 14))),
         )
@@ -110,7 +110,7 @@ def test_networks(tmp_path):
     text = call("nvinfo", path).stdout
     assert "network       mode" in text
     assert all(f"{mode}\n" in text for mode in ("keep", "off", "new"))
-    damaged = grup(first_frame=1, first_pts=1, flags=2, substreams=(b"", b"c", b"m", b"\xff" * 4))
+    damaged = grup(first_frame=1, first_pts=1, flags=0, substreams=(b"", b"c", b"m", b"\xff" * 4))
     result = call("nvinfo", "-", stdin=complete(head(model=2), hybrid, groups[0], damaged))
     assert "GRUP 1" in one_line(result, 3)
 

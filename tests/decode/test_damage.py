@@ -134,21 +134,21 @@ def test_index_that_lies() -> None:
     place = data.rindex(b"iNDX")
     length = struct.unpack_from("<I", data, place + 4)[0]
     payload = bytearray(data[place + 8 : place + 8 + length])
-    # The time of the third entry.
-    payload[4 + 2 * 21 + 12] ^= 1
+    # The time of the last entry.
+    payload[-1] ^= 1
     unit = b"iNDX" + struct.pack("<I", length) + payload
     unit += struct.pack("<I", zlib.crc32(unit[:4] + unit[8:]))
     lying = data[:place] + unit + data[place + len(unit) :]
     decoder = opened(lying)
     assert same(decoder[0].planes, pictures[0])
     with pytest.raises(CorruptError):
-        decoder[6]
+        decoder[len(pictures) - 1]
     frames, error = take(opened(lying))
     assert len(frames) == len(pictures)
     assert isinstance(error, CorruptError)
 
 
-@pytest.mark.parametrize("cut", [1, 20, 39, 40, 41, 100])
+@pytest.mark.parametrize("cut", [1, 20, 39, 40, 41, 60])
 def test_missing_end(cut: int) -> None:
     data, pictures = sample("small")
     frames, error = take(opened(data[:-cut]))

@@ -71,7 +71,7 @@ def test_header_is_that_of_the_source(tmp_path):
     with Decoder(out) as decoder:
         header = decoder.header
         assert len(list(decoder)) == 2
-        assert decoder.metadata["settings"]["preset"] == "medium"
+        assert decoder.metadata["settings"] == {"crf": 30, "network": "paper"}
     assert (header.frame_rate, header.sar) == (30, Fraction(4, 3))
     assert (header.colour_primaries, header.transfer, header.matrix) == (1, 1, 1)
     assert header.full_range == 0

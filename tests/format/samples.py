@@ -4,6 +4,7 @@ import hashlib
 import io
 import struct
 import zlib
+from dataclasses import dataclass
 from typing import Any
 
 import zstandard
@@ -46,23 +47,55 @@ def head(**changes: Any) -> Unit:
     return b"HEAD", struct.pack(layout, *(values[name] for name in HEAD_FIELDS))
 
 
+def uv(value: int) -> bytes:
+    """A uv of spec 1.3."""
+    coded = b""
+    while value > 127:
+        coded += bytes((value % 128 + 128,))
+        value //= 128
+    return coded + bytes((value,))
+
+
+def sv(value: int) -> bytes:
+    """An sv of spec 1.3."""
+    return uv(2 * value if value >= 0 else -2 * value - 1)
+
+
+@dataclass(frozen=True)
+class Grup:
+    """The fields of a GRUP unit before its runs, for the units that name it."""
+
+    flags: int
+    frame_count: int
+    first_frame: int
+    crc: int
+    first_pts: int
+
+
+FIELDS: dict[bytes, Grup] = {}
+"""The fields of the payloads that `grup` has made."""
+
+
 def grup(
     first_frame: int = 0,
     frame_count: int = 2,
-    flags: int = 3,
-    reserved: int = 0,
+    flags: int = 1,
     crc: int = 0x01020304,
     first_pts: int = 0,
-    durations: tuple[int, ...] = (1,),
-    lengths: tuple[int, int, int, int] | None = None,
+    runs: tuple[tuple[int, int], ...] | None = None,
+    lengths: tuple[int, int, int] | None = None,
     substreams: tuple[bytes, bytes, bytes, bytes] = (b"t", b"", b"", b"net"),
 ) -> Unit:
     if lengths is None:
-        a, b, c, d = substreams
-        lengths = (len(a), len(b), len(c), len(d))
-    fixed = struct.pack("<IHBBIq", first_frame, frame_count, flags, reserved, crc, first_pts)
-    times = struct.pack(f"<{len(durations)}I", *durations)
-    return b"GRUP", fixed + times + struct.pack("<4I", *lengths) + b"".join(substreams)
+        a, b, c, _ = substreams
+        lengths = (len(a), len(b), len(c))
+    payload = bytes((flags,)) + uv(frame_count) + uv(first_frame)
+    payload += struct.pack("<I", crc) + sv(first_pts)
+    runs = ((1, frame_count),) if runs is None else runs
+    payload += b"".join(uv(duration) + uv(run) for duration, run in runs)
+    payload += b"".join(uv(length) for length in lengths) + b"".join(substreams)
+    FIELDS[payload] = Grup(flags, frame_count, first_frame, crc, first_pts)
+    return b"GRUP", payload
 
 
 def meta(text: bytes = b'{"encoder":"x"}') -> Unit:
@@ -73,7 +106,9 @@ SIRN: Unit = (b"SIRN", b"network")
 HYBR: Unit = (b"HYBR", b"canvases")
 NIRV: Unit = (b"NIRV", b"patches")
 KEY = grup()
-NEXT = grup(first_frame=2, frame_count=3, flags=0, crc=5, first_pts=2, durations=(4, 5, 6))
+NEXT = grup(
+    first_frame=2, frame_count=3, flags=0, crc=5, first_pts=2, runs=((4, 1), (5, 1), (6, 1))
+)
 
 
 def unit(kind: bytes, payload: bytes) -> bytes:
@@ -85,19 +120,19 @@ def join(*units: Unit, signature: bytes = SIGNATURE) -> bytes:
     return signature + b"".join(unit(*u) for u in units)
 
 
-def entry(offset: int, payload: bytes) -> bytes:
-    first_frame, _, flags, _, _, first_pts = struct.unpack_from("<IHBBIq", payload)
-    return struct.pack("<QIqB", offset, first_frame, first_pts, flags & 1)
-
-
 def index_of(*units: Unit) -> Unit:
     """The iNDX unit of the GRUP units of a file that begins with ``units``."""
     entries, offset = [], len(SIGNATURE)
+    before, place = Grup(0, 0, 0, 0, 0), 0
     for kind, payload in units:
         if kind == b"GRUP":
-            entries.append(entry(offset, payload))
+            group = FIELDS[payload]
+            frames = 2 * (group.first_frame - before.first_frame) + (group.flags & 1)
+            ticks = uv(group.first_pts - before.first_pts) if entries else sv(group.first_pts)
+            entries.append(uv(offset - place) + uv(frames) + ticks)
+            before, place = group, offset
         offset += len(payload) + 12
-    return b"iNDX", struct.pack("<I", len(entries)) + b"".join(entries)
+    return b"iNDX", uv(len(entries)) + b"".join(entries)
 
 
 def fend_of(
@@ -106,15 +141,15 @@ def fend_of(
     md5: bytes | None = None,
     index_offset: int | None = None,
 ) -> Unit:
-    groups = [payload for kind, payload in units if kind == b"GRUP"]
+    groups = [FIELDS[payload] for kind, payload in units if kind == b"GRUP"]
     offset, found = len(SIGNATURE), 0
     for kind, payload in units:
         found = offset if kind == b"iNDX" else found
         offset += len(payload) + 12
     if frame_count is None:
-        frame_count = sum(struct.unpack_from("<H", payload, 4)[0] for payload in groups)
+        frame_count = sum(group.frame_count for group in groups)
     if md5 is None:
-        md5 = hashlib.md5(b"".join(payload[8:12] for payload in groups)).digest()
+        md5 = hashlib.md5(b"".join(struct.pack("<I", group.crc) for group in groups)).digest()
     at = found if index_offset is None else index_offset
     return b"FEND", struct.pack("<I16sQ", frame_count, md5, at)
 

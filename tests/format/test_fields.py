@@ -23,11 +23,12 @@ from nvcodec.format import (
     UnsupportedError,
     smallest_level,
 )
+from nvcodec.format.fields import Fields, signed_bytes, unsigned_bytes
 from nvcodec.format.index import build_index, parse_index
 from nvcodec.format.metadata import build_metadata, parse_metadata
 from nvcodec.picture import YUV420P8
 
-from .samples import KEY, NEXT, head
+from .samples import KEY, NEXT, head, sv, uv
 
 quick = settings(deadline=None, derandomize=True, max_examples=100)
 
@@ -271,14 +272,18 @@ def test_end_round_trip(frame_count: int, md5: bytes, index_offset: int) -> None
 
 def test_index_entries() -> None:
     entries = [IndexEntry(70, 0, -5, True), IndexEntry(1 << 40, 8, 1, False)]
-    payload = build_index(entry.build() for entry in entries)
-    assert len(payload) == 4 + 2 * 21
+    coded = [entry.build(before) for before, entry in zip([None, *entries], entries, strict=False)]
+    payload = build_index(coded)
+    assert payload == uv(2) + uv(70) + uv(1) + sv(-5) + uv((1 << 40) - 70) + uv(16) + uv(6)
     assert parse_index(payload) == entries
-    for wrong in (entries[::-1], entries[1:], [entries[0], entries[0]]):
-        with pytest.raises(CorruptError):
-            parse_index(build_index(entry.build() for entry in wrong))
+    first, later = coded
     for damaged in (
-        payload[:-1] + b"\x02",
+        build_index([later]),
+        build_index([first, b"\0" + uv(16) + uv(6)]),
+        build_index([first, uv(9) + uv(1) + uv(6)]),
+        build_index([first, uv(9) + uv(16) + uv(0)]),
+        build_index([first, uv((1 << 64) - 70) + uv(16) + uv(6)]),
+        build_index([first, uv(9) + uv(16) + uv((1 << 63) + 5)]),
         payload + b"\0",
         payload[:-1],
         b"\1" + payload[1:],
@@ -287,6 +292,15 @@ def test_index_entries() -> None:
         with pytest.raises(CorruptError) as caught:
             parse_index(damaged)
         assert caught.value.rule == "2.8"
+
+
+@quick
+@given(st.integers(0, (1 << 64) - 1), st.integers(-(1 << 63), (1 << 63) - 1))
+def test_integers_of_variable_length(unsigned: int, signed: int) -> None:
+    assert unsigned_bytes(unsigned) == uv(unsigned)
+    assert signed_bytes(signed) == sv(signed)
+    fields = Fields(uv(unsigned) + sv(signed), "1.3")
+    assert (fields.unsigned(), fields.signed(), fields.ended) == (unsigned, signed, True)
 
 
 @pytest.mark.parametrize(

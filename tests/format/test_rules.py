@@ -46,16 +46,20 @@ INDEX = index_of(*ALL)
 
 HYBRID = head(model=2)
 KEY_2 = grup(frame_count=1, substreams=(b"", b"c", b"m", b""))
-NEXT_2 = grup(first_frame=1, first_pts=1, flags=2, substreams=(b"", b"c", b"", b""))
+NEXT_2 = grup(first_frame=1, first_pts=1, flags=0, substreams=(b"", b"c", b"", b""))
 
 
 NIRVANA = head(model=3)
 KEY_3 = grup(substreams=(b"", b"c", b"", b""))
-NEXT_3 = grup(first_frame=2, first_pts=2, flags=2, substreams=(b"", b"c", b"m", b""))
+NEXT_3 = grup(first_frame=2, first_pts=2, flags=0, substreams=(b"", b"c", b"m", b""))
 
 
 def with_group(*units: Unit) -> bytes:
     return complete(head(), SIRN, *units)
+
+
+def with_raw_group(payload: bytes) -> bytes:
+    return join(head(), SIRN, (b"GRUP", payload))
 
 
 def with_hybrid_group(*units: Unit) -> bytes:
@@ -92,7 +96,7 @@ FLIPPED = bytearray(SMALL)
 FLIPPED[20] ^= 1
 
 INDEX_2 = bytearray(INDEX[1])
-INDEX_2[4] ^= 1
+INDEX_2[1] ^= 1
 
 RULES: dict[str, tuple[bytes, type[NrvError], str]] = {
     "2.1 empty": (b"", TruncatedError, "2.1"),
@@ -169,17 +173,17 @@ RULES: dict[str, tuple[bytes, type[NrvError], str]] = {
         CorruptError,
         "2.7",
     ),
-    "2.7 flags": (with_group(grup(flags=7)), CorruptError, "2.7"),
-    "2.7 reserved": (with_group(grup(reserved=1)), CorruptError, "2.7"),
-    "2.7 first not key": (with_group(grup(flags=2)), CorruptError, "2.7"),
-    "2.7 duration 0": (with_group(grup(durations=(0,))), CorruptError, "2.7"),
-    "2.7 one duration 0": (with_group(grup(flags=1, durations=(1, 0))), CorruptError, "2.7"),
-    "2.7 not canonical": (with_group(grup(flags=1, durations=(1, 1))), CorruptError, "2.7"),
-    "2.7 one frame not canonical": (
-        with_group(grup(flags=1, frame_count=1, durations=(1,))),
-        CorruptError,
-        "2.7",
-    ),
+    "2.7 flags": (with_group(grup(flags=3)), CorruptError, "2.7"),
+    "2.7 first not key": (with_group(grup(flags=0)), CorruptError, "2.7"),
+    "2.7 duration 0": (with_group(grup(runs=((0, 2),))), CorruptError, "2.7"),
+    "2.7 duration above u32": (with_group(grup(runs=((1 << 32, 2),))), CorruptError, "2.7"),
+    "2.7 one duration 0": (with_group(grup(runs=((1, 1), (0, 1)))), CorruptError, "2.7"),
+    "2.7 run of the same duration": (with_group(grup(runs=((1, 1), (1, 1)))), CorruptError, "2.7"),
+    "2.7 run 0": (with_group(grup(runs=((1, 0), (2, 2)))), CorruptError, "2.7"),
+    "2.7 run beyond the group": (with_group(grup(runs=((1, 1), (2, 2)))), CorruptError, "2.7"),
+    "1.3 not the shortest": (with_raw_group(b"\x01\x82\x00" + KEY[1][2:]), CorruptError, "1.3"),
+    "1.3 above u64": (with_raw_group(b"\x01" + b"\xff" * 9 + b"\x02"), CorruptError, "1.3"),
+    "1.3 eleven bytes": (with_raw_group(b"\x01" + b"\x80" * 10 + b"\x01"), CorruptError, "1.3"),
     "2.7 end above i64": (with_group(grup(first_pts=(1 << 63) - 2)), CorruptError, "2.7"),
     "2.7 pts not after": (with_group(KEY, grup(first_frame=2, first_pts=1)), CorruptError, "2.7"),
     "2.7 content": (with_group(grup(substreams=(b"", b"c", b"", b""))), CorruptError, "2.7"),
@@ -209,16 +213,19 @@ RULES: dict[str, tuple[bytes, type[NrvError], str]] = {
         CorruptError,
         "2.7",
     ),
-    "2.7 substreams short": (with_group(grup(lengths=(1, 0, 0, 4))), CorruptError, "2.7"),
-    "2.7 substreams long": (with_group(grup(lengths=(1, 0, 0, 2))), CorruptError, "2.7"),
-    "2.7 lengths wrap": (with_group(grup(lengths=(0xFFFFFFFF, 0, 0, 5))), CorruptError, "2.7"),
-    "2.7 fixed part cut": (join(head(), SIRN, (b"GRUP", KEY[1][:19])), CorruptError, "2.7"),
-    "2.7 fields cut": (with_group((b"GRUP", KEY[1][:39])), CorruptError, "2.7"),
+    "2.7 substreams beyond the payload": (
+        with_group(grup(lengths=(5, 0, 0))),
+        CorruptError,
+        "2.7",
+    ),
+    "2.7 lengths wrap": (with_group(grup(lengths=((1 << 64) - 1, 0, 0))), CorruptError, "2.7"),
+    "2.7 start cut": (with_raw_group(KEY[1][:6]), CorruptError, "2.7"),
+    "2.7 fields cut": (with_raw_group(KEY[1][:10]), CorruptError, "2.7"),
     "2.8 count": (with_index(b"\x03" + INDEX[1][1:]), CorruptError, "2.8"),
     "2.8 length": (with_index(INDEX[1] + b"\0"), CorruptError, "2.8"),
     "2.8 empty": (with_index(b""), CorruptError, "2.8"),
     "2.8 offset": (with_index(bytes(INDEX_2)), CorruptError, "2.8"),
-    "2.8 flags": (with_index(INDEX[1][:-1] + b"\x02"), CorruptError, "2.8"),
+    "2.8 ticks": (with_index(INDEX[1][:-1] + b"\x03"), CorruptError, "2.8"),
     "2.9 length": (join(*ALL, (b"FEND", bytes(27))), CorruptError, "2.9"),
     "2.9 frame_count": (with_fend(frame_count=4), CorruptError, "2.9"),
     "2.9 frame_count of HEAD": (complete(head(frame_count=6), *ALL[1:]), CorruptError, "2.9"),
@@ -325,7 +332,7 @@ def test_groups_before_the_damage_are_given() -> None:
 
 
 def test_limits_of_the_reader() -> None:
-    _, error = read_all(SMALL, Limits(max_unit_bytes=47))
+    _, error = read_all(SMALL, Limits(max_unit_bytes=16))
     assert isinstance(error, OverLimitError)
     assert "raise it with --max-unit-bytes or Limits(max_unit_bytes=...)" in str(error)
     _, error = read_all(SMALL, Limits(max_luma_samples=17 * 9 - 1))

@@ -36,7 +36,7 @@ from nvcodec.format import (
 )
 from nvcodec.format.tracks import DISPOSITIONS
 
-from .samples import KEY, NEXT, SIRN, complete, head, join, meta, read_all, unit
+from .samples import KEY, NEXT, SIRN, complete, head, join, meta, read_all, sv, unit, uv
 
 AUDIO = Track(0, "audio", "aac", Fraction(1, 48000), b"\x12\x10", rate=48000, channels=2)
 TEXT = Track(3, "subtitle", "subrip", Fraction(1, 1000), language="deu", title="Gehörlose")
@@ -265,9 +265,14 @@ def packets(*records: bytes, number: int = 0, reserved: int = 0, count: int | No
     return b"aPKt", start + b"".join(records)
 
 
-def record(flags: int = 0b1011, *fields: int, data: bytes = b"x", length: int | None = None):
+def record(flags: int, *fields: int, data: bytes = b"x", length: int | None = None):
+    """A packet; `fields` are those that bits 1 to 4 of its flags say are there."""
     size = len(data) if length is None else length
-    return bytes((flags,)) + struct.pack(f"<{len(fields)}qI", *fields, size) + data
+    signs = [
+        coding for bit, coding in ((2, sv), (4, sv), (8, uv), (16, uv), (16, uv)) if flags & bit
+    ]
+    coded = b"".join(coding(value) for coding, value in zip(signs, fields, strict=True))
+    return bytes((flags,)) + coded + uv(size) + data
 
 
 def chapter(start: int = 0, end: int = 1, num: int = 1, den: int = 1, title: bytes = b"t"):
@@ -320,7 +325,11 @@ RULES = {
         OverLimitError,
         "2.14",
     ),
-    "2.15 unknown track": (with_units(track(), packets(record(), number=1)), CorruptError, "2.15"),
+    "2.15 unknown track": (
+        with_units(track(), packets(record(11, 0, 0), number=1)),
+        CorruptError,
+        "2.15",
+    ),
     "2.15 no tracks": (with_units(packets(record(11, 0, 0))), CorruptError, "2.15"),
     "2.15 reserved": (
         with_units(track(), packets(record(11, 0, 0), reserved=1)),
@@ -331,7 +340,7 @@ RULES = {
     "2.15 flags": (with_units(track(), packets(record(43, 0, 0))), CorruptError, "2.15"),
     "2.15 no time": (with_units(track(), packets(record(9, 0))), CorruptError, "2.15"),
     "2.15 no duration": (with_units(track(), packets(record(3, 0))), CorruptError, "2.15"),
-    "2.15 duration": (with_units(track(), packets(record(11, 0, -1))), CorruptError, "2.15"),
+    "2.15 duration": (with_units(track(), packets(record(11, 0, 2**64 - 1))), CorruptError, "2.15"),
     "2.15 time": (with_units(track(), packets(record(11, 2**63 - 1, 1))), CorruptError, "2.15"),
     "2.15 a second": (
         with_units(track(), packets(record(11, 0, 1), record(3, 1000))),
@@ -348,6 +357,11 @@ RULES = {
         CorruptError,
         "2.15",
     ),
+    "2.15 skip": (
+        with_units(track(), packets(record(27, 0, 0, 1 << 32, 0))),
+        CorruptError,
+        "2.15",
+    ),
     "2.15 longer": (
         with_units(track(), packets(record(11, 0, 1), b"x", count=1)),
         CorruptError,
@@ -356,7 +370,7 @@ RULES = {
     "2.15 samples of text": (
         with_units(
             track(kind=1, rate=0, channels=0),
-            packets(b"\x1b" + struct.pack("<qqIII", 0, 0, 1, 0, 0)),
+            packets(record(27, 0, 0, 1, 0)),
         ),
         CorruptError,
         "2.15",

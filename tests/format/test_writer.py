@@ -50,23 +50,23 @@ eb 70 dd 42
 6e 65 74 77 6f 72 6b
 4e c7 2f 75
 
-47 52 55 50  2c 00 00 00
-00 00 00 00  02 00  03  00  04 03 02 01  00 00 00 00 00 00 00 00
-01 00 00 00
-01 00 00 00  00 00 00 00  00 00 00 00  03 00 00 00
+47 52 55 50  11 00 00 00
+01  02  00  04 03 02 01  00
+01  02
+01  00  00
 74  6e 65 74
-91 0e d8 e2
+7b aa 16 a4
 
-69 4e 44 58  19 00 00 00
-01 00 00 00
-57 00 00 00 00 00 00 00  00 00 00 00  00 00 00 00 00 00 00 00  01
-b0 f2 9f ff
+69 4e 44 58  04 00 00 00
+01
+57  01  00
+bc c8 4c ea
 
 46 45 4e 44  1c 00 00 00
 02 00 00 00
 c7 3c ab eb 65 58 ab a0 30 bb a9 ca 49 dc dd 75
-8f 00 00 00 00 00 00 00
-48 2c fb 14
+74 00 00 00 00 00 00 00
+54 24 fa b6
 """
 
 
@@ -219,7 +219,7 @@ def test_a_refused_group_writes_nothing() -> None:
 
 def test_a_file_of_model_2() -> None:
     key = grup(frame_count=1, substreams=(b"", b"c", b"m", b""))
-    following = grup(first_frame=1, first_pts=1, flags=2, substreams=(b"", b"c", b"", b""))
+    following = grup(first_frame=1, first_pts=1, flags=0, substreams=(b"", b"c", b"", b""))
     file = io.BytesIO()
     writer = NrvWriter(file)
     writer.begin(dataclasses.replace(HEADER, model=HYBRID), HYBR[1])
@@ -284,8 +284,8 @@ def test_more_groups_than_an_index_holds() -> None:
     file = io.BytesIO()
     writer = NrvWriter(file)
     writer.begin(HEADER, SIRN[1])
-    # The level's bound is lowered, or this would take 200 000 groups.
-    writer._level = dataclasses.replace(writer._level, unit_bytes=4 + 3 * 21)
+    # The level's bound is lowered, or this would take a million groups.
+    writer._level = dataclasses.replace(writer._level, unit_bytes=5 + 3 * 3)
     for number in range(4):
         writer.add_group(dataclasses.replace(group, first_frame=number, first_pts=number))
     writer.finish()
@@ -343,8 +343,8 @@ def test_scan_of_a_damaged_file(data: bytes, kind: type[NrvError], rule: str) ->
 def test_group_above_the_limit_of_the_reader() -> None:
     file = io.BytesIO(write([KEY_GROUP]))
     (entry,) = scan_index(file)
-    with pytest.raises(OverLimitError, match="reader's limit of 20"):
-        read_group_at(file, entry, HEADER, Limits(max_unit_bytes=20))
+    with pytest.raises(OverLimitError, match="reader's limit of 16"):
+        read_group_at(file, entry, HEADER, Limits(max_unit_bytes=16))
 
 
 def test_entry_of_another_file() -> None:
