@@ -3,7 +3,8 @@
 
 The clause numbers in the docstrings and in the error messages are those of that document. The
 decoder is meant to be read beside it: it prefers plain formulas to speed, holds one group at a
-time and reads its input from start to end. It skips metadata and tracks unread, as 2.3 allows.
+time and reads its input from start to end. It skips metadata, tracks and packets unread, as 2.3
+allows.
 """
 
 from __future__ import annotations
@@ -100,6 +101,46 @@ def signed32(a: Ints) -> Ints:
 def ceil_div(a: int, b: int) -> int:
     """CeilDiv of 1.2."""
     return (a + b - 1) // b
+
+
+class Fields:
+    """Reads the fields of a payload from its start on."""
+
+    def __init__(self, payload: bytes, clause: str) -> None:
+        self.payload, self.clause = payload, clause
+        self.position = 0
+
+    @property
+    def left(self) -> int:
+        """The number of bytes not yet read."""
+        return len(self.payload) - self.position
+
+    def take(self, size: int) -> bytes:
+        """The next `size` bytes; a payload shorter than its fields is corrupt, 2.2."""
+        require(size <= self.left, self.clause, "the payload is shorter than its fields")
+        self.position += size
+        return self.payload[self.position - size : self.position]
+
+    def unsigned(self, size: int) -> int:
+        """A field of `size` bytes, u8 or u32, 1.2."""
+        return int.from_bytes(self.take(size), "little")
+
+    def uv(self) -> int:
+        """An unsigned integer of variable length, 1.3."""
+        value, shift, byte = 0, 0, 0x80
+        while byte & 0x80:
+            require(shift < 70, "1.3", "an integer is longer than 10 bytes")
+            byte = self.unsigned(1)
+            value |= (byte & 0x7F) << shift
+            shift += 7
+        require(byte != 0 or shift == 7, "1.3", "the last of several bytes is 0")
+        require(value < 2**64, "1.3", "an integer is not below 2^64")
+        return value
+
+    def sv(self) -> int:
+        """A signed integer of variable length, 1.3."""
+        value = self.uv()
+        return -((value + 1) >> 1) if value & 1 else value >> 1
 
 
 class Level(NamedTuple):
@@ -1983,7 +2024,7 @@ class Decoder:
         self.unit, self.offset = "signature", 0  # what is being read, for messages
         self.frames = 0
         self.last_pts: int | None = None
-        self.groups: list[tuple[int, int, int, int]] = []  # offset, first_frame, pts, flags
+        self.groups: list[tuple[int, int, int, int]] = []  # offset, first_frame, pts, key
         self.crcs = b""
         self.index_offset = 0
 
@@ -2058,25 +2099,15 @@ class Decoder:
 
     def read_group(self, payload: bytes, head: Head, model: Sine | Hybrid | Nirvana) -> list[Frame]:
         """A `GRUP` unit, 2.7: judge its fields, decode its substreams, render its frames."""
-        position = 0
-
-        def take(form: str) -> tuple[int, ...]:
-            nonlocal position
-            start, position = position, position + struct.calcsize("<" + form)
-            require(position <= len(payload), "2.7", "the fields are cut short")
-            return struct.unpack_from("<" + form, payload, start)
-
-        first_frame, count, flags, reserved, crc, first_pts = take("IHBBIq")
+        fields = Fields(payload, "2.7")
+        flags, count, first_frame = fields.unsigned(1), fields.uv(), fields.uv()
+        crc, first_pts = fields.unsigned(4), fields.sv()
         key = bool(flags & 1)
-        require(first_frame == self.frames, "2.7", "first_frame")
+        require(flags <= 1, "2.7", "flags")
         require(1 <= count <= model.max_frames(key), "2.7", "frame_count")
-        require(flags <= 3, "2.7", "flags")
+        require(first_frame == self.frames, "2.7", "first_frame")
         require(key or bool(self.groups), "2.7", "the first group is not a key group")
-        require(reserved == 0, "2.7", "reserved")
-        durations = take("I") * count if flags & 2 else take(f"{count}I")
-        require(min(durations) >= 1, "2.7", "duration")
-        equal = len(set(durations)) == 1
-        require(equal == bool(flags & 2), "2.7", "bit 1 of flags is not that of the durations")
+        durations = self.read_durations(fields, count)
         later = self.last_pts is None or first_pts > self.last_pts
         require(later, "2.7", "first_pts is not after the group before")
         require(first_pts + sum(durations) <= 2**63 - 1, "2.7", "presentation time")
@@ -2084,30 +2115,47 @@ class Decoder:
         self.frames += count
         limit = UNKNOWN - 1 if head.frame_count == UNKNOWN else head.frame_count
         require(self.frames <= limit, "2.7", "more frames than HEAD has or any file may have")
-        names = ("tables", "content", "motion", "network")
-        substreams = {}
-        lengths = dict(zip(names, take("4I"), strict=True))
+        lengths = {name: fields.uv() for name in ("tables", "content", "motion")}
+        require(sum(lengths.values()) <= fields.left, "2.7", "substream lengths")
+        lengths["network"] = fields.left - sum(lengths.values())
         for name, length in lengths.items():
-            require(name in model.substreams or length == 0, "2.7", f"{name}_length")
-        require(position + sum(lengths.values()) == len(payload), "2.7", "substream lengths")
-        for name, length in lengths.items():
-            substreams[name] = payload[position : position + length]
-            position += length
+            require(name in model.substreams or length == 0, "2.7", f"length of {name}")
+        substreams = {name: fields.take(length) for name, length in lengths.items()}
         frames, rendered = [], 0
         for frame in model.decode_group(key, count, substreams):
             frames.append(frame)
             for plane in frame:
                 rendered = zlib.crc32(plane.tobytes(), rendered)
-        require(rendered == crc, "2.7", "CRC of the rendered samples")
-        self.groups.append((self.offset, first_frame, first_pts, flags & 1))
+        require(rendered == crc, "2.10", "CRC of the rendered samples", "mismatch")
+        self.groups.append((self.offset, first_frame, first_pts, flags))
         self.crcs += crc.to_bytes(4, "little")
         return frames
 
+    def read_durations(self, fields: Fields, count: int) -> list[int]:
+        """The durations of the frames of a group from its runs, 2.7."""
+        durations: list[int] = []
+        while len(durations) < count:
+            duration, run = fields.uv(), fields.uv()
+            require(1 <= duration < 2**32, "2.7", "duration")
+            require(durations[-1:] != [duration], "2.7", "duration is that of the run before")
+            require(1 <= run <= count - len(durations), "2.7", "run")
+            durations += [duration] * run
+        return durations
+
     def check_index(self, payload: bytes) -> None:
         """An `iNDX` unit, 2.8: its entries are those of the groups."""
-        entries = b"".join(struct.pack("<QIqB", *group) for group in self.groups)
-        expected = len(self.groups).to_bytes(4, "little") + entries
-        require(payload == expected, "2.8", "the index is not that of the groups")
+        fields = Fields(payload, "2.8")
+        require(fields.uv() == len(self.groups), "2.8", "count is not that of the groups")
+        before = 0, 0, 0
+        for index, (offset, first_frame, first_pts, key) in enumerate(self.groups):
+            distance, frames = fields.uv(), fields.uv()
+            ticks = fields.uv() if index else fields.sv()
+            require(distance == offset - before[0], "2.8", "distance is not that of the group")
+            expected = 2 * (first_frame - before[1]) + key
+            require(frames == expected, "2.8", "frames is not that of the group")
+            require(ticks == first_pts - before[2], "2.8", "ticks is not that of the group")
+            before = offset, first_frame, first_pts
+        require(fields.left == 0, "2.8", "the payload is longer than its entries")
         self.index_offset = self.offset
 
     def check_end(self, payload: bytes, head: Head) -> None:
@@ -2133,7 +2181,7 @@ def integers(separator: str, count: int) -> type:
 
 
 def main() -> int:
-    """Decode a file; 0, or 3 for corrupt or truncated, 4 for unsupported or over limit."""
+    """Decode a file; 0, or 3 for corrupt, truncated or mismatch, 4 for the other classes."""
     parser = argparse.ArgumentParser(description="reference decoder of .nrv bitstreams")
     parser.add_argument("input", type=Path)
     target = parser.add_mutually_exclusive_group()
@@ -2165,7 +2213,7 @@ def main() -> int:
         where = f"{decoder.unit} at byte {decoder.offset}"
         print(f"nrvdec: {error.kind}: {where}: {error.what} (clause {error.clause})",
               file=sys.stderr)  # fmt: skip
-        return 3 if error.kind in ("corrupt", "truncated") else 4
+        return 3 if error.kind in ("corrupt", "truncated", "mismatch") else 4
     except MemoryError:
         where = f"{decoder.unit} at byte {decoder.offset}"
         print(f"nrvdec: over limit: {where}: out of memory (clause 2.10)", file=sys.stderr)
