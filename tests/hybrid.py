@@ -25,7 +25,7 @@ from nvcodec.coding.hybrid.network_mode import NetworkMode
 from nvcodec.coding.rangecoder import RangeEncoder
 from nvcodec.format import HYBRID, Group, Header, NrvWriter, smallest_level
 from nvcodec.model.description import CanvasShape
-from nvcodec.model.hybrid.canvas.plane import Canvas, coded_size, schedule
+from nvcodec.model.hybrid.canvas.plane import Canvas, Step, coded_size, handed_on, schedule
 from nvcodec.model.hybrid.canvas.reconstruct import reconstruct
 from nvcodec.model.hybrid.fusion.packed import pack_network
 from nvcodec.model.hybrid.fusion.render import NetworkSource, render
@@ -42,6 +42,7 @@ class HybridPlan:
     height: int = 46
     frames: Sequence[int] = (1, 4, 8, 1, 1, 2, 5)
     keys: Sequence[int] = (0, 4)
+    seconds: Sequence[int] = (0, 0, 1, 2, 0, 2, 1)
     durations: Sequence[int] = (1,)
     seed: int = 0
     chroma_location: int = 0
@@ -51,21 +52,21 @@ Tables = tuple[int, Table, Table, Table]
 """Quantiser, leaves, units and levels of a canvas."""
 
 
-def random_canvases(sets: Sequence[int], size: tuple[int, int], seed: int) -> list[Tables]:
+def random_canvases(steps: Sequence[Step], size: tuple[int, int], seed: int) -> list[Tables]:
     """Canvases such as the default contexts take for likely."""
     rng = np.random.default_rng(seed)
-    canvases = parse(rng.bytes(1 << 18), rng.bytes(1 << 16), sets, size)
+    canvases = parse(rng.bytes(1 << 18), rng.bytes(1 << 16), steps, size)
     for quantiser, leaves, _, _ in canvases:
         settle_quantisers(leaves, quantiser)
     return canvases
 
 
 def parse(
-    content: bytes, motion: bytes, sets: Sequence[int], size: tuple[int, int]
+    content: bytes, motion: bytes, steps: Sequence[Step], size: tuple[int, int]
 ) -> list[Tables]:
     """The canvases that substreams begin with."""
     reader = CanvasReader(motion, content, size)
-    return [reader.read(canvas_set) for canvas_set in sets]
+    return [reader.read(step.set, step.b is not None) for step in steps]
 
 
 def settle_quantisers(leaves: Table, quantiser: int) -> None:
@@ -80,7 +81,7 @@ def settle_quantisers(leaves: Table, quantiser: int) -> None:
         leaf[Q] = current
 
 
-def code(canvases: Sequence[Tables], sets: Sequence[int], size: tuple[int, int]) -> list[bytes]:
+def code(canvases: Sequence[Tables], steps: Sequence[Step], size: tuple[int, int]) -> list[bytes]:
     """The content and motion substreams of canvases."""
     motion = RangeEncoder(
         default_motion_contexts(), sum(motion_capacity(leaves) for _, leaves, _, _ in canvases)
@@ -88,10 +89,10 @@ def code(canvases: Sequence[Tables], sets: Sequence[int], size: tuple[int, int])
     content = RangeEncoder(
         default_content_contexts(), sum(content_capacity(*tables) for _, *tables in canvases)
     )
-    for canvas_set, (quantiser, leaves, units, levels) in zip(sets, canvases, strict=True):
+    for step, (quantiser, leaves, units, levels) in zip(steps, canvases, strict=True):
         varying = bool((leaves[:, Q] != quantiser).any())
-        encode_motion(motion, leaves, *size, canvas_set)
-        encode_content(content, leaves, units, levels, quantiser, varying, canvas_set)
+        encode_motion(motion, leaves, *size, step.set, two=step.b is not None)
+        encode_content(content, leaves, units, levels, quantiser, varying, step.set)
     return [content.finish(), motion.finish()]
 
 
@@ -134,18 +135,21 @@ def synthesize_hybrid(plan: HybridPlan) -> tuple[bytes, list[Planes]]:
     writer.begin(header, plan.shape.to_payload(), {"encoder": "synthetic"})
     size = coded_size(plan.width, plan.height)
     pictures: list[Planes] = []
-    before: Canvas | None = None
+    before: dict[int, Canvas] = {}
     weights = default_weights()
     pts = 5
     for number, count in enumerate(plan.frames):
         key = number in plan.keys
-        steps = schedule(count, key)
-        sets = [step.set for step in steps]
-        tables = random_canvases(sets, size, 1000 * plan.seed + number)
-        content, motion = code(tables, sets, size)
-        canvases = {} if before is None else {-1: before}
+        second = plan.seconds[number % len(plan.seconds)]
+        if key or (second == 1 and number - 1 in plan.keys):
+            second = 0
+        steps = schedule(count, key, second)
+        tables = random_canvases(steps, size, 1000 * plan.seed + number)
+        content, motion = code(tables, steps, size)
+        before = {} if key else before
+        canvases = dict(before)
         # Parsed again: a leaf that was coded without having a unit is not now.
-        tables = parse(content, motion, sets, size)
+        tables = parse(content, motion, steps, size)
         for step, (_, leaves, units, levels) in zip(steps, tables, strict=True):
             references = [canvases[frame] for frame in step.references]
             canvases[step.frame] = reconstruct(
@@ -172,6 +176,7 @@ def synthesize_hybrid(plan: HybridPlan) -> tuple[bytes, list[Planes]]:
                 key=key,
                 crc=samples_crc(shown[k] for k in range(count)),
                 first_pts=pts,
+                second=second,
                 durations=durations,
                 tables=b"",
                 content=content,
@@ -181,6 +186,6 @@ def synthesize_hybrid(plan: HybridPlan) -> tuple[bytes, list[Planes]]:
         )
         pts += sum(durations)
         pictures += [shown[k] for k in range(count)]
-        before = canvases[count - 1]
+        before = handed_on(before, canvases[count - 1])
     writer.finish()
     return file.getvalue(), pictures

@@ -18,7 +18,15 @@ from nvcodec.decode.device import Device
 from nvcodec.decode.fusion import GroupNetwork, require_no_network
 from nvcodec.format import CorruptError, Group, Header
 from nvcodec.model.description import CanvasShape
-from nvcodec.model.hybrid.canvas.plane import Canvas, Step, coded_size, schedule
+from nvcodec.model.hybrid.canvas.plane import (
+    EARLIER,
+    SECOND,
+    Canvas,
+    Step,
+    coded_size,
+    handed_on,
+    schedule,
+)
 from nvcodec.model.hybrid.canvas.reconstruct import reconstruct
 from nvcodec.model.hybrid.fusion.render import (
     NetworkSource,
@@ -46,15 +54,15 @@ class _Shown:
 class CanvasGroup:
     """The canvases of a group, as far as they have been requested; for use by one thread.
 
-    `frames` are those that will be rendered. `before` is the last canvas of the group before, which
-    this group is predicted from; None for a key group. `network` is None in a bitstream without a
-    network.
+    `frames` are those that will be rendered. `before` are the canvases of earlier groups that this
+    group may be predicted from, by the numbers of Step; none for a key group. `network` is None in
+    a bitstream without a network.
     """
 
     group: Group
     frames: Sequence[int]
     network: GroupNetwork | None
-    before: Future[Canvas] | None
+    before: dict[int, Future[Canvas]]
     steps: list[Step]
     substreams: CanvasReader
     parsing: list[Future[None]] = field(default_factory=list)
@@ -77,7 +85,7 @@ class CanvasGroup:
 
     def parse(self, step: Step) -> None:
         """Parse the next canvas."""
-        _, leaves, units, levels = self.substreams.read(step.set)
+        _, leaves, units, levels = self.substreams.read(step.set, step.b is not None)
         self.parsed[step.frame] = leaves, units, levels
 
     def needed(self, frames: Iterable[int]) -> list[Step]:
@@ -116,12 +124,14 @@ class HybridModel:
             previous = None
         elif previous is None:
             raise CorruptError("a group that is not a key group has no group before it", rule="2.7")
+        if SECOND[group.second] == EARLIER and previous is not None and previous.group.key:
+            raise CorruptError("second is 1 in the group after a key group", rule="7.2")
         canvases = CanvasGroup(
             group=group,
             frames=frames,
             network=self._network(group, previous),
-            before=None if previous is None else previous.last,
-            steps=schedule(group.frame_count, group.key),
+            before={} if previous is None else handed_on(previous.before, previous.last),
+            steps=schedule(group.frame_count, group.key, group.second),
             substreams=CanvasReader(
                 group.motion, group.content, self._coded, sample_format=self._format
             ),
@@ -223,10 +233,7 @@ class HybridModel:
                 canvases.canvases[step.frame] = self._tasks.submit(work, [parsed, *references])
 
     def _canvas(self, canvases: CanvasGroup, frame: int) -> Future[Canvas]:
-        if frame >= 0:
-            return canvases.canvases[frame]
-        assert canvases.before is not None
-        return canvases.before
+        return canvases.canvases[frame] if frame >= 0 else canvases.before[frame]
 
     def _reconstruct(
         self, canvases: CanvasGroup, step: Step, references: list[Future[Canvas]]

@@ -1,6 +1,6 @@
 """The GRUP unit (spec 2.7): takes a payload, gives a checked Group, and back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate, groupby
 from typing import Final
 
@@ -15,6 +15,8 @@ _PTS_MIN: Final = -(1 << 63)
 _PTS_MAX: Final = (1 << 63) - 1
 
 _FLAG_KEY: Final = 1
+_SECOND_AT: Final = 1
+_MOST_SECOND: Final = 2
 
 GROUP_START_BYTES: Final = 1 + 3 + 5 + 4 + 10
 """The most bytes of a valid GRUP payload before the durations."""
@@ -30,6 +32,7 @@ class GroupHeader:
         key: True for a key group.
         crc: CRC-32 of the rendered samples.
         first_pts: presentation time of the first frame in ticks of the time base.
+        second: reference 1 of the chain canvas of the hybrid model (spec 7.2), 0 for none.
 
     Raises:
         CorruptError: a value is outside its rule (spec 2.7).
@@ -41,6 +44,7 @@ class GroupHeader:
     key: bool
     crc: int
     first_pts: int
+    second: int = field(default=0, kw_only=True)
 
     def __post_init__(self) -> None:
         _require_u32("first_frame", self.first_frame)
@@ -49,6 +53,8 @@ class GroupHeader:
         _require_u32("crc", self.crc)
         if not _PTS_MIN <= self.first_pts <= _PTS_MAX:
             raise CorruptError(f"first_pts {self.first_pts} is outside 64 bits", rule=_RULE)
+        if not 0 <= self.second <= _MOST_SECOND:
+            raise CorruptError(f"second {self.second} is outside 0..{_MOST_SECOND}", rule=_RULE)
 
     @classmethod
     def parse_start(cls, payload: bytes) -> "GroupHeader":
@@ -103,6 +109,10 @@ class Group(GroupHeader):
             raise CorruptError("content and motion are not empty in model 1", rule=_RULE)
         if model != SINE and self.tables:
             raise CorruptError(f"tables are not empty in model {model}", rule=_RULE)
+        if self.second and (model != HYBRID or self.key):
+            raise CorruptError(
+                f"second is {self.second} where there is no chain canvas", rule=_RULE
+            )
         if model == HYBRID and self.key and self.frame_count != 1:
             raise CorruptError(
                 f"frame_count {self.frame_count} is not 1 in a key group of model 2", rule=_RULE
@@ -154,6 +164,7 @@ class Group(GroupHeader):
             key=start.key,
             crc=start.crc,
             first_pts=start.first_pts,
+            second=start.second,
             durations=durations,
             tables=fields.data(tables_length),
             content=fields.data(content_length),
@@ -163,7 +174,7 @@ class Group(GroupHeader):
 
     def build(self) -> bytes:
         """The payload of a GRUP unit."""
-        coded = bytes((_FLAG_KEY if self.key else 0,))
+        coded = bytes(((_FLAG_KEY if self.key else 0) | self.second << _SECOND_AT,))
         coded += unsigned_bytes(self.frame_count) + unsigned_bytes(self.first_frame)
         coded += self.crc.to_bytes(4, "little") + signed_bytes(self.first_pts)
         for duration, run in groupby(self.durations):
@@ -229,7 +240,7 @@ class GroupSequence:
 
 def _parse_start(fields: Fields) -> GroupHeader:
     flags = fields.byte()
-    if flags & ~_FLAG_KEY:
+    if flags >> 3:
         raise CorruptError(f"flags {flags:#04x} has undefined bits set", rule=_RULE)
     frame_count, first_frame = fields.unsigned(), fields.unsigned()
     return GroupHeader(
@@ -238,6 +249,7 @@ def _parse_start(fields: Fields) -> GroupHeader:
         key=bool(flags & _FLAG_KEY),
         crc=int.from_bytes(fields.data(4), "little"),
         first_pts=fields.signed(),
+        second=flags >> _SECOND_AT,
     )
 
 

@@ -293,6 +293,20 @@ def test_damaged_group(ordinal: int) -> None:
             assert same(decoder[number].planes, pictures[number])
 
 
+@pytest.mark.parametrize("at_random", [False, True])
+def test_a_second_reference_that_is_not_there(at_random: bool) -> None:
+    """Only one canvas comes before the group that follows a key group."""
+    data = changed(1, lambda group: replace(group, second=1))
+    if at_random:
+        with pytest.raises(CorruptError, match="7.2"):
+            opened(data)[2]
+        return
+    frames, error = take(opened(data))
+    assert (type(error), len(frames)) == (CorruptError, 1)
+    assert isinstance(error, CorruptError)
+    assert error.rule == "7.2"
+
+
 def test_truncation() -> None:
     data, pictures = sample()
     ends = [end for _, end in group_offsets(data)]

@@ -54,6 +54,12 @@ KEY_3 = grup(substreams=(b"", b"c", b"", b""))
 NEXT_3 = grup(first_frame=2, first_pts=2, flags=0, substreams=(b"", b"c", b"m", b""))
 
 
+def group_2(**changes: Any) -> Unit:
+    """A second group of one frame in the hybrid model."""
+    given: dict[str, Any] = {"first_frame": 1, "first_pts": 1, "frame_count": 1}
+    return grup(**given | changes, substreams=(b"", b"c", b"", b""))
+
+
 def with_group(*units: Unit) -> bytes:
     return complete(head(), SIRN, *units)
 
@@ -173,7 +179,14 @@ RULES: dict[str, tuple[bytes, type[NrvError], str]] = {
         CorruptError,
         "2.7",
     ),
-    "2.7 flags": (with_group(grup(flags=3)), CorruptError, "2.7"),
+    "2.7 flags": (with_group(grup(flags=9)), CorruptError, "2.7"),
+    "2.7 second": (with_hybrid_group(KEY_2, group_2(flags=6)), CorruptError, "2.7"),
+    "2.7 second of a key group": (with_hybrid_group(KEY_2, group_2(flags=3)), CorruptError, "2.7"),
+    "2.7 second of another model": (
+        with_nirvana_group(KEY_3, grup(first_frame=2, first_pts=2, flags=2)),
+        CorruptError,
+        "2.7",
+    ),
     "2.7 first not key": (with_group(grup(flags=0)), CorruptError, "2.7"),
     "2.7 duration 0": (with_group(grup(runs=((0, 2),))), CorruptError, "2.7"),
     "2.7 duration above u32": (with_group(grup(runs=((1 << 32, 2),))), CorruptError, "2.7"),

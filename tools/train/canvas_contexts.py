@@ -54,10 +54,11 @@ def records(path: str) -> dict[str, Records]:
             group = event.group
             canvases = CanvasReader(group.motion, group.content, size)
             traced: dict[str, Records] = {name: [] for name in SUBSTREAMS}
-            for step in schedule(group.frame_count, group.key):
-                quantiser, leaves, units, levels = canvases.read(step.set)
+            for step in schedule(group.frame_count, group.key, group.second):
+                two = step.b is not None
+                quantiser, leaves, units, levels = canvases.read(step.set, two)
                 varying = bool((leaves[:, Q] != quantiser).any())
-                traced["motion"].append(trace_motion(leaves, *size, step.set))
+                traced["motion"].append(trace_motion(leaves, *size, step.set, two=two))
                 traced["content"].append(
                     trace_content(leaves, units, levels, quantiser, varying, step.set)
                 )

@@ -25,7 +25,7 @@ from nvcodec.encode.encoder import encode
 from nvcodec.format import GroupUnit, UnitReader
 from nvcodec.format.reader import Description
 from nvcodec.model.description import CanvasShape
-from nvcodec.model.hybrid.canvas.plane import Canvas, coded_size, schedule
+from nvcodec.model.hybrid.canvas.plane import Canvas, coded_size, handed_on, schedule
 from nvcodec.model.hybrid.canvas.reconstruct import reconstruct
 from nvcodec.model.hybrid.fusion.render import NetworkSource, site_inputs
 from nvcodec.picture import Planes
@@ -84,7 +84,7 @@ def network_sources(stream: bytes) -> Iterator[tuple[int, NetworkSource]]:
         header = reader.open()
         size = coded_size(header.width, header.height)
         shape = CanvasShape(1)
-        before: Canvas | None = None
+        before: dict[int, Canvas] = {}
         for event in reader:
             if isinstance(event, Description):
                 shape = CanvasShape.from_payload(event.payload)
@@ -92,10 +92,10 @@ def network_sources(stream: bytes) -> Iterator[tuple[int, NetworkSource]]:
                 continue
             group = event.group
             substreams = CanvasReader(group.motion, group.content, size)
-            made: dict[int, Canvas] = {} if before is None else {-1: before}
-            steps = schedule(group.frame_count, group.key)
+            made = {} if group.key else dict(before)
+            steps = schedule(group.frame_count, group.key, group.second)
             for step in steps:
-                _, leaves, units, levels = substreams.read(step.set)
+                _, leaves, units, levels = substreams.read(step.set, step.b is not None)
                 used = [made[frame] for frame in step.references]
                 canvas = reconstruct(leaves, units, levels, step, used, size, shape.chroma_offset)
                 made[step.frame] = canvas
@@ -104,7 +104,7 @@ def network_sources(stream: bytes) -> Iterator[tuple[int, NetworkSource]]:
                     group.first_frame + step.frame,
                     NetworkSource.of(canvas, leaves, references, shape.chroma_offset),
                 )
-            before = made[steps[0].frame]
+            before = handed_on({} if group.key else before, made[steps[0].frame])
 
 
 def site_errors(planes: Planes, canvas: Canvas) -> npt.NDArray[np.int16]:

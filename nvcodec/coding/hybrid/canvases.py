@@ -35,9 +35,12 @@ class CanvasReader:
         self._motion = RangeDecoder(motion, of_motion)
         self._content = RangeDecoder(content, of_content)
 
-    def read(self, canvas_set: int) -> tuple[int, Table, Table, Table]:
-        """Quantiser, leaves, units and levels of the next canvas, whose Set is `canvas_set`."""
-        leaves = decode_motion(self._motion, *self._size, canvas_set, self._format)
+    def read(self, canvas_set: int, two: bool = False) -> tuple[int, Table, Table, Table]:
+        """Quantiser, leaves, units and levels of the next canvas, whose Set is `canvas_set`.
+
+        `two` says whether a chain canvas has two references.
+        """
+        leaves = decode_motion(self._motion, *self._size, canvas_set, self._format, two)
         quantiser, units, levels = decode_content(
             self._content, leaves, canvas_set, *self._size, self._format
         )

@@ -41,13 +41,13 @@ MERGE_FLAG = 34
 INDEX_MORE = 58
 BOTH = 66
 SECOND = 70
-VZERO = 71
-VMORE = 75
-LISTED = 127
-LATER = 129
-REST = 130
-OTHER = 162
-MOTION_CONTEXTS = 166
+VZERO = 76
+VMORE = 80
+LISTED = 132
+LATER = 134
+REST = 135
+OTHER = 167
+MOTION_CONTEXTS = 171
 
 MAX_COMPONENT = (1 << 14) - 1
 """Greatest magnitude of a component of a coded vector difference."""
@@ -235,15 +235,18 @@ def merge_index(wanted: int, inter: int) -> int:
 
 
 @part
-def vectors(leaves: np.ndarray, row: int, line: np.ndarray, size: int, kind: int) -> None:
-    """Direction and vector differences of a leaf that is neither intra nor merged."""
+def vectors(leaves: np.ndarray, row: int, line: np.ndarray, size: int, kind: int, two: int) -> None:
+    """Direction and vector differences of a leaf that is neither intra nor merged.
+
+    `two` is 1 if there are two references.
+    """
     direction = 1
-    if kind == 2:
-        both = bit(BOTH + size, 1 if leaves[row, DIRECTION] == 3 else 0)
+    if two != 0:
+        both = bit(BOTH + 5 * (kind - 1) + size, 1 if leaves[row, DIRECTION] == 3 else 0)
         if both != 0:
             direction = 3
         else:
-            other_one = bit(SECOND, 1 if leaves[row, DIRECTION] == 2 else 0)
+            other_one = bit(SECOND + 5 * (kind - 1), 1 if leaves[row, DIRECTION] == 2 else 0)
             direction = 2 if other_one != 0 else 1
     line[DIRECTION] = direction
     for k in range(4):
@@ -275,9 +278,12 @@ def motion_blocks(
     width: int,
     height: int,
     kind: int,
+    two: int,
     coloured: int,
 ) -> None:
     """Syntax of spec 7.4 for one canvas of the set `kind`; `coloured` is 0 in monochrome.
+
+    `two` is 1 if the canvas has two references.
 
     `leaves` is int32 (rows, LEAF_COLUMNS); the decoder needs a row for each cell. `found` is int64
     (3,): the number of leaves, and in the encoder row and column of the first value that cannot be
@@ -344,7 +350,7 @@ def motion_blocks(
                 if merge != 0:
                     line[INDEX] = merge_index(leaves[row, INDEX], inter)
                 else:
-                    vectors(leaves, row, line, size, kind)
+                    vectors(leaves, row, line, size, kind, two)
 
             for k in range(1 << size):
                 left_size[row_cell + k] = size
@@ -409,6 +415,14 @@ def _space(width: int) -> tuple[LeafSpace, npt.NDArray[np.int64]]:
     return LeafSpace.make(), np.zeros((3, width >> 2), np.int64)
 
 
+def _given(
+    coded_width: int, coded_height: int, canvas_set: int, two: bool, sample_format: SampleFormat
+) -> tuple[int, ...]:
+    """The last arguments of `motion_blocks`."""
+    two = two or canvas_set == 2
+    return coded_width, coded_height, canvas_set, int(two), int(sample_format.planes > 1)
+
+
 def encode_motion(
     encoder: RangeEncoder,
     leaves: Table,
@@ -416,10 +430,12 @@ def encode_motion(
     coded_height: int,
     canvas_set: int,
     sample_format: SampleFormat = YUV420P8,
+    two: bool = False,
 ) -> None:
     """Code the motion columns of the leaves of one canvas (spec 7.4).
 
-    `leaves` is int32 (n, LEAF_COLUMNS) in coding order, C-contiguous; it is only read. The
+    `leaves` is int32 (n, LEAF_COLUMNS) in coding order, C-contiguous; it is only read. `two` says
+    whether a chain canvas has two references, as an interior one always has. The
     encoder's contexts are those of `default_motion_contexts`. Its capacity is at least the sum of
     `motion_capacity` over the canvases of the group.
 
@@ -430,7 +446,7 @@ def encode_motion(
     found = np.zeros(3, np.int64)
     encode = compile_syntax(motion_blocks, Direction.ENCODE)
     space = _space(coded_width)
-    given = coded_width, coded_height, canvas_set, int(sample_format.planes > 1)
+    given = _given(coded_width, coded_height, canvas_set, two, sample_format)
     encoder.run(encode, leaves, found, *space, *given)
     _check_found(leaves, found)
 
@@ -441,17 +457,19 @@ def decode_motion(
     coded_height: int,
     canvas_set: int,
     sample_format: SampleFormat = YUV420P8,
+    two: bool = False,
 ) -> Table:
     """Decode the leaves of one canvas (spec 7.4): int32 (n, LEAF_COLUMNS) in coding order.
 
-    The columns of the content substream are 0. For any bits, the leaves tile the canvas and their
-    values are in range. Raises ValueError for an invalid size or Set.
+    `two` is that of `encode_motion`. The columns of the content substream are 0. For any bits, the
+    leaves tile the canvas and their values are in range. Raises ValueError for an invalid size or
+    Set.
     """
     check_canvas(coded_width, coded_height, canvas_set)
     leaves = np.empty(((coded_width >> 3) * (coded_height >> 3), LEAF_COLUMNS), np.int32)
     found = np.zeros(3, np.int64)
     space = _space(coded_width)
-    given = coded_width, coded_height, canvas_set, int(sample_format.planes > 1)
+    given = _given(coded_width, coded_height, canvas_set, two, sample_format)
     decoder.run(_decode, leaves, found, *space, *given)
     return leaves[: int(found[0])].copy()
 
@@ -462,6 +480,7 @@ def trace_motion(
     coded_height: int,
     canvas_set: int,
     sample_format: SampleFormat = YUV420P8,
+    two: bool = False,
 ) -> npt.NDArray[np.int32]:
     """The context-coded bits of these leaves, in order: int32 (bits,) of 2 * context + bit.
 
@@ -474,7 +493,7 @@ def trace_motion(
     contexts = np.zeros((0, 3), np.int32)
     trace = compile_syntax(motion_blocks, Direction.TRACE)
     space = _space(coded_width)
-    given = coded_width, coded_height, canvas_set, int(sample_format.planes > 1)
+    given = _given(coded_width, coded_height, canvas_set, two, sample_format)
     trace(state, contexts, record, leaves, found, *space, *given)
     _check_found(leaves, found)
     return record[: int(state[4])]

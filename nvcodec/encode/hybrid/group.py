@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -73,7 +73,8 @@ def code_substreams(canvases: Sequence[CodedCanvas], settings: CanvasSettings) -
     )
     for c in canvases:
         canvas_set = c.canvas.step.set
-        encode_motion(motion, c.leaves, *settings.size, canvas_set, settings.format)
+        two = c.canvas.step.b is not None
+        encode_motion(motion, c.leaves, *settings.size, canvas_set, settings.format, two)
         encode_content(
             content,
             c.leaves,
@@ -110,22 +111,22 @@ def decode_group(
     settings: CanvasSettings,
     substreams: Substreams,
     canvases: Sequence[Canvas],
-    before: Canvas | None,
+    before: Mapping[int, Canvas],
 ) -> list[NetworkSource]:
     """Decode the substreams of a group; gives what the fusion network takes, in display order.
 
-    `canvases` are the encoder's, in coding order; `before` is the last canvas of the group before,
-    None for a key group. Raises RuntimeError if decoder and encoder disagree.
+    `canvases` are the encoder's, in coding order; `before` are those of earlier groups that they
+    are predicted from, by the numbers of Step. Raises RuntimeError if decoder and encoder disagree.
     """
     contexts = _start_contexts(settings.tools)
     reader = CanvasReader(
         substreams.motion, substreams.content, settings.size, contexts, settings.format
     )
-    decoded: dict[int, Canvas] = {} if before is None else {-1: before}
+    decoded = dict(before)
     sources: dict[int, NetworkSource] = {}
-    count = len(canvases)
-    for step, canvas in zip(schedule(count, before is None), canvases, strict=True):
-        _, leaves, units, levels = reader.read(step.set)
+    for canvas in canvases:
+        step = canvas.step
+        _, leaves, units, levels = reader.read(step.set, step.b is not None)
         references = [decoded[frame] for frame in step.references]
         decoded[step.frame] = reconstruct(
             leaves,
@@ -147,7 +148,7 @@ def decode_group(
             settings.chroma_offset,
         )
     reader.close()
-    return [sources[frame] for frame in range(count)]
+    return [sources[frame] for frame in range(len(canvases))]
 
 
 def compile_key_kernels(settings: CanvasSettings) -> None:
@@ -174,7 +175,7 @@ def compile_inter_kernels(settings: CanvasSettings) -> None:
             references[step.frame] = Reference.of(canvas.canvas)
             canvases.append(canvas)
         coded = code_substreams(canvases, tiny)
-        decode_group(tiny, coded, [canvas.canvas for canvas in canvases], before.canvas)
+        decode_group(tiny, coded, [canvas.canvas for canvas in canvases], {-1: before.canvas})
         before = references[frames - 1]
 
 
@@ -186,7 +187,7 @@ def _tiny_key(settings: CanvasSettings) -> tuple[CanvasSettings, Pyramid, Quanti
         quantiser_maps(30, [analyse([source], None)]), settings.format.bit_depth
     )
     key = code_key_canvas(tiny, source, quantisers)
-    decode_group(tiny, code_substreams([key], tiny), [key.canvas], None)
+    decode_group(tiny, code_substreams([key], tiny), [key.canvas], {})
     return tiny, source, quantisers, Reference.of(key.canvas)
 
 

@@ -35,6 +35,7 @@ from nvcodec.encode.hybrid.analysis.quantisers import (
     for_depth,
     quantiser_maps,
 )
+from nvcodec.encode.hybrid.analysis.second_reference import choose_second
 from nvcodec.encode.hybrid.analysis.temporal_filter import REACH, filtered, trust_in_others
 from nvcodec.encode.hybrid.canvas import (
     CanvasSettings,
@@ -60,7 +61,13 @@ from nvcodec.format import LEVELS, Group, Header, counted_samples, smallest_leve
 from nvcodec.media.quality import QualityMeter
 from nvcodec.media.source import SourceError
 from nvcodec.model.description import CanvasShape
-from nvcodec.model.hybrid.canvas.plane import Step, coded_size, schedule
+from nvcodec.model.hybrid.canvas.plane import (
+    SECOND,
+    Step,
+    coded_size,
+    handed_on,
+    schedule,
+)
 from nvcodec.model.hybrid.fusion.weights import FusionWeights, default_weights
 from nvcodec.options import HYBRID_GROUP
 from nvcodec.picture import YUV420P8, SampleFormat, samples_crc
@@ -109,10 +116,14 @@ class _Cut:
 
 @dataclass(frozen=True, eq=False)
 class _Tail:
-    """What a group hands to the next one: its key or chain canvas, prices and network weights."""
+    """What a group hands to the next one: canvases, prices and network weights.
 
-    canvas: Future[CodedCanvas]
-    reference: Future[Reference]
+    `canvases` are its own key or chain canvas and the earlier ones that the next chain canvas may
+    be predicted from, by the numbers of Step; `references` are those prepared for the search.
+    """
+
+    canvases: dict[int, Future[CodedCanvas]]
+    references: dict[int, Future[Reference]]
     chain: Future[Prices]
     interior: tuple[Future[Prices], ...]
     """Prices for interior canvases, from earlier groups, oldest first; the next uses the first."""
@@ -369,13 +380,13 @@ class HybridCoder:
         (source,) = sources
         canvas = self._task(self._code_key, source, maps)
         substreams = self._task(self._code_substreams, canvas)
-        frames = self._task(partial(self._decoded, cut.group, None), substreams, canvas)
+        frames = self._task(partial(self._decoded, cut.group, ()), substreams, canvas)
         network = self._task(partial(self._choose, crf), frames)
         coded = self._task(partial(self._coded, cut.group, None), substreams, frames, network)
         reference = self._task(_reference, canvas)
         return _Running([canvas], coded), _Tail(
-            canvas=canvas,
-            reference=reference,
+            canvases=handed_on({}, canvas),
+            references=handed_on({}, reference),
             chain=self._defaults[0],
             interior=self._defaults[1:],
             weights=self._task(_weights, network),
@@ -391,22 +402,38 @@ class HybridCoder:
     ) -> tuple[_Running, _Tail]:
         steps = schedule(len(sources), key=False)
         predicted_from = {frame for step in steps for frame in step.references}
-        references = {-1: before.reference}
+        references = {-1: before.references[-1]}
         canvases = []
+        earlier = tuple(before.references)
         for number, step in enumerate(steps):
-            canvas = self._task(
-                partial(self._code_canvas, step, cut.analysis.coarse[number], number),
-                sources[number],
-                maps,
-                before.chain if step.b is None else before.interior[0],
-                *(references[frame] for frame in step.references),
-            )
+            coarse = cut.analysis.coarse[number]
+            if step.set == 1:
+                canvas = self._task(
+                    partial(self._code_chain, step, coarse, earlier),
+                    sources[number],
+                    maps,
+                    before.chain,
+                    *before.references.values(),
+                )
+            else:
+                canvas = self._task(
+                    partial(self._code_canvas, step, coarse, number),
+                    sources[number],
+                    maps,
+                    before.interior[0],
+                    *(references[frame] for frame in step.references),
+                )
             canvases.append(canvas)
-            if step.frame in predicted_from or step.b is None:
+            if step.frame in predicted_from or step.set == 1:
                 references[step.frame] = self._task(_reference, canvas)
         first = self._task(self._code_substreams, canvases[0])
         substreams = self._task(self._code_substreams, *canvases)
-        frames = self._task(partial(self._decoded, cut.group), before.canvas, substreams, *canvases)
+        frames = self._task(
+            partial(self._decoded, cut.group, tuple(before.canvases)),
+            substreams,
+            *before.canvases.values(),
+            *canvases,
+        )
         network = self._task(partial(self._choose, crf), frames, before.weights)
         coded = self._task(partial(self._coded, cut.group), first, substreams, frames, network)
         interior = before.interior
@@ -416,8 +443,8 @@ class HybridCoder:
             newest = self._task(lambda whole: whole.prices(2), substreams)
             interior = (*kept, newest)[-_PRICES_BACK:]
         tail = _Tail(
-            canvas=canvases[0],
-            reference=references[steps[0].frame],
+            canvases=handed_on(before.canvases, canvases[0]),
+            references=handed_on(before.references, references[steps[0].frame]),
             chain=self._task(lambda coded: coded.prices(1), first),
             interior=interior,
             weights=self._task(_weights, network),
@@ -439,23 +466,38 @@ class HybridCoder:
     ) -> CodedCanvas:
         return code_inter(self._settings, source, step, references, coarse, maps[number], prices)
 
+    def _code_chain(
+        self,
+        step: Step,
+        coarse: npt.NDArray[np.int16],
+        earlier: tuple[int, ...],
+        source: Pyramid,
+        maps: list[QuantiserMap],
+        prices: Prices,
+        *references: Reference,
+    ) -> CodedCanvas:
+        """Code a chain canvas; `references` are canvases of earlier groups by these numbers."""
+        known = dict(zip(earlier, references, strict=True))
+        canvases = {frame: reference.canvas for frame, reference in known.items()}
+        second, fields = choose_second(source, coarse, canvases, self._settings.tools)
+        step = replace(step, b=SECOND[second])
+        used = [known[frame] for frame in step.references]
+        return code_inter(self._settings, source, step, used, fields, maps[0], prices)
+
     def _code_substreams(self, *canvases: CodedCanvas) -> Substreams:
         return code_substreams(canvases, self._settings)
 
     def _decoded(
         self,
         group: PictureGroup,
-        before: CodedCanvas | None,
+        earlier: tuple[int, ...],
         substreams: Substreams,
         *canvases: CodedCanvas,
     ) -> GroupFrames:
-        """Decode the group, without the network."""
-        sources = decode_group(
-            self._settings,
-            substreams,
-            [coded.canvas for coded in canvases],
-            None if before is None else before.canvas,
-        )
+        """Decode the group, without the network; canvases by the numbers `earlier` come first."""
+        given = [coded.canvas for coded in canvases]
+        before = dict(zip(earlier, given, strict=False))
+        sources = decode_group(self._settings, substreams, given[len(earlier) :], before)
         return GroupFrames(sources, [picture.planes for picture in group.pictures])
 
     def _choose(
@@ -486,6 +528,7 @@ class HybridCoder:
             key=group.key,
             crc=samples_crc(network.frames),
             first_pts=group.pictures[0].pts,
+            second=SECOND.index(frames.sources[-1].canvas.step.b),
             durations=tuple(picture.duration for picture in group.pictures),
             tables=b"",
             content=substreams.content,

@@ -59,7 +59,9 @@ def quarters(x: int, y: int, h: int) -> Blocks:
 
 
 class Motion:
-    """Spec 7.4 for one canvas; `leaves` are in coding order."""
+    """Spec 7.4 for one canvas; `leaves` are in coding order. A chain canvas may have `two`
+    references.
+    """
 
     def __init__(
         self,
@@ -69,7 +71,9 @@ class Motion:
         height: int,
         canvas_set: int,
         fmt: SampleFormat = YUV420P8,
+        two: bool = False,
     ) -> None:
+        self.two = two or canvas_set == 2
         self.fmt = fmt
         self.decoder = decoder
         self.contexts = contexts
@@ -139,10 +143,10 @@ class Motion:
                 leaf.index += 1
             return leaf
         leaf.direction = 1
-        if self.set == 2:
-            if self.bit(66 + size):
+        if self.two:
+            if self.bit(66 + 5 * inter + size):
                 leaf.direction = 3
-            elif self.bit(70):
+            elif self.bit(70 + 5 * inter):
                 leaf.direction = 2
         if leaf.direction & 1:
             leaf.differences[0] = self.component(0)
@@ -154,11 +158,11 @@ class Motion:
 
     def component(self, axis: int) -> int:
         inter = self.set - 1
-        if not self.bit(71 + 2 * inter + axis):
+        if not self.bit(76 + 2 * inter + axis):
             return 0
         g = 0
         while g < 13:
-            if not self.bit(75 + 26 * inter + 13 * axis + g):
+            if not self.bit(80 + 26 * inter + 13 * axis + g):
                 break
             g += 1
         r = 1
@@ -177,22 +181,22 @@ class Motion:
         else:
             modes = [left, upper]
             modes.append(next(mode for mode in (0, 1, 26) if mode not in modes))
-        if self.bit(127 + (0 if self.set == 0 else 1)):
-            if not self.bit(129):
+        if self.bit(132 + (0 if self.set == 0 else 1)):
+            if not self.bit(134):
                 return modes[0]
-            return modes[2] if self.bit(130) else modes[1]
+            return modes[2] if self.bit(135) else modes[1]
         r, k = 0, 1
         for _ in range(5):
-            b = self.bit(130 + k)
+            b = self.bit(135 + k)
             k = 2 * k + b
             r = 2 * r + b
         return [mode for mode in range(35) if mode not in modes][r]
 
     def chroma_mode(self, luma: int) -> int:
-        if not self.bit(162):
+        if not self.bit(167):
             return luma
-        b1 = self.bit(163)
-        b0 = self.bit(162 + 2 + b1)
+        b1 = self.bit(168)
+        b0 = self.bit(167 + 2 + b1)
         entry = [0, 26, 10, 1][2 * b1 + b0]
         return 34 if entry == luma else entry
 

@@ -68,6 +68,7 @@ def random_leaves(
     canvas_set: int,
     split: float = 0.5,
     fmt: SampleFormat = YUV420P8,
+    two: bool = False,
 ) -> np.ndarray:
     rows = []
     favourite = int(rng.integers(0, 35))
@@ -85,7 +86,7 @@ def random_leaves(
             row[MERGE] = 1
             row[INDEX] = int(rng.integers(5))
         else:
-            row[DIRECTION] = 1 if canvas_set == 1 else int(rng.integers(1, 4))
+            row[DIRECTION] = int(rng.integers(1, 4)) if two or canvas_set == 2 else 1
             for k in range(4):
                 if row[DIRECTION] >> (k // 2) & 1:
                     row[VY0 + k] = difference(rng)

@@ -44,41 +44,50 @@ CANVAS = st.tuples(st.integers(1, 20), st.integers(1, 20))
 SEEDS = st.integers(0, 2**32 - 1)
 
 
-def encode(canvases: list[tuple[np.ndarray, int, int, int]]) -> bytes:
+Canvas = tuple[np.ndarray, int, int, int]
+
+KINDS = [(0, False), (1, False), (1, True), (2, True)]
+"""Set of a canvas, and whether it has two references."""
+
+
+def encode(canvases: list[Canvas], two: bool = False) -> bytes:
     capacity = sum(motion_capacity(leaves) for leaves, *_ in canvases)
     encoder = RangeEncoder(default_motion_contexts(), capacity)
     for leaves, width, height, canvas_set in canvases:
-        encode_motion(encoder, leaves, width, height, canvas_set)
+        encode_motion(encoder, leaves, width, height, canvas_set, two=two)
     data = encoder.finish()
     assert len(data) <= capacity
     return data
 
 
-@given(st.lists(st.tuples(CANVAS, st.integers(0, 2)), min_size=1, max_size=3), SEEDS)
+@given(st.lists(st.tuples(CANVAS, st.integers(0, 2)), min_size=1, max_size=3), SEEDS, st.booleans())
 @settings(max_examples=80, derandomize=True, deadline=None)
-def test_round_trip_and_reference(sizes: list[tuple[tuple[int, int], int]], seed: int) -> None:
+def test_round_trip_and_reference(
+    sizes: list[tuple[tuple[int, int], int]], seed: int, two: bool
+) -> None:
     """Canvases of a run: what is coded is decoded, by the package and by the text."""
     rng = np.random.default_rng(seed)
     canvases = []
     for (columns, rows), canvas_set in sizes:
         width, height = 8 * columns, 8 * rows
-        leaves = random_leaves(rng, width, height, canvas_set, rng.choice([0.1, 0.5, 0.9]))
+        split = rng.choice([0.1, 0.5, 0.9])
+        leaves = random_leaves(rng, width, height, canvas_set, split, two=two)
         canvases.append((leaves, width, height, canvas_set))
-    data = encode(canvases)
+    data = encode(canvases, two)
     decoder = RangeDecoder(data, default_motion_contexts())
     slow = Decoder(data)
     slow_contexts = contexts("motion")
     assert len(slow_contexts) == MOTION_CONTEXTS
     bits = 0
     for leaves, width, height, canvas_set in canvases:
-        found = decode_motion(decoder, width, height, canvas_set)
+        found = decode_motion(decoder, width, height, canvas_set, two=two)
         assert found.dtype == np.int32
         assert found.flags.owndata
         assert found.flags.c_contiguous
         np.testing.assert_array_equal(found, leaves)
-        motion = Motion(slow, slow_contexts, width, height, canvas_set)
+        motion = Motion(slow, slow_contexts, width, height, canvas_set, two=two)
         np.testing.assert_array_equal(leaves_of(motion)[:, :CODED], leaves[:, :CODED])
-        record = trace_motion(leaves, width, height, canvas_set)
+        record = trace_motion(leaves, width, height, canvas_set, two=two)
         assert record.dtype == np.int32
         assert (record >> 1 < MOTION_CONTEXTS).all()
         bits += len(record)
@@ -89,23 +98,25 @@ def test_round_trip_and_reference(sizes: list[tuple[tuple[int, int], int]], seed
         assert bits == slow.bits
 
 
-@pytest.mark.parametrize("canvas_set", [0, 1, 2])
+@pytest.mark.parametrize(("canvas_set", "two"), KINDS)
 @given(data=st.binary(max_size=300), size=CANVAS)
 @settings(max_examples=60, derandomize=True, deadline=None)
-def test_any_bytes(canvas_set: int, data: bytes, size: tuple[int, int]) -> None:
+def test_any_bytes(canvas_set: int, two: bool, data: bytes, size: tuple[int, int]) -> None:
     """Any bytes are leaves, which the text reads too, and which can be coded again."""
     if data.startswith(b"\xff\xff\xff\xff"):
         return
     width, height = 8 * size[0], 8 * size[1]
     decoder = RangeDecoder(data, default_motion_contexts())
-    leaves = decode_motion(decoder, width, height, canvas_set)
+    leaves = decode_motion(decoder, width, height, canvas_set, two=two)
     slow = Decoder(data)
-    motion = Motion(slow, contexts("motion"), width, height, canvas_set)
+    motion = Motion(slow, contexts("motion"), width, height, canvas_set, two=two)
     np.testing.assert_array_equal(leaves, leaves_of(motion))
     assert int(decoder._state[4]) == slow.bytes_read
     assert int((leaves[:, SIZE].astype(np.int64) ** 2).sum()) == width * height
-    again = encode([(leaves, width, height, canvas_set)])
-    found = decode_motion(RangeDecoder(again, default_motion_contexts()), width, height, canvas_set)
+    decoder = RangeDecoder(
+        encode([(leaves, width, height, canvas_set)], two), default_motion_contexts()
+    )
+    found = decode_motion(decoder, width, height, canvas_set, two=two)
     np.testing.assert_array_equal(found, leaves)
 
 

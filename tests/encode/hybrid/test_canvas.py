@@ -36,7 +36,7 @@ def code_chain(before, picture, preset="medium", q=24):
         default_prices(1),
     )
     substreams = code_substreams([coded], settings)
-    (decoded,) = decode_group(settings, substreams, [coded.canvas], canvas)
+    (decoded,) = decode_group(settings, substreams, [coded.canvas], {-1: canvas})
     assert all(
         np.array_equal(a, b)
         for a, b in zip(decoded.canvas.planes, coded.canvas.planes, strict=True)

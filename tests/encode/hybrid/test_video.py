@@ -261,7 +261,7 @@ def test_a_failing_task_is_the_error(monkeypatch):
     true = coder.code_inter
 
     def failing(settings, source, step, *rest):
-        if step.b is None and step.frame == 2:
+        if step.set == 1 and step.frame == 2:
             raise MemoryError("no more")
         return true(settings, source, step, *rest)
 

@@ -23,7 +23,7 @@ from nvcodec.model.hybrid.canvas.plane import Step, schedule
 
 _MARGIN = LOOKAHEAD_MARGIN
 _BLOCK = 8
-_COARSE_COST = 8
+COARSE_COST = 8
 """The `cost` of `coarse_motion`. It keeps the vectors of noisy areas smooth."""
 _REACH = 2
 """Search range around the coarse vector and around zero, in half-size samples."""
@@ -283,7 +283,7 @@ class Stretch:
         asked = frame, *references
         if asked not in self._found:
             source, *others = (self._pictures[k] for k in asked)
-            coarse = [coarse_motion(source.small, r.small, _COARSE_COST) for r in others]
+            coarse = [coarse_motion(source.small, r.small, COARSE_COST) for r in others]
             field = np.stack(coarse) if coarse else np.zeros((0, 0, 0, 2), np.int16)
             self._found[asked] = inherit(source.half, [r.half for r in others], field), field
         return self._found[asked]

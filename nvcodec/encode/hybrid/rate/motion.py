@@ -61,7 +61,7 @@ def motion_bits(costs: Bits, canvas_set: int) -> MotionBits:
         intra=costs[INTRA_FLAG + 3 * inter :][:3],
         merge=costs[MERGE_FLAG + 12 * inter :][:12].reshape(4, 3, 2),
         entry=entry,
-        both=costs[BOTH : BOTH + 4],
-        second=costs[SECOND],
+        both=costs[BOTH + 5 * inter :][:4],
+        second=costs[SECOND + 5 * inter],
         component=component,
     )

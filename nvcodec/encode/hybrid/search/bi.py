@@ -1,4 +1,4 @@
-"""Bi-predicted blocks with coded vectors (direction 3; spec 7.4, 8.2), in interior canvases."""
+"""Bi-predicted blocks with coded vectors (direction 3; spec 7.4, 8.2)."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def offer_both(s: InterSearch, b: Block) -> None:
 
     Refines two starts: the best vector to each reference, and the best bi-predicted merge entry.
     """
-    if not s.interior:
+    if not s.two:
         return
     c = s.candidates
     p, v = c.predicted, c.vectors

@@ -131,11 +131,12 @@ class InterSearch(NamedTuple):
         given: its `depth` is that of transform trees on trial.
         current: source luma of the coded size, flat.
         width, height: the coded size.
-        phases0, phases1: the references (phases.Phases), flat; the same one in a chain canvas.
+        phases0, phases1: the references (phases.Phases), flat; the same one if there is one.
         coarse: coarse vectors, (references, rows, columns, y and x) of 16 x 16 luma blocks, in
             quarter luma samples.
         known: 1 for all 4 x 4 luma blocks, as intra trials predict from source samples.
-        interior: whether there are two references.
+        two: whether there are two references.
+        interior: whether it is an interior canvas.
         costs: rate tables of inter syntax.
         refinements, trial: see Effort.
         largest_intra: luma samples across the largest intra leaf, 0 for none.
@@ -154,6 +155,7 @@ class InterSearch(NamedTuple):
     phases1: npt.NDArray[Any]
     coarse: npt.NDArray[np.int16]
     known: npt.NDArray[np.uint8]
+    two: bool
     interior: bool
     bits: MotionBits
     refinements: int

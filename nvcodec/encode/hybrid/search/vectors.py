@@ -142,7 +142,7 @@ def offer_vectors(s: InterSearch, b: Block) -> None:
     """
     cells, c = s.cells, s.candidates
     flags = own_bits(s, b)
-    for r in range(2 if s.interior else 1):
+    for r in range(2 if s.two else 1):
         py, px = predicted_vector(r, cells.vectors, cells.available, b.y >> 3, b.x >> 3, b.n >> 3)
         c.predicted[r, 0] = py
         c.predicted[r, 1] = px
@@ -150,17 +150,19 @@ def offer_vectors(s: InterSearch, b: Block) -> None:
         c.single[r, 0] = vy
         c.single[r, 1] = vx
         bits = flags + vector_bits(s, vy - py, vx - px)
-        if s.interior:
+        if s.two:
             bits += s.bits.both[b.level, 0] + s.bits.second[r]
         cost = block_satd(s, b, r + 1, vy, vx, vy, vx) + b.lam_satd * bits
         if cost < c.cost[OWN_VECTORS]:
             c.cost[OWN_VECTORS] = cost
             c.bits[OWN_VECTORS] = bits
             choice = c.choice[OWN_VECTORS]
-            # The vector of the unused reference is the opposite one (spec 8.2).
+            # The vector of the unused reference follows from it (spec 8.2).
+            oy = -vy if s.interior else vy
+            ox = -vx if s.interior else vx
             if r == 0:
-                set_choice(choice, 1, vy, vx, -vy, -vx)
+                set_choice(choice, 1, vy, vx, oy, ox)
             else:
-                set_choice(choice, 2, -vy, -vx, vy, vx)
+                set_choice(choice, 2, oy, ox, vy, vx)
             choice[DIFFERENCES + 2 * r] = vy - py
             choice[DIFFERENCES + 1 + 2 * r] = vx - px

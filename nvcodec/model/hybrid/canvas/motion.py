@@ -188,6 +188,8 @@ def motion_of_leaves(
                     entry[2 + 2 * r] = _clip(px + leaf[VY0 + 2 * r + 1])
             if used != 3:
                 one = 1 if used == 1 else 3
-                entry[4 - one] = _clip(-entry[one])
-                entry[5 - one] = _clip(-entry[one + 1])
+                # The references of an interior canvas lie on both sides of it.
+                sign = -1 if default == 3 else 1
+                entry[4 - one] = _clip(sign * entry[one])
+                entry[5 - one] = _clip(sign * entry[one + 1])
         set_cells(direction, vectors, available, y, x, n, entry)

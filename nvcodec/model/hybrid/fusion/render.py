@@ -36,8 +36,8 @@ class NetworkSource:
 
     `leaves` is the canvas's table of leaves. `motion` int64 (`packed_motion`) and `quantisers` u8
     are (cell rows, cell columns). `references` are the planes of the canvases that it was predicted
-    from: two for an interior canvas, one for a chain canvas, none for a key canvas. `planes` are
-    those of the canvas as the network sees them: `with_sites`.
+    from: two for an interior canvas, one or two for a chain canvas, none for a key canvas. `planes`
+    are those of the canvas as the network sees them: `with_sites`.
     """
 
     canvas: Canvas

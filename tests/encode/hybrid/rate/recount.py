@@ -115,8 +115,8 @@ def mode_bits(prices, leaves, canvas_set):
     return total
 
 
-def inter_bits(prices, leaves, canvas_set):
-    """Of all that is not the partition or a mode, by MotionBits."""
+def inter_bits(prices, leaves, two):
+    """Of all that is not the partition or a mode, by MotionBits, with `two` references or one."""
     total, cells = 0.0, leaf_map(leaves)
     for leaf in leaves.tolist():
         near, level = neighbours(cells, leaf[X], leaf[Y]), log2(leaf[SIZE]) - 3
@@ -129,7 +129,7 @@ def inter_bits(prices, leaves, canvas_set):
             total += prices.entry[leaf[INDEX]]
             continue
         direction = leaf[DIRECTION]
-        if canvas_set == 2:
+        if two:
             total += prices.both[level, int(direction == 3)]
             if direction != 3:
                 total += prices.second[direction - 1]

@@ -21,17 +21,17 @@ from tests.coding.reference import Decoder
 from .recount import doubles, inter_bits, mode_bits, random_contexts, split_bits, traced_bits
 
 
-def bypass_bits(leaves, width, height, canvas_set):
+def bypass_bits(leaves, width, height, canvas_set, two):
     """How many bits without a context a slow decoder reads."""
     encoder = RangeEncoder(default_motion_contexts(), motion_capacity(leaves))
-    encode_motion(encoder, leaves, width, height, canvas_set)
+    encode_motion(encoder, leaves, width, height, canvas_set, two=two)
     decoder = Decoder(encoder.finish())
-    Motion(decoder, contexts("motion"), width, height, canvas_set)
+    Motion(decoder, contexts("motion"), width, height, canvas_set, two=two)
     return sum(probability is None for probability, _ in decoder.bins)
 
 
-@pytest.mark.parametrize("canvas_set", [1, 2])
-def test_prices_are_the_bits_of_coding(canvas_set):
+@pytest.mark.parametrize(("canvas_set", "two"), [(1, False), (1, True), (2, True)])
+def test_prices_are_the_bits_of_coding(canvas_set, two):
     used = set()
     for seed in range(20):
         rng = np.random.default_rng(seed)
@@ -40,10 +40,11 @@ def test_prices_are_the_bits_of_coding(canvas_set):
         costs = context_bits(table)
         motion = doubles(motion_bits(costs, canvas_set))
         intra = doubles(intra_bits(costs, canvas_set))
-        leaves = random_leaves(rng, width, height, canvas_set, rng.choice([0.2, 0.5, 0.8]))
-        trace = trace_motion(leaves, width, height, canvas_set)
-        coded = traced_bits(trace, table) + bypass_bits(leaves, width, height, canvas_set)
-        priced = inter_bits(motion, leaves, canvas_set)
+        split = rng.choice([0.2, 0.5, 0.8])
+        leaves = random_leaves(rng, width, height, canvas_set, split, two=two)
+        trace = trace_motion(leaves, width, height, canvas_set, two=two)
+        coded = traced_bits(trace, table) + bypass_bits(leaves, width, height, canvas_set, two)
+        priced = inter_bits(motion, leaves, two)
         priced += mode_bits(intra, leaves, canvas_set)
         assert priced + split_bits(
             motion.split, leaves, width, height, canvas_set

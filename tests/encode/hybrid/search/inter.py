@@ -64,8 +64,22 @@ def moved(picture, vector):
     return np.roll(picture, [-v for v in vector], (0, 1))
 
 
-def make_scene(current, references, q=24, interior=True, seed=0, spread=30, refinements=4, depth=1):
-    """Random decisions of all cells; vectors are up to `spread` quarter samples long."""
+def make_scene(
+    current,
+    references,
+    q=24,
+    interior=True,
+    seed=0,
+    spread=30,
+    refinements=4,
+    depth=1,
+    two=None,
+):
+    """Random decisions of all cells; vectors are up to `spread` quarter samples long.
+
+    `two` says whether there are two references; None: in interior canvases only.
+    """
+    two = interior if two is None else two
     rng = np.random.default_rng(seed)
     phases = [make_phases(reference, YUV420P8) for reference in references]
     canvas_set = 2 if interior else 1
@@ -73,7 +87,7 @@ def make_scene(current, references, q=24, interior=True, seed=0, spread=30, refi
     height, width = current.shape
     cells = no_cells(width, height)
     cells.available[:] = rng.random(cells.available.shape) < 0.8
-    cells.direction[:] = rng.integers(1, 4 if interior else 2, cells.direction.shape)
+    cells.direction[:] = rng.integers(1, 4 if two else 2, cells.direction.shape)
     cells.direction[cells.available == 0] = 0
     # Few values, so that entries of merge lists repeat.
     cells.vectors[:] = rng.choice(rng.integers(-spread, spread + 1, 12), cells.vectors.shape)
@@ -94,6 +108,7 @@ def make_scene(current, references, q=24, interior=True, seed=0, spread=30, refi
         phases1=phases[-1].reshape(-1),
         coarse=np.zeros((2, -(-height // 16), -(-width // 16), 2), np.int16),
         known=np.ones((height // 4, width // 4), np.uint8),
+        two=two,
         interior=interior,
         bits=prices.motion,
         refinements=refinements,

@@ -67,7 +67,7 @@ def test_it_finds_both_displacements(refinements):
         assert abs(vectors - [(-8, 12), (16, -4)]).max() < 4
 
 
-def test_a_chain_canvas_has_none():
+def test_a_canvas_with_one_reference_has_none():
     scene = noise_scene(interior=False)
     s, b = scene.search, block_at(scene.search.given, 64, 64, 16)
     offer_merges(s, b)

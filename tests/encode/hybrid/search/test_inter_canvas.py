@@ -16,7 +16,11 @@ from .inter import Scene, make_scene, moved
 SATD_WEIGHT = 0.35
 
 
-def canvas_scene(height, width, interior, trial, q=24):
+KINDS = [(False, False), (True, False), (True, True)]
+"""Whether there are two references, and whether it is an interior canvas."""
+
+
+def canvas_scene(height, width, two, interior, trial, q=24):
     """Two halves that move in different ways, one bright corner, and something new."""
     rng = np.random.default_rng(7)
     picture = smooth_noise((height, width), 2)
@@ -27,7 +31,7 @@ def canvas_scene(height, width, interior, trial, q=24):
         reference[:] = np.clip(noisy, 0, 255).astype(np.uint8)
     stripes = (128 + 100 * np.sin(np.arange(32) ** 1.3)).astype(np.uint8)
     picture[32:64, 16:48] = stripes[None]
-    made = make_scene(picture, references, q=q, interior=interior)
+    made = make_scene(picture, references, q=q, two=two, interior=interior)
     search = made.search._replace(cells=no_cells(width, height), trial=trial)
     return Scene(search, made.current, made.phases)
 
@@ -37,10 +41,10 @@ def leaves_of(s):
 
 
 @pytest.mark.parametrize(("height", "width"), [(128, 128), (72, 104)])
-@pytest.mark.parametrize("interior", [False, True])
+@pytest.mark.parametrize(("two", "interior"), KINDS)
 @pytest.mark.parametrize("trial", [False, True])
-def test_a_canvas(trial, interior, height, width):
-    s = canvas_scene(height, width, interior, trial).search
+def test_a_canvas(trial, two, interior, height, width):
+    s = canvas_scene(height, width, two, interior, trial).search
     search_inter_canvas(s)
     leaves, cells = leaves_of(s), s.cells
     covered = np.zeros((height, width), int)
@@ -59,18 +63,19 @@ def test_a_canvas(trial, interior, height, width):
     for (column, row), leaf in of_cells.items():
         assert (cells.size[row, column], cells.merged[row, column]) == (leaf[SIZE], leaf[MERGE])
     # It can be coded once the intra leaves have modes; 0 is one.
-    assert len(trace_motion(leaves.copy(), width, height, 2 if interior else 1)) > len(leaves)
+    canvas_set = 2 if interior else 1
+    assert len(trace_motion(leaves.copy(), width, height, canvas_set, two=two)) > len(leaves)
     assert len(np.unique(leaves[:, SIZE])) > 2
     assert leaves[:, MERGE].any()
     assert leaves[:, INTRA].any() == trial
-    assert set(np.unique(cells.direction[cells.direction > 0])) == ({1, 2, 3} if interior else {1})
+    assert set(np.unique(cells.direction[cells.direction > 0])) == ({1, 2, 3} if two else {1})
 
 
-@pytest.mark.parametrize("interior", [False, True])
-def test_the_cost_is_satd_plus_bits(interior):
+@pytest.mark.parametrize(("two", "interior"), KINDS)
+def test_the_cost_is_satd_plus_bits(two, interior):
     """Without trials, the cost of a canvas is exact but for the flag of intra leaves."""
     height, width = 72, 104
-    scene = canvas_scene(height, width, interior, False)
+    scene = canvas_scene(height, width, two, interior, False)
     s = scene.search
     cost = sum(
         _walk_root(s, 3, y, x, height, width)
@@ -81,7 +86,7 @@ def test_the_cost_is_satd_plus_bits(interior):
     prices = recount.doubles(s.bits)
     # The search takes it as if no neighbour were intra, in leaves of 64 too, which have none.
     prices.intra[1:] = prices.intra[0]
-    bits = recount.inter_bits(prices, leaves, 2 if interior else 1)
+    bits = recount.inter_bits(prices, leaves, two)
     bits += prices.intra[0, 0] * (leaves[:, SIZE] == 64).sum()
     bits += recount.split_bits(prices.split, leaves, width, height, 2 if interior else 1)
     satd = 0

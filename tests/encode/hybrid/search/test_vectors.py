@@ -31,7 +31,7 @@ def own_bits(scene, b, direction, vectors):
     """Of a block with coded vectors (list, y and x)."""
     bits = scene.search.bits
     total = float(bits.merge[b.level, merged_near(scene, b), 0]) + float(bits.intra[0, 0])
-    if scene.search.interior:
+    if scene.search.two:
         total += float(bits.both[b.level, int(direction == 3)])
         if direction != 3:
             total += float(bits.second[direction - 1])
@@ -56,8 +56,9 @@ def check(scene, b):
         difference = vectors[r] - predicted(scene, b, r) if used else [0, 0]
         np.testing.assert_array_equal(choice[DIFFERENCES + 2 * r :][:2], difference)
     if direction != 3:
-        # The unused reference has the opposite vector (spec 8.2).
-        np.testing.assert_array_equal(vectors[0], -vectors[1])
+        # The unused reference has this vector or the opposite one (spec 8.2).
+        sign = -1 if scene.search.interior else 1
+        np.testing.assert_array_equal(vectors[0], sign * vectors[1])
     return direction, vectors
 
 
@@ -80,9 +81,9 @@ def test_a_planted_displacement_is_found(r, y, x, n):
     np.testing.assert_array_equal(s.candidates.single[r], [-20, 28])
 
 
-@pytest.mark.parametrize("interior", [False, True])
-def test_costs_and_what_is_left_for_bi_prediction(interior):
-    scene = noise_scene(interior=interior, seed=5)
+@pytest.mark.parametrize(("two", "interior"), [(False, False), (True, False), (True, True)])
+def test_costs_and_what_is_left_for_bi_prediction(two, interior):
+    scene = noise_scene(two=two, interior=interior, seed=5)
     s, c = scene.search, scene.search.candidates
     directions = set()
     for y, x, n in [*BLOCKS, (0, 0, 16), (0, 64, 32), (64, 0, 8), (120, 184, 8)]:
@@ -92,13 +93,13 @@ def test_costs_and_what_is_left_for_bi_prediction(interior):
         offer_vectors(s, b)
         directions.add(check(scene, b)[0])
         costs = []
-        for r in range(2 if interior else 1):
+        for r in range(2 if two else 1):
             np.testing.assert_array_equal(c.predicted[r], predicted(scene, b, r))
             vectors = np.stack([c.single[r]] * 2)
             bits = own_bits(scene, b, r + 1, vectors)
             costs.append(scene.satd(r + 1, vectors, y, x, n) + b.lam_satd * bits)
         assert c.cost[OWN_VECTORS] == pytest.approx(min(costs), rel=1e-6)
-    assert directions == ({1, 2} if interior else {1})
+    assert directions == ({1, 2} if two else {1})
 
 
 @pytest.mark.parametrize(("y", "x", "n"), BLOCKS)

@@ -250,7 +250,7 @@ def motion(leaves, chain, height, width):
                 v[r] = tuple(clip(-8192, 8191, p[k] + d[k]) for k in range(2))
             for r in range(2):
                 if v[r] is None:
-                    v[r] = tuple(clip(-8192, 8191, -c) for c in v[1 - r])
+                    v[r] = tuple(clip(-8192, 8191, c if chain else -c) for c in v[1 - r])
             entry = (used, *v)
         for i in range(y // 8, (y + n) // 8):
             for j in range(x // 8, (x + n) // 8):

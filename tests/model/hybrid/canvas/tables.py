@@ -61,7 +61,9 @@ def random_motion(rng, leaves, height, width, most, same=0.3, chain=False):
     return direction, vectors
 
 
-def random_tables(rng, height, width, set_, split, most=40, q=None, levels=4, fmt=YUV420P8):
+def random_tables(
+    rng, height, width, set_, split, most=40, q=None, levels=4, fmt=YUV420P8, two=False
+):
     """Leaves, units and levels of a canvas with everything that the syntax allows."""
     split = split | ({64: 1} if set_ == 0 else {})
     leaves = random_leaves(rng, height, width, split, 0.15)
@@ -84,7 +86,7 @@ def random_tables(rng, height, width, set_, split, most=40, q=None, levels=4, fm
             if leaf[MERGE]:
                 leaf[INDEX] = rng.integers(0, 5)
             else:
-                leaf[DIRECTION] = 1 if set_ == 1 else rng.integers(1, 4)
+                leaf[DIRECTION] = rng.integers(1, 4) if two or set_ == 2 else 1
                 leaf[VY0 : VY0 + 4] = rng.integers(-most, most + 1, 4)
         leaf[FIRST] = len(units)
 

@@ -25,7 +25,7 @@ def test_motion(size, most, chain, kernel_bench):
     height, width = size
     rng = np.random.default_rng(height + most)
     split = {64: 0.9, 32: 0.7, 16: 0.7}
-    leaves, _, _ = random_tables(rng, height, width, 1 if chain else 2, split, most)
+    leaves, _, _ = random_tables(rng, height, width, 1 if chain else 2, split, most, two=True)
     direction = np.zeros((height // 8, width // 8), np.uint8)
     vectors = np.zeros((2, *direction.shape, 2), np.int16)
 

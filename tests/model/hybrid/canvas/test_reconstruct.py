@@ -90,6 +90,9 @@ def test_schedule():
         for step in steps:
             assert done.issuperset(step.references)
             done.add(step.frame)
+    for second, frames in ((1, [-1, -2]), (2, [-1, -3])):
+        chain = schedule(2, False, second)[0]
+        assert (chain.set, chain.references) == (1, frames)
     with pytest.raises(ValueError, match="key group"):
         schedule(2, True)
 

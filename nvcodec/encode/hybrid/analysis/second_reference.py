@@ -1,0 +1,47 @@
+"""Which earlier canvas a chain canvas has as its second reference (spec 7.2).
+
+Takes a picture and the canvases that it may be predicted from; gives the choice and coarse vectors.
+The canvas before the last one suits moving content: two errors average out, and what one hides the
+other may show. The key canvas suits what stands still: it is the finest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from nvcodec.encode.hybrid.analysis.coarse import coarse_motion
+from nvcodec.encode.hybrid.analysis.lookahead import COARSE_COST, inherit
+from nvcodec.encode.hybrid.analysis.pyramid import Pyramid
+from nvcodec.encode.hybrid.tools import Tools
+from nvcodec.model.hybrid.canvas.plane import EARLIER, KEY, SECOND, Canvas
+
+
+def choose_second(
+    source: Pyramid, coarse: npt.NDArray[np.int16], canvases: Mapping[int, Canvas], tools: Tools
+) -> tuple[int, npt.NDArray[np.int16]]:
+    """`second` of a group, and the coarse vectors of its chain canvas to each reference.
+
+    `coarse` are those to the last canvas, int16 (1, rows, columns, 2); `canvases` are those of
+    earlier groups by the numbers of Step.
+    """
+    if not tools.second_reference:
+        return 0, coarse
+    last, key = canvases[-1], canvases[KEY]
+    if last is key:
+        # Two displaced copies of one canvas are a reference of their own.
+        return SECOND.index(KEY), np.concatenate([coarse, coarse])
+    height, width = last.planes[0].shape
+    near = Pyramid.of(last.planes, width, height, last.format)
+    costs: list[float] = []
+    fields = []
+    for frame in (EARLIER, KEY):
+        far = Pyramid.of(canvases[frame].planes, width, height, last.format)
+        field = coarse_motion(source.small, far.small, COARSE_COST)
+        fields.append(np.stack([coarse[0], field]))
+        found = inherit(source.half, [near.half, far.half], fields[-1])
+        costs.append(float(found.inter.sum(dtype=np.float64)))
+    chosen = int(np.argmin(costs))
+    return SECOND.index((EARLIER, KEY)[chosen]), fields[chosen]
