@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from nvcodec.coding.hybrid.canvases import CanvasReader
+from nvcodec.coding.hybrid.canvases import CanvasReader, ReadCanvas
 from nvcodec.coding.hybrid.content import (
     content_capacity,
     default_content_contexts,
     encode_content,
 )
+from nvcodec.coding.hybrid.filters import encode_filters, filters_capacity
 from nvcodec.coding.hybrid.fusion import SHARED_TAPS, encode_network
 from nvcodec.coding.hybrid.leaves import INTRA, SIZE, UNITS, Q, Table, X, Y
 from nvcodec.coding.hybrid.motion import (
@@ -23,7 +25,7 @@ from nvcodec.coding.hybrid.motion import (
 )
 from nvcodec.coding.hybrid.network_mode import NetworkMode
 from nvcodec.coding.rangecoder import RangeEncoder
-from nvcodec.format import HYBRID, Group, Header, NrvWriter, smallest_level
+from nvcodec.format import HYBRID, CorruptError, Group, Header, NrvWriter, smallest_level
 from nvcodec.model.description import CanvasShape
 from nvcodec.model.hybrid.canvas.plane import Canvas, Step, coded_size, handed_on, schedule
 from nvcodec.model.hybrid.canvas.reconstruct import reconstruct
@@ -48,22 +50,22 @@ class HybridPlan:
     chroma_location: int = 0
 
 
-Tables = tuple[int, Table, Table, Table]
-"""Quantiser, leaves, units and levels of a canvas."""
-
-
-def random_canvases(steps: Sequence[Step], size: tuple[int, int], seed: int) -> list[Tables]:
+def random_canvases(steps: Sequence[Step], size: tuple[int, int], seed: int) -> list[ReadCanvas]:
     """Canvases such as the default contexts take for likely."""
     rng = np.random.default_rng(seed)
-    canvases = parse(rng.bytes(1 << 18), rng.bytes(1 << 16), steps, size)
-    for quantiser, leaves, _, _ in canvases:
-        settle_quantisers(leaves, quantiser)
+    canvases: list[ReadCanvas] = []
+    while not canvases:
+        # Some bits give a class a filter that there is not.
+        with contextlib.suppress(CorruptError):
+            canvases = parse(rng.bytes(1 << 18), rng.bytes(1 << 16), steps, size)
+    for canvas in canvases:
+        settle_quantisers(canvas.leaves, canvas.quantiser)
     return canvases
 
 
 def parse(
     content: bytes, motion: bytes, steps: Sequence[Step], size: tuple[int, int]
-) -> list[Tables]:
+) -> list[ReadCanvas]:
     """The canvases that substreams begin with."""
     reader = CanvasReader(motion, content, size)
     return [reader.read(step.set, step.b is not None) for step in steps]
@@ -81,17 +83,24 @@ def settle_quantisers(leaves: Table, quantiser: int) -> None:
         leaf[Q] = current
 
 
-def code(canvases: Sequence[Tables], steps: Sequence[Step], size: tuple[int, int]) -> list[bytes]:
+def code(
+    canvases: Sequence[ReadCanvas], steps: Sequence[Step], size: tuple[int, int]
+) -> list[bytes]:
     """The content and motion substreams of canvases."""
     motion = RangeEncoder(
-        default_motion_contexts(), sum(motion_capacity(leaves) for _, leaves, _, _ in canvases)
+        default_motion_contexts(), sum(motion_capacity(canvas.leaves) for canvas in canvases)
     )
     content = RangeEncoder(
-        default_content_contexts(), sum(content_capacity(*tables) for _, *tables in canvases)
+        default_content_contexts(),
+        sum(content_capacity(c.leaves, c.units, c.levels) for c in canvases)
+        + sum(filters_capacity(c.filters) for c in canvases if c.filters is not None),
     )
-    for step, (quantiser, leaves, units, levels) in zip(steps, canvases, strict=True):
+    for step, canvas in zip(steps, canvases, strict=True):
+        quantiser, leaves, units, levels, filters = canvas
         varying = bool((leaves[:, Q] != quantiser).any())
         encode_motion(motion, leaves, *size, step.set, two=step.b is not None)
+        if filters is not None:
+            encode_filters(content, filters)
         encode_content(content, leaves, units, levels, quantiser, varying, step.set)
     return [content.finish(), motion.finish()]
 
@@ -150,10 +159,17 @@ def synthesize_hybrid(plan: HybridPlan) -> tuple[bytes, list[Planes]]:
         canvases = dict(before)
         # Parsed again: a leaf that was coded without having a unit is not now.
         tables = parse(content, motion, steps, size)
-        for step, (_, leaves, units, levels) in zip(steps, tables, strict=True):
+        for step, (_, leaves, units, levels, filters) in zip(steps, tables, strict=True):
             references = [canvases[frame] for frame in step.references]
             canvases[step.frame] = reconstruct(
-                leaves, units, levels, step, references, size, plan.shape.chroma_offset
+                leaves,
+                units,
+                levels,
+                step,
+                references,
+                size,
+                plan.shape.chroma_offset,
+                filters=filters,
             )
         network, used = b"", False
         if plan.shape.network:

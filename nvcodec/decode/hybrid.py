@@ -12,8 +12,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from nvcodec.coding.hybrid.canvases import CanvasReader
-from nvcodec.coding.hybrid.leaves import Table
+from nvcodec.coding.hybrid.canvases import CanvasReader, ReadCanvas
 from nvcodec.decode.device import Device
 from nvcodec.decode.fusion import GroupNetwork, require_no_network
 from nvcodec.format import CorruptError, Group, Header
@@ -67,8 +66,8 @@ class CanvasGroup:
     substreams: CanvasReader
     parsing: list[Future[None]] = field(default_factory=list)
     """A task for each canvas to parse, then one that checks the end of the substreams."""
-    parsed: dict[int, tuple[Table, Table, Table]] = field(default_factory=dict)
-    """Leaves, units and levels of canvases that are not yet reconstructed, by frame."""
+    parsed: dict[int, ReadCanvas] = field(default_factory=dict)
+    """Canvases that are not yet reconstructed, by frame."""
     canvases: dict[int, Future[Canvas]] = field(default_factory=dict)
     """Tasks that reconstruct canvases, by frame."""
     sources: dict[int, NetworkSource] = field(default_factory=dict)
@@ -85,8 +84,7 @@ class CanvasGroup:
 
     def parse(self, step: Step) -> None:
         """Parse the next canvas."""
-        _, leaves, units, levels = self.substreams.read(step.set, step.b is not None)
-        self.parsed[step.frame] = leaves, units, levels
+        self.parsed[step.frame] = self.substreams.read(step.set, step.b is not None)
 
     def needed(self, frames: Iterable[int]) -> list[Step]:
         """The canvases, in coding order, that `frames` and the next group depend on."""
@@ -238,11 +236,19 @@ class HybridModel:
     def _reconstruct(
         self, canvases: CanvasGroup, step: Step, references: list[Future[Canvas]]
     ) -> Canvas:
-        leaves, units, levels = canvases.parsed.pop(step.frame)
+        _, leaves, units, levels, filters = canvases.parsed.pop(step.frame)
         used = [reference.result() for reference in references]
         offset = self._shape.chroma_offset
         canvas = reconstruct(
-            leaves, units, levels, step, used, self._coded, offset, sample_format=self._format
+            leaves,
+            units,
+            levels,
+            step,
+            used,
+            self._coded,
+            offset,
+            sample_format=self._format,
+            filters=filters,
         )
         if canvases.network is not None and canvases.network.used:
             canvases.sources[step.frame] = NetworkSource.of(

@@ -176,7 +176,7 @@ class Tables:
         self.gelu = load("gelu", 4096)
         self.kernel = load("resampling_kernel", 768)
         self.contexts = load("contexts", 2 * CONTEXTS).reshape(CONTEXTS, 2).tolist()
-        self.motion_contexts = load("motion_contexts", 2 * 166).reshape(166, 2).tolist()
+        self.motion_contexts = load("motion_contexts", 2 * 171).reshape(171, 2).tolist()
         self.content_contexts = load("content_contexts", 2 * 1733).reshape(1733, 2).tolist()
         self.transform = load("transform", 1024).reshape(32, 32)
         self.deblocking = load("deblocking", 128).reshape(64, 2)
@@ -462,7 +462,9 @@ class Sine:
         """The bound of `frame_count` of a group, 2.7."""
         return self.frames
 
-    def decode_group(self, key: bool, count: int, data: dict[str, bytes]) -> Iterator[Frame]:
+    def decode_group(
+        self, key: bool, second: int, count: int, data: dict[str, bytes]
+    ) -> Iterator[Frame]:
         """Update the weights and yield the frames of a group."""
         self.read_group(data["network"], key, read_tables(data["tables"], self.tables.contexts))
         yield from map(self.render, range(count))
@@ -725,8 +727,9 @@ class MotionStream(Substream):
                 leaf.index += 1
             return
         direction = 1
-        if kind == 2:
-            direction = 3 if self.bit(66 + size) else 1 + self.bit(70)
+        if len(canvas.references) == 2:
+            both = self.bit(66 + 5 * inter + size)
+            direction = 3 if both else 1 + self.bit(70 + 5 * inter)
         differences = [(0, 0), (0, 0)]
         for r in (0, 1):
             if direction >> r & 1:
@@ -736,10 +739,10 @@ class MotionStream(Substream):
 
     def component(self, inter: int, axis: int) -> int:
         """Read a component of a vector."""
-        if not self.bit(71 + 2 * inter + axis):
+        if not self.bit(76 + 2 * inter + axis):
             return 0
         g = 0
-        while g < 13 and self.bit(75 + 26 * inter + 13 * axis + g):
+        while g < 13 and self.bit(80 + 26 * inter + 13 * axis + g):
             g += 1
         r = (1 << g) + self.bypass(g)
         return -r if self.bypass() else r
@@ -753,9 +756,9 @@ class MotionStream(Substream):
             leaf.modes.append(mode)
             canvas.modes[y // 4 : (y + size) // 4, x // 4 : (x + size) // 4] = mode
         leaf.chroma_mode = leaf.modes[0]
-        if canvas.form.chroma_format and self.bit(162):
-            b1 = self.bit(163)
-            entry = (0, 26, 10, 1)[2 * b1 + self.bit(164 + b1)]
+        if canvas.form.chroma_format and self.bit(167):
+            b1 = self.bit(168)
+            entry = (0, 26, 10, 1)[2 * b1 + self.bit(169 + b1)]
             leaf.chroma_mode = 34 if entry == leaf.modes[0] else entry
 
     def luma_mode(self, canvas: Canvas, x: int, y: int) -> int:
@@ -767,11 +770,11 @@ class MotionStream(Substream):
             modes = [0, 1, 26]
         else:
             modes = [left, 2 + (left + 29) % 32, 2 + (left - 1) % 32]
-        if self.bit(127 if canvas.kind == 0 else 128):
-            return modes[1 + self.bit(130)] if self.bit(129) else modes[0]
+        if self.bit(132 if canvas.kind == 0 else 133):
+            return modes[1 + self.bit(135)] if self.bit(134) else modes[0]
         k = 1
         for _ in range(5):
-            k = 2 * k + self.bit(130 + k)
+            k = 2 * k + self.bit(135 + k)
         return [m for m in range(35) if m not in modes][k - 32]
 
 
@@ -955,7 +958,7 @@ def motion_of(canvas: Canvas, leaf: Leaf) -> Motion:
         vectors[r] = clip_vector(py + differences[r][0], px + differences[r][1])
     if direction < 3:
         vy, vx = vectors[direction - 1]
-        vectors[2 - direction] = clip_vector(-vy, -vx)
+        vectors[2 - direction] = (vy, vx) if canvas.kind == 1 else clip_vector(-vy, -vx)
     return Motion(direction, (vectors[0], vectors[1]))
 
 
@@ -1395,6 +1398,8 @@ class Hybrid:
         self.sizes = ((head.height, head.width), chroma, chroma)[: self.form.planes]
         self.cells = ceil_div(head.height, 8), ceil_div(head.width, 8)
         self.chain: Canvas | None = None  # the key or chain canvas of the group before
+        self.earlier: Canvas | None = None  # that of the group before it, None after a key group
+        self.key: Canvas | None = None  # the key canvas of the last key group
         self.fusion = Fusion(tables, chroma_offset) if network else None
         if network:
             self.substreams = (*self.substreams, "network")
@@ -1403,9 +1408,11 @@ class Hybrid:
         """The bound of `frame_count` of a group, 2.7."""
         return 1 if key else self.frames
 
-    def decode_group(self, key: bool, count: int, data: dict[str, bytes]) -> Iterator[Frame]:
+    def decode_group(
+        self, key: bool, second: int, count: int, data: dict[str, bytes]
+    ) -> Iterator[Frame]:
         """Parse and reconstruct the canvases of a group, 7.2 and 8.1, and yield its frames."""
-        canvases = self.plan(key, count)
+        canvases = self.plan(key, second, count)
         motion = MotionStream(data["motion"], self.tables.motion_contexts)
         content = ContentStream(data["content"], self.tables.content_contexts)
         for canvas in canvases:
@@ -1418,7 +1425,8 @@ class Hybrid:
             self.fusion.read_group(data["network"], key)
         for canvas in canvases:
             self.reconstruct(canvas)
-        self.chain = canvases[0]
+        self.earlier, self.chain = None if key else self.chain, canvases[0]
+        self.key = self.chain if key else self.key
         dtype = np.dtype("u1" if self.form.bit_depth == 8 else "<u2")  # 2.7
         for canvas in sorted(canvases, key=lambda canvas: canvas.frame):
             planes = self.fusion.render(canvas) if self.fusion else canvas.planes
@@ -1428,12 +1436,17 @@ class Hybrid:
                 for plane, (h, w) in zip(planes, self.sizes, strict=True)
             )
 
-    def plan(self, key: bool, count: int) -> list[Canvas]:
+    def plan(self, key: bool, second: int, count: int) -> list[Canvas]:
         """The canvases of a group in the order of 7.2."""
         if key or self.chain is None:
             return [Canvas(0, 0, [], self.form, self.cells)]
+        references = [self.chain]
+        if second:
+            other = self.earlier if second == 1 else self.key
+            require(other is not None, "7.2", "second is 1 after a key group")
+            references += [other] if other else []
         self.chain.frame = -1
-        chain = Canvas(1, count - 1, [self.chain], self.form, self.cells)
+        chain = Canvas(1, count - 1, references, self.form, self.cells)
         canvases, intervals = [chain], [(self.chain, chain)]
         for a, b in intervals:  # grows as it is walked, depth by depth
             if b.frame - a.frame > 1:
@@ -1926,7 +1939,9 @@ class Nirvana:
         """The bound of `frame_count` of a group, 2.7."""
         return SPAN
 
-    def decode_group(self, key: bool, count: int, data: dict[str, bytes]) -> Iterator[Frame]:
+    def decode_group(
+        self, key: bool, second: int, count: int, data: dict[str, bytes]
+    ) -> Iterator[Frame]:
         """Find the features of a group and yield its frames."""
         blocks = None
         if key:
@@ -2102,8 +2117,9 @@ class Decoder:
         fields = Fields(payload, "2.7")
         flags, count, first_frame = fields.unsigned(1), fields.uv(), fields.uv()
         crc, first_pts = fields.unsigned(4), fields.sv()
-        key = bool(flags & 1)
-        require(flags <= 1, "2.7", "flags")
+        key, second = bool(flags & 1), flags >> 1  # with the bits that are 0
+        most = 2 if isinstance(model, Hybrid) and not key else 0
+        require(second <= most, "2.7", "flags")
         require(1 <= count <= model.max_frames(key), "2.7", "frame_count")
         require(first_frame == self.frames, "2.7", "first_frame")
         require(key or bool(self.groups), "2.7", "the first group is not a key group")
@@ -2122,12 +2138,12 @@ class Decoder:
             require(name in model.substreams or length == 0, "2.7", f"length of {name}")
         substreams = {name: fields.take(length) for name, length in lengths.items()}
         frames, rendered = [], 0
-        for frame in model.decode_group(key, count, substreams):
+        for frame in model.decode_group(key, second, count, substreams):
             frames.append(frame)
             for plane in frame:
                 rendered = zlib.crc32(plane.tobytes(), rendered)
         require(rendered == crc, "2.10", "CRC of the rendered samples", "mismatch")
-        self.groups.append((self.offset, first_frame, first_pts, flags))
+        self.groups.append((self.offset, first_frame, first_pts, int(key)))
         self.crcs += crc.to_bytes(4, "little")
         return frames
 

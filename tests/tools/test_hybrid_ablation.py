@@ -35,7 +35,7 @@ def pictures(count):
         luma[: _SIZE // 2] += rough[: _SIZE // 2, 3 * t : 3 * t + _SIZE]
         luma[70 : 70 + 5 * t, 20:60] = 200 - 3 * x[70 : 70 + 5 * t, 20:60]
         luma[72 + t : 96 + t, 80 - 5 * t : 101 - 5 * t] += 60
-        luma += rng.normal(0, 2, luma.shape)
+        luma += rng.normal(0, 1.5, luma.shape)
         luma = np.clip(luma, 0, 255).astype(np.uint8)
         chroma = luma[::2, ::2] // 2 + 60
         result.append((luma, chroma, 255 - chroma))

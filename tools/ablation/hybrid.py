@@ -100,6 +100,7 @@ ROWS = {
     "transforms of 32": Row(FORMAT, Tools(inter_transform_32=False, key_transform_32=False)),
     "luma transforms of 4": Row(FORMAT, Tools(transform_4=False)),
     "intra leaves in inter canvases": Row(FORMAT, Tools(intra=False)),
+    "adaptive filters": Row(FORMAT, Tools(adaptive_filter=False)),
     "second references of chain canvases": Row(FORMAT, Tools(second_reference=False)),
     "quantiser deltas": Row(FORMAT, maps=_flat_maps),
     "trained default contexts": Row(FORMAT, Tools(trained_contexts=False)),

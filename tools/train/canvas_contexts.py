@@ -56,7 +56,7 @@ def records(path: str) -> dict[str, Records]:
             traced: dict[str, Records] = {name: [] for name in SUBSTREAMS}
             for step in schedule(group.frame_count, group.key, group.second):
                 two = step.b is not None
-                quantiser, leaves, units, levels = canvases.read(step.set, two)
+                quantiser, leaves, units, levels, _ = canvases.read(step.set, two)
                 varying = bool((leaves[:, Q] != quantiser).any())
                 traced["motion"].append(trace_motion(leaves, *size, step.set, two=two))
                 traced["content"].append(

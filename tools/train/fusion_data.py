@@ -95,9 +95,18 @@ def network_sources(stream: bytes) -> Iterator[tuple[int, NetworkSource]]:
             made = {} if group.key else dict(before)
             steps = schedule(group.frame_count, group.key, group.second)
             for step in steps:
-                _, leaves, units, levels = substreams.read(step.set, step.b is not None)
+                _, leaves, units, levels, filters = substreams.read(step.set, step.b is not None)
                 used = [made[frame] for frame in step.references]
-                canvas = reconstruct(leaves, units, levels, step, used, size, shape.chroma_offset)
+                canvas = reconstruct(
+                    leaves,
+                    units,
+                    levels,
+                    step,
+                    used,
+                    size,
+                    shape.chroma_offset,
+                    filters=filters,
+                )
                 made[step.frame] = canvas
                 references = [reference.planes for reference in used]
                 yield (

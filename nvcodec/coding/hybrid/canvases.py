@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from nvcodec.coding.hybrid.content import decode_content, default_content_contexts
+from nvcodec.coding.hybrid.filters import Filters, decode_filters
 from nvcodec.coding.hybrid.leaves import Table
 from nvcodec.coding.hybrid.motion import decode_motion, default_motion_contexts
 from nvcodec.coding.rangecoder import Contexts, RangeDecoder
@@ -12,6 +15,19 @@ from nvcodec.picture import YUV420P8, SampleFormat
 def default_contexts() -> tuple[Contexts, Contexts]:
     """Fresh copies of the default contexts of motion and of content (spec 7.7)."""
     return default_motion_contexts(), default_content_contexts()
+
+
+class ReadCanvas(NamedTuple):
+    """A canvas as it is coded: what `leaves` and `filters` describe.
+
+    `filters` are None for an interior canvas, which has none.
+    """
+
+    quantiser: int
+    leaves: Table
+    units: Table
+    levels: Table
+    filters: Filters | None
 
 
 class CanvasReader:
@@ -35,16 +51,19 @@ class CanvasReader:
         self._motion = RangeDecoder(motion, of_motion)
         self._content = RangeDecoder(content, of_content)
 
-    def read(self, canvas_set: int, two: bool = False) -> tuple[int, Table, Table, Table]:
-        """Quantiser, leaves, units and levels of the next canvas, whose Set is `canvas_set`.
+    def read(self, canvas_set: int, two: bool = False) -> ReadCanvas:
+        """The next canvas, whose Set is `canvas_set`.
 
         `two` says whether a chain canvas has two references.
         """
         leaves = decode_motion(self._motion, *self._size, canvas_set, self._format, two)
+        filters = None
+        if canvas_set < 2:
+            filters = decode_filters(self._content, self._format.planes, *self._size)
         quantiser, units, levels = decode_content(
             self._content, leaves, canvas_set, *self._size, self._format
         )
-        return quantiser, leaves, units, levels
+        return ReadCanvas(quantiser, leaves, units, levels, filters)
 
     def close(self) -> None:
         """Check that both substreams end here; raises CorruptError."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from nvcodec.coding.hybrid.filters import FILTERS_END
 from nvcodec.coding.hybrid.leaves import (
     LEAF_COLUMNS,
     LEVEL_COLUMNS,
@@ -22,7 +23,7 @@ from nvcodec.coding.hybrid.leaves import (
     check_table,
     last_index,
 )
-from nvcodec.coding.hybrid.levels import END, MAX_LEVEL
+from nvcodec.coding.hybrid.levels import MAX_LEVEL
 from nvcodec.coding.hybrid.units import UnitSpace, content_units
 from nvcodec.coding.rangecoder import Contexts, RangeDecoder, RangeEncoder
 from nvcodec.coding.syntax import STATE_SIZE, Direction, compile_syntax
@@ -30,7 +31,7 @@ from nvcodec.format.errors import CorruptError
 from nvcodec.picture import YUV420P8, SampleFormat
 from nvcodec.tables import load_table
 
-CONTENT_CONTEXTS = END
+CONTENT_CONTEXTS = FILTERS_END
 """Number of contexts of the substream."""
 
 # The other directions are compiled on first use, so that they do not delay every decoder.

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from nvcodec.coding.hybrid.filters import Filters
 from nvcodec.coding.hybrid.leaves import INTRA, LEAF_COLUMNS, Q, Table, X, Y
+from nvcodec.encode.hybrid.adaptive_filter import choose_filters
 from nvcodec.encode.hybrid.analysis.pyramid import Pyramid
 from nvcodec.encode.hybrid.analysis.quantisers import QuantiserMap
 from nvcodec.encode.hybrid.assemble import assemble
 from nvcodec.encode.hybrid.effort import Effort
 from nvcodec.encode.hybrid.rate.prices import Prices
+from nvcodec.encode.hybrid.rate.tradeoff import WEIGHT
 from nvcodec.encode.hybrid.search.block import CanvasInput
 from nvcodec.encode.hybrid.search.inter_canvas import search_inter_canvas
 from nvcodec.encode.hybrid.search.inter_units import Predicted, decide_inter_units
@@ -54,7 +57,7 @@ class CodedCanvas:
     """A canvas with the tables that code it (coding.hybrid.leaves).
 
     `quantiser` is the index that the canvas starts from; `varying` says whether any block has
-    another one (spec 7.5).
+    another one (spec 7.5). `filters` are None for an interior canvas.
     """
 
     leaves: Table
@@ -63,6 +66,7 @@ class CodedCanvas:
     quantiser: int
     varying: bool
     canvas: Canvas
+    filters: Filters | None
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,7 @@ def _rebuilt(
 
 def _coded(
     settings: CanvasSettings,
+    source: Pyramid,
     step: Step,
     references: Sequence[Canvas],
     leaves: Table,
@@ -139,7 +144,16 @@ def _coded(
         deblocking=settings.tools.deblocking,
         sample_format=settings.format,
     )
-    return CodedCanvas(*tables, quantiser, bool((q != quantiser).any()), canvas)
+    varying, filters = bool((q != quantiser).any()), None
+    if step.set < 2:
+        filters = Filters.empty(settings.format.planes, *settings.size)
+        if settings.tools.adaptive_filter:
+            multiplier = WEIGHT * 2 ** ((float(q.mean()) - 4) / 3)
+            filters, planes = choose_filters(
+                canvas.planes, source.planes, multiplier, settings.format
+            )
+            canvas = replace(canvas, planes=planes)
+    return CodedCanvas(*tables, quantiser, varying, canvas, filters)
 
 
 def code_key(
@@ -167,7 +181,7 @@ def code_key(
         used=np.zeros(1, np.int64),
     )
     search_key_canvas(search)
-    return _coded(settings, step, [], search.leaves[: search.used[0]], pool, q)
+    return _coded(settings, source, step, [], search.leaves[: search.used[0]], pool, q)
 
 
 def code_inter(
@@ -215,7 +229,7 @@ def code_inter(
             tries=settings.effort.intra_tries,
         )
         decide_intra_leaves(intra, leaves)
-    return _coded(settings, step, canvases, leaves, pool, q)
+    return _coded(settings, source, step, canvases, leaves, pool, q)
 
 
 def _search(

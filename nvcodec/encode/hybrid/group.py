@@ -9,6 +9,7 @@ import numpy as np
 
 from nvcodec.coding.hybrid.canvases import CanvasReader, default_contexts
 from nvcodec.coding.hybrid.content import content_capacity, encode_content
+from nvcodec.coding.hybrid.filters import encode_filters, filters_capacity
 from nvcodec.coding.hybrid.motion import encode_motion, motion_capacity
 from nvcodec.coding.rangecoder import Contexts, RangeEncoder
 from nvcodec.encode.hybrid.analysis.lookahead import analyse
@@ -68,13 +69,15 @@ def code_substreams(canvases: Sequence[CodedCanvas], settings: CanvasSettings) -
     """Code the first canvases of a group, or all of them; `canvases` are in coding order."""
     motion_contexts, content_contexts = _start_contexts(settings.tools)
     motion = RangeEncoder(motion_contexts, sum(motion_capacity(c.leaves) for c in canvases))
-    content = RangeEncoder(
-        content_contexts, sum(content_capacity(c.leaves, c.units, c.levels) for c in canvases)
-    )
+    capacity = sum(content_capacity(c.leaves, c.units, c.levels) for c in canvases)
+    capacity += sum(filters_capacity(c.filters) for c in canvases if c.filters is not None)
+    content = RangeEncoder(content_contexts, capacity)
     for c in canvases:
         canvas_set = c.canvas.step.set
         two = c.canvas.step.b is not None
         encode_motion(motion, c.leaves, *settings.size, canvas_set, settings.format, two)
+        if c.filters is not None:
+            encode_filters(content, c.filters)
         encode_content(
             content,
             c.leaves,
@@ -126,7 +129,7 @@ def decode_group(
     sources: dict[int, NetworkSource] = {}
     for canvas in canvases:
         step = canvas.step
-        _, leaves, units, levels = reader.read(step.set, step.b is not None)
+        _, leaves, units, levels, filters = reader.read(step.set, step.b is not None)
         references = [decoded[frame] for frame in step.references]
         decoded[step.frame] = reconstruct(
             leaves,
@@ -138,6 +141,7 @@ def decode_group(
             settings.chroma_offset,
             deblocking=settings.tools.deblocking,
             sample_format=settings.format,
+            filters=filters,
         )
         if not _same(decoded[step.frame], canvas):
             raise RuntimeError("a group does not decode to what was encoded")

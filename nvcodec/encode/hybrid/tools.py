@@ -27,6 +27,7 @@ class Tools:
         trained_contexts: the default contexts of both substreams (spec 7.7). Without them every
             context starts at probability 1/2.
         trials: compare candidates by coding their residuals, if the preset does so.
+        adaptive_filter: adaptive filters of key and chain canvases.
         second_reference: second references of chain canvases.
         temporal_filter: average pictures along motion before they are coded.
 
@@ -43,6 +44,7 @@ class Tools:
     deblocking: bool = True
     trained_contexts: bool = True
     trials: bool = True
+    adaptive_filter: bool = True
     second_reference: bool = True
     temporal_filter: bool = True
 

@@ -130,7 +130,7 @@ def test_noise_costs_less_when_it_is_filtered(monkeypatch):
     monkeypatch.setitem(defaults, "tools", Tools(temporal_filter=False))
     plain_data, plain = coded(pictures, crf=26)
     size, plain_size = (sum(g.substream_bytes for g in groups(d)) for d in (data, plain_data))
-    assert size < 0.985 * plain_size
+    assert size < plain_size
     assert result.meter.values()["psnr"]["all"] > plain.meter.values()["psnr"]["all"] - 0.1
 
 

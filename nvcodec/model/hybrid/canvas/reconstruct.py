@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nvcodec.coding.hybrid.filters import Filters
 from nvcodec.coding.hybrid.leaves import (
     CHROMA,
     FIRST,
@@ -30,6 +31,7 @@ from nvcodec.coding.hybrid.leaves import (
     Y,
 )
 from nvcodec.compiled import Integer, allocating, kernel
+from nvcodec.model.hybrid.canvas.adaptive_filter import adaptively_filtered
 from nvcodec.model.hybrid.canvas.deblocking import (
     edge_strengths,
     filter_chroma,
@@ -193,12 +195,14 @@ def reconstruct(
     pool: Executor | None = None,
     deblocking: bool = True,
     sample_format: SampleFormat = YUV420P8,
+    filters: Filters | None = None,
 ) -> Canvas:
     """The canvas of a step of a group from its tables (`nvcodec.coding.hybrid.leaves`).
 
     `references` are the canvases of the step's references, in order; `size` is (CodedWidth,
     CodedHeight), `sample_format` that of the canvases. With a pool of threads, parts of the canvas
-    are done in parallel; the result is the same. `deblocking` False leaves out spec 8.7, to measure
+    are done in parallel; the result is the same. `filters` are its adaptive filters, if it has any.
+    `deblocking` False leaves out spec 8.7, to measure
     what it is worth; a decoder never does that.
     """
     width, height = size
@@ -230,6 +234,8 @@ def reconstruct(
         _run(pool, [partial(intra, number) for number in numbers])
     if deblocking:
         deblock(leaves, units, direction, vectors, sample_format, chroma_offset, planes, pool)
+    if filters:
+        planes = adaptively_filtered(planes, filters, sample_format)
     return Canvas(planes, direction, vectors, step, sample_format)
 
 

@@ -1,0 +1,221 @@
+"""The adaptive filters of a canvas (spec 7.8, 8.8): least squares against the picture.
+
+Takes deblocked planes and the picture; gives filters that save more squared error than their bits
+are worth. Classes of luma share filters where that costs less. A root block that a filter harms is
+left as it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nvcodec.coding.hybrid.filters import CLASSES, MAX_TAP, MOST_FILTERS, Filters
+from nvcodec.compiled import allocating
+from nvcodec.model.hybrid.canvas.adaptive_filter import (
+    CHROMA_TAP_X,
+    CHROMA_TAP_Y,
+    MARGIN,
+    TAP_X,
+    TAP_Y,
+    adaptively_filtered,
+    luma_classes,
+    padded_plane,
+)
+from nvcodec.picture import Plane, Planes, SampleFormat
+
+_ROOT = 64
+_SCALE = 128
+"""A tap of 1 (spec 8.8)."""
+_ROOT_BITS = 0.8
+"""Estimate of the bits of a root block's flag."""
+_CLASS_BITS = 1.5
+"""Estimate of the bits of a class's filter number, where there are several filters."""
+
+Floats = npt.NDArray[np.float64]
+
+
+@allocating
+def _moments(
+    padded: np.ndarray,
+    picture: np.ndarray,
+    classes: np.ndarray,
+    tap_y: np.ndarray,
+    tap_x: np.ndarray,
+    products: np.ndarray,
+    targets: np.ndarray,
+    errors: np.ndarray,
+) -> None:
+    """Add up, by classes, the products of taps' inputs, those with the error, and its square.
+
+    All are int64: (classes, taps, taps), of which the lower triangle is set, (classes, taps) and
+    (classes,). There is one class where `classes` is empty.
+    """
+    inputs = np.zeros(tap_y.size, np.int64)
+    for y in range(picture.shape[0]):
+        for x in range(picture.shape[1]):
+            number = np.int64(classes[y >> 2, x >> 2]) if classes.size > 0 else np.int64(0)
+            sample = np.int64(padded[y + MARGIN, x + MARGIN])
+            error = np.int64(picture[y, x]) - sample
+            errors[number] += error * error
+            for k in range(tap_y.size):
+                one = np.int64(padded[y + MARGIN + tap_y[k], x + MARGIN + tap_x[k]])
+                other = np.int64(padded[y + MARGIN - tap_y[k], x + MARGIN - tap_x[k]])
+                inputs[k] = one + other - 2 * sample
+                targets[number, k] += inputs[k] * error
+                for j in range(k + 1):
+                    products[number, k, j] += inputs[k] * inputs[j]
+
+
+@dataclass(frozen=True)
+class _Filter:
+    """The filter of some classes: its taps, and what it costs in squared error."""
+
+    classes: tuple[int, ...]
+    taps: npt.NDArray[np.int64]
+    cost: float
+
+
+class _Solver:
+    """Finds the filter of any set of classes of a plane."""
+
+    def __init__(
+        self, products: Floats, targets: Floats, errors: Floats, multiplier: float
+    ) -> None:
+        self._products = products
+        self._targets = targets
+        self._errors = errors
+        self._multiplier = multiplier
+
+    def solve(self, classes: tuple[int, ...]) -> _Filter:
+        """The best filter of these classes, or taps of 0 where none is worth its bits."""
+        chosen = list(classes)
+        products = self._products[chosen].sum(0)
+        targets = self._targets[chosen].sum(0)
+        error = float(self._errors[chosen].sum())
+        size = len(targets)
+        none = _Filter(classes, np.zeros(size, np.int64), error + self._multiplier * size)
+        if not products.any():
+            return none
+        ridge = 1 + 1e-3 * float(np.trace(products)) / size
+        exact = np.linalg.solve(products + ridge * np.eye(size), targets)
+        taps = np.clip(np.round(_SCALE * exact), -MAX_TAP, MAX_TAP)
+        used = taps / _SCALE
+        left = error - 2 * float(targets @ used) + float(used @ products @ used)
+        cost = left + self._multiplier * _tap_bits(taps)
+        return _Filter(classes, taps.astype(np.int64), cost) if cost < none.cost else none
+
+
+def _tap_bits(taps: Floats) -> float:
+    """Estimate of the bits of taps."""
+    sizes = np.abs(taps)
+    return float(np.where(sizes > 0, 2 + 2 * np.floor(np.log2(np.maximum(sizes, 1))), 1).sum())
+
+
+def _merged(solver: _Solver) -> list[_Filter]:
+    """Filters for all classes: of each alone, then joined where that costs least."""
+    filters = [solver.solve((k,)) for k in range(CLASSES)]
+    joined: dict[tuple[int, ...], _Filter] = {}
+    while len(filters) > 1:
+        best, pair = -np.inf, (0, 0)
+        for i, one in enumerate(filters):
+            for j in range(i):
+                classes = tuple(sorted(one.classes + filters[j].classes))
+                if classes not in joined:
+                    joined[classes] = solver.solve(classes)
+                gain = one.cost + filters[j].cost - joined[classes].cost
+                if gain > best:
+                    best, pair = gain, (i, j)
+        if best <= 0 and len(filters) <= MOST_FILTERS:
+            break
+        i, j = pair
+        classes = tuple(sorted(filters[i].classes + filters[j].classes))
+        filters = [f for k, f in enumerate(filters) if k not in pair] + [joined[classes]]
+    return sorted(filters, key=lambda f: f.classes)
+
+
+def choose_filters(
+    planes: Planes, picture: Planes, multiplier: float, sample_format: SampleFormat
+) -> tuple[Filters, Planes]:
+    """Filters of a canvas, and its planes with them.
+
+    `planes` are deblocked, `picture` is what they are to show, both of the coded size. A bit is
+    worth a squared error of `multiplier`.
+    """
+    height, width = planes[0].shape
+    filters = Filters.empty(len(planes), width, height)
+    for number, plane in enumerate(planes):
+        padded = padded_plane(plane)
+        tap_y, tap_x = (CHROMA_TAP_Y, CHROMA_TAP_X) if number else (TAP_Y, TAP_X)
+        classes, count = np.empty((0, 0), np.uint8), 1
+        if number == 0:
+            classes, count = luma_classes(padded, sample_format.bit_depth - 8), CLASSES
+        size = tap_y.size
+        products = np.zeros((count, size, size), np.int64)
+        targets, errors = np.zeros((count, size), np.int64), np.zeros(count, np.int64)
+        _moments(padded, picture[number], classes, tap_y, tap_x, products, targets, errors)
+        whole = products + np.tril(products, -1).swapaxes(1, 2)
+        a, b, c = (m.astype(np.float64) for m in (whole, targets, errors))
+        solver = _Solver(a, b, c, multiplier)
+        found = [solver.solve((0,))] if number else _merged(solver)
+        if not any(f.taps.any() for f in found):
+            continue
+        filters.used[number] = 1
+        filters.counts[number] = len(found)
+        for k, one in enumerate(found):
+            filters.taps[number, k, :size] = one.taps
+            if number == 0:
+                filters.classes[list(one.classes)] = k
+        filters.on[number] = 1
+    if not filters:
+        return filters, planes
+    _leave_out(filters, planes, picture, multiplier, sample_format)
+    return filters, adaptively_filtered(planes, filters, sample_format)
+
+
+def _leave_out(
+    filters: Filters,
+    planes: Planes,
+    picture: Planes,
+    multiplier: float,
+    sample_format: SampleFormat,
+) -> None:
+    """Switch off root blocks that the filters harm, and planes that are not worth their bits."""
+    made = adaptively_filtered(planes, filters, sample_format)
+    for number, plane in enumerate(planes):
+        if not filters.used[number]:
+            continue
+        shift = sample_format.chroma_shift if number else (0, 0)
+        before, after = (
+            _root_errors(shown, picture[number], filters.on.shape[1:], shift)
+            for shown in (plane, made[number])
+        )
+        filters.on[number] = after < before
+        count = int(filters.counts[number])
+        bits = _ROOT_BITS * filters.on[number].size
+        bits += _tap_bits(filters.taps[number, :count].astype(np.float64))
+        bits += _CLASS_BITS * CLASSES if count > 1 else 0.0
+        if float(np.maximum(before - after, 0).sum()) <= multiplier * bits:
+            filters.used[number] = 0
+            filters.counts[number] = 1
+            filters.taps[number] = 0
+            filters.on[number] = 0
+            if number == 0:
+                filters.classes[:] = 0
+
+
+def _root_errors(
+    plane: Plane, picture: Plane, roots: tuple[int, ...], shift: tuple[int, int]
+) -> Floats:
+    """The squared errors of the root blocks of a plane, of which there are `roots`.
+
+    `shift` is log2 of luma samples per sample of the plane, along x and y.
+    """
+    tall, wide = _ROOT >> shift[1], _ROOT >> shift[0]
+    errors = (plane.astype(np.float64) - picture) ** 2
+    missing = tall * roots[0] - plane.shape[0], wide * roots[1] - plane.shape[1]
+    errors = np.pad(errors, ((0, missing[0]), (0, missing[1])))
+    blocks: Floats = errors.reshape(roots[0], tall, roots[1], wide).sum((1, 3))
+    return blocks
