@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from nvcodec.coding.hybrid.leaves import (
+    CHROMA,
     DIRECTION,
     INTRA,
+    LINEAR,
     MERGE,
     SIZE,
     UNIT_PLANE,
@@ -90,6 +92,7 @@ def taken(canvases):
         "transforms of 32, key canvases": sum(units(c, 32) for c in key),
         "transforms of 32": sum(units(c, 32) for c in inter + key),
         "luma transforms of 4": sum(units(c, 4) for c in inter + key),
+        "chroma from luma": sum((c.leaves[:, CHROMA] >= LINEAR).sum() for c in inter + key),
         "intra leaves in inter canvases": sum(c.leaves[:, INTRA].sum() for c in inter),
         "quantiser deltas": sum(c.varying for c in inter + key),
     }

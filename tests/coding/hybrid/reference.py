@@ -129,7 +129,7 @@ class Motion:
                     for x4 in range(bx // 4, (bx + s) // 4):
                         self.modes[x4, y4] = mode
             if self.fmt.chroma_format != 0:
-                leaf.chroma = self.chroma_mode(leaf.modes[0])
+                leaf.chroma = self.chroma_mode(leaf.modes[0], size)
             return leaf
         leaf.merge = self.bit(34 + 12 * inter + 3 * size + sum(other.merge for other in near))
         if leaf.merge:
@@ -188,7 +188,11 @@ class Motion:
             r = 2 * r + b
         return [mode for mode in range(35) if mode not in modes][r]
 
-    def chroma_mode(self, luma: int) -> int:
+    def chroma_mode(self, luma: int, size: int) -> int:
+        if self.bit(166 + (0 if self.set == 0 else 3) + size):
+            if not self.bit(172):
+                return 35
+            return 37 if self.bit(173) else 36
         if not self.bit(162):
             return luma
         b1 = self.bit(163)

@@ -80,7 +80,7 @@ def random_leaves(
             modes = [favourite if rng.random() < 0.3 else int(rng.integers(35)) for _ in range(4)]
             row[MODE : MODE + 4] = modes if row[FOUR] else modes[:1] * 4
             others = [34 if mode == modes[0] else mode for mode in (0, 26, 10, 1)]
-            row[CHROMA] = int(rng.choice([modes[0], *others])) if fmt.planes > 1 else 0
+            row[CHROMA] = int(rng.choice([modes[0], *others, 35, 36, 37])) if fmt.planes > 1 else 0
         elif rng.random() < 0.5:
             row[MERGE] = 1
             row[INDEX] = int(rng.integers(5))

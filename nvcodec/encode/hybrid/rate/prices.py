@@ -41,6 +41,8 @@ def _take_out(prices: Prices, tools: Tools) -> None:
     if not tools.transform_4:
         prices.content.tree[0, 1:] = _UNAFFORDABLE
         prices.intra.four[1:] = _UNAFFORDABLE
+    if not tools.linear_chroma:
+        prices.intra.chroma[:, 5:] = _UNAFFORDABLE
     if prices.motion is None:
         if not tools.key_transform_32:
             prices.intra.split[1, :, 0] = _UNAFFORDABLE

@@ -17,6 +17,7 @@ from nvcodec.coding.hybrid.leaves import (
     FIRST,
     FOUR,
     INTRA,
+    LINEAR,
     MODE,
     SIZE,
     UNITS,
@@ -46,6 +47,7 @@ from nvcodec.model.hybrid.canvas.intra import (
     intra_smooth,
     is_smoothed,
 )
+from nvcodec.model.hybrid.canvas.linear import linear_predict
 from nvcodec.model.hybrid.canvas.quantiser import plane_index
 from nvcodec.model.hybrid.canvas.reconstruct import add_numbered
 from nvcodec.picture import Plane
@@ -284,6 +286,40 @@ def _decide_luma(
 
 
 @kernel
+def _predict_chroma(
+    s: Intra, plane: Integer, mode: Integer, y: Integer, x: Integer, n: Integer
+) -> None:
+    """Predict a block of Cb (0) or Cr (1), whose edge is in the workspace."""
+    space, canvas, code = s.workspace.intra, s.rebuilt, s.given.codes[1]
+    if mode >= LINEAR:
+        samples = canvas.plane1 if plane == 0 else canvas.plane2
+        linear_predict(mode, canvas.plane0, samples, code, y, x, n, space.prediction)
+    else:
+        intra_predict(mode, n, code, space.edges[plane], space.line, space.prediction)
+
+
+@kernel
+def _best_linear(s: Intra, y: Integer, x: Integer, n: Integer) -> Integer:
+    """The mode from luma whose prediction of the first block of Cb and of Cr has least error."""
+    block = s.workspace.intra.prediction
+    best = NEVER
+    best_mode = LINEAR
+    for mode in range(LINEAR, LINEAR + 3):
+        error: Integer = 0
+        for plane in range(2):
+            source = s.given.source1 if plane == 0 else s.given.source2
+            _predict_chroma(s, plane, mode, y, x, n)
+            for i in range(n):
+                for j in range(n):
+                    change = np.int64(source[y + i, x + j]) - np.int64(block[i, j])
+                    error += change * change
+        if error < best:
+            best = error
+            best_mode = mode
+    return best_mode
+
+
+@kernel
 def _try_chroma(
     s: Intra, b: Block, part: Integer, mode: Integer, bits: Real, best: Real
 ) -> tuple[Real, Integer, Integer]:
@@ -299,8 +335,7 @@ def _try_chroma(
     cb = 0
     cr = 0
     for plane in range(2):
-        edge, code = space.edges[plane], s.given.codes[1]
-        intra_predict(mode, n, code, edge, space.line, space.prediction)
+        _predict_chroma(s, plane, mode, y, x, n)
         cost, count, energy = transform_chroma(
             s.given, t, b, plane + 1, part, space.prediction, y, x, n
         )
@@ -341,7 +376,7 @@ def _rebuild_chroma(
     y += part * n
     code = s.given.codes[1]
     samples = canvas.plane1 if plane == 0 else canvas.plane2
-    intra_predict(mode, n, code, space.edges[plane], space.line, space.prediction)
+    _predict_chroma(s, plane, mode, y, x, n)
     _store(samples, y, x, n, space.prediction)
     if coded:
         levels = space.best_chroma[plane]
@@ -368,7 +403,7 @@ def _lower_chroma(
             _rebuild_chroma(s, b, 1, 0, mode, cr)
         samples = canvas.plane1 if plane == 0 else canvas.plane2
         intra_references(samples, canvas.known, code, y + n, x, n, space.edges[plane])
-        intra_predict(mode, n, code, space.edges[plane], space.line, space.prediction)
+        _predict_chroma(s, plane, mode, y + n, x, n)
         cost, count, energy = transform_chroma(
             s.given, t, b, plane + 1, 1, space.prediction, y + n, x, n
         )
@@ -403,13 +438,17 @@ def _decide_chroma(s: Intra, b: Block, luma_mode: Integer) -> tuple[Real, Intege
     best_mode = 0
     best_cb = 0
     best_cr = 0
-    for k in range(5):
+    for k in range(6):
         mode = luma_mode
-        if k > 0:
+        number = k
+        if k == 5:
+            mode = _best_linear(s, y, x, n)
+            number = k + mode - LINEAR
+        elif k > 0:
             mode = _CHROMA_MODES[k - 1]
             if mode == luma_mode:
                 mode = 34
-        total, cb, cr = _try_chroma(s, b, 0, mode, s.given.intra.chroma[k], best)
+        total, cb, cr = _try_chroma(s, b, 0, mode, s.given.intra.chroma[b.level, number], best)
         if total < best:
             best = total
             best_mode = mode

@@ -111,7 +111,8 @@ def mode_bits(prices, leaves, canvas_set):
                 {(bx + i, by + j): mode for i in range(0, size, 4) for j in range(0, size, 4)}
             )
         others = [34 if mode == leaf[MODE] else mode for mode in (0, 26, 10, 1)]
-        total += prices.chroma[[leaf[MODE], *others].index(leaf[CHROMA])]
+        modes_of_chroma = [leaf[MODE], *others, 35, 36, 37]
+        total += prices.chroma[log2(n) - 3, modes_of_chroma.index(leaf[CHROMA])]
     return total
 
 

@@ -155,7 +155,8 @@ def test_the_cost_of_a_leaf_is_error_plus_bits(q, n, four):
     np.testing.assert_array_equal(canvas.modes, modes)
     assert canvas.known[8 : 8 + n // 4, 8 : 8 + n // 4].all()
     others = [34 if mode == leaf[MODE] else mode for mode in (0, 26, 10, 1)]
-    bits += prices.chroma[[leaf[MODE], *others].index(leaf[CHROMA])]
+    others += [35, 36, 37]
+    bits += prices.chroma[b.level, [leaf[MODE], *others].index(leaf[CHROMA])]
     # Luma flags are priced as if there were a chroma unit.
     content = recount.doubles(s.given.content)
     content.luma[:, 0] = content.luma[:, 1]

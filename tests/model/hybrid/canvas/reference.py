@@ -140,6 +140,41 @@ def intra(mode, plane, known, x, y, n, luma, fmt=YUV420P8):
     return out
 
 
+def linear_light(luma, a, b, fmt=YUV420P8):
+    """D(a, b) of 8.4."""
+    across, down = fmt.chroma_shift
+    if not across:
+        return int(luma[b, a])
+    columns = [max(0, 2 * a - 1), 2 * a, 2 * a, 2 * a + 1]
+    rows = range(b << down, (b + 1) << down)
+    total = sum(int(luma[row, column]) for row in rows for column in columns)
+    return (total + 2 * len(rows)) >> (1 + len(rows))
+
+
+def linear(mode, luma, plane, x, y, n, fmt=YUV420P8):
+    """Prediction [i][j] of chroma from luma."""
+
+    def light(a, b):
+        return linear_light(luma, a, b, fmt)
+
+    points = [(x - 1, y + i) for i in range(n)] if x > 0 and mode != 37 else []
+    points += [(x + i, y - 1) for i in range(n)] if y > 0 and mode != 36 else []
+    if not points:
+        return np.full((n, n), fmt.middle)
+    given, count = [(light(*at), int(plane[at[::-1]])) for at in points], len(points)
+    lights, colours = sum(p[0] for p in given), sum(p[1] for p in given)
+    s = count * sum(p[0] ** 2 for p in given) - lights**2 + (2 * count**2 << (2 * extra(fmt)))
+    slope = ((count * sum(a * b for a, b in given) - lights * colours) * 256) // s
+    slope = clip(-2048, 2047, slope)
+    out = np.zeros((n, n), np.int64)
+    for i in range(n):
+        for j in range(n):
+            total = slope * (count * light(x + j, y + i) - lights) + 256 * colours + 128 * count
+            assert abs(total) < 1 << 31
+            out[i, j] = clip(0, fmt.peak, total >> (8 + count.bit_length() - 1))
+    return out
+
+
 LUMA_TAPS = [
     [0, 0, 0, 64, 0, 0, 0, 0],
     [-1, 4, -10, 58, 17, -5, 1, 0],
@@ -466,7 +501,11 @@ def reconstruct(leaves, units, levels, direction, vectors, references, offset, f
                 n, blocks = 4, [(x, y), (x + 4, y), (x, y + 4), (x + 4, y + 4)]
             for k, (a, b) in enumerate(blocks):
                 mode = int(leaf[CHROMA] if number else leaf[MODE + k])
-                plane[b : b + n, a : a + n] = intra(mode, plane, known, a, b, n, not number, fmt)
+                if mode >= 35:
+                    block = linear(mode, planes[0], plane, a, b, n, fmt)
+                else:
+                    block = intra(mode, plane, known, a, b, n, not number, fmt)
+                plane[b : b + n, a : a + n] = block
                 for unit in of(leaf):
                     if tuple(unit[1:3]) == (a, b):
                         add(unit, leaf)

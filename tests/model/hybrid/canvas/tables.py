@@ -76,7 +76,7 @@ def random_tables(rng, height, width, set_, split, most=40, q=None, levels=4, fm
             leaf[MODE : MODE + 4] = rng.integers(0, 35, 4)
             if not leaf[FOUR]:
                 leaf[MODE : MODE + 4] = leaf[MODE]
-            leaf[CHROMA] = rng.integers(0, 35) if fmt.planes > 1 else 0
+            leaf[CHROMA] = rng.integers(0, 38) if fmt.planes > 1 else 0
             leaf[CODED] = 1
         else:
             leaf[MERGE] = rng.random() < 0.5
