@@ -83,6 +83,14 @@ def intra(mode, plane, known, x, y, n, luma, fmt=YUV420P8):
     sequence = [
         int(plane[b, a]) if 0 <= a < width and 0 <= b < height and known[b, a] else None
         for a, b in places
+def weight(k, n):
+    """w(k) of 8.4."""
+    return 32 >> ((2 * k) >> ((n.bit_length() - 2) >> 1))
+
+
+CUBIC = load_table("cubic.txt").reshape(32, 4).tolist()
+
+
     ]
     given = [s for s in sequence if s is not None]
     before = given[0] if given else fmt.middle
@@ -100,43 +108,49 @@ def intra(mode, plane, known, x, y, n, luma, fmt=YUV420P8):
     log_size = n.bit_length() - 1
     out = np.zeros((n, n), np.int64)
     if mode == 0:
+    cubic = luma
         for i in range(n):
             for j in range(n):
                 a = (n - 1 - j) * left[1 + i] + (j + 1) * top[n + 1]
                 b = (n - 1 - i) * top[1 + j] + (i + 1) * left[n + 1]
+        cubic = False
                 out[i, j] = (a + b + n) >> (log_size + 1)
     elif mode == 1:
         d = (sum(left[1 : n + 1]) + sum(top[1 : n + 1]) + n) >> (log_size + 1)
         out[:] = d
-        if luma and n < 32:
-            for k in range(1, n):
-                out[0, k] = (top[1 + k] + 3 * d + 2) >> 2
-                out[k, 0] = (left[1 + k] + 3 * d + 2) >> 2
-            out[0, 0] = (left[1] + 2 * d + top[1] + 2) >> 2
     else:
         angle = ANGLE[mode - 2]
         main, side = (top, left) if mode >= 18 else (left, top)
         inverse = -round(8192 / abs(angle)) if angle else 0
 
         def ref(k):
-            return main[k] if k >= 0 else side[(k * inverse + 128) >> 8]
+            return main[min(k, 2 * n)] if k >= 0 else side[min(n, (k * inverse + 128) >> 8)]
 
         for i in range(n):
             for j in range(n):
                 p, f = ((i + 1) * angle) >> 5, ((i + 1) * angle) & 31
                 value = ref(j + p + 1)
-                if f:
+                if f and cubic:
+                    four = [ref(j + p + c) for c in range(4)]
+                    total = sum(a * b for a, b in zip(CUBIC[f], four, strict=True))
+                    value = clip(0, fmt.peak, (total + 32) >> 6)
+                elif f:
                     value = ((32 - f) * value + f * ref(j + p + 2) + 16) >> 5
                 if mode >= 18:
                     out[i, j] = value
                 else:
                     out[j, i] = value
-        if luma and n < 32 and mode == 26:
-            for i in range(n):
-                out[i, 0] = clip(0, fmt.peak, top[1] + ((left[1 + i] - left[0]) >> 1))
-        if luma and n < 32 and mode == 10:
-            for j in range(n):
-                out[0, j] = clip(0, fmt.peak, left[1] + ((top[1 + j] - left[0]) >> 1))
+    for i in range(n):
+        for j in range(n):
+            value, across, along = int(out[i, j]), weight(j, n), weight(i, n)
+            change = 0
+            if mode < 2:
+                change = across * (left[1 + i] - value) + along * (top[1 + j] - value)
+            elif mode == 26:
+                change = across * (left[1 + i] - left[0])
+            elif mode == 10:
+                change = along * (top[1 + j] - left[0])
+            out[i, j] = clip(0, fmt.peak, value + ((change + 32) >> 6))
     return out
 
 
