@@ -14,6 +14,7 @@ from nvcodec.coding.hybrid.leaves import (
     MERGE,
     SIZE,
     UNIT_PLANE,
+    UNIT_SINE,
     UNIT_SIZE,
 )
 from nvcodec.encode.hybrid import group
@@ -93,6 +94,7 @@ def taken(canvases):
         "transforms of 32": sum(units(c, 32) for c in inter + key),
         "luma transforms of 4": sum(units(c, 4) for c in inter + key),
         "chroma from luma": sum((c.leaves[:, CHROMA] >= LINEAR).sum() for c in inter + key),
+        "sine transforms": sum(c.units[:, UNIT_SINE].sum() for c in inter + key),
         "intra leaves in inter canvases": sum(c.leaves[:, INTRA].sum() for c in inter),
         "quantiser deltas": sum(c.varying for c in inter + key),
     }

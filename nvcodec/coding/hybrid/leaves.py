@@ -66,7 +66,9 @@ UNIT_START = 4
 """Number of its first level."""
 UNIT_COUNT = 5
 """Number of its levels, at least 1."""
-UNIT_COLUMNS = 6
+UNIT_SINE = 6
+"""1 if it has the sine transform, else 0 (spec 8.5)."""
+UNIT_COLUMNS = 7
 
 LEVEL_POSITION = 0
 """y * UNIT_SIZE + x."""

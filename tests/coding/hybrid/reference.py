@@ -46,6 +46,7 @@ class Unit:
     x: int
     y: int
     n: int
+    sine: int = 0
     levels: dict[tuple[int, int], int] = field(default_factory=dict)
     """By (x, y), in coding order, without zeros."""
 
@@ -258,7 +259,7 @@ class Content:
         if leaf.intra:
             for block in quarters(x, y, 4) if leaf.four else [(x, y, leaf.n)]:
                 if self.bit(luma_context):
-                    leaf.units.append(self.unit(0, *block))
+                    leaf.units.append(self.unit(0, *block, intra=1))
         else:
             luma = 1 if leaf.n < 64 and not cb and not cr else self.bit(luma_context)
             if luma:
@@ -305,11 +306,14 @@ class Content:
             v = 2 * v + self.decoder.bypass()
         return v
 
-    def unit(self, plane: int, x0: int, y0: int, n: int) -> Unit:
+    def unit(self, plane: int, x0: int, y0: int, n: int, intra: int = 0) -> Unit:
         p = int(plane > 0)
         size = log2(n) - 2
         last = self.last(p, 0, n), self.last(p, 1, n)
         unit = Unit(plane, x0, y0, n)
+        if plane == 0 and n < 32 and sum(last) > 0:
+            group = 0 if self.set == 0 else 2 * self.set - 1 + intra
+            unit.sine = self.bit(1733 + 3 * group + size)
         subs = diagonal(n // 4)
         last_sub = last[0] // 4, last[1] // 4
         full: set[tuple[int, int]] = set()

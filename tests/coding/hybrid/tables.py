@@ -148,7 +148,9 @@ def random_content(
 
     def add(plane: int, x: int, y: int, n: int) -> None:
         found = random_unit(rng, n)
-        units.append([plane, x, y, n, len(levels), len(found)])
+        # One level at the first position has no flag.
+        sines = 1 if plane or n == 32 or found[0][0] == 0 else 2
+        units.append([plane, x, y, n, len(levels), len(found), int(rng.integers(sines))])
         levels.extend(found)
 
     def tree(x: int, y: int, s: int) -> None:
@@ -217,7 +219,8 @@ def content_of(motion: Motion, content: Content) -> tuple[int, np.ndarray, np.nd
     levels: Levels = []
     for leaf in motion.leaves:
         for unit in leaf.units:
-            units.append([unit.plane, unit.x, unit.y, unit.n, len(levels), len(unit.levels)])
+            place = unit.plane, unit.x, unit.y, unit.n
+            units.append([*place, len(levels), len(unit.levels), unit.sine])
             levels.extend((y * unit.n + x, a) for (x, y), a in unit.levels.items())
     return (
         content.quantiser,

@@ -240,7 +240,7 @@ def _decide_luma(
     Returns the cost in squared error including the flag, the mode, and whether there is a unit. The
     flag is priced as if there were a chroma unit, because chroma is decided later.
     """
-    t, space, canvas = s.workspace.transform, s.workspace.intra, s.rebuilt
+    t, space, canvas, c = s.workspace.transform, s.workspace.intra, s.rebuilt, s.given.content
     log2n = log2(n)
     zero = s.given.content.luma[b.level, 1, 0]
     one = s.given.content.luma[b.level, 1, 1]
@@ -251,6 +251,7 @@ def _decide_luma(
     best = NEVER
     best_mode = 0
     best_count = 0
+    best_sine = 0
     for _ in range(s.tries):
         mode = _least(space.mode_costs)
         if space.mode_costs[mode] >= NEVER:
@@ -259,7 +260,7 @@ def _decide_luma(
         predict_luma(space, s.given.codes[0], mode, n)
         load_residual(s.given.source0, y, x, space.prediction, n, t.residual)
         cost, count, energy = transform_unit(
-            t, 0, 0, n, log2n, b.step, WEIGHT, s.given.content.units, space.levels[:]
+            t, 0, 0, n, log2n, b.step, WEIGHT, c.units, c.sine[1], space.levels[:]
         )
         bits = _mode_bits(s.given.intra, space.listed, mode)
         empty = energy + b.lam * (bits + zero)
@@ -271,12 +272,13 @@ def _decide_luma(
             best = cost
             best_mode = mode
             best_count = count
+            best_sine = t.sine[0]
             for j in range(n * n):
                 space.best_levels[j] = space.levels[j]
     predict_luma(space, s.given.codes[0], best_mode, n)
     _store(canvas.plane0, y, x, n, space.prediction)
     if best_count > 0:
-        append_unit(s.pool, 0, x, y, n, log2n, space.best_levels[:])
+        append_unit(s.pool, 0, x, y, n, log2n, best_sine, space.best_levels[:])
         _add(s, b.q, s.given.codes[0], canvas.plane0)
     for row in range(y >> 2, (y + n) >> 2):
         for column in range(x >> 2, (x + n) >> 2):
@@ -380,7 +382,7 @@ def _rebuild_chroma(
     _store(samples, y, x, n, space.prediction)
     if coded:
         levels = space.best_chroma[plane]
-        append_unit(s.pool, plane + 1, x, y, n, log2(n), levels)
+        append_unit(s.pool, plane + 1, x, y, n, log2(n), 0, levels)
         _add(s, plane_index(b.q, code, s.given.chroma_offset), code, samples)
 
 
@@ -535,6 +537,6 @@ def intra_cost(s: InterSearch, b: Block, best_satd: Real) -> Real:
         return NEVER
     predict_luma(space, s.given.codes[0], mode, b.n)
     load_residual(plane, b.y, b.x, space.prediction, b.n, s.workspace.transform.residual)
-    luma, count, energy = best_tree(s.given, s.workspace, b, b.n)
+    luma, count, energy = best_tree(s.given, s.workspace, b, b.n, 1)
     cost = min(luma, energy) if count > 0 else energy
     return _INTRA_LOSS * cost + b.lam * (s.bits.intra[0, 1] + _INTRA_MODE_BITS)

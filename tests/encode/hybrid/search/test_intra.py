@@ -180,7 +180,7 @@ def test_the_cost_of_an_intra_trial(n):
     least, _, residual = min(found, key=lambda entry: entry[0])
     other = Workspace.make()
     other.transform.residual[:n, :n] = residual
-    cost, count, energy = best_tree(s.given, other, b, n)
+    cost, count, energy = best_tree(s.given, other, b, n, 1)
     cost = min(cost, energy) if count else energy
     expected = 1.05 * cost + b.lam * (float(s.bits.intra[0, 1]) + 10)
     assert intra_cost(s, b, least + 1.0) == pytest.approx(expected, rel=1e-5)

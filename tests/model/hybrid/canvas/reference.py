@@ -28,6 +28,7 @@ def clip(lo, hi, a):
 
 
 M = load_table("transform.txt").reshape(32, 32).tolist()
+SINE = np.split(load_table("sine_transform.txt"), [16, 80])
 S6 = [40, 45, 51, 57, 64, 72]
 
 
@@ -52,12 +53,19 @@ def coefficient(level, q, log_size, fmt=YUV420P8):
     return clip(-bound(fmt), bound(fmt) - 1, (scaled + (1 << (log_size - 2))) >> (log_size - 1))
 
 
-def residual(d, n, fmt=YUV420P8):
+def matrix_of(n, sine):
+    """The matrix of a unit of size n, 8.5."""
+    if sine:
+        return SINE[n.bit_length() - 3].reshape(n, n).tolist()
+    return [row[:n] for row in M[:: 32 // n]]
+
+
+def residual(d, n, fmt=YUV420P8, sine=0):
     """d[y][x] of 8.6 to residual [i][j] of 8.5."""
-    step = 32 // n
+    m = matrix_of(n, sine)
 
     def stage1(x, i):
-        total = sum(M[y * step][i] * d[y][x] for y in range(n))
+        total = sum(m[y][i] * d[y][x] for y in range(n))
         assert abs(total) + 64 < 1 << 31
         return clip(-bound(fmt), bound(fmt) - 1, (total + 64) >> 7)
 
@@ -65,7 +73,7 @@ def residual(d, n, fmt=YUV420P8):
     out = np.zeros((n, n), np.int64)
     for i in range(n):
         for j in range(n):
-            total = sum(M[x * step][j] * g[x][i] for x in range(n))
+            total = sum(m[x][j] * g[x][i] for x in range(n))
             assert abs(total) + 2048 < 1 << 31
             out[i, j] = (total + 2048) >> 12
     return out
@@ -73,6 +81,14 @@ def residual(d, n, fmt=YUV420P8):
 
 ANGLE = [32, 26, 21, 17, 13, 9, 5, 2, 0, -2, -5, -9, -13, -17, -21, -26, -32]
 ANGLE += [-26, -21, -17, -13, -9, -5, -2, 0, 2, 5, 9, 13, 17, 21, 26, 32]
+
+
+def weight(k, n):
+    """w(k) of 8.4."""
+    return 32 >> ((2 * k) >> ((n.bit_length() - 2) >> 1))
+
+
+CUBIC = load_table("cubic.txt").reshape(32, 4).tolist()
 
 
 def intra(mode, plane, known, x, y, n, luma, fmt=YUV420P8):
@@ -83,14 +99,6 @@ def intra(mode, plane, known, x, y, n, luma, fmt=YUV420P8):
     sequence = [
         int(plane[b, a]) if 0 <= a < width and 0 <= b < height and known[b, a] else None
         for a, b in places
-def weight(k, n):
-    """w(k) of 8.4."""
-    return 32 >> ((2 * k) >> ((n.bit_length() - 2) >> 1))
-
-
-CUBIC = load_table("cubic.txt").reshape(32, 4).tolist()
-
-
     ]
     given = [s for s in sequence if s is not None]
     before = given[0] if given else fmt.middle
@@ -100,20 +108,20 @@ CUBIC = load_table("cubic.txt").reshape(32, 4).tolist()
         before = sequence[k]
     limit = {8: 7, 16: 1, 32: 0}.get(n)
     distance = min(abs(mode - 10), abs(mode - 26))
+    cubic = luma
     if luma and n >= 8 and mode != 1 and (mode == 0 or distance > limit):
         s = sequence
         middle = [(s[k - 1] + 2 * s[k] + s[k + 1] + 2) >> 2 for k in range(1, 4 * n)]
         sequence = [s[0], *middle, s[-1]]
+        cubic = False
     left, top = sequence[2 * n :: -1], sequence[2 * n :]
     log_size = n.bit_length() - 1
     out = np.zeros((n, n), np.int64)
     if mode == 0:
-    cubic = luma
         for i in range(n):
             for j in range(n):
                 a = (n - 1 - j) * left[1 + i] + (j + 1) * top[n + 1]
                 b = (n - 1 - i) * top[1 + j] + (i + 1) * left[n + 1]
-        cubic = False
                 out[i, j] = (a + b + n) >> (log_size + 1)
     elif mode == 1:
         d = (sum(left[1 : n + 1]) + sum(top[1 : n + 1]) + n) >> (log_size + 1)
@@ -491,13 +499,13 @@ def reconstruct(leaves, units, levels, direction, vectors, references, offset, f
         known = np.repeat(np.repeat(direction > 0, 8 >> down, 0), 8 >> across, 1)
 
         def add(unit, leaf, plane=plane, number=number):
-            _, x, y, n, start, count = unit.tolist()
+            _, x, y, n, start, count, sine = unit.tolist()
             q = clip(0, last_q(fmt), int(leaf[Q]) + offset) if number else int(leaf[Q])
             d = [[0] * n for _ in range(n)]
             for position, level in levels[start : start + count].tolist():
                 d[position // n][position % n] = coefficient(level, q, n.bit_length() - 1, fmt)
             block = plane[y : y + n, x : x + n]
-            block[:] = np.clip(block.astype(int) + residual(d, n, fmt), 0, fmt.peak)
+            block[:] = np.clip(block.astype(int) + residual(d, n, fmt, sine), 0, fmt.peak)
 
         def of(leaf, number=number):
             return [u for u in units[leaf[FIRST] : leaf[FIRST] + leaf[UNITS]] if u[0] == number]

@@ -91,7 +91,8 @@ def random_tables(rng, height, width, set_, split, most=40, q=None, levels=4, fm
         def unit(plane, x, y, size):
             if rng.random() < 0.6:
                 count = int(rng.integers(1, 6))
-                units.append((plane, x, y, size, len(entries), count))
+                sine = int(plane == 0 and size < 32 and rng.random() < 0.5)
+                units.append((plane, x, y, size, len(entries), count, sine))
                 for position in rng.choice(size * size, count, replace=False).tolist():
                     entries.append((position, int(rng.integers(1, levels)) * rng.choice([-1, 1])))
 
@@ -120,5 +121,5 @@ def random_tables(rng, height, width, set_, split, most=40, q=None, levels=4, fm
                         size = m >> across
                         unit(plane, (x + a) >> across, ((y + b) >> down) + part * size, size)
         leaf[UNITS] = len(units) - leaf[FIRST]
-    shape = np.array(units, np.int32).reshape(-1, 6), np.array(entries, np.int32).reshape(-1, 2)
+    shape = np.array(units, np.int32).reshape(-1, 7), np.array(entries, np.int32).reshape(-1, 2)
     return leaves, *shape
