@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 
 from nvcodec.coding.hybrid.leaves import (
+    CHROMA,
     DIRECTION,
     INTRA,
+    LINEAR,
     MERGE,
     SIZE,
     UNIT_PLANE,
+    UNIT_SINE,
     UNIT_SIZE,
 )
 from nvcodec.encode.hybrid import group
@@ -90,6 +93,8 @@ def taken(canvases):
         "transforms of 32, key canvases": sum(units(c, 32) for c in key),
         "transforms of 32": sum(units(c, 32) for c in inter + key),
         "luma transforms of 4": sum(units(c, 4) for c in inter + key),
+        "chroma from luma": sum((c.leaves[:, CHROMA] >= LINEAR).sum() for c in inter + key),
+        "sine transforms": sum(c.units[:, UNIT_SINE].sum() for c in inter + key),
         "intra leaves in inter canvases": sum(c.leaves[:, INTRA].sum() for c in inter),
         "quantiser deltas": sum(c.varying for c in inter + key),
     }

@@ -14,6 +14,7 @@ from nvcodec.coding.hybrid.leaves import (
     SIZE,
     UNIT_COLUMNS,
     UNIT_COUNT,
+    UNIT_SINE,
     UNIT_SIZE,
     UNIT_START,
     Table,
@@ -50,8 +51,8 @@ def _most_bits(leaves: Table, units: Table, levels: Table) -> int:
     samples = int((units[:, UNIT_SIZE].astype(np.int64) ** 2).sum())
     greater = int(np.minimum(np.abs(levels[:, LEVEL_VALUE].astype(np.int64)), 15).sum())
     # A leaf: its flag and delta(). A cell: up to 4 flags of chroma and 11 of `tree`. A unit: its
-    # last position, a flag for each sub-block and each coefficient.
-    return 40 * len(leaves) + 15 * cells + 18 * len(units) + samples + samples // 16 + greater
+    # last position, its transform, a flag for each sub-block and each coefficient.
+    return 40 * len(leaves) + 15 * cells + 19 * len(units) + samples + samples // 16 + greater
 
 
 def content_capacity(leaves: Table, units: Table, levels: Table) -> int:
@@ -94,6 +95,8 @@ def _check(
     sizes, counts = units[:, UNIT_SIZE], units[:, UNIT_COUNT].astype(np.int64)
     if not np.isin(sizes, (4, 8, 16, 32)).all() or not (counts > 0).all():
         raise ValueError("a unit has no size of one, or no levels")
+    if not np.isin(units[:, UNIT_SINE], (0, 1)).all():
+        raise ValueError("a unit has a flag that is neither 0 nor 1")
     if (
         int(counts.sum()) != len(levels)
         or (np.cumsum(counts) - counts != units[:, UNIT_START]).any()

@@ -40,7 +40,10 @@ FOUR = 11
 MODE = 12
 """Four columns: the luma mode of each quarter of an intra leaf; all the same unless FOUR is 1."""
 CHROMA = 16
-"""Chroma mode 0..34 of an intra leaf: the mode itself, not the coded value."""
+"""Chroma mode 0..37 of an intra leaf: the mode itself, not the coded value."""
+LINEAR = 35
+"""The first of three chroma modes that predict from luma (spec 8.4): fitted to the samples on both
+sides of the block, to the left of it, above it."""
 MOTION_COLUMNS = 17
 """Columns before this one belong to the motion substream, the others to content."""
 CODED = 17
@@ -63,7 +66,9 @@ UNIT_START = 4
 """Number of its first level."""
 UNIT_COUNT = 5
 """Number of its levels, at least 1."""
-UNIT_COLUMNS = 6
+UNIT_SINE = 6
+"""1 if it has the sine transform, else 0 (spec 8.5)."""
+UNIT_COLUMNS = 7
 
 LEVEL_POSITION = 0
 """y * UNIT_SIZE + x."""

@@ -15,7 +15,8 @@ LAST = 113
 FULL = 545
 SIG = 581
 MORE = 1157
-END = 1733
+SINE = 1733
+END = 1748
 """One more than the last context."""
 
 MAX_LEVEL = 14 + (1 << 16) - 1
@@ -205,12 +206,15 @@ def unit_levels(
     stop: int,
     log: int,
     family: int,
-) -> int:
-    """unit() of spec 7.6; returns the number of the next level.
+    choice: int,
+    wanted_sine: int,
+) -> tuple[int, int]:
+    """unit() of spec 7.6; returns the number of the next level, and its flag `sine`.
 
-    The unit has 4 << log coefficients in each direction; `family` is 2 * Set + P. In the encoder
-    its levels have the numbers start..stop-1; a result other than `stop` means that they are not in
-    coding order. `near`, u8 (STRIDE * STRIDE), holds the magnitudes of levels, and `fulls`, int64
+    The unit has 4 << log coefficients in each direction; `family` is 2 * Set + P. `choice` is the
+    context of the flag, -1 if a unit of this plane and size has none. In the encoder its levels
+    have the numbers start..stop-1; a result other than `stop` means that they are not in coding
+    order. `near`, u8 (STRIDE * STRIDE), holds the magnitudes of levels, and `fulls`, int64
     (SUB_STRIDE * SUB_STRIDE), the flags of full sub-blocks. Both are 0 between units.
     """
     side = 4 << log
@@ -230,6 +234,10 @@ def unit_levels(
             last_x = coordinate
         else:
             last_y = coordinate
+
+    sine = 0
+    if choice >= 0 and last_x + last_y > 0:
+        sine = bit(choice, wanted_sine)
 
     full_base = FULL + 6 * family + 2 * (log - 1)
     last_sub = _SUB_NUMBER[64 * log + 8 * (last_y >> 2) + (last_x >> 2)]
@@ -270,4 +278,4 @@ def unit_levels(
     for j in range(start, end):
         position = np.int64(levels[j, LEVEL_POSITION])
         near[(position >> (log + 2)) * STRIDE + (position & (side - 1))] = 0
-    return level
+    return level, sine

@@ -12,6 +12,7 @@ from nvcodec.coding.hybrid.leaves import (
     INDEX,
     INTRA,
     LEAF_COLUMNS,
+    LINEAR,
     MERGE,
     MODE,
     MOTION_COLUMNS,
@@ -47,7 +48,9 @@ LISTED = 132
 LATER = 134
 REST = 135
 OTHER = 167
-MOTION_CONTEXTS = 171
+LINEAR_FLAG = 171
+SIDE = 177
+MOTION_CONTEXTS = 179
 
 MAX_COMPONENT = (1 << 14) - 1
 """Greatest magnitude of a component of a coded vector difference."""
@@ -140,10 +143,19 @@ def luma_mode(wanted: int, first: int, second: int, third: int, kind: int) -> in
 
 
 @part
-def chroma_mode(wanted: int, luma: int) -> int:
-    """`chroma_mode` of spec 7.4; `luma` is the (first) luma mode of the leaf."""
+def chroma_mode(wanted: int, luma: int, size: int, kind: int) -> int:
+    """`chroma_mode` of spec 7.4 of a leaf of size 8 << size; `luma` is its (first) luma mode."""
     mode = luma
-    other = bit(OTHER, 1 if wanted != luma else 0)
+    linear = bit(LINEAR_FLAG + (0 if kind == 0 else 3) + size, 1 if wanted >= LINEAR else 0)
+    other = 0
+    if linear != 0:
+        one_side = bit(SIDE, 1 if wanted > LINEAR else 0)
+        mode = LINEAR + one_side
+        if one_side != 0:
+            above = bit(SIDE + 1, 1 if wanted > LINEAR + 1 else 0)
+            mode += above
+    else:
+        other = bit(OTHER, 1 if wanted != luma else 0)
     if other != 0:
         choice = 0
         if ENCODING:
@@ -195,7 +207,7 @@ def intra_leaf(
         for k in range(1, 4):
             line[MODE + k] = line[MODE]
     if coloured != 0:
-        line[CHROMA] = chroma_mode(leaves[row, CHROMA], line[MODE])
+        line[CHROMA] = chroma_mode(leaves[row, CHROMA], line[MODE], size, kind)
 
 
 @part

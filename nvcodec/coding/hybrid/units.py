@@ -16,6 +16,7 @@ from nvcodec.coding.hybrid.leaves import (
     SIZE,
     UNIT_COUNT,
     UNIT_PLANE,
+    UNIT_SINE,
     UNIT_SIZE,
     UNIT_START,
     UNIT_X,
@@ -28,7 +29,7 @@ from nvcodec.coding.hybrid.leaves import (
     X,
     Y,
 )
-from nvcodec.coding.hybrid.levels import STRIDE, SUB_STRIDE, unit_levels
+from nvcodec.coding.hybrid.levels import SINE, STRIDE, SUB_STRIDE, unit_levels
 from nvcodec.coding.syntax import ENCODING, bit, bypass, part
 from nvcodec.compiled import kernel
 from nvcodec.records import Record, array
@@ -219,6 +220,10 @@ def node_units(
         if present != 0:
             start = level
             stop = level
+            wanted_sine = 0
+            choice = -1
+            if plane == 0 and log < 3:
+                choice = SINE + 3 * (2 * kind - 1 + intra if kind > 0 else 0) + log
             if ENCODING:
                 row = min(unit, units.shape[0] - 1)
                 if (
@@ -232,10 +237,13 @@ def node_units(
                     fits = 0
                     break
                 stop = start + units[row, UNIT_COUNT]
+                wanted_sine = units[row, UNIT_SINE]
             family = 2 * kind + (1 if plane > 0 else 0)
-            level = unit_levels(levels, near, fulls, start, stop, log, family)
+            level, used = unit_levels(
+                levels, near, fulls, start, stop, log, family, choice, wanted_sine
+            )
             if ENCODING:
-                if level != stop:
+                if level != stop or used != wanted_sine:
                     fits = 0
                     z = blocks + 2 * parts
             else:
@@ -245,6 +253,7 @@ def node_units(
                 units[unit, UNIT_SIZE] = 4 << log
                 units[unit, UNIT_START] = start
                 units[unit, UNIT_COUNT] = level - start
+                units[unit, UNIT_SINE] = used
             unit += 1
     return unit, level, fits
 

@@ -23,6 +23,8 @@ class Tools:
             are at most 16 x 16.
         key_transform_32: 32 x 32 transforms in key canvases.
         transform_4: 4 x 4 luma transforms, and intra leaves predicted by 4 x 4 quarters.
+        linear_chroma: chroma predicted from luma.
+        sine: sine transforms.
         deblocking: the deblocking filter (spec 8.7).
         trained_contexts: the default contexts of both substreams (spec 7.7). Without them every
             context starts at probability 1/2.
@@ -41,6 +43,8 @@ class Tools:
     inter_transform_32: bool = True
     key_transform_32: bool = True
     transform_4: bool = True
+    linear_chroma: bool = True
+    sine: bool = True
     deblocking: bool = True
     trained_contexts: bool = True
     trials: bool = True

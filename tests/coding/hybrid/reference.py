@@ -46,6 +46,7 @@ class Unit:
     x: int
     y: int
     n: int
+    sine: int = 0
     levels: dict[tuple[int, int], int] = field(default_factory=dict)
     """By (x, y), in coding order, without zeros."""
 
@@ -133,7 +134,7 @@ class Motion:
                     for x4 in range(bx // 4, (bx + s) // 4):
                         self.modes[x4, y4] = mode
             if self.fmt.chroma_format != 0:
-                leaf.chroma = self.chroma_mode(leaf.modes[0])
+                leaf.chroma = self.chroma_mode(leaf.modes[0], size)
             return leaf
         leaf.merge = self.bit(34 + 12 * inter + 3 * size + sum(other.merge for other in near))
         if leaf.merge:
@@ -192,7 +193,11 @@ class Motion:
             r = 2 * r + b
         return [mode for mode in range(35) if mode not in modes][r]
 
-    def chroma_mode(self, luma: int) -> int:
+    def chroma_mode(self, luma: int, size: int) -> int:
+        if self.bit(171 + (0 if self.set == 0 else 3) + size):
+            if not self.bit(177):
+                return 35
+            return 37 if self.bit(178) else 36
         if not self.bit(167):
             return luma
         b1 = self.bit(168)
@@ -258,7 +263,7 @@ class Content:
         if leaf.intra:
             for block in quarters(x, y, 4) if leaf.four else [(x, y, leaf.n)]:
                 if self.bit(luma_context):
-                    leaf.units.append(self.unit(0, *block))
+                    leaf.units.append(self.unit(0, *block, intra=1))
         else:
             luma = 1 if leaf.n < 64 and not cb and not cr else self.bit(luma_context)
             if luma:
@@ -305,11 +310,14 @@ class Content:
             v = 2 * v + self.decoder.bypass()
         return v
 
-    def unit(self, plane: int, x0: int, y0: int, n: int) -> Unit:
+    def unit(self, plane: int, x0: int, y0: int, n: int, intra: int = 0) -> Unit:
         p = int(plane > 0)
         size = log2(n) - 2
         last = self.last(p, 0, n), self.last(p, 1, n)
         unit = Unit(plane, x0, y0, n)
+        if plane == 0 and n < 32 and sum(last) > 0:
+            group = 0 if self.set == 0 else 2 * self.set - 1 + intra
+            unit.sine = self.bit(1733 + 3 * group + size)
         subs = diagonal(n // 4)
         last_sub = last[0] // 4, last[1] // 4
         full: set[tuple[int, int]] = set()

@@ -81,7 +81,7 @@ def random_leaves(
             modes = [favourite if rng.random() < 0.3 else int(rng.integers(35)) for _ in range(4)]
             row[MODE : MODE + 4] = modes if row[FOUR] else modes[:1] * 4
             others = [34 if mode == modes[0] else mode for mode in (0, 26, 10, 1)]
-            row[CHROMA] = int(rng.choice([modes[0], *others])) if fmt.planes > 1 else 0
+            row[CHROMA] = int(rng.choice([modes[0], *others, 35, 36, 37])) if fmt.planes > 1 else 0
         elif rng.random() < 0.5:
             row[MERGE] = 1
             row[INDEX] = int(rng.integers(5))
@@ -149,7 +149,9 @@ def random_content(
 
     def add(plane: int, x: int, y: int, n: int) -> None:
         found = random_unit(rng, n)
-        units.append([plane, x, y, n, len(levels), len(found)])
+        # One level at the first position has no flag.
+        sines = 1 if plane or n == 32 or found[0][0] == 0 else 2
+        units.append([plane, x, y, n, len(levels), len(found), int(rng.integers(sines))])
         levels.extend(found)
 
     def tree(x: int, y: int, s: int) -> None:
@@ -218,7 +220,8 @@ def content_of(motion: Motion, content: Content) -> tuple[int, np.ndarray, np.nd
     levels: Levels = []
     for leaf in motion.leaves:
         for unit in leaf.units:
-            units.append([unit.plane, unit.x, unit.y, unit.n, len(levels), len(unit.levels)])
+            place = unit.plane, unit.x, unit.y, unit.n
+            units.append([*place, len(levels), len(unit.levels), unit.sine])
             levels.extend((y * unit.n + x, a) for (x, y), a in unit.levels.items())
     return (
         content.quantiser,

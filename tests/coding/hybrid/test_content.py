@@ -26,6 +26,7 @@ from nvcodec.coding.hybrid.leaves import (
     SIZE,
     UNIT_COLUMNS,
     UNIT_COUNT,
+    UNIT_SINE,
     UNIT_SIZE,
     UNIT_START,
     UNIT_X,
@@ -228,7 +229,7 @@ def whole(canvas_set: int) -> np.ndarray:
 
 def full_unit(plane: int, x: int, y: int, n: int, start: int, value: int) -> tuple:
     levels = [(y * n + x, value if (x ^ y) & 1 else -value) for x, y in reversed(SCANS[n])]
-    return [[plane, x, y, n, start, n * n]], with_hidden_signs(levels, n)
+    return [[plane, x, y, n, start, n * n, 0]], with_hidden_signs(levels, n)
 
 
 @pytest.mark.parametrize("value", [1, 14, 15, 16, MAX_LEVEL])
@@ -276,7 +277,9 @@ def test_empty_canvases_are_tiny(canvas_set: int) -> None:
 def one_unit() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The second leaf of an interior canvas has a unit of luma and one of Cr."""
     leaves = whole(2)
-    units = np.array([[0, 32, 16, 16, 0, 3], [0, 48, 16, 16, 3, 1], [2, 16, 0, 16, 4, 1]], np.int32)
+    units = np.array(
+        [[0, 32, 16, 16, 0, 3, 1], [0, 48, 16, 16, 3, 1, 0], [2, 16, 0, 16, 4, 1, 0]], np.int32
+    )
     levels = np.array([[33, 5], [17, -1], [0, 2], [255, 9], [7, 1]], np.int32)
     return leaves, units, levels
 
@@ -301,6 +304,9 @@ def one_unit() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         (1, 1, UNIT_START, 2),
         (1, 1, UNIT_COUNT, 2),
         (1, 1, UNIT_COUNT, 0),
+        (1, 0, UNIT_SINE, 2),
+        (1, 0, UNIT_SINE, -1),
+        (1, 2, UNIT_SINE, 1),
         (2, 0, LEVEL_POSITION, 256),
         (2, 0, LEVEL_POSITION, -1),
         (2, 0, LEVEL_POSITION, 0),

@@ -56,10 +56,10 @@ def slow_filters(decoder: Decoder, planes: int, rows: int, columns: int) -> Filt
         return value
 
     def tap(p: int) -> int:
-        if not decoder.bit(table[1734 + 7 * p]):
+        if not decoder.bit(table[1749 + 7 * p]):
             return 0
         g = 0
-        while g < 6 and decoder.bit(table[1734 + 7 * p + 1 + g]):
+        while g < 6 and decoder.bit(table[1749 + 7 * p + 1 + g]):
             g += 1
         r = (1 << g) + bypass(g)
         return -r if decoder.bypass() else r
@@ -72,7 +72,7 @@ def slow_filters(decoder: Decoder, planes: int, rows: int, columns: int) -> Filt
         count = 1 if p else 1 + bypass(3)
         found.counts[plane] = count
         for k in range(25 if count > 1 else 0):
-            same = k > 0 and decoder.bit(table[1733])
+            same = k > 0 and decoder.bit(table[1748])
             length = (count - 1).bit_length()
             found.classes[k] = found.classes[k - 1] if same else bypass(length)
         for f in range(count):
@@ -83,7 +83,7 @@ def slow_filters(decoder: Decoder, planes: int, rows: int, columns: int) -> Filt
                 near = (found.on[plane, r, c - 1] if c else 0) + (
                     found.on[plane, r - 1, c] if r else 0
                 )
-                found.on[plane, r, c] = decoder.bit(table[1748 + 3 * p + int(near)])
+                found.on[plane, r, c] = decoder.bit(table[1763 + 3 * p + int(near)])
     return found
 
 

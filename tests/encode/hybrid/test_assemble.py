@@ -46,7 +46,7 @@ def test_assemble(kernel_bench):
         for leaf in pool_leaves:
             for unit in pool.units[leaf[FIRST] :][: leaf[UNITS]].tolist():
                 start, count = unit[UNIT_START], unit[UNIT_COUNT]
-                found_units.append([*unit[:UNIT_START], len(found_levels), count])
+                found_units.append([*unit[:UNIT_START], len(found_levels), *unit[UNIT_COUNT:]])
                 found_levels += pool.levels[start : start + count].tolist()
         return expected, np.array(found_units), np.array(found_levels)
 

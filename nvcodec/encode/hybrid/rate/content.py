@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from nvcodec.coding.hybrid.levels import FULL, LAST, MORE, SIG
+from nvcodec.coding.hybrid.levels import FULL, LAST, MORE, SIG, SINE
 from nvcodec.coding.hybrid.units import CB, CODED_FLAG, CR, LUMA, PART, TREE
 from nvcodec.compiled import Integer, kernel
 from nvcodec.encode.hybrid.rate.bits import Bits
@@ -14,6 +14,12 @@ from nvcodec.records import Record, array, nested
 
 MOST_LISTED = 15
 """Smallest magnitude of a level that is coded with an escape (spec 7.6)."""
+
+UNAFFORDABLE = 1e10
+"""Bits of a choice that is never to be made. Times any lambda they are below search.block.NEVER."""
+
+CHROMA_SINE = 2
+"""The row of ContentBits.sine for chroma, which has the cosine transform only."""
 
 
 class UnitBits(Record):
@@ -47,6 +53,8 @@ class ContentBits(Record):
         luma: whether a node has luma units, (size, whether it has chroma units, bit).
         tree: whether a transform block splits, (size, bit).
         part: whether a quarter of a split block has levels, (size of the quarter 4 to 16, bit).
+        sine: whether a unit has the sine transform, (luma of an inter leaf, luma of an intra leaf,
+            chroma; size 4 to 16; bit).
         units: of luma units.
         chroma_units: of chroma units.
 
@@ -58,6 +66,7 @@ class ContentBits(Record):
     luma = array(np.float32, 3, 2, 2)
     tree = array(np.float32, 3, 2)
     part = array(np.float32, 3, 2)
+    sine = array(np.float32, 3, 3, 2)
     units = nested(UnitBits)
     chroma_units = nested(UnitBits)
 
@@ -109,6 +118,11 @@ def content_bits(costs: Bits, canvas_set: int) -> ContentBits:
         start = first + size * number
         return costs[start : start + size].reshape(*shape, 2)
 
+    sine = np.full((3, 3, 2), UNAFFORDABLE, np.float32)
+    sine[CHROMA_SINE, :, 0] = 0.0
+    for intra in range(2):
+        group = 2 * canvas_set - 1 + intra if canvas_set else 0
+        sine[intra] = costs[SINE + 3 * group :][:3]
     return ContentBits.make(
         coded=part(CODED_FLAG, inter, (4, 2, 3)),
         cb=part(CB, canvas_set, (3,)),
@@ -116,6 +130,7 @@ def content_bits(costs: Bits, canvas_set: int) -> ContentBits:
         luma=part(LUMA, canvas_set, (3, 2)),
         tree=part(TREE, inter, (3,)),
         part=part(PART, inter, (3,)),
+        sine=sine,
         units=unit_bits(costs, canvas_set, 0),
         chroma_units=unit_bits(costs, canvas_set, 1),
     )

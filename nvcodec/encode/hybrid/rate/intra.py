@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from nvcodec.coding.hybrid.motion import FOUR_FLAG, LATER, LISTED, OTHER, REST, SPLIT
+from nvcodec.coding.hybrid.motion import (
+    FOUR_FLAG,
+    LATER,
+    LINEAR_FLAG,
+    LISTED,
+    OTHER,
+    REST,
+    SIDE,
+    SPLIT,
+)
 from nvcodec.encode.hybrid.rate.bits import Bits
 from nvcodec.records import Record, array
 
@@ -17,7 +26,8 @@ class IntraBits(Record):
         four: whether luma is predicted by quarters, (bit,).
         listed: of each entry of the list of three modes.
         rest: of each of the other 32 luma modes, in ascending order.
-        chroma: of the luma mode, then of each of the four other chroma modes.
+        chroma: of the luma mode, then of each of the four other chroma modes, then of the three
+            that predict from luma, (size of the leaf 8 to 32, mode).
 
     """
 
@@ -25,7 +35,7 @@ class IntraBits(Record):
     four = array(np.float32, 2)
     listed = array(np.float32, 3)
     rest = array(np.float32, 32)
-    chroma = array(np.float32, 5)
+    chroma = array(np.float32, 3, 8)
 
 
 def intra_bits(costs: Bits, canvas_set: int) -> IntraBits:
@@ -42,10 +52,16 @@ def intra_bits(costs: Bits, canvas_set: int) -> IntraBits:
             bits += costs[REST + k, b]
             k = 2 * k + b
         rest.append(bits)
-    chroma = [costs[OTHER, 0]]
-    chroma += [
+    others = [costs[OTHER, 0]]
+    others += [
         costs[OTHER, 1] + costs[OTHER + 1, k >> 1] + costs[OTHER + 2 + (k >> 1), k & 1]
         for k in range(4)
+    ]
+    linear = costs[LINEAR_FLAG + 3 * inter :][:3]
+    side, above = costs[SIDE : SIDE + 2]
+    sides = [side[0], side[1] + above[0], side[1] + above[1]]
+    chroma = [
+        [flag[0] + bits for bits in others] + [flag[1] + bits for bits in sides] for flag in linear
     ]
     return IntraBits.make(
         split=costs[SPLIT + 9 * canvas_set :][:9].reshape(3, 3, 2),

@@ -6,13 +6,10 @@ from dataclasses import dataclass
 
 from nvcodec.coding.rangecoder import Contexts
 from nvcodec.encode.hybrid.rate.bits import context_bits
-from nvcodec.encode.hybrid.rate.content import ContentBits, content_bits
+from nvcodec.encode.hybrid.rate.content import UNAFFORDABLE, ContentBits, content_bits
 from nvcodec.encode.hybrid.rate.intra import IntraBits, intra_bits
 from nvcodec.encode.hybrid.rate.motion import MotionBits, motion_bits
 from nvcodec.encode.hybrid.tools import Tools
-
-_UNAFFORDABLE = 1e10
-"""Bits of a choice that is never to be made. Times any lambda they are below search.block.NEVER."""
 
 
 @dataclass(frozen=True)
@@ -39,19 +36,23 @@ def make_prices(motion: Contexts, content: Contexts, canvas_set: int, tools: Too
 def _take_out(prices: Prices, tools: Tools) -> None:
     """Make the tools that are switched off unaffordable."""
     if not tools.transform_4:
-        prices.content.tree[0, 1:] = _UNAFFORDABLE
-        prices.intra.four[1:] = _UNAFFORDABLE
+        prices.content.tree[0, 1:] = UNAFFORDABLE
+        prices.intra.four[1:] = UNAFFORDABLE
+    if not tools.linear_chroma:
+        prices.intra.chroma[:, 5:] = UNAFFORDABLE
+    if not tools.sine:
+        prices.content.sine[..., 1] = UNAFFORDABLE
     if prices.motion is None:
         if not tools.key_transform_32:
-            prices.intra.split[1, :, 0] = _UNAFFORDABLE
+            prices.intra.split[1, :, 0] = UNAFFORDABLE
         return
     if not tools.inter_transform_32:
-        prices.content.tree[2, :1] = _UNAFFORDABLE
+        prices.content.tree[2, :1] = UNAFFORDABLE
     if not tools.merge:
-        prices.motion.merge[..., 1] = _UNAFFORDABLE
+        prices.motion.merge[..., 1] = UNAFFORDABLE
     if not tools.bi:
-        prices.motion.both[:, 1] = _UNAFFORDABLE
+        prices.motion.both[:, 1] = UNAFFORDABLE
     if tools.largest_inter < 64:
-        prices.motion.split[2, :, 0] = _UNAFFORDABLE
+        prices.motion.split[2, :, 0] = UNAFFORDABLE
     if tools.smallest_inter > 8:
-        prices.motion.split[0, :, 1] = _UNAFFORDABLE
+        prices.motion.split[0, :, 1] = UNAFFORDABLE

@@ -94,7 +94,7 @@ def _decide_node(
     c, t = given.content, w.transform
     log2n = log2(n)
     load_residual(given.source0, y, x, predicted.plane0[y:, x:], n, t.residual)
-    luma_coded, luma_count, luma_empty = best_tree(given, w, b, n)
+    luma_coded, luma_count, luma_empty = best_tree(given, w, b, n, 0)
     chroma_y, chroma_x, chroma_n = chroma_of(given, y, x, n)
     flags = _chroma_units(given, predicted, w, b, chroma_y, chroma_x, chroma_n, log2n - 3)
     chroma = 1 if flags else 0
@@ -120,7 +120,7 @@ def _decide_node(
         for part in range(given.parts):
             if flags >> (2 * plane + part) & 1:
                 top, levels = chroma_y + part * chroma_n, t.chroma[plane, part]
-                append_unit(pool, plane + 1, chroma_x, top, chroma_n, log2(chroma_n), levels)
+                append_unit(pool, plane + 1, chroma_x, top, chroma_n, log2(chroma_n), 0, levels)
     return total, nothing + empty
 
 

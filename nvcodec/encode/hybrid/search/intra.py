@@ -17,6 +17,7 @@ from nvcodec.coding.hybrid.leaves import (
     FIRST,
     FOUR,
     INTRA,
+    LINEAR,
     MODE,
     SIZE,
     UNITS,
@@ -46,6 +47,7 @@ from nvcodec.model.hybrid.canvas.intra import (
     intra_smooth,
     is_smoothed,
 )
+from nvcodec.model.hybrid.canvas.linear import linear_predict
 from nvcodec.model.hybrid.canvas.quantiser import plane_index
 from nvcodec.model.hybrid.canvas.reconstruct import add_numbered
 from nvcodec.picture import Plane
@@ -238,7 +240,7 @@ def _decide_luma(
     Returns the cost in squared error including the flag, the mode, and whether there is a unit. The
     flag is priced as if there were a chroma unit, because chroma is decided later.
     """
-    t, space, canvas = s.workspace.transform, s.workspace.intra, s.rebuilt
+    t, space, canvas, c = s.workspace.transform, s.workspace.intra, s.rebuilt, s.given.content
     log2n = log2(n)
     zero = s.given.content.luma[b.level, 1, 0]
     one = s.given.content.luma[b.level, 1, 1]
@@ -249,6 +251,7 @@ def _decide_luma(
     best = NEVER
     best_mode = 0
     best_count = 0
+    best_sine = 0
     for _ in range(s.tries):
         mode = _least(space.mode_costs)
         if space.mode_costs[mode] >= NEVER:
@@ -257,7 +260,7 @@ def _decide_luma(
         predict_luma(space, s.given.codes[0], mode, n)
         load_residual(s.given.source0, y, x, space.prediction, n, t.residual)
         cost, count, energy = transform_unit(
-            t, 0, 0, n, log2n, b.step, WEIGHT, s.given.content.units, space.levels[:]
+            t, 0, 0, n, log2n, b.step, WEIGHT, c.units, c.sine[1], space.levels[:]
         )
         bits = _mode_bits(s.given.intra, space.listed, mode)
         empty = energy + b.lam * (bits + zero)
@@ -269,18 +272,53 @@ def _decide_luma(
             best = cost
             best_mode = mode
             best_count = count
+            best_sine = t.sine[0]
             for j in range(n * n):
                 space.best_levels[j] = space.levels[j]
     predict_luma(space, s.given.codes[0], best_mode, n)
     _store(canvas.plane0, y, x, n, space.prediction)
     if best_count > 0:
-        append_unit(s.pool, 0, x, y, n, log2n, space.best_levels[:])
+        append_unit(s.pool, 0, x, y, n, log2n, best_sine, space.best_levels[:])
         _add(s, b.q, s.given.codes[0], canvas.plane0)
     for row in range(y >> 2, (y + n) >> 2):
         for column in range(x >> 2, (x + n) >> 2):
             canvas.modes[row, column] = best_mode
             canvas.known[row, column] = 1
     return best, best_mode, 1 if best_count > 0 else 0
+
+
+@kernel
+def _predict_chroma(
+    s: Intra, plane: Integer, mode: Integer, y: Integer, x: Integer, n: Integer
+) -> None:
+    """Predict a block of Cb (0) or Cr (1), whose edge is in the workspace."""
+    space, canvas, code = s.workspace.intra, s.rebuilt, s.given.codes[1]
+    if mode >= LINEAR:
+        samples = canvas.plane1 if plane == 0 else canvas.plane2
+        linear_predict(mode, canvas.plane0, samples, code, y, x, n, space.prediction)
+    else:
+        intra_predict(mode, n, code, space.edges[plane], space.line, space.prediction)
+
+
+@kernel
+def _best_linear(s: Intra, y: Integer, x: Integer, n: Integer) -> Integer:
+    """The mode from luma whose prediction of the first block of Cb and of Cr has least error."""
+    block = s.workspace.intra.prediction
+    best = NEVER
+    best_mode = LINEAR
+    for mode in range(LINEAR, LINEAR + 3):
+        error: Integer = 0
+        for plane in range(2):
+            source = s.given.source1 if plane == 0 else s.given.source2
+            _predict_chroma(s, plane, mode, y, x, n)
+            for i in range(n):
+                for j in range(n):
+                    change = np.int64(source[y + i, x + j]) - np.int64(block[i, j])
+                    error += change * change
+        if error < best:
+            best = error
+            best_mode = mode
+    return best_mode
 
 
 @kernel
@@ -299,8 +337,7 @@ def _try_chroma(
     cb = 0
     cr = 0
     for plane in range(2):
-        edge, code = space.edges[plane], s.given.codes[1]
-        intra_predict(mode, n, code, edge, space.line, space.prediction)
+        _predict_chroma(s, plane, mode, y, x, n)
         cost, count, energy = transform_chroma(
             s.given, t, b, plane + 1, part, space.prediction, y, x, n
         )
@@ -341,11 +378,11 @@ def _rebuild_chroma(
     y += part * n
     code = s.given.codes[1]
     samples = canvas.plane1 if plane == 0 else canvas.plane2
-    intra_predict(mode, n, code, space.edges[plane], space.line, space.prediction)
+    _predict_chroma(s, plane, mode, y, x, n)
     _store(samples, y, x, n, space.prediction)
     if coded:
         levels = space.best_chroma[plane]
-        append_unit(s.pool, plane + 1, x, y, n, log2(n), levels)
+        append_unit(s.pool, plane + 1, x, y, n, log2(n), 0, levels)
         _add(s, plane_index(b.q, code, s.given.chroma_offset), code, samples)
 
 
@@ -368,7 +405,7 @@ def _lower_chroma(
             _rebuild_chroma(s, b, 1, 0, mode, cr)
         samples = canvas.plane1 if plane == 0 else canvas.plane2
         intra_references(samples, canvas.known, code, y + n, x, n, space.edges[plane])
-        intra_predict(mode, n, code, space.edges[plane], space.line, space.prediction)
+        _predict_chroma(s, plane, mode, y + n, x, n)
         cost, count, energy = transform_chroma(
             s.given, t, b, plane + 1, 1, space.prediction, y + n, x, n
         )
@@ -403,13 +440,17 @@ def _decide_chroma(s: Intra, b: Block, luma_mode: Integer) -> tuple[Real, Intege
     best_mode = 0
     best_cb = 0
     best_cr = 0
-    for k in range(5):
+    for k in range(6):
         mode = luma_mode
-        if k > 0:
+        number = k
+        if k == 5:
+            mode = _best_linear(s, y, x, n)
+            number = k + mode - LINEAR
+        elif k > 0:
             mode = _CHROMA_MODES[k - 1]
             if mode == luma_mode:
                 mode = 34
-        total, cb, cr = _try_chroma(s, b, 0, mode, s.given.intra.chroma[k], best)
+        total, cb, cr = _try_chroma(s, b, 0, mode, s.given.intra.chroma[b.level, number], best)
         if total < best:
             best = total
             best_mode = mode
@@ -496,6 +537,6 @@ def intra_cost(s: InterSearch, b: Block, best_satd: Real) -> Real:
         return NEVER
     predict_luma(space, s.given.codes[0], mode, b.n)
     load_residual(plane, b.y, b.x, space.prediction, b.n, s.workspace.transform.residual)
-    luma, count, energy = best_tree(s.given, s.workspace, b, b.n)
+    luma, count, energy = best_tree(s.given, s.workspace, b, b.n, 1)
     cost = min(luma, energy) if count > 0 else energy
     return _INTRA_LOSS * cost + b.lam * (s.bits.intra[0, 1] + _INTRA_MODE_BITS)

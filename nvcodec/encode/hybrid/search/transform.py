@@ -18,21 +18,24 @@ from nvcodec.simd import Vectors, constant
 from nvcodec.tables import load_table
 
 _MATRIX = load_table("transform.txt").reshape(32, 32).astype(np.float64)
+_SINE = load_table("sine_transform.txt").astype(np.float64)
 
 
 def _matrices(transposed: bool) -> np.ndarray:
-    """Orthonormal matrices of sizes 4, 8, 16, 32, one after the other."""
+    """Orthonormal matrices one after the other: cosines of sizes 4 to 32, sines of 4 to 16."""
     parts = []
-    for n in (4, 8, 16, 32):
-        matrix = _MATRIX[:: 32 // n, :n] / (64 * np.sqrt(n))
+    sines = np.split(_SINE, [16, 80])
+    for matrix in [*(_MATRIX[:: 32 // n, :n] for n in (4, 8, 16, 32)), *sines]:
+        n = int(np.sqrt(matrix.size))
+        matrix = matrix.reshape(n, n) / (64 * np.sqrt(n))
         parts.append((matrix.T if transposed else matrix).ravel())
     return np.concatenate(parts).astype(np.float32)
 
 
 FORWARD = _matrices(False)
 BACKWARD = _matrices(True)
-FIRST = np.array([0, 0, 0, 16, 80, 336], np.int64)
-"""Offset of the matrix of size 2^k in FORWARD and BACKWARD, by k."""
+FIRST = np.array([[0, 0, 0, 16, 80, 336], [0, 0, 1360, 1376, 1440, 0]], np.int64)
+"""Offset of the matrix of size 2^k in FORWARD and BACKWARD, by sine (0 or 1) and k."""
 
 
 def _make_combine(n: int) -> Any:
@@ -103,15 +106,17 @@ def forward(
     block: np.ndarray,
     n: Integer,
     log2n: Integer,
+    sine: Integer,
     scale: Real,
     scratch: np.ndarray,
     out: np.ndarray,
 ) -> None:
     """Set `out` to `scale` times the coefficients of a residual.
 
+    They are those of the cosine transform, or if `sine` is 1 of the sine transform.
     `block`, `scratch` and `out` are flat float32, row-major, of at least n * n.
     """
-    first = FIRST[log2n]
+    first = FIRST[sine, log2n]
     _product(FORWARD, first, block, 0, n, np.float32(1.0), scratch)
     _product(scratch, 0, BACKWARD, first, n, scale, out)
 
@@ -121,11 +126,12 @@ def backward(
     coefficients: np.ndarray,
     n: Integer,
     log2n: Integer,
+    sine: Integer,
     scale: Real,
     scratch: np.ndarray,
     out: np.ndarray,
 ) -> None:
     """Set `out` to `scale` times the residual of coefficients; arrays as for `forward`."""
-    first = FIRST[log2n]
+    first = FIRST[sine, log2n]
     _product(BACKWARD, first, coefficients, 0, n, np.float32(1.0), scratch)
     _product(scratch, 0, FORWARD, first, n, scale, out)

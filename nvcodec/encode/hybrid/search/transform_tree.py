@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from nvcodec.coding.hybrid.leaves import Z_LOG, Z_X, Z_Y
 from nvcodec.compiled import Integer, Real, kernel
@@ -37,6 +38,7 @@ class Tree(NamedTuple):
     lam: float
     top: int
     depth: int
+    sine: npt.NDArray[np.float32]
 
 
 @kernel
@@ -45,10 +47,11 @@ def _evaluate(s: Tree, k: Integer, y: Integer, x: Integer) -> bool:
     z = _NUMBER[y >> (k + 2), x >> (k + 2)]
     levels = s.transform.levels[k, z << (2 * k + 4) :]
     cost, count, energy = transform_unit(
-        s.transform, y, x, _SMALLEST << k, k + 2, s.step, WEIGHT, s.bits.units, levels
+        s.transform, y, x, _SMALLEST << k, k + 2, s.step, WEIGHT, s.bits.units, s.sine, levels
     )
     s.space.split[k, z] = 0
     s.space.count[k, z] = count
+    s.space.sine[k, z] = s.transform.sine[0]
     s.space.cost[k, z] = energy
     s.space.some[k] = 0
     if k == 0:
@@ -84,8 +87,12 @@ _walk_tree = partition(_evaluate, _settle, _SMALLEST)
 
 
 @kernel
-def best_tree(given: CanvasInput, w: Workspace, b: Block, n: Integer) -> tuple[Real, Integer, Real]:
+def best_tree(
+    given: CanvasInput, w: Workspace, b: Block, n: Integer, intra: Integer
+) -> tuple[Real, Integer, Real]:
     """The best transform tree of a luma node, n samples wide, for w.transform.residual.
+
+    `intra` is 1 if the leaf is intra, else 0.
 
     Leaves the tree in w.tree and its levels in w.transform.levels. Returns its cost in squared
     error, including the flags of the tree; the number of its levels; and the cost without levels.
@@ -101,6 +108,7 @@ def best_tree(given: CanvasInput, w: Workspace, b: Block, n: Integer) -> tuple[R
         lam=b.lam,
         top=top,
         depth=given.depth,
+        sine=given.content.sine[intra],
     )
     cost = _walk_tree(tree, top, 0, 0, n, n)
     return cost, w.tree.count[top, 0], w.tree.cost[top, 0]
@@ -126,5 +134,5 @@ def append_tree(pool: Pool, w: Workspace, y: Integer, x: Integer, n: Integer) ->
             size = _SMALLEST << k
             levels = w.transform.levels[k, number << (2 * k + 4) :]
             unit_y, unit_x = y + size * Z_Y[number], x + size * Z_X[number]
-            append_unit(pool, 0, unit_x, unit_y, size, k + 2, levels)
+            append_unit(pool, 0, unit_x, unit_y, size, k + 2, w.tree.sine[k, number], levels)
         z += 1 << (2 * k)

@@ -23,7 +23,7 @@ def trial_cost(s: InterSearch, b: Block, place: Integer) -> Real:
     nothing = b.lam * c.coded[b.level, choice[MERGED], 1, 0]
     for node in range((b.n // n) * (b.n // n)):
         load_prediction(s, choice, b.y + LARGEST * (node >> 1), b.x + LARGEST * (node & 1), n)
-        luma, count, energy = best_tree(s.given, s.workspace, b, n)
+        luma, count, energy = best_tree(s.given, s.workspace, b, n, 0)
         nothing += energy
         coded += min(luma, energy) if count > 0 else energy
     return b.lam * s.candidates.bits[place] + min(coded, nothing)

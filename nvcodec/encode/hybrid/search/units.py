@@ -14,13 +14,14 @@ from nvcodec.coding.hybrid.leaves import (
     UNIT_COLUMNS,
     UNIT_COUNT,
     UNIT_PLANE,
+    UNIT_SINE,
     UNIT_SIZE,
     UNIT_START,
     UNIT_X,
     UNIT_Y,
 )
 from nvcodec.compiled import Integer, Real, kernel
-from nvcodec.encode.hybrid.rate.content import UnitBits
+from nvcodec.encode.hybrid.rate.content import CHROMA_SINE, UNAFFORDABLE, UnitBits
 from nvcodec.encode.hybrid.rate.tradeoff import LEAST
 from nvcodec.encode.hybrid.search.block import Block, CanvasInput, log2
 from nvcodec.encode.hybrid.search.quantise import SCAN, quantise
@@ -31,6 +32,11 @@ from nvcodec.model.hybrid.canvas.quantiser import REAL_STEP, plane_index
 _UNIT_BITS = 3.0
 """Bits: a residual with less energy gets no unit. The cheapest unit takes about 6 bits and saves
 only a part of the energy."""
+
+_LEVEL_ERROR = np.float32(0.08)
+_LEVEL_BITS, _ROOT_BITS = np.float32(1.6), np.float32(2.6)
+"""Approximate squared error of a level in squared steps, and its bits: the first number plus the
+second times the root of its magnitude."""
 
 
 class Pool(NamedTuple):
@@ -62,6 +68,7 @@ def append_unit(
     y: Integer,
     n: Integer,
     log2n: Integer,
+    sine: Integer,
     levels: np.ndarray,
 ) -> None:
     """Append a unit and its nonzero levels, in coding order (reverse scan)."""
@@ -71,6 +78,7 @@ def append_unit(
     unit[UNIT_X] = x
     unit[UNIT_Y] = y
     unit[UNIT_SIZE] = n
+    unit[UNIT_SINE] = sine
     unit[UNIT_START] = start
     scan = SCAN[log2n - 2]
     at = start
@@ -119,7 +127,24 @@ def transform_chroma(
     else:
         load_residual(given.source2, y, x, predicted, n, t.residual)
     bits = given.content.chroma_units
-    return transform_unit(t, 0, 0, n, log2(n), step, weight, bits, t.chroma[plane - 1, part])
+    levels = t.chroma[plane - 1, part]
+    sine = given.content.sine[CHROMA_SINE]
+    return transform_unit(t, 0, 0, n, log2(n), step, weight, bits, sine, levels)
+
+
+@kernel
+def _rough_cost(t: TransformSpace, sine: Integer, count: Integer, weight: Real) -> Real:
+    """Approximate cost of coding the coefficients of a transform, in squared steps."""
+    values, costs = t.coefficients[sine], t.product
+    # Two loops, since the first works on many elements at a time.
+    for k in range(count):
+        value = abs(values[k])
+        coded = _LEVEL_ERROR + weight * (_LEVEL_BITS + _ROOT_BITS * np.sqrt(value))
+        costs[k] = min(value * value, coded)
+    total = np.float32(0.0)
+    for k in range(count):
+        total += costs[k]
+    return total
 
 
 @kernel
@@ -132,15 +157,18 @@ def transform_unit(
     step: Real,
     weight: Real,
     bits: UnitBits,
+    sine: np.ndarray,
     levels: np.ndarray,
 ) -> tuple[Real, Integer, Real]:
     """Transform and quantise the n x n block of t.residual at (y, x).
 
     `step` is the quantiser step, `weight` lambda in squared steps. Fills `levels` (n * n,), by
-    position, unless the energy is too low for a unit. Returns the cost in squared error, the number
-    of nonzero levels, and the cost without levels.
+    position, unless the energy is too low for a unit. `sine` are the bits of its flag `sine`, by
+    size; the flag is left in t.sine. Returns the cost in squared error, the number of nonzero
+    levels, and the cost without levels.
     """
     energy = np.float32(0.0)
+    t.sine[0] = 0
     for i in range(n):
         for j in range(n):
             value = t.residual[y + i, x + j]
@@ -149,15 +177,25 @@ def transform_unit(
     scale = np.float32(1.0) / step
     if energy < _UNIT_BITS * weight * step * step:
         return energy, 0, energy
-    forward(t.block, n, log2n, scale, t.product, t.coefficients)
-    cost, count = quantise(
-        t.coefficients,
-        n,
-        log2n,
-        np.float32(weight),
-        bits,
-        np.float32(LEAST),
-        t,
-        levels,
-    )
-    return cost * step * step, count, energy
+    forward(t.block, n, log2n, 0, scale, t.product, t.coefficients[0])
+    least, lam = np.float32(LEAST), np.float32(weight)
+    chosen, sine_bits = 0, np.float32(0.0)
+    if log2n - 2 < sine.shape[0] and sine[log2n - 2, 1] < UNAFFORDABLE:
+        forward(t.block, n, log2n, 1, scale, t.product, t.coefficients[1])
+        prices = sine[log2n - 2]
+        cosine_cost = _rough_cost(t, 0, n * n, lam) + lam * prices[0]
+        if _rough_cost(t, 1, n * n, lam) + lam * prices[1] < cosine_cost:
+            chosen = 1
+        sine_bits = prices[chosen]
+    cost, count = quantise(t.coefficients[chosen], n, log2n, lam, bits, least, t, levels)
+    if count == 0:
+        sine_bits = np.float32(0.0)
+    elif count == 1 and levels[0] != 0:
+        # A unit of its first coefficient alone has no flag, and the cosine transform.
+        sine_bits = np.float32(0.0)
+        if chosen == 1:
+            chosen = 0
+            cost, count = quantise(t.coefficients[0], n, log2n, lam, bits, least, t, levels)
+            sine_bits = sine[log2n - 2, 0]
+    t.sine[0] = chosen
+    return (cost + weight * sine_bits) * step * step, count, energy

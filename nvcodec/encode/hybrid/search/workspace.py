@@ -32,7 +32,8 @@ class TransformSpace(Record):
         residual: the residual of a node or block.
         block: the part of it that is transformed, flat.
         product: the result of the transform's first pass.
-        coefficients: in quantiser steps.
+        coefficients: in quantiser steps, of the cosine transform and of the sine transform.
+        sine: whether the last unit has the sine transform.
         positions: costs that `quantise` keeps of each scan index: chosen level, zero, significance.
         magnitudes: of levels, for contexts; zero between uses.
         full: 1 for each 4 x 4 sub-block with a level, with a border.
@@ -47,7 +48,8 @@ class TransformSpace(Record):
     residual = array(np.float32, MOST, MOST)
     block = array(np.float32, _AREA)
     product = array(np.float32, _AREA)
-    coefficients = array(np.float32, _AREA)
+    coefficients = array(np.float32, 2, _AREA)
+    sine = array(np.int64, 1)
     positions = array(np.float32, 3, _AREA)
     magnitudes = array(np.int32, STRIDE * STRIDE)
     full = array(np.int8, 100)
@@ -65,6 +67,7 @@ class TreeSpace(Record):
         walk: of the tree.
         cost: cost without levels.
         count: number of levels.
+        sine: whether it has the sine transform as one unit.
         split: whether the block is split.
         some: number of levels of the quarters so far, by level only.
 
@@ -73,6 +76,7 @@ class TreeSpace(Record):
     walk = nested(Walk)
     cost = array(np.float64, 4, 64)
     count = array(np.int64, 4, 64)
+    sine = array(np.int64, 4, 64)
     split = array(np.uint8, 4, 64)
     some = array(np.int64, 4)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from nvcodec.compiled import Integer, allocating, kernel
 from nvcodec.model.samples import extra_bits, peak_of, plane_number, plane_shift
+from nvcodec.tables import load_table
 
 PLANAR, DC = 0, 1
 MODES = 35
@@ -21,6 +22,8 @@ _ANGLES = np.array(
     + [-32, -26, -21, -17, -13, -9, -5, -2, 0, 2, 5, 9, 13, 17, 21, 26, 32],
     np.int64,
 )
+_CUBIC = load_table("cubic.txt").reshape(32, 4).astype(np.int32)
+
 _INVERSE = np.zeros(33, np.int64)
 _INVERSE[[2, 5, 9, 13, 17, 21, 26, 32]] = -4096, -1638, -910, -630, -482, -390, -315, -256
 
@@ -108,6 +111,29 @@ def is_smoothed(mode: Integer, n: Integer) -> bool:
 
 
 @kernel
+def _weight(k: Integer, scale: Integer) -> Integer:
+    """The weight, in 1/64, of a sample of the edge for those k away from it (w of spec 8.4)."""
+    return 32 >> ((2 * k) >> scale)
+
+
+@kernel
+def _blend(n: Integer, log_size: Integer, edge: np.ndarray, out: np.ndarray) -> None:
+    """Draw the samples of a prediction to those of the edge in their row and column."""
+    corner = 2 * n
+    scale = (log_size - 1) >> 1
+    reach = min(n, 3 << scale)
+    for i in range(n):
+        left = np.int32(edge[corner - 1 - i])
+        above = np.int32(_weight(i, scale)) if i < reach else np.int32(0)
+        for j in range(n if i < reach else reach):
+            value = np.int32(out[i, j])
+            change = above * (np.int32(edge[corner + 1 + j]) - value)
+            if j < reach:
+                change += np.int32(_weight(j, scale)) * (left - value)
+            out[i, j] = value + ((change + 32) >> 6)
+
+
+@kernel
 def intra_predict(
     mode: Integer, n: Integer, code: Integer, edge: np.ndarray, line: np.ndarray, out: np.ndarray
 ) -> None:
@@ -119,7 +145,6 @@ def intra_predict(
     log_size = 2
     while 1 << log_size < n:
         log_size += 1
-    special = plane_number(code) == 0 and n < 32
     if mode == PLANAR:
         below, right = np.int32(edge[corner - n - 1]), np.int32(edge[corner + n + 1])
         for i in range(n):
@@ -128,6 +153,7 @@ def intra_predict(
                 total = (n - 1 - j) * left + (j + 1) * right
                 total += (n - 1 - i) * np.int32(edge[corner + 1 + j]) + (i + 1) * below
                 out[i, j] = (total + n) >> (log_size + 1)
+        _blend(n, log_size, edge, out)
     elif mode == DC:
         d = n
         for k in range(1, n + 1):
@@ -136,20 +162,18 @@ def intra_predict(
         for i in range(n):
             for j in range(n):
                 out[i, j] = d
-        if special:
-            for k in range(1, n):
-                out[0, k] = (edge[corner + 1 + k] + 3 * d + 2) >> 2
-                out[k, 0] = (edge[corner - 1 - k] + 3 * d + 2) >> 2
-            out[0, 0] = (edge[corner - 1] + 2 * d + edge[corner + 1] + 2) >> 2
+        _blend(n, log_size, edge, out)
     else:
-        _angular(mode, n, special, peak_of(out, code), edge, line, out)
+        cubic = plane_number(code) == 0 and not is_smoothed(mode, n)
+        _angular(mode, n, log_size, cubic, peak_of(out, code), edge, line, out)
 
 
 @kernel
 def _angular(
     mode: Integer,
     n: Integer,
-    special: bool,
+    log_size: Integer,
+    cubic: bool,
     peak: Integer,
     edge: np.ndarray,
     line: np.ndarray,
@@ -162,37 +186,60 @@ def _angular(
     # line[MOST + k] is ref(k).
     for k in range(2 * n + 1):
         line[MOST + k] = edge[corner + main * k]
+    line[MOST + 2 * n + 1] = line[MOST + 2 * n]
     if angle < 0:
         inverse = _INVERSE[-angle]
         for k in range((n * angle) >> 5, 0):
-            line[MOST + k] = edge[corner - main * ((k * inverse + 128) >> 8)]
+            line[MOST + k] = edge[corner - main * min(n, (k * inverse + 128) >> 8)]
     for i in range(n):
-        p, f = ((i + 1) * angle) >> 5, np.int32(((i + 1) * angle) & 31)
-        start = MOST + p + 1
+        p, f = ((i + 1) * angle) >> 5, ((i + 1) * angle) & 31
+        start = MOST + p
         if f == 0:
             if down:
                 for j in range(n):
-                    out[i, j] = line[start + j]
+                    out[i, j] = line[start + 1 + j]
             else:
                 for j in range(n):
-                    out[j, i] = line[start + j]
-        else:
-            g = np.int32(32 - f)
+                    out[j, i] = line[start + 1 + j]
+        elif cubic:
+            t0, t1, t2, t3 = _CUBIC[f]
             for j in range(n):
-                value = g * np.int32(line[start + j]) + f * np.int32(line[start + j + 1])
+                value = t0 * np.int32(line[start + j]) + t1 * np.int32(line[start + j + 1])
+                value += t2 * np.int32(line[start + j + 2]) + t3 * np.int32(line[start + j + 3])
+                value = min(peak, max(0, (value + 32) >> 6))
+                if down:
+                    out[i, j] = value
+                else:
+                    out[j, i] = value
+        else:
+            g, h = np.int32(32 - f), np.int32(f)
+            for j in range(n):
+                value = g * np.int32(line[start + j + 1]) + h * np.int32(line[start + j + 2])
                 value = np.int32(np.int32(value + np.int32(16)) >> np.int32(5))
                 if down:
                     out[i, j] = value
                 else:
                     out[j, i] = value
-    if special and angle == 0:
-        for k in range(n):
-            change = (edge[corner - main * (1 + k)] - edge[corner]) >> 1
-            clipped = min(peak, max(0, edge[corner + main] + change))
-            if down:
-                out[k, 0] = clipped
+    if angle == 0:
+        _follow_side(n, log_size, main, peak, edge, out)
+
+
+@kernel
+def _follow_side(
+    n: Integer, log_size: Integer, main: Integer, peak: Integer, edge: np.ndarray, out: np.ndarray
+) -> None:
+    """Let a prediction along rows or columns follow the samples at its side."""
+    corner = 2 * n
+    scale = (log_size - 1) >> 1
+    for k in range(n):
+        change = edge[corner - main * (1 + k)] - edge[corner]
+        for j in range(min(n, 3 << scale)):
+            value = edge[corner + main * (1 + j)] + ((_weight(j, scale) * change + 32) >> 6)
+            clipped = min(peak, max(0, value))
+            if main > 0:
+                out[k, j] = clipped
             else:
-                out[0, k] = clipped
+                out[j, k] = clipped
 
 
 @allocating

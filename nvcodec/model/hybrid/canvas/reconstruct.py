@@ -17,10 +17,12 @@ from nvcodec.coding.hybrid.leaves import (
     FIRST,
     FOUR,
     INTRA,
+    LINEAR,
     MODE,
     SIZE,
     UNIT_COUNT,
     UNIT_PLANE,
+    UNIT_SINE,
     UNIT_SIZE,
     UNIT_START,
     UNIT_X,
@@ -40,6 +42,7 @@ from nvcodec.model.hybrid.canvas.deblocking import (
 )
 from nvcodec.model.hybrid.canvas.inter import packed_motion, predict_rows
 from nvcodec.model.hybrid.canvas.intra import intra_block, intra_scratch
+from nvcodec.model.hybrid.canvas.linear import linear_predict
 from nvcodec.model.hybrid.canvas.motion import motion_of_leaves
 from nvcodec.model.hybrid.canvas.plane import CELL, ROOT, Canvas, Step
 from nvcodec.model.hybrid.canvas.quantiser import plane_index
@@ -80,6 +83,7 @@ def add_numbered(
         start,
         start + np.int64(units[number, UNIT_COUNT]),
         _log2(units[number, UNIT_SIZE]),
+        np.int64(units[number, UNIT_SINE]),
         index,
         coefficients,
         sums,
@@ -125,11 +129,13 @@ def reconstruct_intra(
     chroma_offset: Integer,
     available: np.ndarray,
     plane: np.ndarray,
+    luma: np.ndarray,
 ) -> None:
     """Reconstruct the intra leaves of a plane, after all inter leaves.
 
     `code` is the plane's (`plane_code`). `available` (see `intra_references`) is set for inter
-    leaves before; this sets it for the intra leaves.
+    leaves before; this sets it for the intra leaves. `luma` is the plane of luma, which has to be
+    reconstructed before chroma is; luma itself does not look at it.
     """
     coefficients, sums = transform_scratch()
     edge, smoothed, line, out = intra_scratch(plane)
@@ -149,7 +155,10 @@ def reconstruct_intra(
         for k in range(blocks):
             y, x = top + size * (k // columns), left + size * (k % columns)
             mode = np.int64(leaves[n, CHROMA] if number else leaves[n, MODE + k])
-            intra_block(mode, plane, available, code, y, x, size, edge, smoothed, line, out)
+            if mode >= LINEAR:
+                linear_predict(mode, luma, plane, code, y, x, size, out)
+            else:
+                intra_block(mode, plane, available, code, y, x, size, edge, smoothed, line, out)
             for i in range(size):
                 for j in range(size):
                     plane[y + i, x + j] = out[i, j]
@@ -229,9 +238,13 @@ def reconstruct(
         def intra(number: int) -> None:
             available = np.repeat(np.repeat((direction > 0).astype(np.uint8), 2, 0), 2, 1)
             plane, code = planes[number], codes[number]
-            reconstruct_intra(leaves, units, levels, code, chroma_offset, available, plane)
+            reconstruct_intra(
+                leaves, units, levels, code, chroma_offset, available, plane, planes[0]
+            )
 
-        _run(pool, [partial(intra, number) for number in numbers])
+        # Chroma may be predicted from luma.
+        intra(0)
+        _run(pool, [partial(intra, number) for number in numbers[1:]])
     if deblocking:
         deblock(leaves, units, direction, vectors, sample_format, chroma_offset, planes, pool)
     if filters:

@@ -12,6 +12,7 @@ from nvcodec.model.samples import extra_bits, peak_of
 from nvcodec.tables import load_table
 
 _TRANSFORM = load_table("transform.txt").reshape(32, 32)
+_SINE = load_table("sine_transform.txt")
 
 _SHIFT_DOWN, _SHIFT_ACROSS = 7, 12
 """Right shifts of the sums of the two stages."""
@@ -20,9 +21,10 @@ _LOWEST, _HIGHEST = -32768, 32767
 """Range of levels, and of the coefficients of residuals of 8 bits at the scale of spec 8.5. Those
 of more bits have a wider one, which keeps all sums in 32 bits up to 12."""
 
-# The matrices of all sizes one after the other; that of size n begins at _MATRIX_AT[log2(n)].
-_MATRICES = np.concatenate([_TRANSFORM[:: 32 // n, :n].ravel() for n in (4, 8, 16, 32)])
-_MATRIX_AT = np.array([0, 0, 0, 16, 80, 336], np.int64)
+# The matrices of all sizes one after the other, those of the sine transform after the others; that
+# of size n begins at _MATRIX_AT[sine, log2(n)].
+_MATRICES = np.concatenate([*(_TRANSFORM[:: 32 // n, :n].ravel() for n in (4, 8, 16, 32)), _SINE])
+_MATRIX_AT = np.array([[0, 0, 0, 16, 80, 336], [0, 0, 1360, 1376, 1440, 0]], np.int64)
 
 
 @allocating
@@ -38,6 +40,7 @@ def add_unit(
     first: Integer,
     last: Integer,
     log_size: Integer,
+    sine: Integer,
     index: Integer,
     coefficients: np.ndarray,
     sums: np.ndarray,
@@ -47,9 +50,9 @@ def add_unit(
 ) -> None:
     """Add the residual of a unit of size 2^log_size to the samples at (x, y) of a plane.
 
-    `code` is the plane's (`plane_code`). Its positions and levels are rows first..last-1 of
-    `levels`; `index` is the quantiser index q of the plane (spec 8.6). `coefficients` and `sums`
-    are those of `transform_scratch`.
+    `code` is the plane's (`plane_code`), `sine` the unit's flag. Its positions and
+    levels are rows first..last-1 of `levels`; `index` is the quantiser index q of the plane (spec
+    8.6). `coefficients` and `sums` are those of `transform_scratch`.
     """
     if first >= last:
         return
@@ -59,6 +62,7 @@ def add_unit(
     shift = log_size - 1
     half = np.int64(1) << (shift - 1)
     most = ((_HIGHEST + 1) << extra_bits(plane, code)) - 1
+    peak = peak_of(plane, code)
     columns, rows = 0, 0
     for k in range(first, last):
         position = np.int64(levels[k, LEVEL_POSITION])
@@ -68,8 +72,8 @@ def add_unit(
         row, column = position >> log_size, position & (n - 1)
         coefficients[column * n + row] = value
         columns, rows = max(columns, column + 1), max(rows, row + 1)
-    matrix = _MATRIX_AT[log_size]
-    place, peak = y * plane.shape[1] + x, peak_of(plane, code)
+    matrix = _MATRIX_AT[sine, log_size]
+    place = y * plane.shape[1] + x
     _stages(n, matrix, columns, rows, coefficients, sums, most, plane, place, peak)
     for k in range(first, last):
         position = np.int64(levels[k, LEVEL_POSITION])

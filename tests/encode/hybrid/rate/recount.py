@@ -111,7 +111,8 @@ def mode_bits(prices, leaves, canvas_set):
                 {(bx + i, by + j): mode for i in range(0, size, 4) for j in range(0, size, 4)}
             )
         others = [34 if mode == leaf[MODE] else mode for mode in (0, 26, 10, 1)]
-        total += prices.chroma[[leaf[MODE], *others].index(leaf[CHROMA])]
+        modes_of_chroma = [leaf[MODE], *others, 35, 36, 37]
+        total += prices.chroma[log2(n) - 3, modes_of_chroma.index(leaf[CHROMA])]
     return total
 
 
@@ -193,7 +194,9 @@ def content_bits(prices, leaves, units, levels):
         rows = units[leaf[FIRST] :][: leaf[UNITS]].tolist()
         for node in quarters(x, y, 32) if n == 64 else [(x, y, n)]:
             total += _node_bits(prices, leaf, node, [row[:4] for row in rows])
-        for plane, _, _, size, start, count in rows:
+        for plane, _, _, size, start, count, sine in rows:
+            if plane == 0 and size < 32 and levels[start:][:count, 0].any():
+                total += prices.sine[leaf[INTRA], log2(size) - 2, sine]
             bits = prices.chroma_units if plane else prices.units
             total += unit_bits(bits, size, levels[start:][:count].tolist())
     return total

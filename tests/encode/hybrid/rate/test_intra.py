@@ -23,5 +23,5 @@ def test_prices_are_the_bits_of_coding():
         priced = mode_bits(prices, leaves, 0) + split_bits(prices.split, leaves, width, height, 0)
         assert priced == pytest.approx(traced_bits(trace, table), rel=1e-6)
         used |= set(trace.tolist())
-    # All contexts of the Set: 6 of the partition and 39 of modes, with both bits.
-    assert len(used) == 90
+    # All contexts of the Set: 6 of the partition and 44 of modes, with both bits.
+    assert len(used) == 100

@@ -28,6 +28,8 @@ TAKEN = [
         Tools(transform_4=False),
         [("content", "tree", (SIZE_4_OF_8, DIVIDED)), ("intra", "four", YES)],
     ),
+    (0, Tools(linear_chroma=False), [("intra", "chroma", (ANY, slice(5, None)))]),
+    (1, Tools(sine=False), [("content", "sine", (ANY, ANY, YES))]),
     (0, Tools(key_transform_32=False), [("intra", "split", (SIZES_OF_SPLITS[32], ANY, WHOLE))]),
     (1, Tools(key_transform_32=False), []),
     (1, Tools(inter_transform_32=False), [("content", "tree", (SIZE_32, WHOLE))]),

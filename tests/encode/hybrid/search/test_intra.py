@@ -155,7 +155,8 @@ def test_the_cost_of_a_leaf_is_error_plus_bits(q, n, four):
     np.testing.assert_array_equal(canvas.modes, modes)
     assert canvas.known[8 : 8 + n // 4, 8 : 8 + n // 4].all()
     others = [34 if mode == leaf[MODE] else mode for mode in (0, 26, 10, 1)]
-    bits += prices.chroma[[leaf[MODE], *others].index(leaf[CHROMA])]
+    others += [35, 36, 37]
+    bits += prices.chroma[b.level, [leaf[MODE], *others].index(leaf[CHROMA])]
     # Luma flags are priced as if there were a chroma unit.
     content = recount.doubles(s.given.content)
     content.luma[:, 0] = content.luma[:, 1]
@@ -179,7 +180,7 @@ def test_the_cost_of_an_intra_trial(n):
     least, _, residual = min(found, key=lambda entry: entry[0])
     other = Workspace.make()
     other.transform.residual[:n, :n] = residual
-    cost, count, energy = best_tree(s.given, other, b, n)
+    cost, count, energy = best_tree(s.given, other, b, n, 1)
     cost = min(cost, energy) if count else energy
     expected = 1.05 * cost + b.lam * (float(s.bits.intra[0, 1]) + 10)
     assert intra_cost(s, b, least + 1.0) == pytest.approx(expected, rel=1e-5)

@@ -25,16 +25,18 @@ class Slow:
         self.given, self.b, self.n = given, b, n
         self.space = TransformSpace.make()
         self.space.residual[:] = residual
-        self.units = {}
+        self.units, self.sines = {}, {}
 
     def unit(self, x, y, n):
         """(cost, energy, levels) of one unit."""
         if (x, y, n) not in self.units:
-            levels = np.zeros(n * n, np.int32)
+            levels, content = np.zeros(n * n, np.int32), self.given.content
             cost, count, energy = transform_unit(
-                self.space, y, x, n, log2(n), self.b.step, WEIGHT, self.given.content.units, levels
-            )
+                self.space, y, x, n, log2(n), self.b.step, WEIGHT, content.units, content.sine[0],
+                levels,
+            )  # fmt: skip
             self.units[x, y, n] = float(cost), float(energy), levels if count else None
+            self.sines[x, y, n] = int(self.space.sine[0])
         return self.units[x, y, n]
 
     def trees(self, x, y, n, depth):
@@ -82,7 +84,7 @@ def test_the_best_of_all_trees(depth, n):
     for _ in range(20):
         residual = uneven(rng, n, b.step)
         workspace.transform.residual[:] = residual
-        cost, count, energy = best_tree(given, workspace, b, n)
+        cost, count, energy = best_tree(given, workspace, b, n, 0)
         slow = Slow(given, b, residual, n)
         trees = sorted(slow.trees(0, 0, n, depth), key=lambda entry: entry[0])
         assert energy == pytest.approx((residual[:n, :n].astype(float) ** 2).sum(), rel=1e-4)
@@ -100,11 +102,12 @@ def test_the_best_of_all_trees(depth, n):
         found = pool.units[: pool.counts[0]]
         assert found[:, :4].tolist() == [[0, x, y + 32, s] for x, y, s in units]
         assert count == pool.counts[1]
-        for (x, y, s), (start, stop) in zip(units, found[:, 4:].tolist(), strict=True):
+        for (x, y, s), (start, stop, sine) in zip(units, found[:, 4:].tolist(), strict=True):
             levels = np.zeros(s * s, np.int32)
             rows = pool.levels[start:][:stop]
             levels[rows[:, 0]] = rows[:, 1]
             np.testing.assert_array_equal(levels, slow.unit(x, y, s)[2])
+            assert sine == slow.sines[x, y, s]
         sizes |= {s for _, _, s in units}
     assert max(sizes) == n
     assert len(sizes) == min(log2(n) - 1, depth + 1)

@@ -28,6 +28,7 @@ def clip(lo, hi, a):
 
 
 M = load_table("transform.txt").reshape(32, 32).tolist()
+SINE = np.split(load_table("sine_transform.txt"), [16, 80])
 S6 = [40, 45, 51, 57, 64, 72]
 
 
@@ -52,12 +53,19 @@ def coefficient(level, q, log_size, fmt=YUV420P8):
     return clip(-bound(fmt), bound(fmt) - 1, (scaled + (1 << (log_size - 2))) >> (log_size - 1))
 
 
-def residual(d, n, fmt=YUV420P8):
+def matrix_of(n, sine):
+    """The matrix of a unit of size n, 8.5."""
+    if sine:
+        return SINE[n.bit_length() - 3].reshape(n, n).tolist()
+    return [row[:n] for row in M[:: 32 // n]]
+
+
+def residual(d, n, fmt=YUV420P8, sine=0):
     """d[y][x] of 8.6 to residual [i][j] of 8.5."""
-    step = 32 // n
+    m = matrix_of(n, sine)
 
     def stage1(x, i):
-        total = sum(M[y * step][i] * d[y][x] for y in range(n))
+        total = sum(m[y][i] * d[y][x] for y in range(n))
         assert abs(total) + 64 < 1 << 31
         return clip(-bound(fmt), bound(fmt) - 1, (total + 64) >> 7)
 
@@ -65,7 +73,7 @@ def residual(d, n, fmt=YUV420P8):
     out = np.zeros((n, n), np.int64)
     for i in range(n):
         for j in range(n):
-            total = sum(M[x * step][j] * g[x][i] for x in range(n))
+            total = sum(m[x][j] * g[x][i] for x in range(n))
             assert abs(total) + 2048 < 1 << 31
             out[i, j] = (total + 2048) >> 12
     return out
@@ -73,6 +81,14 @@ def residual(d, n, fmt=YUV420P8):
 
 ANGLE = [32, 26, 21, 17, 13, 9, 5, 2, 0, -2, -5, -9, -13, -17, -21, -26, -32]
 ANGLE += [-26, -21, -17, -13, -9, -5, -2, 0, 2, 5, 9, 13, 17, 21, 26, 32]
+
+
+def weight(k, n):
+    """w(k) of 8.4."""
+    return 32 >> ((2 * k) >> ((n.bit_length() - 2) >> 1))
+
+
+CUBIC = load_table("cubic.txt").reshape(32, 4).tolist()
 
 
 def intra(mode, plane, known, x, y, n, luma, fmt=YUV420P8):
@@ -92,10 +108,12 @@ def intra(mode, plane, known, x, y, n, luma, fmt=YUV420P8):
         before = sequence[k]
     limit = {8: 7, 16: 1, 32: 0}.get(n)
     distance = min(abs(mode - 10), abs(mode - 26))
+    cubic = luma
     if luma and n >= 8 and mode != 1 and (mode == 0 or distance > limit):
         s = sequence
         middle = [(s[k - 1] + 2 * s[k] + s[k + 1] + 2) >> 2 for k in range(1, 4 * n)]
         sequence = [s[0], *middle, s[-1]]
+        cubic = False
     left, top = sequence[2 * n :: -1], sequence[2 * n :]
     log_size = n.bit_length() - 1
     out = np.zeros((n, n), np.int64)
@@ -108,35 +126,74 @@ def intra(mode, plane, known, x, y, n, luma, fmt=YUV420P8):
     elif mode == 1:
         d = (sum(left[1 : n + 1]) + sum(top[1 : n + 1]) + n) >> (log_size + 1)
         out[:] = d
-        if luma and n < 32:
-            for k in range(1, n):
-                out[0, k] = (top[1 + k] + 3 * d + 2) >> 2
-                out[k, 0] = (left[1 + k] + 3 * d + 2) >> 2
-            out[0, 0] = (left[1] + 2 * d + top[1] + 2) >> 2
     else:
         angle = ANGLE[mode - 2]
         main, side = (top, left) if mode >= 18 else (left, top)
         inverse = -round(8192 / abs(angle)) if angle else 0
 
         def ref(k):
-            return main[k] if k >= 0 else side[(k * inverse + 128) >> 8]
+            return main[min(k, 2 * n)] if k >= 0 else side[min(n, (k * inverse + 128) >> 8)]
 
         for i in range(n):
             for j in range(n):
                 p, f = ((i + 1) * angle) >> 5, ((i + 1) * angle) & 31
                 value = ref(j + p + 1)
-                if f:
+                if f and cubic:
+                    four = [ref(j + p + c) for c in range(4)]
+                    total = sum(a * b for a, b in zip(CUBIC[f], four, strict=True))
+                    value = clip(0, fmt.peak, (total + 32) >> 6)
+                elif f:
                     value = ((32 - f) * value + f * ref(j + p + 2) + 16) >> 5
                 if mode >= 18:
                     out[i, j] = value
                 else:
                     out[j, i] = value
-        if luma and n < 32 and mode == 26:
-            for i in range(n):
-                out[i, 0] = clip(0, fmt.peak, top[1] + ((left[1 + i] - left[0]) >> 1))
-        if luma and n < 32 and mode == 10:
-            for j in range(n):
-                out[0, j] = clip(0, fmt.peak, left[1] + ((top[1 + j] - left[0]) >> 1))
+    for i in range(n):
+        for j in range(n):
+            value, across, along = int(out[i, j]), weight(j, n), weight(i, n)
+            change = 0
+            if mode < 2:
+                change = across * (left[1 + i] - value) + along * (top[1 + j] - value)
+            elif mode == 26:
+                change = across * (left[1 + i] - left[0])
+            elif mode == 10:
+                change = along * (top[1 + j] - left[0])
+            out[i, j] = clip(0, fmt.peak, value + ((change + 32) >> 6))
+    return out
+
+
+def linear_light(luma, a, b, fmt=YUV420P8):
+    """D(a, b) of 8.4."""
+    across, down = fmt.chroma_shift
+    if not across:
+        return int(luma[b, a])
+    columns = [max(0, 2 * a - 1), 2 * a, 2 * a, 2 * a + 1]
+    rows = range(b << down, (b + 1) << down)
+    total = sum(int(luma[row, column]) for row in rows for column in columns)
+    return (total + 2 * len(rows)) >> (1 + len(rows))
+
+
+def linear(mode, luma, plane, x, y, n, fmt=YUV420P8):
+    """Prediction [i][j] of chroma from luma."""
+
+    def light(a, b):
+        return linear_light(luma, a, b, fmt)
+
+    points = [(x - 1, y + i) for i in range(n)] if x > 0 and mode != 37 else []
+    points += [(x + i, y - 1) for i in range(n)] if y > 0 and mode != 36 else []
+    if not points:
+        return np.full((n, n), fmt.middle)
+    given, count = [(light(*at), int(plane[at[::-1]])) for at in points], len(points)
+    lights, colours = sum(p[0] for p in given), sum(p[1] for p in given)
+    s = count * sum(p[0] ** 2 for p in given) - lights**2 + (2 * count**2 << (2 * extra(fmt)))
+    slope = ((count * sum(a * b for a, b in given) - lights * colours) * 256) // s
+    slope = clip(-2048, 2047, slope)
+    out = np.zeros((n, n), np.int64)
+    for i in range(n):
+        for j in range(n):
+            total = slope * (count * light(x + j, y + i) - lights) + 256 * colours + 128 * count
+            assert abs(total) < 1 << 31
+            out[i, j] = clip(0, fmt.peak, total >> (8 + count.bit_length() - 1))
     return out
 
 
@@ -442,13 +499,13 @@ def reconstruct(leaves, units, levels, direction, vectors, references, offset, f
         known = np.repeat(np.repeat(direction > 0, 8 >> down, 0), 8 >> across, 1)
 
         def add(unit, leaf, plane=plane, number=number):
-            _, x, y, n, start, count = unit.tolist()
+            _, x, y, n, start, count, sine = unit.tolist()
             q = clip(0, last_q(fmt), int(leaf[Q]) + offset) if number else int(leaf[Q])
             d = [[0] * n for _ in range(n)]
             for position, level in levels[start : start + count].tolist():
                 d[position // n][position % n] = coefficient(level, q, n.bit_length() - 1, fmt)
             block = plane[y : y + n, x : x + n]
-            block[:] = np.clip(block.astype(int) + residual(d, n, fmt), 0, fmt.peak)
+            block[:] = np.clip(block.astype(int) + residual(d, n, fmt, sine), 0, fmt.peak)
 
         def of(leaf, number=number):
             return [u for u in units[leaf[FIRST] : leaf[FIRST] + leaf[UNITS]] if u[0] == number]
@@ -466,7 +523,11 @@ def reconstruct(leaves, units, levels, direction, vectors, references, offset, f
                 n, blocks = 4, [(x, y), (x + 4, y), (x, y + 4), (x + 4, y + 4)]
             for k, (a, b) in enumerate(blocks):
                 mode = int(leaf[CHROMA] if number else leaf[MODE + k])
-                plane[b : b + n, a : a + n] = intra(mode, plane, known, a, b, n, not number, fmt)
+                if mode >= 35:
+                    block = linear(mode, planes[0], plane, a, b, n, fmt)
+                else:
+                    block = intra(mode, plane, known, a, b, n, not number, fmt)
+                plane[b : b + n, a : a + n] = block
                 for unit in of(leaf):
                     if tuple(unit[1:3]) == (a, b):
                         add(unit, leaf)

@@ -78,7 +78,7 @@ def random_tables(
             leaf[MODE : MODE + 4] = rng.integers(0, 35, 4)
             if not leaf[FOUR]:
                 leaf[MODE : MODE + 4] = leaf[MODE]
-            leaf[CHROMA] = rng.integers(0, 35) if fmt.planes > 1 else 0
+            leaf[CHROMA] = rng.integers(0, 38) if fmt.planes > 1 else 0
             leaf[CODED] = 1
         else:
             leaf[MERGE] = rng.random() < 0.5
@@ -93,7 +93,8 @@ def random_tables(
         def unit(plane, x, y, size):
             if rng.random() < 0.6:
                 count = int(rng.integers(1, 6))
-                units.append((plane, x, y, size, len(entries), count))
+                sine = int(plane == 0 and size < 32 and rng.random() < 0.5)
+                units.append((plane, x, y, size, len(entries), count, sine))
                 for position in rng.choice(size * size, count, replace=False).tolist():
                     entries.append((position, int(rng.integers(1, levels)) * rng.choice([-1, 1])))
 
@@ -122,5 +123,5 @@ def random_tables(
                         size = m >> across
                         unit(plane, (x + a) >> across, ((y + b) >> down) + part * size, size)
         leaf[UNITS] = len(units) - leaf[FIRST]
-    shape = np.array(units, np.int32).reshape(-1, 6), np.array(entries, np.int32).reshape(-1, 2)
+    shape = np.array(units, np.int32).reshape(-1, 7), np.array(entries, np.int32).reshape(-1, 2)
     return leaves, *shape

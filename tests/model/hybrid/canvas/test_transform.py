@@ -10,7 +10,7 @@ from nvcodec.picture import YUV420P8, SampleFormat
 from tests.model.hybrid.canvas import reference
 
 
-def check(n, q, entries, plane, y, x, fmt=YUV420P8):
+def check(n, q, entries, plane, y, x, fmt=YUV420P8, sine=0):
     """entries: level by position."""
     log_size = n.bit_length() - 1
     d = [[0] * n for _ in range(n)]
@@ -18,11 +18,11 @@ def check(n, q, entries, plane, y, x, fmt=YUV420P8):
         d[position // n][position % n] = reference.coefficient(level, q, log_size, fmt)
     expected = plane.copy()
     block = expected[y : y + n, x : x + n]
-    block[:] = np.clip(block.astype(int) + reference.residual(d, n, fmt), 0, fmt.peak)
+    block[:] = np.clip(block.astype(int) + reference.residual(d, n, fmt, sine), 0, fmt.peak)
     levels = np.array([[0, 9], *entries.items(), [1, 9]], np.int32)
     room = transform_scratch()
     code = plane_code(fmt, 0)
-    add_unit(code, levels, 1, 1 + len(entries), log_size, q, *room, plane, y, x)
+    add_unit(code, levels, 1, 1 + len(entries), log_size, sine, q, *room, plane, y, x)
     assert np.array_equal(plane, expected)
     assert not room[0].any()
 
@@ -44,7 +44,8 @@ def test_unit(n, depth, data):
     fmt = SampleFormat(depth, 1)
     q = data.draw(st.integers(0, reference.last_q(fmt)))
     plane = np.random.default_rng(0).integers(0, fmt.peak + 1, (48, 40), dtype=fmt.dtype)
-    check(n, q, entries, plane, data.draw(st.integers(0, 16)), data.draw(st.integers(0, 8)), fmt)
+    y, x = data.draw(st.integers(0, 16)), data.draw(st.integers(0, 8))
+    check(n, q, entries, plane, y, x, fmt, data.draw(st.integers(0, int(n < 32))))
 
 
 @pytest.mark.parametrize("n", [4, 8, 16, 32])
@@ -53,22 +54,27 @@ def test_unit(n, depth, data):
 def test_extremes(n, kind, depth):
     """The greatest coefficients, at which the reference asserts the width of all sums."""
     rng = np.random.default_rng(1)
-    sign = np.sign(np.array(reference.M)[:: 32 // n, :n][:, 0])
+    for sine in range(1 + int(n < 32)):
+        sign = np.sign(np.array(reference.matrix_of(n, sine))[:, 0])
+        extreme(rng, n, kind, depth, sine, np.outer(sign, sign))
+
+
+def extreme(rng, n, kind, depth, sine, signs):
     level = {
         "positive": np.ones((n, n)),
         "negative": -np.ones((n, n)),
-        "signs": np.outer(sign, sign),
+        "signs": signs,
         "random": rng.choice([-1, 1], (n, n)),
     }[kind]
     values = np.where(level > 0, (1 << 17) - 1, 1 - (1 << 17)).ravel().tolist()
     fmt = SampleFormat(depth, 1)
     plane = rng.integers(0, fmt.peak + 1, (n, n), dtype=fmt.dtype)
-    check(n, reference.last_q(fmt), dict(enumerate(values)), plane, 0, 0, fmt)
+    check(n, reference.last_q(fmt), dict(enumerate(values)), plane, 0, 0, fmt, sine)
 
 
 def test_no_levels():
     plane = np.full((8, 8), 7, np.uint8)
-    add_unit(0, np.zeros((0, 2), np.int32), 0, 0, 3, 20, *transform_scratch(), plane, 0, 0)
+    add_unit(0, np.zeros((0, 2), np.int32), 0, 0, 3, 0, 20, *transform_scratch(), plane, 0, 0)
     assert (plane == 7).all()
 
 
@@ -81,7 +87,7 @@ def add_units(levels, count, log_size, index, room, plane):
     for y in range(0, height, 1 << log_size):
         for x in range(0, width, 1 << log_size):
             add_unit(
-                0, levels, first, first + count, log_size, index, coefficients, sums, plane, y, x
+                0, levels, first, first + count, log_size, 0, index, coefficients, sums, plane, y, x
             )
             first += count
 

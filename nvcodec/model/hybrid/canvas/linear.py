@@ -1,0 +1,84 @@
+"""Chroma predicted from reconstructed luma by a linear model (spec 8.4, modes 35 to 37).
+
+The model is fitted to the samples above and to the left of the block, so it is not coded.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nvcodec.coding.hybrid.leaves import LINEAR
+from nvcodec.compiled import Integer, kernel
+from nvcodec.model.samples import extra_bits, peak_of, plane_shift
+
+_BITS = 8
+"""The slope is in 1 / 2^_BITS."""
+_STEEPEST = 1 << 11
+"""The slope is at least -_STEEPEST and below _STEEPEST, which keeps predictions in 32 bits."""
+
+
+@kernel
+def _luma_at(luma: np.ndarray, across: Integer, down: Integer, y: Integer, x: Integer) -> Integer:
+    """The luma of the chroma sample (y, x): D of spec 8.4."""
+    if across == 0:
+        return np.int64(luma[y, x])
+    before = max(0, 2 * x - 1)
+    total: Integer = 0
+    for row in range(y << down, (y + 1) << down):
+        total += np.int64(luma[row, before]) + 2 * np.int64(luma[row, 2 * x])
+        total += np.int64(luma[row, 2 * x + 1])
+    return (total + (2 << down)) >> (2 + down)
+
+
+@kernel
+def linear_predict(
+    mode: Integer,
+    luma: np.ndarray,
+    plane: np.ndarray,
+    code: Integer,
+    y: Integer,
+    x: Integer,
+    n: Integer,
+    out: np.ndarray,
+) -> None:
+    """Predict out[0..n-1, 0..n-1] for the block at (x, y) of a chroma plane.
+
+    `code` is the plane's (`plane_code`). `luma` is reconstructed over the block, and both planes
+    are above it and to its left.
+    """
+    across, down = plane_shift(code)
+    count = 0
+    sum_l: Integer = 0
+    sum_c: Integer = 0
+    sum_ll: Integer = 0
+    sum_lc: Integer = 0
+    for side in range(2):
+        if (x if side == 0 else y) == 0 or mode == LINEAR + 2 - side:
+            continue
+        count += n
+        for k in range(n):
+            row, column = (y + k, x - 1) if side == 0 else (y - 1, x + k)
+            light = _luma_at(luma, across, down, row, column)
+            colour = np.int64(plane[row, column])
+            sum_l += light
+            sum_c += colour
+            sum_ll += light * light
+            sum_lc += light * colour
+    if count == 0:
+        for i in range(n):
+            for j in range(n):
+                out[i, j] = 128 << extra_bits(plane, code)
+        return
+    # A noisy edge gives a low slope.
+    spread = count * sum_ll - sum_l * sum_l + (2 * count * count << 2 * extra_bits(plane, code))
+    slope = ((count * sum_lc - sum_l * sum_c) << _BITS) // spread
+    slope = min(_STEEPEST - 1, max(-_STEEPEST, slope))
+    shift = _BITS
+    while 1 << (shift - _BITS) < count:
+        shift += 1
+    base = (sum_c << _BITS) - slope * sum_l + (1 << (shift - 1))
+    peak = peak_of(plane, code)
+    for i in range(n):
+        for j in range(n):
+            light = _luma_at(luma, across, down, y + i, x + j)
+            out[i, j] = min(peak, max(0, (slope * count * light + base) >> shift))
