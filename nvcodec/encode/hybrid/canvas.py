@@ -246,7 +246,7 @@ def _search(
         known=np.ones((height // 4, width // 4), np.uint8),
         interior=step.b is not None,
         bits=prices.motion,
-        refinements=effort.refinements,
+        limits=effort.motion,
         trial=effort.trial and tools.trials,
         largest_intra=tools.largest_intra,
     )

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from nvcodec.coding.hybrid.leaves import LEAF_COLUMNS
 from nvcodec.compiled import Integer, Real, kernel
 from nvcodec.encode.distances import satd, satd_mean
+from nvcodec.encode.hybrid.effort import MotionLimits
 from nvcodec.encode.hybrid.rate.motion import MotionBits
 from nvcodec.encode.hybrid.search.block import NEVER, Block, CanvasInput
 from nvcodec.encode.hybrid.search.partition import Walk
@@ -137,7 +138,7 @@ class InterSearch(NamedTuple):
         known: 1 for all 4 x 4 luma blocks, as intra trials predict from source samples.
         interior: whether there are two references.
         costs: rate tables of inter syntax.
-        refinements, trial: see Effort.
+        limits, trial: see Effort.
         largest_intra: luma samples across the largest intra leaf, 0 for none.
 
     """
@@ -156,7 +157,7 @@ class InterSearch(NamedTuple):
     known: npt.NDArray[np.uint8]
     interior: bool
     bits: MotionBits
-    refinements: int
+    limits: MotionLimits
     trial: bool
     largest_intra: int
 

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nvcodec.encode.hybrid.effort import EFFORTS
 from nvcodec.encode.hybrid.group import default_prices
 from nvcodec.encode.hybrid.search.phases import MARGIN, make_phases
 from nvcodec.encode.hybrid.search.prediction import (
@@ -64,7 +65,7 @@ def moved(picture, vector):
     return np.roll(picture, [-v for v in vector], (0, 1))
 
 
-def make_scene(current, references, q=24, interior=True, seed=0, spread=30, refinements=4, depth=1):
+def make_scene(current, references, q=24, interior=True, seed=0, spread=30, depth=1, **limits):
     """Random decisions of all cells; vectors are up to `spread` quarter samples long."""
     rng = np.random.default_rng(seed)
     phases = [make_phases(reference, YUV420P8) for reference in references]
@@ -96,7 +97,7 @@ def make_scene(current, references, q=24, interior=True, seed=0, spread=30, refi
         known=np.ones((height // 4, width // 4), np.uint8),
         interior=interior,
         bits=prices.motion,
-        refinements=refinements,
+        limits=EFFORTS["slow"].motion._replace(**limits),
         trial=True,
         largest_intra=32,
     )
