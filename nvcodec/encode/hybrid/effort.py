@@ -88,7 +88,7 @@ EFFORTS = {
     "fast": Effort(
         motion=MotionLimits(
             least_level=0,
-            merge_bits=1.0,
+            merge_bits=2.0,
             split_bits=4.0,
             first_step=4,
             fine_step=1,
@@ -96,7 +96,7 @@ EFFORTS = {
             both_starts=1,
             refinements=1,
         ),
-        tree_depth=1,
+        tree_depth=2,
         intra_tries=2,
         trial=False,
         trial_depth=0,

@@ -68,7 +68,8 @@ def block_sums(luma: Plane) -> Sums:
 def _quads(values: npt.NDArray[Any]) -> Sums:
     """Sums of 2 x 2 values; those of 4 x 4 samples of 12 bits just fit."""
     rows = np.add(values[::2], values[1::2], dtype=np.uint16)
-    return rows[:, ::2] + rows[:, 1::2]
+    sums: Sums = rows[:, ::2] + rows[:, 1::2]
+    return sums
 
 
 def _means(sums: Sums, shift: int, margin: int) -> npt.NDArray[np.uint8]:
