@@ -21,7 +21,8 @@ This uses undocumented names of Numba: of dispatchers, `_cache`, where they look
 `_index_key`, `_load_overload`; `CompileResultCacheImpl` with `_locator_classes` and
 `filename_base`; `_CacheLocator`; `CompileResult`; `Compiler._compile_bytecode`; of code libraries
 `_final_module`, `_shared_module`, and the `_engine` of their `codegen`; `serialize.dumps`;
-`_nrt_python`; of environments `_rebuild_env` and `_memo`; and the option `_nrt`.
+`_nrt_python`; of environments `_rebuild_env` and `_memo`; `mangling_args` of records; and the
+option `_nrt`.
 """
 
 from __future__ import annotations
@@ -94,6 +95,18 @@ def _choose_target() -> None:
 
 
 _choose_target()
+
+
+def _record_name(record: Any) -> tuple[str, tuple[str]]:
+    """What machine code is named by for an argument that is a record.
+
+    Numba takes a number that depends on what else a process has compiled. But kernels that several
+    processes compile at the same time meet in a Store, and call each other by name.
+    """
+    return "Record", (hashlib.sha256(record.name.encode()).hexdigest()[:16],)
+
+
+numba.types.Record.mangling_args = property(_record_name)  # type: ignore[assignment,method-assign]
 
 
 def allocating(function: _Function) -> _Function:
