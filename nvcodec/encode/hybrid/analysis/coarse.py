@@ -21,7 +21,7 @@ _QUARTERS = 4 * SCALE
 """Quarter luma samples per sample at a quarter of the size."""
 _ALL = 1 << 40
 """No limit for a SAD."""
-_GOOD = 2 * _WINDOW * _WINDOW
+_GOOD = 3 * _WINDOW * _WINDOW // 4
 """SAD of a window up to which no grid is tried."""
 _GRID = 2
 """Samples between the vectors of the grid."""
