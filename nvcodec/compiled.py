@@ -21,7 +21,8 @@ This uses undocumented names of Numba: of dispatchers, `_cache`, where they look
 `_index_key`, `_load_overload`; `CompileResultCacheImpl` with `_locator_classes` and
 `filename_base`; `_CacheLocator`; `CompileResult`; `Compiler._compile_bytecode`; of code libraries
 `_final_module`, `_shared_module`, and the `_engine` of their `codegen`; `serialize.dumps`;
-`_nrt_python`; and the option `_nrt`.
+`_nrt_python`; of environments `_rebuild_env` and `_memo`; `mangling_args` of records; and the
+option `_nrt`.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ import contextlib
 import functools
 import gc
 import hashlib
+import io
 import itertools
 import pickle
 import sys
@@ -44,6 +46,7 @@ import numba.core.config
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 from numba.core.compiler import Compiler
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.environment import Environment, _rebuild_env
 from numba.core.registry import CPUDispatcher
 from numba.core.runtime import _nrt_python as runtime  # type: ignore[attr-defined]
 from numba.core.serialize import dumps
@@ -92,6 +95,18 @@ def _choose_target() -> None:
 
 
 _choose_target()
+
+
+def _record_name(record: Any) -> tuple[str, tuple[str]]:
+    """What machine code is named by for an argument that is a record.
+
+    Numba takes a number that depends on what else a process has compiled. But kernels that several
+    processes compile at the same time meet in a Store, and call each other by name.
+    """
+    return "Record", (hashlib.sha256(record.name.encode()).hexdigest()[:16],)
+
+
+numba.types.Record.mangling_args = property(_record_name)  # type: ignore[assignment,method-assign]
 
 
 def allocating(function: _Function) -> _Function:
@@ -254,7 +269,7 @@ class _Entries:
 
     def load(self, key: Any) -> Any:
         for content in self._store.load(self._name, text_of(key)):
-            kept, data = pickle.loads(content)
+            kept, data = _unpickled(content)
             # Two types can have the same name, so the whole key is compared.
             if kept == key:
                 return data
@@ -265,6 +280,30 @@ class _Entries:
 
     def flush(self) -> None:
         self._store.remove(self._name)
+
+
+class _Unpickler(pickle.Unpickler):
+    """Rebuilds kernels without importing the modules of Numba's that their code came from."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == (_rebuild_env.__module__, _rebuild_env.__name__):
+            return _environment
+        return super().find_class(module, name)
+
+
+def _environment(module: str, constants: Any, name: str) -> Any:
+    """Numba's `_rebuild_env`; machine code does not look at the module's names."""
+    if module in sys.modules or name in Environment._memo:
+        return _rebuild_env(module, constants, name)  # type: ignore[no-untyped-call]
+    made: Any = Environment({"__name__": module})
+    made.consts[:] = constants
+    made.env_name = name
+    Environment._memo[name] = made
+    return made
+
+
+def _unpickled(content: bytes) -> Any:
+    return _Unpickler(io.BytesIO(content)).load()
 
 
 def text_of(key: Any) -> str:
@@ -331,7 +370,7 @@ class _Results(CompileResultCacheImpl):
         """Load a callee; raises LookupError if it is missing."""
         store = _store(str(sys.modules[reference.module].__file__), reference.stamp)
         for content in store.load(reference.kernel, reference.key):
-            self.rebuild(target_context, pickle.loads(content)[1])
+            self.rebuild(target_context, _unpickled(content)[1])
             return
         raise LookupError(reference.kernel)
 

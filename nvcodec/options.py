@@ -137,7 +137,7 @@ class ModelOptions(NamedTuple):
 MODELS = {
     "hybrid": ModelOptions(
         number=2,
-        presets=("fast", "medium", "slow"),
+        presets=("ultrafast", "fast", "medium", "slow"),
         networks=("auto", "trained", "fixed", "off"),
         tunes=TUNES,
         devices=("cpu",),
@@ -170,7 +170,7 @@ PAPER = ModelOptions(
 """The nirvana model with network paper: the sine network, trained anew for each video."""
 
 # Presets and networks of any model, as nvenc lists them.
-PRESETS = PAPER.presets
+PRESETS = tuple(dict.fromkeys(MODELS["hybrid"].presets + PAPER.presets))
 NETWORKS = tuple(dict.fromkeys(MODELS["nirvana"].networks + MODELS["hybrid"].networks))
 
 
@@ -370,12 +370,14 @@ def _require_offered(options: EncodeOptions) -> None:
         raise OptionError(
             f"the {options.model} model does not have tune {options.tune}; model hybrid does"
         )
-    *others, last = offered.presets
+    if options.preset not in offered.presets:
+        *others, last = offered.presets
+        other = _OTHER if options.preset in PAPER.presets else "model hybrid"
+        raise OptionError(
+            f"the {options.model} model does not have preset {options.preset}, only"
+            f" {', '.join(others)} and {last}; {other} does"
+        )
     for missing, text in (
-        (
-            options.preset not in offered.presets,
-            f"preset {options.preset}, only {', '.join(others)} and {last}",
-        ),
         (
             options.device not in offered.devices,
             f"device {options.device}, as it is encoded on the CPU only",

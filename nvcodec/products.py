@@ -35,12 +35,12 @@ _PAIR = ir.VectorType(ir.IntType(16), 2 * _LANES)
 
 @kernel
 def block_units(left: Integer) -> Integer:
-    """Units in the next block of a layer, 12, 6, 4 or 2, when `left` units remain.
+    """Units in the next block of a layer, 24, 16, 6, 4 or 2, when `left` units remain.
 
-    Blocks of 12 need the 32 registers of AVX-512.
+    Blocks of 24 and 16 need the 32 registers of AVX-512. Those of few units wait for their sums.
     """
-    if _SUMS and left >= 12:
-        return 12
+    if _SUMS and left >= 16:
+        return 24 if left >= 24 else 16
     if left >= 6 and left != 8:
         return 6
     return 4 if left >= 4 else 2

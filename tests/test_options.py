@@ -55,7 +55,7 @@ def test_formats_are_those_of_pictures():
     ("options", "text"),
     [
         ({"model": "x"}, "model 'x' is not one of hybrid, nirvana"),
-        ({"preset": "x"}, "preset 'x' is not one of fast, medium, slow, paper"),
+        ({"preset": "x"}, "preset 'x' is not one of ultrafast, fast, medium, slow, paper"),
         ({"network": "x"}, "network 'x' is none of a model"),
         ({"sample_format": "rgb24"}, "sample format 'rgb24' is not one of gray, gray10"),
         ({"tune": "x"}, "tune 'x' is not one of psnr, visual"),
@@ -87,7 +87,11 @@ def test_out_of_range(model, options, text):
     [
         (
             {"preset": "paper"},
-            "preset paper, only fast, medium and slow; model nirvana with network paper does",
+            "paper, only ultrafast, fast, medium and slow; model nirvana with network paper does",
+        ),
+        (
+            {"model": "nirvana", "preset": "ultrafast"},
+            "preset ultrafast, only fast, medium and slow; model hybrid does",
         ),
         ({"network": "paper"}, "the hybrid model does not have network paper"),
         ({"device": "cuda"}, "device cuda, as it is encoded on the CPU only"),

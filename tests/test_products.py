@@ -50,7 +50,7 @@ def instruction(request, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("units", "hidden"), [(2, True), (4, True), (6, True), (6, False), (12, True)]
+    ("units", "hidden"), [(2, True), (4, True), (6, True), (6, False), (16, True), (24, True)]
 )
 def test_block(units, hidden, instruction):
     rng = np.random.default_rng(units)
@@ -81,7 +81,7 @@ def test_block(units, hidden, instruction):
         assert np.array_equal(got.transpose(0, 2, 1).reshape(units, COLUMNS), expected)
 
 
-@pytest.mark.parametrize("units", [2, 4, 6, 12])
+@pytest.mark.parametrize("units", [2, 4, 6, 16, 24])
 def test_row_of_blocks(units, instruction, kernel_bench):
     terms, columns = 81, 16 * COLUMNS
     rng = np.random.default_rng(units)

@@ -35,6 +35,13 @@ def test_a_kernel_writes_into_a_record():
     assert record.reals.tolist() == [[0] * 4, [0, 0, 40, 0]]
 
 
+def test_names_of_machine_code_do_not_tell_what_was_compiled_before():
+    """Processes that compile at the same time use each other's kernels, by name."""
+    fill(Outer.make(), 1)
+    ((arguments, result),) = fill.overloads.items()
+    assert f"Li{arguments[0]._code}E" not in result.fndesc.llvm_func_name
+
+
 def test_values_are_copied():
     given = np.arange(8, dtype=np.float32).reshape(2, 4)
     record = Outer.make(small=3, reals=given, inner=Inner.make(numbers=[1, 2, 3]))

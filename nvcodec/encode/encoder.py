@@ -80,7 +80,8 @@ def encode(
         target: a quality in place of a crf, "psnr=38" (dB, all samples) or "ssim=0.98". The crf is
             searched on samples of the source.
         max_bitrate: most bits per second in any 2 seconds; the crf rises where it has to.
-        preset: effort, "fast", "medium", "slow", or of the network "paper" also "paper".
+        preset: effort, "fast", "medium" or "slow"; of the hybrid model also "ultrafast", of the
+            network "paper" also "paper".
         tune: of the hybrid model "psnr" for the least squared error, "visual" for the eye: coarser
             where texture masks errors, finer where it is calm.
         network: of the nirvana model "auto" for the network of the format, "paper" for the sine

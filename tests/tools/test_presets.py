@@ -9,7 +9,8 @@ from tools.bench import presets
 def test_presets(tmp_path):
     def point(codec, seconds):
         size = {"frames": 10, "width": 64, "height": 32}
-        return {"codec": codec, "encode_seconds": seconds} | size
+        taken = {"encode_seconds": seconds, "encode_cpu_seconds": 2 * seconds}
+        return {"codec": codec} | taken | size
 
     measured = tmp_path / "rd.json"
     measured.write_text(
@@ -23,8 +24,9 @@ def test_presets(tmp_path):
     plot = tmp_path / "presets.png"
     text, (rows,) = run(presets.main, measured, "--plot", plot)
     assert "BD-rate against x264." in text
-    assert [(r["codec"], r["frames a second"], r["mean BD-rate"]) for r in rows] == [
-        ("fast", "5.0", "-7.0 %"),
-        ("x264", "20.0", "+0.0 %"),
+    columns = "codec", "frames a second", "CPU ms a frame", "mean BD-rate"
+    assert [tuple(row[column] for column in columns) for row in rows] == [
+        ("fast", "5.0", "400.0", "-7.0 %"),
+        ("x264", "20.0", "100.0", "+0.0 %"),
     ]
     assert plot.read_bytes().startswith(b"\x89PNG")

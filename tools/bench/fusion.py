@@ -107,8 +107,11 @@ def _through(
         frames = group.canvases()
         if mode != "off":
             before = default_weights() if key else weights
-            sites = EFFORTS[case.preset].network_sites if mode == "trained" else 0
-            coded = choose_network(group, before, case.crf, sites)
+            effort = EFFORTS[case.preset]
+            sites = effort.network_sites if mode == "trained" else 0
+            coded = choose_network(
+                group, before, case.crf, sites, by_estimate=effort.network_estimate
+            )
             weights, frames = coded.weights, coded.frames
             substreams.append(coded.substream)
         for picture, planes in zip(group.pictures, frames, strict=True):

@@ -2,12 +2,12 @@
 
 \b
     python -m tools.bench.rd CLIP... --model hybrid:fast --model hybrid:medium
-        --model hybrid:slow --against x264 --json rd.json
+        --model hybrid:slow --against x264 --against svtav1 --json rd.json
     python -m tools.bench.presets rd.json --plot presets.png
 
-For each codec of the run it gives frames per second over all encodes of all clips, with start-up,
-and the mean BD-rate against the first peer. Speeds are valid only if the run had the machine to
-itself.
+For each codec of the run it gives frames per second and CPU time over all encodes of all clips,
+and the mean BD-rate against the first peer. Frames per second are valid only if the run had the
+machine to itself. CPU time suffers less from other work; a first encode may load kernels in it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from tools.lib import report
 COLUMNS = {
     "codec": "{codec}",
     "frames a second": "{fps:.1f}",
+    "CPU ms a frame": "{cpu:.1f}",
     "luma samples a second": "{samples:.3g}",
     "mean BD-rate": "{bd_rate:+.1f} %",
 }
@@ -42,8 +43,9 @@ def main(measured: Path, json_path: Path | None, plot_path: Path | None) -> None
         frames = sum(point["frames"] for point in points)
         samples = sum(point["frames"] * point["width"] * point["height"] for point in points)
         seconds = sum(point["encode_seconds"] for point in points)
-        row = {"codec": codec, "fps": frames / seconds, "samples": samples / seconds}
-        out.add("presets", row | {"bd_rate": rate})
+        cpu = 1000 * sum(point["encode_cpu_seconds"] for point in points) / frames
+        row = {"codec": codec, "fps": frames / seconds, "cpu": cpu, "bd_rate": rate}
+        out.add("presets", row | {"samples": samples / seconds})
     out.show(f"BD-rate against {peer}.", report.table(COLUMNS, out.rows("presets")))
     if plot_path is not None:
         with report.figure(plot_path, 1) as (axis,):

@@ -45,6 +45,8 @@ def commands(clip: Path, folder: Path) -> dict[str, list[str]]:
 def seconds(arguments: list[str], kernels: str | None) -> dict[str, float]:
     """CPU and wall seconds of Python with these arguments; `kernels` is a folder for kernels."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    # Installed modules have their bytecode; those of a checkout get it in the first run.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     if kernels is not None:
         environment["NUMBA_CACHE_DIR"] = kernels
     null = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_WRONLY, 0) for number in (1, 2)]

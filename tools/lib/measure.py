@@ -108,6 +108,7 @@ class Figures:
     keys: number of random access points.
     groups: first_frame, frames, key, bytes, seconds (of encoding) and psnr of each group; empty
         for the classical codecs.
+    encode_cpu_seconds: of all threads, start-up left out.
     shape: the description, for our models.
     peak_memory: bytes at the end of the encode; meaningful only in a process of its own.
     """
@@ -128,6 +129,7 @@ class Figures:
     decode_seconds: float
     keys: int = 1
     groups: list[dict[str, Any]] = field(default_factory=list)
+    encode_cpu_seconds: float = 0.0
     shape: Shape | None = None
     peak_memory: int = 0
 
@@ -163,6 +165,7 @@ def measure(
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "out.nrv"
+        started = time.process_time()
         result = encode(
             clip.path,
             path,
@@ -171,6 +174,7 @@ def measure(
             crf=crf,
             **(options | dict(model.options)),
         )
+        cpu = time.process_time() - started
         peak = peak_memory()
         with Decoder(path) as decoder, clip.open() as source:
             figures = compared(
@@ -179,7 +183,7 @@ def measure(
                 metrics,
             )
         figures.bytes = path.stat().st_size
-    figures.encode_seconds = result.seconds
+    figures.encode_seconds, figures.encode_cpu_seconds = result.seconds, cpu
     figures.groups = [
         {
             "first_frame": group.first_frame,

@@ -77,11 +77,12 @@ def measure_peer(
         raise ValueError("x265 needs pictures of at least 64 columns")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "out.mkv"
-        started = time.perf_counter()
+        started, cpu = time.perf_counter(), time.process_time()
         size, keys = _encode(path, pictures, rate or Fraction(25), peer, crf)
-        seconds = time.perf_counter() - started
+        seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
         figures = compared(pictures, _decode(path), metrics)
     figures.bytes, figures.keys, figures.encode_seconds = size, keys, seconds
+    figures.encode_cpu_seconds = cpu
     return figures
 
 

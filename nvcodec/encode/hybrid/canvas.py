@@ -261,7 +261,7 @@ def _search(
         two=len(references) == 2,
         interior=step.set == 2,
         bits=prices.motion,
-        refinements=effort.refinements,
+        limits=effort.motion,
         trial=effort.trial and tools.trials,
         largest_intra=tools.largest_intra,
     )

@@ -364,7 +364,7 @@ class HybridCoder:
         source: Pyramid,
         *others: Pyramid,
     ) -> Pyramid:
-        if not self._settings.tools.temporal_filter:
+        if not (self._settings.tools.temporal_filter and self._settings.effort.temporal_filter):
             return source
         (q,) = for_depth([maps[number]], self._format.bit_depth)
         trust = trust_in_others(maps[number], crf)
@@ -507,8 +507,9 @@ class HybridCoder:
         weights = before or default_weights()
         if self._network == "off":
             return CodedNetwork(b"", weights, frames.canvases())
-        sites = self._settings.effort.network_sites if self._network == "trained" else 0
-        return choose_network(frames, weights, crf, sites)
+        effort = self._settings.effort
+        sites = effort.network_sites if self._network == "trained" else 0
+        return choose_network(frames, weights, crf, sites, by_estimate=effort.network_estimate)
 
     def _coded(
         self,

@@ -69,9 +69,14 @@ def _layer_kernel(hidden: int, most: int) -> Callable[..., None]:
             w, b = (first + done) * terms, first + done
             to = out_at + (done >> 1) * stride
             for x in range(0, patches, COLUMNS):
-                if block == 12:
+                if block == 24:
                     layer_block(
-                        12, hidden, values, offsets, x, layer.weights, w, layer.bias, b, shift,
+                        24, hidden, values, offsets, x, layer.weights, w, layer.bias, b, shift,
+                        most, to, stride,
+                    )  # fmt: skip
+                elif block == 16:
+                    layer_block(
+                        16, hidden, values, offsets, x, layer.weights, w, layer.bias, b, shift,
                         most, to, stride,
                     )  # fmt: skip
                 elif block == 6:

@@ -76,8 +76,8 @@ def test_moments_tell_what_differences_change(group):
     d = differences[0].astype(float)
     # All rows: those that are trained on begin at each of them in turn.
     for first in range(4):
-        for source, picture, frame in zip(group.sources, group.pictures, before, strict=True):
-            m = moments(source, picture, frame, shape, packed, first, 6000)
+        for source, picture in zip(group.sources, group.pictures, strict=True):
+            m = moments(source, picture, shape, packed, first, 6000)
             told += (np.einsum("pi,ij,pj->", d, m.squares, d) - 2 * (m.products * d).sum()) / 4
     after = group.rendered(weights.changed(shared, differences))
     real = group.squared_error(after) - group.squared_error(before)
@@ -85,18 +85,20 @@ def test_moments_tell_what_differences_change(group):
     assert told + rounding == pytest.approx(real, rel=0.03)
 
 
-def test_training_finds_what_is_missing(group):
-    coded = choose_network(group, blank_weights(), CRF, sites=6000)
+@pytest.mark.parametrize("by_estimate", [False, True])
+def test_training_finds_what_is_missing(group, by_estimate):
+    coded = choose_network(group, blank_weights(), CRF, sites=6000, by_estimate=by_estimate)
     mode, *differences = decode_network(coded.substream, 1, UNITS)
     assert mode is NetworkMode.NEW
     assert np.array_equal(coded.weights.output, blank_weights().changed(*differences).output)
     assert group.squared_error(coded.frames) < group.squared_error(group.canvases()) / 2
-    again = choose_network(group, blank_weights(), CRF, sites=6000)
+    again = choose_network(group, blank_weights(), CRF, sites=6000, by_estimate=by_estimate)
     assert again.substream == coded.substream
 
 
-def test_a_group_keeps_what_is_right(group):
-    coded = choose_network(group, blank_weights(640), CRF, sites=6000)
+@pytest.mark.parametrize("by_estimate", [False, True])
+def test_a_group_keeps_what_is_right(group, by_estimate):
+    coded = choose_network(group, blank_weights(640), CRF, sites=6000, by_estimate=by_estimate)
     assert coded.substream == b""
     assert group.squared_error(coded.frames) == 0
 

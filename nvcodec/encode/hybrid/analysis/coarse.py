@@ -1,11 +1,15 @@
-"""Coarse motion of a whole picture, from luma at a quarter of its size: start vectors."""
+"""Coarse motion of a whole picture, from luma at a quarter of its size: start vectors.
+
+The vectors of neighbouring blocks are tried first, and those near the best of them. Only where all
+of these predict badly, a grid over the whole range is tried too.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-from nvcodec.compiled import Integer, allocating
+from nvcodec.compiled import Integer, allocating, kernel
 from nvcodec.encode.distances import sad
 from nvcodec.encode.hybrid.analysis.pyramid import COARSE_MARGIN, COARSE_RANGE, SCALE, STEP
 
@@ -17,9 +21,75 @@ _QUARTERS = 4 * SCALE
 """Quarter luma samples per sample at a quarter of the size."""
 _ALL = 1 << 40
 """No limit for a SAD."""
+_GOOD = 3 * _WINDOW * _WINDOW // 4
+"""SAD of a window up to which no grid is tried."""
+_GRID = 2
+"""Samples between the vectors of the grid."""
+_FIRST_STEP = 4
+"""First step of a search near a vector, in samples."""
+_ROUNDS = 6
+"""Most moves with one step length."""
 
 Field = npt.NDArray[np.int16]
 """(rows, columns, 2): y and x in quarter luma samples of each 16 x 16 block."""
+
+
+@kernel
+def _try(
+    current: np.ndarray,
+    reference: np.ndarray,
+    stride: Integer,
+    at: Integer,
+    rate: Integer,
+    vy: Integer,
+    vx: Integer,
+    best: np.ndarray,
+) -> bool:
+    """Make a vector the best one if it is: `best` is SAD, rate, y and x of the one so far."""
+    total = best[0] + best[1]
+    if rate >= total or max(abs(vy), abs(vx)) > COARSE_RANGE:
+        return False
+    distance = sad(current, at, stride, reference, at + vy * stride + vx, stride, _WINDOW, _ALL)
+    if distance + rate >= total:
+        return False
+    best[0] = distance
+    best[1] = rate
+    best[2] = vy
+    best[3] = vx
+    return True
+
+
+@kernel
+def _near(
+    current: np.ndarray,
+    reference: np.ndarray,
+    stride: Integer,
+    at: Integer,
+    cost: Integer,
+    py: Integer,
+    px: Integer,
+    step: Integer,
+    best: np.ndarray,
+) -> None:
+    """Search near the best vector, with steps from `step` down to 1."""
+    while step > 0:
+        moved = True
+        rounds = 0
+        while moved and rounds < _ROUNDS:
+            moved = False
+            rounds += 1
+            cy = best[2]
+            cx = best[3]
+            for i in range(-1, 2):
+                for j in range(-1, 2):
+                    if i == 0 and j == 0:
+                        continue
+                    vy = cy + step * i
+                    vx = cx + step * j
+                    rate = cost * (abs(vy - py) + abs(vx - px))
+                    if _try(current, reference, stride, at, rate, vy, vx, best):
+                        moved = True
+        step >>= 1
 
 
 @allocating
@@ -32,8 +102,9 @@ def _search(
     cost: Integer,
     field: np.ndarray,
 ) -> None:
-    """Fill `field` by full search: SAD plus `cost` times the distance to a neighbour's vector."""
-    best_rows = np.zeros((rows, columns, 2), np.int64)
+    """Fill `field`, by SAD plus `cost` times the distance to a neighbour's vector."""
+    found = np.zeros((rows, columns, 2), np.int64)
+    best = np.empty(4, np.int64)
     for r in range(rows):
         for c in range(columns):
             y = COARSE_MARGIN + _BLOCK * r - (_WINDOW - _BLOCK) // 2
@@ -42,34 +113,32 @@ def _search(
             py = 0
             px = 0
             if c > 0:
-                py = best_rows[r, c - 1, 0]
-                px = best_rows[r, c - 1, 1]
+                py = found[r, c - 1, 0]
+                px = found[r, c - 1, 1]
             elif r > 0:
-                py = best_rows[r - 1, c, 0]
-                px = best_rows[r - 1, c, 1]
-            best = sad(current, at, stride, reference, at, stride, _WINDOW, _ALL)
-            best += cost * (abs(py) + abs(px))
-            by = 0
-            bx = 0
-            for dy in range(-COARSE_RANGE, COARSE_RANGE + 1):
-                row_cost = cost * abs(dy - py)
-                if row_cost >= best:
-                    continue
-                for dx in range(-COARSE_RANGE, COARSE_RANGE + 1):
-                    total = row_cost + cost * abs(dx - px)
-                    if total >= best:
-                        continue
-                    total += sad(
-                        current, at, stride, reference, at + dy * stride + dx, stride, _WINDOW, _ALL
-                    )
-                    if total < best:
-                        best = total
-                        by = dy
-                        bx = dx
-            best_rows[r, c, 0] = by
-            best_rows[r, c, 1] = bx
-            field[r, c, 0] = _QUARTERS * by
-            field[r, c, 1] = _QUARTERS * bx
+                py = found[r - 1, c, 0]
+                px = found[r - 1, c, 1]
+            best[0] = sad(current, at, stride, reference, at, stride, _WINDOW, _ALL)
+            best[1] = cost * (abs(py) + abs(px))
+            best[2] = 0
+            best[3] = 0
+            _try(current, reference, stride, at, 0, py, px, best)
+            for k in range(max(0, c - 1), min(columns, c + 2)):
+                if r > 0:
+                    vy = found[r - 1, k, 0]
+                    vx = found[r - 1, k, 1]
+                    rate = cost * (abs(vy - py) + abs(vx - px))
+                    _try(current, reference, stride, at, rate, vy, vx, best)
+            _near(current, reference, stride, at, cost, py, px, _FIRST_STEP, best)
+            if best[0] > _GOOD:
+                for vy in range(-COARSE_RANGE, COARSE_RANGE + 1, _GRID):
+                    for vx in range(-COARSE_RANGE, COARSE_RANGE + 1, _GRID):
+                        rate = cost * (abs(vy - py) + abs(vx - px))
+                        _try(current, reference, stride, at, rate, vy, vx, best)
+                _near(current, reference, stride, at, cost, py, px, 1, best)
+            for axis in range(2):
+                found[r, c, axis] = best[2 + axis]
+                field[r, c, axis] = _QUARTERS * best[2 + axis]
 
 
 def coarse_motion(

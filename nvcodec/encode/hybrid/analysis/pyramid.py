@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -50,30 +51,44 @@ class Pyramid:
         shapes = sample_format.plane_shapes(width, height)
         whole = tuple(padded(p, *shape) for p, shape in zip(planes, shapes, strict=True))
         extra = sample_format.bit_depth - 8
-        return cls(whole, small_luma(whole[0], extra), half_luma(whole[0], extra))
+        sums = block_sums(whole[0])
+        return cls(whole, small_luma(sums, extra), half_luma(sums, extra))
 
 
-def small_luma(luma: Plane, extra: int = 0) -> npt.NDArray[np.uint8]:
-    """Luma at a quarter of the coded size, rounded up to whole blocks, with COARSE_MARGIN.
+Sums = npt.NDArray[np.uint16]
+"""Sums of 2 x 2 luma samples of the coded size, rounded up to whole blocks of STEP."""
+
+
+def block_sums(luma: Plane) -> Sums:
+    """Sums of 2 x 2 samples of a plane, edges repeated."""
+    height, width = luma.shape
+    return _quads(np.pad(luma, ((0, -height % STEP), (0, -width % STEP)), mode="edge"))
+
+
+def _quads(values: npt.NDArray[Any]) -> Sums:
+    """Sums of 2 x 2 values; those of 4 x 4 samples of 12 bits just fit."""
+    rows = np.add(values[::2], values[1::2], dtype=np.uint16)
+    sums: Sums = rows[:, ::2] + rows[:, 1::2]
+    return sums
+
+
+def _means(sums: Sums, shift: int, margin: int) -> npt.NDArray[np.uint8]:
+    """Rounded sums / 2^shift; halves are added, so that none exceeds 16 bits."""
+    means = ((sums >> 1) + np.uint16(1 << (shift - 2))) >> (shift - 1)
+    return np.pad(np.minimum(means, 255).astype(np.uint8), margin, mode="edge")
+
+
+def small_luma(sums: Sums, extra: int = 0) -> npt.NDArray[np.uint8]:
+    """Luma at a quarter of the coded size, with COARSE_MARGIN.
 
     `extra` is the number of bits of a sample beyond 8.
     """
-    height, width = luma.shape
-    padded = np.pad(luma, ((0, -height % STEP), (0, -width % STEP)), mode="edge")
-    rows, columns = padded.shape[0] // SCALE, padded.shape[1] // SCALE
-    means = padded.reshape(rows, SCALE, columns, SCALE).mean(axis=(1, 3), dtype=np.float32)
-    small = np.minimum(np.round(means / (1 << extra)), 255).astype(np.uint8)
-    return np.pad(small, COARSE_MARGIN, mode="edge")
+    return _means(_quads(sums), 4 + extra, COARSE_MARGIN)
 
 
-def half_luma(luma: Plane, extra: int = 0) -> npt.NDArray[np.uint8]:
-    """Luma at half the coded size, rounded up to whole blocks, with LOOKAHEAD_MARGIN.
+def half_luma(sums: Sums, extra: int = 0) -> npt.NDArray[np.uint8]:
+    """Luma at half the coded size, with LOOKAHEAD_MARGIN.
 
     `extra` is the number of bits of a sample beyond 8.
     """
-    height, width = luma.shape
-    padded = np.pad(luma, ((0, -height % 16), (0, -width % 16)), mode="edge").astype(np.uint16)
-    total = padded[::2, ::2] + padded[1::2, ::2] + padded[::2, 1::2] + padded[1::2, 1::2]
-    shift = 2 + extra
-    half = np.minimum((total + (1 << (shift - 1))) >> shift, 255).astype(np.uint8)
-    return np.pad(half, LOOKAHEAD_MARGIN, mode="edge")
+    return _means(sums, 2 + extra, LOOKAHEAD_MARGIN)

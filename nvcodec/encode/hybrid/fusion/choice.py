@@ -1,8 +1,8 @@
 """What a group does with the fusion network: keep, off or new (spec 9.6).
 
-Takes decoded canvases and source pictures; gives the network substream. The choice is by real cost:
-the squared error of the frames as a decoder renders them, plus lambda times the bits of the
-substream.
+Takes decoded canvases and source pictures; gives the network substream. The choice is by cost: the
+squared error of the frames as a decoder renders them, plus lambda times the bits of the substream.
+A faster choice takes what training expects of new weights for what they are worth.
 """
 
 from __future__ import annotations
@@ -14,7 +14,13 @@ import numpy as np
 
 from nvcodec.coding.hybrid.fusion import encode_network, no_differences
 from nvcodec.coding.hybrid.network_mode import NetworkMode
-from nvcodec.encode.hybrid.fusion.fit import Differences, Moments, moments, train
+from nvcodec.encode.hybrid.fusion.fit import (
+    Differences,
+    Moments,
+    expected_change,
+    moments,
+    train,
+)
 from nvcodec.encode.hybrid.rate.tradeoff import network_multiplier
 from nvcodec.format import CorruptError
 from nvcodec.model.hybrid.fusion.packed import PackedNetwork, pack_network
@@ -77,45 +83,75 @@ class CodedNetwork:
 
 
 def choose_network(
-    group: GroupFrames, weights: FusionWeights, crf: float, sites: int
+    group: GroupFrames,
+    weights: FusionWeights,
+    crf: float,
+    sites: int,
+    *,
+    by_estimate: bool = False,
 ) -> CodedNetwork:
     """Choose between keeping `weights`, no network, and new weights.
 
-    New weights are trained on about `sites` sites of each frame; 0 for no training.
+    New weights are trained on about `sites` sites of each frame; 0 for no training. With
+    `by_estimate`, what training expects of them decides between them and `weights`, and the frames
+    are rendered once.
     """
-    shape = weights.shape
     multiplier = network_multiplier(crf, group.sources[0].format.bit_depth)
     price = 8 * multiplier
-    kept, plain = group.rendered(weights), group.canvases()
-    none = no_differences(shape.count, shape.hidden[-1].units)
-    off = encode_network(NetworkMode.OFF, *none)
-    best = CodedNetwork(encode_network(NetworkMode.KEEP, *none), weights, kept)
-    cost = group.squared_error(kept) + price * len(best.substream)
-    without = group.squared_error(plain) + price * len(off)
-    if without < cost:
-        best, cost = CodedNetwork(off, weights, plain), without
-    if not sites:
-        return best
-    shared, differences = trained_differences(group, weights, kept, multiplier, sites)
+    count, units = weights.shape.count, weights.shape.hidden[-1].units
+    none = no_differences(count, units)
+    keep = encode_network(NetworkMode.KEEP, *none)
+    new = _trained(group, weights, multiplier, sites) if sites else None
+    best = None
+    if (
+        new is None
+        or not by_estimate
+        or new.change + price * len(new.substream) >= price * len(keep)
+    ):
+        best = CodedNetwork(keep, weights, group.rendered(weights))
+    if new is not None and (best is None or not by_estimate):
+        coded = CodedNetwork(new.substream, new.weights, group.rendered(new.weights))
+        if best is None or _cost(group, coded, price) < _cost(group, best, price):
+            best = coded
+    assert best is not None
+    off = CodedNetwork(encode_network(NetworkMode.OFF, *none), weights, group.canvases())
+    return off if _cost(group, off, price) < _cost(group, best, price) else best
+
+
+def _cost(group: GroupFrames, coded: CodedNetwork, price: float) -> float:
+    return group.squared_error(coded.frames) + price * len(coded.substream)
+
+
+@dataclass(frozen=True, eq=False)
+class _New:
+    """Trained weights, their substream, and the change of the squared error that is expected."""
+
+    substream: bytes
+    weights: FusionWeights
+    change: float
+
+
+def _trained(
+    group: GroupFrames, weights: FusionWeights, multiplier: float, sites: int
+) -> _New | None:
+    """New weights; None if none are better, or if they exceed the bounds of the format (9.2)."""
+    shared, differences, change = trained_differences(group, weights, multiplier, sites)
     if not (shared.any() or differences.any()):
-        return best
+        return None
     try:
         changed = weights.changed(shared, differences)
     except CorruptError:
-        # The new weights exceed the bounds of the format (spec 9.2).
-        return best
-    new = CodedNetwork(
-        encode_network(NetworkMode.NEW, shared, differences), changed, group.rendered(changed)
-    )
-    return new if group.squared_error(new.frames) + price * len(new.substream) < cost else best
+        return None
+    return _New(encode_network(NetworkMode.NEW, shared, differences), changed, change)
 
 
 def trained_differences(
-    group: GroupFrames, weights: FusionWeights, kept: Sequence[Planes], bit: float, sites: int
-) -> tuple[Differences, Differences]:
+    group: GroupFrames, weights: FusionWeights, bit: float, sites: int
+) -> tuple[Differences, Differences, float]:
     """Train differences of weights on a group; gives them as `encode_network` takes them.
 
-    `kept` are the frames rendered with `weights`; `bit` is the squared error that a bit is worth.
+    And what they are expected to change the squared error by. `bit` is the squared error that a bit
+    is worth.
     """
     shape = weights.shape
     shared, differences = no_differences(shape.count, shape.hidden[-1].units)
@@ -123,8 +159,10 @@ def trained_differences(
     total: dict[int, Moments] = {}
     for k, source in enumerate(group.sources):
         number = shape.networks[source.canvas.step.set]
-        part = moments(source, group.pictures[k], kept[k], shape, packed[number], k, sites)
+        part = moments(source, group.pictures[k], shape, packed[number], k, sites)
         total[number] = total[number] + part if number in total else part
+    change = 0.0
     for number, of_network in total.items():
         shared[number], differences[number] = train(of_network, bit)
-    return shared, differences
+        change += expected_change(of_network, shared[number], differences[number])
+    return shared, differences, change

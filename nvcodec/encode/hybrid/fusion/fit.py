@@ -1,6 +1,7 @@
 """Training of the fusion network's output layer, which a group may change (spec 9.6).
 
-Takes source pictures and the frames rendered with the weights before; gives differences of weights.
+Takes source pictures, what frames are rendered from and the weights before; gives differences of
+weights.
 Apart from rounding and clipping, a frame is linear in these weights. So the squared error for any
 differences follows from second moments of the layer's inputs, which one pass over a share of the
 sites collects. Gradient descent then trains the differences: it rounds them in each iteration, with
@@ -96,13 +97,12 @@ def _site_planes(
 def moments(
     source: NetworkSource,
     picture: Planes,
-    rendered: Planes,
     shape: FusionShape,
     network: PackedNetwork,
     first: int,
     sites: int,
 ) -> Moments:
-    """The moments of a frame that `network` rendered, from about `sites` sites.
+    """The moments of a frame that `network` renders, from about `sites` sites.
 
     They are in evenly spaced rows; `first` shifts the rows, so that frames use different ones.
     """
@@ -114,10 +114,11 @@ def moments(
     rows = np.arange(first % stride, height, stride)
     # The network changes chroma in 4:2:0 only (spec 9.5).
     chroma = source.format.chroma_format == YUV420P8.chroma_format
-    missing = _site_planes(picture, rows, chroma) - _site_planes(rendered, rows, chroma)
     features = np.empty((columns, len(rows), width))
     features[0] = CONSTANT
-    features[1:] = output_inputs(source, network, rows.tolist(), width)
+    features[1:], rendered = output_inputs(source, network, rows.tolist(), width)
+    missing = _site_planes(picture, rows, chroma)
+    missing -= _site_planes(rendered, np.arange(len(rows)), chroma)
     luma = source.quantisers[rows >> 2].repeat(4, 1)[:, :width].astype(np.int64)
     extra = source.format.bit_depth - 8
     luma -= last_index(source.format.bit_depth) - LAST_Q
@@ -137,6 +138,16 @@ def moments(
         weighted @ inputs.T * (scale * gain**2),
         wrong.reshape(PLANES, -1) @ weighted.T * (scale * gain),
     )
+
+
+def expected_change(given: Moments, shared: Differences, differences: Differences) -> float:
+    """What the differences of one network, as `train` gives them, change its squared error by.
+
+    Without rounding and clipping of samples.
+    """
+    whole = differences.astype(np.float64)
+    whole[:, :LINEAR] += spread_shared(shared)
+    return sum(_error(d, given.squares, b) for d, b in zip(whole, given.products, strict=True))
 
 
 def bits_of(differences: npt.NDArray[np.floating] | Differences) -> Floats:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nvcodec.compiled import Integer, kernel
+from nvcodec.compiled import Integer, Real, kernel
 from nvcodec.encode.distances import satd_mean
 from nvcodec.encode.hybrid.search.block import NEVER, Block
 from nvcodec.encode.hybrid.search.phases import MARGIN
@@ -38,14 +38,14 @@ def _refine(s: InterSearch, b: Block, v: np.ndarray) -> None:
     bits1 = vector_bits(s, v[1, 0] - p[1, 0], v[1, 1] - p[1, 1])
     best = b.lam_satd * (bits0 + bits1)
     best += satd_mean(s.current, at, s.width, s.phases0, place0, s.phases1, place1, stride, b.n)
-    for turn in range(s.refinements):
+    for turn in range(s.limits.refinements):
         step = _FIRST_STEP if turn == 0 else 1
         improved = False
         for r in range(2):
             other_bits = bits1 if r == 0 else bits0
             cy = v[r, 0]
             cx = v[r, 1]
-            for k in range(8):
+            for k in range(s.limits.directions):
                 vy = cy + step * STEP_Y[k]
                 vx = cx + step * STEP_X[k]
                 place = place_of(s, vy, vx, b.y, b.x, b.n)
@@ -77,8 +77,8 @@ def _refine(s: InterSearch, b: Block, v: np.ndarray) -> None:
 
 
 @kernel
-def _best_merge_of_both(s: InterSearch, b: Block) -> Integer:
-    """The bi-predicted entry of the merge list with the least SATD, -1 for none."""
+def _best_merge_of_both(s: InterSearch, b: Block) -> tuple[Integer, Real]:
+    """The bi-predicted entry of the merge list with the least SATD, -1 for none; and its SATD."""
     chosen = -1
     least = NEVER
     for k in range(ENTRIES):
@@ -88,40 +88,67 @@ def _best_merge_of_both(s: InterSearch, b: Block) -> Integer:
             if cost < least:
                 least = cost
                 chosen = k
-    return chosen
+    return chosen, least
+
+
+@kernel
+def _put_start(s: InterSearch, v: np.ndarray) -> None:
+    """Set v to the best vector to each reference."""
+    for k in range(4):
+        v[k >> 1, k & 1] = s.candidates.single[k >> 1, k & 1]
+
+
+@kernel
+def _put_merge(s: InterSearch, chosen: Integer, v: np.ndarray) -> None:
+    """Set v to the vectors of an entry of the merge list."""
+    for k in range(4):
+        v[k >> 1, k & 1] = s.candidates.merges[chosen, 1 + k]
+
+
+@kernel
+def _offer(s: InterSearch, b: Block, flags: Real, v: np.ndarray) -> None:
+    """Refine the vectors v and offer them."""
+    c = s.candidates
+    p = c.predicted
+    _refine(s, b, v)
+    bits = flags + s.bits.both[b.level, 1]
+    bits += vector_bits(s, v[0, 0] - p[0, 0], v[0, 1] - p[0, 1])
+    bits += vector_bits(s, v[1, 0] - p[1, 0], v[1, 1] - p[1, 1])
+    distance = block_satd(s, b, 3, v[0, 0], v[0, 1], v[1, 0], v[1, 1])
+    cost = distance + b.lam_satd * bits
+    if cost < c.cost[OWN_VECTORS]:
+        c.cost[OWN_VECTORS] = cost
+        c.bits[OWN_VECTORS] = bits
+        choice = c.choice[OWN_VECTORS]
+        set_choice(choice, 3, v[0, 0], v[0, 1], v[1, 0], v[1, 1])
+        for k in range(4):
+            choice[DIFFERENCES + k] = v[k >> 1, k & 1] - p[k >> 1, k & 1]
 
 
 @kernel
 def offer_both(s: InterSearch, b: Block) -> None:
     """Offer bi-prediction with coded vectors.
 
-    Refines two starts: the best vector to each reference, and the best bi-predicted merge entry.
+    There are two starts: the best vector to each reference, and the best bi-predicted merge entry.
+    Refines both of them, or the better one.
     """
     if not s.two:
         return
     c = s.candidates
-    p, v = c.predicted, c.vectors
+    v = c.vectors
     flags = own_bits(s, b)
-    for start in range(2):
-        if start == 0:
-            for k in range(4):
-                v[k >> 1, k & 1] = c.single[k >> 1, k & 1]
+    chosen, distance = _best_merge_of_both(s, b)
+    o = c.single
+    if s.limits.both_starts == 1 and chosen >= 0:
+        own = block_satd(s, b, 3, o[0, 0], o[0, 1], o[1, 0], o[1, 1])
+        if distance < own:
+            _put_merge(s, chosen, v)
         else:
-            chosen = _best_merge_of_both(s, b)
-            if chosen < 0:
-                return
-            for k in range(4):
-                v[k >> 1, k & 1] = c.merges[chosen, 1 + k]
-        _refine(s, b, v)
-        bits = flags + s.bits.both[b.level, 1]
-        bits += vector_bits(s, v[0, 0] - p[0, 0], v[0, 1] - p[0, 1])
-        bits += vector_bits(s, v[1, 0] - p[1, 0], v[1, 1] - p[1, 1])
-        distance = block_satd(s, b, 3, v[0, 0], v[0, 1], v[1, 0], v[1, 1])
-        cost = distance + b.lam_satd * bits
-        if cost < c.cost[OWN_VECTORS]:
-            c.cost[OWN_VECTORS] = cost
-            c.bits[OWN_VECTORS] = bits
-            choice = c.choice[OWN_VECTORS]
-            set_choice(choice, 3, v[0, 0], v[0, 1], v[1, 0], v[1, 1])
-            for k in range(4):
-                choice[DIFFERENCES + k] = v[k >> 1, k & 1] - p[k >> 1, k & 1]
+            _put_start(s, v)
+        _offer(s, b, flags, v)
+        return
+    _put_start(s, v)
+    _offer(s, b, flags, v)
+    if chosen >= 0:
+        _put_merge(s, chosen, v)
+        _offer(s, b, flags, v)

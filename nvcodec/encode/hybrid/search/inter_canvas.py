@@ -41,17 +41,11 @@ from nvcodec.encode.hybrid.search.trial import trial_cost
 from nvcodec.encode.hybrid.search.vectors import offer_vectors
 from nvcodec.model.hybrid.canvas.plane import CELL, ROOT
 
-_GOOD_BITS = 0.25
-"""Bits per cell: coded vectors are not tried if a merge costs less than this."""
 _NEAR = 1.25
 _NEAR_BITS = 4
 """Code on trial if SATD <= _NEAR x best + lambda x _NEAR_BITS."""
 _INTRA_FROM_BITS = 8
 """Bits per cell: intra prediction is not tried if the best inter SATD cost is below this."""
-_SPLIT_BITS_TRIAL = 0.15
-"""Bits per cell: a block with a lower cost, residual included, is not split."""
-_SPLIT_BITS_SATD = 0.6
-"""The same for costs by SATD. It is higher, as SATD does not vanish when nothing is coded."""
 
 
 @kernel
@@ -59,7 +53,7 @@ def _offer(s: InterSearch, b: Block) -> None:
     """Collect the candidates that the tools offer for a block."""
     clear(s.candidates)
     offer_merges(s, b)
-    if s.candidates.cost[BEST_MERGE] >= _GOOD_BITS * b.lam_satd * b.n * b.n / 64:
+    if s.candidates.cost[BEST_MERGE] >= s.limits.merge_bits * b.lam_satd * b.n * b.n / 64:
         offer_vectors(s, b)
         offer_both(s, b)
 
@@ -116,8 +110,11 @@ def _evaluate(s: InterSearch, k: Integer, y: Integer, x: Integer) -> bool:
             smaller = smaller_beside(s.cells.size, b)
             walk.whole[k] += lam * s.bits.split[k - 1, smaller, 0]
             walk.parts[k] = lam * s.bits.split[k - 1, smaller, 1]
-    least = (_SPLIT_BITS_TRIAL if s.trial else _SPLIT_BITS_SATD) * lam * b.n * b.n / 64
-    return bool(k > 0 and walk.whole[k] > least)
+    if walk.whole[k] >= NEVER:
+        return True
+    return bool(
+        k > s.limits.least_level and walk.whole[k] > s.limits.split_bits * lam * b.n * b.n / 64
+    )
 
 
 @kernel

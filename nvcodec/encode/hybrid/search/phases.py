@@ -11,72 +11,95 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nvcodec.compiled import Integer, kernel
-from nvcodec.model.hybrid.canvas.inter import LUMA_TAPS
+from nvcodec.compiled import Integer, allocating, kernel
+from nvcodec.model.hybrid.canvas.inter import luma_taps
+from nvcodec.model.hybrid.canvas.plane import CELL
+from nvcodec.model.hybrid.canvas.rows import filter_row, filter_row_into, sample_row
 from nvcodec.model.samples import peak_of, plane_code
 from nvcodec.picture import Plane, SampleFormat
 
-MARGIN = 80
+MARGIN = 48
 """Luma samples of padding around the coded plane."""
 
 Phases = npt.NDArray[Any]
 """(16, height + 2 MARGIN, width + 2 MARGIN): phase 4 * fy + fx."""
 
 
-@kernel
-def _across(padded: np.ndarray, fx: Integer, out: np.ndarray) -> None:
-    """Filter all rows for a horizontal phase, without rounding."""
-    rows, columns = out.shape
-    t0, t1, t2, t3, t4, t5, t6, t7 = LUMA_TAPS[fx]
-    for y in range(rows):
-        line = padded[y]
-        for x in range(columns):
-            out[y, x] = np.int32(
-                t0 * np.int32(line[x])
-                + t1 * np.int32(line[x + 1])
-                + t2 * np.int32(line[x + 2])
-                + t3 * np.int32(line[x + 3])
-                + t4 * np.int32(line[x + 4])
-                + t5 * np.int32(line[x + 5])
-                + t6 * np.int32(line[x + 6])
-                + t7 * np.int32(line[x + 7])
-            )
+_WIDE = 32
+"""Samples in a vector operation; the last ones of a row go by CELL."""
 
 
 @kernel
-def _down(first: np.ndarray, fy: Integer, code: Integer, out: np.ndarray) -> None:
-    """Filter the result of `_across` for a vertical phase, and round."""
-    rows, columns = out.shape
+def _across(
+    samples: np.ndarray, at: Integer, taps: tuple[Integer, ...], count: Integer, out: np.ndarray,
+    to: Integer,
+) -> None:  # fmt: skip
+    """Filter a row for a horizontal phase, without rounding."""
+    j: Integer = np.int64(0)
+    while j < count:
+        if j + _WIDE <= count:
+            filter_row(_WIDE, samples, at + j, 1, taps, out, to + j)
+            j += _WIDE
+        else:
+            filter_row(CELL, samples, at + j, 1, taps, out, to + j)
+            j += CELL
+
+
+@kernel
+def _straight(
+    sums: np.ndarray, at: Integer, count: Integer, peak: Integer, out: np.ndarray, to: Integer
+) -> None:
+    """Round a row of `_across`: vertical phase 0."""
+    j: Integer = np.int64(0)
+    while j < count:
+        if j + _WIDE <= count:
+            sample_row(_WIDE, sums, at + j, 6, out, to + j, peak)
+            j += _WIDE
+        else:
+            sample_row(CELL, sums, at + j, 6, out, to + j, peak)
+            j += CELL
+
+
+@kernel
+def _down(
+    sums: np.ndarray, at: Integer, stride: Integer, taps: tuple[Integer, ...], count: Integer,
+    peak: Integer, line: np.ndarray, out: np.ndarray, to: Integer,
+) -> None:  # fmt: skip
+    """Filter rows of `_across` for a vertical phase, and round; `line` is scratch."""
+    j: Integer = np.int64(0)
+    while j < count:
+        # The shift by 6 before that of sample_row changes nothing: both round down.
+        if j + _WIDE <= count:
+            filter_row_into(_WIDE, sums, at + j, stride, taps, line, 0, 0, 0)
+            sample_row(_WIDE, line, 0, 6, out, to + j, peak)
+            j += _WIDE
+        else:
+            filter_row_into(CELL, sums, at + j, stride, taps, line, 0, 0, 0)
+            sample_row(CELL, line, 0, 6, out, to + j, peak)
+            j += CELL
+
+
+@allocating
+def _fill(padded: np.ndarray, sums: np.ndarray, code: Integer, out: np.ndarray) -> None:
+    """Fill all phases from the padded plane; `sums` has 7 rows more than a phase."""
+    _, rows, columns = out.shape
     peak = peak_of(out, code)
-    t0, t1, t2, t3, t4, t5, t6, t7 = LUMA_TAPS[fy]
-    for y in range(rows):
-        for x in range(columns):
-            total = (
-                np.int32(
-                    t0 * np.int32(first[y, x])
-                    + t1 * np.int32(first[y + 1, x])
-                    + t2 * np.int32(first[y + 2, x])
-                    + t3 * np.int32(first[y + 3, x])
-                    + t4 * np.int32(first[y + 4, x])
-                    + t5 * np.int32(first[y + 5, x])
-                    + t6 * np.int32(first[y + 6, x])
-                    + t7 * np.int32(first[y + 7, x])
-                    + 2048
-                )
-                >> 12
-            )
-            out[y, x] = min(max(total, 0), peak)
-
-
-@kernel
-def _straight(first: np.ndarray, code: Integer, out: np.ndarray) -> None:
-    """Round the result of `_across`: vertical phase 0."""
-    peak = peak_of(out, code)
-    rows, columns = out.shape
-    for y in range(rows):
-        for x in range(columns):
-            total = (np.int32(first[y + 3, x]) + 32) >> 6
-            out[y, x] = min(max(total, 0), peak)
+    samples, flat_sums, flat = padded.reshape(-1), sums.reshape(-1), out.reshape(-1)
+    line = np.empty(_WIDE, np.int32)
+    for fx in range(4):
+        taps_x = luma_taps(fx)
+        for y in range(rows + 7):
+            _across(samples, y * padded.shape[1], taps_x, columns, flat_sums, y * columns)
+        for fy in range(4):
+            taps_y = luma_taps(fy)
+            for y in range(rows):
+                to = ((4 * fy + fx) * rows + y) * columns
+                if fy == 0:
+                    _straight(flat_sums, (y + 3) * columns, columns, peak, flat, to)
+                else:
+                    _down(
+                        flat_sums, y * columns, columns, taps_y, columns, peak, line, flat, to
+                    )  # fmt: skip
 
 
 def make_phases(luma: Plane, sample_format: SampleFormat) -> Phases:
@@ -87,10 +110,5 @@ def make_phases(luma: Plane, sample_format: SampleFormat) -> Phases:
     # The filter reaches 3 samples before and 4 after.
     padded = np.pad(luma, ((MARGIN + 3, MARGIN + 4), (MARGIN + 3, MARGIN + 4)), mode="edge")
     sums = np.int16 if luma.dtype == np.uint8 else np.int32
-    first = np.empty((height + 2 * MARGIN + 7, width + 2 * MARGIN), sums)
-    for fx in range(4):
-        _across(padded, fx, first)
-        _straight(first, code, out[fx])
-        for fy in range(1, 4):
-            _down(first, fy, code, out[4 * fy + fx])
+    _fill(padded, np.empty((height + 2 * MARGIN + 7, width + 2 * MARGIN), sums), code, out)
     return out

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from nvcodec.coding.hybrid.leaves import LEAF_COLUMNS
 from nvcodec.compiled import Integer, Real, kernel
 from nvcodec.encode.distances import satd, satd_mean
+from nvcodec.encode.hybrid.effort import MotionLimits
 from nvcodec.encode.hybrid.rate.motion import MotionBits
 from nvcodec.encode.hybrid.search.block import NEVER, Block, CanvasInput
 from nvcodec.encode.hybrid.search.partition import Walk
@@ -138,7 +139,7 @@ class InterSearch(NamedTuple):
         two: whether there are two references.
         interior: whether it is an interior canvas.
         costs: rate tables of inter syntax.
-        refinements, trial: see Effort.
+        limits, trial: see Effort.
         largest_intra: luma samples across the largest intra leaf, 0 for none.
 
     """
@@ -158,7 +159,7 @@ class InterSearch(NamedTuple):
     two: bool
     interior: bool
     bits: MotionBits
-    refinements: int
+    limits: MotionLimits
     trial: bool
     largest_intra: int
 

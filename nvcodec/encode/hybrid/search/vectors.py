@@ -25,10 +25,6 @@ from nvcodec.model.hybrid.canvas.motion import ENTRIES, predicted_vector
 STEP_Y = (0, 0, 1, -1, 1, 1, -1, -1)
 STEP_X = (1, -1, 0, 0, 1, -1, 1, -1)
 
-_FIRST_STEP = 8
-"""First step, in quarter samples; start vectors are usually this close."""
-_FINE = 2
-"""Quarter samples: steps up to this length are compared by SATD, longer ones by SAD."""
 _STRAIGHT_FROM = 4
 """Quarter samples: steps of this length or more are only horizontal and vertical."""
 _ROUNDS = 6
@@ -44,7 +40,7 @@ def own_bits(s: InterSearch, b: Block) -> Real:
 
 @kernel
 def _put_starts(s: InterSearch, b: Block, r: Integer) -> Integer:
-    """Set candidates.starts to the start vectors for reference r; returns their number."""
+    """Set candidates.starts to the start vectors for reference r, each once; counts them."""
     c = s.candidates
     row = min(b.y + (b.n >> 1), s.height - 1) >> 4
     column = min(b.x + (b.n >> 1), s.width - 1) >> 4
@@ -57,7 +53,17 @@ def _put_starts(s: InterSearch, b: Block, r: Integer) -> Integer:
         c.starts[ENTRIES + 1, axis] = around[VECTORS + 2 * r + axis]
         c.starts[ENTRIES + 2, axis] = s.coarse[r, row, column, axis]
         c.starts[ENTRIES + 3, axis] = 0
-    return ENTRIES + 4
+    count: Integer = np.int64(0)
+    for k in range(ENTRIES + 4):
+        known = False
+        for other in range(count):
+            if c.starts[other, 0] == c.starts[k, 0] and c.starts[other, 1] == c.starts[k, 1]:
+                known = True
+        if not known:
+            c.starts[count, 0] = c.starts[k, 0]
+            c.starts[count, 1] = c.starts[k, 1]
+            count += 1
+    return count
 
 
 @kernel
@@ -87,6 +93,13 @@ def _best_start(
 
 
 @kernel
+def _tried(dy: Integer, dx: Integer, step: Integer, directions: Integer) -> bool:
+    """Whether steps in so many directions reach what is (dy, dx) away, or it is no way at all."""
+    away = max(abs(dy), abs(dx)) if directions == 8 else abs(dy) + abs(dx)
+    return bool(away <= step)
+
+
+@kernel
 def _refine(s: InterSearch, b: Block, r: Integer) -> tuple[Integer, Integer]:
     """The vector (y, x) to reference r, refined from the best start by distance plus rate."""
     phases = s.phases0 if r == 0 else s.phases1
@@ -95,24 +108,30 @@ def _refine(s: InterSearch, b: Block, r: Integer) -> tuple[Integer, Integer]:
     py = s.candidates.predicted[r, 0]
     px = s.candidates.predicted[r, 1]
     best, by, bx = _best_start(s, b, r, phases)
-    step = _FIRST_STEP
+    step = s.limits.first_step
     fine = False
     while step > 0:
-        if step <= _FINE and not fine:
+        if step <= s.limits.fine_step and not fine:
             fine = True
             place = place_of(s, by, bx, b.y, b.x, b.n)
             best = b.lam_satd * vector_bits(s, by - py, bx - px)
             best += satd(s.current, at, s.width, phases, place, stride, b.n)
         rounds = 0
         moved = True
+        # The centre before: what is as near to it has been tried.
+        oy = by + 4 * step
+        ox = bx
+        directions = s.limits.directions if step < _STRAIGHT_FROM else 4
         while moved and rounds < _ROUNDS:
             moved = False
             rounds += 1
             cy = by
             cx = bx
-            for k in range(8 if step < _STRAIGHT_FROM else 4):
+            for k in range(directions):
                 vy = cy + step * STEP_Y[k]
                 vx = cx + step * STEP_X[k]
+                if _tried(vy - oy, vx - ox, step, directions):
+                    continue
                 place = place_of(s, vy, vx, b.y, b.x, b.n)
                 if place < 0:
                     continue
@@ -130,6 +149,8 @@ def _refine(s: InterSearch, b: Block, r: Integer) -> tuple[Integer, Integer]:
                     by = vy
                     bx = vx
                     moved = True
+            oy = cy
+            ox = cx
         step >>= 1
     return by, bx
 

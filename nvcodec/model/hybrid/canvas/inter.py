@@ -187,7 +187,8 @@ def _fetch(
 
 
 @kernel
-def _luma_taps(f: Integer) -> tuple[Integer, ...]:
+def luma_taps(f: Integer) -> tuple[Integer, ...]:
+    """Taps for a fraction of f quarters."""
     return (
         LUMA_TAPS[f, 0],
         LUMA_TAPS[f, 1],
@@ -233,7 +234,7 @@ def _inside(
         )
         _sums(source, at, rows, width, fy, fx, taps_y, taps_x, first, out, double, keep)
     else:
-        long_y, long_x = _luma_taps(fy), _luma_taps(fx)
+        long_y, long_x = luma_taps(fy), luma_taps(fx)
         _sums(source, at, rows, width, fy, fx, long_y, long_x, first, out, double, keep)
 
 

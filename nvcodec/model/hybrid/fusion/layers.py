@@ -156,9 +156,13 @@ def _apply(
                     to,
                     stride,
                 )
-            elif block == 12:
+            elif block == 24:
                 layer_block(
-                    12, 1, values, offsets, x, weights, w, biases, b, shift, MAX_INPUT, to, stride
+                    24, 1, values, offsets, x, weights, w, biases, b, shift, MAX_INPUT, to, stride
+                )
+            elif block == 16:
+                layer_block(
+                    16, 1, values, offsets, x, weights, w, biases, b, shift, MAX_INPUT, to, stride
                 )
             elif block == 6:
                 layer_block(

@@ -217,17 +217,20 @@ def render(source: NetworkSource, network: PackedNetwork, region: Region) -> Pla
 
 def output_inputs(
     source: NetworkSource, network: PackedNetwork, rows: Sequence[int], columns: int
-) -> npt.NDArray[np.int16]:
-    """Inputs of the output layer at the first `columns` sites of some rows.
+) -> tuple[npt.NDArray[np.int16], Planes]:
+    """Inputs of the output layer at the first `columns` sites of some rows, and what it makes.
 
     Returns int16 (channels, len(rows), columns) in the order of the layer's weights (spec 9.2),
-    without the constant input of the bias.
+    without the constant input of the bias; and the samples of these sites, planes of 4:2:0 with
+    2 * len(rows) rows of luma.
     """
     pairs = network.output_terms
     taken = np.empty((len(rows), pairs, columns), np.int32)
+    made = _of_sites(source.format).empty(2 * columns, 2 * len(rows))
     for k, y in enumerate(rows):
-        out = _of_sites(source.format).empty(2 * columns, 2)
         sites = Sites(y0=y, y1=y + 1, x0=0, x1=columns)
+        tall = 2, 1, 1
+        out = tuple(p[k * n : k * n + n] for p, n in zip(made, tall, strict=True))
         _render_sites(source, network, sites, out, y, taken[k : k + 1])
     words = taken.view(np.int16).reshape(len(rows), pairs, columns, 2)
     channels = words.transpose(1, 3, 0, 2).reshape(2 * pairs, len(rows), columns)
@@ -241,7 +244,7 @@ def output_inputs(
             channels[:units],
         ]
     )
-    return in_order
+    return in_order, made
 
 
 def site_inputs(source: NetworkSource) -> npt.NDArray[np.int16]:

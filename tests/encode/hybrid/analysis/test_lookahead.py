@@ -5,7 +5,7 @@ import pytest
 
 from nvcodec.encode.hybrid.analysis.lookahead import hand_on, inherit
 from nvcodec.encode.hybrid.analysis.pyramid import LOOKAHEAD_MARGIN as MARGIN
-from nvcodec.encode.hybrid.analysis.pyramid import half_luma
+from nvcodec.encode.hybrid.analysis.pyramid import block_sums, half_luma
 from tests.encode.hybrid.pictures import smooth_noise
 from tests.encode.hybrid.reference import hadamard_sum
 
@@ -66,7 +66,7 @@ def test_inherit(references, kernel_bench):
     for number, other in enumerate(others):
         # Parts in which the other reference is better, or none.
         other[32 * number : 32 * number + 40] = rng.integers(0, 256, (40, 128))
-    half, found = half_luma(picture), [half_luma(other) for other in others]
+    half, *found = (half_luma(block_sums(luma)) for luma in (picture, *others))
     coarse = 16 * rng.integers(-24, 25, (references, 6, 8, 2)).astype(np.int16)
     coarse[:, ::2] = [12, -20]
     kernel_bench(

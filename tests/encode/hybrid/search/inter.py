@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nvcodec.encode.hybrid.effort import EFFORTS
 from nvcodec.encode.hybrid.group import default_prices
 from nvcodec.encode.hybrid.search.phases import MARGIN, make_phases
 from nvcodec.encode.hybrid.search.prediction import (
@@ -65,15 +66,7 @@ def moved(picture, vector):
 
 
 def make_scene(
-    current,
-    references,
-    q=24,
-    interior=True,
-    seed=0,
-    spread=30,
-    refinements=4,
-    depth=1,
-    two=None,
+    current, references, q=24, interior=True, seed=0, spread=30, depth=1, two=None, **limits
 ):
     """Random decisions of all cells; vectors are up to `spread` quarter samples long.
 
@@ -111,7 +104,7 @@ def make_scene(
         two=two,
         interior=interior,
         bits=prices.motion,
-        refinements=refinements,
+        limits=EFFORTS["slow"].motion._replace(**limits),
         trial=True,
         largest_intra=32,
     )

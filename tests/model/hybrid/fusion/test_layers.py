@@ -51,7 +51,8 @@ def test_what_the_output_layer_takes():
     source, leaves = random_source(rng, 72, 40, 2)
     weights = network(LAYERS["1x8"])
     packed = pack_network(weights.shape, weights.of_set(2))
-    taken = output_inputs(source, packed, [0, 7, 19], 36)
+    rows = [0, 7, 19]
+    taken, made = output_inputs(source, packed, rows, 36)
     x = reference.inputs(source.canvas, leaves, source.references, 0)
     ((matrix, biases),) = weights.of_set(2).hidden
     v = reference.rshift(reference.convolve(matrix, x) + biases[:, None, None], 6)
@@ -60,4 +61,8 @@ def test_what_the_output_layer_takes():
     around = [padded[:, ky : ky + 20, kx : kx + 36] for ky in range(3) for kx in range(3)]
     windows = np.stack(around, 1).reshape(54, 20, 36)
     expected = np.concatenate([windows, x[6:], hidden])
-    np.testing.assert_array_equal(taken, expected[:, [0, 7, 19]])
+    np.testing.assert_array_equal(taken, expected[:, rows])
+    luma, *chroma = render(source, packed, (0, 0, 72, 40))
+    np.testing.assert_array_equal(made[0], luma.reshape(20, 2, 72)[rows].reshape(6, 72))
+    for plane, whole in zip(made[1:], chroma, strict=True):
+        np.testing.assert_array_equal(plane, whole[rows])
