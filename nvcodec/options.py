@@ -118,7 +118,6 @@ class ModelOptions(NamedTuple):
         networks: choices of `network`, the default first.
         tunes: choices of `tune`.
         devices: devices that the encoder can run on.
-        segments: whether segments can be trained by several jobs, and an encode resumed.
         rates: whether the crf can change from group to group, for a size, rate or quality.
         whole_crf: whether the crf of a group is a whole number.
 
@@ -129,7 +128,6 @@ class ModelOptions(NamedTuple):
     networks: tuple[str, ...]
     tunes: tuple[str, ...]
     devices: tuple[str, ...]
-    segments: bool
     rates: bool
     whole_crf: bool
 
@@ -141,7 +139,6 @@ MODELS = {
         networks=("auto", "trained", "fixed", "off"),
         tunes=TUNES,
         devices=("cpu",),
-        segments=False,
         rates=True,
         whole_crf=False,
     ),
@@ -151,7 +148,6 @@ MODELS = {
         networks=("auto", "paper"),
         tunes=("psnr",),
         devices=("cpu",),
-        segments=False,
         rates=True,
         whole_crf=True,
     ),
@@ -163,7 +159,6 @@ PAPER = ModelOptions(
     networks=("paper",),
     tunes=("psnr",),
     devices=DEVICES,
-    segments=True,
     rates=False,
     whole_crf=False,
 )
@@ -346,6 +341,12 @@ def _require_goals(options: EncodeOptions) -> None:
         asked.insert(0, "crf")
     if len(asked) > 1:
         raise GoalError(f"{asked[0]} and {asked[1]} both choose the quality: give one of them")
+    steered = [name.replace("_", " ") for name in options.goals if name != "target"]
+    if options.by_jobs and steered:
+        raise GoalError(
+            f"{steered[0]} goes with neither several jobs nor resuming: the crf of a group depends"
+            " on the bytes of the groups before it, so no segment can be encoded by itself"
+        )
     if options.bitrate and options.max_bitrate and options.max_bitrate < options.bitrate:
         raise GoalError(f"max bitrate {options.max_bitrate:g} is below bitrate {options.bitrate:g}")
 
@@ -380,8 +381,6 @@ def _require_offered(options: EncodeOptions) -> None:
             options.device not in offered.devices,
             f"device {options.device}, as it is encoded on the CPU only",
         ),
-        (options.jobs > 1 and not offered.segments, "several jobs, as threads share the work"),
-        (options.resume and not offered.segments, "resuming"),
         (
             offered is MODELS["nirvana"] and (options.group_size or 1) > NIRVANA_GROUP,
             f"groups of more than {NIRVANA_GROUP} frames",

@@ -41,6 +41,8 @@ SINE_NETWORK = {"model": "nirvana", "network": "paper"}
         {"model": "nirvana", "network": "auto", "group_size": 1},
         SINE_NETWORK | {"preset": "paper", "group_size": 32},
         SINE_NETWORK | {"device": "cuda", "jobs": 2, "resume": True},
+        {"jobs": 2, "resume": True, "target": "psnr=38"},
+        {"model": "nirvana", "jobs": 2},
     ],
 )
 def test_accepted(options):
@@ -91,13 +93,9 @@ def test_out_of_range(model, options, text):
         ),
         ({"network": "paper"}, "the hybrid model does not have network paper"),
         ({"device": "cuda"}, "device cuda, as it is encoded on the CPU only"),
-        ({"jobs": 2}, "several jobs, as threads share the work"),
-        ({"resume": True}, "resuming"),
         ({"model": "nirvana", "network": "fixed"}, "the nirvana model does not have network fixed"),
         ({"model": "nirvana", "preset": "paper"}, "the nirvana model does not have preset paper"),
         ({"model": "nirvana", "device": "cuda"}, "the nirvana model does not have device cuda"),
-        ({"model": "nirvana", "jobs": 2}, "the nirvana model does not have several jobs"),
-        ({"model": "nirvana", "resume": True}, "the nirvana model does not have resuming"),
         ({"model": "nirvana", "group_size": 5}, "groups of more than 4 frames"),
         ({"model": "nirvana", "tune": "visual"}, "the nirvana model does not have tune visual"),
     ],

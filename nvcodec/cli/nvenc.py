@@ -165,13 +165,14 @@ COMMAND = "nvenc"
     type=click.IntRange(min=1),
     default=DEFAULTS.jobs,
     show_default=True,
-    help="Processes that train segments of --network paper in parallel; the bytes are the same.",
+    help="Processes that encode segments, from key group to key group, side by side; the bytes are"
+    " the same.",
 )
 @click.option(
     "--threads",
     type=click.IntRange(min=1),
-    help="Threads; the bytes do not depend on them. --network paper: threads of each job; another"
-    " number may give other bytes.  [default: one per core; paper: 1]",
+    help="Threads of each job; the bytes do not depend on them, but with --network paper, where"
+    " another number may give others.  [default: the cores shared by the jobs; paper: 1]",
 )
 @click.option(
     "--device",
@@ -192,8 +193,8 @@ COMMAND = "nvenc"
 @click.option(
     "--resume",
     is_flag=True,
-    help="Continue a stopped encode of --network paper from its finished segments; keep them if"
-    " this encode stops too.",
+    help="Continue a stopped encode from its finished segments; keep them if this encode stops"
+    " too.",
 )
 @click.option("-y", "--yes", is_flag=True, help="Overwrite OUT; without --resume, start over.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")

@@ -94,18 +94,17 @@ def encode(
             the model that keeps most of the source. Notes tell of conversions.
         skip: frames of the source to leave out at its start.
         frames: frames to encode, None for all.
-        threads: one for each core for None; bytes do not depend on it. Of training in each job of
-            the network "paper", 1 for None; another number sums floats in another order and may
-            give other bytes.
+        threads: of each job; the cores shared by the jobs for None. Bytes do not depend on it,
+            but with the network "paper", where it is 1 for None: another number sums floats in
+            another order and may give other bytes.
         device: torch device that trains the network "paper", "cpu" or "cuda"; "cpu" otherwise.
-        jobs: of the network "paper", processes that train segments, the groups from a key group up
-            to the next, side by side; on "cuda", one GPU after the other gets a job. Bytes do not
-            depend on it. More than one needs a source with a path, and a calling script that
-            guards its start with `if __name__ == "__main__":`.
-        resume: of the network "paper": go on with the segments that an encode of the same settings
-            finished before it was stopped, and leave them when this one is. They lie in a folder
-            named as the output with ".segments" added, which jobs over 1 use too; it goes when the
-            encode is complete.
+        jobs: processes that encode segments, the groups from a key group up to the next, side by
+            side; on "cuda", one GPU after the other gets a job. Bytes do not depend on it. More
+            than one needs a source with a path, a crf or target, and a calling script that guards
+            its start with `if __name__ == "__main__":`.
+        resume: go on with the segments that an encode of the same settings finished before it was
+            stopped, and leave them when this one is. They lie in a folder named as the output with
+            ".segments" added, which jobs over 1 use too; it goes when the encode is complete.
         metrics: what to measure, of options.METRICS.
         overwrite: whether a path may replace a file, and without `resume` the segments too.
         tracks: which tracks of the source are carried beside the video: "all", "none", or kinds

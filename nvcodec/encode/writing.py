@@ -152,7 +152,8 @@ class GroupWriter:
         # A segment counts its frames from its own first.
         group = replace(coded.group, first_frame=self._result.frames)
         self._end = (group.first_pts + sum(group.durations)) * self._header.time_base
-        self._add_packets(writer, self._source.packets_before(self._end))
+        read = group.first_frame + group.frame_count
+        self._add_packets(writer, self._source.packets_before(self._end, read))
         before = writer.offset
         writer.add_group(group)
         encoded = EncodedGroup(

@@ -1,7 +1,8 @@
 """Segments (closed GOPs) as jobs: takes segments and an engine, gives their groups in file order.
 
-A job opens the source itself and saves its segment in a store. So it can run in any process and can
-be repeated after a failure. It is skipped if the store has its segment already.
+A job opens the source itself and gives the bytes of its segment. So it can run in any process, on
+any machine that has the source, and can be repeated after a failure. It is skipped if the store has
+its segment already.
 """
 
 from __future__ import annotations
@@ -13,18 +14,28 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
-import torch
-
 from nvcodec.encode.coder import CodedGroup
-from nvcodec.encode.segments.segment import Progress, Segment, SegmentCoding
-from nvcodec.encode.segments.store import SegmentStore
+from nvcodec.encode.segments.segment import (
+    OtherPicturesError,
+    Report,
+    Segment,
+    SegmentCoding,
+    groups_of,
+)
+from nvcodec.encode.segments.store import PackedSegment, SegmentStore
 from nvcodec.format import Header, NrvError
 from nvcodec.media.source import SourceError, open_source
+from nvcodec.model.description import Shape
 from nvcodec.options import Reading
+from nvcodec.picture import Planes
 
 _ATTEMPTS = 4
-# Errors that another attempt would only repeat, after the training of a whole segment.
+# Errors that another attempt would only repeat, after the coding of a whole segment.
 _FINAL = (SourceError, NrvError, OSError)
+
+_MOST_AHEAD = 8
+"""For each job that can run, most segments that have been planned and not been written: those
+after one that takes long wait for it in the store."""
 
 
 class JobsError(ValueError):
@@ -33,18 +44,6 @@ class JobsError(ValueError):
 
 class SegmentError(RuntimeError):
     """A segment could not be encoded in several attempts."""
-
-
-@dataclass(frozen=True)
-class GroupProgress:
-    """How far the training of a group has come; `ordinal` is its number in the file."""
-
-    ordinal: int
-    frames: int
-    training: Progress
-
-
-GroupReport = Callable[[GroupProgress], None]
 
 
 @dataclass(frozen=True)
@@ -61,20 +60,29 @@ class Job:
     reading: Reading
     segment: Segment
     coding: SegmentCoding
-    device: str
+    shape: Shape
     header: Header
-    store: SegmentStore
+    device: str
 
-    def run(self, device: torch.device, report: GroupReport) -> None:
-        """Encode the segment and save it in the store.
+    def run(self, report: Report) -> PackedSegment:
+        """Encode the segment.
 
-        Raises SourceError if the source has fewer frames than before.
+        Raises SourceError if the source cannot be read, or has other pictures than before.
         """
-        segment = self.segment
-        encoder = self.coding.encoder(device)
-        coded = []
-        # The source is opened as for the whole encode, and read from its start: the times, size and
-        # range of a frame depend on the frames before it.
+        # Seeking is not exact in all sources: each picture is compared with that of the plan.
+        if self.segment.first_frame:
+            try:
+                return self._coded(report, seeking=True)
+            except (OtherPicturesError, SourceError):
+                pass
+        try:
+            return self._coded(report, seeking=False)
+        except OtherPicturesError:
+            raise SourceError(
+                f"cannot read {self.source}: it is not what it was when the encode began"
+            ) from None
+
+    def _coded(self, report: Report, *, seeking: bool) -> PackedSegment:
         with open_source(
             self.source,
             skip=self.skip,
@@ -82,25 +90,23 @@ class Job:
             reading=self.reading,
             sample_formats=(self.header.sample_format,),
         ) as source:
-            pictures = islice(source, segment.first_frame, None)
-            for number, frames in enumerate(segment.group_frames):
-                group = tuple(islice(pictures, frames))
-                if len(group) < frames:
-                    raise SourceError(f"cannot read {self.source}: it has become shorter")
-                ordinal = segment.first_group + number
-
-                def tell(progress: Progress, ordinal: int = ordinal, frames: int = frames) -> None:
-                    report(GroupProgress(ordinal, frames, progress))
-
-                coded.append(encoder.encode(group, tell))
-        self.store.save(segment, self.header, self.coding.shape, coded)
+            planes: Iterator[Planes]
+            if seeking:
+                planes = source.planes_from(self.segment.times[0])
+            else:
+                rest = islice(source, self.segment.first_frame, None)
+                planes = (picture.planes for picture in rest)
+            groups = groups_of(self.segment, planes)
+            coded = list(self.coding.code(self.segment, groups, self.header, report))
+        return PackedSegment.of(self.header, self.shape, coded)
 
 
 @dataclass(frozen=True)
 class Ended:
-    """A job is over: its segment is in the store, or `error` says why not."""
+    """A job is over: with its segment, or the `error` that says why not."""
 
     segment: Segment
+    result: PackedSegment | None = None
     error: BaseException | None = None
 
 
@@ -123,14 +129,13 @@ class ThisProcess:
 
     capacity = 1
 
-    def __init__(self, report: GroupReport) -> None:
+    def __init__(self, report: Report) -> None:
         self._report = report
         self._ended: list[Ended] = []
 
     def start(self, job: Job) -> None:
         """Run the job to its end."""
-        job.run(torch.device(job.device), self._report)
-        self._ended.append(Ended(job.segment))
+        self._ended.append(Ended(job.segment, job.run(self._report)))
 
     def ended(self, wait: bool) -> list[Ended]:
         """The jobs that ended since the last call."""
@@ -171,18 +176,21 @@ def identity(path: str) -> dict[str, object]:
 def run_jobs(
     plan: Iterator[Segment | None],
     job_of: Callable[[Segment], Job],
+    header: Header,
     store: SegmentStore,
     engine: Engine,
 ) -> Iterator[list[CodedGroup]]:
     """Encode the segments of `plan` that the store does not have; yield all groups in order.
 
-    The plan gives None where no segment is complete yet. Jobs start while it is still being made. A
-    job that fails is tried again, three times at most.
+    The plan gives None where no segment is complete yet. Jobs start while it is still being made,
+    and it is made as far ahead as jobs need it. A job that fails is tried again, three times at
+    most.
 
     Raises:
         SourceError: from the plan, after the segments before the error; or from a job.
         SegmentError: a job failed in every attempt.
-        NrvError, OSError: a job failed with an error that another attempt would only repeat.
+        NrvError, OSError: a job failed with an error that another attempt would only repeat, or
+            the store cannot be written.
 
     """
     ordered: deque[Segment] = deque()
@@ -193,7 +201,9 @@ def run_jobs(
     planning = True
     damage: SourceError | None = None
     while planning or ordered:
-        if planning:
+        most = max(1, engine.capacity)
+        room = planning and len(waiting) <= most and len(ordered) < _MOST_AHEAD * most
+        if room:
             try:
                 segment = next(plan)
             except StopIteration:
@@ -203,19 +213,21 @@ def run_jobs(
             else:
                 if segment is not None:
                     ordered.append(segment)
-                    if store.has(segment):
+                    if store.has(segment, header):
                         done.add(segment)
                     else:
                         waiting.append(segment)
         while waiting and running < engine.capacity:
             engine.start(job_of(waiting.popleft()))
             running += 1
-        for ended in engine.ended(wait=running > 0 and not planning):
+        for ended in engine.ended(wait=running > 0 and not room):
             running -= 1
-            segment, failure = ended.segment, ended.error
-            if failure is None:
+            segment = ended.segment
+            if ended.result is not None:
+                store.save(segment, ended.result)
                 done.add(segment)
                 continue
+            failure = ended.error
             if isinstance(failure, _FINAL):
                 raise failure
             failures[segment] += 1
@@ -228,6 +240,6 @@ def run_jobs(
         while ordered and ordered[0] in done:
             segment = ordered.popleft()
             done.remove(segment)
-            yield store.load(segment)
+            yield store.load(segment, header)
     if damage is not None:
         raise damage

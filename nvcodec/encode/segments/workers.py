@@ -18,13 +18,13 @@ from typing import Any, Self
 
 import dask
 import distributed
-import torch
 
-from nvcodec.device import worker_device
-from nvcodec.encode.segments.jobs import Ended, GroupProgress, GroupReport, Job
-from nvcodec.encode.segments.segment import Progress, Segment
+from nvcodec.device import use_gpu
+from nvcodec.encode.segments.jobs import Ended, Job
+from nvcodec.encode.segments.segment import Report, Segment, SegmentProgress
+from nvcodec.encode.segments.store import PackedSegment
 
-_TOPIC = "training"
+_TOPIC = "nvcodec"
 _REPORT_SECONDS = 0.2
 
 _CONFIG = {
@@ -44,10 +44,10 @@ _CONFIG = {
 class Workers:
     """An engine of worker processes. They start with the first job and end with the context."""
 
-    def __init__(self, count: int, report: GroupReport) -> None:
+    def __init__(self, count: int, report: Report) -> None:
         self.capacity = count
         self._report = report
-        self._events: queue.SimpleQueue[GroupProgress | tuple[Segment, Any]] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[SegmentProgress | tuple[Segment, Any]] = queue.SimpleQueue()
         self._starter = ThreadPoolExecutor(1)
         self._started: Any = None
 
@@ -80,14 +80,15 @@ class Workers:
         result: list[Ended] = []
         while (wait and not result) or not self._events.empty():
             event = self._events.get()
-            if isinstance(event, GroupProgress):
+            if isinstance(event, SegmentProgress):
                 self._report(event)
             else:
                 segment, future = event
                 error = future.exception()
                 if isinstance(error, distributed.KilledWorker):
                     error = RuntimeError("its process died, as it may for lack of memory")
-                result.append(Ended(segment, error))
+                packed = None if error is not None else future.result()
+                result.append(Ended(segment, packed, error))
         return result
 
     def _start_workers(self) -> tuple[Any, Any]:
@@ -117,26 +118,26 @@ class Workers:
 
     def _take(self, event: tuple[float, dict[str, Any]]) -> None:
         _, told = event
-        self._events.put(
-            GroupProgress(told["ordinal"], told["frames"], Progress(**told["training"]))
-        )
+        # The scheduler adds members of its own.
+        self._events.put(SegmentProgress(told["first_frame"], told["frames"], told["text"]))
 
 
-def _run(job: Job) -> None:
+def _run(job: Job) -> PackedSegment:
     """Run a job in a worker process."""
     worker = distributed.get_worker()
     told = 0.0
 
-    def report(progress: GroupProgress) -> None:
+    def report(progress: SegmentProgress) -> None:
         nonlocal told
         if worker.status is not distributed.Status.running:
             raise RuntimeError("the encode has been stopped")
-        training, now = progress.training, time.monotonic()
-        if training.iteration == training.iterations or now - told > _REPORT_SECONDS:
+        now = time.monotonic()
+        if progress.frames == job.segment.frames or now - told > _REPORT_SECONDS:
             told = now
-            message = vars(progress) | {"training": vars(training)}
             # The listener may be gone already.
             with contextlib.suppress(OSError):
-                worker.log_event(_TOPIC, message)
+                worker.log_event(_TOPIC, vars(progress))
 
-    job.run(torch.device(worker_device(job.device, int(worker.name))), report)
+    if job.device == "cuda":
+        use_gpu(int(worker.name))
+    return job.run(report)

@@ -301,8 +301,6 @@ def test_a_wrong_canvas_is_found(monkeypatch):
     [
         {"preset": "paper"},
         {"network": "paper"},
-        {"jobs": 2},
-        {"resume": True},
     ],
 )
 def test_options_of_the_other_model(options, tmp_path):

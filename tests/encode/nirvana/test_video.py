@@ -254,8 +254,6 @@ def test_wrong_features_are_found(monkeypatch):
         {"preset": "paper"},
         {"network": "fixed"},
         {"device": "cuda"},
-        {"jobs": 2},
-        {"resume": True},
         {"group_size": 5},
     ],
 )
