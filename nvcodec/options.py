@@ -208,6 +208,7 @@ class EncodeOptions(NamedTuple):
     threads: int | None = None
     device: str = "cpu"
     jobs: int = 1
+    scheduler: str | None = None
     resume: bool = False
     metrics: tuple[str, ...] = ("psnr",)
     overwrite: bool = False
@@ -227,7 +228,7 @@ class EncodeOptions(NamedTuple):
     @property
     def by_jobs(self) -> bool:
         """Whether segments are encoded as jobs: for several at a time, or to resume an encode."""
-        return self.jobs > 1 or self.resume
+        return self.jobs > 1 or self.resume or self.scheduler is not None
 
     @property
     def goals(self) -> dict[str, float | int | str]:
@@ -308,6 +309,8 @@ def validate(options: EncodeOptions) -> None:
         raise ValueError(
             f"threads {options.threads} and jobs {options.jobs} are not both at least 1"
         )
+    if options.scheduler is not None and options.jobs > 1:
+        raise OptionError("the jobs of a cluster are its workers: give either jobs or a scheduler")
     validate_reading(options.reading)
     TrackChoice.of(options.tracks)
     _require_offered(options)

@@ -169,6 +169,11 @@ COMMAND = "nvenc"
     " the same.",
 )
 @click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Cluster of dask.distributed whose workers encode segments, such as tcp://host:8786.",
+)
+@click.option(
     "--threads",
     type=click.IntRange(min=1),
     help="Threads of each job; the bytes do not depend on them, but with --network paper, where"

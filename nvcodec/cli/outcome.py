@@ -59,6 +59,7 @@ class RequestError(Exception):
 # By name, as importing these classes would load PyAV, Numba or PyTorch for every error.
 _CODES_BY_NAME = {
     "nvcodec.encode.control.again.RateError": ExitCode.USAGE,
+    "nvcodec.encode.segments.jobs.ClusterError": ExitCode.OTHER,
     "nvcodec.encode.segments.jobs.JobsError": ExitCode.USAGE,
     "nvcodec.encode.segments.jobs.SegmentError": ExitCode.OTHER,
     "nvcodec.encode.segments.store.SettingsError": ExitCode.USAGE,

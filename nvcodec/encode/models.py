@@ -20,6 +20,7 @@ from nvcodec.version import fingerprint
 
 if TYPE_CHECKING:
     from nvcodec.encode.segments.store import SegmentStore
+    from nvcodec.encode.segments.workers import Pool
 
 
 def settings(options: EncodeOptions, crf: float | None) -> dict[str, Any]:
@@ -66,11 +67,14 @@ class Segments:
     Attributes:
         store: where they are kept beside the output; None where there is no such place.
         source: the path that jobs read the source from; None where segments are no jobs.
+        pool: of worker processes that several encodes share; None for one of this encode, if it
+            needs one.
 
     """
 
     store: SegmentStore | None = None
     source: str | None = None
+    pool: Pool | None = None
 
     @classmethod
     def of(
@@ -78,6 +82,7 @@ class Segments:
         options: EncodeOptions,
         source: str | os.PathLike[str] | BinaryIO,
         output: str | os.PathLike[str] | BinaryIO,
+        pool: Pool | None = None,
     ) -> Segments:
         """Those of an encode; nothing is read or written yet.
 
@@ -90,7 +95,9 @@ class Segments:
         from nvcodec.encode.segments.jobs import require_path
 
         store = segment_store(output, options.resume, options.overwrite)
-        return cls(store, require_path(source) if options.by_jobs else None)
+        if not options.by_jobs and pool is None:
+            return cls(store)
+        return cls(store, require_path(source), pool)
 
     def start_over(self) -> None:
         """Delete the segments of an encode that was stopped."""
@@ -119,8 +126,9 @@ def make_coder(
 
     Where segments are jobs, `steering` gives the same crf to all groups.
     """
-    made = _maker(options, source)
-    coder = made(steering=steering, report=observer.coding)
+    make = _maker(options, source)
+    threads = options.threads or max(1, (os.cpu_count() or 1) // options.jobs)
+    coder = make(steering=steering, report=observer.coding, threads=threads)
     if segments.source is None:
         return coder
     from nvcodec.encode.segments.coder import Jobs, SegmentCoder
@@ -129,6 +137,7 @@ def make_coder(
     crf, whole = steering.least, model_options(options).whole_crf
     jobs = Jobs(
         count=options.jobs,
+        pool=segments.pool,
         source=segments.source,
         skip=options.skip,
         frames=options.frames,
@@ -137,7 +146,8 @@ def make_coder(
         settings=settings(options, crf) | _basis(options, source),
         store=segments.store,
     )
-    coding = SegmentCoding(made, crf, source.time_base, whole)
+    fixed = options.threads is not None
+    coding = SegmentCoding(make, crf, source.time_base, whole, threads, fixed)
     return SegmentCoder(coding, coder, steering, jobs, observer.segment)
 
 
@@ -159,18 +169,17 @@ def _basis(options: EncodeOptions, source: Source) -> dict[str, Any]:
 
 
 def _maker(options: EncodeOptions, source: Source) -> Callable[..., VideoCoder]:
-    """What makes coders of a model, given a steering and a report; can be pickled."""
+    """What makes coders of a model, given a steering, a report and threads; can be pickled."""
     # Each model brings its libraries along: only one of them is needed.
-    share = max(1, (os.cpu_count() or 1) // options.jobs)
     given: dict[str, Any] = {"metrics": options.metrics}
     if model_options(options) is PAPER:
         from nvcodec.encode.sine.settings import PRESETS, network_shape
         from nvcodec.encode.sine.video import SineCoder
 
         given |= {"shape": network_shape(options.group_size), "preset": PRESETS[options.preset]}
-        given |= {"threads": options.threads or 1, "render_threads": share}
-        return partial(SineCoder, source.width, source.height, device=options.device, **given)
-    given |= {"group_size": options.group_size, "threads": options.threads or share}
+        given |= {"training_threads": options.threads or 1, "device": options.device}
+        return partial(SineCoder, source.width, source.height, **given)
+    given["group_size"] = options.group_size
     if options.model == "hybrid":
         from nvcodec.encode.hybrid.effort import EFFORTS
         from nvcodec.encode.hybrid.video import HybridCoder

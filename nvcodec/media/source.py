@@ -40,6 +40,7 @@ from nvcodec.media.pixel_format import (
     range_of,
     rgb_matrix,
 )
+from nvcodec.media.remote import is_remote, open_remote
 from nvcodec.media.streams import NoPictureError, picture_stream
 from nvcodec.media.timestamps import Clock, CodingTimes
 from nvcodec.media.tracks import CarriedTracks, read_about
@@ -639,7 +640,10 @@ def open_source(
             reader = PromptReader(path_or_file)
         else:
             name = os.fspath(path_or_file)
-            if _is_pipe(name) or file_is_mixed(name):
+            if is_remote(name):
+                file = opened.enter_context(open_remote(name))
+                reader = PromptReader(file)
+            elif _is_pipe(name) or file_is_mixed(name):
                 # libav would wait for the pipe's writer and data, and ignore interrupts; and it
                 # refuses some files.
                 reader = PromptReader(opened.enter_context(open(name, "rb")))  # noqa: SIM115

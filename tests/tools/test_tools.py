@@ -246,7 +246,7 @@ def test_ablation(tmp_path, monkeypatch):
 
 def test_changes_end_with_the_block():
     places = (
-        (video, "network_shape"),
+        (settings, "network_shape"),
         (video, "rate_weight"),
         (train, "difference_bits"),
         (train, "_FRESH_FLOAT_SHARE"),

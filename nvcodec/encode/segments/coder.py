@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from nvcodec.encode.coder import CodedGroup, VideoCoder
 from nvcodec.encode.control.steering import Steering
@@ -21,16 +21,21 @@ from nvcodec.format import Header
 from nvcodec.model.description import Shape
 from nvcodec.options import Reading
 
+if TYPE_CHECKING:
+    from nvcodec.encode.segments.workers import Pool
+
 
 @dataclass(frozen=True)
 class Jobs:
     """How segments run as jobs, `count` at a time, and the inputs that identify them.
 
     `settings` are the options that the bytes of a segment depend on, besides those that are fields
-    here. With `store` None, segments are kept in a temporary folder.
+    here. With `store` None, segments are kept in a temporary folder. A `pool` that several encodes
+    share is used instead of one of `count` processes.
     """
 
     count: int
+    pool: Pool | None
     source: str
     skip: int
     frames: int | None
@@ -110,16 +115,24 @@ class SegmentCoder:
                     **identity(jobs.source),
                 }
             )
-            engine: Engine
-            if jobs.count == 1:
-                engine = ThisProcess(self._report)
-            else:
-                from nvcodec.encode.segments.workers import Workers
-
-                engine = stack.enter_context(Workers(jobs.count, self._report))
+            engine = stack.enter_context(self._engine())
             plan = segments(self._steered(groups))
             for coded in run_jobs(plan, partial(self._job, header), header, store, engine):
                 yield from coded
+
+    @contextlib.contextmanager
+    def _engine(self) -> Iterator[Engine]:
+        jobs = self._jobs
+        if jobs.count == 1 and jobs.pool is None:
+            yield ThisProcess(self._report)
+            return
+        from nvcodec.encode.segments.workers import Pool
+
+        with contextlib.ExitStack() as stack:
+            pool = jobs.pool or stack.enter_context(Pool(jobs.count))
+            engine = pool.engine(self._report)
+            stack.callback(engine.close)
+            yield engine
 
     def _steered(self, groups: Iterator[PictureGroup]) -> Iterator[PictureGroup]:
         for group in groups:
@@ -127,9 +140,12 @@ class SegmentCoder:
             yield group
 
     def _job(self, header: Header, segment: Segment) -> Job:
-        jobs = self._jobs
+        jobs, source = self._jobs, self._jobs.source
+        if os.path.exists(source):
+            # Workers have working folders of their own.
+            source = os.path.abspath(source)
         return Job(
-            source=jobs.source,
+            source=source,
             skip=jobs.skip,
             frames=jobs.frames,
             reading=jobs.reading,

@@ -24,14 +24,13 @@ from nvcodec.encode.segments.segment import (
 )
 from nvcodec.encode.segments.store import PackedSegment, SegmentStore
 from nvcodec.format import Header, NrvError
+from nvcodec.media.remote import is_remote, remote_identity
 from nvcodec.media.source import SourceError, open_source
 from nvcodec.model.description import Shape
 from nvcodec.options import Reading
 from nvcodec.picture import Planes
 
 _ATTEMPTS = 4
-# Errors that another attempt would only repeat, after the coding of a whole segment.
-_FINAL = (SourceError, NrvError, OSError)
 
 _MOST_AHEAD = 8
 """For each job that can run, most segments that have been planned and not been written: those
@@ -42,8 +41,16 @@ class JobsError(ValueError):
     """The source or output does not allow several jobs, or resuming."""
 
 
+class ClusterError(RuntimeError):
+    """There is no cluster of workers that could run jobs, or not any more."""
+
+
 class SegmentError(RuntimeError):
     """A segment could not be encoded in several attempts."""
+
+
+# Errors that another attempt would only repeat, after the coding of a whole segment.
+_FINAL = (SourceError, NrvError, OSError, ClusterError)
 
 
 @dataclass(frozen=True)
@@ -64,25 +71,25 @@ class Job:
     header: Header
     device: str
 
-    def run(self, report: Report) -> PackedSegment:
-        """Encode the segment.
+    def run(self, report: Report, threads: int | None = None) -> PackedSegment:
+        """Encode the segment; `threads` is for a coding that gives no number of them.
 
         Raises SourceError if the source cannot be read, or has other pictures than before.
         """
         # Seeking is not exact in all sources: each picture is compared with that of the plan.
         if self.segment.first_frame:
             try:
-                return self._coded(report, seeking=True)
+                return self._coded(report, threads, seeking=True)
             except (OtherPicturesError, SourceError):
                 pass
         try:
-            return self._coded(report, seeking=False)
+            return self._coded(report, threads, seeking=False)
         except OtherPicturesError:
             raise SourceError(
                 f"cannot read {self.source}: it is not what it was when the encode began"
             ) from None
 
-    def _coded(self, report: Report, *, seeking: bool) -> PackedSegment:
+    def _coded(self, report: Report, threads: int | None, *, seeking: bool) -> PackedSegment:
         with open_source(
             self.source,
             skip=self.skip,
@@ -97,7 +104,8 @@ class Job:
                 rest = islice(source, self.segment.first_frame, None)
                 planes = (picture.planes for picture in rest)
             groups = groups_of(self.segment, planes)
-            coded = list(self.coding.code(self.segment, groups, self.header, report))
+            code = self.coding.code(self.segment, groups, self.header, report, threads)
+            coded = list(code)
         return PackedSegment.of(self.header, self.shape, coded)
 
 
@@ -162,6 +170,8 @@ def require_path(source: object) -> str:
 
 def identity(path: str) -> dict[str, object]:
     """Values for JSON that identify a source, and change if the file is changed."""
+    if is_remote(path):
+        return {"source": path, **remote_identity(path)}
     try:
         status = os.stat(path)
     except OSError:

@@ -117,7 +117,7 @@ Report = Callable[[SegmentProgress], None]
 class MakeCoder(Protocol):
     """Makes the coder of one video, or of one segment."""
 
-    def __call__(self, *, steering: Steering, report: CoderReport) -> VideoCoder:
+    def __call__(self, *, steering: Steering, report: CoderReport, threads: int) -> VideoCoder:
         """A coder of groups whose crf `steering` gives."""
 
 
@@ -130,6 +130,8 @@ class SegmentCoding:
         crf: of all groups.
         time_base: of the source.
         whole_crf: whether the model takes whole numbers only.
+        threads: of each segment; the bytes do not depend on them.
+        fixed_threads: whether that number was asked for, so that it holds everywhere.
 
     """
 
@@ -137,11 +139,21 @@ class SegmentCoding:
     crf: float
     time_base: Fraction
     whole_crf: bool
+    threads: int
+    fixed_threads: bool
 
     def code(
-        self, segment: Segment, groups: Iterator[PictureGroup], header: Header, report: Report
+        self,
+        segment: Segment,
+        groups: Iterator[PictureGroup],
+        header: Header,
+        report: Report,
+        threads: int | None,
     ) -> Iterator[CodedGroup]:
-        """Code the groups of a segment; frames of the coded groups count from any one on."""
+        """Code the groups of a segment; frames of the coded groups count from any one on.
+
+        `threads` stand in place of those that were not asked for.
+        """
         done: dict[int, float] = {}
 
         def tell(ordinal: int, frames: float, text: str = "") -> None:
@@ -150,4 +162,5 @@ class SegmentCoding:
 
         steering = Steering(self.crf, self.time_base, whole=self.whole_crf)
         steering.go_on_after(segment.first_group)
-        yield from self.make(steering=steering, report=tell).code(groups, header)
+        own = self.threads if self.fixed_threads else threads or self.threads
+        yield from self.make(steering=steering, report=tell, threads=own).code(groups, header)

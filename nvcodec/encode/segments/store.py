@@ -22,6 +22,7 @@ from nvcodec.encode.coder import CodedGroup
 from nvcodec.encode.segments.segment import Segment
 from nvcodec.format import CorruptError, Group, GroupUnit, Header, NrvError, NrvWriter, UnitReader
 from nvcodec.media.quality import QualityMeter
+from nvcodec.media.remote import is_remote
 from nvcodec.model.description import Shape
 
 _SETTINGS = "settings.json"
@@ -102,8 +103,10 @@ class SegmentStore:
 
     @classmethod
     def beside(cls, output: str | os.PathLike[str]) -> SegmentStore | None:
-        """The store for an output path; None if the output is not a regular file."""
-        if os.fspath(output) == "-" or (os.path.exists(output) and not os.path.isfile(output)):
+        """The store for an output path; None if the output is not a regular file here."""
+        if os.fspath(output) == "-" or is_remote(os.fspath(output)):
+            return None
+        if os.path.exists(output) and not os.path.isfile(output):
             return None
         return cls(Path(f"{os.path.realpath(output)}.segments"))
 

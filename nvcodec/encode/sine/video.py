@@ -21,8 +21,8 @@ from nvcodec.picture import YUV420P8
 class SineCoder:
     """Codes the groups of one video with the sine network: a VideoCoder.
 
-    `threads` are those of training, whose number may change the bytes; that of `render_threads`
-    does not. `device` is "cpu" or "cuda", the current GPU.
+    The number of `training_threads` may change the bytes; that of `threads`, which render, does
+    not. `device` is "cpu" or "cuda", the current GPU.
     """
 
     def __init__(
@@ -34,8 +34,8 @@ class SineCoder:
         shape: NetworkShape,
         preset: Preset,
         metrics: Sequence[str],
+        training_threads: int,
         threads: int,
-        render_threads: int,
         device: str,
         report: CoderReport,
     ) -> None:
@@ -52,8 +52,8 @@ class SineCoder:
             weight=rate_weight(steering.least),
             preset=preset.scaled(shape.patches(height) * shape.patches(width)),
             metrics=tuple(metrics),
-            threads=threads,
-            render_threads=render_threads,
+            threads=training_threads,
+            render_threads=threads,
         )
 
     @property
