@@ -142,3 +142,14 @@ def tracks(_context: click.Context, _option: click.Parameter, value: str) -> str
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
     return value
+
+
+def two_paths(paths: tuple[str, ...]) -> tuple[str, str]:
+    """IN and OUT."""
+    if len(paths) < 2:
+        raise click.UsageError(f"Missing argument {'OUT' if paths else 'IN'!r}.")
+    if len(paths) > 2:
+        raise click.UsageError(
+            f"{paths[2]!r} is an argument too many: IN and OUT are two; --output-dir takes many IN"
+        )
+    return paths[0], paths[1]

@@ -115,7 +115,7 @@ class OutputFile:
             self._temporary = part
             # A lock lasts until all descriptors of it are closed.
             self._held = os.dup(self.file.fileno())
-            _locked(self._held)
+            locked(self._held)
         else:
             self.file = _DirectFile(str(self._path), "wb", self.name)
 
@@ -177,7 +177,7 @@ class OutputFile:
         self._release()
 
 
-def _locked(descriptor: int) -> bool:
+def locked(descriptor: int) -> bool:
     """Lock an open file; False if another process has, or the file system has no locks."""
     if fcntl is None:
         return True
@@ -192,7 +192,7 @@ def _removed(part: Path) -> bool:
     """Remove the unfinished file of a killed process; False if a process is writing it."""
     try:
         with open(part, "rb", buffering=0) as file:
-            if not _locked(file.fileno()):
+            if not locked(file.fileno()):
                 return False
         part.unlink()
     except FileNotFoundError:

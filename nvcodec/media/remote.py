@@ -5,6 +5,8 @@ What FFmpeg reads by itself is left to it.
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from typing import Any
 
@@ -66,7 +68,9 @@ def _told(url: str, work: Any, *arguments: Any) -> Any:
     """Call it; whatever a store raises becomes an OSError that names the URL."""
     try:
         return work(*arguments)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), url) from error
     except Exception as error:
         # A missing package, missing rights, a network error: each store has errors of its own.
         text = " ".join(str(error).split()) or type(error).__name__
-        raise OSError(f"{url}: {text}") from error
+        raise OSError(errno.EIO, text, url) from error

@@ -111,6 +111,10 @@ class Pool:
         self._engines[engine.number] = engine
         return engine
 
+    def forget(self, engine: DaskEngine) -> None:
+        """Take no more reports for an engine."""
+        self._engines.pop(engine.number, None)
+
     def stop(self) -> None:
         """Raise KeyboardInterrupt where engines wait."""
         for engine in list(self._engines.values()):
@@ -270,6 +274,7 @@ class DaskEngine:
             with contextlib.suppress(Exception):
                 future.cancel(force=True)
         self._futures.clear()
+        self._pool.forget(self)
 
     def start(self, job: Job) -> None:
         """Submit a job; a free worker runs it."""
