@@ -32,8 +32,8 @@ _MOST_LINE = 1 << 20
 _MOST_NAMED = 5
 """Most files that failed that the summary names; the manifest has all."""
 
-Work = Callable[[str, str, str], dict[str, Any]]
-"""From a source, the path to write and the output's name to what the record says of it."""
+Work = Callable[[str, str], tuple[dict[str, Any], str]]
+"""From a source and the path to write to what the record says of it, and a few words."""
 
 
 @dataclass(frozen=True)
@@ -238,7 +238,7 @@ class _Batch:
             if item.output.exists() and not self._overwrite:
                 more = ", and is not what --resume could skip" if self._resume else ""
                 raise FileExistsError(f"{item.output} exists{more} (use -y to overwrite it)")
-            made = self._work(item.source, str(item.part), item.output.name)
+            made, summary = self._work(item.source, str(item.part))
             record |= made | {"digest": _digest(item.part)}
             record["seconds"] = round(time.perf_counter() - started, 3)
             self._manifest.add(record | {"status": "done"})
@@ -254,7 +254,7 @@ class _Batch:
             with contextlib.suppress(OSError):
                 item.part.unlink()
             raise
-        self._console.say(f"{item.source}: {item.output}, {record.get('summary', '')}".rstrip(", "))
+        self._console.say(f"{item.source}: {item.output}, {summary}")
         self._console.line("file", **record, status="done")
         return ExitCode.OK
 

@@ -279,15 +279,13 @@ def _decode_many(
     basis["nvcodec"] = fingerprint()
     silent = Console(COMMAND, quiet=True, as_json=False)
 
-    def decode(source: str, output: str, name: str) -> dict[str, Any]:
+    def decode(source: str, output: str) -> tuple[dict[str, Any], str]:
         notes: list[str] = []
         request = options.request(output, True, notes.append)
         delivered = _decode(source, request, options, decoding, silent, digest=False)
-        return {
-            "frames": delivered.frames,
-            "notes": notes,
-            "summary": f"{counted(delivered.frames, 'frame')}",
-        }
+        notes = [text.removeprefix(f"{output}: ") for text in notes]
+        made = {"frames": delivered.frames, "notes": notes}
+        return made, counted(delivered.frames, "frame")
 
     return batch.run(
         batch.items(sources, folder, suffix),

@@ -296,15 +296,12 @@ def _encode_many(
         if asked.jobs > 1 or asked.scheduler is not None:
             pool = stack.enter_context(Pool(asked.jobs, asked.scheduler))
 
-        def encode(source: str, output: str, name: str) -> dict[str, Any]:
+        def encode(source: str, output: str) -> tuple[dict[str, Any], str]:
             require_video(source)
             result = encode_video(source, output, asked, Observer(), pool)
-            return {
-                "bytes": result.bytes,
-                "frames": result.frames,
-                "notes": [note.record() for note in result.notes],
-                "summary": f"{counted(result.frames, 'frame')}, {result.bytes} bytes",
-            }
+            notes = [note.record() for note in result.notes]
+            made = {"frames": result.frames, "bytes": result.bytes, "notes": notes}
+            return made, f"{counted(result.frames, 'frame')}, {result.bytes} bytes"
 
         with compilation_told(console, "encoder", lambda: None):
             return batch.run(

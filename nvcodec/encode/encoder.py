@@ -249,7 +249,7 @@ def _encode(
             if not options.resume:
                 segments.start_over()
             observer.started(result, opened.frame_count_hint)
-            one.writer.write(file, coded)
+            one.writer.write(file, coded, segments.partial_after)
         missing = opened.missing
     if options.strict and missing is not None:
         raise SourceError(f"cannot read the whole source: {missing}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from nvcodec.encode.coder import VideoCoder
 from nvcodec.encode.control.steering import Steering
 from nvcodec.encode.result import EncodeResult, Observer
-from nvcodec.media.source import Source
+from nvcodec.media.source import Source, SourceError
 from nvcodec.model.formats import RENDERED
 from nvcodec.options import DEFAULTS, PAPER, EncodeOptions, OptionError, model_options
 from nvcodec.picture import SampleFormat
@@ -103,6 +103,17 @@ class Segments:
         """Delete the segments of an encode that was stopped."""
         if self.store is not None:
             self.store.remove()
+
+    @property
+    def partial_after(self) -> tuple[type[BaseException], ...]:
+        """Errors after which the output has the groups before; after others it is not there.
+
+        Segments that are kept lose nothing, so only what the user asks for and damage of the
+        source leave a partial output.
+        """
+        if self.store is None or self.source is None:
+            return (BaseException,)
+        return (KeyboardInterrupt, SourceError)
 
     @contextlib.contextmanager
     def kept(self, result: EncodeResult) -> Iterator[None]:

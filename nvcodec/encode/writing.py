@@ -103,8 +103,13 @@ class GroupWriter:
                     file.commit()
                     self._result.complete = True
 
-    def write(self, file: BinaryIO, coded: Iterator[CodedGroup]) -> None:
-        """Write the whole file; of an iterator that fails, the groups before."""
+    def write(
+        self,
+        file: BinaryIO,
+        coded: Iterator[CodedGroup],
+        kept: tuple[type[BaseException], ...] = (BaseException,),
+    ) -> None:
+        """Write the whole file; of an iterator that fails with one of `kept`, the groups before."""
         started = time.perf_counter()
         writer = NrvWriter(file)
         writer.begin(
@@ -119,9 +124,9 @@ class GroupWriter:
             for group in coded:
                 self._add(writer, group)
                 self._measure(writer, started)
-        except BaseException:
+        except BaseException as error:
             # The groups so far make a valid file, unless writing is what failed.
-            if self._result.groups:
+            if self._result.groups and isinstance(error, kept):
                 with contextlib.suppress(NrvError):
                     self._finish(writer, started, whole=False)
             raise

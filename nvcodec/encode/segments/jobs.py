@@ -46,11 +46,11 @@ class ClusterError(RuntimeError):
 
 
 class SegmentError(RuntimeError):
-    """A segment could not be encoded in several attempts."""
+    """A segment could not be encoded: in several attempts, or as its source is not there."""
 
 
 # Errors that another attempt would only repeat, after the coding of a whole segment.
-_FINAL = (SourceError, NrvError, OSError, ClusterError)
+_FINAL = (NrvError, OSError, ClusterError)
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class Engine(Protocol):
 
 
 class ThisProcess:
-    """The engine that runs one job at a time in this process; `start` raises the job's errors."""
+    """The engine that runs one job at a time in this process; `start` raises most errors of it."""
 
     capacity = 1
 
@@ -143,7 +143,10 @@ class ThisProcess:
 
     def start(self, job: Job) -> None:
         """Run the job to its end."""
-        self._ended.append(Ended(job.segment, job.run(self._report)))
+        try:
+            self._ended.append(Ended(job.segment, job.run(self._report)))
+        except SourceError as error:
+            self._ended.append(Ended(job.segment, error=error))
 
     def ended(self, wait: bool) -> list[Ended]:
         """The jobs that ended since the last call."""
@@ -197,8 +200,8 @@ def run_jobs(
     most.
 
     Raises:
-        SourceError: from the plan, after the segments before the error; or from a job.
-        SegmentError: a job failed in every attempt.
+        SourceError: from the plan, after the segments before the error.
+        SegmentError: a job failed in every attempt, or could not read what the plan has read.
         NrvError, OSError: a job failed with an error that another attempt would only repeat, or
             the store cannot be written.
 
@@ -238,6 +241,9 @@ def run_jobs(
                 done.add(segment)
                 continue
             failure = ended.error
+            if isinstance(failure, SourceError):
+                # The plan has read the source: it is not damaged, but has changed or is gone.
+                raise SegmentError(str(failure)) from failure
             if isinstance(failure, _FINAL):
                 raise failure
             failures[segment] += 1

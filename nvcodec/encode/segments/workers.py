@@ -35,6 +35,9 @@ _TOPIC = "nvcodec"
 _REPORT_SECONDS = 0.2
 _CHECK_SECONDS = 1.0
 
+_STARTS = 3
+"""How often worker processes are started, if one dies meanwhile."""
+
 _LOST_SECONDS = 30.0
 """A scheduler that does not answer for so long is given up."""
 
@@ -169,6 +172,17 @@ class Pool:
         multiprocessing.resource_tracker.ensure_running()
         if hasattr(signal, "pthread_sigmask"):
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+        left = _STARTS
+        while True:
+            try:
+                return self._local()
+            except (RuntimeError, OSError) as error:
+                # A worker that dies while it starts ends the start.
+                left -= 1
+                if not left:
+                    raise ClusterError(f"worker processes do not start: {error}") from error
+
+    def _local(self) -> tuple[Any, Any]:
         with dask.config.set(_CONFIG):
             cluster = distributed.LocalCluster(
                 n_workers=self._count,
