@@ -23,6 +23,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import psutil
@@ -87,17 +88,20 @@ class _Case:
         self._folder = folder
         self._options = options
         self._chance = chance
-        self._seconds = 0.0
+        self._start_seconds = 0.0
+        self._work_seconds = 0.0
         self._expected = b""
 
     def measure(self) -> None:
         """Encode undisturbed: by one process, and by jobs, for the time that takes."""
         out = self._folder / "whole.nrv"
-        self._run(out, [])
+        subprocess.run(self._command(out, []), check=True)
         self._expected = out.read_bytes()
         started = time.monotonic()
-        self._run(out, ["--jobs", "2", "-y"])
-        self._seconds = time.monotonic() - started
+        with subprocess.Popen(self._command(out, ["--jobs", "2", "-y"])) as process:
+            _wait_for_workers(process)
+            self._start_seconds = time.monotonic() - started
+        self._work_seconds = time.monotonic() - started - self._start_seconds
         self._require(out.read_bytes() == self._expected, "jobs give another file")
         out.unlink()
 
@@ -116,15 +120,16 @@ class _Case:
                 if cluster is not None:
                     cluster.mend()
                 process = subprocess.Popen(
-                    [*NVENC, *self._options, *jobs, "--resume", str(self._clip), str(out)],
-                    stderr=subprocess.PIPE,
-                    text=True,
+                    self._command(out, [*jobs, "--resume"]), stderr=subprocess.PIPE, text=True
                 )
                 if kills < _MOST_KILLS:
+                    seconds = self._work_seconds
                     if kind in ("worker", "workers"):
                         _wait_for_workers(process)
+                    elif kind == "nvenc":
+                        seconds += self._start_seconds
                     with contextlib.suppress(subprocess.TimeoutExpired):
-                        process.wait(self._chance.uniform(0, self._seconds))
+                        process.wait(self._chance.uniform(0, seconds))
                     kills += self._kill(kind, process, cluster)
                 try:
                     _, text = process.communicate(timeout=_PATIENCE)
@@ -173,15 +178,15 @@ class _Case:
                 worker.kill()
         return 1 if workers else 0
 
-    def _run(self, out: Path, more: list[str]) -> None:
-        subprocess.run([*NVENC, *self._options, *more, str(self._clip), str(out)], check=True)
+    def _command(self, out: Path, more: list[str]) -> list[str]:
+        return [*NVENC, *self._options, *more, str(self._clip), str(out)]
 
     def _require(self, holds: bool, text: str) -> None:
         if not holds:
             raise click.ClickException(text)
 
 
-def _wait_for_workers(nvenc: subprocess.Popen[str]) -> None:
+def _wait_for_workers(nvenc: subprocess.Popen[Any]) -> None:
     """Wait until jobs have workers, or the process has ended."""
     while nvenc.poll() is None:
         children = psutil.Process(nvenc.pid).children(recursive=True)
