@@ -117,7 +117,7 @@ class SegmentCoder:
             )
             engine = stack.enter_context(self._engine())
             plan = segments(self._steered(groups))
-            for coded in run_jobs(plan, partial(self._job, header), header, store, engine):
+            for coded in run_jobs(plan, partial(self.job, header), header, store, engine):
                 yield from coded
 
     @contextlib.contextmanager
@@ -139,7 +139,8 @@ class SegmentCoder:
             self._steering.crf(group)
             yield group
 
-    def _job(self, header: Header, segment: Segment) -> Job:
+    def job(self, header: Header, segment: Segment) -> Job:
+        """The job of a segment of a file with this header."""
         jobs, source = self._jobs, self._jobs.source
         if os.path.exists(source):
             # Workers have working folders of their own.

@@ -32,7 +32,7 @@ from nvcodec.picture import Planes
 
 _ATTEMPTS = 4
 
-_MOST_AHEAD = 8
+MOST_AHEAD = 8
 """For each job that can run, most segments that have been planned and not been written: those
 after one that takes long wait for it in the store."""
 
@@ -215,7 +215,7 @@ def run_jobs(
     damage: SourceError | None = None
     while planning or ordered:
         most = max(1, engine.capacity)
-        room = planning and len(waiting) <= most and len(ordered) < _MOST_AHEAD * most
+        room = planning and len(waiting) <= most and len(ordered) < MOST_AHEAD * most
         if room:
             try:
                 segment = next(plan)
