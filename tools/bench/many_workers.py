@@ -6,7 +6,7 @@
 First the segments of CLIP are planned and encoded here, one after the other and with one thread,
 and timed. Then a film of segments like these is encoded by simulated workers, as nvenc does it: one
 process plans, hands out, and takes results, as far ahead as it is allowed to; a worker has one
-segment at a time.
+segment at a time. At the end it gives out the longest first, and starts jobs that are late again.
 
 Assumptions: a segment ends at a cut or after the key interval; seconds from cut to cut are
 exponential. A frame takes what it takes in a segment of CLIP that is drawn by chance. Each job's
@@ -20,7 +20,6 @@ from __future__ import annotations
 import heapq
 import random
 import time
-from collections import deque
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -35,7 +34,7 @@ from nvcodec.encode.models import Segments, make_coder
 from nvcodec.encode.one_pass import opened_source
 from nvcodec.encode.result import Observer
 from nvcodec.encode.segments.coder import SegmentCoder
-from nvcodec.encode.segments.jobs import MOST_AHEAD
+from nvcodec.encode.segments.jobs import LATE, LEAST_LATE_SECONDS, MOST_AHEAD
 from nvcodec.encode.segments.segment import segments
 from nvcodec.encode.segments.store import SegmentStore
 from nvcodec.encode.writing import source_header
@@ -157,7 +156,7 @@ def measure(clip: Path, options: EncodeOptions) -> tuple[Times, dict[str, Any]]:
 def simulate(times: Times, film: Film, workers: int) -> tuple[float, float]:
     """Seconds until the film is encoded, and those in which nvenc's process is busy."""
     chance = random.Random(film.seed)
-    lengths: deque[int] = deque()
+    lengths: list[int] = []
     left = round(film.seconds * film.rate)
     while left:
         seconds = min(film.key_interval, chance.expovariate(1 / film.cut_seconds))
@@ -165,27 +164,48 @@ def simulate(times: Times, film: Film, workers: int) -> tuple[float, float]:
         left -= lengths[-1]
     jobs = [_job_seconds(times, film, frames, chance) for frames in lengths]
     transfer = times.bytes / film.bytes_per_second
+    usual = sum(jobs) / sum(lengths)
     # As run_jobs: plan while there is room, hand out, take results, write in order.
     now = busy = 0.0
     planned = written = 0
-    waiting: deque[int] = deque()
+    waiting: list[int] = []
     running: list[tuple[float, int]] = []
+    late: dict[int, float] = {}
     done: set[int] = set()
     while written < len(jobs):
-        room = len(waiting) <= workers and planned - written < MOST_AHEAD * workers
-        if room and planned < len(jobs):
+        last = planned == len(jobs)
+        if not last and len(waiting) < 2 * workers and planned - written < MOST_AHEAD * workers:
             step = times.plan * lengths[planned]
             now, busy = now + step, busy + step
             waiting.append(planned)
             planned += 1
-        elif running and running[0][0] > now:
-            now = running[0][0]
-        while waiting and len(running) < workers:
-            number = waiting.popleft()
-            heapq.heappush(running, (now + jobs[number] + transfer, number))
+        else:
+            # Until a job ends, or one is late and a worker is free.
+            events = [running[0][0]]
+            if last and len(running) < workers:
+                events += late.values()
+            now = max(now, min(events))
         while running and running[0][0] <= now:
-            done.add(heapq.heappop(running)[1])
+            number = heapq.heappop(running)[1]
+            if number in done or number < written:
+                continue
+            done.add(number)
+            late.pop(number, None)
+            running = [run for run in running if run[1] != number]
+            heapq.heapify(running)
             now, busy = now + times.result, busy + times.result
+        if last:
+            waiting.sort(key=lambda number: -lengths[number])
+        if last:
+            for number in [n for n, time in late.items() if time <= now]:
+                if len(running) < workers:
+                    del late[number]
+                    again = _job_seconds(times, film, lengths[number], chance)
+                    heapq.heappush(running, (now + again + transfer, number))
+        while waiting and len(running) < workers:
+            number = waiting.pop(0)
+            late[number] = now + max(LEAST_LATE_SECONDS, LATE * usual * lengths[number])
+            heapq.heappush(running, (now + jobs[number] + transfer, number))
         while written in done:
             done.remove(written)
             written += 1

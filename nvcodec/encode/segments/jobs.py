@@ -8,6 +8,7 @@ its segment already.
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -35,6 +36,12 @@ _ATTEMPTS = 4
 MOST_AHEAD = 8
 """For each job that can run, most segments that have been planned and not been written: those
 after one that takes long wait for it in the store."""
+
+
+LATE = 1.5
+"""A job that takes so many times as long as usual for its frames is late."""
+
+LEAST_LATE_SECONDS = 5.0
 
 
 class JobsError(ValueError):
@@ -129,7 +136,10 @@ class Engine(Protocol):
         """Start a job."""
 
     def ended(self, wait: bool) -> list[Ended]:
-        """Jobs that ended since the last call; with `wait` there is at least one."""
+        """Jobs that ended since the last call; with `wait`, it waits for one for some seconds."""
+
+    def give_up(self, segment: Segment) -> None:
+        """Forget the jobs of a segment: they are not reported, and may be stopped."""
 
 
 class ThisProcess:
@@ -152,6 +162,9 @@ class ThisProcess:
         """The jobs that ended since the last call."""
         ended, self._ended = self._ended, []
         return ended
+
+    def give_up(self, segment: Segment) -> None:
+        """There is nothing to forget: a job ends within `start`."""
 
 
 def require_path(source: object) -> str:
@@ -197,25 +210,25 @@ def run_jobs(
 
     The plan gives None where no segment is complete yet. Jobs start while it is still being made,
     and it is made as far ahead as jobs need it. A job that fails is tried again, three times at
-    most.
+    most. Once the plan is complete, a job that takes much longer than others is started a second
+    time: the first that ends counts.
 
     Raises:
         SourceError: from the plan, after the segments before the error.
         SegmentError: a job failed in every attempt, or could not read what the plan has read.
         NrvError, OSError: a job failed with an error that another attempt would only repeat, or
             the store cannot be written.
+        ClusterError: of the engine.
 
     """
     ordered: deque[Segment] = deque()
-    waiting: deque[Segment] = deque()
     done: set[Segment] = set()
-    failures: Counter[Segment] = Counter()
-    running = 0
+    queue = _Queue(job_of, engine)
     planning = True
     damage: SourceError | None = None
     while planning or ordered:
         most = max(1, engine.capacity)
-        room = planning and len(waiting) <= most and len(ordered) < MOST_AHEAD * most
+        room = planning and queue.waiting < 2 * most and len(ordered) < MOST_AHEAD * most
         if room:
             try:
                 segment = next(plan)
@@ -229,33 +242,99 @@ def run_jobs(
                     if store.has(segment, header):
                         done.add(segment)
                     else:
-                        waiting.append(segment)
-        while waiting and running < engine.capacity:
-            engine.start(job_of(waiting.popleft()))
-            running += 1
-        for ended in engine.ended(wait=running > 0 and not room):
-            running -= 1
-            segment = ended.segment
-            if ended.result is not None:
-                store.save(segment, ended.result)
-                done.add(segment)
-                continue
-            failure = ended.error
-            if isinstance(failure, SourceError):
-                # The plan has read the source: it is not damaged, but has changed or is gone.
-                raise SegmentError(str(failure)) from failure
-            if isinstance(failure, _FINAL):
-                raise failure
-            failures[segment] += 1
-            if failures[segment] == _ATTEMPTS:
-                raise SegmentError(
-                    f"the segment of frame {segment.first_frame} failed {_ATTEMPTS} times:"
-                    f" {type(failure).__name__}: {failure}"
-                ) from failure
-            waiting.appendleft(segment)
+                        queue.add(segment)
+        queue.start(last=not planning)
+        for segment, packed in queue.ended(wait=not room):
+            store.save(segment, packed)
+            done.add(segment)
         while ordered and ordered[0] in done:
             segment = ordered.popleft()
             done.remove(segment)
             yield store.load(segment, header)
     if damage is not None:
         raise damage
+
+
+class _Queue:
+    """Segments that wait for a worker, and those that run."""
+
+    def __init__(self, job_of: Callable[[Segment], Job], engine: Engine) -> None:
+        self._job_of = job_of
+        self._engine = engine
+        self._waiting: deque[Segment] = deque()
+        self._running: Counter[Segment] = Counter()
+        self._started: dict[Segment, float] = {}
+        self._failures: Counter[Segment] = Counter()
+        self._frames = 0
+        self._seconds = 0.0
+
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
+    def add(self, segment: Segment) -> None:
+        """Let a segment wait, after those before it."""
+        self._waiting.append(segment)
+
+    def start(self, last: bool) -> None:
+        """Give workers that are free what waits.
+
+        If no more will come, first what is late, then the longest.
+        """
+        if last:
+            self._waiting = deque(sorted(self._waiting, key=lambda s: -s.frames))
+            for segment in self._late():
+                self._start(segment)
+        while self._waiting and self._running.total() < self._engine.capacity:
+            segment = self._waiting.popleft()
+            self._started[segment] = time.monotonic()
+            self._start(segment)
+
+    def ended(self, wait: bool) -> Iterator[tuple[Segment, PackedSegment]]:
+        """Segments that are encoded; with `wait`, one or the time to look again has come."""
+        for ended in self._engine.ended(wait=wait and self._running.total() > 0):
+            segment = ended.segment
+            self._running[segment] -= 1
+            if ended.result is None:
+                self._fail(segment, ended.error)
+                continue
+            if self._running.pop(segment):
+                self._engine.give_up(segment)
+            self._frames += segment.frames
+            self._seconds += time.monotonic() - self._started.pop(segment)
+            yield segment, ended.result
+
+    def _start(self, segment: Segment) -> None:
+        self._running[segment] += 1
+        self._engine.start(self._job_of(segment))
+
+    def _late(self) -> list[Segment]:
+        """Segments that run once and for long, as many as there are free workers."""
+        free = self._engine.capacity - self._running.total()
+        if free <= 0 or not self._frames:
+            return []
+        usual, now = self._seconds / self._frames, time.monotonic()
+        late = [
+            segment
+            for segment, started in self._started.items()
+            if self._running[segment] == 1
+            and now - started > max(LEAST_LATE_SECONDS, LATE * usual * segment.frames)
+        ]
+        return late[:free]
+
+    def _fail(self, segment: Segment, failure: BaseException | None) -> None:
+        if isinstance(failure, SourceError):
+            # The plan has read the source: it is not damaged, but has changed or is gone.
+            raise SegmentError(str(failure)) from failure
+        if isinstance(failure, _FINAL):
+            raise failure
+        self._failures[segment] += 1
+        if self._failures[segment] == _ATTEMPTS:
+            raise SegmentError(
+                f"the segment of frame {segment.first_frame} failed {_ATTEMPTS} times:"
+                f" {type(failure).__name__}: {failure}"
+            ) from failure
+        if not self._running[segment]:
+            del self._running[segment]
+            self._waiting.appendleft(segment)

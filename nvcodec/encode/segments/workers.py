@@ -267,7 +267,8 @@ class DaskEngine:
         self._pool = pool
         self._report = report
         self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._futures: dict[Segment, Any] = {}
+        self._futures: dict[Segment, list[Any]] = {}
+        self._bad: tuple[Any, Any] = None, None
 
     @property
     def capacity(self) -> int:
@@ -284,11 +285,15 @@ class DaskEngine:
 
     def close(self) -> None:
         """Give up the jobs that have not ended."""
-        for future in self._futures.values():
+        for segment in list(self._futures):
+            self.give_up(segment)
+        self._pool.forget(self)
+
+    def give_up(self, segment: Segment) -> None:
+        """Stop the jobs of a segment, and report them no more."""
+        for future in self._futures.pop(segment, []):
             with contextlib.suppress(Exception):
                 future.cancel(force=True)
-        self._futures.clear()
-        self._pool.forget(self)
 
     def start(self, job: Job) -> None:
         """Submit a job; a free worker runs it."""
@@ -302,31 +307,33 @@ class DaskEngine:
             pure=False,
             priority=-self.number,
         )
-        self._futures[job.segment] = future
+        self._futures.setdefault(job.segment, []).append(future)
         future.add_done_callback(lambda ended: self._events.put((job.segment, ended)))
 
     def ended(self, wait: bool) -> list[Ended]:
         """Jobs that ended since the last call; also passes on the reports of running jobs.
 
-        Raises ClusterError where the cluster is lost.
+        With `wait`, it waits a second for one. Raises ClusterError where the cluster is lost.
         """
         result: list[Ended] = []
-        bad: tuple[Any, Any] = None, None
-        while (wait and not result) or not self._events.empty():
+        until = time.monotonic() + (_CHECK_SECONDS if wait else 0.0)
+        while not result or not self._events.empty():
             try:
-                event = self._events.get(timeout=_CHECK_SECONDS)
+                event = self._events.get(timeout=max(0.0, until - time.monotonic()))
             except queue.Empty:
-                bad = self._pool.check(*bad)
-                continue
+                break
             if isinstance(event, _Stopped):
                 raise KeyboardInterrupt
             if isinstance(event, SegmentProgress):
                 self._report(event)
-            else:
-                segment, future = event
-                if self._futures.get(segment) is future:
-                    del self._futures[segment]
-                    result.append(self._ended(segment, future))
+                continue
+            segment, future = event
+            running = self._futures.get(segment, [])
+            if future in running:
+                running.remove(future)
+                result.append(self._ended(segment, future))
+        if wait and not result:
+            self._bad = self._pool.check(*self._bad)
         return result
 
     def _ended(self, segment: Segment, future: Any) -> Ended:

@@ -293,6 +293,9 @@ class Failing:
         self.running.append(job)
         self.most = max(self.most, len(self.running))
 
+    def give_up(self, segment):
+        self.running.remove(segment)
+
     def ended(self, wait):
         if not wait:
             return []
@@ -335,6 +338,25 @@ def test_failures_are_tried_again():
     assert run([4]) == SEGMENTS
     assert run([0, 4, 4, 4, 5, 5]) == SEGMENTS
     assert run([], finished=SEGMENTS[1:]) == SEGMENTS
+
+
+class Stalling(Failing):
+    """The first job never ends, by itself."""
+
+    def ended(self, wait):
+        first = self.running[:1] if self.running[:1] == SEGMENTS[:1] else []
+        if self.running[len(first) :] and wait:
+            return [Ended(job := self.running.pop(), result=job)]
+        return []
+
+
+def test_a_job_that_stalls_is_done_by_another_worker(monkeypatch):
+    monkeypatch.setattr(jobs, "LEAST_LATE_SECONDS", 0.01)
+    store, engine = MemoryStore(), Stalling(MemoryStore(), [], None)
+    given = list(run_jobs(iter(SEGMENTS), lambda part: part, None, store, engine))
+    assert given == [[part] for part in SEGMENTS]
+    assert engine.running == []
+    assert engine.most == 2
 
 
 def test_the_fourth_failure_is_the_last():
