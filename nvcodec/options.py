@@ -7,6 +7,7 @@ stays quick.
 from __future__ import annotations
 
 import math
+import re
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -309,11 +310,19 @@ def validate(options: EncodeOptions) -> None:
         raise ValueError(
             f"threads {options.threads} and jobs {options.jobs} are not both at least 1"
         )
-    if options.scheduler is not None and options.jobs > 1:
-        raise OptionError("the jobs of a cluster are its workers: give either jobs or a scheduler")
+    if options.scheduler is not None:
+        require_address(options.scheduler)
+        if options.jobs > 1:
+            raise OptionError("the jobs of a cluster are its workers: give jobs or a scheduler")
     validate_reading(options.reading)
     TrackChoice.of(options.tracks)
     _require_offered(options)
+
+
+def require_address(scheduler: str) -> None:
+    """Raise ValueError unless it is an address such as "tcp://host:8786"."""
+    if not re.fullmatch(r"[a-z]+://[^/\s]+:[0-9]{1,5}", scheduler):
+        raise ValueError(f"scheduler {scheduler!r} is no address such as tcp://host:8786")
 
 
 def validate_reading(reading: Reading) -> None:

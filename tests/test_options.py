@@ -73,6 +73,8 @@ def test_formats_are_those_of_pictures():
         ({"frames": 0}, "frames=0"),
         ({"threads": 0}, "threads 0"),
         ({"jobs": 0}, "jobs 0"),
+        ({"scheduler": "host"}, "scheduler 'host' is no address such as tcp://host:8786"),
+        ({"scheduler": "tcp://host"}, "is no address"),
         ({"metrics": ("psnr", "vmaf")}, "metric 'vmaf' is not one of psnr, ssim, ms-ssim"),
         ({"metrics": ()}, "no metrics"),
     ],
@@ -82,6 +84,12 @@ def test_out_of_range(model, options, text):
     with pytest.raises(ValueError, match=text) as caught:
         validate(EncodeOptions(**({"model": model} | options)))
     assert not isinstance(caught.value, OptionError)
+
+
+def test_a_cluster_has_jobs_of_its_own():
+    validate(EncodeOptions(scheduler="tcp://host:8786"))
+    with pytest.raises(OptionError, match="give jobs or a scheduler"):
+        validate(EncodeOptions(scheduler="tcp://host:8786", jobs=2))
 
 
 @pytest.mark.parametrize(
@@ -127,7 +135,7 @@ def test_all_take_the_same_options_and_defaults():
     others = {"source", "bit_depth", "output", "observer"}
     asked = {p.name: p.default for p in parameters if p.name not in others}
     assert asked == DEFAULTS._asdict()
-    flags = {"as_json", "quiet", "version", "help", "source", "output"}
+    flags = {"as_json", "quiet", "version", "help", "paths", "output_dir"}
     command = {p.name for p in nvenc.main.params} - flags
     # --format is that of raw video, or else of what is coded.
     formats = {"pixel_format", "sample_format"}

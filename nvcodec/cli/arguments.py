@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import click
 
-from nvcodec.options import METRICS, TrackChoice, read_target
+from nvcodec.options import METRICS, TrackChoice, read_target, require_address
 
 
 def finite(_context: click.Context, _option: click.Parameter, value: float) -> float:
@@ -133,6 +133,16 @@ def codec_options(
             raise click.BadParameter(f"{part!r} is not NAME=VALUE")
         options[name] = content
     return options
+
+
+def address(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    """The address of a scheduler."""
+    try:
+        if value is not None:
+            require_address(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    return value
 
 
 def tracks(_context: click.Context, _option: click.Parameter, value: str) -> str:

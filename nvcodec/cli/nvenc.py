@@ -181,6 +181,7 @@ _MOST_FILES = 8
 @click.option(
     "--scheduler",
     metavar="ADDRESS",
+    callback=arguments.address,
     help="Cluster of dask.distributed whose workers encode segments, such as tcp://host:8786.",
 )
 @click.option(

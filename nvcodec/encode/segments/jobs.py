@@ -295,6 +295,9 @@ class _Queue:
         """Segments that are encoded; with `wait`, one or the time to look again has come."""
         for ended in self._engine.ended(wait=wait and self._running.total() > 0):
             segment = ended.segment
+            if segment not in self._started:
+                # Its other job has ended at the same time.
+                continue
             self._running[segment] -= 1
             if ended.result is None:
                 self._fail(segment, ended.error)
@@ -329,12 +332,14 @@ class _Queue:
             raise SegmentError(str(failure)) from failure
         if isinstance(failure, _FINAL):
             raise failure
+        if self._running[segment]:
+            # Its other job goes on.
+            return
         self._failures[segment] += 1
         if self._failures[segment] == _ATTEMPTS:
             raise SegmentError(
                 f"the segment of frame {segment.first_frame} failed {_ATTEMPTS} times:"
                 f" {type(failure).__name__}: {failure}"
             ) from failure
-        if not self._running[segment]:
-            del self._running[segment]
-            self._waiting.appendleft(segment)
+        del self._running[segment]
+        self._waiting.appendleft(segment)

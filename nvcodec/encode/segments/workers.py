@@ -202,6 +202,15 @@ class Pool:
         return cluster, client
 
     def _connected(self, address: str) -> Any:
+        encrypted = address.startswith("tls:")
+        if (
+            encrypted
+            and distributed.Security().get_connection_args("client")["ssl_context"] is None
+        ):
+            raise ClusterError(
+                f"{address} wants certificates: name them in Dask's configuration"
+                " (distributed.comm.tls)"
+            )
         # Its errors become one line of ours.
         logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)
         try:

@@ -359,6 +359,44 @@ def test_a_job_that_stalls_is_done_by_another_worker(monkeypatch):
     assert engine.most == 2
 
 
+class Pairs:
+    """The first segment ends at once; the jobs of the others when there are four, all together."""
+
+    capacity = 4
+
+    def __init__(self, first, errors):
+        self.first, self.errors, self.running = first, errors, []
+
+    def start(self, job):
+        self.running.append(job)
+
+    def give_up(self, segment):
+        self.running = [job for job in self.running if job != segment]
+
+    def ended(self, wait):
+        if self.first in self.running:
+            self.running.remove(self.first)
+            return [Ended(self.first, result=self.first)]
+        if len(self.running) < 4:
+            return []
+        together, self.running = self.running, []
+        errors = [self.errors.pop() if self.errors else None for _ in together]
+        return [
+            Ended(job, error=error) if error else Ended(job, result=job)
+            for job, error in zip(together, errors, strict=True)
+        ]
+
+
+@pytest.mark.parametrize("failures", [0, 1, 4])
+def test_two_jobs_of_a_segment_that_end_at_once(monkeypatch, failures):
+    monkeypatch.setattr(jobs, "LATE", 0.0)
+    monkeypatch.setattr(jobs, "LEAST_LATE_SECONDS", 0.0)
+    parts = [made(k, k, (1,)) for k in range(3)]
+    engine = Pairs(parts[0], [RuntimeError("died") for _ in range(failures)])
+    given = list(run_jobs(iter(parts), lambda part: part, None, MemoryStore(), engine))
+    assert given == [[part] for part in parts]
+
+
 def test_the_fourth_failure_is_the_last():
     with pytest.raises(SegmentError, match=r"frame 4 failed 4 times: RuntimeError: out of luck"):
         run([4] * 4)
