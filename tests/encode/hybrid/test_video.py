@@ -184,7 +184,7 @@ class Watch(Observer):
     def started(self, result, frame_count_hint):
         self.result = result
 
-    def coding(self, ordinal, frames):
+    def coding(self, ordinal, frames, text=""):
         self.told.append((ordinal, frames))
         if ordinal == self.interrupted:
             raise KeyboardInterrupt
