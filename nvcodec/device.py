@@ -20,10 +20,8 @@ def require_device(device: str) -> None:
             raise UnsupportedError("device cuda: no CUDA device is available; use cpu")
 
 
-def worker_device(device: str, worker: int) -> str:
-    """The PyTorch device of worker process `worker`: for "cuda", the GPUs are used in turn."""
-    if device == "cuda":
-        import torch
+def use_gpu(worker: int) -> None:
+    """Make a GPU the current one of this thread: those of the machine get workers in turn."""
+    import torch
 
-        return f"cuda:{worker % torch.cuda.device_count()}"
-    return device
+    torch.cuda.set_device(worker % torch.cuda.device_count())

@@ -7,6 +7,7 @@ stays quick.
 from __future__ import annotations
 
 import math
+import re
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -118,7 +119,6 @@ class ModelOptions(NamedTuple):
         networks: choices of `network`, the default first.
         tunes: choices of `tune`.
         devices: devices that the encoder can run on.
-        segments: whether segments can be trained by several jobs, and an encode resumed.
         rates: whether the crf can change from group to group, for a size, rate or quality.
         whole_crf: whether the crf of a group is a whole number.
 
@@ -129,7 +129,6 @@ class ModelOptions(NamedTuple):
     networks: tuple[str, ...]
     tunes: tuple[str, ...]
     devices: tuple[str, ...]
-    segments: bool
     rates: bool
     whole_crf: bool
 
@@ -141,7 +140,6 @@ MODELS = {
         networks=("auto", "trained", "fixed", "off"),
         tunes=TUNES,
         devices=("cpu",),
-        segments=False,
         rates=True,
         whole_crf=False,
     ),
@@ -151,7 +149,6 @@ MODELS = {
         networks=("auto", "paper"),
         tunes=("psnr",),
         devices=("cpu",),
-        segments=False,
         rates=True,
         whole_crf=True,
     ),
@@ -163,7 +160,6 @@ PAPER = ModelOptions(
     networks=("paper",),
     tunes=("psnr",),
     devices=DEVICES,
-    segments=True,
     rates=False,
     whole_crf=False,
 )
@@ -213,6 +209,7 @@ class EncodeOptions(NamedTuple):
     threads: int | None = None
     device: str = "cpu"
     jobs: int = 1
+    scheduler: str | None = None
     resume: bool = False
     metrics: tuple[str, ...] = ("psnr",)
     overwrite: bool = False
@@ -232,7 +229,7 @@ class EncodeOptions(NamedTuple):
     @property
     def by_jobs(self) -> bool:
         """Whether segments are encoded as jobs: for several at a time, or to resume an encode."""
-        return self.jobs > 1 or self.resume
+        return self.jobs > 1 or self.resume or self.scheduler is not None
 
     @property
     def goals(self) -> dict[str, float | int | str]:
@@ -313,9 +310,19 @@ def validate(options: EncodeOptions) -> None:
         raise ValueError(
             f"threads {options.threads} and jobs {options.jobs} are not both at least 1"
         )
+    if options.scheduler is not None:
+        require_address(options.scheduler)
+        if options.jobs > 1:
+            raise OptionError("the jobs of a cluster are its workers: give jobs or a scheduler")
     validate_reading(options.reading)
     TrackChoice.of(options.tracks)
     _require_offered(options)
+
+
+def require_address(scheduler: str) -> None:
+    """Raise ValueError unless it is an address such as "tcp://host:8786"."""
+    if not re.fullmatch(r"[a-z]+://[^/\s]+:[0-9]{1,5}", scheduler):
+        raise ValueError(f"scheduler {scheduler!r} is no address such as tcp://host:8786")
 
 
 def validate_reading(reading: Reading) -> None:
@@ -346,6 +353,12 @@ def _require_goals(options: EncodeOptions) -> None:
         asked.insert(0, "crf")
     if len(asked) > 1:
         raise GoalError(f"{asked[0]} and {asked[1]} both choose the quality: give one of them")
+    steered = [name.replace("_", " ") for name in options.goals if name != "target"]
+    if options.by_jobs and steered:
+        raise GoalError(
+            f"{steered[0]} goes with neither several jobs nor resuming: the crf of a group depends"
+            " on the bytes of the groups before it, so no segment can be encoded by itself"
+        )
     if options.bitrate and options.max_bitrate and options.max_bitrate < options.bitrate:
         raise GoalError(f"max bitrate {options.max_bitrate:g} is below bitrate {options.bitrate:g}")
 
@@ -382,8 +395,6 @@ def _require_offered(options: EncodeOptions) -> None:
             options.device not in offered.devices,
             f"device {options.device}, as it is encoded on the CPU only",
         ),
-        (options.jobs > 1 and not offered.segments, "several jobs, as threads share the work"),
-        (options.resume and not offered.segments, "resuming"),
         (
             offered is MODELS["nirvana"] and (options.group_size or 1) > NIRVANA_GROUP,
             f"groups of more than {NIRVANA_GROUP} frames",

@@ -41,6 +41,8 @@ SINE_NETWORK = {"model": "nirvana", "network": "paper"}
         {"model": "nirvana", "network": "auto", "group_size": 1},
         SINE_NETWORK | {"preset": "paper", "group_size": 32},
         SINE_NETWORK | {"device": "cuda", "jobs": 2, "resume": True},
+        {"jobs": 2, "resume": True, "target": "psnr=38"},
+        {"model": "nirvana", "jobs": 2},
     ],
 )
 def test_accepted(options):
@@ -71,6 +73,8 @@ def test_formats_are_those_of_pictures():
         ({"frames": 0}, "frames=0"),
         ({"threads": 0}, "threads 0"),
         ({"jobs": 0}, "jobs 0"),
+        ({"scheduler": "host"}, "scheduler 'host' is no address such as tcp://host:8786"),
+        ({"scheduler": "tcp://host"}, "is no address"),
         ({"metrics": ("psnr", "vmaf")}, "metric 'vmaf' is not one of psnr, ssim, ms-ssim"),
         ({"metrics": ()}, "no metrics"),
     ],
@@ -80,6 +84,12 @@ def test_out_of_range(model, options, text):
     with pytest.raises(ValueError, match=text) as caught:
         validate(EncodeOptions(**({"model": model} | options)))
     assert not isinstance(caught.value, OptionError)
+
+
+def test_a_cluster_has_jobs_of_its_own():
+    validate(EncodeOptions(scheduler="tcp://host:8786"))
+    with pytest.raises(OptionError, match="give jobs or a scheduler"):
+        validate(EncodeOptions(scheduler="tcp://host:8786", jobs=2))
 
 
 @pytest.mark.parametrize(
@@ -95,13 +105,9 @@ def test_out_of_range(model, options, text):
         ),
         ({"network": "paper"}, "the hybrid model does not have network paper"),
         ({"device": "cuda"}, "device cuda, as it is encoded on the CPU only"),
-        ({"jobs": 2}, "several jobs, as threads share the work"),
-        ({"resume": True}, "resuming"),
         ({"model": "nirvana", "network": "fixed"}, "the nirvana model does not have network fixed"),
         ({"model": "nirvana", "preset": "paper"}, "the nirvana model does not have preset paper"),
         ({"model": "nirvana", "device": "cuda"}, "the nirvana model does not have device cuda"),
-        ({"model": "nirvana", "jobs": 2}, "the nirvana model does not have several jobs"),
-        ({"model": "nirvana", "resume": True}, "the nirvana model does not have resuming"),
         ({"model": "nirvana", "group_size": 5}, "groups of more than 4 frames"),
         ({"model": "nirvana", "tune": "visual"}, "the nirvana model does not have tune visual"),
     ],
@@ -133,7 +139,7 @@ def test_all_take_the_same_options_and_defaults():
     others = {"source", "bit_depth", "output", "observer"}
     asked = {p.name: p.default for p in parameters if p.name not in others}
     assert asked == DEFAULTS._asdict()
-    flags = {"as_json", "quiet", "version", "help", "source", "output"}
+    flags = {"as_json", "quiet", "version", "help", "paths", "output_dir"}
     command = {p.name for p in nvenc.main.params} - flags
     # --format is that of raw video, or else of what is coded.
     formats = {"pixel_format", "sample_format"}

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import click
 
-from nvcodec.options import METRICS, TrackChoice, read_target
+from nvcodec.options import METRICS, TrackChoice, read_target, require_address
 
 
 def finite(_context: click.Context, _option: click.Parameter, value: float) -> float:
@@ -135,6 +135,16 @@ def codec_options(
     return options
 
 
+def address(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    """The address of a scheduler."""
+    try:
+        if value is not None:
+            require_address(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    return value
+
+
 def tracks(_context: click.Context, _option: click.Parameter, value: str) -> str:
     """A choice of tracks, as `encode` takes it."""
     try:
@@ -142,3 +152,14 @@ def tracks(_context: click.Context, _option: click.Parameter, value: str) -> str
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
     return value
+
+
+def two_paths(paths: tuple[str, ...]) -> tuple[str, str]:
+    """IN and OUT."""
+    if len(paths) < 2:
+        raise click.UsageError(f"Missing argument {'OUT' if paths else 'IN'!r}.")
+    if len(paths) > 2:
+        raise click.UsageError(
+            f"{paths[2]!r} is an argument too many: IN and OUT are two; --output-dir takes many IN"
+        )
+    return paths[0], paths[1]

@@ -13,7 +13,7 @@ from nvcodec.options import read_target
 from nvcodec.words import counted
 
 if TYPE_CHECKING:
-    from nvcodec.encode.segments.jobs import GroupProgress
+    from nvcodec.encode.segments.segment import SegmentProgress
 
 
 class EncodeReport(Observer):
@@ -26,9 +26,10 @@ class EncodeReport(Observer):
         self._bar: Any = None
         self._said: set[str] = set()
         self._trial = ""
-        # Frames done of each group, by its number. Training counts as a fraction of them; jobs
-        # train groups in any order.
+        # Frames done of each group, by its number; of segments that are not written, by their
+        # first frame.
         self._done: dict[int, float] = {}
+        self._under_way: dict[int, float] = {}
         console.members = self._members
 
     def started(self, result: EncodeResult, frame_count_hint: int | None) -> None:
@@ -60,6 +61,7 @@ class EncodeReport(Observer):
         if self._bar is not None:
             self._bar.close()
         self._done.clear()
+        self._under_way.clear()
         self._bar = self._console.bar(
             frame_count_hint,
             bar_format="{desc} {percentage:3.0f}%|{bar}| {n:.1f}/{total_fmt} frames"
@@ -68,28 +70,28 @@ class EncodeReport(Observer):
             else "{desc} {n:.1f} frames [{elapsed}{postfix}]",
         )
 
-    def training(self, progress: GroupProgress) -> None:
+    def coding(self, ordinal: int, frames: float, text: str = "") -> None:
         """Move the bar."""
-        assert self._result is not None
-        training = progress.training
-        decibels = 10 * math.log10(self._result.sample_format.peak**2 / max(training.error, 1e-9))
-        self._bar.set_description_str(f"group {progress.ordinal}", refresh=False)
-        self._bar.set_postfix_str(
-            f"iteration {training.iteration}/{training.iterations}"
-            f" {decibels:.2f} dB {training.bits / 1000:.0f} kbit",
-            refresh=False,
-        )
-        share = training.iteration / training.iterations
-        self._move(progress.ordinal, share * progress.frames)
+        self._done[ordinal] = frames
+        self._move(f"{self._trial}group {ordinal}", text)
 
-    def coding(self, ordinal: int, frames: int) -> None:
+    def segment(self, progress: SegmentProgress) -> None:
         """Move the bar."""
-        self._bar.set_description_str(f"{self._trial}group {ordinal}", refresh=False)
-        speed = self._bar.n / max(self._bar.format_dict["elapsed"], 1e-9)
+        if self._result is not None and progress.first_frame < self._result.frames:
+            # A late word of a segment that has been written.
+            return
+        self._under_way[progress.first_frame] = progress.frames
+        self._move(f"segment of frame {progress.first_frame}", progress.text)
+
+    def _move(self, what: str, text: str) -> None:
         result = self._result
-        bits = f", {result.bits_per_pixel:.4f} bpp" if result and result.groups else ""
-        self._bar.set_postfix_str(f"{speed:.2f} fps{bits}", refresh=False)
-        self._move(ordinal, frames)
+        speed = self._bar.n / max(self._bar.format_dict["elapsed"], 1e-9)
+        said = [f"{speed:.2f} fps"]
+        said += [f"{result.bits_per_pixel:.4f} bpp"] if result and result.groups else []
+        self._bar.set_description_str(what, refresh=False)
+        self._bar.set_postfix_str(", ".join([*said, *filter(None, [text])]), refresh=False)
+        self._bar.n = sum(self._done.values()) + sum(self._under_way.values())
+        self._bar.refresh()
 
     def clear(self) -> None:
         """Clear the bar, so that a line can be written."""
@@ -99,6 +101,7 @@ class EncodeReport(Observer):
     def encoded(self, group: EncodedGroup) -> None:
         """Write the group's JSON line."""
         self._done[group.ordinal] = group.frames
+        self._under_way.pop(group.first_frame, None)
         members = {name: value for name, value in vars(group).items() if name != "meter"}
         self._console.line("group", **members, **_finite(group.meter.values()))
 
@@ -120,11 +123,6 @@ class EncodeReport(Observer):
             option = "--resume -y" if result.complete else "--resume"
             kept = f"{option} goes on with the finished segments"
             self._console.kept = "; ".join(filter(None, (self._console.kept, kept)))
-
-    def _move(self, ordinal: int, frames: float) -> None:
-        self._done[ordinal] = frames
-        self._bar.n = sum(self._done.values())
-        self._bar.refresh()
 
     def _say_notes(self, ended: bool) -> None:
         """Say new notes; those on frames at the end, as they count frames until then."""

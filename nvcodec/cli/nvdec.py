@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from nvcodec.cli import arguments
+from nvcodec.cli import arguments, batch
 from nvcodec.cli.outcome import (
     EXIT_CODES_HELP,
     NOT_NVIDIA,
@@ -48,6 +50,9 @@ if TYPE_CHECKING:
 
 COMMAND = "nvdec"
 
+MANY_SUFFIXES = (".mkv", ".y4m", ".mp4", ".m4v", ".mov", ".webm", ".npy")
+"""Suffixes of outputs that are one file each."""
+
 
 @click.command(
     COMMAND,
@@ -56,6 +61,7 @@ COMMAND = "nvdec"
     Decode IN, a .nrv file or "-" for standard input, to OUT: a .y4m path, "-" for Y4M on standard
     output, a video file (.mkv, .mp4, .mov, .webm), PNG images (out_%05d.png), an array (.npy) or
     "null". Frames before damage in IN are delivered, and OUT keeps them, as it does after Ctrl-C.
+    With --output-dir, each IN becomes a file of that folder.
     """,
     short_help="Decode a .nrv file.",
     epilog=EXIT_CODES_HELP,
@@ -108,11 +114,28 @@ COMMAND = "nvdec"
 @click.option("-y", "--yes", is_flag=True, help="Overwrite OUT.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 @print_version(COMMAND)
-@click.argument("source", metavar="IN")
-@click.argument("output", metavar="OUT")
+@click.option(
+    "--output-dir",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Decode many IN to DIR/NAME.mkv; without IN, those that standard input lists.",
+)
+@click.option(
+    "--suffix",
+    type=click.Choice(MANY_SUFFIXES),
+    default=".mkv",
+    show_default=True,
+    help="Of the files of --output-dir.",
+)
+@click.option(
+    "--resume", is_flag=True, help="With --output-dir: skip the files that are done and unchanged."
+)
+@click.argument("paths", nargs=-1, metavar="IN OUT")
 def main(
-    source: str,
-    output: str,
+    paths: tuple[str, ...],
+    output_dir: Path | None,
+    suffix: str,
+    resume: bool,
     size: tuple[int, int] | float | None,
     crop: tuple[int, int, int, int] | None,
     skip: int,
@@ -130,65 +153,150 @@ def main(
     **decoding: Any,
 ) -> None:
     """Decode with these arguments."""
+    console = Console(COMMAND, quiet=quiet, as_json=as_json)
+    asked = _Asked(size, crop, skip, frames, fps, codec, codec_options, timecodes, verify, md5)
+    if output_dir is not None:
+        with ending(console, str(output_dir)):
+            if audio_only or timecodes or md5:
+                name = "audio-only" if audio_only else "timecodes" if timecodes else "md5"
+                raise RequestError(f"--output-dir does not take --{name}")
+            code = _decode_many(
+                paths, output_dir, suffix, asked, decoding, console, resume=resume, overwrite=yes
+            )
+        sys.exit(code)
+    if resume:
+        raise click.UsageError("--resume goes with --output-dir")
+    source, output = arguments.two_paths(paths)
     if output == "-" and (as_json or md5):
         raise click.UsageError("--json or --md5 and OUT '-' both want standard output")
-    console = Console(COMMAND, quiet=quiet, as_json=as_json)
 
     def note(text: str) -> None:
         console.say(text)
         console.line("note", text=text)
 
-    request = Request(
-        path=output,
-        overwrite=yes,
-        codec=codec,
-        codec_options=codec_options,
-        timecodes=timecodes,
-        say=note,
-    )
+    request = asked.request(output, yes, note)
     with ending(console, source):
         if audio_only:
             # These do not show in the samples.
             free = ("threads", "batch", "device", *(k for k in decoding if k.startswith("max_")))
-            of_frames = {**decoding, "size": size, "crop": crop, "skip": skip, "frames": frames}
-            of_frames |= {"fps": fps, "codec": codec, "codec_options": codec_options}
-            of_frames |= {"timecodes": timecodes, "verify": verify, "md5": md5}
-            _refuse_with_audio_only({k: v for k, v in of_frames.items() if k not in free})
+            given = decoding | asked._asdict()
+            _refuse_with_audio_only({k: v for k, v in given.items() if k not in free})
             require_output(source, output, AUDIO_SUFFIXES, "anything else with --audio-only")
             require_input(source)
             _copy_audio(source, request, decoding, console)
             return
         if output != "null":
             require_output(source, output, SUFFIXES, "'-' nor 'null'")
-        request.check(frames)
-        require_input(source)
-        from nvcodec.decode.decoder import Decoder
-        from nvcodec.media.y4m import FrameDigest
-
-        delivered = _Delivered(FrameDigest() if md5 or as_json else None)
-        console.members = delivered.members
-        with (
-            opened(request) as out,
-            Decoder(
-                standard_input() if source == "-" else source,
-                **_decoder_options(decoding),
-            ) as decoder,
-        ):
-            if isinstance(size, float):
-                width, height = decoder.header.width, decoder.header.height
-                size = (max(1, round(width * size)), max(1, round(height * size)))
-            view = decoder.view(size, crop)
-            asked = {"start": skip, "count": frames, "size": size, "crop": crop, "verify": verify}
-            with _kept(out, request, delivered, console):
-                _deliver(decoder, view, asked, fps, out, delivered, console)
-        if decoder.metadata_error is not None:
-            console.say(f"{message(decoder.metadata_error, source)}; no frame depends on it")
-        if not delivered.frames:
-            raise RequestError(f"{source}: no frame is left after skipping {skip}")
+        delivered = _decode(source, request, asked, decoding, console, digest=md5 or as_json)
         console.say(f"decoded: {delivered}")
         if delivered.digest is not None and not as_json:
             console.result(delivered.digest.hexdigest())
         console.line("done", **delivered.members())
+
+
+class _Asked(NamedTuple):
+    """The options of what is decoded, as of the command."""
+
+    size: tuple[int, int] | float | None
+    crop: tuple[int, int, int, int] | None
+    skip: int
+    frames: int | None
+    fps: Fraction | None
+    codec: str | None
+    codec_options: dict[str, str] | None
+    timecodes: str | None
+    verify: bool
+    md5: bool
+
+    def request(self, path: str, overwrite: bool, say: Callable[[str], None]) -> Request:
+        """What is asked of the output."""
+        return Request(
+            path=path,
+            overwrite=overwrite,
+            codec=self.codec,
+            codec_options=self.codec_options,
+            timecodes=self.timecodes,
+            say=say,
+        )
+
+
+def _decode(
+    source: str,
+    request: Request,
+    options: _Asked,
+    decoding: dict[str, Any],
+    console: Console,
+    *,
+    digest: bool,
+) -> _Delivered:
+    """Decode a file as the request says; gives what was delivered, at least a frame."""
+    request.check(options.frames)
+    require_input(source)
+    from nvcodec.decode.decoder import Decoder
+    from nvcodec.media.y4m import FrameDigest
+
+    delivered = _Delivered(FrameDigest() if digest else None)
+    console.members = delivered.members
+    with (
+        opened(request) as out,
+        Decoder(
+            standard_input() if source == "-" else source,
+            **_decoder_options(decoding),
+        ) as decoder,
+    ):
+        size = options.size
+        if isinstance(size, float):
+            width, height = decoder.header.width, decoder.header.height
+            size = (max(1, round(width * size)), max(1, round(height * size)))
+        view = decoder.view(size, options.crop)
+        asked: dict[str, Any] = {"start": options.skip, "count": options.frames, "size": size}
+        asked |= {"crop": options.crop, "verify": options.verify}
+        with _kept(out, request, delivered, console):
+            _deliver(decoder, view, asked, options.fps, out, delivered, console)
+    if decoder.metadata_error is not None:
+        console.say(f"{message(decoder.metadata_error, source)}; no frame depends on it")
+    if not delivered.frames:
+        raise RequestError(f"{source}: no frame is left after skipping {options.skip}")
+    return delivered
+
+
+def _decode_many(
+    sources: Sequence[str],
+    folder: Path,
+    suffix: str,
+    options: _Asked,
+    decoding: dict[str, Any],
+    console: Console,
+    *,
+    resume: bool,
+    overwrite: bool,
+) -> int:
+    """Decode all sources to a folder; gives the exit code."""
+    from nvcodec.version import fingerprint
+
+    basis = {k: v for k, v in options._asdict().items() if v}
+    basis |= {"fps": str(options.fps)} if options.fps else {}
+    basis["nvcodec"] = fingerprint()
+    silent = Console(COMMAND, quiet=True, as_json=False)
+
+    def decode(source: str, output: str) -> tuple[dict[str, Any], str]:
+        notes: list[str] = []
+        request = options.request(output, True, notes.append)
+        delivered = _decode(source, request, options, decoding, silent, digest=False)
+        notes = [text.removeprefix(f"{output}: ") for text in notes]
+        made = {"frames": delivered.frames, "notes": notes}
+        return made, counted(delivered.frames, "frame")
+
+    return batch.run(
+        batch.items(sources, folder, suffix),
+        folder,
+        basis,
+        decode,
+        console,
+        verb="decoded",
+        resume=resume,
+        overwrite=overwrite,
+    )
 
 
 def _refuse_with_audio_only(options: dict[str, Any]) -> None:

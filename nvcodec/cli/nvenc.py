@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import click
 
-from nvcodec.cli import arguments
+from nvcodec.cli import arguments, batch
 from nvcodec.cli.outcome import (
     EXIT_CODES_HELP,
     NOT_NVIDIA,
@@ -31,8 +36,12 @@ from nvcodec.options import (
     PRESETS,
     TUNES,
 )
+from nvcodec.words import counted
 
 COMMAND = "nvenc"
+
+_MOST_FILES = 8
+"""Most files that are read at the same time, with jobs; all jobs have segments then."""
 
 
 @click.command(
@@ -41,7 +50,8 @@ COMMAND = "nvenc"
 
     Encode the video IN to OUT, a .nrv file. IN is anything FFmpeg's libraries read: a file, a URL,
     images such as img_%04d.png, or "-" for Y4M on standard input; OUT is a path or "-". After
-    Ctrl-C, OUT holds the groups that were finished.
+    Ctrl-C, OUT holds the groups that were finished. With --output-dir, each IN becomes a file of
+    that folder.
     """,
     short_help="Encode a video.",
     epilog=EXIT_CODES_HELP,
@@ -165,13 +175,20 @@ COMMAND = "nvenc"
     type=click.IntRange(min=1),
     default=DEFAULTS.jobs,
     show_default=True,
-    help="Processes that train segments of --network paper in parallel; the bytes are the same.",
+    help="Processes that encode segments, from key group to key group, side by side; the bytes are"
+    " the same.",
+)
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    callback=arguments.address,
+    help="Cluster of dask.distributed whose workers encode segments, such as tcp://host:8786.",
 )
 @click.option(
     "--threads",
     type=click.IntRange(min=1),
-    help="Threads; the bytes do not depend on them. --network paper: threads of each job; another"
-    " number may give other bytes.  [default: one per core; paper: 1]",
+    help="Threads of each job; the bytes do not depend on them, but with --network paper, where"
+    " another number may give others.  [default: the cores shared by the jobs; paper: 1]",
 )
 @click.option(
     "--device",
@@ -192,21 +209,25 @@ COMMAND = "nvenc"
 @click.option(
     "--resume",
     is_flag=True,
-    help="Continue a stopped encode of --network paper from its finished segments; keep them if"
-    " this encode stops too.",
+    help="Continue a stopped encode from its finished segments; keep them if this encode stops"
+    " too.",
 )
 @click.option("-y", "--yes", is_flag=True, help="Overwrite OUT; without --resume, start over.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 @print_version(COMMAND)
-@click.argument("source", metavar="IN")
-@click.argument("output", metavar="OUT")
+@click.option(
+    "--output-dir",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Encode many IN to DIR/NAME.nrv; without IN, those that standard input lists.",
+)
+@click.argument("paths", nargs=-1, metavar="IN OUT")
 def main(
-    source: str,
-    output: str,
+    paths: tuple[str, ...],
+    output_dir: Path | None,
     as_json: bool,
     yes: bool,
     quiet: bool,
-    device: str,
     format_: str | None,
     **options: Any,
 ) -> None:
@@ -217,6 +238,12 @@ def main(
         options["sample_format"] = format_
     else:
         raise click.UsageError(f"--format {format_!r} is not one of {', '.join(FORMATS)}")
+    if output_dir is not None:
+        console = Console(COMMAND, quiet=quiet, as_json=as_json)
+        with ending(console, str(output_dir)):
+            code = _encode_many(paths, output_dir, options, yes, console)
+        sys.exit(code)
+    source, output = arguments.two_paths(paths)
     if as_json and output == "-":
         raise click.UsageError("--json and OUT '-' both want standard output")
     console = Console(COMMAND, quiet=quiet, as_json=as_json)
@@ -233,7 +260,6 @@ def main(
                 encode(
                     standard_input() if source == "-" else source,
                     output,
-                    device=device,
                     overwrite=yes,
                     observer=report,
                     **options,
@@ -241,3 +267,53 @@ def main(
             complete = True
         finally:
             report.close(complete)
+
+
+def _encode_many(
+    sources: Sequence[str],
+    folder: Path,
+    options: dict[str, Any],
+    overwrite: bool,
+    console: Console,
+) -> int:
+    """Encode all sources to a folder; gives the exit code."""
+    queue = batch.items(sources, folder, ".nrv")
+    from nvcodec.encode.encoder import encode_video
+    from nvcodec.encode.result import Observer
+    from nvcodec.encode.segments.workers import Pool
+    from nvcodec.options import EncodeOptions, validate
+    from nvcodec.version import fingerprint
+
+    resume = options["resume"]
+    asked = EncodeOptions(**options)._replace(overwrite=True)
+    validate(asked)
+    # What no byte depends on.
+    free = ("threads", "jobs", "scheduler", "resume", "overwrite", "strict")
+    basis = {k: v for k, v in asked._asdict().items() if k not in free and v is not None}
+    basis |= {k: str(v) for k, v in basis.items() if isinstance(v, Fraction)}
+    basis["nvcodec"] = fingerprint()
+    with contextlib.ExitStack() as stack:
+        pool = None
+        if asked.jobs > 1 or asked.scheduler is not None:
+            pool = stack.enter_context(Pool(asked.jobs, asked.scheduler))
+
+        def encode(source: str, output: str) -> tuple[dict[str, Any], str]:
+            require_video(source)
+            result = encode_video(source, output, asked, Observer(), pool)
+            notes = [note.record() for note in result.notes]
+            made = {"frames": result.frames, "bytes": result.bytes, "notes": notes}
+            return made, f"{counted(result.frames, 'frame')}, {result.bytes} bytes"
+
+        with compilation_told(console, "encoder", lambda: None):
+            return batch.run(
+                queue,
+                folder,
+                basis,
+                encode,
+                console,
+                verb="encoded",
+                resume=resume,
+                overwrite=overwrite,
+                at_once=1 if pool is None else min(pool.capacity, _MOST_FILES),
+                stop=lambda: None if pool is None else pool.stop(),
+            )

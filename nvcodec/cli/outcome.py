@@ -59,6 +59,7 @@ class RequestError(Exception):
 # By name, as importing these classes would load PyAV, Numba or PyTorch for every error.
 _CODES_BY_NAME = {
     "nvcodec.encode.control.again.RateError": ExitCode.USAGE,
+    "nvcodec.encode.segments.jobs.ClusterError": ExitCode.OTHER,
     "nvcodec.encode.segments.jobs.JobsError": ExitCode.USAGE,
     "nvcodec.encode.segments.jobs.SegmentError": ExitCode.OTHER,
     "nvcodec.encode.segments.store.SettingsError": ExitCode.USAGE,
@@ -152,6 +153,10 @@ class Console:
         if not self._quiet:
             self._say(text)
 
+    def complain(self, text: str) -> None:
+        """Write the line of an error that does not end the command."""
+        self._say(text)
+
     def line(self, kind: str, **members: Any) -> None:
         """Write a JSON line, if JSON is wanted."""
         if self.as_json:
@@ -164,13 +169,13 @@ class Console:
         click.echo(text)
 
     def bar(self, total: int | None, **options: Any) -> Any:
-        """A tqdm progress bar, which shows on terminals only."""
+        """A tqdm progress bar, of frames if nothing else is said, which shows on terminals only."""
         from tqdm import tqdm
 
         if self.on_terminal and not os.get_terminal_size(sys.stderr.fileno()).columns:
             # The terminal does not report its size.
             options |= {"ncols": 80, "nrows": 24}
-        return tqdm(total=total, unit="frame", disable=not self.on_terminal, **options)
+        return tqdm(total=total, disable=not self.on_terminal, **{"unit": "frame"} | options)
 
     def keeps(self, output: str, frames: int) -> None:
         """Let an error line say that `output` keeps the frames before the error."""

@@ -47,3 +47,10 @@ class VideoCoder(Protocol):
 
         What stops the reading of pictures is raised after the groups before it.
         """
+
+
+class CoderReport(Protocol):
+    """Takes how far a coder has come."""
+
+    def __call__(self, ordinal: int, frames: float, text: str = "") -> None:
+        """So many frames, or fractions of them, of a group are coded; more in words."""

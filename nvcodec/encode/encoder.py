@@ -6,10 +6,16 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from nvcodec.device import require_device
-from nvcodec.encode.control.again import Rereadable, begun, can_read_again, require_writable
+from nvcodec.encode.control.again import (
+    Rereadable,
+    VideoSource,
+    begun,
+    can_read_again,
+    require_writable,
+)
 from nvcodec.encode.control.passes import encode_in_passes
 from nvcodec.encode.control.search import SIZE_RUN, crf_of_size, crf_of_start, crf_of_target
 from nvcodec.encode.control.steering import AverageSteering, Steering
@@ -21,6 +27,9 @@ from nvcodec.media.notes import Note
 from nvcodec.media.source import SourceError
 from nvcodec.options import DEFAULTS, EncodeOptions, model_options, read_target, validate
 from nvcodec.picture import Picture
+
+if TYPE_CHECKING:
+    from nvcodec.encode.segments.workers import Pool
 
 
 def encode(
@@ -46,6 +55,7 @@ def encode(
     threads: int | None = DEFAULTS.threads,
     device: str = DEFAULTS.device,
     jobs: int = DEFAULTS.jobs,
+    scheduler: str | None = DEFAULTS.scheduler,
     resume: bool = DEFAULTS.resume,
     metrics: Sequence[str] = DEFAULTS.metrics,
     overwrite: bool = DEFAULTS.overwrite,
@@ -95,18 +105,19 @@ def encode(
             the model that keeps most of the source. Notes tell of conversions.
         skip: frames of the source to leave out at its start.
         frames: frames to encode, None for all.
-        threads: one for each core for None; bytes do not depend on it. Of training in each job of
-            the network "paper", 1 for None; another number sums floats in another order and may
-            give other bytes.
+        threads: of each job; the cores shared by the jobs for None. Bytes do not depend on it,
+            but with the network "paper", where it is 1 for None: another number sums floats in
+            another order and may give other bytes.
         device: torch device that trains the network "paper", "cpu" or "cuda"; "cpu" otherwise.
-        jobs: of the network "paper", processes that train segments, the groups from a key group up
-            to the next, side by side; on "cuda", one GPU after the other gets a job. Bytes do not
-            depend on it. More than one needs a source with a path, and a calling script that
-            guards its start with `if __name__ == "__main__":`.
-        resume: of the network "paper": go on with the segments that an encode of the same settings
-            finished before it was stopped, and leave them when this one is. They lie in a folder
-            named as the output with ".segments" added, which jobs over 1 use too; it goes when the
-            encode is complete.
+        jobs: processes that encode segments, the groups from a key group up to the next, side by
+            side; on "cuda", one GPU after the other gets a job. Bytes do not depend on it. More
+            than one needs a source with a path, a crf or target, and a calling script that guards
+            its start with `if __name__ == "__main__":`.
+        scheduler: address of a cluster of dask.distributed, "tcp://host:8786", whose workers are
+            the jobs. They read the source at the same path or URL.
+        resume: go on with the segments that an encode of the same settings finished before it was
+            stopped, and leave them when this one is. They lie in a folder named as the output with
+            ".segments" added, which jobs over 1 use too; it goes when the encode is complete.
         metrics: what to measure, of options.METRICS.
         overwrite: whether a path may replace a file, and without `resume` the segments too.
         tracks: which tracks of the source are carried beside the video: "all", "none", or kinds
@@ -132,6 +143,7 @@ def encode(
             was stopped, and neither `resume` nor `overwrite` says what to do.
         SettingsError: those segments have other settings.
         JobsError: the source or output is none for jobs or resuming.
+        ClusterError: there is no such cluster, or it has another nvcodec, or is lost.
         SegmentError: a segment failed again and again.
         ArrayError: an array is no picture, or differs from those before it; a SourceError.
         ValueError: an argument is out of range, or `fps` is missing for arrays.
@@ -159,6 +171,7 @@ def encode(
         threads=threads,
         device=device,
         jobs=jobs,
+        scheduler=scheduler,
         resume=resume,
         metrics=tuple(dict.fromkeys(metrics)),
         overwrite=overwrite,
@@ -170,35 +183,61 @@ def encode(
         pixel_format=pixel_format,
         fps=None if fps is None or video is not source else frame_rate(fps),
     )
+    return encode_video(video, output, options, observer or Observer())
+
+
+def encode_video(
+    video: VideoSource,
+    output: VideoSource,
+    options: EncodeOptions,
+    observer: Observer,
+    pool: Pool | None = None,
+) -> EncodeResult:
+    """Encode a video as `encode`, by the workers of a pool if there is one."""
     validate(options)
-    require_device(device)
-    observer = observer or Observer()
+    require_device(options.device)
+    with contextlib.ExitStack() as stack:
+        if options.scheduler is not None and pool is None:
+            from nvcodec.encode.segments.workers import Pool
+
+            pool = stack.enter_context(Pool(0, options.scheduler))
+        return _encode(video, output, options, observer, pool)
+
+
+def _encode(
+    video: VideoSource,
+    output: VideoSource,
+    options: EncodeOptions,
+    observer: Observer,
+    pool: Pool | None,
+) -> EncodeResult:
+    crf, overwrite = options.crf, options.overwrite
     trials: list[Trial] = []
     if options.goals:
         require_writable(output, overwrite)
-    if target is not None:
+    if options.target is not None:
         # The result says how far the quality is from the target.
-        measured = dict.fromkeys((*options.metrics, read_target(target).metric))
+        measured = dict.fromkeys((*options.metrics, read_target(options.target).metric))
         options = options._replace(metrics=tuple(measured))
         crf, trials = crf_of_target(options, Rereadable(video, options, "target"), observer)
     for needed_by in ("size", "max_bitrate", "bitrate"):
         if needed_by in options.goals and (needed_by != "bitrate" or can_read_again(video)):
             again = Rereadable(video, options, needed_by.replace("_", "-"))
-            if size is not None or bitrate is not None:
+            if options.size is not None or options.bitrate is not None:
                 crf, trials = crf_of_size(options, again, observer)
             return encode_in_passes(options, again, output, crf, trials, observer)
-    segments = Segments.of(options, video, output)
+    segments = Segments.of(options, video, output, pool)
     with opened_source(video, options) as opened:
         pictures: Iterator[Picture] = opened
         whole = model_options(options).whole_crf
         steering = Steering(crf, opened.time_base, whole=whole)
-        if bitrate is not None:
+        if options.bitrate is not None:
             roughly = "the bitrate is kept roughly, in a single pass, as the source is a pipe"
             opened.notes.append(Note(roughly))
             start, pictures = begun(opened, SIZE_RUN)
             crf, trials = crf_of_start(options, opened, start, observer)
-            steering = AverageSteering(crf, bitrate / 8, opened.time_base, whole=whole)
-        said = crf if bitrate is None else None
+            steering = AverageSteering(crf, options.bitrate / 8, opened.time_base, whole=whole)
+        said = crf if options.bitrate is None else None
         one = OnePass.of(options, opened, steering, segments, observer, said, pictures)
         result = one.result
         if options.goals:
@@ -208,11 +247,11 @@ def encode(
             segments.kept(result),
             one.writer.opened(output, overwrite) as file,
         ):
-            if not resume:
+            if not options.resume:
                 segments.start_over()
             observer.started(result, opened.frame_count_hint)
-            one.writer.write(file, coded)
+            one.writer.write(file, coded, segments.partial_after)
         missing = opened.missing
-    if strict and missing is not None:
+    if options.strict and missing is not None:
         raise SourceError(f"cannot read the whole source: {missing}")
     return result

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from nvcodec.encode.coder import VideoCoder
 from nvcodec.encode.control.steering import Steering
 from nvcodec.encode.result import EncodeResult, Observer
-from nvcodec.media.source import Source
+from nvcodec.media.source import Source, SourceError
 from nvcodec.model.formats import RENDERED
-from nvcodec.options import DEFAULTS, EncodeOptions, OptionError, model_options
+from nvcodec.options import DEFAULTS, PAPER, EncodeOptions, OptionError, model_options
 from nvcodec.picture import SampleFormat
-from nvcodec.version import __version__
+from nvcodec.version import fingerprint
 
 if TYPE_CHECKING:
     from nvcodec.encode.segments.store import SegmentStore
+    from nvcodec.encode.segments.workers import Pool
 
 
 def settings(options: EncodeOptions, crf: float | None) -> dict[str, Any]:
@@ -54,16 +56,19 @@ def coded_formats(options: EncodeOptions) -> tuple[SampleFormat, ...]:
 
 @dataclass(frozen=True)
 class Segments:
-    """The segments of an encode of the nirvana model; none of all this in the hybrid model.
+    """The segments of an encode, where they are jobs.
 
     Attributes:
         store: where they are kept beside the output; None where there is no such place.
         source: the path that jobs read the source from; None where segments are no jobs.
+        pool: of worker processes that several encodes share; None for one of this encode, if it
+            needs one.
 
     """
 
     store: SegmentStore | None = None
     source: str | None = None
+    pool: Pool | None = None
 
     @classmethod
     def of(
@@ -71,6 +76,7 @@ class Segments:
         options: EncodeOptions,
         source: str | os.PathLike[str] | BinaryIO,
         output: str | os.PathLike[str] | BinaryIO,
+        pool: Pool | None = None,
     ) -> Segments:
         """Those of an encode; nothing is read or written yet.
 
@@ -79,18 +85,29 @@ class Segments:
             FileExistsError: the output has segments, and the options do not say what to do.
 
         """
-        if not model_options(options).segments:
-            return cls()
         from nvcodec.encode.segments.coder import segment_store
         from nvcodec.encode.segments.jobs import require_path
 
         store = segment_store(output, options.resume, options.overwrite)
-        return cls(store, require_path(source) if options.by_jobs else None)
+        if not options.by_jobs and pool is None:
+            return cls(store)
+        return cls(store, require_path(source), pool)
 
     def start_over(self) -> None:
         """Delete the segments of an encode that was stopped."""
         if self.store is not None:
             self.store.remove()
+
+    @property
+    def partial_after(self) -> tuple[type[BaseException], ...]:
+        """Errors after which the output has the groups before; after others it is not there.
+
+        Segments that are kept lose nothing, so only what the user asks for and damage of the
+        source leave a partial output.
+        """
+        if self.store is None or self.source is None:
+            return (BaseException,)
+        return (KeyboardInterrupt, SourceError)
 
     @contextlib.contextmanager
     def kept(self, result: EncodeResult) -> Iterator[None]:
@@ -110,88 +127,75 @@ def make_coder(
     segments: Segments,
     observer: Observer,
 ) -> VideoCoder:
-    """The coder of a model for the pictures of a source."""
-    # Each model brings its libraries along: only one of them is needed.
-    if options.model == "hybrid":
-        return _hybrid(options, source, steering, observer)
-    if options.network == "paper":
-        return _sine(options, source, segments, observer)
-    return _nirvana(options, source, steering, observer)
+    """The coder of a model for the pictures of a source.
 
+    Where segments are jobs, `steering` gives the same crf to all groups.
+    """
+    make = _maker(options, source)
+    threads = options.threads or max(1, (os.cpu_count() or 1) // options.jobs)
+    coder = make(steering=steering, report=observer.coding, threads=threads)
+    if segments.source is None:
+        return coder
+    from nvcodec.encode.segments.coder import Jobs, SegmentCoder
+    from nvcodec.encode.segments.segment import SegmentCoding
 
-def _hybrid(
-    options: EncodeOptions, source: Source, steering: Steering, observer: Observer
-) -> VideoCoder:
-    from nvcodec.encode.hybrid.effort import EFFORTS
-    from nvcodec.encode.hybrid.video import HybridCoder
-
-    return HybridCoder(
-        source.width,
-        source.height,
-        steering=steering,
-        effort=EFFORTS[options.preset],
-        visual=options.tune == "visual",
-        group_size=options.group_size,
-        network="trained" if options.network == "auto" else options.network,
-        metrics=options.metrics,
-        threads=options.threads or os.cpu_count() or 1,
-        report=observer.coding,
-        sample_format=source.sample_format,
+    crf, whole = steering.least, model_options(options).whole_crf
+    jobs = Jobs(
+        count=options.jobs,
+        pool=segments.pool,
+        source=segments.source,
+        skip=options.skip,
+        frames=options.frames,
+        reading=options.reading,
+        device=options.device,
+        settings=settings(options, crf) | _basis(options, source),
+        store=segments.store,
     )
+    fixed = options.threads is not None
+    coding = SegmentCoding(make, crf, source.time_base, whole, threads, fixed)
+    return SegmentCoder(coding, coder, steering, jobs, observer.segment)
 
 
-def _nirvana(
-    options: EncodeOptions, source: Source, steering: Steering, observer: Observer
-) -> VideoCoder:
-    from nvcodec.encode.nirvana.effort import EFFORTS
+def _basis(options: EncodeOptions, source: Source) -> dict[str, Any]:
+    """What the bytes of segments depend on beside `settings`."""
+    basis: dict[str, Any] = {
+        "model": options.model,
+        "key_interval": options.key_interval,
+        "format": source.sample_format.name,
+        "asked_group_size": options.group_size,
+        "metrics": options.metrics,
+        "nvcodec": fingerprint(),
+    }
+    if model_options(options) is PAPER:
+        # Floats are summed in another order with other threads.
+        import torch
+
+        basis |= {"threads": options.threads or 1, "torch": torch.__version__}
+    return basis
+
+
+def _maker(options: EncodeOptions, source: Source) -> Callable[..., VideoCoder]:
+    """What makes coders of a model, given a steering, a report and threads; can be pickled."""
+    # Each model brings its libraries along: only one of them is needed.
+    given: dict[str, Any] = {"metrics": options.metrics}
+    if model_options(options) is PAPER:
+        from nvcodec.encode.sine.settings import PRESETS, network_shape
+        from nvcodec.encode.sine.video import SineCoder
+
+        given |= {"shape": network_shape(options.group_size), "preset": PRESETS[options.preset]}
+        given |= {"training_threads": options.threads or 1, "device": options.device}
+        return partial(SineCoder, source.width, source.height, **given)
+    given["group_size"] = options.group_size
+    if options.model == "hybrid":
+        from nvcodec.encode.hybrid.effort import EFFORTS
+        from nvcodec.encode.hybrid.video import HybridCoder
+
+        given |= {"effort": EFFORTS[options.preset], "sample_format": source.sample_format}
+        network = "trained" if options.network == "auto" else options.network
+        given |= {"visual": options.tune == "visual", "network": network}
+        return partial(HybridCoder, source.width, source.height, **given)
+    from nvcodec.encode.nirvana import effort
     from nvcodec.encode.nirvana.video import NirvanaCoder
 
-    return NirvanaCoder(
-        source.width,
-        source.height,
-        samples=source.sample_format,
-        steering=steering,
-        effort=EFFORTS[options.preset],
-        group_size=options.group_size,
-        metrics=options.metrics,
-        threads=options.threads or os.cpu_count() or 1,
-        report=observer.coding,
-    )
-
-
-def _sine(
-    options: EncodeOptions, source: Source, segments: Segments, observer: Observer
-) -> VideoCoder:
-    from nvcodec.encode.segments.coder import Jobs
-    from nvcodec.encode.sine.video import sine_coder
-
-    jobs = None
-    if segments.source is not None:
-        basis = {
-            "model": options.model,
-            "key_interval": options.key_interval,
-            "threads": options.threads or 1,
-            "metrics": options.metrics,
-            "nvcodec": __version__,
-        }
-        jobs = Jobs(
-            count=options.jobs,
-            source=segments.source,
-            skip=options.skip,
-            frames=options.frames,
-            reading=options.reading,
-            settings=settings(options, options.crf) | basis,
-            store=segments.store,
-        )
-    return sine_coder(
-        source.width,
-        source.height,
-        crf=options.crf,
-        preset=options.preset,
-        group_size=options.group_size,
-        metrics=options.metrics,
-        threads=options.threads or 1,
-        device=options.device,
-        jobs=jobs,
-        report=observer.training,
-    )
+    given |= {"effort": effort.EFFORTS[options.preset], "samples": source.sample_format}
+    return partial(NirvanaCoder, source.width, source.height, **given)

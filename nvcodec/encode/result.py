@@ -11,7 +11,7 @@ from nvcodec.model.description import Shape
 from nvcodec.picture import YUV420P8, SampleFormat
 
 if TYPE_CHECKING:
-    from nvcodec.encode.segments.jobs import GroupProgress
+    from nvcodec.encode.segments.segment import SegmentProgress
 
 
 @dataclass(frozen=True)
@@ -129,11 +129,11 @@ class Observer:
     def tried(self, trial: Trial) -> None:
         """It has ended."""
 
-    def training(self, progress: GroupProgress) -> None:
-        """A group's training has come this far; with several jobs, groups come in any order."""
+    def coding(self, ordinal: int, frames: float, text: str = "") -> None:
+        """So many frames of a group are coded, and more in words; groups come in order."""
 
-    def coding(self, ordinal: int, frames: int) -> None:
-        """So many frames of a group of the hybrid model are coded; groups come in order."""
+    def segment(self, progress: SegmentProgress) -> None:
+        """A segment that is a job has come this far; segments come in any order."""
 
     def encoded(self, group: EncodedGroup) -> None:
         """A group has been written; they come in file order."""

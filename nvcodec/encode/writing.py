@@ -103,8 +103,13 @@ class GroupWriter:
                     file.commit()
                     self._result.complete = True
 
-    def write(self, file: BinaryIO, coded: Iterator[CodedGroup]) -> None:
-        """Write the whole file; of an iterator that fails, the groups before."""
+    def write(
+        self,
+        file: BinaryIO,
+        coded: Iterator[CodedGroup],
+        kept: tuple[type[BaseException], ...] = (BaseException,),
+    ) -> None:
+        """Write the whole file; of an iterator that fails with one of `kept`, the groups before."""
         started = time.perf_counter()
         writer = NrvWriter(file)
         writer.begin(
@@ -119,9 +124,9 @@ class GroupWriter:
             for group in coded:
                 self._add(writer, group)
                 self._measure(writer, started)
-        except BaseException:
+        except BaseException as error:
             # The groups so far make a valid file, unless writing is what failed.
-            if self._result.groups:
+            if self._result.groups and isinstance(error, kept):
                 with contextlib.suppress(NrvError):
                     self._finish(writer, started, whole=False)
             raise
@@ -152,7 +157,8 @@ class GroupWriter:
         # A segment counts its frames from its own first.
         group = replace(coded.group, first_frame=self._result.frames)
         self._end = (group.first_pts + sum(group.durations)) * self._header.time_base
-        self._add_packets(writer, self._source.packets_before(self._end))
+        read = group.first_frame + group.frame_count
+        self._add_packets(writer, self._source.packets_before(self._end, read))
         before = writer.offset
         writer.add_group(group)
         encoded = EncodedGroup(

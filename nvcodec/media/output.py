@@ -8,10 +8,13 @@ import io
 import os
 import stat
 import sys
+import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from nvcodec.media.remote import exists_remote, is_remote, upload
 
 try:
     import fcntl
@@ -57,7 +60,8 @@ class OutputFile:
     """A binary file for `path`, written beside it and renamed by `commit`.
 
     Without `commit` nothing is left behind; what a killed process has left goes when the same path
-    is written again. "-" is standard output. Existing paths that are not
+    is written again. The URL of a store (nvcodec.media.remote) gets a file that was made in the
+    folder for temporary ones. "-" is standard output. Existing paths that are not
     regular files (a named pipe, a device) are written directly. Symbolic links are followed.
 
     Args:
@@ -73,6 +77,7 @@ class OutputFile:
 
     def __init__(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         self.name = os.fspath(path)
+        self._url = self.name if is_remote(self.name) else None
         self._overwrite = overwrite
         self._temporary: Path | None = None
         self._whole: int | None = None
@@ -81,6 +86,13 @@ class OutputFile:
         self._standard = self.name == "-"
         if self._standard:
             self.file = _standard_output()
+            return
+        if self._url is not None:
+            if not overwrite and exists_remote(self._url):
+                raise FileExistsError(f"{self.name} exists (use -y to overwrite it)")
+            descriptor, made = tempfile.mkstemp(prefix="nvcodec-")
+            self.file = _DirectFile(descriptor, "r+b", self.name)
+            self._temporary = Path(made)
             return
         try:
             mode = self._path.stat().st_mode
@@ -103,7 +115,7 @@ class OutputFile:
             self._temporary = part
             # A lock lasts until all descriptors of it are closed.
             self._held = os.dup(self.file.fileno())
-            _locked(self._held)
+            locked(self._held)
         else:
             self.file = _DirectFile(str(self._path), "wb", self.name)
 
@@ -121,6 +133,12 @@ class OutputFile:
             self.file.truncate(self._whole)
         self.file.close()
         if self._temporary is None:
+            return
+        if self._url is not None:
+            if not self._overwrite and exists_remote(self._url):
+                raise FileExistsError(f"{self.name} has appeared meanwhile")
+            upload(str(self._temporary), self._url)
+            # The copy here goes at the end.
             return
         if self._overwrite:
             os.replace(self._temporary, self._path)
@@ -159,7 +177,7 @@ class OutputFile:
         self._release()
 
 
-def _locked(descriptor: int) -> bool:
+def locked(descriptor: int) -> bool:
     """Lock an open file; False if another process has, or the file system has no locks."""
     if fcntl is None:
         return True
@@ -174,7 +192,7 @@ def _removed(part: Path) -> bool:
     """Remove the unfinished file of a killed process; False if a process is writing it."""
     try:
         with open(part, "rb", buffering=0) as file:
-            if not _locked(file.fileno()):
+            if not locked(file.fileno()):
                 return False
         part.unlink()
     except FileNotFoundError:

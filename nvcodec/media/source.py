@@ -1,8 +1,10 @@
 """Video sources: anything that PyAV opens, delivered as pictures of one sample format."""
 
 import contextlib
+import math
 import os
 import stat
+from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from fractions import Fraction
 from types import TracebackType
@@ -38,6 +40,7 @@ from nvcodec.media.pixel_format import (
     range_of,
     rgb_matrix,
 )
+from nvcodec.media.remote import is_remote, open_remote
 from nvcodec.media.streams import NoPictureError, picture_stream
 from nvcodec.media.timestamps import Clock, CodingTimes
 from nvcodec.media.tracks import CarriedTracks, read_about
@@ -75,6 +78,11 @@ _INDEX_AT_END: Final = (
 
 # Seconds of video after which audio that is still missing is not waited for.
 _FAR_ENOUGH: Final = 2
+
+# Seconds before a picture to seek to, one after the other: some containers seek past the place.
+_SEEK_MARGINS: Final = (0, 10)
+
+_FILTER_SECONDS: Final = 1
 
 
 class SourceError(Exception):
@@ -177,6 +185,8 @@ class Source:
         self._coding_times = self._read_coding_times()
         self._changes = Changes(self._notes, deinterlacing=reading.deinterlace)
         self._decoded = 0
+        self._delivered = 0
+        self._taken: deque[int] = deque()
         self._shown = self._frames()
         first = self._first_frame(skip)
         self._read_header(first, skip)
@@ -201,16 +211,62 @@ class Source:
         return self
 
     def __next__(self) -> Picture:
-        return next(self._pictures)
+        picture = next(self._pictures)
+        self._delivered += 1
+        if self._carried.tracks:
+            self._taken.append(self._carried.taken)
+        return picture
 
     @property
     def tracks(self) -> tuple[Track, ...]:
         """The tracks that are carried beside the video, in the order of the source."""
         return self._carried.with_priming()
 
-    def packets_before(self, end: Fraction) -> list[Packet]:
-        """Take the packets of tracks that were read so far and begin before `end`, in seconds."""
-        return self._carried.before(end)
+    def packets_before(self, end: Fraction, frames: int) -> list[Packet]:
+        """Take the packets of tracks that begin before `end`, in seconds.
+
+        They are those that were read when the last of the first `frames` pictures was delivered.
+        So they do not depend on how far the source has been read since.
+        """
+        while len(self._taken) > 1 and self._delivered - len(self._taken) + 1 < frames:
+            self._taken.popleft()
+        return self._carried.before(end, self._taken[0] if self._taken else None)
+
+    def planes_from(self, pts: int) -> Generator[Planes, None, None]:
+        """The planes of the pictures from the one at `pts` on, in ticks of the time base.
+
+        Seeks there, so the pictures are not always exactly those of reading on: the caller has to
+        compare them. The source delivers nothing else after that.
+
+        Raises SourceError where there is no picture of that time, or at damage.
+        """
+        time_base = self._stream.time_base or self.time_base
+        for margin in _SEEK_MARGINS:
+            # A filter needs frames before the first that is right.
+            back = margin + (_FILTER_SECONDS if self._reading.deinterlace else 0)
+            place = math.floor((pts * self.time_base - back) / time_base)
+            with contextlib.suppress(av.FFmpegError, SourceError):
+                self._shown.close()
+                self._container.seek(place, stream=self._stream)
+                self._packets = Packets(self._container, self._stream, lambda packet: None)
+                self._decoded = 0
+                self._shown = self._frames()
+                for frame in self._shown:
+                    own = None if frame.pts is None else frame.pts * (frame.time_base or time_base)
+                    if own is not None and round(own / self.time_base) >= pts:
+                        break
+                else:
+                    continue
+                if round(own / self.time_base) == pts:
+                    break
+        else:
+            raise SourceError(f"cannot read {self._name}: it has no frame at {pts}")
+        number = 0
+        following: VideoFrame | None = frame
+        while following is not None:
+            yield self._convert(following, number)
+            number += 1
+            following = next(self._shown, None)
 
     def last_packets(self, end: Fraction, *, whole: bool) -> list[Packet]:
         """Take the packets left when the coded part ends at `end`, in seconds.
@@ -219,10 +275,10 @@ class Source:
         was read (`whole` is False), only those that begin before its end.
         """
         if whole and not self._ended_early:
-            found = self._carried.before(None)
+            found = self._carried.before(None, None)
         else:
             unread = not whole or self._read_tracks(end)
-            found = self._carried.before(end)
+            found = self._carried.before(end, None)
             self._carried.cut(unread=unread)
         self._carried.note_cut()
         return found
@@ -584,7 +640,10 @@ def open_source(
             reader = PromptReader(path_or_file)
         else:
             name = os.fspath(path_or_file)
-            if _is_pipe(name) or file_is_mixed(name):
+            if is_remote(name):
+                file = opened.enter_context(open_remote(name))
+                reader = PromptReader(file)
+            elif _is_pipe(name) or file_is_mixed(name):
                 # libav would wait for the pipe's writer and data, and ignore interrupts; and it
                 # refuses some files.
                 reader = PromptReader(opened.enter_context(open(name, "rb")))  # noqa: SIM115

@@ -45,6 +45,7 @@ class CarriedTracks:
 
     Attributes:
         tracks: those carried, in the order of the source.
+        taken: packets so far.
 
     """
 
@@ -52,9 +53,10 @@ class CarriedTracks:
         self, container: InputContainer, video: set[int], choice: TrackChoice, notes: Notes
     ) -> None:
         self.tracks: list[Track] = []
+        self.taken = 0
         self._notes = notes
         self._numbers: dict[int, int] = {}
-        self._waiting: list[deque[Packet]] = []
+        self._waiting: list[deque[tuple[int, Packet]]] = []
         self._ends: dict[int, int] = {}
         self._start: Fraction | None = None
         self._cut: set[int] = set()
@@ -107,13 +109,14 @@ class CarriedTracks:
             discard,
         )
         if not self._before_start(found):
-            self._waiting[number].append(found)
+            self._waiting[number].append((self.taken, found))
+            self.taken += 1
 
     def start_at(self, start: Fraction) -> None:
         """Leave out packets that end before this time in seconds, those waiting too."""
         self._start = start
         for number, packets in enumerate(self._waiting):
-            self._waiting[number] = deque(p for p in packets if not self._before_start(p))
+            self._waiting[number] = deque(p for p in packets if not self._before_start(p[1]))
 
     def with_priming(self) -> tuple[Track, ...]:
         """The tracks, with the priming that the first packets waiting say where the track does not.
@@ -122,21 +125,28 @@ class CarriedTracks:
         """
         found = []
         for track, packets in zip(self.tracks, self._waiting, strict=True):
-            skip = packets[0].skip if packets else 0
+            skip = packets[0][1].skip if packets else 0
             cut = track.number in self._cut
             found.append(replace(track, priming=0 if cut else skip or track.priming))
         return tuple(found)
 
-    def before(self, end: Fraction | None) -> list[Packet]:
+    def before(self, end: Fraction | None, most: int | None) -> list[Packet]:
         """Take the packets that begin before this time in seconds, or all of them.
 
-        Those of a track keep their order: where its times go back, they wait for the later ones.
+        They are of the first `most` packets, if that is given. Those of a track keep their order:
+        where its times go back, they wait for the later ones.
         """
-        taken = []
+        found = []
         for packets in self._waiting:
-            while packets and (end is None or self._seconds(packets[0]) < end):
-                taken.append(packets.popleft())
-        return taken
+            while packets:
+                number, packet = packets[0]
+                if end is not None and self._seconds(packet) >= end:
+                    break
+                if most is not None and number >= most:
+                    break
+                found.append(packet)
+                packets.popleft()
+        return found
 
     def cut(self, *, unread: bool) -> None:
         """Drop the packets that are left, as the coded part has ended.
@@ -152,7 +162,7 @@ class CarriedTracks:
         """Whether there is audio, and every track of it has come to this time in seconds."""
         audio = [self._waiting[track.number] for track in self.tracks if track.kind == AUDIO]
         return bool(audio) and all(
-            packets and self._seconds(packets[-1]) >= end for packets in audio
+            packets and self._seconds(packets[-1][1]) >= end for packets in audio
         )
 
     def note_cut(self) -> None:

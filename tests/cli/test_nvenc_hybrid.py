@@ -71,8 +71,6 @@ def test_it_is_the_default(source, tmp_path):
     [
         (("--preset", "paper"), "preset paper"),
         (("--network", "paper"), "network paper"),
-        (("--jobs", 2), "jobs"),
-        (("--resume",), "resuming"),
     ],
 )
 def test_options_of_the_other_model(source, tmp_path, options, text):

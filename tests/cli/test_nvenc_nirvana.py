@@ -94,8 +94,6 @@ def test_a_network_of_the_other_model(source, tmp_path):
     [
         (("--preset", "paper"), "preset paper"),
         (("--device", "cuda"), "device cuda"),
-        (("--jobs", 2), "jobs"),
-        (("--resume",), "resuming"),
         (("--group-size", 5), "groups of more than 4 frames"),
     ],
 )

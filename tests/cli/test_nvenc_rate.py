@@ -174,7 +174,7 @@ def test_an_interrupt_keeps_the_groups_of_its_pass(source, tmp_path):
         def trying(self, samples, number, frame_count_hint):
             self.passing = not samples
 
-        def coding(self, ordinal, frames):
+        def coding(self, ordinal, frames, text=""):
             if self.passing and ordinal == 3:
                 raise KeyboardInterrupt
 

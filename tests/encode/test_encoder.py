@@ -138,8 +138,8 @@ class Stop(Observer):
     def started(self, result, frame_count_hint):
         self.result = result
 
-    def training(self, progress):
-        if progress.ordinal == self.group:
+    def coding(self, ordinal, frames, text=""):
+        if ordinal == self.group:
             raise KeyboardInterrupt
 
 

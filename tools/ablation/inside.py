@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from unittest.mock import patch
 
-from nvcodec.encode.sine import train, video
+from nvcodec.encode.sine import settings, train, video
 from nvcodec.encode.sine.settings import PRESETS, Preset
 from nvcodec.model.sine.shape import NetworkShape
 
@@ -53,7 +53,7 @@ def changed(change: Change) -> Iterator[None]:
             stack.enter_context(patch.object(module, name, value))
 
         if change.shape:
-            put(video, "network_shape", shape(video.network_shape))
+            put(settings, "network_shape", shape(settings.network_shape))
         if change.rate_factor != 1:
             put(video, "rate_weight", scaled(video.rate_weight, change.rate_factor))
         if change.entropy_factor != 1:

@@ -28,13 +28,13 @@ from unittest.mock import patch
 
 import torch
 
-from nvcodec.encode.segments.segment import Progress, Report
 from nvcodec.encode.sine import segment
 from nvcodec.encode.sine.lattice import choose_parameters
 from nvcodec.encode.sine.network import TrainedNetwork
 from nvcodec.encode.sine.patches import GroupPatches
 from nvcodec.encode.sine.rate import difference_bits
 from nvcodec.encode.sine.settings import PRESETS, Preset
+from nvcodec.encode.sine.train import Progress, Report
 from nvcodec.model.sine.shape import NetworkShape
 from nvcodec.model.sine.weights import GroupWeights
 

@@ -95,9 +95,9 @@ class _Progress(Observer):
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
 
-    def coding(self, ordinal: int, frames: int) -> None:
+    def coding(self, ordinal: int, frames: float, text: str = "") -> None:
         """So many frames of a group are coded."""
-        self._observer.coding(ordinal, frames)
+        self._observer.coding(ordinal, frames, text)
 
 
 def encode_in_passes(

@@ -94,14 +94,15 @@ class Steering:
     def crf(self, group: PictureGroup) -> float:
         """The crf of the next group; called once for each, in order."""
         seconds = float(sum(picture.duration for picture in group.pictures) * self._time_base)
-        crf = in_range(self._wanted(seconds))
-        if self._whole:
-            wanted = crf + self._carry
-            crf = in_range(float(math.floor(wanted + 0.5)))
-            self._carry = min(0.5, max(-0.5, wanted - crf))
+        crf = self._rounded(in_range(self._wanted(seconds)))
         self.crfs.append(crf)
         self._seconds.append(seconds)
         return crf
+
+    def go_on_after(self, groups: int) -> None:
+        """Give groups what they have where so many came before, all of the same crf."""
+        for _ in range(groups):
+            self._rounded(self._crf)
 
     def coded(self, substream_bytes: int) -> None:
         """Take the bytes of the substreams of the next group; called once for each, in order."""
@@ -110,6 +111,15 @@ class Steering:
     def _wanted(self, seconds: float) -> float:
         """The crf that is best for the next group, which is shown for `seconds`."""
         return self._crf
+
+    def _rounded(self, crf: float) -> float:
+        """What the next group has of a crf that is wanted for it."""
+        if not self._whole:
+            return crf
+        wanted = crf + self._carry
+        rounded = in_range(float(math.floor(wanted + 0.5)))
+        self._carry = min(0.5, max(-0.5, wanted - rounded))
+        return rounded
 
     def _known(self) -> int:
         """How many groups the crf of the next one may depend on."""

@@ -1,4 +1,4 @@
-"""Codes the groups of a video segment by segment: in this process, or as jobs."""
+"""Codes the groups of a video as jobs, segment by segment."""
 
 from __future__ import annotations
 
@@ -9,33 +9,20 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-import torch
-
-from nvcodec.encode.coder import CodedGroup
+from nvcodec.encode.coder import CodedGroup, VideoCoder
+from nvcodec.encode.control.steering import Steering
 from nvcodec.encode.grouping import PictureGroup
-from nvcodec.encode.segments.jobs import (
-    Engine,
-    GroupProgress,
-    GroupReport,
-    Job,
-    JobsError,
-    ThisProcess,
-    identity,
-    run_jobs,
-)
-from nvcodec.encode.segments.segment import (
-    Progress,
-    Segment,
-    SegmentCoding,
-    SegmentEncoder,
-    segments,
-)
+from nvcodec.encode.segments.jobs import Engine, Job, JobsError, ThisProcess, identity, run_jobs
+from nvcodec.encode.segments.segment import Report, Segment, SegmentCoding, segments
 from nvcodec.encode.segments.store import SegmentStore
 from nvcodec.format import Header
 from nvcodec.model.description import Shape
 from nvcodec.options import Reading
+
+if TYPE_CHECKING:
+    from nvcodec.encode.segments.workers import Pool
 
 
 @dataclass(frozen=True)
@@ -43,14 +30,17 @@ class Jobs:
     """How segments run as jobs, `count` at a time, and the inputs that identify them.
 
     `settings` are the options that the bytes of a segment depend on, besides those that are fields
-    here or the coder's. With `store` None, segments are kept in a temporary folder.
+    here. With `store` None, segments are kept in a temporary folder. A `pool` that several encodes
+    share is used instead of one of `count` processes.
     """
 
     count: int
+    pool: Pool | None
     source: str
     skip: int
     frames: int | None
     reading: Reading
+    device: str
     settings: dict[str, Any]
     store: SegmentStore | None
 
@@ -77,63 +67,38 @@ def segment_store(
 
 
 class SegmentCoder:
-    """Codes the groups of one video: a VideoCoder.
+    """Codes the groups of one video as jobs: a VideoCoder.
 
     Args:
         coding: how the model codes a segment.
-        key_frames: the most frames of a key group.
-        level: the level that the file is going to keep within.
-        device: torch device, "cpu" or "cuda".
-        jobs: None to code one group after the other, in this process.
-        report: told about the training of every group.
+        coder: a coder of the model, which says what the file is going to be; it codes nothing.
+        steering: takes the groups, so that it knows their crf.
+        jobs: how they run.
+        report: told about every segment.
 
     """
 
     def __init__(
         self,
         coding: SegmentCoding,
-        *,
-        key_frames: int,
-        level: int,
-        device: str,
-        jobs: Jobs | None,
-        report: GroupReport,
+        coder: VideoCoder,
+        steering: Steering,
+        jobs: Jobs,
+        report: Report,
     ) -> None:
-        self.key_frames = key_frames
-        self.level = level
+        self.key_frames = coder.key_frames
+        self.level = coder.level
+        self.shape: Shape = coder.shape
         self._coding = coding
-        self._device = device
+        self._steering = steering
         self._jobs = jobs
         self._report = report
-
-    @property
-    def shape(self) -> Shape:
-        """The description of the model."""
-        return self._coding.shape
 
     def code(
         self, groups: Iterator[PictureGroup], header: Header
     ) -> Generator[CodedGroup, None, None]:
         """Code groups in their order, as VideoCoder."""
-        if self._jobs is None:
-            return self._one_by_one(groups)
-        return self._by_jobs(groups, header, self._jobs)
-
-    def _one_by_one(self, groups: Iterator[PictureGroup]) -> Generator[CodedGroup, None, None]:
-        encoder: SegmentEncoder | None = None
-        for ordinal, group in enumerate(groups):
-            if encoder is None or group.key:
-                encoder = self._coding.encoder(torch.device(self._device))
-            frames = len(group.pictures)
-
-            def tell(progress: Progress, ordinal: int = ordinal, frames: int = frames) -> None:
-                self._report(GroupProgress(ordinal, frames, progress))
-
-            yield encoder.encode(group.pictures, tell)
-
-    def _by_jobs(
-        self, groups: Iterator[PictureGroup], header: Header, jobs: Jobs
-    ) -> Generator[CodedGroup, None, None]:
+        jobs = self._jobs
         with contextlib.ExitStack() as stack:
             store = jobs.store
             if store is None:
@@ -146,31 +111,48 @@ class SegmentCoder:
                     "skip": jobs.skip,
                     "frames": jobs.frames,
                     "reading": str(jobs.reading),
-                    "device": self._device,
-                    "torch": torch.__version__,
+                    "device": jobs.device,
                     **identity(jobs.source),
                 }
             )
-            engine: Engine
-            if jobs.count == 1:
-                engine = ThisProcess(self._report)
-            else:
-                from nvcodec.encode.segments.workers import Workers
-
-                engine = stack.enter_context(Workers(jobs.count, self._report))
-            job = partial(self._job, jobs, header, store)
-            for coded in run_jobs(segments(groups), job, store, engine):
+            engine = stack.enter_context(self._engine())
+            plan = segments(self._steered(groups))
+            for coded in run_jobs(plan, partial(self.job, header), header, store, engine):
                 yield from coded
 
-    def _job(self, jobs: Jobs, header: Header, store: SegmentStore, segment: Segment) -> Job:
+    @contextlib.contextmanager
+    def _engine(self) -> Iterator[Engine]:
+        jobs = self._jobs
+        if jobs.count == 1 and jobs.pool is None:
+            yield ThisProcess(self._report)
+            return
+        from nvcodec.encode.segments.workers import Pool
+
+        with contextlib.ExitStack() as stack:
+            pool = jobs.pool or stack.enter_context(Pool(jobs.count))
+            engine = pool.engine(self._report)
+            stack.callback(engine.close)
+            yield engine
+
+    def _steered(self, groups: Iterator[PictureGroup]) -> Iterator[PictureGroup]:
+        for group in groups:
+            self._steering.crf(group)
+            yield group
+
+    def job(self, header: Header, segment: Segment) -> Job:
+        """The job of a segment of a file with this header."""
+        jobs, source = self._jobs, self._jobs.source
+        if os.path.exists(source):
+            # Workers have working folders of their own.
+            source = os.path.abspath(source)
         return Job(
-            source=jobs.source,
+            source=source,
             skip=jobs.skip,
             frames=jobs.frames,
             reading=jobs.reading,
             segment=segment,
             coding=self._coding,
-            device=self._device,
+            shape=self.shape,
             header=header,
-            store=store,
+            device=jobs.device,
         )

@@ -1,50 +1,63 @@
 """Segments (closed GOPs) as jobs: takes segments and an engine, gives their groups in file order.
 
-A job opens the source itself and saves its segment in a store. So it can run in any process and can
-be repeated after a failure. It is skipped if the store has its segment already.
+A job opens the source itself and gives the bytes of its segment. So it can run in any process, on
+any machine that has the source, and can be repeated after a failure. It is skipped if the store has
+its segment already.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
-import torch
-
 from nvcodec.encode.coder import CodedGroup
-from nvcodec.encode.segments.segment import Progress, Segment, SegmentCoding
-from nvcodec.encode.segments.store import SegmentStore
+from nvcodec.encode.segments.segment import (
+    OtherPicturesError,
+    Report,
+    Segment,
+    SegmentCoding,
+    groups_of,
+)
+from nvcodec.encode.segments.store import PackedSegment, SegmentStore
 from nvcodec.format import Header, NrvError
+from nvcodec.media.remote import is_remote, remote_identity
 from nvcodec.media.source import SourceError, open_source
+from nvcodec.model.description import Shape
 from nvcodec.options import Reading
+from nvcodec.picture import Planes
 
 _ATTEMPTS = 4
-# Errors that another attempt would only repeat, after the training of a whole segment.
-_FINAL = (SourceError, NrvError, OSError)
+
+MOST_AHEAD = 8
+"""For each job that can run, most segments that have been planned and not been written: those
+after one that takes long wait for it in the store."""
+
+
+LATE = 1.5
+"""A job that takes so many times as long as usual for its frames is late."""
+
+LEAST_LATE_SECONDS = 5.0
 
 
 class JobsError(ValueError):
     """The source or output does not allow several jobs, or resuming."""
 
 
+class ClusterError(RuntimeError):
+    """There is no cluster of workers that could run jobs, or not any more."""
+
+
 class SegmentError(RuntimeError):
-    """A segment could not be encoded in several attempts."""
+    """A segment could not be encoded: in several attempts, or as its source is not there."""
 
 
-@dataclass(frozen=True)
-class GroupProgress:
-    """How far the training of a group has come; `ordinal` is its number in the file."""
-
-    ordinal: int
-    frames: int
-    training: Progress
-
-
-GroupReport = Callable[[GroupProgress], None]
+# Errors that another attempt would only repeat, after the coding of a whole segment.
+_FINAL = (NrvError, OSError, ClusterError)
 
 
 @dataclass(frozen=True)
@@ -61,20 +74,29 @@ class Job:
     reading: Reading
     segment: Segment
     coding: SegmentCoding
-    device: str
+    shape: Shape
     header: Header
-    store: SegmentStore
+    device: str
 
-    def run(self, device: torch.device, report: GroupReport) -> None:
-        """Encode the segment and save it in the store.
+    def run(self, report: Report, threads: int | None = None) -> PackedSegment:
+        """Encode the segment; `threads` is for a coding that gives no number of them.
 
-        Raises SourceError if the source has fewer frames than before.
+        Raises SourceError if the source cannot be read, or has other pictures than before.
         """
-        segment = self.segment
-        encoder = self.coding.encoder(device)
-        coded = []
-        # The source is opened as for the whole encode, and read from its start: the times, size and
-        # range of a frame depend on the frames before it.
+        # Seeking is not exact in all sources: each picture is compared with that of the plan.
+        if self.segment.first_frame:
+            try:
+                return self._coded(report, threads, seeking=True)
+            except (OtherPicturesError, SourceError):
+                pass
+        try:
+            return self._coded(report, threads, seeking=False)
+        except OtherPicturesError:
+            raise SourceError(
+                f"cannot read {self.source}: it is not what it was when the encode began"
+            ) from None
+
+    def _coded(self, report: Report, threads: int | None, *, seeking: bool) -> PackedSegment:
         with open_source(
             self.source,
             skip=self.skip,
@@ -82,25 +104,24 @@ class Job:
             reading=self.reading,
             sample_formats=(self.header.sample_format,),
         ) as source:
-            pictures = islice(source, segment.first_frame, None)
-            for number, frames in enumerate(segment.group_frames):
-                group = tuple(islice(pictures, frames))
-                if len(group) < frames:
-                    raise SourceError(f"cannot read {self.source}: it has become shorter")
-                ordinal = segment.first_group + number
-
-                def tell(progress: Progress, ordinal: int = ordinal, frames: int = frames) -> None:
-                    report(GroupProgress(ordinal, frames, progress))
-
-                coded.append(encoder.encode(group, tell))
-        self.store.save(segment, self.header, self.coding.shape, coded)
+            planes: Iterator[Planes]
+            if seeking:
+                planes = source.planes_from(self.segment.times[0])
+            else:
+                rest = islice(source, self.segment.first_frame, None)
+                planes = (picture.planes for picture in rest)
+            groups = groups_of(self.segment, planes)
+            code = self.coding.code(self.segment, groups, self.header, report, threads)
+            coded = list(code)
+        return PackedSegment.of(self.header, self.shape, coded)
 
 
 @dataclass(frozen=True)
 class Ended:
-    """A job is over: its segment is in the store, or `error` says why not."""
+    """A job is over: with its segment, or the `error` that says why not."""
 
     segment: Segment
+    result: PackedSegment | None = None
     error: BaseException | None = None
 
 
@@ -115,27 +136,35 @@ class Engine(Protocol):
         """Start a job."""
 
     def ended(self, wait: bool) -> list[Ended]:
-        """Jobs that ended since the last call; with `wait` there is at least one."""
+        """Jobs that ended since the last call; with `wait`, it waits for one for some seconds."""
+
+    def give_up(self, segment: Segment) -> None:
+        """Forget the jobs of a segment: they are not reported, and may be stopped."""
 
 
 class ThisProcess:
-    """The engine that runs one job at a time in this process; `start` raises the job's errors."""
+    """The engine that runs one job at a time in this process; `start` raises most errors of it."""
 
     capacity = 1
 
-    def __init__(self, report: GroupReport) -> None:
+    def __init__(self, report: Report) -> None:
         self._report = report
         self._ended: list[Ended] = []
 
     def start(self, job: Job) -> None:
         """Run the job to its end."""
-        job.run(torch.device(job.device), self._report)
-        self._ended.append(Ended(job.segment))
+        try:
+            self._ended.append(Ended(job.segment, job.run(self._report)))
+        except SourceError as error:
+            self._ended.append(Ended(job.segment, error=error))
 
     def ended(self, wait: bool) -> list[Ended]:
         """The jobs that ended since the last call."""
         ended, self._ended = self._ended, []
         return ended
+
+    def give_up(self, segment: Segment) -> None:
+        """There is nothing to forget: a job ends within `start`."""
 
 
 def require_path(source: object) -> str:
@@ -157,6 +186,8 @@ def require_path(source: object) -> str:
 
 def identity(path: str) -> dict[str, object]:
     """Values for JSON that identify a source, and change if the file is changed."""
+    if is_remote(path):
+        return {"source": path, **remote_identity(path)}
     try:
         status = os.stat(path)
     except OSError:
@@ -171,29 +202,34 @@ def identity(path: str) -> dict[str, object]:
 def run_jobs(
     plan: Iterator[Segment | None],
     job_of: Callable[[Segment], Job],
+    header: Header,
     store: SegmentStore,
     engine: Engine,
 ) -> Iterator[list[CodedGroup]]:
     """Encode the segments of `plan` that the store does not have; yield all groups in order.
 
-    The plan gives None where no segment is complete yet. Jobs start while it is still being made. A
-    job that fails is tried again, three times at most.
+    The plan gives None where no segment is complete yet. Jobs start while it is still being made,
+    and it is made as far ahead as jobs need it. A job that fails is tried again, three times at
+    most. Once the plan is complete, a job that takes much longer than others is started a second
+    time: the first that ends counts.
 
     Raises:
-        SourceError: from the plan, after the segments before the error; or from a job.
-        SegmentError: a job failed in every attempt.
-        NrvError, OSError: a job failed with an error that another attempt would only repeat.
+        SourceError: from the plan, after the segments before the error.
+        SegmentError: a job failed in every attempt, or could not read what the plan has read.
+        NrvError, OSError: a job failed with an error that another attempt would only repeat, or
+            the store cannot be written.
+        ClusterError: of the engine.
 
     """
     ordered: deque[Segment] = deque()
-    waiting: deque[Segment] = deque()
     done: set[Segment] = set()
-    failures: Counter[Segment] = Counter()
-    running = 0
+    queue = _Queue(job_of, engine)
     planning = True
     damage: SourceError | None = None
     while planning or ordered:
-        if planning:
+        most = max(1, engine.capacity)
+        room = planning and queue.waiting < 2 * most and len(ordered) < MOST_AHEAD * most
+        if room:
             try:
                 segment = next(plan)
             except StopIteration:
@@ -203,31 +239,107 @@ def run_jobs(
             else:
                 if segment is not None:
                     ordered.append(segment)
-                    if store.has(segment):
+                    if store.has(segment, header):
                         done.add(segment)
                     else:
-                        waiting.append(segment)
-        while waiting and running < engine.capacity:
-            engine.start(job_of(waiting.popleft()))
-            running += 1
-        for ended in engine.ended(wait=running > 0 and not planning):
-            running -= 1
-            segment, failure = ended.segment, ended.error
-            if failure is None:
-                done.add(segment)
-                continue
-            if isinstance(failure, _FINAL):
-                raise failure
-            failures[segment] += 1
-            if failures[segment] == _ATTEMPTS:
-                raise SegmentError(
-                    f"the segment of frame {segment.first_frame} failed {_ATTEMPTS} times:"
-                    f" {type(failure).__name__}: {failure}"
-                ) from failure
-            waiting.appendleft(segment)
+                        queue.add(segment)
+        queue.start(last=not planning)
+        for segment, packed in queue.ended(wait=not room):
+            store.save(segment, packed)
+            done.add(segment)
         while ordered and ordered[0] in done:
             segment = ordered.popleft()
             done.remove(segment)
-            yield store.load(segment)
+            yield store.load(segment, header)
     if damage is not None:
         raise damage
+
+
+class _Queue:
+    """Segments that wait for a worker, and those that run."""
+
+    def __init__(self, job_of: Callable[[Segment], Job], engine: Engine) -> None:
+        self._job_of = job_of
+        self._engine = engine
+        self._waiting: deque[Segment] = deque()
+        self._running: Counter[Segment] = Counter()
+        self._started: dict[Segment, float] = {}
+        self._failures: Counter[Segment] = Counter()
+        self._frames = 0
+        self._seconds = 0.0
+
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
+    def add(self, segment: Segment) -> None:
+        """Let a segment wait, after those before it."""
+        self._waiting.append(segment)
+
+    def start(self, last: bool) -> None:
+        """Give workers that are free what waits.
+
+        If no more will come, first what is late, then the longest.
+        """
+        if last:
+            self._waiting = deque(sorted(self._waiting, key=lambda s: -s.frames))
+            for segment in self._late():
+                self._start(segment)
+        while self._waiting and self._running.total() < self._engine.capacity:
+            segment = self._waiting.popleft()
+            self._started[segment] = time.monotonic()
+            self._start(segment)
+
+    def ended(self, wait: bool) -> Iterator[tuple[Segment, PackedSegment]]:
+        """Segments that are encoded; with `wait`, one or the time to look again has come."""
+        for ended in self._engine.ended(wait=wait and self._running.total() > 0):
+            segment = ended.segment
+            if segment not in self._started:
+                # Its other job has ended at the same time.
+                continue
+            self._running[segment] -= 1
+            if ended.result is None:
+                self._fail(segment, ended.error)
+                continue
+            if self._running.pop(segment):
+                self._engine.give_up(segment)
+            self._frames += segment.frames
+            self._seconds += time.monotonic() - self._started.pop(segment)
+            yield segment, ended.result
+
+    def _start(self, segment: Segment) -> None:
+        self._running[segment] += 1
+        self._engine.start(self._job_of(segment))
+
+    def _late(self) -> list[Segment]:
+        """Segments that run once and for long, as many as there are free workers."""
+        free = self._engine.capacity - self._running.total()
+        if free <= 0 or not self._frames:
+            return []
+        usual, now = self._seconds / self._frames, time.monotonic()
+        late = [
+            segment
+            for segment, started in self._started.items()
+            if self._running[segment] == 1
+            and now - started > max(LEAST_LATE_SECONDS, LATE * usual * segment.frames)
+        ]
+        return late[:free]
+
+    def _fail(self, segment: Segment, failure: BaseException | None) -> None:
+        if isinstance(failure, SourceError):
+            # The plan has read the source: it is not damaged, but has changed or is gone.
+            raise SegmentError(str(failure)) from failure
+        if isinstance(failure, _FINAL):
+            raise failure
+        if self._running[segment]:
+            # Its other job goes on.
+            return
+        self._failures[segment] += 1
+        if self._failures[segment] == _ATTEMPTS:
+            raise SegmentError(
+                f"the segment of frame {segment.first_frame} failed {_ATTEMPTS} times:"
+                f" {type(failure).__name__}: {failure}"
+            ) from failure
+        del self._running[segment]
+        self._waiting.appendleft(segment)

@@ -10,11 +10,10 @@ import numpy as np
 import torch
 
 from nvcodec.encode.coder import CodedGroup
-from nvcodec.encode.segments.segment import Report
 from nvcodec.encode.sine.network import TrainedNetwork
 from nvcodec.encode.sine.patches import GroupPatches
 from nvcodec.encode.sine.settings import Preset
-from nvcodec.encode.sine.train import train_group
+from nvcodec.encode.sine.train import Report, train_group
 from nvcodec.format import Group
 from nvcodec.media.quality import QualityMeter
 from nvcodec.model.sine.render import render_region
@@ -26,7 +25,7 @@ from nvcodec.picture import Picture, samples_crc
 
 @dataclass(frozen=True)
 class SineTraining:
-    """What all segments of an encode have in common: a SegmentCoding.
+    """What all segments of an encode have in common.
 
     `weight` is lambda (settings.rate_weight); `preset` is scaled for the frame size. `threads` is
     the number of training threads. It changes the order of float sums, and so the bytes. The number
@@ -42,13 +41,9 @@ class SineTraining:
     threads: int
     render_threads: int
 
-    def encoder(self, device: torch.device) -> SineEncoder:
-        """The encoder of one segment."""
-        return SineEncoder(self, device)
-
 
 class SineEncoder:
-    """Trains a network on the groups of one segment: a SegmentEncoder."""
+    """Trains a network on the groups of one segment, from its key group on."""
 
     def __init__(self, training: SineTraining, device: torch.device) -> None:
         torch.set_num_threads(training.threads)

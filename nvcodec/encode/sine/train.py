@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 
-from nvcodec.encode.segments.segment import Progress, Report
 from nvcodec.encode.sine.lattice import choose_parameters
 from nvcodec.encode.sine.network import TrainedNetwork
 from nvcodec.encode.sine.patches import GroupPatches
@@ -24,6 +25,22 @@ _LEAST_RATE = 0.15
 _ERROR_MEMORY = 0.05
 _PROBES = 4
 _PROBE_PATCHES = 512
+
+
+@dataclass(frozen=True)
+class Progress:
+    """State of a group's training after an iteration.
+
+    `error` is the mean squared error per sample of its batch, `bits` the estimate for the group.
+    """
+
+    iteration: int
+    iterations: int
+    error: float
+    bits: float
+
+
+Report = Callable[[Progress], None]
 
 
 def learning_rates(shape: NetworkShape, network: TrainedNetwork) -> list[float]:

@@ -179,7 +179,7 @@ class Watch(Observer):
     def started(self, result, frame_count_hint):
         self.result = result
 
-    def coding(self, ordinal, frames):
+    def coding(self, ordinal, frames, text=""):
         self.told.append((ordinal, frames))
         if ordinal == self.interrupted:
             raise KeyboardInterrupt
@@ -296,8 +296,6 @@ def test_a_wrong_canvas_is_found(monkeypatch):
     [
         {"preset": "paper"},
         {"network": "paper"},
-        {"jobs": 2},
-        {"resume": True},
     ],
 )
 def test_options_of_the_other_model(options, tmp_path):

@@ -149,7 +149,7 @@ class Watch(Observer):
     def started(self, result, frame_count_hint):
         self.result = result
 
-    def coding(self, ordinal, frames):
+    def coding(self, ordinal, frames, text=""):
         self.told.append((ordinal, frames))
         if ordinal == self.interrupted:
             raise KeyboardInterrupt
@@ -254,8 +254,6 @@ def test_wrong_features_are_found(monkeypatch):
         {"preset": "paper"},
         {"network": "fixed"},
         {"device": "cuda"},
-        {"jobs": 2},
-        {"resume": True},
         {"group_size": 5},
     ],
 )

@@ -5,25 +5,42 @@ import io
 import json
 import os
 
+import numpy as np
 import psutil
 import pytest
 
 from nvcodec.decode.decoder import Decoder
-from nvcodec.device import worker_device
+from nvcodec.device import use_gpu
 from nvcodec.encode.encoder import Observer, encode
+from nvcodec.encode.grouping import PictureGroup
 from nvcodec.encode.segments import jobs
 from nvcodec.encode.segments.jobs import Ended, JobsError, SegmentError, run_jobs
 from nvcodec.encode.segments.segment import Segment, segments
 from nvcodec.encode.segments.store import SegmentStore, SettingsError
 from nvcodec.encode.sine import segment, settings
 from nvcodec.media.source import SourceError
+from nvcodec.picture import Picture
 from tests.cli.support import moving, y4m
 
 pytestmark = pytest.mark.usefixtures("quick")
 
 # Key groups by the interval (frame 4) and by a cut (frame 5): segments of 2, 1 and 1 groups.
 OPTIONS = {"model": "nirvana", "network": "paper", "group_size": 2, "key_interval": 0.15}
-SEGMENTS = [Segment(0, 0, (2, 2)), Segment(2, 4, (1,)), Segment(3, 5, (2,))]
+PLACES = [(0, 0, (2, 2)), (2, 4, (1,)), (3, 5, (2,))]
+
+
+def made(first_group, first_frame, group_frames):
+    """A segment of pictures that exist in no source."""
+    frames = sum(group_frames)
+    times = tuple(range(first_frame, first_frame + frames + 1))
+    return Segment(first_group, first_frame, group_frames, times, (0,) * frames)
+
+
+SEGMENTS = [made(*place) for place in PLACES]
+
+
+def place(part):
+    return part.first_group, part.first_frame, part.group_frames
 
 
 @pytest.fixture
@@ -56,8 +73,9 @@ def stop_after(monkeypatch, count, error=KeyboardInterrupt):
     def run(self, *arguments):
         if len(finished) == count:
             raise error
-        true(self, *arguments)
-        finished.append(self.segment)
+        packed = true(self, *arguments)
+        finished.append(place(self.segment))
+        return packed
 
     monkeypatch.setattr(jobs.Job, "run", run)
     return finished
@@ -81,7 +99,7 @@ def test_jobs_write_the_same_bytes_although_a_worker_dies(source, out, monkeypat
         killed = None
         groups = ()
 
-        def training(self, progress):
+        def segment(self, progress):
             if self.killed is None:
                 self.killed = next(p for p in workers() if "spawn_main" in str(p.cmdline()))
                 self.killed.kill()
@@ -126,7 +144,7 @@ def test_an_interrupted_encode_goes_on_where_it_was(source, out, monkeypatch):
     with monkeypatch.context() as patch:
         finished = stop_after(patch, 99)
         result = encode(source, out, resume=True, overwrite=True, **OPTIONS)
-    assert finished == SEGMENTS[2:]
+    assert finished == PLACES[2:]
     data, expected = plain(source)
     assert out.read_bytes() == data
     assert result.meter.state() == expected.meter.state()
@@ -148,7 +166,7 @@ def test_damaged_segments_are_encoded_again(source, out, monkeypatch):
     out.unlink()
     finished = stop_after(monkeypatch, 99)
     encode(source, out, resume=True, **OPTIONS)
-    assert finished == SEGMENTS
+    assert finished == PLACES
     assert out.read_bytes() == plain(source)[0]
 
 
@@ -237,12 +255,13 @@ def test_what_has_no_path_or_no_place_for_segments(source, out, tmp_path):
 
 
 def test_segments_are_known_when_the_next_begins():
-    class Group:
-        def __init__(self, frames, key):
-            self.pictures, self.key = [None] * frames, key
-
     def groups():
-        yield from (Group(2, True), Group(2, False), Group(1, True), Group(2, True))
+        at = 0
+        for frames, key in ((2, True), (2, False), (1, True), (2, True)):
+            empty = np.zeros((0, 0), np.uint8)
+            pictures = (Picture((empty,), at + k, 1) for k in range(frames))
+            yield PictureGroup(tuple(pictures), key)
+            at += frames
         raise SourceError("broken")
 
     found = []
@@ -274,25 +293,30 @@ class Failing:
         self.running.append(job)
         self.most = max(self.most, len(self.running))
 
+    def give_up(self, segment):
+        self.running.remove(segment)
+
     def ended(self, wait):
         if not wait:
             return []
         job = self.running.pop()
         if job.first_frame in self.failures:
             self.failures.remove(job.first_frame)
-            return [Ended(job, self.error)]
-        self.store.finished.add(job)
-        return [Ended(job)]
+            return [Ended(job, error=self.error)]
+        return [Ended(job, result=job)]
 
 
 class MemoryStore:
     def __init__(self, finished=()):
         self.finished = set(finished)
 
-    def has(self, part):
+    def has(self, part, header):
         return part in self.finished
 
-    def load(self, part):
+    def save(self, part, packed):
+        self.finished.add(part)
+
+    def load(self, part, header):
         return [part]
 
 
@@ -301,7 +325,7 @@ def run(failures, error=None, finished=()):
     engine = Failing(store, failures, error or RuntimeError("out of luck"))
     given = []
     try:
-        for parts in run_jobs(iter(SEGMENTS), lambda part: part, store, engine):
+        for parts in run_jobs(iter(SEGMENTS), lambda part: part, None, store, engine):
             given.extend(parts)
     finally:
         assert given == SEGMENTS[: len(given)]
@@ -316,14 +340,73 @@ def test_failures_are_tried_again():
     assert run([], finished=SEGMENTS[1:]) == SEGMENTS
 
 
+class Stalling(Failing):
+    """The first job never ends, by itself."""
+
+    def ended(self, wait):
+        first = self.running[:1] if self.running[:1] == SEGMENTS[:1] else []
+        if self.running[len(first) :] and wait:
+            return [Ended(job := self.running.pop(), result=job)]
+        return []
+
+
+def test_a_job_that_stalls_is_done_by_another_worker(monkeypatch):
+    monkeypatch.setattr(jobs, "LEAST_LATE_SECONDS", 0.01)
+    store, engine = MemoryStore(), Stalling(MemoryStore(), [], None)
+    given = list(run_jobs(iter(SEGMENTS), lambda part: part, None, store, engine))
+    assert given == [[part] for part in SEGMENTS]
+    assert engine.running == []
+    assert engine.most == 2
+
+
+class Pairs:
+    """The first segment ends at once; the jobs of the others when there are four, all together."""
+
+    capacity = 4
+
+    def __init__(self, first, errors):
+        self.first, self.errors, self.running = first, errors, []
+
+    def start(self, job):
+        self.running.append(job)
+
+    def give_up(self, segment):
+        self.running = [job for job in self.running if job != segment]
+
+    def ended(self, wait):
+        if self.first in self.running:
+            self.running.remove(self.first)
+            return [Ended(self.first, result=self.first)]
+        if len(self.running) < 4:
+            return []
+        together, self.running = self.running, []
+        errors = [self.errors.pop() if self.errors else None for _ in together]
+        return [
+            Ended(job, error=error) if error else Ended(job, result=job)
+            for job, error in zip(together, errors, strict=True)
+        ]
+
+
+@pytest.mark.parametrize("failures", [0, 1, 4])
+def test_two_jobs_of_a_segment_that_end_at_once(monkeypatch, failures):
+    monkeypatch.setattr(jobs, "LATE", 0.0)
+    monkeypatch.setattr(jobs, "LEAST_LATE_SECONDS", 0.0)
+    parts = [made(k, k, (1,)) for k in range(3)]
+    engine = Pairs(parts[0], [RuntimeError("died") for _ in range(failures)])
+    given = list(run_jobs(iter(parts), lambda part: part, None, MemoryStore(), engine))
+    assert given == [[part] for part in parts]
+
+
 def test_the_fourth_failure_is_the_last():
     with pytest.raises(SegmentError, match=r"frame 4 failed 4 times: RuntimeError: out of luck"):
         run([4] * 4)
 
 
-@pytest.mark.parametrize("error", [SourceError("x"), OSError(28, "full")])
-def test_what_would_only_repeat_is_not_tried_again(error):
-    with pytest.raises(type(error)):
+@pytest.mark.parametrize(
+    ("error", "shown"), [(SourceError("x"), SegmentError), (OSError(28, "full"), OSError)]
+)
+def test_what_would_only_repeat_is_not_tried_again(error, shown):
+    with pytest.raises(shown, match=str(error).replace("[", r"\[").replace("]", r"\]")):
         run([5], error)
 
 
@@ -345,6 +428,9 @@ def test_no_store_beside_what_is_no_file(tmp_path):
 
 
 def test_workers_share_out_the_gpus(monkeypatch):
+    used = []
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
-    assert [worker_device("cuda", k) for k in range(3)] == ["cuda:0", "cuda:1", "cuda:0"]
-    assert worker_device("cpu", 1) == "cpu"
+    monkeypatch.setattr("torch.cuda.set_device", used.append)
+    for worker in range(3):
+        use_gpu(worker)
+    assert used == [0, 1, 0]
