@@ -40,6 +40,13 @@ PLACE = (0, 1, 1, 2, 2, 2, 3)  # 7.6, up to x + y = 6
 SIGCLASS = (0, 1, 2, 3, 4, 4, 5)  # 7.6, up to t = 6
 GTCLASS = (0, 1, 2, 3, 3, 4, 4, 5, 5, 5, 6, 6, 6, 6, 6, 7)  # 7.6, up to t = 15
 S6 = (40, 45, 51, 57, 64, 72)  # 8.6
+SAME, TAP, ON = 1748, 1749, 1763  # 7.7, of the content substream: the last two of P and i = 0
+FILTER_TAPS = (  # 8.8, v and u of each tap of luma, of chroma
+    ((0, 1), (0, 2), (0, 3), (1, -2), (1, -1), (1, 0), (1, 1), (1, 2), (2, -1), (2, 0), (2, 1),
+     (3, 0)),
+    ((0, 1), (0, 2), (1, -1), (1, 0), (1, 1), (2, 0)),
+)  # fmt: skip
+ACTIVITY = np.array([0, 1, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3, 4])  # 8.8
 STEP = np.array([S6[q % 6] << (q // 6) for q in range(64)])  # 9.1
 KEEP, OFF, CHANGED, SHARED, ROW, CHANGES = 0, 1, 2, 3, 4, 6  # 9.6; CHANGES is ZERO(0, 0)
 ANGLE = (32, 26, 21, 17, 13, 9, 5, 2, 0, -2, -5, -9, -13, -17, -21, -26,
@@ -176,9 +183,12 @@ class Tables:
         self.gelu = load("gelu", 4096)
         self.kernel = load("resampling_kernel", 768)
         self.contexts = load("contexts", 2 * CONTEXTS).reshape(CONTEXTS, 2).tolist()
-        self.motion_contexts = load("motion_contexts", 2 * 171).reshape(171, 2).tolist()
-        self.content_contexts = load("content_contexts", 2 * 1733).reshape(1733, 2).tolist()
+        self.motion_contexts = load("motion_contexts", 2 * 179).reshape(179, 2).tolist()
+        self.content_contexts = load("content_contexts", 2 * 1769).reshape(1769, 2).tolist()
         self.transform = load("transform", 1024).reshape(32, 32)
+        sines = np.split(load("sine_transform", 16 + 64 + 256), (16, 16 + 64))
+        self.sine_transform = {n: m.reshape(n, n) for n, m in zip((4, 8, 16), sines, strict=True)}
+        self.cubic = load("cubic", 128).reshape(32, 4)
         self.deblocking = load("deblocking", 128).reshape(64, 2)
         self.fusion = load("fusion")  # its size depends on its values, 9.2
         self.fusion_contexts = load("fusion_contexts", 2 * 316).reshape(316, 2).tolist()
@@ -610,6 +620,21 @@ class Motion(NamedTuple):
 STILL = Motion(0, ((0, 0), (0, 0)))
 
 
+class Unit(NamedTuple):
+    """A transform block, 7.6."""
+
+    levels: Ints  # rows are y
+    sine: bool
+
+
+class Filters(NamedTuple):
+    """The adaptive filters of a plane, 7.8."""
+
+    number: Ints  # of each class
+    taps: Ints  # of each filter
+    on: Ints  # of each root block: rows, columns
+
+
 @dataclass
 class Leaf:
     """A block that is not split: its syntax, 7.4 and 7.5, and its motion, 8.2."""
@@ -627,7 +652,7 @@ class Leaf:
     motion: Motion = STILL
     coded: bool = False
     q: int = 0
-    units: dict[tuple[int, int, int], Ints] = field(default_factory=dict)  # of plane, x, y there
+    units: dict[tuple[int, int, int], Unit] = field(default_factory=dict)  # of plane, x, y there
 
 
 class Canvas:
@@ -646,6 +671,7 @@ class Canvas:
         self.modes = np.ones((2 * rows, 2 * columns), np.int64)  # of 4 x 4 luma blocks, 7.4
         self.area = np.zeros((rows, columns), np.int64)  # size of the transform area, 8.7
         self.luma = np.zeros((rows, columns), np.bool_)  # the cell has a sample of a luma unit
+        self.filters: list[Filters | None] = []  # of each plane, None where not used
         self.planes: list[Ints] = []
 
     def leaf(self, x: int, y: int) -> Leaf | None:
@@ -755,11 +781,8 @@ class MotionStream(Substream):
             mode = self.luma_mode(canvas, x, y)
             leaf.modes.append(mode)
             canvas.modes[y // 4 : (y + size) // 4, x // 4 : (x + size) // 4] = mode
-        leaf.chroma_mode = leaf.modes[0]
-        if canvas.form.chroma_format and self.bit(167):
-            b1 = self.bit(168)
-            entry = (0, 26, 10, 1)[2 * b1 + self.bit(169 + b1)]
-            leaf.chroma_mode = 34 if entry == leaf.modes[0] else entry
+        if canvas.form.chroma_format:
+            leaf.chroma_mode = self.chroma_mode(canvas.kind, leaf.n, leaf.modes[0])
 
     def luma_mode(self, canvas: Canvas, x: int, y: int) -> int:
         """Read the mode of the luma block at (x, y)."""
@@ -777,12 +800,26 @@ class MotionStream(Substream):
             k = 2 * k + self.bit(135 + k)
         return [m for m in range(35) if m not in modes][k - 32]
 
+    def chroma_mode(self, kind: int, n: int, luma_mode: int) -> int:
+        """Read the mode of the chroma blocks of a leaf with that (first) luma mode."""
+        if self.bit(171 + (3 if kind else 0) + n.bit_length() - 4):
+            return 36 + self.bit(178) if self.bit(177) else 35
+        if not self.bit(167):
+            return luma_mode
+        b1 = self.bit(168)
+        entry = (0, 26, 10, 1)[2 * b1 + self.bit(169 + b1)]
+        return 34 if entry == luma_mode else entry
+
 
 class ContentStream(Substream):
-    """The content substream, 7.5 and 7.6."""
+    """The content substream, 7.5, 7.6 and 7.8."""
 
     def read(self, canvas: Canvas) -> None:
-        """Read the units of the leaves of a canvas, with their quantiser indices."""
+        """Read the filters of a canvas, then the units and quantiser indices of its leaves."""
+        if canvas.kind < 2:
+            for index in range(canvas.form.planes):
+                used = self.bypass()
+                canvas.filters.append(self.filters(canvas, min(index, 1)) if used else None)
         last_q = canvas.form.last_q
         quantiser = self.bypass(7 if canvas.form.extra else 6)
         require(quantiser <= last_q, "7.5", "quantiser is above LastQ")
@@ -807,6 +844,31 @@ class ContentStream(Substream):
                 for x, y in nodes:
                     self.node(canvas, leaf, x, y, min(leaf.n, 32))
             leaf.q = quantiser + offset
+
+    def filters(self, canvas: Canvas, p: int) -> Filters:
+        """The filters of a plane that uses them, 7.8; p is P."""
+        count = 1 if p else 1 + self.bypass(3)
+        number = np.zeros(25, np.int64)
+        for k in range(25 if count > 1 else 0):
+            same = k > 0 and self.bit(SAME)
+            number[k] = number[k - 1] if same else self.bypass((count - 1).bit_length())
+            require(number[k] < count, "7.8", "number is not below count")
+        taps = [[self.tap(p) for _ in FILTER_TAPS[p]] for _ in range(count)]
+        on = np.zeros((ceil_div(canvas.rows, 8), ceil_div(canvas.columns, 8)), np.int64)
+        for y, x in np.ndindex(on.shape):
+            c = (on[y, x - 1] if x else 0) + (on[y - 1, x] if y else 0)
+            on[y, x] = self.bit(ON + 3 * p + c)
+        return Filters(number, np.array(taps), on)
+
+    def tap(self, p: int) -> int:
+        """Read a tap, 7.8."""
+        if not self.bit(TAP + 7 * p):
+            return 0
+        g = 0
+        while g < 6 and self.bit(TAP + 7 * p + 1 + g):
+            g += 1
+        r = (1 << g) + self.bypass(g)
+        return -r if self.bypass() else r
 
     def delta(self) -> int:
         """Read a change of Offset."""
@@ -838,7 +900,7 @@ class ContentStream(Substream):
             for part in parts:
                 if coded[part]:
                     down = y // sub_y + part * n
-                    leaf.units[plane, x // sub_x, down] = self.unit(kind, 1, n)
+                    leaf.units[plane, x // sub_x, down] = self.unit(kind, leaf.intra, 1, n)
 
     def tree(self, canvas: Canvas, leaf: Leaf, x: int, y: int, s: int) -> None:
         """Read the units of luma of a block of size s."""
@@ -852,7 +914,7 @@ class ContentStream(Substream):
 
     def luma_unit(self, canvas: Canvas, leaf: Leaf, x: int, y: int, n: int) -> None:
         """Read a unit of luma and note what deblocking has to know of it."""
-        leaf.units[0, x, y] = self.unit(canvas.kind, 0, n)
+        leaf.units[0, x, y] = self.unit(canvas.kind, leaf.intra, 0, n)
         cells = slice(y // 8, (y + n + 7) // 8), slice(x // 8, (x + n + 7) // 8)
         canvas.area[cells] = max(n, 8)
         canvas.luma[cells] = True
@@ -867,12 +929,15 @@ class ContentStream(Substream):
         s = (p >> 1) - 1
         return ((2 + (p & 1)) << s) + self.bypass(s)
 
-    def unit(self, kind: int, p: int, n: int) -> Ints:
-        """The levels of a unit of n x n coefficients, 7.6; p is P, rows are y."""
+    def unit(self, kind: int, intra: bool, p: int, n: int) -> Unit:
+        """A unit of n x n coefficients, 7.6; p is P."""
         size = n.bit_length() - 3
         context = 113 + 144 * kind + 72 * p + 9 * size
         lastx = self.last(context, n)
         lasty = self.last(context + 36, n)
+        sine = False
+        if p == 0 and n < 32 and lastx + lasty > 0:
+            sine = bool(self.bit(1733 + (3 * (2 * kind - 1 + intra) if kind else 0) + size))
         levels = np.zeros((n, n), np.int64)
         a = [[0] * (n + 2) for _ in range(n + 2)]  # A(x, y) is a[y][x]
         full: set[tuple[int, int]] = set()
@@ -906,7 +971,7 @@ class ContentStream(Substream):
                 hidden = i == found[-1] and found[0] - found[-1] >= 4
                 negative = parity if hidden else self.bypass()
                 levels[y, x] = -a[y][x] if negative else a[y][x]
-        return levels
+        return Unit(levels, sine)
 
     def magnitude(self, context: int) -> int:
         """The magnitude of a level that is not 0, 7.6, from the context of i = 0."""
@@ -1027,55 +1092,98 @@ def intra_border(
     return sequence
 
 
-def intra_prediction(sequence: Ints, n: int, mode: int, luma: bool, peak: int) -> Ints:
+def intra_prediction(sequence: Ints, n: int, mode: int, luma: bool, peak: int, cubic: Ints) -> Ints:
     """A block of n x n samples predicted from its border, 8.4."""
+    smoothed = False
     if luma and n >= 8:
-        far = mode == 0 or (
+        smoothed = mode == 0 or (
             mode >= 2 and min(abs(mode - 10), abs(mode - 26)) > {8: 7, 16: 1, 32: 0}[n]
         )
-        if far:
+        if smoothed:
             middle = (sequence[:-2] + 2 * sequence[1:-1] + sequence[2:] + 2) >> 2
             sequence = np.concatenate([sequence[:1], middle, sequence[-1:]])
     left, top = sequence[2 * n :: -1], sequence[2 * n :]
     block: Ints
     i, j = np.arange(n)[:, None], np.arange(n)
-    edges = luma and n < 32
-    if mode == 0:
-        rows = (n - 1 - j) * left[1 + i] + (j + 1) * top[n + 1]
-        block = rows + (n - 1 - i) * top[1 + j] + (i + 1) * left[n + 1]
-        return (block + n) >> n.bit_length()
-    if mode == 1:
-        d = (int(left[1 : n + 1].sum() + top[1 : n + 1].sum()) + n) >> n.bit_length()
-        block = np.full((n, n), d)
-        if edges:
-            block[0] = (top[1 : n + 1] + 3 * d + 2) >> 2
-            block[:, 0] = (left[1 : n + 1] + 3 * d + 2) >> 2
-            block[0, 0] = (left[1] + 2 * d + top[1] + 2) >> 2
-        return block
+    w = 32 >> ((2 * j) >> ((n.bit_length() - 2) >> 1))
+    if mode < 2:
+        if mode == 0:
+            block = (n - 1 - j) * left[1 + i] + (j + 1) * top[n + 1]
+            block += (n - 1 - i) * top[1 + j] + (i + 1) * left[n + 1]
+        else:
+            block = np.full((n, n), left[1 : n + 1].sum() + top[1 : n + 1].sum())
+        v = (block + n) >> n.bit_length()
+        return v + ((w[j] * (left[1 + i] - v) + w[i] * (top[1 + j] - v) + 32) >> 6)
     angle = ANGLE[mode - 2]
     main, side = (top, left) if mode >= 18 else (left, top)
     p, f = ((i + 1) * angle) >> 5, ((i + 1) * angle) & 31
-    # ref(k) for k = -n..2n+1; the last is only used with f = 0
+    # ref(k) for k = -n..2n+2; the last is only used with f = 0
     below = np.zeros(n, np.int64)
     if angle < 0:
         k = np.arange(-n, 0)
-        below = side[np.minimum((k * INVERSE[-angle] + 128) >> 8, 2 * n)]
-    ref = np.concatenate([below, main, main[-1:]])
-    block = ((32 - f) * ref[n + j + p + 1] + f * ref[n + j + p + 2] + 16) >> 5
-    if edges and angle == 0:
-        block[:, 0] = np.clip(main[1] + ((side[1 : n + 1] - side[0]) >> 1), 0, peak)
+        below = side[np.minimum((k * INVERSE[-angle] + 128) >> 8, n)]
+    ref = np.concatenate([below, main, main[-1:], main[-1:]])
+    at = n + j + p  # of ref(j + p)
+    if angle == 0:
+        block = np.clip(main[1 + j] + ((w[j] * (side[1 + i] - side[0]) + 32) >> 6), 0, peak)
+    elif luma and not smoothed:
+        block = np.zeros((n, n), np.int64)
+        for c in range(4):
+            block += cubic[f, c] * ref[at + c]  # as CUBIC[0] is 64 at c = 1, f = 0 holds too
+        block = np.clip((block + 32) >> 6, 0, peak)
+    else:
+        block = ((32 - f) * ref[at + 1] + f * ref[at + 2] + 16) >> 5
     return block if mode >= 18 else block.T
 
 
-def residual(levels: Ints, q: int, transform: Ints, extra: int) -> Ints:
+def luma_at(luma: Ints, sub: tuple[int, int], a: Ints, b: Ints) -> Ints:
+    """D of 8.4: the luma at the chroma samples (a, b)."""
+    sub_x, sub_y = sub
+    if sub_x == 1:
+        return luma[b, a]
+    total = np.full(np.broadcast(a, b).shape, 2 * sub_y)
+    for r in range(sub_y):
+        row = sub_y * b + r
+        total += luma[row, np.maximum(0, 2 * a - 1)] + 2 * luma[row, 2 * a] + luma[row, 2 * a + 1]
+    return total >> (1 + sub_y)
+
+
+def linear_prediction(
+    luma: Ints, plane: Ints, form: Format, x: int, y: int, n: int, mode: int
+) -> Ints:
+    """A block of n x n chroma samples at (x, y) predicted from luma, 8.4."""
+    k = np.arange(n)
+    points = []
+    if x > 0 and mode != 37:
+        points.append((np.full(n, x - 1), y + k))
+    if y > 0 and mode != 36:
+        points.append((x + k, np.full(n, y - 1)))
+    if not points:
+        return np.full((n, n), 1 << (form.bit_depth - 1))
+    a, b = np.concatenate(points, axis=1)
+    number = len(a)  # N
+    at, c = luma_at(luma, form.sub, a, b), plane[b, a]
+    sum_l, sum_c = int(at.sum()), int(c.sum())
+    s = number * int((at * at).sum()) - sum_l * sum_l
+    s += (2 * number * number) << (2 * form.extra)
+    slope = ((number * int((at * c).sum()) - sum_l * sum_c) * 256) // s
+    slope = max(-2048, min(2047, slope))
+    block = luma_at(luma, form.sub, x + k, y + k[:, None])
+    block = slope * (number * block - sum_l) + 256 * sum_c + 128 * number
+    predicted: Ints = np.clip(signed32(block) >> (7 + number.bit_length()), 0, form.peak)
+    return predicted
+
+
+def residual(unit: Unit, q: int, tables: Tables, extra: int) -> Ints:
     """The residual of a unit with quantiser index q, 8.6 and 8.5."""
-    n, bound = len(levels), 2 ** (15 + extra)
+    n, bound = len(unit.levels), 2 ** (15 + extra)
     log = n.bit_length() - 1
     step = S6[q % 6] << (q // 6)
-    d = (np.clip(levels, -32768, 32767) * step + (1 << (log - 2))) >> (log - 1)
-    m = transform[:: 32 // n, :n]
-    g = np.clip((m.T @ np.clip(d, -bound, bound - 1) + 64) >> 7, -bound, bound - 1)  # of i, x
-    result: Ints = (g @ m + 2048) >> 12
+    d = (np.clip(unit.levels, -32768, 32767) * step + (1 << (log - 2))) >> (log - 1)
+    m = tables.sine_transform[n] if unit.sine else tables.transform[:: 32 // n, :n]
+    # of i, x
+    g = np.clip((signed32(m.T @ np.clip(d, -bound, bound - 1)) + 64) >> 7, -bound, bound - 1)
+    result: Ints = (signed32(g @ m) + 2048) >> 12
     return result
 
 
@@ -1170,6 +1278,46 @@ def deblock_chroma(
     p1, p0, q0, q1 = (plane[:, at + k] for k in (-2, -1, 0, 1))
     e = np.clip((4 * (q0 - p0) + p1 - q1 + 4) >> 3, -tc, tc) * (strength > 0)
     plane[:, at - 1], plane[:, at] = (np.clip(x, 0, form.peak) for x in (p0 + e, q0 - e))
+
+
+def filter_classes(plane: Ints, extra: int) -> Ints:
+    """The class of each 4 x 4 block of luma, 8.8."""
+    s = np.pad(plane, 3, mode="edge")
+    centre = s[1:-1, 1:-1]
+    even = np.indices(centre.shape).sum(axis=0) % 2 == 0  # it begins at (-2, -2)
+
+    def sums(before: Ints, after: Ints) -> Ints:
+        values = abs(2 * centre - before - after) * even
+        windows = np.lib.stride_tricks.sliding_window_view(values, (8, 8))[::4, ::4]
+        total: Ints = windows.sum(axis=(2, 3))
+        return total
+
+    vertical, horizontal = sums(s[:-2, 1:-1], s[2:, 1:-1]), sums(s[1:-1, :-2], s[1:-1, 2:])
+    falling, rising = sums(s[:-2, :-2], s[2:, 2:]), sums(s[:-2, 2:], s[2:, :-2])
+    a, b = np.maximum(vertical, horizontal), np.minimum(vertical, horizontal)
+    c, d = np.maximum(falling, rising), np.minimum(falling, rising)
+    straight = np.where(a > 2 * b, np.where(vertical > horizontal, 1, 2), 0)
+    oblique = np.where(c > 2 * d, np.where(falling > rising, 3, 4), 0)
+    kind = np.where(a * d >= c * b, straight, oblique)
+    return 5 * kind + ACTIVITY[np.minimum(15, (vertical + horizontal) >> (5 + extra))]
+
+
+def adaptive_filter(plane: Ints, filters: Filters, form: Format, index: int) -> Ints:
+    """A plane after its adaptive filters, 8.8."""
+    height, width = plane.shape
+    f = np.zeros(plane.shape, np.int64)
+    if index == 0:
+        f = enlarge(filters.number[filter_classes(plane, form.extra)], (4, 4))
+    s = np.pad(plane, 3, mode="edge")
+    total = np.full(plane.shape, 64)
+    for tap, (v, u) in enumerate(FILTER_TAPS[min(index, 1)]):
+        after = s[3 + v : 3 + v + height, 3 + u : 3 + u + width]
+        before = s[3 - v : 3 - v + height, 3 - u : 3 - u + width]
+        total += filters.taps[f, tap] * (after + before - 2 * plane)
+    rows, columns = form.cell(index)
+    on = enlarge(filters.on, (8 * rows, 8 * columns))[:height, :width]
+    filtered: Ints = np.where(on, np.clip(plane + (total >> 7), 0, form.peak), plane)
+    return filtered
 
 
 def warps(canvas: Canvas, index: int) -> tuple[Ints, Ints]:
@@ -1470,20 +1618,24 @@ class Hybrid:
             known = enlarge(intra, size) == 0
             for leaf in canvas.leaves:
                 if not leaf.intra:
-                    for (plane, x, y), levels in leaf.units.items():
+                    for (plane, x, y), unit in leaf.units.items():
                         if plane == index:
-                            self.add(canvas, leaf, index, x, y, levels)
+                            self.add(canvas, leaf, index, x, y, unit)
             for leaf in canvas.leaves:
                 if leaf.intra:
                     self.intra(canvas, leaf, index, known)
         self.deblock(canvas)
+        for index, filters in enumerate(canvas.filters):
+            if filters:
+                plane = canvas.planes[index]
+                canvas.planes[index] = adaptive_filter(plane, filters, self.form, index)
 
-    def add(self, canvas: Canvas, leaf: Leaf, plane: int, x: int, y: int, levels: Ints) -> None:
+    def add(self, canvas: Canvas, leaf: Leaf, plane: int, x: int, y: int, unit: Unit) -> None:
         """Add the residual of a unit to its predicted samples, 8.6."""
-        n = len(levels)
+        n = len(unit.levels)
         q = max(0, min(self.form.last_q, leaf.q + self.chroma_offset)) if plane else leaf.q
         block = canvas.planes[plane][y : y + n, x : x + n]
-        added = residual(levels, q, self.tables.transform, self.form.extra)
+        added = residual(unit, q, self.tables, self.form.extra)
         block[:] = np.clip(block + added, 0, self.form.peak)
 
     def intra(self, canvas: Canvas, leaf: Leaf, index: int, known: NDArray[np.bool_]) -> None:
@@ -1495,10 +1647,16 @@ class Hybrid:
             at = [(leaf.x // sub_x, leaf.y // sub_y + part * n) for part in range(len(modes))]
         elif len(modes) == 4:
             at, n = quarters(leaf.x, leaf.y, 8), 4
-        plane, depth, peak = canvas.planes[index], self.form.bit_depth, self.form.peak
+        # luma is complete before the first block of chroma, and not yet deblocked
+        luma, plane, form = canvas.planes[0], canvas.planes[index], self.form
         for (x, y), mode in zip(at, modes, strict=True):
-            border = intra_border(plane, known, x, y, n, depth)
-            plane[y : y + n, x : x + n] = intra_prediction(border, n, mode, index == 0, peak)
+            if mode < 35:
+                border = intra_border(plane, known, x, y, n, form.bit_depth)
+                arguments = n, mode, index == 0, form.peak, self.tables.cubic
+                predicted = intra_prediction(border, *arguments)
+            else:
+                predicted = linear_prediction(luma, plane, form, x, y, n, mode)
+            plane[y : y + n, x : x + n] = predicted
             if (index, x, y) in leaf.units:
                 self.add(canvas, leaf, index, x, y, leaf.units[index, x, y])
             known[y : y + n, x : x + n] = True
