@@ -180,6 +180,9 @@ class _Kernel(CPUDispatcher):
                 self.overloads.pop(known, None)
             return super().compile(sig)
 
+    def _callback_add_timer(self, duration: Any, cres: Any, lock_name: str) -> None:
+        """Numba times its locks, for nobody here, and fails where two threads hold one in turn."""
+
     def add_overload(self, result: Any) -> None:
         """Register a compiled or loaded kernel."""
         if isinstance(self._cache, _KernelCache) and not self.targetoptions.get("forceinline"):
