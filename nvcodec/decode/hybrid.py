@@ -1,8 +1,8 @@
 """Groups of the hybrid model: canvases and frames, parsed, reconstructed and rendered by tasks.
 
 Parsing depends on the substreams alone, so it runs ahead of reconstruction. Reconstruction follows
-the references between canvases. The next group needs only the chain canvas and the weights of the
-fusion network. Frames are canvases, or are rendered from them through the network band by band.
+the references between canvases. Later groups need the chain or key canvas, and the next one the
+weights of the fusion network. Frames are canvases, or are rendered from them through the network band by band.
 """
 
 from __future__ import annotations
