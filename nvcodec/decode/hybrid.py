@@ -2,7 +2,8 @@
 
 Parsing depends on the substreams alone, so it runs ahead of reconstruction. Reconstruction follows
 the references between canvases. Later groups need the chain or key canvas, and the next one the
-weights of the fusion network. Frames are canvases, or are rendered from them through the network band by band.
+weights of the fusion network. Frames are canvases, or are rendered from them through the network
+band by band.
 """
 
 from __future__ import annotations

@@ -148,7 +148,7 @@ def test_a_photograph_in_motion(tmp_path):
 
 
 def test_training_lowers_the_error_and_writes_a_table(folder, tmp_path):
-    options = ["--iterations", "30", "--hidden", "1x6,3x4", "--networks", "0,0,0"]
+    options = ["--iterations", "100", "--hidden", "1x6,3x4", "--networks", "0,0,0"]
     texts = []
     for name in ("a.txt", "b.txt"):
         text, _ = run(

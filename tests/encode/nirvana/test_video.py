@@ -130,12 +130,7 @@ def test_the_header_and_settings_are_those_of_the_model():
     with Decoder(io.BytesIO(coded(moving(1, 24, 16), crf=21.5)[0])) as decoder:
         assert len(list(decoder)) == 1
         assert decoder.header.model == NIRVANA
-        assert decoder.metadata["settings"] == {
-            "model": "nirvana",
-            "crf": 21.5,
-            "preset": "fast",
-            "network": "default",
-        }
+        assert decoder.metadata["settings"] == {"crf": 21.5, "preset": "fast"}
 
 
 class Watch(Observer):

@@ -173,7 +173,7 @@ def test_damaged_segments_are_encoded_again(source, out, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "name"),
     [
-        ({"crf": 31}, "crf 30.0, not 31"),
+        ({"crf": 31}, "crf 30, not 31"),
         ({"key_interval": 1}, "key_interval"),
         ({"threads": 2}, "threads"),
         ({"skip": 1}, "skip"),

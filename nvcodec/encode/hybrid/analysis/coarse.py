@@ -1,7 +1,8 @@
 """Coarse motion of a whole picture, from luma at a quarter of its size: start vectors.
 
 The vectors of neighbouring blocks are tried first, and those near the best of them. Only where all
-of these predict badly, a grid over the whole range is tried too.
+of these predict badly, a grid over the whole range is tried too, and where that predicts badly, all
+vectors: in fine texture those beside the right one say nothing of it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ _ALL = 1 << 40
 """No limit for a SAD."""
 _GOOD = 3 * _WINDOW * _WINDOW // 4
 """SAD of a window up to which no grid is tried."""
+_POOR = 0.6
+"""Share of its sum of differences to the mean: a window with a greater SAD is badly predicted."""
 _GRID = 2
 """Samples between the vectors of the grid."""
 _FIRST_STEP = 4
@@ -49,7 +52,8 @@ def _try(
     total = best[0] + best[1]
     if rate >= total or max(abs(vy), abs(vx)) > COARSE_RANGE:
         return False
-    distance = sad(current, at, stride, reference, at + vy * stride + vx, stride, _WINDOW, _ALL)
+    limit = total - rate
+    distance = sad(current, at, stride, reference, at + vy * stride + vx, stride, _WINDOW, limit)
     if distance + rate >= total:
         return False
     best[0] = distance
@@ -92,6 +96,40 @@ def _near(
         step >>= 1
 
 
+@kernel
+def _differences(current: np.ndarray, stride: Integer, at: Integer) -> Integer:
+    """Sum of the differences of a window's samples to their mean."""
+    total: Integer = 0
+    for i in range(_WINDOW):
+        for j in range(_WINDOW):
+            total += np.int64(current[at + i * stride + j])
+    mean = (total + _WINDOW * _WINDOW // 2) // (_WINDOW * _WINDOW)
+    differences: Integer = 0
+    for i in range(_WINDOW):
+        for j in range(_WINDOW):
+            differences += abs(np.int64(current[at + i * stride + j]) - mean)
+    return differences
+
+
+@kernel
+def _all(
+    current: np.ndarray,
+    reference: np.ndarray,
+    stride: Integer,
+    at: Integer,
+    cost: Integer,
+    py: Integer,
+    px: Integer,
+    step: Integer,
+    best: np.ndarray,
+) -> None:
+    """Try the vectors of the whole range that are `step` samples apart."""
+    for vy in range(-COARSE_RANGE, COARSE_RANGE + 1, step):
+        for vx in range(-COARSE_RANGE, COARSE_RANGE + 1, step):
+            rate = cost * (abs(vy - py) + abs(vx - px))
+            _try(current, reference, stride, at, rate, vy, vx, best)
+
+
 @allocating
 def _search(
     current: np.ndarray,
@@ -131,11 +169,10 @@ def _search(
                     _try(current, reference, stride, at, rate, vy, vx, best)
             _near(current, reference, stride, at, cost, py, px, _FIRST_STEP, best)
             if best[0] > _GOOD:
-                for vy in range(-COARSE_RANGE, COARSE_RANGE + 1, _GRID):
-                    for vx in range(-COARSE_RANGE, COARSE_RANGE + 1, _GRID):
-                        rate = cost * (abs(vy - py) + abs(vx - px))
-                        _try(current, reference, stride, at, rate, vy, vx, best)
+                _all(current, reference, stride, at, cost, py, px, _GRID, best)
                 _near(current, reference, stride, at, cost, py, px, 1, best)
+            if best[0] > _GOOD and best[0] > _POOR * _differences(current, stride, at):
+                _all(current, reference, stride, at, cost, py, px, 1, best)
             for axis in range(2):
                 found[r, c, axis] = best[2 + axis]
                 field[r, c, axis] = _QUARTERS * best[2 + axis]

@@ -43,7 +43,7 @@ def test_the_cost_is_error_plus_bits(q):
                 for left in range(0, n, size):
                     node = residual[top : top + size, left : left + size]
                     other.transform.residual[:size, :size] = node
-                    cost, count, _ = best_tree(s.given, other, b, size)
+                    cost, count, _ = best_tree(s.given, other, b, size, 0)
                     energy = float((node.astype(float) ** 2).sum())
                     energies += energy
                     with_units += min(cost, energy) if count else energy
