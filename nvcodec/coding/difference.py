@@ -1,4 +1,4 @@
-"""The syntax of an integer near 0 (spec 3.3), a part of other syntaxes."""
+"""Syntaxes of integers near 0, parts of other syntaxes: spec 3.3, and that of vectors and taps."""
 
 from __future__ import annotations
 
@@ -40,6 +40,33 @@ def magnitude(size: int, more_context: int, prefix: int) -> int:
             remainder = 2 * remainder + low_bit
         m = 6 + remainder
     return m
+
+
+@part
+def exponential(value: int, zero: int, more: int, most: int) -> int:
+    """`component` of spec 7.4 and `tap` of 7.8: an integer below 2^(most + 1) in magnitude.
+
+    `zero` is the context of `nonzero`, `more` that of the first `more`.
+    """
+    size = 0
+    if ENCODING:
+        size = abs(int(value))
+    nonzero = bit(zero, 1 if size > 0 else 0)
+    v = 0
+    if nonzero != 0:
+        g = 0
+        while g < most:
+            longer = bit(more + g, 1 if (size >> (g + 1)) > 0 else 0)
+            if longer == 0:
+                break
+            g += 1
+        r = 1
+        for j in range(g):
+            low_bit = bypass((size >> (g - 1 - j)) & 1)
+            r = 2 * r + low_bit
+        negative = bypass(1 if value < 0 else 0)
+        v = -r if negative != 0 else r
+    return v
 
 
 @part

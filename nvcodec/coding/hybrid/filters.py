@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from nvcodec.coding.difference import exponential
 from nvcodec.coding.hybrid.levels import END
 from nvcodec.coding.rangecoder import RangeDecoder, RangeEncoder
-from nvcodec.coding.syntax import ENCODING, Direction, bit, bypass, compile_syntax, part
+from nvcodec.coding.syntax import Direction, bit, bypass, compile_syntax
 from nvcodec.format.errors import CorruptError
 
 # Numbers of the first context of each kind (spec 7.7).
@@ -66,30 +67,6 @@ class Filters:
         return bool(self.used.any())
 
 
-@part
-def tap(wanted: int, context: int) -> int:
-    """`tap` of spec 7.8; its contexts begin at `context`."""
-    size = 0
-    if ENCODING:
-        size = abs(wanted)
-    nonzero = bit(context, 1 if size > 0 else 0)
-    value = 0
-    if nonzero != 0:
-        g = 0
-        while g < 6:
-            more = bit(context + 1 + g, 1 if (size >> (g + 1)) > 0 else 0)
-            if more == 0:
-                break
-            g += 1
-        r = 1
-        for j in range(g):
-            low = bypass((size >> (g - 1 - j)) & 1)
-            r = 2 * r + low
-        negative = bypass(1 if wanted < 0 else 0)
-        value = -r if negative != 0 else r
-    return value
-
-
 def canvas_filters(
     coder: np.ndarray,
     contexts: np.ndarray,
@@ -137,7 +114,8 @@ def canvas_filters(
             counts[plane] = count
             for f in range(count):
                 for i in range(size):
-                    value = tap(taps[plane, f, i], TAP + 7 * chroma)
+                    first = TAP + 7 * chroma
+                    value = exponential(taps[plane, f, i], first, first + 1, 6)
                     taps[plane, f, i] = value
             for r in range(rows):
                 for c in range(columns):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from nvcodec.coding.difference import exponential
 from nvcodec.coding.hybrid.leaves import (
     CHROMA,
     DIRECTION,
@@ -29,7 +30,7 @@ from nvcodec.coding.hybrid.leaves import (
     lookup,
 )
 from nvcodec.coding.rangecoder import Contexts, RangeDecoder, RangeEncoder
-from nvcodec.coding.syntax import ENCODING, STATE_SIZE, Direction, bit, bypass, compile_syntax, part
+from nvcodec.coding.syntax import ENCODING, STATE_SIZE, Direction, bit, compile_syntax, part
 from nvcodec.picture import YUV420P8, SampleFormat
 from nvcodec.records import Record, array
 from nvcodec.tables import load_table
@@ -211,30 +212,6 @@ def intra_leaf(
 
 
 @part
-def component(wanted: int, inter: int, axis: int) -> int:
-    """`component` of spec 7.4: one component of a vector difference."""
-    magnitude = 0
-    if ENCODING:
-        magnitude = abs(int(wanted))
-    nonzero = bit(VZERO + 2 * inter + axis, 1 if magnitude > 0 else 0)
-    value = 0
-    if nonzero != 0:
-        g = 0
-        while g < 13:
-            more = bit(VMORE + 26 * inter + 13 * axis + g, 1 if (magnitude >> (g + 1)) > 0 else 0)
-            if more == 0:
-                break
-            g += 1
-        r = 1
-        for j in range(g):
-            b = bypass((magnitude >> (g - 1 - j)) & 1)
-            r = 2 * r + b
-        negative = bypass(1 if wanted < 0 else 0)
-        value = -r if negative != 0 else r
-    return value
-
-
-@part
 def merge_index(wanted: int, inter: int) -> int:
     """The entry of the merge list."""
     index = 0
@@ -263,7 +240,10 @@ def vectors(leaves: np.ndarray, row: int, line: np.ndarray, size: int, kind: int
     line[DIRECTION] = direction
     for k in range(4):
         if (direction >> (k >> 1)) & 1 != 0:
-            line[VY0 + k] = component(leaves[row, VY0 + k], kind - 1, k & 1)
+            axis = k & 1
+            zero = VZERO + 2 * (kind - 1) + axis
+            more = VMORE + 26 * (kind - 1) + 13 * axis
+            line[VY0 + k] = exponential(leaves[row, VY0 + k], zero, more, 13)
 
 
 class LeafSpace(Record):
