@@ -21,6 +21,9 @@ _MOST_SECOND: Final = 2
 GROUP_START_BYTES: Final = 1 + 3 + 5 + 4 + 10
 """The most bytes of a valid GRUP payload before the durations."""
 
+LEAST_PAYLOAD_BYTES: Final = 13
+"""Bytes of the shortest GRUP payload: one byte for each integer, without substreams."""
+
 
 @dataclass(frozen=True)
 class GroupHeader:
@@ -143,7 +146,7 @@ class Group(GroupHeader):
         """Read the payload of a GRUP unit.
 
         Args:
-            payload: the payload; memory is taken for no more than its bytes.
+            payload: the payload; memory is taken for its bytes and `frame_count` durations.
             max_frames: the group length of the description, or None when not known.
 
         Raises:
@@ -198,6 +201,7 @@ class GroupSequence:
         # A frame count of 2^32 - 1 in HEAD means an unknown length.
         self._max_frames = min(frame_count, UNKNOWN_FRAME_COUNT - 1)
         self._last_pts: int | None = None
+        self._key = False
         self.next_frame = first_frame
         self.group_count = 0
 
@@ -209,7 +213,7 @@ class GroupSequence:
             last_pts: presentation time of its last frame.
 
         Raises:
-            CorruptError: it cannot follow the groups taken so far (2.7), or the file then has
+            CorruptError: it cannot follow the groups taken so far (2.7, 7.2), or the file then has
                 more frames than HEAD states (2.9).
 
         """
@@ -233,7 +237,10 @@ class GroupSequence:
                 " the time of the last frame before it",
                 rule=_RULE,
             )
+        if group.second == 1 and self._key:
+            raise CorruptError("second is 1 in the group after a key group", rule="7.2")
         self._last_pts = last_pts
+        self._key = group.key
         self.next_frame += group.frame_count
         self.group_count += 1
 

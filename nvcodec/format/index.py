@@ -8,12 +8,16 @@ import construct as c
 
 from nvcodec.format.errors import CorruptError
 from nvcodec.format.fields import Fields, signed_bytes, unsigned_bytes
+from nvcodec.format.group import LEAST_PAYLOAD_BYTES
 from nvcodec.format.units import UNIT_OVERHEAD_BYTES
 
 _RULE: Final = "2.8"
 
-_MOST_OFFSET: Final = (1 << 64) - 1
+_MOST_FRAME: Final = (1 << 32) - 2
 _MOST_PTS: Final = (1 << 63) - 1
+
+LEAST_GROUP_BYTES: Final = LEAST_PAYLOAD_BYTES + UNIT_OVERHEAD_BYTES
+"""Bytes of the shortest GRUP unit."""
 
 _FEND: Final = c.Struct(
     "frame_count" / c.Int32ul,
@@ -58,8 +62,11 @@ def build_index(entries: Sequence[bytes]) -> bytes:
     return unsigned_bytes(len(entries)) + b"".join(entries)
 
 
-def parse_index(payload: bytes) -> list[IndexEntry]:
-    """Read the payload of an iNDX unit; memory is taken for no more entries than it has.
+def parse_index(payload: bytes, index_offset: int) -> list[IndexEntry]:
+    """Read the payload of an iNDX unit.
+
+    Entries lie as far apart as the shortest groups and before the unit, which begins at
+    `index_offset`. So their number is bounded by the bytes of the file.
 
     Raises:
         CorruptError: the payload is not `count` entries, a field is outside its rule, the first
@@ -77,8 +84,9 @@ def parse_index(payload: bytes) -> list[IndexEntry]:
             offset + distance, first_frame + (frames >> 1), first_pts + ticks
         )  # fmt: skip
         entry = IndexEntry(offset, first_frame, first_pts, bool(frames & 1))
-        follows = distance and frames >> 1 and ticks if number else frames == 1
-        if not follows or offset > _MOST_OFFSET or first_pts > _MOST_PTS:
+        follows = frames >> 1 and ticks if number else frames == 1
+        apart = distance >= LEAST_GROUP_BYTES and offset <= index_offset - LEAST_GROUP_BYTES
+        if not (follows and apart) or first_frame > _MOST_FRAME or first_pts > _MOST_PTS:
             raise CorruptError(f"entry {number} is not that of a later group", rule=_RULE)
         entries.append(entry)
     if not fields.ended:

@@ -329,7 +329,8 @@ def read_index(file: SeekableFile, limits: Limits = _DEFAULT_LIMITS) -> list[Ind
     try:
         end_payload = _read_unit_at(file, size - FEND_UNIT_BYTES, FEND, header, limits)
         end = End.parse(end_payload)
-        return parse_index(_read_unit_at(file, end.index_offset, INDX, header, limits))
+        payload = _read_unit_at(file, end.index_offset, INDX, header, limits)
+        return parse_index(payload, end.index_offset)
     except NrvError:
         return None
 

@@ -275,22 +275,25 @@ def test_index_entries() -> None:
     coded = [entry.build(before) for before, entry in zip([None, *entries], entries, strict=False)]
     payload = build_index(coded)
     assert payload == uv(2) + uv(70) + uv(1) + sv(-5) + uv((1 << 40) - 70) + uv(16) + uv(6)
-    assert parse_index(payload) == entries
+    after = (1 << 40) + 25
+    assert parse_index(payload, after) == entries
     first, later = coded
     for damaged in (
         build_index([later]),
-        build_index([first, b"\0" + uv(16) + uv(6)]),
-        build_index([first, uv(9) + uv(1) + uv(6)]),
-        build_index([first, uv(9) + uv(16) + uv(0)]),
+        build_index([first, uv(24) + uv(16) + uv(6)]),
+        build_index([first, uv(25) + uv(1) + uv(6)]),
+        build_index([first, uv(25) + uv(16) + uv(0)]),
+        build_index([first, uv(25) + uv(1 << 34) + uv(6)]),
+        build_index([first, uv((1 << 40) - 69) + uv(16) + uv(6)]),
         build_index([first, uv((1 << 64) - 70) + uv(16) + uv(6)]),
-        build_index([first, uv(9) + uv(16) + uv((1 << 63) + 5)]),
+        build_index([first, uv(25) + uv(16) + uv((1 << 63) + 5)]),
         payload + b"\0",
         payload[:-1],
         b"\1" + payload[1:],
         b"",
     ):
         with pytest.raises(CorruptError) as caught:
-            parse_index(damaged)
+            parse_index(damaged, after)
         assert caught.value.rule == "2.8"
 
 

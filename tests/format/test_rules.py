@@ -181,6 +181,11 @@ RULES: dict[str, tuple[bytes, type[NrvError], str]] = {
     ),
     "2.7 flags": (with_group(grup(flags=9)), CorruptError, "2.7"),
     "2.7 second": (with_hybrid_group(KEY_2, group_2(flags=6)), CorruptError, "2.7"),
+    "7.2 second after a key group": (
+        with_hybrid_group(KEY_2, group_2(flags=2)),
+        CorruptError,
+        "7.2",
+    ),
     "2.7 second of a key group": (with_hybrid_group(KEY_2, group_2(flags=3)), CorruptError, "2.7"),
     "2.7 second of another model": (
         with_nirvana_group(KEY_3, grup(first_frame=2, first_pts=2, flags=2)),

@@ -79,7 +79,8 @@ def canvas_filters(
 ) -> None:
     """Syntax of spec 7.8; the arrays are the fields of Filters, as `empty` in the decoder.
 
-    A class may get a filter that there is not.
+    The number that the decoder reads for a class may be that of no filter: `decode_filters`
+    refuses it.
     """
     rows = on.shape[1]
     columns = on.shape[2]

@@ -186,9 +186,12 @@ class HybridCoder:
         self._report = report
         self._pool = TaskPool(threads)
         # A group holds about four references at a time, each as 16 quarter-sample planes, and about
-        # four bytes per luma sample of each frame.
-        group_bytes = width * height * (4 * 16 + 4 * group_frames) * sample_format.dtype.itemsize
-        most = min(threads + 1, _MOST_UNDER_WAY, _UNDER_WAY_BYTES // group_bytes)
+        # four bytes per luma sample of each frame. All groups share the two references before the
+        # last one.
+        plane_bytes = width * height * sample_format.dtype.itemsize
+        group_bytes = plane_bytes * (4 * 16 + 4 * group_frames)
+        room = max(0, _UNDER_WAY_BYTES - 2 * 16 * plane_bytes)
+        most = min(threads + 1, _MOST_UNDER_WAY, room // group_bytes)
         self._most_under_way = max(2, most)
         self._defaults: tuple[Future[Prices], ...] = ()
         self._read: deque[_Read] = deque()

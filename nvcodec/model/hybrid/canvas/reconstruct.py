@@ -211,8 +211,7 @@ def reconstruct(
     `references` are the canvases of the step's references, in order; `size` is (CodedWidth,
     CodedHeight), `sample_format` that of the canvases. With a pool of threads, parts of the canvas
     are done in parallel; the result is the same. `filters` are its adaptive filters, if it has any.
-    `deblocking` False leaves out spec 8.7, to measure
-    what it is worth; a decoder never does that.
+    `deblocking` False leaves out spec 8.7, to measure what it is worth; a decoder never does that.
     """
     width, height = size
     rows, columns = height // CELL, width // CELL

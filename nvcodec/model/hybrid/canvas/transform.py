@@ -50,9 +50,9 @@ def add_unit(
 ) -> None:
     """Add the residual of a unit of size 2^log_size to the samples at (x, y) of a plane.
 
-    `code` is the plane's (`plane_code`), `sine` the unit's flag. Its positions and
-    levels are rows first..last-1 of `levels`; `index` is the quantiser index q of the plane (spec
-    8.6). `coefficients` and `sums` are those of `transform_scratch`.
+    `code` is the plane's (`plane_code`), `sine` the unit's flag. Its positions and levels are rows
+    first..last-1 of `levels`; `index` is the quantiser index q of the plane (spec 8.6).
+    `coefficients` and `sums` are those of `transform_scratch`.
     """
     if first >= last:
         return
