@@ -15,18 +15,15 @@ import numpy.typing as npt
 from nvcodec.coding.hybrid.filters import CLASSES, MAX_TAP, MOST_FILTERS, Filters
 from nvcodec.compiled import allocating
 from nvcodec.model.hybrid.canvas.adaptive_filter import (
-    CHROMA_TAP_X,
-    CHROMA_TAP_Y,
     MARGIN,
-    TAP_X,
-    TAP_Y,
     adaptively_filtered,
     luma_classes,
     padded_plane,
+    tap_places,
 )
+from nvcodec.model.hybrid.canvas.plane import ROOT
 from nvcodec.picture import Plane, Planes, SampleFormat
 
-_ROOT = 64
 _SCALE = 128
 """A tap of 1 (spec 8.8)."""
 _ROOT_BITS = 0.8
@@ -148,7 +145,7 @@ def choose_filters(
     filters = Filters.empty(len(planes), width, height)
     for number, plane in enumerate(planes):
         padded = padded_plane(plane)
-        tap_y, tap_x = (CHROMA_TAP_Y, CHROMA_TAP_X) if number else (TAP_Y, TAP_X)
+        tap_y, tap_x = tap_places(number)
         classes, count = np.empty((0, 0), np.uint8), 1
         if number == 0:
             classes, count = luma_classes(padded, sample_format.bit_depth - 8), CLASSES
@@ -171,8 +168,7 @@ def choose_filters(
         filters.on[number] = 1
     if not filters:
         return filters, planes
-    _leave_out(filters, planes, picture, multiplier, sample_format)
-    return filters, adaptively_filtered(planes, filters, sample_format)
+    return filters, _leave_out(filters, planes, picture, multiplier, sample_format)
 
 
 def _leave_out(
@@ -181,9 +177,12 @@ def _leave_out(
     picture: Planes,
     multiplier: float,
     sample_format: SampleFormat,
-) -> None:
-    """Switch off root blocks that the filters harm, and planes that are not worth their bits."""
-    made = adaptively_filtered(planes, filters, sample_format)
+) -> Planes:
+    """Switch off root blocks that the filters harm, and planes that are not worth their bits.
+
+    Gives the planes with the filters that are left.
+    """
+    made = list(adaptively_filtered(planes, filters, sample_format))
     for number, plane in enumerate(planes):
         if not filters.used[number]:
             continue
@@ -204,6 +203,10 @@ def _leave_out(
             filters.on[number] = 0
             if number == 0:
                 filters.classes[:] = 0
+        tall, wide = ROOT >> shift[1], ROOT >> shift[0]
+        on = filters.on[number].repeat(tall, 0).repeat(wide, 1)[: plane.shape[0], : plane.shape[1]]
+        made[number] = np.where(on, made[number], plane)
+    return tuple(made)
 
 
 def _root_errors(
@@ -213,7 +216,7 @@ def _root_errors(
 
     `shift` is log2 of luma samples per sample of the plane, along x and y.
     """
-    tall, wide = _ROOT >> shift[1], _ROOT >> shift[0]
+    tall, wide = ROOT >> shift[1], ROOT >> shift[0]
     errors = (plane.astype(np.float64) - picture) ** 2
     missing = tall * roots[0] - plane.shape[0], wide * roots[1] - plane.shape[1]
     errors = np.pad(errors, ((0, missing[0]), (0, missing[1])))

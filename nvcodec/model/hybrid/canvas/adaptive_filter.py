@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from nvcodec.coding.hybrid.filters import Filters
 from nvcodec.compiled import Integer, kernel
+from nvcodec.model.hybrid.canvas.plane import ROOT
 from nvcodec.model.samples import plane_code, plane_shift
 from nvcodec.picture import Plane, Planes, SampleFormat
 
@@ -14,13 +15,12 @@ MARGIN = 3
 """Samples that the luma filter reaches beyond a sample."""
 
 _BLOCK = 4
-_ROOT = 64
 
 # (y, x) of the taps: one of each pair of samples that lie opposite each other.
-TAP_Y = np.array([0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2, 3], np.int64)
-TAP_X = np.array([1, 2, 3, -2, -1, 0, 1, 2, -1, 0, 1, 0], np.int64)
-CHROMA_TAP_Y = np.array([0, 0, 1, 1, 1, 2], np.int64)
-CHROMA_TAP_X = np.array([1, 2, -1, 0, 1, 0], np.int64)
+_TAP_Y = np.array([0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2, 3], np.int64)
+_TAP_X = np.array([1, 2, 3, -2, -1, 0, 1, 2, -1, 0, 1, 0], np.int64)
+_CHROMA_TAP_Y = np.array([0, 0, 1, 1, 1, 2], np.int64)
+_CHROMA_TAP_X = np.array([1, 2, -1, 0, 1, 0], np.int64)
 
 _ACTIVITY = np.array([0, 1, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3, 4], np.int64)
 """ACTIVITY of spec 8.8."""
@@ -88,7 +88,7 @@ def filter_roots(
     is empty.
     """
     height, width = out.shape
-    rows, columns = _ROOT >> down, _ROOT >> across
+    rows, columns = ROOT >> down, ROOT >> across
     for r in range(on.shape[0]):
         for c in range(on.shape[1]):
             if on[r, c] == 0:
@@ -106,6 +106,11 @@ def filter_roots(
                         other = np.int64(padded[y + MARGIN - dy, x + MARGIN - dx])
                         total += taps[number, k] * (one + other - 2 * sample)
                     out[y, x] = min(peak, max(0, sample + (total >> 7)))
+
+
+def tap_places(number: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Y and x of the taps of plane `number`, as int64 (taps,)."""
+    return (_CHROMA_TAP_Y, _CHROMA_TAP_X) if number else (_TAP_Y, _TAP_X)
 
 
 def padded_plane(plane: Plane) -> Plane:
@@ -137,7 +142,7 @@ def adaptively_filtered(planes: Planes, filters: Filters, sample_format: SampleF
         if number == 0:
             classes = luma_classes(padded, sample_format.bit_depth - 8)
         out = plane.copy()
-        tap_y, tap_x = (CHROMA_TAP_Y, CHROMA_TAP_X) if number else (TAP_Y, TAP_X)
+        tap_y, tap_x = tap_places(number)
         filter_roots(
             padded,
             tap_y,
