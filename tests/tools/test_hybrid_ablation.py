@@ -8,10 +8,12 @@ import pytest
 
 from nvcodec.coding.hybrid.leaves import (
     CHROMA,
+    COPY,
     DIRECTION,
     INTRA,
     LINEAR,
     MERGE,
+    MODE,
     SIZE,
     UNIT_PLANE,
     UNIT_SINE,
@@ -39,6 +41,7 @@ def pictures(count):
         luma[70 : 70 + 5 * t, 20:60] = 200 - 3 * x[70 : 70 + 5 * t, 20:60]
         luma[72 + t : 96 + t, 80 - 5 * t : 101 - 5 * t] += 60
         luma += rng.normal(0, 1.5, luma.shape)
+        luma[96:, 64:] = 80 + np.tile(rough[:16, :16], (2, 4))
         luma = np.clip(luma, 0, 255).astype(np.uint8)
         chroma = luma[::2, ::2] // 2 + 60
         result.append((luma, chroma, 255 - chroma))
@@ -93,7 +96,11 @@ def taken(canvases):
         "transforms of 32, key canvases": sum(units(c, 32) for c in key),
         "transforms of 32": sum(units(c, 32) for c in inter + key),
         "luma transforms of 4": sum(units(c, 4) for c in inter + key),
-        "chroma from luma": sum((c.leaves[:, CHROMA] >= LINEAR).sum() for c in inter + key),
+        "chroma from luma": sum(
+            ((c.leaves[:, CHROMA] >= LINEAR) & (c.leaves[:, CHROMA] < COPY)).sum()
+            for c in inter + key
+        ),
+        "copied leaves": sum((c.leaves[:, MODE] == COPY).sum() for c in inter + key),
         "sine transforms": sum(c.units[:, UNIT_SINE].sum() for c in inter + key),
         "intra leaves in inter canvases": sum(c.leaves[:, INTRA].sum() for c in inter),
         "quantiser deltas": sum(c.varying for c in inter + key),

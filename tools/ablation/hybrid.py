@@ -100,6 +100,7 @@ ROWS = {
     "transforms of 32": Row(FORMAT, Tools(inter_transform_32=False, key_transform_32=False)),
     "luma transforms of 4": Row(FORMAT, Tools(transform_4=False)),
     "chroma from luma": Row(FORMAT, Tools(linear_chroma=False)),
+    "copied leaves": Row(FORMAT, Tools(copies=False)),
     "sine transforms": Row(FORMAT, Tools(sine=False)),
     "intra leaves in inter canvases": Row(FORMAT, Tools(intra=False)),
     "adaptive filters": Row(FORMAT, Tools(adaptive_filter=False)),

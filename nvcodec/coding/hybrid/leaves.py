@@ -32,7 +32,8 @@ INDEX = 5
 DIRECTION = 6
 """Bit 0: reference 0, bit 1: reference 1; for leaves that are neither intra nor merged."""
 VY0 = 7
-"""Coded differences to the predicted vectors, for the references that the direction uses."""
+"""Coded differences to the predicted vectors, for the references that the direction uses; of a
+copied intra leaf VY0 and VX0 are the copy vector, in luma samples."""
 VX0 = 8
 VY1 = 9
 VX1 = 10
@@ -44,6 +45,8 @@ CHROMA = 16
 LINEAR = 35
 """The first of three chroma modes that predict from luma (spec 8.4): fitted to the samples on both
 sides of the block, to the left of it, above it."""
+COPY = 38
+"""The luma mode of a copied intra leaf. VY0 and VX0 are its copy vector, in luma samples."""
 MOTION_COLUMNS = 17
 """Columns before this one belong to the motion substream, the others to content."""
 CODED = 17

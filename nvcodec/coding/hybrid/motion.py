@@ -8,6 +8,7 @@ import numpy.typing as npt
 from nvcodec.coding.difference import exponential
 from nvcodec.coding.hybrid.leaves import (
     CHROMA,
+    COPY,
     DIRECTION,
     FOUR,
     INDEX,
@@ -51,7 +52,10 @@ REST = 135
 OTHER = 167
 LINEAR_FLAG = 171
 SIDE = 177
-MOTION_CONTEXTS = 179
+COPIED = 179
+COPY_ZERO = 185
+COPY_MORE = 187
+MOTION_CONTEXTS = 213
 
 MAX_COMPONENT = (1 << 14) - 1
 """Greatest magnitude of a component of a coded vector difference."""
@@ -147,7 +151,7 @@ def luma_mode(wanted: int, first: int, second: int, third: int, kind: int) -> in
 def chroma_mode(wanted: int, luma: int, size: int, kind: int) -> int:
     """`chroma_mode` of spec 7.4 of a leaf of size 8 << size; `luma` is its (first) luma mode."""
     mode = luma
-    linear = bit(LINEAR_FLAG + (0 if kind == 0 else 3) + size, 1 if wanted >= LINEAR else 0)
+    linear = bit(LINEAR_FLAG + (0 if kind == 0 else 3) + size, 1 if LINEAR <= wanted < COPY else 0)
     other = 0
     if linear != 0:
         one_side = bit(SIDE, 1 if wanted > LINEAR else 0)
@@ -181,16 +185,31 @@ def intra_leaf(
     size: int,
     kind: int,
     coloured: int,
+    beside_copied: int,
+    last: np.ndarray,
 ) -> None:
     """Code the modes of an intra leaf of size 8 << size, that of chroma if it is `coloured`.
 
     `line` is its row; `left_mode` and `top_mode` hold the modes of the 4 x 4 blocks left and above.
+    `beside_copied` of the leaves left and above are copied; `last` is the last copy vector.
     """
+    copied = bit(
+        COPIED + (0 if kind == 0 else 3) + beside_copied, 1 if leaves[row, MODE] == COPY else 0
+    )
+    if copied != 0:
+        for k in range(2):
+            change = 0
+            if ENCODING:
+                change = leaves[row, VY0 + k] - last[k]
+            change = exponential(change, COPY_ZERO + k, COPY_MORE + 13 * k, 13)
+            last[k] = min(8191, max(-8192, last[k] + change))
+            line[VY0 + k] = last[k]
     four = 0
-    if kind == 0 and size == 0:
+    if kind == 0 and size == 0 and copied == 0:
         four = bit(FOUR_FLAG, 1 if leaves[row, FOUR] != 0 else 0)
     line[FOUR] = four
-    for k in range(4 if four != 0 else 1):
+    line[MODE] = COPY
+    for k in range(0 if copied != 0 else 4 if four != 0 else 1):
         block_x = (line[X] >> 2) + (k & 1)
         block_y = (line[Y] >> 2) + (k >> 1)
         beside = left_mode[block_y & 15] if block_x > 0 else 1
@@ -249,13 +268,15 @@ def vectors(leaves: np.ndarray, row: int, line: np.ndarray, size: int, kind: int
 class LeafSpace(Record):
     """Working memory of `motion_blocks`: the leaves left of the next one, and the leaf in `line`.
 
-    By rows of cells, their size and kind (1 intra, 2 merged); by rows of 4 x 4 blocks, their mode.
+    By rows of cells, their size and kind (1 intra, 2 merged, 4 copied); by rows of 4 x 4 blocks,
+    their mode. `last` is the last copy vector.
     In the order of block() the last one written is the neighbour.
     """
 
     size = array(np.int64, 8)
     kind = array(np.int64, 8)
     mode = array(np.int64, 16)
+    last = array(np.int64, 2)
     line = array(np.int64, LEAF_COLUMNS)
 
 
@@ -332,9 +353,21 @@ def motion_blocks(
             line[INTRA] = intra
             merge = 0
             if intra != 0:
-                intra_leaf(leaves, row, line, left_mode, top_mode, size, kind, coloured)
+                beside_copied = (kind_left >> 2) + (kind_above >> 2)
+                intra_leaf(
+                    leaves,
+                    row,
+                    line,
+                    left_mode,
+                    top_mode,
+                    size,
+                    kind,
+                    coloured,
+                    beside_copied,
+                    space.last,
+                )
             else:
-                d = (kind_left >> 1) + (kind_above >> 1)
+                d = ((kind_left >> 1) & 1) + ((kind_above >> 1) & 1)
                 merge = bit(
                     MERGE_FLAG + 12 * inter + 3 * size + d, 1 if leaves[row, MERGE] != 0 else 0
                 )
@@ -344,13 +377,14 @@ def motion_blocks(
                 else:
                     vectors(leaves, row, line, size, kind, two)
 
+            cell_kind = intra + 2 * merge + (4 if line[MODE] == COPY else 0)
             for k in range(1 << size):
                 left_size[row_cell + k] = size
-                left_kind[row_cell + k] = intra + 2 * merge
+                left_kind[row_cell + k] = cell_kind
                 top_size[column_cell + k] = size
-                top_kind[column_cell + k] = intra + 2 * merge
+                top_kind[column_cell + k] = cell_kind
             if line[FOUR] == 0:
-                mode = line[MODE] if intra != 0 else 1
+                mode = line[MODE] if intra != 0 and line[MODE] != COPY else 1
                 for k in range(2 << size):
                     left_mode[2 * row_cell + k] = mode
                     top_mode[2 * column_cell + k] = mode

@@ -84,6 +84,7 @@ class Motion:
         self.leaves: list[Leaf] = []
         self.cells: dict[tuple[int, int], Leaf] = {}
         self.modes: dict[tuple[int, int], int] = {}
+        self.copy = [0, 0]
         for y in range(0, height, 64):
             for x in range(0, width, 64):
                 self.block(x, y, 64)
@@ -125,6 +126,16 @@ class Motion:
         elif n < 64:
             leaf.intra = self.bit(28 + 3 * inter + sum(other.intra for other in near))
         if leaf.intra:
+            copied = sum(other.modes == [38] for other in near)
+            if self.bit(179 + 3 * (self.set != 0) + copied):
+                for axis in range(2):
+                    changed = self.copy[axis] + self.component(axis, 185, 187)
+                    self.copy[axis] = min(8191, max(-8192, changed))
+                leaf.modes.append(38)
+                leaf.differences[:2] = self.copy
+                if self.fmt.chroma_format != 0:
+                    leaf.chroma = self.chroma_mode(38, size)
+                return leaf
             if self.set == 0 and n == 8:
                 leaf.four = self.bit(27)
             for bx, by, s in quarters(x, y, 4) if leaf.four else [(x, y, n)]:
@@ -149,21 +160,18 @@ class Motion:
                 leaf.direction = 3
             elif self.bit(70 + 5 * inter):
                 leaf.direction = 2
-        if leaf.direction & 1:
-            leaf.differences[0] = self.component(0)
-            leaf.differences[1] = self.component(1)
-        if leaf.direction & 2:
-            leaf.differences[2] = self.component(0)
-            leaf.differences[3] = self.component(1)
+        for k in range(4):
+            if leaf.direction >> (k >> 1) & 1:
+                first = 76 + 2 * inter, 80 + 26 * inter
+                leaf.differences[k] = self.component(k & 1, *first)
         return leaf
 
-    def component(self, axis: int) -> int:
-        inter = self.set - 1
-        if not self.bit(76 + 2 * inter + axis):
+    def component(self, axis: int, zero: int, more: int) -> int:
+        if not self.bit(zero + axis):
             return 0
         g = 0
         while g < 13:
-            if not self.bit(80 + 26 * inter + 13 * axis + g):
+            if not self.bit(more + 13 * axis + g):
                 break
             g += 1
         r = 1

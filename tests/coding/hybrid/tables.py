@@ -7,6 +7,7 @@ import numpy as np
 from nvcodec.coding.hybrid.leaves import (
     CHROMA,
     CODED,
+    COPY,
     DIRECTION,
     FIRST,
     FOUR,
@@ -71,6 +72,7 @@ def random_leaves(
     two: bool = False,
 ) -> np.ndarray:
     rows = []
+    copy = np.zeros(2, np.int64)
     favourite = int(rng.integers(0, 35))
     for x, y, n in partition(rng, width, height, canvas_set, split):
         row = [0] * LEAF_COLUMNS
@@ -80,6 +82,11 @@ def random_leaves(
             row[FOUR] = int(canvas_set == 0 and n == 8 and rng.random() < 0.5)
             modes = [favourite if rng.random() < 0.3 else int(rng.integers(35)) for _ in range(4)]
             row[MODE : MODE + 4] = modes if row[FOUR] else modes[:1] * 4
+            if rng.random() < 0.2:
+                row[FOUR] = 0
+                row[MODE : MODE + 4] = modes = [COPY] * 4
+                copy = np.clip(copy + [difference(rng), difference(rng)], -8192, 8191)
+                row[VY0 : VY0 + 2] = copy.tolist()
             others = [34 if mode == modes[0] else mode for mode in (0, 26, 10, 1)]
             row[CHROMA] = int(rng.choice([modes[0], *others, 35, 36, 37])) if fmt.planes > 1 else 0
         elif rng.random() < 0.5:

@@ -155,6 +155,8 @@ def test_calm_canvases_are_tiny() -> None:
         (0, 0, CHROMA, 7),
         (0, 0, CHROMA, 34),
         (0, 0, CHROMA, 38),
+        (0, 0, MODE, 38),
+        (0, 0, VY0, 1),
         (0, 3, INTRA, 0),
         (0, 3, SIZE, 16),
         (1, 0, SIZE, 64),

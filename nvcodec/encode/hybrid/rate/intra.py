@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from nvcodec.coding.hybrid.motion import (
+    COPIED,
+    COPY_MORE,
+    COPY_ZERO,
     FOUR_FLAG,
     LATER,
     LINEAR_FLAG,
@@ -14,7 +17,7 @@ from nvcodec.coding.hybrid.motion import (
     SIDE,
     SPLIT,
 )
-from nvcodec.encode.hybrid.rate.bits import Bits
+from nvcodec.encode.hybrid.rate.bits import Bits, component_bits
 from nvcodec.records import Record, array
 
 
@@ -23,6 +26,8 @@ class IntraBits(Record):
 
     Attributes:
         split: whether a block is split, (size 16 to 64, smaller neighbours, bit).
+        copied: whether a leaf is copied, (copied neighbours, bit).
+        component: as in MotionBits, of a copy vector.
         four: whether luma is predicted by quarters, (bit,).
         listed: of each entry of the list of three modes.
         rest: of each of the other 32 luma modes, in ascending order.
@@ -32,6 +37,8 @@ class IntraBits(Record):
     """
 
     split = array(np.float32, 3, 3, 2)
+    copied = array(np.float32, 3, 2)
+    component = array(np.float32, 2, 15)
     four = array(np.float32, 2)
     listed = array(np.float32, 3)
     rest = array(np.float32, 32)
@@ -63,7 +70,10 @@ def intra_bits(costs: Bits, canvas_set: int) -> IntraBits:
     chroma = [
         [flag[0] + bits for bits in others] + [flag[1] + bits for bits in sides] for flag in linear
     ]
+    component = component_bits(costs, COPY_ZERO, COPY_MORE)
     return IntraBits.make(
+        copied=costs[COPIED + 3 * inter :][:3],
+        component=component,
         split=costs[SPLIT + 9 * canvas_set :][:9].reshape(3, 3, 2),
         four=costs[FOUR_FLAG],
         listed=listed,

@@ -14,7 +14,7 @@ from nvcodec.coding.hybrid.motion import (
     VMORE,
     VZERO,
 )
-from nvcodec.encode.hybrid.rate.bits import Bits
+from nvcodec.encode.hybrid.rate.bits import Bits, component_bits
 from nvcodec.records import Record, array
 
 
@@ -47,15 +47,6 @@ def motion_bits(costs: Bits, canvas_set: int) -> MotionBits:
     inter = canvas_set - 1
     more = costs[INDEX_MORE + 4 * inter :][:4]
     entry = [more[:i, 1].sum() + (more[i, 0] if i < 4 else 0.0) for i in range(5)]
-    component = np.zeros((2, 15), np.float32)
-    for axis in range(2):
-        nonzero = costs[VZERO + 2 * inter + axis]
-        longer = costs[VMORE + 26 * inter + 13 * axis :][:13]
-        component[axis, 0] = nonzero[0]
-        for length in range(1, 15):
-            g = length - 1
-            stop = longer[g, 0] if g < 13 else 0.0
-            component[axis, length] = nonzero[1] + longer[:g, 1].sum() + stop + g + 1
     return MotionBits.make(
         split=costs[SPLIT + 9 * canvas_set :][:9].reshape(3, 3, 2),
         intra=costs[INTRA_FLAG + 3 * inter :][:3],
@@ -63,5 +54,5 @@ def motion_bits(costs: Bits, canvas_set: int) -> MotionBits:
         entry=entry,
         both=costs[BOTH + 5 * inter :][:4],
         second=costs[SECOND + 5 * inter],
-        component=component,
+        component=component_bits(costs, VZERO + 2 * inter, VMORE + 26 * inter),
     )

@@ -96,6 +96,17 @@ def log2(n: Integer) -> Integer:
 
 
 @kernel
+def bit_length(d: Integer) -> Integer:
+    """Bits of the magnitude of a component of a vector."""
+    d = abs(d)
+    bits = 0
+    while d > 0:
+        d >>= 1
+        bits += 1
+    return bits
+
+
+@kernel
 def smaller_beside(sizes: np.ndarray, b: Block) -> Integer:
     """How many of the leaves left of and above a block are smaller: c of `split` (spec 7.4).
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from nvcodec.coding.hybrid.leaves import (
     CHROMA,
     CODED,
+    COPY,
     FIRST,
     FOUR,
     INTRA,
@@ -21,6 +22,8 @@ from nvcodec.coding.hybrid.leaves import (
     MODE,
     SIZE,
     UNITS,
+    VX0,
+    VY0,
     X,
     Y,
 )
@@ -29,7 +32,15 @@ from nvcodec.compiled import Integer, Real, kernel
 from nvcodec.encode.distances import satd
 from nvcodec.encode.hybrid.rate.intra import IntraBits
 from nvcodec.encode.hybrid.rate.tradeoff import WEIGHT
-from nvcodec.encode.hybrid.search.block import NEVER, Block, CanvasInput, block_at, chroma_of, log2
+from nvcodec.encode.hybrid.search.block import (
+    NEVER,
+    Block,
+    CanvasInput,
+    bit_length,
+    block_at,
+    chroma_of,
+    log2,
+)
 from nvcodec.encode.hybrid.search.prediction import FAR, InterSearch
 from nvcodec.encode.hybrid.search.transform_tree import best_tree
 from nvcodec.encode.hybrid.search.units import (
@@ -40,6 +51,7 @@ from nvcodec.encode.hybrid.search.units import (
     transform_unit,
 )
 from nvcodec.encode.hybrid.search.workspace import ANGLES_BESIDE, IntraSpace, Workspace
+from nvcodec.model.hybrid.canvas.copying import copy_block
 from nvcodec.model.hybrid.canvas.intra import (
     MOST,
     intra_predict,
@@ -57,6 +69,8 @@ _CHROMA_MODES = (0, 26, 10, 1)
 
 _INTRA_MODES = (0, 1, 10, 26, 2, 6, 14, 18, 22, 30, 34)
 """Modes that `intra_cost` tries: planar, DC, horizontal, vertical and some angles between."""
+_COPIES = 16
+"""Most earlier places of equal samples that are looked at for a leaf."""
 _INTRA_LOSS = 1.05
 """Factor on the cost: the final prediction is from reconstructed samples, which are worse."""
 _INTRA_MODE_BITS = 10.0
@@ -87,6 +101,7 @@ class Intra(NamedTuple):
     workspace: Workspace
     pool: Pool
     tries: int
+    earlier: npt.NDArray[np.int32]
 
 
 @kernel
@@ -94,8 +109,8 @@ def _list_modes(modes: np.ndarray, y: Integer, x: Integer, out: np.ndarray) -> N
     """Set `out` to the list of three modes of the luma block at (y, x) (spec 7.4)."""
     left = modes[y >> 2, (x >> 2) - 1] if x > 0 else 1
     up = modes[(y >> 2) - 1, x >> 2] if y > 0 else 1
-    left = int(left)
-    up = int(up)
+    left = 1 if left == COPY else int(left)
+    up = 1 if up == COPY else int(up)
     if left == up:
         if left < 2:
             out[0] = 0
@@ -193,10 +208,83 @@ def _rough_cost(s: Intra, b: Block, mode: Integer, y: Integer, x: Integer, n: In
 
 
 @kernel
+def _copied_beside(modes: np.ndarray, y: Integer, x: Integer) -> Integer:
+    """How many of the leaves left of and above a leaf are copied: c of `copied` (spec 7.4)."""
+    beside = 0
+    if x > 0 and modes[y >> 2, (x >> 2) - 1] == COPY:
+        beside += 1
+    if y > 0 and modes[(y >> 2) - 1, x >> 2] == COPY:
+        beside += 1
+    return beside
+
+
+@kernel
+def _is_known(known: np.ndarray, b: Block, y: Integer, x: Integer) -> bool:
+    """Whether the samples of a block of the size of `b` at (y, x) are reconstructed, outside b."""
+    rows, columns = known.shape
+    if y < 0 or x < 0 or y + b.n > 4 * rows or x + b.n > 4 * columns:
+        return False
+    if abs(y - b.y) < b.n and abs(x - b.x) < b.n:
+        return False
+    for row in range(y >> 2, ((y + b.n - 1) >> 2) + 1):
+        for column in range(x >> 2, ((x + b.n - 1) >> 2) + 1):
+            if not known[row, column]:
+                return False
+    return True
+
+
+@kernel
+def _copy_bits(s: Intra, vy: Integer, vx: Integer) -> Real:
+    last, component = s.workspace.intra.last, s.given.intra.component
+    return component[0, bit_length(vy - last[0])] + component[1, bit_length(vx - last[1])]
+
+
+@kernel
+def _try_copy(s: Intra, b: Block, vy: Integer, vx: Integer, best: Real) -> Real:
+    """The rough cost of a copy vector if it is below `best`, else `best`; sets space.copy."""
+    space, canvas = s.workspace.intra, s.rebuilt
+    if not _is_known(canvas.known, b, b.y + vy, b.x + vx):
+        return best
+    width = s.given.source0.shape[1]
+    source, plane = s.given.source0.reshape(-1), canvas.plane0.reshape(-1)
+    at = b.y * width + b.x
+    cost = float(satd(source, at, width, plane, at + vy * width + vx, width, b.n))
+    cost += b.lam_satd * _copy_bits(s, vy, vx)
+    if cost < best:
+        space.copy[0] = vy
+        space.copy[1] = vx
+        return cost
+    return best
+
+
+@kernel
+def _find_copy(s: Intra, b: Block) -> Real:
+    """The least rough cost of a copy of a leaf, NEVER if there is none; sets space.copy."""
+    space = s.workspace.intra
+    best = NEVER
+    if space.last[0] != 0 or space.last[1] != 0:
+        best = _try_copy(s, b, space.last[0], space.last[1], best)
+    left = _COPIES
+    height, width = s.earlier.shape
+    for y in range(b.y, b.y + b.n, 8):
+        for x in range(b.x, b.x + b.n, 8):
+            if y >= height or x >= width:
+                continue
+            place = s.earlier[y, x]
+            while place >= 0 and left > 0:
+                left -= 1
+                vy = place // width - y
+                vx = place % width - x
+                best = _try_copy(s, b, vy, vx, best)
+                place = s.earlier[place // width, place % width]
+    return best
+
+
+@kernel
 def _least(costs: np.ndarray) -> Integer:
     """The mode of least cost."""
     best = 0
-    for mode in range(1, MODES):
+    for mode in range(1, MODES + 1):
         if costs[mode] < costs[best]:
             best = mode
     return best
@@ -232,6 +320,16 @@ def _rank_modes(s: Intra, b: Block, y: Integer, x: Integer, n: Integer) -> None:
 
 
 @kernel
+def _predict_leaf(s: Intra, b: Block, mode: Integer, y: Integer, x: Integer, n: Integer) -> None:
+    space, canvas, code = s.workspace.intra, s.rebuilt, s.given.codes[0]
+    if mode == COPY:
+        vy, vx = space.copy
+        copy_block(canvas.plane0, canvas.known, code, y, x, n, vy, vx, space.prediction)
+    else:
+        predict_luma(space, code, mode, n)
+
+
+@kernel
 def _decide_luma(
     s: Intra, b: Block, y: Integer, x: Integer, n: Integer
 ) -> tuple[Real, Integer, Integer]:
@@ -248,6 +346,10 @@ def _decide_luma(
     intra_references(canvas.plane0, canvas.known, s.given.codes[0], y, x, n, space.edges[0])
     intra_smooth(space.edges[0], n, space.edges[2])
     _rank_modes(s, b, y, x, n)
+    space.mode_costs[MODES] = NEVER
+    flag = s.given.intra.copied[_copied_beside(canvas.modes, b.y, b.x)]
+    if n == b.n and s.earlier.shape[0] > 0:
+        space.mode_costs[MODES] = _find_copy(s, b) + b.lam_satd * (flag[1] - flag[0])
     best = NEVER
     best_mode = 0
     best_count = 0
@@ -257,12 +359,18 @@ def _decide_luma(
         if space.mode_costs[mode] >= NEVER:
             break
         space.mode_costs[mode] = NEVER
-        predict_luma(space, s.given.codes[0], mode, n)
+        if mode == MODES:
+            mode = COPY
+        _predict_leaf(s, b, mode, y, x, n)
         load_residual(s.given.source0, y, x, space.prediction, n, t.residual)
         cost, count, energy = transform_unit(
             t, 0, 0, n, log2n, b.step, WEIGHT, c.units, c.sine[1], space.levels[:]
         )
-        bits = _mode_bits(s.given.intra, space.listed, mode)
+        bits = flag[0]
+        if mode == COPY:
+            bits = flag[1] + _copy_bits(s, space.copy[0], space.copy[1])
+        else:
+            bits += _mode_bits(s.given.intra, space.listed, mode)
         empty = energy + b.lam * (bits + zero)
         cost += b.lam * (bits + one)
         if count == 0 or empty <= cost:
@@ -275,7 +383,7 @@ def _decide_luma(
             best_sine = t.sine[0]
             for j in range(n * n):
                 space.best_levels[j] = space.levels[j]
-    predict_luma(space, s.given.codes[0], best_mode, n)
+    _predict_leaf(s, b, best_mode, y, x, n)
     _store(canvas.plane0, y, x, n, space.prediction)
     if best_count > 0:
         append_unit(s.pool, 0, x, y, n, log2n, best_sine, space.best_levels[:])
@@ -293,8 +401,11 @@ def _predict_chroma(
 ) -> None:
     """Predict a block of Cb (0) or Cr (1), whose edge is in the workspace."""
     space, canvas, code = s.workspace.intra, s.rebuilt, s.given.codes[1]
-    if mode >= LINEAR:
-        samples = canvas.plane1 if plane == 0 else canvas.plane2
+    samples = canvas.plane1 if plane == 0 else canvas.plane2
+    if mode == COPY:
+        vy, vx = space.copy
+        copy_block(samples, canvas.known, code, y, x, n, vy, vx, space.prediction)
+    elif mode >= LINEAR:
         linear_predict(mode, canvas.plane0, samples, code, y, x, n, space.prediction)
     else:
         intra_predict(mode, n, code, space.edges[plane], space.line, space.prediction)
@@ -489,6 +600,9 @@ def decide_intra_leaf(s: Intra, b: Block, four: Integer, leaf: np.ndarray) -> Re
         for quarter in range(k, 4):
             leaf[MODE + quarter] = mode
         coded |= some
+    if leaf[MODE] == COPY:
+        leaf[VY0] = s.workspace.intra.copy[0]
+        leaf[VX0] = s.workspace.intra.copy[1]
     if s.given.parts > 0:
         cost, mode, some = _decide_chroma(s, b, np.int64(leaf[MODE]))
         total += cost
@@ -497,6 +611,19 @@ def decide_intra_leaf(s: Intra, b: Block, four: Integer, leaf: np.ndarray) -> Re
     leaf[CODED] = coded
     leaf[UNITS] = s.pool.counts[0] - leaf[FIRST]
     return total
+
+
+@kernel
+def put_last_copy(s: Intra, leaves: np.ndarray, used: Integer) -> None:
+    """Set the last copy vector before leaf number `used`."""
+    last = s.workspace.intra.last
+    last[0] = 0
+    last[1] = 0
+    for k in range(used - 1, max(-1, used - 257), -1):
+        if leaves[k, INTRA] and leaves[k, MODE] == COPY:
+            last[0] = leaves[k, VY0]
+            last[1] = leaves[k, VX0]
+            break
 
 
 @kernel
@@ -509,6 +636,7 @@ def decide_intra_leaves(s: Intra, leaves: np.ndarray) -> Real:
     for k in range(leaves.shape[0]):
         if leaves[k, INTRA]:
             b = block_at(s.given, leaves[k, Y], leaves[k, X], leaves[k, SIZE])
+            put_last_copy(s, leaves, k)
             total += decide_intra_leaf(s, b, 0, leaves[k])
     return total
 

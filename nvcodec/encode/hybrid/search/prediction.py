@@ -16,7 +16,7 @@ from nvcodec.compiled import Integer, Real, kernel
 from nvcodec.encode.distances import satd, satd_mean
 from nvcodec.encode.hybrid.effort import MotionLimits
 from nvcodec.encode.hybrid.rate.motion import MotionBits
-from nvcodec.encode.hybrid.search.block import NEVER, Block, CanvasInput
+from nvcodec.encode.hybrid.search.block import NEVER, Block, CanvasInput, bit_length
 from nvcodec.encode.hybrid.search.partition import Walk
 from nvcodec.encode.hybrid.search.phases import MARGIN
 from nvcodec.encode.hybrid.search.workspace import Workspace
@@ -181,20 +181,9 @@ def place_of(
 
 
 @kernel
-def _length(d: Integer) -> Integer:
-    """Bits of the magnitude of a component."""
-    d = abs(d)
-    bits = 0
-    while d > 0:
-        d >>= 1
-        bits += 1
-    return bits
-
-
-@kernel
 def vector_bits(s: InterSearch, dy: Integer, dx: Integer) -> Real:
     """Bits of a coded difference of vectors."""
-    return s.bits.component[0, _length(dy)] + s.bits.component[1, _length(dx)]
+    return s.bits.component[0, bit_length(dy)] + s.bits.component[1, bit_length(dx)]
 
 
 @kernel

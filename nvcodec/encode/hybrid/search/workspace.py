@@ -90,7 +90,9 @@ class IntraSpace(Record):
         square: rows of a 4 x 4 Hadamard transform.
         line: scratch of `intra_predict`.
         listed: the list of three luma modes.
-        mode_costs: rough cost of each luma mode.
+        mode_costs: rough cost of each luma mode, then of a copy.
+        last: the copy vector of the last copied leaf.
+        copy: the copy vector of this leaf, if it is copied.
         best_modes: luma modes with the least rough costs.
         levels: levels of the luma mode on trial.
         best_levels: levels of the best luma mode so far.
@@ -108,7 +110,9 @@ class IntraSpace(Record):
     square = array(np.int32, 4, 4)
     line = array(np.int32, 3 * MOST + 2)
     listed = array(np.int64, 3)
-    mode_costs = array(np.float64, MODES)
+    mode_costs = array(np.float64, MODES + 1)
+    last = array(np.int64, 2)
+    copy = array(np.int64, 2)
     best_modes = array(np.int64, ANGLES_BESIDE)
     levels = array(np.int32, _AREA)
     best_levels = array(np.int32, _AREA)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from nvcodec.coding.hybrid.filters import Filters
 from nvcodec.coding.hybrid.leaves import (
     CHROMA,
+    COPY,
     FIRST,
     FOUR,
     INTRA,
@@ -28,12 +29,15 @@ from nvcodec.coding.hybrid.leaves import (
     UNIT_X,
     UNIT_Y,
     UNITS,
+    VX0,
+    VY0,
     Q,
     X,
     Y,
 )
 from nvcodec.compiled import Integer, allocating, kernel
 from nvcodec.model.hybrid.canvas.adaptive_filter import adaptively_filtered
+from nvcodec.model.hybrid.canvas.copying import copy_block
 from nvcodec.model.hybrid.canvas.deblocking import (
     edge_strengths,
     filter_chroma,
@@ -155,7 +159,10 @@ def reconstruct_intra(
         for k in range(blocks):
             y, x = top + size * (k // columns), left + size * (k % columns)
             mode = np.int64(leaves[n, CHROMA] if number else leaves[n, MODE + k])
-            if mode >= LINEAR:
+            if mode == COPY:
+                vy, vx = np.int64(leaves[n, VY0]), np.int64(leaves[n, VX0])
+                copy_block(plane, available, code, y, x, size, vy, vx, out)
+            elif mode >= LINEAR:
                 linear_predict(mode, luma, plane, code, y, x, size, out)
             else:
                 intra_block(mode, plane, available, code, y, x, size, edge, smoothed, line, out)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nvcodec.coding.hybrid.leaves import CHROMA, CODED, FIRST, FOUR, LEAF_COLUMNS, MODE, UNITS
+from nvcodec.encode.hybrid.analysis.repeats import NONE
 from nvcodec.encode.hybrid.search.block import NEVER, block_at
 from nvcodec.encode.hybrid.search.intra import (
     _INTRA_MODES,
@@ -51,6 +52,7 @@ def make_intra(q=30, seed=0, tries=3):
         workspace=Workspace.make(),
         pool=make_pool(SIZE, SIZE),
         tries=tries,
+        earlier=NONE,
     )
 
 
@@ -141,7 +143,7 @@ def test_the_cost_of_a_leaf_is_error_plus_bits(q, n, four):
     assert (leaf[:3].tolist(), leaf[FOUR]) == ([32, 32, n], four)
     assert (leaf[FIRST], leaf[UNITS]) == (0, s.pool.counts[0])
     assert leaf[CODED] == (leaf[UNITS] > 0)
-    bits = 0.0
+    bits = float(prices.copied[0, 0])
     modes = canvas.modes.copy()
     modes[8:, 8:] = 1
     for mode, (x, y, size) in zip(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nvcodec.coding.hybrid.leaves import FOUR, INTRA, LEAF_COLUMNS, MODE, SIZE, X, Y
+from nvcodec.encode.hybrid.analysis.repeats import NONE
 from nvcodec.encode.hybrid.assemble import assemble
 from nvcodec.encode.hybrid.search.intra import Intra, Rebuilt
 from nvcodec.encode.hybrid.search.key_canvas import KeySearch, search_key_canvas
@@ -50,6 +51,7 @@ def search(luma, q, tries=2):
             workspace=workspace,
             pool=make_pool(4 * width, 2 * height),
             tries=tries,
+            earlier=NONE,
         ),
         leaves=np.zeros((width * height // 64, LEAF_COLUMNS), np.int32),
         used=np.zeros(1, np.int64),

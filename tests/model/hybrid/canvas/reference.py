@@ -162,6 +162,18 @@ def intra(mode, plane, known, x, y, n, luma, fmt=YUV420P8):
     return out
 
 
+def copied(plane, known, x, y, n, vy, vx, fmt=YUV420P8):
+    """8.4: a block of a plane copied from the same plane."""
+    rows, columns = plane.shape
+    out = np.full((n, n), 1 << (fmt.bit_depth - 1), fmt.dtype)
+    for i in range(n):
+        for j in range(n):
+            row, column = y + vy + i, x + vx + j
+            if 0 <= row < rows and 0 <= column < columns and known[row, column]:
+                out[i, j] = plane[row, column]
+    return out
+
+
 def linear_light(luma, a, b, fmt=YUV420P8):
     """D(a, b) of 8.4."""
     across, down = fmt.chroma_shift
@@ -523,7 +535,10 @@ def reconstruct(leaves, units, levels, direction, vectors, references, offset, f
                 n, blocks = 4, [(x, y), (x + 4, y), (x, y + 4), (x + 4, y + 4)]
             for k, (a, b) in enumerate(blocks):
                 mode = int(leaf[CHROMA] if number else leaf[MODE + k])
-                if mode >= 35:
+                if mode == 38:
+                    vy, vx = int(leaf[VY0]) >> down, int(leaf[VY0 + 1]) >> across
+                    block = copied(plane, known, a, b, n, vy, vx, fmt)
+                elif mode >= 35:
                     block = linear(mode, planes[0], plane, a, b, n, fmt)
                 else:
                     block = intra(mode, plane, known, a, b, n, not number, fmt)

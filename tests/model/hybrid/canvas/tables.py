@@ -5,6 +5,7 @@ import numpy as np
 from nvcodec.coding.hybrid.leaves import (
     CHROMA,
     CODED,
+    COPY,
     DIRECTION,
     FIRST,
     FOUR,
@@ -78,7 +79,11 @@ def random_tables(
             leaf[MODE : MODE + 4] = rng.integers(0, 35, 4)
             if not leaf[FOUR]:
                 leaf[MODE : MODE + 4] = leaf[MODE]
-            leaf[CHROMA] = rng.integers(0, 38) if fmt.planes > 1 else 0
+            if not leaf[FOUR] and rng.random() < 0.3:
+                leaf[MODE : MODE + 4] = COPY
+                leaf[VY0 : VY0 + 2] = rng.integers(-most, most + 1, 2)
+            last = COPY if leaf[MODE] == COPY else COPY - 1
+            leaf[CHROMA] = rng.integers(0, last + 1) if fmt.planes > 1 else 0
             leaf[CODED] = 1
         else:
             leaf[MERGE] = rng.random() < 0.5

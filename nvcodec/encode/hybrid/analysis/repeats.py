@@ -1,0 +1,77 @@
+"""Squares of samples that occur again in the same picture, as the letters on a screen do.
+
+Takes luma; gives, for each place, the nearest earlier place with the same samples.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from nvcodec.picture import Plane
+
+_SIDE = 8
+"""Samples across a square."""
+_LEAST_SHARE = 0.05
+"""A picture is searched for copies if at least this part of its textured squares repeats."""
+_FACTORS = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93
+"""Odd multipliers of 64-bit keys."""
+
+NONE = np.empty((0, 0), np.int32)
+"""The result for a picture in which few squares repeat."""
+
+
+def earlier_places(luma: Plane) -> npt.NDArray[np.int32]:
+    """For the 8 x 8 square at each place of a plane, the place of the last equal one before it.
+
+    Places are y * width + x, in ascending order; int32 (rows, columns), -1 for no place. Squares
+    whose rows or whose columns are all equal count as equal to none: other modes predict them. The
+    result is empty if few squares of every eighth row repeat, as in camera pictures. Equal keys
+    are taken for equal squares; the encoder measures what it copies.
+    """
+    rows, columns = luma.shape
+    if min(rows, columns) < 2 * _SIDE:
+        return NONE
+    textured = _is_textured(luma)
+    sparse = _keys(luma, _SIDE)
+    few = textured[::_SIDE]
+    _, first = np.unique(sparse[few], return_index=True)
+    if few.sum() - len(first) < _LEAST_SHARE * max(1, few.sum()):
+        return NONE
+    keys = _keys(luma)[textured]
+    places = np.flatnonzero(np.pad(textured, ((0, _SIDE - 1), (0, _SIDE - 1))))
+    order = np.argsort(keys, kind="stable")
+    same = np.flatnonzero(keys[order[1:]] == keys[order[:-1]])
+    earlier = np.full(rows * columns, -1, np.int32)
+    earlier[places[order[same + 1]]] = places[order[same]]
+    return earlier.reshape(rows, columns)
+
+
+def _keys(luma: Plane, step: int = 1) -> npt.NDArray[np.uint64]:
+    """A key of the square at each place of every `step`-th row; equal squares have equal keys."""
+    factor, mixing = (np.uint64(f) for f in _FACTORS)
+    high, wide = luma.shape[0] - _SIDE + 1, luma.shape[1] - _SIDE + 1
+    keys = np.zeros((len(range(0, high, step)), wide), np.uint64)
+    for i in range(_SIDE):
+        samples = luma[i : i + high : step].astype(np.uint64)
+        line = np.zeros_like(keys)
+        for j in range(_SIDE):
+            line = line * factor + samples[:, j : j + wide]
+        line *= mixing
+        keys = keys * factor + (line ^ line >> np.uint64(29))
+    return keys
+
+
+def _is_textured(luma: Plane) -> npt.NDArray[np.bool_]:
+    """Whether samples change along rows and along columns in the square at each place."""
+    down = luma[1:] != luma[:-1]
+    across = luma[:, 1:] != luma[:, :-1]
+    return _any(down, _SIDE - 1, _SIDE) & _any(across, _SIDE, _SIDE - 1)
+
+
+def _any(flags: npt.NDArray[np.bool_], high: int, wide: int) -> npt.NDArray[np.bool_]:
+    """Whether any flag is set in the rectangle at each place where one fits."""
+    total = np.zeros((flags.shape[0] + 1, flags.shape[1] + 1), np.int32)
+    total[1:, 1:] = flags.cumsum(0, np.int32).cumsum(1, np.int32)
+    inside = total[high:, wide:] - total[:-high, wide:] - total[high:, :-wide]
+    return np.asarray(inside + total[:-high, :-wide] > 0)
