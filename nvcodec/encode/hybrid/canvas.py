@@ -35,6 +35,7 @@ from nvcodec.encode.hybrid.search.workspace import Workspace, make_workspace
 from nvcodec.encode.hybrid.tools import ALL, Tools
 from nvcodec.model.hybrid.canvas.inter import packed_motion, predict_rows
 from nvcodec.model.hybrid.canvas.plane import CELL, ROOT, Canvas, Step
+from nvcodec.model.hybrid.canvas.projection import projected_motion
 from nvcodec.model.hybrid.canvas.reconstruct import add_residuals, reconstruct
 from nvcodec.model.samples import plane_code
 from nvcodec.picture import YUV420P8, Plane, Planes, SampleFormat
@@ -265,6 +266,7 @@ def _search(
         phases0=references[0].phases.reshape(-1),
         phases1=references[-1].phases.reshape(-1),
         coarse=coarse,
+        projected=projected_motion(step, [reference.canvas for reference in references]),
         known=np.ones((height // 4, width // 4), np.uint8),
         two=len(references) == 2,
         interior=step.set == 2,

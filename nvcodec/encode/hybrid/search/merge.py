@@ -52,6 +52,7 @@ def offer_merges(s: InterSearch, b: Block) -> None:
         cells.direction,
         cells.vectors,
         cells.available,
+        s.projected,
         default,
         b.y >> 3,
         b.x >> 3,

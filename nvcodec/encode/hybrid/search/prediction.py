@@ -20,8 +20,9 @@ from nvcodec.encode.hybrid.search.block import NEVER, Block, CanvasInput, bit_le
 from nvcodec.encode.hybrid.search.partition import Walk
 from nvcodec.encode.hybrid.search.phases import MARGIN
 from nvcodec.encode.hybrid.search.workspace import Workspace
-from nvcodec.model.hybrid.canvas.motion import CANDIDATE, ENTRIES
+from nvcodec.model.hybrid.canvas.motion import ENTRIES
 from nvcodec.model.hybrid.canvas.plane import CELL
+from nvcodec.model.hybrid.canvas.projection import CANDIDATE, Projection
 from nvcodec.records import Record, array
 
 FAR = 1 << 40
@@ -135,6 +136,7 @@ class InterSearch(NamedTuple):
         phases0, phases1: the references (phases.Phases), flat; the same one if there is one.
         coarse: coarse vectors, (references, rows, columns, y and x) of 16 x 16 luma blocks, in
             quarter luma samples.
+        projected: projected motion (model.hybrid.canvas.projection).
         known: 1 for all 4 x 4 luma blocks, as intra trials predict from source samples.
         two: whether there are two references.
         interior: whether it is an interior canvas.
@@ -155,6 +157,7 @@ class InterSearch(NamedTuple):
     phases0: npt.NDArray[Any]
     phases1: npt.NDArray[Any]
     coarse: npt.NDArray[np.int16]
+    projected: Projection
     known: npt.NDArray[np.uint8]
     two: bool
     interior: bool

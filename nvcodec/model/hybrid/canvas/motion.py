@@ -1,7 +1,7 @@
 """Direction and vectors of all cells from the leaves of a canvas (spec 8.2).
 
-Takes the table of leaves; gives `direction` and `vectors`. Intra leaves have direction 0 and zero
-vectors.
+Takes the table of leaves and projected motion; gives `direction` and `vectors`. Intra leaves have
+direction 0 and zero vectors.
 """
 
 from __future__ import annotations
@@ -10,15 +10,13 @@ import numpy as np
 
 from nvcodec.coding.hybrid.leaves import DIRECTION, INDEX, INTRA, MERGE, SIZE, VY0, X, Y
 from nvcodec.compiled import Integer, allocating, kernel
+from nvcodec.model.hybrid.canvas.projection import CANDIDATE
 
 ENTRIES = 5
 """Number of entries of a merge list."""
 
 LEAST, MOST = -8192, 8191
 """Range of a vector's components, in 1/4 luma sample."""
-
-CANDIDATE = 5
-"""Integers of an entry of a merge list: direction, V0 (y, x), V1 (y, x)."""
 
 
 @kernel
@@ -27,24 +25,17 @@ def _clip(v: Integer) -> Integer:
 
 
 @kernel
-def _append(
-    entries: np.ndarray, count: Integer, used: Integer, vectors: np.ndarray, y: Integer, x: Integer
-) -> Integer:
-    """Append direction `used` and the vectors of cell (y, x), unless listed; returns the count."""
-    if count == ENTRIES:
-        return count
+def _keep(entries: np.ndarray, count: Integer) -> Integer:
+    """Keep entry `count` unless an entry before it is the same; returns the new count."""
+    used = entries[count, 0]
     for k in range(count):
         same = entries[k, 0] == used
         for r in range(2):
             if used >> r & 1:
-                same &= entries[k, 1 + 2 * r] == vectors[r, y, x, 0]
-                same &= entries[k, 2 + 2 * r] == vectors[r, y, x, 1]
+                same &= entries[k, 1 + 2 * r] == entries[count, 1 + 2 * r]
+                same &= entries[k, 2 + 2 * r] == entries[count, 2 + 2 * r]
         if same:
             return count
-    entries[count, 0] = used
-    for r in range(2):
-        entries[count, 1 + 2 * r] = vectors[r, y, x, 0]
-        entries[count, 2 + 2 * r] = vectors[r, y, x, 1]
     return count + 1
 
 
@@ -61,6 +52,7 @@ def merge_list(
     direction: np.ndarray,
     vectors: np.ndarray,
     available: np.ndarray,
+    projected: np.ndarray,
     default: Integer,
     y: Integer,
     x: Integer,
@@ -69,9 +61,10 @@ def merge_list(
 ) -> Integer:
     """Fill entries (ENTRIES, CANDIDATE) with the merge list of a leaf; y, x, n are in cells.
 
-    `direction`, `vectors` and `available` hold the cells of earlier leaves. The list is filled up
-    with entries of direction `default`, 1 in a chain canvas and 3 in an interior one. Returns the
-    number of entries before these.
+    `direction`, `vectors` and `available` hold the cells of earlier leaves, `projected` the
+    projected motion (`projected_motion`). The list is filled up with entries of direction
+    `default`, 1 in a chain canvas and 3 in an interior one. Returns the number of entries before
+    these.
     """
     count = 0
     for k in range(5):
@@ -85,7 +78,17 @@ def merge_list(
         elif k == 4:
             cy, cx = y - 1, x - 1
         if is_available(available, cy, cx):
-            count = _append(entries, count, np.int64(direction[cy, cx]), vectors, cy, cx)
+            entries[count, 0] = direction[cy, cx]
+            for r in range(2):
+                entries[count, 1 + 2 * r] = vectors[r, cy, cx, 0]
+                entries[count, 2 + 2 * r] = vectors[r, cy, cx, 1]
+            count = _keep(entries, count)
+    rows, columns = available.shape
+    for cy, cx in ((y + n, x + n), (y + (n >> 1), x + (n >> 1))):
+        if count < ENTRIES and cy < rows and cx < columns and projected[cy, cx, 0]:
+            for i in range(CANDIDATE):
+                entries[count, i] = projected[cy, cx, i]
+            count = _keep(entries, count)
     for k in range(count, ENTRIES):
         entries[k, 0] = default
         for i in range(1, CANDIDATE):
@@ -160,12 +163,13 @@ def set_cells(
 def motion_of_leaves(
     leaves: np.ndarray,
     default: Integer,
+    projected: np.ndarray,
     direction: np.ndarray,
     vectors: np.ndarray,
 ) -> None:
     """Set direction (rows, columns) and vectors (2, rows, columns, 2) of all cells of a canvas.
 
-    `default` is that of `merge_list`.
+    `default` and `projected` are those of `merge_list`.
     """
     available = np.zeros(direction.shape, np.uint8)
     entries = np.empty((ENTRIES, CANDIDATE), np.int64)
@@ -176,7 +180,7 @@ def motion_of_leaves(
         if leaf[INTRA]:
             entry[:] = 0
         elif leaf[MERGE]:
-            merge_list(direction, vectors, available, default, y, x, n, entries)
+            merge_list(direction, vectors, available, projected, default, y, x, n, entries)
             entry[:] = entries[leaf[INDEX]]
         else:
             used = np.int64(leaf[DIRECTION])

@@ -49,6 +49,7 @@ from nvcodec.model.hybrid.canvas.intra import intra_block, intra_scratch
 from nvcodec.model.hybrid.canvas.linear import linear_predict
 from nvcodec.model.hybrid.canvas.motion import motion_of_leaves
 from nvcodec.model.hybrid.canvas.plane import CELL, ROOT, Canvas, Step
+from nvcodec.model.hybrid.canvas.projection import projected_motion
 from nvcodec.model.hybrid.canvas.quantiser import plane_index
 from nvcodec.model.hybrid.canvas.transform import add_unit, transform_scratch
 from nvcodec.model.samples import plane_code, plane_number, plane_shift
@@ -229,7 +230,8 @@ def reconstruct(
     vectors = np.zeros((2, rows, columns, 2), np.int16)
     bands = _bands(-(-height // ROOT), pool)
     if step.set > 0:
-        motion_of_leaves(leaves, 1 if step.set == 1 else 3, direction, vectors)
+        projected = projected_motion(step, references)
+        motion_of_leaves(leaves, 1 if step.set == 1 else 3, projected, direction, vectors)
         packed = packed_motion(direction, vectors)
         sources = references[0].planes, references[-1].planes
 

@@ -21,9 +21,16 @@ from nvcodec.coding.hybrid.leaves import (
     X,
     Y,
 )
+from nvcodec.coding.hybrid.motion import (
+    default_motion_contexts,
+    encode_motion,
+    motion_capacity,
+)
+from nvcodec.coding.rangecoder import RangeEncoder
 from nvcodec.encode.hybrid.rate.bits import context_bits
 from nvcodec.encode.hybrid.rate.content import MOST_LISTED, escape_bits
-from tests.coding.hybrid.reference import diagonal, log2, quarters
+from tests.coding.hybrid.reference import Motion, contexts, diagonal, log2, quarters
+from tests.coding.reference import Decoder
 
 
 def random_contexts(rng, count):
@@ -36,6 +43,15 @@ def random_contexts(rng, count):
 def traced_bits(trace, contexts):
     """Bits of a sequence of 2 * context + bit, under contexts that do not adapt."""
     return float(context_bits(contexts).astype(float).reshape(-1)[trace].sum())
+
+
+def bypass_bits(leaves, width, height, canvas_set, two):
+    """How many bits without a context a slow decoder reads."""
+    encoder = RangeEncoder(default_motion_contexts(), motion_capacity(leaves))
+    encode_motion(encoder, leaves, width, height, canvas_set, two=two)
+    decoder = Decoder(encoder.finish())
+    Motion(decoder, contexts("motion"), width, height, canvas_set, two=two)
+    return sum(probability is None for probability, _ in decoder.bins)
 
 
 def doubles(prices):

@@ -15,6 +15,7 @@ from nvcodec.encode.hybrid.search.prediction import (
 )
 from nvcodec.encode.hybrid.search.workspace import Workspace
 from nvcodec.model.hybrid.canvas.motion import merge_list
+from nvcodec.model.hybrid.canvas.projection import CANDIDATE
 from nvcodec.picture import YUV420P8
 from tests.encode.hybrid.pictures import smooth_noise
 from tests.encode.hybrid.reference import hadamard_sum
@@ -86,6 +87,8 @@ def make_scene(
     cells.vectors[:] = rng.choice(rng.integers(-spread, spread + 1, 12), cells.vectors.shape)
     cells.vectors[:, cells.available == 0] = 0
     cells.size[:] = rng.choice([8, 16, 32], cells.size.shape)
+    projected = rng.integers(-spread, spread + 1, (*cells.size.shape, CANDIDATE)).astype(np.int16)
+    projected[..., 0] = 3 * (interior & (rng.random(cells.size.shape) < 0.5))
     cells.merged[:] = cells.available & (rng.random(cells.merged.shape) < 0.5)
     workspace = Workspace.make()
     search = InterSearch(
@@ -100,6 +103,7 @@ def make_scene(
         phases0=phases[0].reshape(-1),
         phases1=phases[-1].reshape(-1),
         coarse=np.zeros((2, -(-height // 16), -(-width // 16), 2), np.int16),
+        projected=projected,
         known=np.ones((height // 4, width // 4), np.uint8),
         two=two,
         interior=interior,
@@ -127,6 +131,7 @@ def listed(scene, b):
         cells.direction,
         cells.vectors,
         cells.available,
+        scene.search.projected,
         default,
         b.y >> 3,
         b.x >> 3,

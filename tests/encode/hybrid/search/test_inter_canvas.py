@@ -55,7 +55,7 @@ def test_a_canvas(trial, two, interior, height, width):
     assert (covered == 1).all()
     # What the search has in mind is what a decoder derives.
     direction, vectors = np.zeros_like(cells.direction), np.zeros_like(cells.vectors)
-    motion_of_leaves(leaves, 3 if interior else 1, direction, vectors)
+    motion_of_leaves(leaves, 3 if interior else 1, s.projected, direction, vectors)
     np.testing.assert_array_equal(direction, cells.direction)
     np.testing.assert_array_equal(vectors, cells.vectors)
     np.testing.assert_array_equal(cells.available, direction > 0)

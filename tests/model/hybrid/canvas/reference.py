@@ -273,8 +273,40 @@ def inter(references, direction, vectors, chroma, fmt=YUV420P8):
     return out
 
 
-def motion(leaves, chain, height, width):
-    """Direction and vectors of all cells as dicts of (y, x)."""
+def projected(step, a, b):
+    """8.2: projected motion of an interior canvas as a dict of (y, x) to (V0, V1).
+
+    Each reference is its step, its directions and its vectors.
+    """
+    whole, cells = step.b - step.a, {}
+    from_b = b[0].a == step.a
+    _, direction, vectors = b if from_b else a
+    rows, columns = direction.shape
+
+    def share(v, part):
+        return tuple((2 * int(c) * part + whole) // (2 * whole) for c in v)
+
+    for moved in (False, True):
+        for y, x in np.ndindex(rows, columns):
+            v = vectors[0 if from_b else 1, y, x].astype(int)
+            to_a, to_b = step.frame - step.a, step.b - step.frame
+            if from_b:
+                v0, v1 = share(v, to_a), share(-v, to_b)
+            else:
+                v0, v1 = share(-v, to_a), share(v, to_b)
+            if not direction[y, x] >> (0 if from_b else 1) & 1:
+                continue
+            place = y, x
+            if moved:
+                t = v1 if from_b else v0
+                place = (8 * y + 4 + (-t[0] >> 2)) >> 3, (8 * x + 4 + (-t[1] >> 2)) >> 3
+            if 0 <= place[0] < rows and 0 <= place[1] < columns:
+                cells[place] = v0, v1
+    return cells
+
+
+def motion(leaves, chain, height, width, projection):
+    """Direction and vectors of cells as dicts of (y, x); `projection` is as from `projected`."""
     cells = {}
 
     def at(x, y):
@@ -298,6 +330,10 @@ def motion(leaves, chain, height, width):
             entries = []
             for new in order:
                 if new and all(differ(new, e) for e in entries):
+                    entries.append(new)
+            for cell in ((y + n) // 8, (x + n) // 8), ((y + n // 2) // 8, (x + n // 2) // 8):
+                new = (3, *projection[cell]) if cell in projection else None
+                if new and len(entries) < 5 and all(differ(new, e) for e in entries):
                     entries.append(new)
             entries += [(1 if chain else 3, (0, 0), (0, 0))] * 5
             entry = entries[leaf[INDEX]]
