@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from construct import Bytes, ConstructError, Int8sl, Int8ul, Struct, Terminated
+from construct import ConstructError, Int8sl, Int8ul, Struct, Terminated
 
 from nvcodec.format.errors import CorruptError, UnsupportedError
 from nvcodec.format.header import HYBRID, NIRVANA
@@ -12,12 +12,10 @@ from nvcodec.model.sine.shape import NetworkShape
 
 MAX_CHROMA_OFFSET = 12
 
-_RESERVED = bytes(13)
 _PAYLOAD = Struct(
     "group_frames" / Int8ul,
     "chroma_offset" / Int8sl,
     "network" / Int8ul,
-    "reserved" / Bytes(13),
     Terminated,
 )
 
@@ -51,15 +49,13 @@ class CanvasShape:
             fields = _PAYLOAD.parse(payload)
         except ConstructError as error:
             raise CorruptError(
-                f"payload of {len(payload)} bytes, not 16", unit="HYBR", rule="7.1"
+                f"payload of {len(payload)} bytes, not 3", unit="HYBR", rule="7.1"
             ) from error
-        if fields.reserved != _RESERVED:
-            raise CorruptError("reserved bytes are not 0", unit="HYBR", rule="7.1")
         return cls(fields.group_frames, fields.chroma_offset, fields.network)
 
     def to_payload(self) -> bytes:
         """Build the `HYBR` payload."""
-        payload: bytes = _PAYLOAD.build({**vars(self), "reserved": _RESERVED})
+        payload: bytes = _PAYLOAD.build(vars(self))
         return payload
 
 
@@ -68,7 +64,6 @@ _PATCHES = Struct(
     "patch" / Int8ul,
     "group_frames" / Int8ul,
     "features" / Int8ul,
-    "reserved" / Bytes(12),
     Terminated,
 )
 
@@ -105,16 +100,13 @@ class PatchShape:
             fields = _PATCHES.parse(payload)
         except ConstructError as error:
             raise CorruptError(
-                f"payload of {len(payload)} bytes, not 16", unit="NIRV", rule="11.1"
+                f"payload of {len(payload)} bytes, not 4", unit="NIRV", rule="11.1"
             ) from error
-        shape = cls(fields.table, fields.patch, fields.group_frames, fields.features)
-        if any(fields.reserved):
-            raise CorruptError("reserved bytes are not 0", unit="NIRV", rule="11.1")
-        return shape
+        return cls(fields.table, fields.patch, fields.group_frames, fields.features)
 
     def to_payload(self) -> bytes:
         """Build the `NIRV` payload."""
-        payload: bytes = _PATCHES.build({**vars(self), "reserved": bytes(12)})
+        payload: bytes = _PATCHES.build(vars(self))
         return payload
 
 

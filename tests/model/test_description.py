@@ -16,9 +16,7 @@ GOOD = CanvasShape(8, -2)
 @pytest.mark.parametrize("shape", [GOOD, CanvasShape(1, -12), CanvasShape(32, 12, 1)])
 def test_round_trip(shape: CanvasShape) -> None:
     payload = shape.to_payload()
-    assert payload == bytes(
-        [shape.group_frames, shape.chroma_offset & 255, shape.network, *bytes(13)]
-    )
+    assert payload == bytes([shape.group_frames, shape.chroma_offset & 255, shape.network])
     assert CanvasShape.from_payload(payload) == parse_description(HYBRID, payload) == shape
 
 
@@ -32,7 +30,7 @@ def test_round_trip(shape: CanvasShape) -> None:
 )
 def test_each_rule(field: str, value: int) -> None:
     fields = {"group_frames": 8, "chroma_offset": 0, "network": 0} | {field: value}
-    payload = bytes([*(number & 255 for number in fields.values()), *bytes(13)])
+    payload = bytes(number & 255 for number in fields.values())
     with pytest.raises(CorruptError, match=field) as error:
         CanvasShape.from_payload(payload)
     assert (error.value.unit, error.value.rule) == ("HYBR", "7.1")
@@ -40,17 +38,12 @@ def test_each_rule(field: str, value: int) -> None:
         replace(GOOD, **{field: value})
 
 
-def test_payload_size_and_reserved() -> None:
+def test_payload_size() -> None:
     payload = GOOD.to_payload()
-    for size in (0, 1, 15, 17, 100):
+    for size in (0, 1, 2, 4, 16):
         with pytest.raises(CorruptError) as error:
             CanvasShape.from_payload((payload + bytes(100))[:size])
         assert error.value.rule == "7.1"
-    for place in range(3, 16):
-        changed = bytearray(payload)
-        changed[place] = 1
-        with pytest.raises(CorruptError):
-            CanvasShape.from_payload(bytes(changed))
 
 
 def test_the_model_decides() -> None:
@@ -64,11 +57,11 @@ def test_the_model_decides() -> None:
 
 def test_patches() -> None:
     payload = PatchShape().to_payload()
-    assert payload == bytes([1, 8, 4, 192, *bytes(12)])
+    assert payload == bytes([1, 8, 4, 192])
     assert PatchShape.from_payload(payload) == parse_description(NIRVANA, payload) == PatchShape()
 
 
-@pytest.mark.parametrize("place", range(16))
+@pytest.mark.parametrize("place", range(4))
 @pytest.mark.parametrize("change", [1, 128, 255])
 def test_each_field_of_patches(place: int, change: int) -> None:
     """Another table is unsupported, anything else corrupt."""
@@ -82,12 +75,12 @@ def test_each_field_of_patches(place: int, change: int) -> None:
 
 def test_the_first_broken_field_of_patches_decides() -> None:
     with pytest.raises(UnsupportedError):
-        PatchShape.from_payload(bytes([2, 9, 4, 192, *bytes(11), 1]))
+        PatchShape.from_payload(bytes([2, 9, 4, 192]))
     with pytest.raises(CorruptError, match="patch 9"):
-        PatchShape.from_payload(bytes([1, 9, 5, 192, *bytes(11), 1]))
+        PatchShape.from_payload(bytes([1, 9, 5, 192]))
 
 
-@pytest.mark.parametrize("size", [0, 1, 15, 17, 100])
+@pytest.mark.parametrize("size", [0, 1, 3, 5, 16])
 def test_size_of_patches(size: int) -> None:
     with pytest.raises(CorruptError, match=f"payload of {size} bytes") as error:
         PatchShape.from_payload((PatchShape().to_payload() + bytes(100))[:size])

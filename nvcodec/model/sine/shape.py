@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from construct import Bytes, ConstructError, Int8ul, Int16ul, Struct, Terminated
+from construct import ConstructError, Int8ul, Int16ul, Struct, Terminated
 
 from nvcodec.format.errors import CorruptError
 
@@ -26,7 +26,6 @@ _PAYLOAD = Struct(
     "width" / Int16ul,
     "stem_channels" / Int8ul,
     "head_channels" / Int8ul,
-    "reserved" / Bytes(9),
     Terminated,
 )
 
@@ -78,16 +77,14 @@ class NetworkShape:
             fields = _PAYLOAD.parse(payload)
         except ConstructError as error:
             raise CorruptError(
-                f"payload of {len(payload)} bytes, not 16", unit="SIRN", rule="4.1"
+                f"payload of {len(payload)} bytes, not 7", unit="SIRN", rule="4.1"
             ) from error
-        if any(fields.reserved):
-            raise CorruptError("reserved bytes are not 0", unit="SIRN", rule="4.1")
         return cls(**{name: fields[name] for name in cls.__dataclass_fields__})
 
     def to_payload(self) -> bytes:
         """Build the `SIRN` payload."""
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        payload: bytes = _PAYLOAD.build({**fields, "reserved": bytes(9)})
+        payload: bytes = _PAYLOAD.build(fields)
         return payload
 
     @property
