@@ -21,7 +21,7 @@ from nvcodec.cli.outcome import (
 from nvcodec.words import counted, format_in_words, format_name
 
 if TYPE_CHECKING:
-    from nvcodec.format import Group, NrvError, Packet, Track
+    from nvcodec.format import Group, Header, NrvError, Packet, Track
     from nvcodec.model.description import CanvasShape
 
 COMMAND = "nvinfo"
@@ -45,10 +45,17 @@ _KINDS_SHOWN = {
     epilog=EXIT_CODES_HELP,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+@click.option(
+    "--bits",
+    "bits_wanted",
+    is_flag=True,
+    help="Also list the bits of each kind of syntax element, by kind of canvas, of a file of the"
+    " hybrid model. The substreams are parsed for that.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Report as one JSON object.")
 @print_version(COMMAND)
 @click.argument("source", metavar="FILE")
-def main(source: str, as_json: bool) -> None:
+def main(source: str, bits_wanted: bool, as_json: bool) -> None:
     """List the contents of a file."""
     console = Console(COMMAND)
     with ending(console, source):
@@ -57,7 +64,7 @@ def main(source: str, as_json: bool) -> None:
         with opened as file:
             report: dict[str, Any] = {}
             try:
-                _read(file, report)
+                _read(file, report, bits_wanted)
             finally:
                 if report:
                     console.result(json.dumps(report) if as_json else _text(report))
@@ -93,7 +100,7 @@ class _UnitTap:
         return [unit for unit in self._units if unit["offset"] + unit["bytes"] <= end]
 
 
-def _read(file: BinaryIO, report: dict[str, Any]) -> None:
+def _read(file: BinaryIO, report: dict[str, Any], bits_wanted: bool) -> None:
     from nvcodec.format import (
         LEVELS,
         MODEL_NAMES,
@@ -180,6 +187,8 @@ def _read(file: BinaryIO, report: dict[str, Any]) -> None:
                 if isinstance(shape, CanvasShape):
                     with located(f"GRUP {event.ordinal}", event.offset):
                         group["network_mode"] = _network_mode(shape, event.group)
+                        if bits_wanted:
+                            _add_bits(report.setdefault("bits", {}), event.group, reader.header)
                 groups.append(group)
             else:
                 complete = True
@@ -258,6 +267,36 @@ def _network_mode(shape: CanvasShape, group: Group) -> str:
     return network_mode(group.network).name.lower()
 
 
+_CANVASES = ("key", "chain", "interior")
+"""Kinds of canvases, by Set (spec 7.2)."""
+
+
+def _add_bits(report: dict[str, dict[str, float]], group: Group, header: Header) -> None:
+    """Add the bits of a group's canvases to `report`, by kind of canvas and of syntax element."""
+    from nvcodec.coding.hybrid.accounting import KINDS, spent_bits
+    from nvcodec.model.hybrid.canvas.plane import coded_size, schedule
+
+    steps = schedule(group.frame_count, group.key, group.second)
+    canvases = [(step.set, step.b is not None) for step in steps]
+    size = coded_size(header.width, header.height)
+    found = spent_bits(group.motion, group.content, canvases, size, header.sample_format)
+    for (canvas_set, _), bits in zip(canvases, found, strict=True):
+        totals = report.setdefault(_CANVASES[canvas_set], dict.fromkeys(KINDS, 0.0))
+        for kind, count in bits.items():
+            totals[kind] += count
+
+
+def _bits_text(bits: dict[str, dict[str, float]]) -> list[str]:
+    """A table of bytes by kind of syntax element and of canvas."""
+    shown = [name for name in _CANVASES if name in bits]
+    lines = ["bytes by syntax element" + "".join(f" {name:>12}" for name in shown)]
+    for kind in bits[shown[0]]:
+        counts = [bits[name][kind] / 8 for name in shown]
+        lines.append(f"  {kind:21}" + "".join(f" {count:12.1f}" for count in counts))
+    sums = [sum(bits[name].values()) / 8 for name in shown]
+    return [*lines, f"  {'all':21}" + "".join(f" {count:12.1f}" for count in sums)]
+
+
 def _beside_text(report: dict[str, Any]) -> list[str]:
     """The lines on HDR metadata, chapters and tracks; none where a file has none of them."""
     lines = []
@@ -317,6 +356,8 @@ def _text(report: dict[str, Any]) -> str:
     lines.append("bytes")
     for kind, count in report["bytes_by_kind"].items():
         lines.append(f"  {kind:20} {count:10} {report['shares'][kind]:7.2%}")
+    if report.get("bits"):
+        lines += _bits_text(report["bits"])
     video = report["bytes"] - report["bytes_by_kind"]["tracks"]
     pixels = header["width"] * header["height"] * max(1, report["frames"])
     lines.append(

@@ -9,6 +9,7 @@ from nvcodec.coding.hybrid.network_mode import NetworkMode
 from nvcodec.model.description import CanvasShape
 from tests.cli.support import call, one_line
 from tests.format.samples import complete, grup, head
+from tests.hybrid import HybridPlan, synthesize_hybrid
 from tests.synthetic import SMALL, Plan, synthesize
 
 
@@ -131,3 +132,17 @@ def test_missing(tmp_path):
     one_line(call("nvinfo", tmp_path / "none"), 1)
     one_line(call("nvinfo", tmp_path), 1)
     assert call("nvinfo").exit_code == 2
+
+
+def test_bits_by_syntax_element(tmp_path):
+    data, _ = synthesize_hybrid(HybridPlan(frames=(1, 3), keys=(0,), seconds=(0,)))
+    result = call("nvinfo", "--json", "--bits", "-", stdin=data)
+    report = json.loads(result.stdout)
+    assert list(report["bits"]) == ["key", "chain", "interior"]
+    total = sum(sum(bits.values()) for bits in report["bits"].values())
+    coded = sum(group["content"] + group["motion"] for group in report["groups"])
+    assert total == pytest.approx(8 * coded, rel=0.01)
+    assert "bits" not in json.loads(call("nvinfo", "--json", "-", stdin=data).stdout)
+    text = call("nvinfo", "--bits", "-", stdin=data).stdout
+    assert "signs and escapes" in text
+    assert "interior" in text
