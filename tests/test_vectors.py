@@ -19,6 +19,7 @@ from nvcodec.format import (
     VerificationError,
 )
 from tools.conform import Outcome, judge
+from tools.vectors.coverage import UNBROKEN
 from tools.vectors.faulty import all_faults
 from tools.vectors.manifest import BYTES, VECTORS, frame_digest, read, valid_entry
 from tools.vectors.reference import reference, tables
@@ -161,6 +162,8 @@ def test_rules_are_numbered_in_order() -> None:
 
 def test_faults_are_of_the_rules() -> None:
     rules = read_rules()
+    broken = {entry["rule"] for entry in manifest()["faulty"]}
+    assert set(rules) - broken == set(UNBROKEN)
     for entry in manifest()["faulty"]:
         rule = rules[entry["rule"]]
         assert (entry["class"], entry["breaks"]) == (rule.kind, rule.text)

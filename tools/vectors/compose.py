@@ -217,17 +217,41 @@ pending: dict[int, int] = {}
 
 
 @contextmanager
-def composing() -> Iterator[Any]:
-    """The reference decoder with the composer in the place of its range decoder."""
+def numbered(decoder: type) -> Iterator[Any]:
+    """The reference decoder with another range decoder, whose objects know their contexts.
+
+    `name` of such an object is that of its stream's class, "" in model 1, and `numbers` has the
+    number of each context by its identity.
+    """
     module = reference()
     kept = module.RangeDecoder, module.read_tables
-    stream, content = module.Substream, module.ContentStream
-    start, read, filters = stream.__init__, content.read, content.filters
+    start = module.Substream.__init__
 
     def begin(self: Any, data: bytes, defaults: Any) -> None:
         start(self, data, defaults)
         self.decoder.numbers = {id(context): k for k, context in enumerate(self.contexts)}
         self.decoder.name = type(self).__name__
+
+    def read_tables(data: bytes, defaults: Any) -> Any:
+        contexts = kept[1](data, defaults)
+        pending.clear()
+        pending.update({id(context): k for k, context in enumerate(contexts)})
+        return contexts
+
+    module.RangeDecoder, module.read_tables = decoder, read_tables
+    module.Substream.__init__ = begin
+    try:
+        yield module
+    finally:
+        module.RangeDecoder, module.read_tables = kept
+        module.Substream.__init__ = start
+
+
+@contextmanager
+def composing() -> Iterator[Any]:
+    """The reference decoder with the composer in the place of its range decoder."""
+    content = reference().ContentStream
+    read, filters = content.read, content.filters
 
     def read_canvas(self: Any, canvas: Any) -> None:
         self.decoder.starting = True
@@ -239,19 +263,12 @@ def composing() -> Iterator[Any]:
         self.decoder.filtering = False
         return found
 
-    def read_tables(data: bytes, defaults: Any) -> Any:
-        contexts = kept[1](data, defaults)
-        pending.clear()
-        pending.update({id(context): k for k, context in enumerate(contexts)})
-        return contexts
-
-    module.RangeDecoder, module.read_tables = composer_class(), read_tables
-    stream.__init__, content.read, content.filters = begin, read_canvas, read_filters
+    content.read, content.filters = read_canvas, read_filters
     try:
-        yield module
+        with numbered(composer_class()) as module:
+            yield module
     finally:
-        module.RangeDecoder, module.read_tables = kept
-        stream.__init__, content.read, content.filters = start, read, filters
+        content.read, content.filters = read, filters
 
 
 @dataclass

@@ -281,12 +281,12 @@ def hybrid_cases() -> None:
         )
     case(
         "hybrid-quantisers",
-        "a sweep of the quantiser: 8.6, tables of 8.7",
+        "a sweep of the quantiser: 8.6, tables of 8.7, STEP of 9.1",
         HYBRID,
-        hybr(32, 1),
+        hybr(32, 1, 1),
         "K 32",
         views=(),
-        dice={"wild": 0.1, "ones": 0.3, "quantisers": range(0, 64, 2)},
+        dice={"wild": 0.1, "ones": 0.3, "most": 8, "quantisers": range(0, 64, 2)},
         **small,
     )
     for depth, last in ((10, 75), (12, 87)):
@@ -340,6 +340,19 @@ def hybrid_cases() -> None:
             dice={"wild": 0.25 + 0.1 * (k % 3), "ones": (0.3, 0.5, 0.7)[k % 3], "curious": 0.6},
             width=64 + 8 * k,
             height=64 - 8 * k,
+        )
+    for chroma in (1, 2, 3):
+        case(
+            f"hybrid-curious-{FORMAT_NAMES[chroma]}",
+            "each context with both values where it can have them: 7.4 to 7.8",
+            HYBRID,
+            hybr(4, 1),
+            "K 1 2/1 1/2",
+            views=(),
+            dice={"wild": 0.15, "ones": 0.5, "curious": 0.95},
+            width=72,
+            height=72,
+            chroma_format=chroma,
         )
     case(
         "hybrid-network-modes",
@@ -483,6 +496,18 @@ def nirvana_cases() -> None:
         height=24,
     )
     case(
+        "nirvana-curious",
+        "each context with both values where it can have them: 11.5, 11.6",
+        NIRVANA,
+        nirv(),
+        "K4 4 2",
+        views=(),
+        dice={"wild": 0.08, "ones": 0.4, "most": 4000, "curious": 0.95},
+        width=56,
+        height=32,
+        chroma_format=0,
+    )
+    case(
         "nirvana-components",
         "slots of the output layer filled, kept and emptied: 11.8, 13",
         NIRVANA,
@@ -593,6 +618,16 @@ def sine_cases() -> None:
         sirn(*shape),
         "K3 2 3",
         dice={"wild": 0.08, "most": 14, "curious": 0.6},
+        width=24,
+        height=16,
+    )
+    case(
+        "sine-curious",
+        "each context with both values where it can have them: 3.3, 4.4",
+        SINE,
+        sirn(*shape),
+        "K3 2",
+        dice={"wild": 0.1, "ones": 0.4, "most": 25, "curious": 0.95},
         width=24,
         height=16,
     )
