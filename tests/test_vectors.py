@@ -22,9 +22,10 @@ from tools.conform import Outcome, judge
 from tools.vectors.coverage import UNBROKEN
 from tools.vectors.faulty import all_faults
 from tools.vectors.manifest import BYTES, VECTORS, frame_digest, read, valid_entry
-from tools.vectors.reference import reference, tables
+from tools.vectors.reference import SPEC, reference, tables
 from tools.vectors.rules import CLASSES, read_rules
 from tools.vectors.valid import Case, all_cases
+from tools.vectors.walk import replaced
 
 CLASS_OF: dict[type[NrvError], str] = {
     CorruptError: "corrupt",
@@ -167,3 +168,9 @@ def test_faults_are_of_the_rules() -> None:
     for entry in manifest()["faulty"]:
         rule = rules[entry["rule"]]
         assert (entry["class"], entry["breaks"]) == (rule.kind, rule.text)
+
+
+def test_the_files_of_the_spec_are_decoded_as_it_says() -> None:
+    text = (SPEC / "nrv.md").read_text("utf-8")
+    assert replaced(text) == text
+    assert text.count("| unit | ") > 10

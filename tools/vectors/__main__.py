@@ -1,4 +1,7 @@
-"""Makes the conformance vectors, `spec/vectors`, anew: the same bytes in each run."""
+"""Makes the conformance vectors, `spec/vectors`, anew: the same bytes in each run.
+
+Appendix E of the spec, which decodes two of them byte by byte, is written anew too.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from tools.vectors.faulty import all_faults
 from tools.vectors.manifest import BYTES, VECTORS, faulty_entry, valid_entry, write
 from tools.vectors.rules import read_rules
 from tools.vectors.valid import all_cases
+from tools.vectors.walk import write_appendix
 
 
 @click.command(help=__doc__)
@@ -33,6 +37,8 @@ def main(folder: Path) -> None:
     if size > BYTES:
         raise click.ClickException(f"{size} bytes of vectors, more than {BYTES}")
     write(folder, files, {"format_version": 0, "valid": valid, "faulty": faulty})
+    if folder == VECTORS:
+        write_appendix()
     click.echo(f"{len(valid)} valid and {len(faulty)} faulty vectors, {size} bytes, in {folder}")
 
 

@@ -668,6 +668,18 @@ def tiny(name: str, what: str, groups: str = "K 1 1", **settings: Any) -> None:
     )
 
 
+def short_walk() -> Made:
+    """A file of model 2 that is short to tell of, with samples that differ."""
+    dice = {"wild": 0.0, "ones": 0.2, "curious": 0.0, "quantisers": (30,)}
+    for number in range(500):
+        name = f"walk-hybrid-{number}"
+        found = made(name, HYBRID, hybr(4), "K 1", width=8, height=8, dice=dice)
+        first, second = (frame[0].astype(int) for frame in found.frames)
+        if len(found.data) < 228 and first.std() > 2 and (first != second).any():
+            return found
+    raise RuntimeError("no short file in 500")
+
+
 def insert(*places: tuple[int, Unit]) -> Callable[[Video], None]:
     """Puts units at places of the list of units as it was; -1 is its end."""
 
@@ -682,6 +694,20 @@ def insert(*places: tuple[int, Unit]) -> Callable[[Video], None]:
 
 def container_cases() -> None:
     """Clause 2."""
+    CASES.append(Case("walk-hybrid", "the file that Appendix E decodes: 7, 8", short_walk))
+    case(
+        "walk-nirvana",
+        "the file that Appendix E decodes: 11 to 13",
+        NIRVANA,
+        nirv(),
+        "K1 1",
+        views=(),
+        dice={"wild": 0.02, "most": 8, "curious": 0.0, "ones": 0.4, "quantisers": (36,)},
+        empty=("network",),
+        width=8,
+        height=8,
+        chroma_format=0,
+    )
     tiny("no-index", "no iNDX: 2.3, 2.8, 2.9", indexed=False)
     tiny("frame-count", "frame_count in HEAD: 2.4", frame_count=3)
     tiny("no-frame-rate", "frame rate 0/0: 2.4", frame_rate_num=0, frame_rate_den=0)
