@@ -233,8 +233,8 @@ def numbered(decoder: type) -> Iterator[Any]:
         self.decoder.name = type(self).__name__
 
     def read_tables(data: bytes, defaults: Any) -> Any:
+        pending.clear()  # the identities of contexts that are no more may come again
         contexts = kept[1](data, defaults)
-        pending.clear()
         pending.update({id(context): k for k, context in enumerate(contexts)})
         return contexts
 
