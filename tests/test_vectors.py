@@ -143,7 +143,10 @@ def test_faulty_vectors_are_made_anew() -> None:
         assert path.read_bytes() == fault.data, path.name
 
 
-@pytest.mark.parametrize("case", all_cases()[::9], ids=lambda case: case.name)
+COMPOSED = [case for case in all_cases() if not case.name.startswith("encoded")]
+
+
+@pytest.mark.parametrize("case", COMPOSED[::9], ids=lambda case: case.name)
 def test_valid_vectors_are_made_anew(case: Case) -> None:
     made = case.make()
     entry = valid_entry(case, made)

@@ -93,6 +93,21 @@ def sv(value: int) -> bytes:
     return uv(2 * value if value >= 0 else -2 * value - 1)
 
 
+def read_uv(data: bytes, at: int) -> tuple[int, int]:
+    """A uv of spec 1.3 at a place, and the place after it."""
+    value = shift = 0
+    while True:
+        value |= (data[at] & 127) << shift
+        at, shift = at + 1, shift + 7
+        if data[at - 1] < 128:
+            return value, at
+
+
+def signed(value: int) -> int:
+    """The integer that is coded as a uv in an sv."""
+    return -((value + 1) >> 1) if value & 1 else value >> 1
+
+
 def runs_of(durations: Sequence[int]) -> bytes:
     """The runs of a GRUP unit."""
     coded, start = b"", 0
@@ -168,6 +183,25 @@ class End:
     md5: bytes | None = None
     index_offset: int | None = None
     extra: bytes = field(default=b"")
+
+
+def split(data: bytes) -> list[Unit]:
+    """The units of a right file; of a GRUP unit, the group has what an index and FEND need."""
+    units, at = [], len(SIGNATURE)
+    while at < len(data):
+        kind, length = struct.unpack_from("<4sI", data, at)
+        payload = data[at + 8 : at + 8 + length]
+        group = None
+        if kind == b"GRUP":
+            count, place = read_uv(payload, 1)
+            first_frame, place = read_uv(payload, place)
+            crc = int.from_bytes(payload[place : place + 4], "little")
+            first_pts, _ = read_uv(payload, place + 4)
+            key = bool(payload[0] & 1)
+            group = Group(first_frame, (1,) * count, signed(first_pts), key, crc)
+        units.append(Unit(kind, payload, group))
+        at += length + 12
+    return units
 
 
 def index_entries(units: Sequence[Unit]) -> list[bytes]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import io
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +27,9 @@ from tools.vectors.pack import (
     nirv,
     packet,
     sirn,
+    split,
 )
+from tools.vectors.reference import reference, tables
 
 View = tuple[tuple[int, int], tuple[int, int, int, int]]
 """(width, height) of the output frame; width, height, x and y of the region of it."""
@@ -238,6 +242,18 @@ def hybrid_cases() -> None:
         dice=CALM,
         width=16,
         height=8,
+    )
+    case(
+        "hybrid-all-lengths",
+        "groups of 10 to 30 frames: 7.2",
+        HYBRID,
+        hybr(30),
+        "K " + " ".join(map(str, range(10, 31))),
+        views=(),
+        dice={"wild": 0.02, "ones": 0.3, "curious": 0.1},
+        width=8,
+        height=8,
+        chroma_format=0,
     )
     case(
         "hybrid-second",
@@ -837,6 +853,55 @@ def resampling_cases() -> None:
             )
 
 
+def pictures(count: int, width: int, height: int) -> Iterator[tuple[np.ndarray, ...]]:
+    """A smooth texture that moves, with a square that moves otherwise."""
+    rng = np.random.default_rng(3)
+    texture = rng.integers(0, 1 << 16, (2 * height, 2 * width))
+    for axis in (0, 1, 0, 1):
+        texture = (texture + np.roll(texture, 1, axis)) >> 1
+    for k in range(count):
+        luma = (texture[k : k + height, 2 * k : 2 * k + width] >> 8).astype(np.uint8)
+        luma[8:20, 30 - k : 42 - k] = 200
+        chroma = np.full((height // 2, width // 2), 120 + k, np.uint8)
+        chroma[4:10, 15 - k // 2 : 21 - k // 2] = 90
+        yield luma, chroma, 255 - chroma
+
+
+def encoded(options: dict[str, Any]) -> Made:
+    """What our encoder makes of a small video, without metadata, which depends on a library."""
+    import nvcodec
+
+    file = io.BytesIO()
+    video = pictures(8, 48, 32)
+    nvcodec.encode(video, file, fps=25, crf=30, threads=1, key_interval=0.2, **options)
+    kinds = (b"HEAD", b"HYBR", b"NIRV", b"GRUP")
+    units = [unit for unit in split(file.getvalue()) if unit.kind in kinds]
+    data = complete(units)
+    module = reference()
+    frames = list(module.Decoder(io.BytesIO(data), tables()).decode(None, None))
+    return Made(data, frames, module.Head.parse(units[0].payload))
+
+
+def encoded_cases() -> None:
+    """Streams as an encoder writes them."""
+    settings: dict[str, dict[str, Any]] = {
+        f"hybrid-{preset}": {"preset": preset} for preset in ("ultrafast", "fast", "medium", "slow")
+    }
+    settings |= {f"hybrid-network-{name}": {"network": name} for name in ("fixed", "off")}
+    settings |= {
+        f"nirvana-{name}": {"model": "nirvana", "preset": name} for name in ("fast", "slow")
+    }
+    for name, options in settings.items():
+        CASES.append(
+            Case(
+                f"encoded-{name}",
+                "a real encode: probable values of all syntax",
+                functools.partial(encoded, options),
+                [((30, 20), (17, 9, 6, 4))],
+            )
+        )
+
+
 def all_cases() -> list[Case]:
     """All valid vectors."""
     CASES.clear()
@@ -845,4 +910,5 @@ def all_cases() -> list[Case]:
     sine_cases()
     container_cases()
     resampling_cases()
+    encoded_cases()
     return CASES

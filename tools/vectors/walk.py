@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from tools.vectors.compose import numbered, pending
 from tools.vectors.manifest import VECTORS
-from tools.vectors.pack import HEAD_FIELDS, SIGNATURE
+from tools.vectors.pack import HEAD_FIELDS, SIGNATURE, read_uv, signed
 from tools.vectors.reference import SPEC, reference, tables
 
 WALKED = {"walk-hybrid": "Model 2", "walk-nirvana": "Model 3"}
@@ -68,18 +68,11 @@ class Cursor:
         self.take(size, name, str(value))
         return value
 
-    def uv(self, name: str, signed: bool = False) -> int:
+    def uv(self, name: str, *, negative: bool = False) -> int:
         """A field of type uv or sv."""
-        size, value = 0, 0
-        while True:
-            byte = self.data[self.position + size]
-            value |= (byte & 127) << 7 * size
-            size += 1
-            if byte < 128:
-                break
-        if signed:
-            value = -((value + 1) >> 1) if value & 1 else value >> 1
-        self.take(size, name, str(value))
+        value, after = read_uv(self.data, self.position)
+        value = signed(value) if negative else value
+        self.take(after - self.position, name, str(value))
         return value
 
 
@@ -108,7 +101,7 @@ def unit_rows(cursor: Cursor) -> None:
         count = cursor.uv("`frame_count`")
         cursor.uv("`first_frame`")
         cursor.take(4, "`crc` of the samples")
-        cursor.uv("`first_pts`", signed=True)
+        cursor.uv("`first_pts`", negative=True)
         while count:
             cursor.uv("`duration`")
             count -= cursor.uv("`run`")
@@ -122,7 +115,7 @@ def unit_rows(cursor: Cursor) -> None:
         for entry in range(cursor.uv("`count`")):
             cursor.uv("`distance`")
             cursor.uv("`frames`")
-            cursor.uv("`ticks`", signed=entry == 0)
+            cursor.uv("`ticks`", negative=entry == 0)
     else:
         cursor.number(4, "`frame_count`")
         cursor.take(16, "`md5`")
