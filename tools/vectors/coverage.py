@@ -39,14 +39,15 @@ UNREACHED = {
 """Why a line of the reference decoder is not reached, by how it begins."""
 
 NEVER = {
-    "": "values of a g that no weight within its maximum has",
-    "MotionStream": "sizes that Set 0 splits or that have no such leaf, BOTH and CODED likewise",
-    "ContentStream": "positions that a unit of that size does not have, counts that cannot occur,"
-    " sine transforms of sizes without one",
-    "Substream": "-",
-    "PathStream": "counts that candidates cannot have together",
-    "ResidualStream": "buckets of prices that table 1 does not give, numbers beside more of them",
-    "ComponentStream": "values of a g that no value within -127..127 has",
+    "": "a g above that of any weight within its maximum",
+    "MotionStream": "SPLIT of 64 in Set 0, and a few that are rare",
+    "ContentStream": "LAST above 2 * log2(n) - 2, SIG of the last place of a 4 x 4 unit, 112, and"
+    " a few that are rare",
+    "Substream": "none",
+    "PathStream": "TAKE(2, 0): rare",
+    "ResidualStream": "buckets of prices that table 1 does not give, and NUMBER beside more patches"
+    " of more slices than random ones have",
+    "ComponentStream": "a g above that of any value within -127..127",
 }
 """What the contexts of a stream that are never used stand for."""
 

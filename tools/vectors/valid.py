@@ -371,6 +371,18 @@ def hybrid_cases() -> None:
             chroma_format=chroma,
         )
     case(
+        "hybrid-large-blocks",
+        "leaves and units of the largest sizes, side by side: 7.4 to 7.7",
+        HYBRID,
+        hybr(4, 1),
+        "K 1 4/1 4/2 4/1 4 4/2",
+        views=(),
+        dice={"wild": 0.08, "ones": 0.5, "curious": 0.9, "force": large_blocks()},
+        width=192,
+        height=128,
+        chroma_format=3,
+    )
+    case(
         "hybrid-network-modes",
         "keep, new and off in turn, empty network substreams: 9.2, 9.6",
         HYBRID,
@@ -398,6 +410,20 @@ def hybrid_cases() -> None:
         dice=CALM,
         **small,
     )
+
+
+def large_blocks() -> Callable[[str, int], int | None]:
+    """Splits few blocks of 64 and 32 in canvases that are predicted."""
+    state = {"asked": 0}
+    sizes = {9 * kind + 3 * size + c for kind in (1, 2) for size in (1, 2) for c in range(3)}
+
+    def force(stream: str, context: int) -> int | None:
+        if stream != "MotionStream" or context not in sizes:
+            return None
+        state["asked"] += 1
+        return int(state["asked"] % 5 == 0)
+
+    return force
 
 
 def new_network(stream: str, context: int) -> int | None:
