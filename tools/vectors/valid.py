@@ -497,6 +497,19 @@ def nirvana_cases() -> None:
         width=40,
         height=33,
     )
+    case(
+        "nirvana-longest-differences",
+        "differences of vectors up to the largest integer of 3.3, which are clipped: 11.5",
+        NIRVANA,
+        nirv(),
+        "K4 4 4",
+        views=(),
+        dice={"wild": 0.8, "ones": 0.95, "force": only_paths},
+        empty=("network",),
+        width=64,
+        height=48,
+        chroma_format=0,
+    )
     for name, quantisers in (("finest", (4, 5)), ("coarsest", (63, 62))):
         case(
             f"nirvana-{name}",
@@ -590,6 +603,13 @@ def nirvana_cases() -> None:
         width=8,
         height=8,
     )
+
+
+def only_paths(stream: str, context: int) -> int | None:
+    """Leaves model 3 without residuals, and blocks with paths of their own."""
+    if stream == "PathStream":
+        return 0 if context < 12 else None
+    return 0 if stream == "ResidualStream" else None
 
 
 def few_residuals(stream: str, context: int) -> int | None:
