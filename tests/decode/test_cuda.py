@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from nvcodec.picture import Planes
 from tests.decode.samples import cut, rebuild, same, sample
 from tests.hybrid import HybridPlan, synthesize_hybrid
 from tests.nirvana import NirvanaPlan, synthesize_nirvana
+from tools.vectors.manifest import VECTORS, frame_digest, read
 
 Opened = Callable[..., Decoder]
 
@@ -184,3 +186,14 @@ def test_rgb_tensors(tensors: bool, opened: Opened) -> None:
         frame = decoder.render(4)
         assert np.array_equal(frame.to_rgb(), rgb)
         assert frame.to_video_frame().width == frame.width
+
+
+NAMES = ("sine-size-1x1", "nirvana-size-8x8")
+ENTRIES = [e for e in read()["valid"] if e["file"].removesuffix(".nrv").endswith(NAMES)]
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry["file"])
+def test_vectors(entry: dict[str, Any], opened: Opened) -> None:
+    with opened((VECTORS / entry["file"]).read_bytes()) as decoder:
+        frames = [frame_digest(frame.planes) for frame in decoder]
+    assert frames == entry["frames"]
