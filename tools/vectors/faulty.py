@@ -479,18 +479,16 @@ def descriptions() -> None:
     ]
     for rule, name, shape in shapes:
         fault(rule, name, with_description(SINE, sirn(*shape)))
-    fault("4.1-7", "sine-reserved", with_description(SINE, sirn(*SHAPE, b"\1" + bytes(8))))
-    fault("4.1-8", "sine-short", with_description(SINE, sirn(*SHAPE)[:-1]))
-    fault("4.1-9", "sine-monochrome", with_description(SINE, sirn(*SHAPE), chroma_format=0))
-    fault("4.1-9", "sine-10", with_description(SINE, sirn(*SHAPE), bit_depth=10))
+    fault("4.1-7", "sine-short", with_description(SINE, sirn(*SHAPE)[:-1]))
+    fault("4.1-8", "sine-monochrome", with_description(SINE, sirn(*SHAPE), chroma_format=0))
+    fault("4.1-8", "sine-10", with_description(SINE, sirn(*SHAPE), bit_depth=10))
     for rule, name, payload in (
         ("7.1-1", "hybrid-frames-0", hybr(0)),
         ("7.1-1", "hybrid-frames-33", hybr(33)),
         ("7.1-2", "offset-13", hybr(4, 13)),
         ("7.1-2", "offset-minus-13", hybr(4, -13)),
         ("7.1-3", "network-2", hybr(4, 0, 2)),
-        ("7.1-4", "hybrid-reserved", hybr(4, reserved=bytes(12) + b"\1")),
-        ("7.1-5", "hybrid-long", hybr(4) + b"\0"),
+        ("7.1-4", "hybrid-long", hybr(4) + b"\0"),
     ):
         fault(rule, name, with_description(HYBRID, payload))
     for rule, name, payload in (
@@ -499,8 +497,7 @@ def descriptions() -> None:
         ("11.1-2", "nirvana-patch", nirv(patch=16)),
         ("11.1-3", "nirvana-frames", nirv(group_frames=8)),
         ("11.1-4", "features", nirv(features=96)),
-        ("11.1-5", "nirvana-reserved", nirv(reserved=b"\1" + bytes(11))),
-        ("11.1-6", "nirvana-short", nirv()[:-1]),
+        ("11.1-5", "nirvana-short", nirv()[:-1]),
     ):
         fault(rule, name, with_description(NIRVANA, payload))
 

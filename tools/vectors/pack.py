@@ -53,30 +53,19 @@ def sirn(
     width: int,
     stem_channels: int,
     head_channels: int,
-    reserved: bytes = bytes(9),
 ) -> bytes:
     """The payload of SIRN."""
-    return struct.pack(
-        "<BBBHBB9s", patch, group_frames, depth, width, stem_channels, head_channels, reserved
-    )
+    return struct.pack("<BBBHBB", patch, group_frames, depth, width, stem_channels, head_channels)
 
 
-def hybr(
-    group_frames: int = 8, chroma_offset: int = 0, network: int = 0, reserved: bytes = bytes(13)
-) -> bytes:
+def hybr(group_frames: int = 8, chroma_offset: int = 0, network: int = 0) -> bytes:
     """The payload of HYBR."""
-    return struct.pack("<BbB13s", group_frames, chroma_offset, network, reserved)
+    return struct.pack("<BbB", group_frames, chroma_offset, network)
 
 
-def nirv(
-    table: int = 1,
-    patch: int = 8,
-    group_frames: int = 4,
-    features: int = 192,
-    reserved: bytes = bytes(12),
-) -> bytes:
+def nirv(table: int = 1, patch: int = 8, group_frames: int = 4, features: int = 192) -> bytes:
     """The payload of NIRV."""
-    return struct.pack("<BBBB12s", table, patch, group_frames, features, reserved)
+    return bytes([table, patch, group_frames, features])
 
 
 def uv(value: int) -> bytes:

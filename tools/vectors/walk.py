@@ -91,11 +91,9 @@ def unit_rows(cursor: Cursor) -> None:
     elif kind == b"HYBR":
         for name in ("group_frames", "chroma_offset", "network"):
             cursor.number(1, f"`{name}`")
-        cursor.take(13, "reserved")
     elif kind == b"NIRV":
         for name in ("table", "patch", "group_frames", "features"):
             cursor.number(1, f"`{name}`")
-        cursor.take(12, "reserved")
     elif kind == b"GRUP":
         cursor.number(1, "`flags`")
         count = cursor.uv("`frame_count`")
