@@ -277,6 +277,7 @@ class DaskEngine:
         self._report = report
         self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._futures: dict[Segment, list[Any]] = {}
+        self._done: dict[int, float] = {}
         self._bad: tuple[Any, Any] = None, None
 
     @property
@@ -298,6 +299,10 @@ class DaskEngine:
             self.give_up(segment)
         self._pool.forget(self)
 
+    def frames_done(self, segment: Segment) -> float:
+        """How many frames of a segment are done, as far as its jobs have said."""
+        return self._done.get(segment.first_frame, 0.0)
+
     def give_up(self, segment: Segment) -> None:
         """Stop the jobs of a segment, and report them no more."""
         for future in self._futures.pop(segment, []):
@@ -317,6 +322,7 @@ class DaskEngine:
             priority=-self.number,
         )
         self._futures.setdefault(job.segment, []).append(future)
+        self._done.pop(job.segment.first_frame, None)
         future.add_done_callback(lambda ended: self._events.put((job.segment, ended)))
 
     def ended(self, wait: bool) -> list[Ended]:
@@ -334,10 +340,12 @@ class DaskEngine:
             if isinstance(event, _Stopped):
                 raise KeyboardInterrupt
             if isinstance(event, SegmentProgress):
+                self._done[event.first_frame] = event.frames
                 self._report(event)
                 continue
             segment, future = event
             running = self._futures.get(segment, [])
+            self._done.pop(segment.first_frame, None)
             if future in running:
                 running.remove(future)
                 result.append(self._ended(segment, future))

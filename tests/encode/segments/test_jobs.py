@@ -12,7 +12,7 @@ from nvcodec.decode.decoder import Decoder
 from nvcodec.device import use_gpu
 from nvcodec.encode.encoder import Observer, encode
 from nvcodec.encode.grouping import PictureGroup
-from nvcodec.encode.segments import jobs
+from nvcodec.encode.segments import jobs, pace
 from nvcodec.encode.segments.jobs import Ended, JobsError, SegmentError, run_jobs
 from nvcodec.encode.segments.segment import Segment, segments
 from nvcodec.encode.segments.store import SegmentStore, SettingsError
@@ -294,6 +294,9 @@ class Failing:
         self.running.append(job)
         self.most = max(self.most, len(self.running))
 
+    def frames_done(self, segment):
+        return 0.0
+
     def give_up(self, segment):
         self.running.remove(segment)
 
@@ -352,7 +355,7 @@ class Stalling(Failing):
 
 
 def test_a_job_that_stalls_is_done_by_another_worker(monkeypatch):
-    monkeypatch.setattr(jobs, "LEAST_LATE_SECONDS", 0.01)
+    monkeypatch.setattr(pace, "LEAST_LATE_SECONDS", 0.01)
     store, engine = MemoryStore(), Stalling(MemoryStore(), [], None)
     given = list(run_jobs(iter(SEGMENTS), lambda part: part, None, store, engine))
     assert given == [[part] for part in SEGMENTS]
@@ -370,6 +373,9 @@ class Pairs:
 
     def start(self, job):
         self.running.append(job)
+
+    def frames_done(self, segment):
+        return 0.0
 
     def give_up(self, segment):
         self.running = [job for job in self.running if job != segment]
@@ -390,8 +396,8 @@ class Pairs:
 
 @pytest.mark.parametrize("failures", [0, 1, 4])
 def test_two_jobs_of_a_segment_that_end_at_once(monkeypatch, failures):
-    monkeypatch.setattr(jobs, "LATE", 0.0)
-    monkeypatch.setattr(jobs, "LEAST_LATE_SECONDS", 0.0)
+    monkeypatch.setattr(pace, "LATE", 0.0)
+    monkeypatch.setattr(pace, "LEAST_LATE_SECONDS", 0.0)
     parts = [made(k, k, (1,)) for k in range(3)]
     engine = Pairs(parts[0], [RuntimeError("died") for _ in range(failures)])
     given = list(run_jobs(iter(parts), lambda part: part, None, MemoryStore(), engine))
