@@ -363,6 +363,25 @@ def test_a_job_that_stalls_is_done_by_another_worker(monkeypatch):
     assert engine.most == 2
 
 
+class Crawling(Stalling):
+    """The first job advances, but by a thousandth of a frame at a time."""
+
+    done = 0.0
+
+    def frames_done(self, segment):
+        self.done += 0.001
+        return self.done if segment == SEGMENTS[0] else 0.0
+
+
+def test_a_job_that_crawls_is_done_by_another_worker(monkeypatch):
+    monkeypatch.setattr(pace, "LEAST_LATE_SECONDS", 0.0)
+    monkeypatch.setattr(pace, "LATE", float("inf"))
+    engine = Crawling(MemoryStore(), [], None)
+    given = list(run_jobs(iter(SEGMENTS), lambda part: part, None, MemoryStore(), engine))
+    assert given == [[part] for part in SEGMENTS]
+    assert engine.done > 0
+
+
 class Pairs:
     """The first segment ends at once; the jobs of the others when there are four, all together."""
 
