@@ -144,10 +144,11 @@ class Pool:
         The two are of the connection to the scheduler, and of its workers. Raises ClusterError
         where it has been too long.
         """
+        client = self.client()
         if self.scheduler is None:
+            self._mend()
             return None, None
         now = time.monotonic()
-        client = self.client()
         if client.status != "running":
             lost_since = lost_since or now
             if client.status == "closed" or now - lost_since > _LOST_SECONDS:
@@ -162,6 +163,19 @@ class Pool:
                 f" seconds: start some, `dask worker {self.scheduler}`"
             )
         return None, idle_since
+
+    def _mend(self) -> None:
+        """Start those of our own workers again that Dask has given up.
+
+        It does so when one dies while it starts, or does not come back within 15 seconds.
+        """
+        cluster = self._started.result()[0]
+        ended = distributed.Status.closed, distributed.Status.failed
+        for name, nanny in list(cluster.workers.items()):
+            if nanny.status in ended:
+                cluster.workers.pop(name, None)
+        if len(cluster.workers) < self._count:
+            cluster.scale(self._count)
 
     def _start(self) -> tuple[Any, Any]:
         if self.scheduler is not None:

@@ -3,7 +3,9 @@
 import io
 import json
 import os
+from types import SimpleNamespace
 
+import distributed
 import numpy as np
 import psutil
 import pytest
@@ -16,6 +18,7 @@ from nvcodec.encode.segments import jobs, pace
 from nvcodec.encode.segments.jobs import Ended, JobsError, SegmentError, run_jobs
 from nvcodec.encode.segments.segment import Segment, segments
 from nvcodec.encode.segments.store import SegmentStore, SettingsError
+from nvcodec.encode.segments.workers import Pool
 from nvcodec.encode.sine import segment
 from nvcodec.media.source import SourceError
 from nvcodec.picture import Picture
@@ -361,6 +364,30 @@ def test_a_job_that_stalls_is_done_by_another_worker(monkeypatch):
     assert given == [[part] for part in SEGMENTS]
     assert engine.running == []
     assert engine.most == 2
+
+
+def test_workers_that_dask_has_given_up_are_started_again():
+    class Started:
+        """One worker is gone, one has ended, one is as it should be."""
+
+        scaled = 0
+
+        def __init__(self):
+            statuses = {1: distributed.Status.failed, 2: distributed.Status.running}
+            self.workers = {k: SimpleNamespace(status=status) for k, status in statuses.items()}
+
+        def scale(self, count):
+            assert list(self.workers) == [2]
+            self.scaled = count
+
+        def close(self):
+            pass
+
+    cluster, client = Started(), SimpleNamespace(close=lambda: None)
+    with Pool(3) as pool:
+        pool._start = lambda: (cluster, client)
+        assert pool.check(None, None) == (None, None)
+    assert cluster.scaled == 3
 
 
 class Crawling(Stalling):
