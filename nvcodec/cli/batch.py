@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 
 from nvcodec.cli.outcome import Console, ExitCode, RequestError, exit_code, message
 from nvcodec.media.output import locked
+from nvcodec.media.remote import is_remote, remote_identity
 from nvcodec.words import counted
 
 MANIFEST = "manifest.jsonl"
@@ -278,8 +279,10 @@ class _Batch:
 
 
 def _identity(source: str) -> dict[str, Any]:
-    """What changes if a source is changed; empty for URLs and image sequences."""
+    """What changes if a source is changed; empty for image sequences and URLs of FFmpeg."""
     try:
+        if is_remote(source):
+            return {"source_marks": remote_identity(source)}
         status = os.stat(source)
     except OSError:
         return {}

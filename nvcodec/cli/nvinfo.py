@@ -18,6 +18,7 @@ from nvcodec.cli.outcome import (
     require_input,
     standard_input,
 )
+from nvcodec.media.remote import open_file
 from nvcodec.words import counted, format_in_words, format_name
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def main(source: str, bits_wanted: bool, as_json: bool) -> None:
     console = Console(COMMAND)
     with ending(console, source):
         require_input(source)
-        opened = nullcontext(standard_input()) if source == "-" else open(source, "rb")  # noqa: SIM115
+        opened = nullcontext(standard_input()) if source == "-" else open_file(source)
         with opened as file:
             report: dict[str, Any] = {}
             try:

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, TextIO, TypeVar
 import click
 
 from nvcodec.cli import start
+from nvcodec.media.remote import is_remote
 from nvcodec.media.sequence import is_pattern, sequence
 from nvcodec.words import counted, in_one_line
 
@@ -313,9 +314,14 @@ def _stopped_by_signals() -> Iterator[None]:
 
 
 def require_input(path: str) -> None:
-    """Raise OSError unless `path` is a readable file or pipe ("-" is standard input)."""
+    """Raise OSError unless `path` is a readable file or pipe ("-" is standard input).
+
+    URLs of stores pass: what is wrong with them shows when they are opened.
+    """
     if path == "-":
         standard_input()
+        return
+    if is_remote(path):
         return
     if os.path.isdir(path):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)

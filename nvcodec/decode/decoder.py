@@ -49,6 +49,7 @@ from nvcodec.format import (
     scan_packets,
 )
 from nvcodec.media.colour import Colour
+from nvcodec.media.remote import open_file
 from nvcodec.model.description import Shape, parse_description
 from nvcodec.model.formats import require_rendered
 from nvcodec.model.resample import View, source_region
@@ -135,7 +136,7 @@ class Decoder(FrameAccess):
         self._tensors = tensors
         self._limits = limits or Limits()
         self._owned = isinstance(source, str | os.PathLike)
-        self._file: BinaryIO = open(source, "rb") if self._owned else source  # type: ignore[assignment, arg-type]  # noqa: SIM115
+        self._file = open_file(source) if isinstance(source, str | os.PathLike) else source
         self.metadata: dict[str, object] = {}
         self.metadata_error: NrvError | None = None
         self.on_packets: Callable[[tuple[Packet, ...]], None] | None = None

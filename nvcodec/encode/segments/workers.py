@@ -144,10 +144,11 @@ class Pool:
         The two are of the connection to the scheduler, and of its workers. Raises ClusterError
         where it has been too long.
         """
+        client = self.client()
         if self.scheduler is None:
+            self._mend()
             return None, None
         now = time.monotonic()
-        client = self.client()
         if client.status != "running":
             lost_since = lost_since or now
             if client.status == "closed" or now - lost_since > _LOST_SECONDS:
@@ -162,6 +163,19 @@ class Pool:
                 f" seconds: start some, `dask worker {self.scheduler}`"
             )
         return None, idle_since
+
+    def _mend(self) -> None:
+        """Start those of our own workers again that Dask has given up.
+
+        It does so when one dies while it starts, or does not come back within 15 seconds.
+        """
+        cluster = self._started.result()[0]
+        ended = distributed.Status.closed, distributed.Status.failed
+        for name, nanny in list(cluster.workers.items()):
+            if nanny.status in ended:
+                cluster.workers.pop(name, None)
+        if len(cluster.workers) < self._count:
+            cluster.scale(self._count)
 
     def _start(self) -> tuple[Any, Any]:
         if self.scheduler is not None:
@@ -277,6 +291,7 @@ class DaskEngine:
         self._report = report
         self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._futures: dict[Segment, list[Any]] = {}
+        self._done: dict[int, float] = {}
         self._bad: tuple[Any, Any] = None, None
 
     @property
@@ -298,6 +313,10 @@ class DaskEngine:
             self.give_up(segment)
         self._pool.forget(self)
 
+    def frames_done(self, segment: Segment) -> float:
+        """How many frames of a segment are done, as far as its jobs have said."""
+        return self._done.get(segment.first_frame, 0.0)
+
     def give_up(self, segment: Segment) -> None:
         """Stop the jobs of a segment, and report them no more."""
         for future in self._futures.pop(segment, []):
@@ -317,6 +336,7 @@ class DaskEngine:
             priority=-self.number,
         )
         self._futures.setdefault(job.segment, []).append(future)
+        self._done.pop(job.segment.first_frame, None)
         future.add_done_callback(lambda ended: self._events.put((job.segment, ended)))
 
     def ended(self, wait: bool) -> list[Ended]:
@@ -334,10 +354,12 @@ class DaskEngine:
             if isinstance(event, _Stopped):
                 raise KeyboardInterrupt
             if isinstance(event, SegmentProgress):
+                self._done[event.first_frame] = event.frames
                 self._report(event)
                 continue
             segment, future = event
             running = self._futures.get(segment, [])
+            self._done.pop(segment.first_frame, None)
             if future in running:
                 running.remove(future)
                 result.append(self._ended(segment, future))
