@@ -15,10 +15,12 @@ T = TypeVar("T")
 class TaskPool:
     """Runs tasks on `threads` threads; a task starts once those before it are done.
 
-    Tasks that are submitted with `last` come after all others that could start.
+    Tasks that are submitted with `last` come after all others that could start. `check` is called
+    before each task, whose error is then that of the task.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, check: Callable[[], None] | None = None) -> None:
+        self._check = check
         self._pool = ThreadPoolExecutor(threads, "nvcodec")
         self._ready: list[tuple[bool, int, _Task[Any]]] = []
         self._numbers = itertools.count()
@@ -47,7 +49,7 @@ class TaskPool:
     def _run(self) -> None:
         with self._lock:
             task = heapq.heappop(self._ready)[-1]
-        task.run()
+        task.run(self._check)
 
     def close(self) -> None:
         """Drop the tasks that have not begun, and wait for the others."""
@@ -80,14 +82,16 @@ class _Task(Generic[T]):
             # The pool is closed: nobody waits for the result.
             self.result.cancel()
 
-    def run(self) -> None:
-        """Do the work, and keep its result or error."""
+    def run(self, check: Callable[[], None] | None) -> None:
+        """Do the work after a check, and keep its result or error."""
         work, after = self._work, self.after
         self._work, self.after = None, ()
         assert work is not None
         try:
             for other in after:
                 other.result()
+            if check is not None:
+                check()
             value = work()
         except BaseException as error:
             self.result.set_exception(error)

@@ -110,6 +110,18 @@ MANY_SUFFIXES = (".mkv", ".y4m", ".mp4", ".m4v", ".mov", ".webm", ".npy")
     type=click.IntRange(min=1),
     help="Most multiplications per luma sample.",
 )
+@click.option(
+    "--max-memory",
+    metavar="N",
+    callback=arguments.whole_amount,
+    help="Most bytes of working memory that IN may need: 500M, 2Gi.",
+)
+@click.option(
+    "--max-seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    callback=arguments.finite_or_none,
+    help="Most seconds for a file; the frames before are delivered.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON lines on standard output.")
 @click.option("-y", "--yes", is_flag=True, help="Overwrite OUT.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")

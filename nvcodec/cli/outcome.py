@@ -162,11 +162,11 @@ class Console:
         if self.as_json:
             self.result(json.dumps({"type": kind, **members}))
 
-    def result(self, text: str) -> None:
+    def result(self, text: str, end: str = "\n") -> None:
         """Write a result on standard output; raises OSError when that fails."""
         if sys.stdout is None:
             raise OSError(errno.EBADF, "it is closed", "standard output")
-        click.echo(text)
+        click.echo(text + end, nl=False)
 
     def bar(self, total: int | None, **options: Any) -> Any:
         """A tqdm progress bar, of frames if nothing else is said, which shows on terminals only."""
