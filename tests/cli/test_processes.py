@@ -200,6 +200,19 @@ from nvcodec.cli.start import {command}
 """
 
 
+def test_next_to_nothing_is_imported_before_signals_are_handled():
+    program = "import sys; before = set(sys.modules); import nvcodec.cli.start; "
+    program += "print(*sorted(set(sys.modules) - before))"
+    command = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:0] = [{str(ROOT)!r}]; "]
+    command[-1] += program
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    ours = {"nvcodec", "nvcodec.cli", "nvcodec.cli.start", "nvcodec.version"}
+    others = set(result.stdout.split()) - ours
+    assert others <= {"__future__", "enum", "functools", "operator", "signal", "types"} | {
+        name for name in others if name.startswith(("_", "collections", "keyword", "reprlib"))
+    }
+
+
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
 @pytest.mark.parametrize("command", ["nvenc", "nvdec", "nvinfo"])
 def test_an_interrupt_at_the_very_start(command, number):
