@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import heapq
 import itertools
 import threading
@@ -25,6 +26,7 @@ class TaskPool:
         self._ready: list[tuple[bool, int, _Task[Any]]] = []
         self._numbers = itertools.count()
         self._lock = threading.Lock()
+        self._started = self._closed = False
 
     def submit(
         self, work: Callable[[], T], after: Sequence[Future[Any]] = (), *, last: bool = False
@@ -41,10 +43,23 @@ class TaskPool:
         return task.result
 
     def start(self, task: _Task[Any], last: bool) -> None:
-        """Run a task that waits for no other; raises RuntimeError if this is closed."""
+        """Run a task that waits for no other.
+
+        Raises RuntimeError if this is closed, OSError if the system gives it no thread at all.
+        """
         with self._lock:
             heapq.heappush(self._ready, (last, next(self._numbers), task))
-        self._pool.submit(self._run)
+        try:
+            self._pool.submit(self._run)
+        except RuntimeError as error:
+            if self._closed:
+                raise
+            # Threads that there are take the work of those that there are not.
+            if not self._started:
+                raise OSError(errno.EAGAIN, "no thread can be started, or no memory is left") from (
+                    error
+                )
+        self._started = True
 
     def _run(self) -> None:
         with self._lock:
@@ -53,6 +68,7 @@ class TaskPool:
 
     def close(self) -> None:
         """Drop the tasks that have not begun, and wait for the others."""
+        self._closed = True
         self._pool.shutdown(cancel_futures=True)
 
 

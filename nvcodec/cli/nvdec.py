@@ -25,6 +25,7 @@ from nvcodec.cli.outcome import (
     message,
     print_version,
     require_input,
+    require_memory,
     require_output,
     standard_input,
 )
@@ -49,6 +50,9 @@ if TYPE_CHECKING:
     from nvcodec.model.resample import View
 
 COMMAND = "nvdec"
+
+LEAST_MEMORY = 512
+"""MiB that the libraries alone take, most of it reserved and not used."""
 
 MANY_SUFFIXES = (".mkv", ".y4m", ".mp4", ".m4v", ".mov", ".webm", ".npy")
 """Suffixes of outputs that are one file each."""
@@ -169,6 +173,7 @@ def main(
     asked = _Asked(size, crop, skip, frames, fps, codec, codec_options, timecodes, verify, md5)
     if output_dir is not None:
         with ending(console, str(output_dir)):
+            require_memory(LEAST_MEMORY)
             if audio_only or timecodes or md5:
                 name = "audio-only" if audio_only else "timecodes" if timecodes else "md5"
                 raise RequestError(f"--output-dir does not take --{name}")
@@ -188,6 +193,7 @@ def main(
 
     request = asked.request(output, yes, note)
     with ending(console, source):
+        require_memory(LEAST_MEMORY)
         if audio_only:
             # These do not show in the samples.
             free = ("threads", "batch", "device", *(k for k in decoding if k.startswith("max_")))

@@ -448,3 +448,40 @@ def test_jobs_and_resuming_need_a_file(tmp_path):
     (tmp_path / "in.y4m").write_bytes(data)
     result = call("nvenc", *PAPER, "--resume", tmp_path / "in.y4m", "-")
     assert "output file" in one_line(result, 2)
+
+
+@pytest.mark.parametrize(
+    ("command", "kib"), [("nvenc", 300_000), ("nvenc", 700_000), ("nvdec", 450_000)]
+)
+def test_little_memory_is_one_sentence(tmp_path, command, kib):
+    resource = pytest.importorskip("resource")
+    source = tmp_path / ("in.y4m" if command == "nvenc" else "in.nrv")
+    source.write_bytes(y4m(moving(2, 24, 16)) if command == "nvenc" else synthesize(PLAN)[0])
+    result = subprocess.run(
+        [sys.executable, "-m", "nvcodec", command, source, tmp_path / "out.nrv"],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (kib << 10, kib << 10)),
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"{command}: out of memory: this process may have {kib} KiB")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_few_open_files_are_one_sentence(tmp_path):
+    resource = pytest.importorskip("resource")
+    source = tmp_path / "in.y4m"
+    source.write_bytes(y4m(moving(4, 24, 16)))
+    result = subprocess.run(
+        [sys.executable, "-m", "nvcodec", "nvenc", "--jobs", "2", "--key-interval", "0.05"]
+        + ["--preset", "ultrafast", source, tmp_path / "out.nrv"],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)),
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith("nvenc: worker processes do not start: they need 96 open files")
+    assert len(result.stderr.splitlines()) == 1
+    assert os.listdir(tmp_path) == ["in.y4m"]
