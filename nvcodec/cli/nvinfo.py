@@ -21,7 +21,7 @@ from nvcodec.cli.outcome import (
     require_input,
     standard_input,
 )
-from nvcodec.words import counted, format_in_words, format_name
+from nvcodec.words import counted, format_in_words, format_name, in_one_line
 
 if TYPE_CHECKING:
     from nvcodec.format import Group, NrvError, Packet, Track
@@ -305,7 +305,7 @@ def _beside_text(report: dict[str, Any]) -> list[str]:
     if report["chapters"]:
         lines.append("chapters")
         lines += [
-            f"  {chapter['start']:10.3f} {chapter['end']:10.3f} s  {chapter['title']}"
+            f"  {chapter['start']:10.3f} {chapter['end']:10.3f} s  {in_one_line(chapter['title'])}"
             for chapter in report["chapters"]
         ]
     if report["tracks"]:
@@ -316,7 +316,7 @@ def _beside_text(report: dict[str, Any]) -> list[str]:
             words.append(
                 f"{track['rate']} Hz {track['layout'] or counted(track['channels'], 'channel')}"
             )
-        words += [f'"{track["title"]}"'] if track["title"] else []
+        words += [f'"{in_one_line(track["title"])}"'] if track["title"] else []
         words += track["disposition"]
         lines.append("  " + " ".join(word for word in words if word))
         times = "" if track["start"] is None else f", {track['start']:.3f} to {track['end']:.3f} s"

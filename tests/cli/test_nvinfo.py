@@ -2,11 +2,14 @@
 
 import json
 import tracemalloc
+from fractions import Fraction
 
 import pytest
 
 from nvcodec.coding.hybrid.fusion import encode_network, no_differences
 from nvcodec.coding.hybrid.network_mode import NetworkMode
+from nvcodec.format import Chapter
+from nvcodec.format.chapters import build_chapters
 from nvcodec.model.description import CanvasShape
 from tests.cli.support import call, one_line
 from tests.format.samples import complete, grup, head, meta
@@ -54,6 +57,15 @@ def test_memory_follows_the_file():
     assert len(json.loads(result.stdout)["units"]) > 60_000
     # The runner of the test keeps what is printed, twice.
     assert most < 8 * len(result.stdout)
+
+
+def test_titles_do_not_reach_the_terminal_raw():
+    chapter = Chapter(0, 1, Fraction(1), "a\x1b[2J\nb")
+    file = complete(*HYBRID, (b"cHAP", build_chapters([chapter])), PICTURE)
+    shown = call("nvinfo", "-", stdin=file).stdout
+    assert "\x1b" not in shown
+    assert r"a\x1b[2J\nb" in shown
+    assert info(file)["chapters"][0]["title"] == chapter.title
 
 
 def test_lists_everything(data, tmp_path):

@@ -254,11 +254,14 @@ def check_parsers(item: Input, rng: random.Random, corpus: Corpus) -> None:
         members = parse_metadata(data)
         require(parse_metadata(build_metadata(members)) == members, "not the same members")
     elif kind == b"cHAP":
-        require(build_chapters(parse_chapters(data)) == data, "not the bytes of cHAP")
+        # Time bases are reduced.
+        chapters = parse_chapters(data)
+        require(parse_chapters(build_chapters(chapters)) == chapters, "not the same chapters")
     elif kind == b"hDRm":
         require(build_hdr(parse_hdr(data)) == data, "not the bytes of hDRm")
     elif kind == b"aTRK":
-        require(build_track(parse_track(data)) == data, "not the bytes of aTRK")
+        track = parse_track(data)
+        require(parse_track(build_track(track)) == track, "not the same track")
     elif kind == b"aPKt":
         packets = parse_packets(data, corpus.tracks)
         built = build_packets(packets, corpus.tracks[packets[0].track])
