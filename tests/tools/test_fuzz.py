@@ -21,6 +21,7 @@ SHORT = {
     "rebuild": 60,
     "render": 25,
     "differential": 15,
+    "reference": 8,
     "sources": 30,
     "commands": 12,
 }
