@@ -126,7 +126,9 @@ class OutputFile:
 
     @property
     def cuttable(self) -> bool:
-        """Whether `cut` is possible: not where bytes have been sent on."""
+        """Whether a cut file is wanted: not where bytes have been sent on, or replace a store's."""
+        if self._url is not None and exists_remote(self._url):
+            return False
         return self._temporary is not None
 
     def cut(self, size: int) -> None:
