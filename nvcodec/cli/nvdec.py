@@ -397,9 +397,15 @@ def _kept(
         if failed and replaces:
             console.kept = f"{request.path} stays as it was"
         elif delivered.frames:
-            output.keep(whole)
-            if request.path != "null":
-                console.keeps(request.path, delivered.frames)
+            try:
+                output.keep(whole)
+            except Exception:
+                # What has ended the block says more: a container needs room for its end.
+                if not failed:
+                    raise
+            else:
+                if request.path != "null":
+                    console.keeps(request.path, delivered.frames)
 
 
 def _deliver(
