@@ -239,6 +239,8 @@ class _Batch:
             if item.output.exists() and not self._overwrite:
                 more = ", and is not what --resume could skip" if self._resume else ""
                 raise FileExistsError(f"{item.output} exists{more} (use -y to overwrite it)")
+            # What a killed process has left must not be taken for an output that is there.
+            item.part.unlink(missing_ok=True)
             made, summary = self._work(item.source, str(item.part))
             record |= made | {"digest": _digest(item.part)}
             record["seconds"] = round(time.perf_counter() - started, 3)

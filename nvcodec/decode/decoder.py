@@ -6,6 +6,7 @@ import contextlib
 import copy
 import functools
 import os
+import time
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -135,6 +136,7 @@ class Decoder(FrameAccess):
         self._device = make_device(device, threads, batch, tensors)
         self._tensors = tensors
         self._limits = limits or Limits()
+        self._begun = time.monotonic()
         self._owned = isinstance(source, str | os.PathLike)
         self._file = open_file(source) if isinstance(source, str | os.PathLike) else source
         self.metadata: dict[str, object] = {}
@@ -152,12 +154,18 @@ class Decoder(FrameAccess):
             self._reader = UnitReader(self._file, self._limits, lenient=True)
             self.header: Header = self._reader.open()
             self.shape: Shape = self._read_description()
-            self._model: GroupModel[Any] = make_model(self.shape, self.header, self._device)
+            self._model: GroupModel[Any] = make_model(
+                self.shape, self.header, self._device, self._check_seconds
+            )
+            self._limits.check_memory(self._model.most_bytes)
         except BaseException:
             self._close_file()
             raise
         self._colour = Colour.of(self.header)
         self._fresh = True
+
+    def _check_seconds(self) -> None:
+        self._limits.check_seconds(time.monotonic() - self._begun)
 
     def _read_description(self) -> Shape:
         for event in self._reader:
@@ -371,6 +379,7 @@ class Decoder(FrameAccess):
             pictures = render(frames, region)
         pts = group.pts
         for k, planes in zip(frames, pictures, strict=True):
+            self._check_seconds()
             yield Frame(
                 group.first_frame + k,
                 pts[k],
@@ -462,6 +471,7 @@ class Decoder(FrameAccess):
         while True:
             if seekable:
                 self._file.seek(reader.offset)
+            self._check_seconds()
             event = self._front or next(reader, None)
             self._front = None
             if isinstance(event, GroupUnit):

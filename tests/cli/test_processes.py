@@ -205,6 +205,19 @@ from nvcodec.cli.start import {command}
 """
 
 
+def test_next_to_nothing_is_imported_before_signals_are_handled():
+    program = "import sys; before = set(sys.modules); import nvcodec.cli.start; "
+    program += "print(*sorted(set(sys.modules) - before))"
+    command = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:0] = [{str(ROOT)!r}]; "]
+    command[-1] += program
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    ours = {"nvcodec", "nvcodec.cli", "nvcodec.cli.start", "nvcodec.version"}
+    others = set(result.stdout.split()) - ours
+    assert others <= {"__future__", "enum", "functools", "operator", "signal", "types"} | {
+        name for name in others if name.startswith(("_", "collections", "keyword", "reprlib"))
+    }
+
+
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
 @pytest.mark.parametrize("command", ["nvenc", "nvdec", "nvinfo"])
 def test_an_interrupt_at_the_very_start(command, number):
@@ -440,3 +453,40 @@ def test_jobs_and_resuming_need_a_file(tmp_path):
     (tmp_path / "in.y4m").write_bytes(data)
     result = call("nvenc", *FAST, "--resume", tmp_path / "in.y4m", "-")
     assert "output file" in one_line(result, 2)
+
+
+@pytest.mark.parametrize(
+    ("command", "kib"), [("nvenc", 300_000), ("nvenc", 700_000), ("nvdec", 450_000)]
+)
+def test_little_memory_is_one_sentence(tmp_path, command, kib):
+    resource = pytest.importorskip("resource")
+    source = tmp_path / ("in.y4m" if command == "nvenc" else "in.nrv")
+    source.write_bytes(y4m(moving(2, 24, 16)) if command == "nvenc" else synthesize(PLAN)[0])
+    result = subprocess.run(
+        [sys.executable, "-m", "nvcodec", command, source, tmp_path / "out.nrv"],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (kib << 10, kib << 10)),
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"{command}: out of memory: this process may have {kib} KiB")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_few_open_files_are_one_sentence(tmp_path):
+    resource = pytest.importorskip("resource")
+    source = tmp_path / "in.y4m"
+    source.write_bytes(y4m(moving(4, 24, 16)))
+    result = subprocess.run(
+        [sys.executable, "-m", "nvcodec", "nvenc", "--jobs", "2", "--key-interval", "0.05"]
+        + ["--preset", "ultrafast", source, tmp_path / "out.nrv"],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)),
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith("nvenc: worker processes do not start: they need 96 open files")
+    assert len(result.stderr.splitlines()) == 1
+    assert os.listdir(tmp_path) == ["in.y4m"]

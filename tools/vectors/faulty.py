@@ -389,6 +389,7 @@ def beside() -> None:
         ("2.6-5", "type-of-member", meta('{"encoder":1}').payload),
     ):
         skippable(rule, name, (2, Unit(b"mETa", payload)))
+    skippable("2.6-6", "metadata-17", *[(2, meta())] * 17)
     skippable("2.12-1", "no-flags", (2, hdrm(0)))
     skippable("2.12-1", "flags", (2, hdrm(15)))
     skippable("2.12-2", "unknown-not-0", (2, hdrm(6, white_point=(1, 0))))

@@ -31,9 +31,19 @@ from nvcodec.encode.segments.store import PackedSegment
 from nvcodec.media.source import SourceError
 from nvcodec.version import fingerprint
 
+try:
+    import resource
+except ImportError:
+    # Windows has no such limits.
+    resource = None  # type: ignore[assignment]
+
 _TOPIC = "nvcodec"
 _REPORT_SECONDS = 0.2
 _CHECK_SECONDS = 1.0
+
+_FILES = 64
+_FILES_OF_WORKER = 16
+"""Open files of this process; about half of that when nothing is happening."""
 
 _STARTS = 3
 """How often worker processes are started, if one dies meanwhile."""
@@ -58,6 +68,24 @@ _CONFIG = {
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
 }
+
+
+def _require_files(needed: int) -> None:
+    """Let this process open so many files; raises ClusterError where it may not.
+
+    Without them, connections fail again and again, and what listens for them says so each time.
+    """
+    if resource is None:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise ClusterError(
+            f"worker processes do not start: they need {needed} open files, and {hard} are allowed"
+            " (ulimit -n)"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 @dataclass(frozen=True)
@@ -180,6 +208,7 @@ class Pool:
     def _start(self) -> tuple[Any, Any]:
         if self.scheduler is not None:
             return None, self._connected(self.scheduler)
+        _require_files(_FILES + _FILES_OF_WORKER * self._count)
         # Workers inherit the signal mask of this thread. Ctrl-C reaches all processes of a
         # terminal, but only this one is to handle it. Starting the resource tracker would unblock
         # signals, so it is started first.
