@@ -12,7 +12,7 @@ from nvcodec.picture import Plane
 
 _SIDE = 8
 """Samples across a square."""
-_LEAST_SHARE = 0.05
+_LEAST_SHARE = 0.2
 """A picture is searched for copies if at least this part of its textured squares repeats."""
 _FACTORS = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93
 """Odd multipliers of 64-bit keys."""
