@@ -427,11 +427,11 @@ def test_memory_of_groups_without_details() -> None:
 @pytest.mark.parametrize(
     ("payload", "kind"),
     [
-        (bytes(16), UnsupportedError),
-        (bytes([2, 8, 4, 128, *bytes(12)]), UnsupportedError),
-        (bytes([1, 8, 5, 128, *bytes(12)]), CorruptError),
-        (bytes([1, 8, 4, 128, *bytes(11), 1]), CorruptError),
+        (bytes(4), UnsupportedError),
+        (bytes([2, 8, 4, 128]), UnsupportedError),
+        (bytes([1, 8, 5, 192]), CorruptError),
         (bytes([1, 8, 4, 128]), CorruptError),
+        (bytes([1, 8, 4, 192, 0]), CorruptError),
     ],
 )
 def test_descriptions(payload: bytes, kind: type[NrvError]) -> None:

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 TOOLS = Path(__file__).parents[2] / "tools"
 COMMANDS = sorted(
-    ".".join(path.relative_to(TOOLS.parent).with_suffix("").parts)
+    ".".join(path.relative_to(TOOLS.parent).with_suffix("").parts).removesuffix(".__main__")
     for path in TOOLS.rglob("*.py")
     if '\nif __name__ == "__main__":\n' in path.read_text(encoding="utf-8")
 )
@@ -22,7 +22,10 @@ def test_index():
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help(command):
-    result = CliRunner().invoke(importlib.import_module(command).main, ["--help"])
+    module = importlib.import_module(command)
+    if hasattr(module, "__path__"):
+        module = importlib.import_module(f"{command}.__main__")
+    result = CliRunner().invoke(module.main, ["--help"])
     assert result.exit_code == 0, result.output
     # One line of the text is a call of it.
     assert f"  python -m {command}" in result.output

@@ -1,5 +1,7 @@
 """Makes the conformance vectors, `spec/vectors`, anew: the same bytes in each run.
 
+    python -m tools.vectors
+
 Those that the encoder makes are the same as long as it is.
 
 Appendix E of the spec, which decodes two of them byte by byte, is written anew too.

@@ -1,4 +1,6 @@
-"""What the conformance vectors reach of the spec: run as `python -m tools.vectors.coverage`.
+"""What the conformance vectors reach of the spec.
+
+    python -m tools.vectors.coverage
 
 The reference decoder decodes all of them while it is watched: which requirements of Appendix A are
 broken, which lines it runs, clause by clause, which contexts take both values, and which entries of

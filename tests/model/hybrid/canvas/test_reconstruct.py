@@ -14,7 +14,10 @@ def check(canvas, tables, canvases, offset):
     leaves, units, levels = tables
     rows, columns = canvas.direction.shape
     if canvas.step.set:
-        cells = reference.motion(leaves, canvas.step.set == 1, rows * 8, columns * 8)
+        given = [(c.step, c.direction, c.vectors) for c in canvases]
+        projection = reference.projected(canvas.step, *given) if canvas.step.set == 2 else {}
+        chain = canvas.step.set == 1
+        cells = reference.motion(leaves, chain, rows * 8, columns * 8, projection)
         for cell, (direction, v0, v1) in cells.items():
             assert canvas.direction[cell] == direction
             assert canvas.vectors[(slice(None), *cell)].tolist() == [list(v0), list(v1)]
