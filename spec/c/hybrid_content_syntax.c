@@ -1,0 +1,283 @@
+/* hybrid_content_syntax.c: the content substream of a canvas (7.5, 7.6, 7.8), the coefficients of
+ * its units (8.6), and the residuals of leaves that are not intra, added as they are read. Those
+ * of intra leaves are kept in h->residual. */
+#include "core.h"
+
+enum { DELTA = 0, CODED = 7, CB = 55, CR = 64, LUMA = 82, TREE = 100, PART = 106, LAST = 113, FULL = 545, SIG = 581,
+       MORE = 1157, SINE = 1733, SAME = 1748, TAP = 1749, ON = 1763 };
+
+/* DIAG(k): x and y of each position, k = 1, 2, 4, 8 */
+static const uint8_t DIAG4[16] = {0x00, 0x01, 0x10, 0x02, 0x11, 0x20, 0x03, 0x12, 0x21, 0x30, 0x13, 0x22, 0x31, 0x23, 0x32, 0x33};
+
+static int diagonal(int k, uint8_t *out) {  /* 0xXY */
+    int at = 0;
+    for (int s = 0; s < 2 * k - 1; s++)
+        for (int x = 0; x < k; x++)
+            if (s - x >= 0 && s - x < k) out[at++] = (uint8_t)(x << 4 | (s - x));
+    return at;
+}
+
+typedef struct parser {
+    nrv_decoder *d;
+    nrv_hybrid *h;
+    nrv_canvas *canvas;
+    nrv_range *r;
+    nrv_context *c;
+    int32_t set, inter, quantiser, offset, last_q, extra, peak;
+    int32_t delta_block, varying;
+    int32_t level_step[3];      /* by plane, of the leaf */
+    bool intra;
+    int32_t coefficients[32 * 32];
+    uint8_t diag[4][64];        /* DIAG(1), (2), (4), (8) */
+} parser;
+
+static int last(parser *p, int chroma, int axis, int log2n) {
+    nrv_context *c = &p->c[LAST + 144 * p->set + 72 * chroma + 36 * axis + 9 * (log2n - 2)];
+    int k = 0;
+    while (k < 2 * log2n - 1 && nrv_bit(p->r, c + k)) k++;
+    if (k < 4) return k;
+    int v = 2 + (k & 1);
+    for (int s = (k >> 1) - 1; s > 0; s--) v = 2 * v + nrv_bypass(p->r);
+    return v;
+}
+
+/* A unit of n x n at (x0, y0) of a plane (7.6). */
+static void unit(parser *p, int plane, int x0, int y0, int log2n) {
+    static const uint8_t place_of[7] = {0, 1, 1, 2, 2, 2, 3};
+    static const uint8_t sig_class[16] = {0, 1, 2, 3, 4, 4, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5};
+    static const uint8_t gt_class[16] = {0, 1, 2, 3, 3, 4, 4, 5, 5, 5, 6, 6, 6, 6, 6, 7};
+    nrv_range *r = p->r;
+    int n = 1 << log2n, chroma = plane != 0;
+    int lastx = last(p, chroma, 0, log2n), lasty = last(p, chroma, 1, log2n), sine = 0;
+    if (!plane && log2n < 5 && lastx + lasty > 0)
+        sine = nrv_bit(r, &p->c[SINE + (p->set ? 3 * (2 * p->set - 1 + p->intra) : 0) + log2n - 2]);
+    uint8_t a_of[34 * 36];      /* Min(15, A), a border of 2 to the right and below */
+    for (int y = 0; y < n + 2; y++) memset(a_of + 36 * y, 0, (size_t)n + 2);
+    uint8_t full_of[9 * 9];
+    memset(full_of, 0, sizeof full_of);
+    const uint8_t *diag = p->diag[log2n - 2];
+    nrv_context *sig = &p->c[SIG + 192 * p->set + 96 * chroma + 24 * (log2n - 2)];
+    nrv_context *more = &p->c[MORE + 192 * p->set + 96 * chroma];
+    nrv_context *full = log2n > 2 ? &p->c[FULL + 12 * p->set + 6 * chroma + 2 * (log2n - 3)] : p->c;
+    int64_t step = p->level_step[plane], half = 1 << (log2n - 2);
+    int64_t hi = ((int64_t)1 << (15 + p->extra)) - 1, lo = -hi - 1;
+    int width = 0, height = 0, first = 0;
+    uint8_t last_block = (uint8_t)((lastx >> 2) << 4 | (lasty >> 2));
+    while (diag[first] != last_block) first++;
+    for (int b = first; b >= 0; b--) {
+        int bx = diag[b] >> 4, by = diag[b] & 15, start = 15;
+        bool coded = b != first && b != 0;
+        if (coded && !nrv_bit(r, full + (full_of[9 * by + bx + 1] | full_of[9 * by + 9 + bx]))) continue;
+        full_of[9 * by + bx] = 1;
+        if (b == first) {
+            uint8_t at = (uint8_t)((lastx & 3) << 4 | (lasty & 3));
+            for (start = 0; DIAG4[start] != at; ) start++;
+        }
+        int32_t value[16], sum = 0;
+        uint8_t number[16];
+        int found = 0;
+        for (int k = start; k >= 0; k--) {
+            int x = 4 * bx + (DIAG4[k] >> 4), y = 4 * by + (DIAG4[k] & 15);
+            uint8_t *at = a_of + 36 * y + x;
+            int t = at[1] + at[2] + at[36] + at[72] + at[37];
+            t = t > 15 ? 15 : t;
+            int place = place_of[x + y > 6 ? 6 : x + y];
+            int32_t a;
+            if (b == first && k == start) a = 1;
+            else if (k == 0 && coded && !found) a = 1;
+            else a = nrv_bit(r, sig + 6 * place + sig_class[t]);
+            if (!a) continue;
+            nrv_context *c = more + 24 * place + 3 * gt_class[t];
+            while (a < 15 && nrv_bit(r, c + (a > 2 ? 2 : a - 1))) a++;
+            *at = (uint8_t)a;
+            if (a == 15) {
+                int g = 0;
+                while (g < 15 && nrv_bypass(r)) g++;
+                int32_t v = 1;
+                while (g-- > 0) v = 2 * v + nrv_bypass(r);
+                a = 14 + v;
+            }
+            sum += a;
+            value[found] = a;
+            number[found++] = (uint8_t)k;
+        }
+        for (int k = 0; k < found; k++) {
+            bool hidden = k == found - 1 && number[0] - number[k] >= 4;
+            int negative = hidden ? sum & 1 : nrv_bypass(r);
+            int x = 4 * bx + (DIAG4[number[k]] >> 4), y = 4 * by + (DIAG4[number[k]] & 15);
+            int32_t level = nrv_min(value[k], 32767 + negative);
+            if (negative) level = -level;
+            p->coefficients[32 * y + x] = (int32_t)nrv_clip64(lo, hi, (level * step + half) >> (log2n - 1));
+            if (x >= width) width = x + 1;
+            if (y >= height) height = y + 1;
+        }
+    }
+    ptrdiff_t stride = p->h->plane_width[plane], at = y0 * stride + x0;
+    if (p->intra) {
+        nrv_transform(p->coefficients, log2n, sine, width, height, p->extra, p->peak, p->h->residual[plane] + at, stride);
+    } else {
+        int16_t residual[32 * 32];
+        nrv_transform(p->coefficients, log2n, sine, width, height, p->extra, p->peak, residual, n);
+        uint16_t *to = p->canvas->plane[plane] + at;
+        const int16_t *from = residual;
+        for (int y = 0; y < n; y++, to += stride, from += n)
+            for (int x = 0; x < n; x++) to[x] = (uint16_t)nrv_clip(0, p->peak, to[x] + from[x]);
+    }
+    for (int y = 0; y < height; y++) memset(p->coefficients + 32 * y, 0, (size_t)width * sizeof *p->coefficients);
+}
+
+/* A unit of luma, noted in its cells (8.7). */
+static void luma_unit(parser *p, int x, int y, int log2n) {
+    nrv_hybrid *h = p->h;
+    unit(p, 0, x, y, log2n);
+    nrv_cell *c = p->canvas->cells + (ptrdiff_t)(y >> 3) * h->cells_x + (x >> 3);
+    int cells = log2n > 3 ? 1 << (log2n - 3) : 1;
+    for (int i = 0; i < cells; i++, c += h->cells_x)
+        for (int k = 0; k < cells; k++) {
+            c[k].luma = 1;
+            c[k].area = (uint8_t)nrv_max(3, log2n);
+        }
+}
+
+static void tree(parser *p, int x, int y, int s) {
+    if (s > 2 && nrv_bit(p->r, &p->c[TREE + 3 * p->inter + s - 3])) {
+        int half = 1 << (s - 1);
+        for (int i = 0; i < 4; i++)
+            if (nrv_bit(p->r, &p->c[PART + 3 * p->inter + s - 1 - 2])) tree(p, x + (i & 1) * half, y + (i >> 1) * half, s - 1);
+        return;
+    }
+    luma_unit(p, x, y, s);
+}
+
+static void delta(parser *p) {
+    if (!nrv_bit(p->r, &p->c[DELTA])) return;
+    int m = 1;
+    while (m < 32 && nrv_bit(p->r, &p->c[DELTA + nrv_min(m, 5)])) m++;
+    if (nrv_bit(p->r, &p->c[DELTA + 6])) m = -m;
+    p->offset = nrv_clip(-p->quantiser, p->last_q - p->quantiser, p->offset + m);
+}
+
+static void node(parser *p, nrv_leaf *l, int x, int y, int m) {
+    int parts = p->h->unit_parts, size = m - 3, cb = 0, cr = 0, luma;
+    for (int i = 0; i < parts; i++) cb |= nrv_bit(p->r, &p->c[CB + 3 * p->set + size]) << i;
+    for (int i = 0; i < parts; i++) cr |= nrv_bit(p->r, &p->c[CR + 6 * p->set + 2 * size + (cb != 0)]) << i;
+    nrv_context *c = &p->c[LUMA + 6 * p->set + 2 * size + (cb || cr)];
+    if (l->intra) {
+        for (int i = 0; i < (l->four ? 4 : 1); i++)
+            if (nrv_bit(p->r, c)) {
+                l->luma_units |= (uint8_t)(1 << i);
+                if (l->four) luma_unit(p, x + 4 * (i & 1), y + 4 * (i >> 1), 2);
+                else luma_unit(p, x, y, m);
+            }
+        l->cb_units = (uint8_t)cb;
+        l->cr_units = (uint8_t)cr;
+    } else {
+        if (l->size < 6 && !cb && !cr) luma = 1;
+        else luma = nrv_bit(p->r, c);
+        if (luma) tree(p, x, y, m);
+    }
+    if (!parts) return;
+    int sub_x = p->d->info.sub_x, sub_y = p->d->info.sub_y, s = m - (sub_x - 1);
+    for (int i = 0; i < parts; i++)
+        if (cb >> i & 1) unit(p, 1, x / sub_x, y / sub_y + (i << s), s);
+    for (int i = 0; i < parts; i++)
+        if (cr >> i & 1) unit(p, 2, x / sub_x, y / sub_y + (i << s), s);
+}
+
+static void leaf(parser *p, nrv_leaf *l) {
+    nrv_hybrid *h = p->h;
+    int x = l->x, y = l->y, cells = 1 << (l->size - 3), coded = 1;
+    nrv_cell *at = p->canvas->cells + (ptrdiff_t)(y >> 3) * h->cells_x + (x >> 3);
+    for (int i = 0; i < cells; i++)
+        for (int k = 0; k < cells; k++) at[i * (ptrdiff_t)h->cells_x + k].area = l->size;
+    if (!l->intra) {
+        int c = (x && at[-1].coded) + (y && at[-h->cells_x].coded);
+        coded = nrv_bit(p->r, &p->c[CODED + 24 * p->inter + 6 * (l->size - 3) + 3 * l->merge + c]);
+    }
+    if (coded) {
+        int block = (y >> 5) * 4096 + (x >> 5);
+        if (p->varying && p->delta_block != block) {
+            p->delta_block = block;
+            delta(p);
+        }
+        int q = p->quantiser + p->offset, qc = nrv_clip(0, p->last_q, q + h->chroma_offset);
+        p->level_step[0] = nrv_step(q);
+        p->level_step[1] = p->level_step[2] = nrv_step(qc);
+        p->intra = l->intra;
+        if (l->size == 6)
+            for (int i = 0; i < 4; i++) node(p, l, x + 32 * (i & 1), y + 32 * (i >> 1), 5);
+        else node(p, l, x, y, l->size);
+    }
+    uint8_t q = (uint8_t)(p->quantiser + p->offset);
+    for (int i = 0; i < cells; i++, at += h->cells_x)
+        for (int k = 0; k < cells; k++) {
+            at[k].q = q;
+            at[k].coded = (uint8_t)coded;
+        }
+}
+
+/* ---- 7.8 ---- */
+
+static int tap(parser *p, int chroma) {
+    nrv_context *c = &p->c[TAP + 7 * chroma];
+    if (!nrv_bit(p->r, c)) return 0;
+    int g = 0, v = 1;
+    while (g < 6 && nrv_bit(p->r, c + 1 + g)) g++;
+    while (g-- > 0) v = 2 * v + nrv_bypass(p->r);
+    return nrv_bypass(p->r) ? -v : v;
+}
+
+static nrv_status filters(parser *p) {
+    nrv_hybrid *h = p->h;
+    for (int plane = 0; plane < p->d->info.planes; plane++) {
+        nrv_filters *f = &h->filters[plane];
+        int chroma = plane != 0, taps = chroma ? 6 : 12;
+        f->used = (uint8_t)nrv_bypass(p->r);
+        if (!f->used) continue;
+        f->count = (uint8_t)(chroma ? 1 : 1 + nrv_bypass_bits(p->r, 3));
+        memset(f->number, 0, sizeof f->number);
+        if (f->count > 1)
+            for (int k = 0; k < 25; k++) {
+                if (k && nrv_bit(p->r, &p->c[SAME])) { f->number[k] = f->number[k - 1]; continue; }
+                f->number[k] = (uint8_t)nrv_bypass_bits(p->r, nrv_bit_length(f->count - 1u));
+                if (f->number[k] >= f->count) return nrv_fail(p->d, NRV_CORRUPT, "7.8", "a class names no filter");
+            }
+        for (int k = 0; k < f->count; k++)
+            for (int i = 0; i < taps; i++) f->tap[k][i] = (int8_t)tap(p, chroma);
+        for (int y = 0; y < h->roots_y; y++)
+            for (int x = 0; x < h->roots_x; x++) {
+                uint8_t *on = f->on + y * h->roots_x + x;
+                int c = (x && on[-1]) + (y && on[-h->roots_x]);
+                *on = (uint8_t)nrv_bit(p->r, &p->c[ON + 3 * chroma + c]);
+            }
+    }
+    return NRV_OK;
+}
+
+nrv_status nrv_content_syntax(nrv_decoder *d, nrv_canvas *c) {
+    nrv_hybrid *h = d->hybrid;
+    parser p;
+    memset(&p, 0, sizeof p);
+    p.d = d;
+    p.h = h;
+    p.canvas = c;
+    p.r = &h->content;
+    p.c = h->content_contexts;
+    p.set = c->set;
+    p.inter = c->set - 1;
+    p.extra = d->info.bit_depth - 8;
+    p.last_q = 63 + 6 * p.extra;
+    p.peak = (1 << d->info.bit_depth) - 1;
+    p.delta_block = -1;
+    for (int i = 0; i < 4; i++) diagonal(1 << i, p.diag[i]);
+    if (c->set < 2) {
+        nrv_status s = filters(&p);
+        if (s) return s;
+    }
+    p.quantiser = (int32_t)nrv_bypass_bits(p.r, d->info.bit_depth == 8 ? 6 : 7);
+    if (p.quantiser > p.last_q) return nrv_fail(d, NRV_CORRUPT, "7.5", "a quantiser is out of range");
+    p.varying = nrv_bypass(p.r);
+    c->quantiser = p.quantiser;
+    for (uint32_t i = 0; i < h->leaf_count; i++) leaf(&p, &h->leaves[i]);
+    return NRV_OK;
+}

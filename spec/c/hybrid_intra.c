@@ -1,0 +1,231 @@
+/* hybrid_intra.c: intra prediction and reconstruction of intra leaves (8.4, 8.1). */
+#include "core.h"
+
+static const int8_t ANGLE[35] = {0, 0, 32, 26, 21, 17, 13, 9, 5, 2, 0, -2, -5, -9, -13, -17, -21, -26, -32,
+                                 -26, -21, -17, -13, -9, -5, -2, 0, 2, 5, 9, 13, 17, 21, 26, 32};
+
+static int32_t inverse(int angle) {
+    static const int16_t value[33] = {[2] = -4096, [5] = -1638, [9] = -910, [13] = -630, [17] = -482,
+                                      [21] = -390, [26] = -315, [32] = -256};
+    return value[angle < 0 ? -angle : angle];
+}
+
+typedef struct planes {
+    nrv_hybrid *h;
+    nrv_canvas *c;
+    int32_t bit_depth, peak, sub_x, sub_y;
+} planes;
+
+/* The sequence left[2n] .. left[0] = top[0] .. top[2n] in e[0..4n]. */
+static void edges(const planes *t, int plane, int x, int y, int n, int32_t *e) {
+    int w = t->h->plane_width[plane], h = t->h->plane_height[plane], dw = w >> 2;
+    const uint16_t *s = t->c->plane[plane] + (ptrdiff_t)y * w + x;
+    const uint8_t *done = t->h->done[plane];
+    int known = -1;   /* entries before it are filled */
+    int32_t value = 1 << (t->bit_depth - 1);
+    for (int k = 2 * n; k > 0; k -= 4) {          /* left[k] .. left[k-3] */
+        int row = y + k - 4;
+        bool ok = x > 0 && row < h && done[(row >> 2) * (ptrdiff_t)dw + ((x - 1) >> 2)];
+        for (int i = 0; i < 4; i++) {
+            int at = 2 * n - k + i;
+            if (ok) {
+                value = s[(ptrdiff_t)(k - 1 - i) * w - 1];
+                if (known < 0) {
+                    known = at;
+                    for (int j = 0; j < at; j++) e[j] = value;
+                }
+            }
+            e[at] = value;
+        }
+    }
+    if (x > 0 && y > 0 && done[((y - 1) >> 2) * (ptrdiff_t)dw + ((x - 1) >> 2)]) {
+        value = s[-(ptrdiff_t)w - 1];
+        if (known < 0) {
+            known = 2 * n;
+            for (int j = 0; j < 2 * n; j++) e[j] = value;
+        }
+    }
+    e[2 * n] = value;
+    for (int k = 0; k < 2 * n; k += 4) {          /* top[k+1] .. top[k+4] */
+        bool ok = y > 0 && x + k < w && done[((y - 1) >> 2) * (ptrdiff_t)dw + ((x + k) >> 2)];
+        for (int i = 0; i < 4; i++) {
+            int at = 2 * n + 1 + k + i;
+            if (ok) {
+                value = s[k + i - (ptrdiff_t)w];
+                if (known < 0) {
+                    known = at;
+                    for (int j = 0; j < at; j++) e[j] = value;
+                }
+            }
+            e[at] = value;
+        }
+    }
+}
+
+NRV_INLINE int32_t weight(int k, int log2n) { return 32 >> ((2 * k) >> ((log2n - 1) >> 1)); }
+
+static void predict(const planes *t, int plane, int x, int y, int log2n, int mode, uint16_t *restrict out) {
+    int n = 1 << log2n, peak = t->peak;
+    int32_t raw[129 + 1], soft[129 + 1], *e = raw;
+    int32_t w[32];
+    edges(t, plane, x, y, n, e);
+    bool smooth = false;
+    if (plane == 0 && n >= 8 && mode != 1) {
+        int away = nrv_min(nrv_abs(mode - 10), nrv_abs(mode - 26));
+        smooth = mode == 0 || away > (n == 8 ? 7 : n == 16 ? 1 : 0);
+    }
+    if (smooth) {
+        soft[0] = e[0];
+        soft[4 * n] = e[4 * n];
+        for (int i = 1; i < 4 * n; i++) soft[i] = (e[i - 1] + 2 * e[i] + e[i + 1] + 2) >> 2;
+        e = soft;
+    }
+    const int32_t *top = e + 2 * n, *left = e + 2 * n;   /* top[k], left[-k] */
+    for (int k = 0; k < n; k++) w[k] = weight(k, log2n);
+    if (mode <= 1) {
+        int32_t dc = n;
+        for (int k = 1; k <= n; k++) dc += left[-k] + top[k];
+        dc >>= log2n + 1;
+        for (int i = 0; i < n; i++)
+            for (int j = 0; j < n; j++) {
+                int32_t v = dc;
+                if (mode == 0)
+                    v = ((n - 1 - j) * left[-1 - i] + (j + 1) * top[n + 1] + (n - 1 - i) * top[1 + j] +
+                         (i + 1) * left[-n - 1] + n) >> (log2n + 1);
+                out[i * n + j] = (uint16_t)(v + ((w[j] * (left[-1 - i] - v) + w[i] * (top[1 + j] - v) + 32) >> 6));
+            }
+        return;
+    }
+    bool across = mode < 18;   /* main = left: i and j exchanged */
+    int angle = ANGLE[mode];
+    int32_t line[32 + 65 + 2], *ref = line + 32;
+    for (int k = 0; k <= 2 * n; k++) ref[k] = across ? left[-k] : top[k];
+    ref[2 * n + 1] = ref[2 * n];
+    if (angle < 0) {
+        int32_t inv = inverse(angle);
+        for (int k = -n; k < 0; k++) {
+            int at = nrv_min(n, (k * inv + 128) >> 8);
+            ref[k] = across ? top[at] : left[-at];
+        }
+    }
+    uint16_t turned[32 * 32], *to = across ? turned : out;
+    if (angle == 0) {
+        int32_t corner = e[2 * n];
+        for (int i = 0; i < n; i++) {
+            int32_t side = across ? top[1 + i] : left[-1 - i];
+            for (int j = 0; j < n; j++)
+                to[i * n + j] = (uint16_t)nrv_clip(0, peak, ref[1 + j] + ((w[j] * (side - corner) + 32) >> 6));
+        }
+    } else {
+        for (int i = 0; i < n; i++) {
+            int p = ((i + 1) * angle) >> 5, f = ((i + 1) * angle) & 31;
+            const int32_t *s = ref + p;
+            if (f == 0)
+                for (int j = 0; j < n; j++) to[i * n + j] = (uint16_t)s[j + 1];
+            else if (plane == 0 && !smooth) {
+                const int8_t *c = NRV_CUBIC + 4 * f;
+                for (int j = 0; j < n; j++)
+                    to[i * n + j] = (uint16_t)nrv_clip(0, peak, (c[0] * s[j] + c[1] * s[j + 1] + c[2] * s[j + 2] + c[3] * s[j + 3] + 32) >> 6);
+            } else
+                for (int j = 0; j < n; j++) to[i * n + j] = (uint16_t)(((32 - f) * s[j + 1] + f * s[j + 2] + 16) >> 5);
+        }
+    }
+    if (across)
+        for (int i = 0; i < n; i++)
+            for (int j = 0; j < n; j++) out[i * n + j] = turned[j * n + i];
+}
+
+/* D(a, b) of chroma from luma */
+NRV_INLINE int32_t luma_at(const planes *t, int a, int b) {
+    const uint16_t *l = t->c->plane[0];
+    ptrdiff_t w = t->h->plane_width[0];
+    if (t->sub_x == 1) return l[b * w + a];
+    int32_t sum = 2 * t->sub_y;
+    for (int r = 0; r < t->sub_y; r++) {
+        const uint16_t *row = l + (t->sub_y * b + r) * w;
+        sum += row[nrv_max(0, 2 * a - 1)] + 2 * row[2 * a] + row[2 * a + 1];
+    }
+    return sum >> (1 + t->sub_y);
+}
+
+static void from_luma(const planes *t, int plane, int x, int y, int log2n, int mode, uint16_t *restrict out) {
+    int n = 1 << log2n, log2_points = log2n, extra = t->bit_depth - 8;
+    ptrdiff_t w = t->h->plane_width[plane];
+    const uint16_t *s = t->c->plane[plane] + y * w + x;
+    int64_t sl = 0, sc = 0, sll = 0, slc = 0;
+    bool with_left = x > 0 && mode != 37, with_top = y > 0 && mode != 36;
+    if (!with_left && !with_top) {
+        for (int i = 0; i < n * n; i++) out[i] = (uint16_t)(1 << (t->bit_depth - 1));
+        return;
+    }
+    for (int i = 0; i < n; i++) {
+        if (with_left) {
+            int64_t l = luma_at(t, x - 1, y + i), c = s[i * w - 1];
+            sl += l; sc += c; sll += l * l; slc += l * c;
+        }
+        if (with_top) {
+            int64_t l = luma_at(t, x + i, y - 1), c = s[i - w];
+            sl += l; sc += c; sll += l * l; slc += l * c;
+        }
+    }
+    if (with_left && with_top) log2_points++;
+    int64_t points = 1 << log2_points;
+    int64_t size = points * sll - sl * sl + ((2 * points * points) << (2 * extra));
+    int32_t slope = (int32_t)nrv_clip64(-2048, 2047, nrv_floor_div((points * slc - sl * sc) * 256, size));
+    int32_t add = (int32_t)(256 * sc + 128 * points);
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < n; j++)
+            out[i * n + j] = (uint16_t)nrv_clip(0, t->peak, (slope * ((int32_t)points * luma_at(t, x + j, y + i) - (int32_t)sl) + add) >> (8 + log2_points));
+}
+
+/* Predicts a block, adds its unit if it has one, and marks it as reconstructed. */
+static void block(const planes *t, int plane, int x, int y, int log2n, int mode, bool unit) {
+    uint16_t predicted[32 * 32];
+    int n = 1 << log2n;
+    ptrdiff_t w = t->h->plane_width[plane];
+    if (mode >= 35) from_luma(t, plane, x, y, log2n, mode, predicted);
+    else predict(t, plane, x, y, log2n, mode, predicted);
+    uint16_t *to = t->c->plane[plane] + y * w + x;
+    const int16_t *add = t->h->residual[plane] + y * w + x;
+    const uint16_t *from = predicted;
+    for (int i = 0; i < n; i++, to += w, add += w, from += n) {
+        if (unit) for (int j = 0; j < n; j++) to[j] = (uint16_t)nrv_clip(0, t->peak, from[j] + add[j]);
+        else memcpy(to, from, (size_t)n * sizeof *to);
+    }
+    uint8_t *done = t->h->done[plane] + (y >> 2) * (w >> 2) + (x >> 2);
+    for (int i = 0; i < n >> 2; i++, done += w >> 2) memset(done, 1, (size_t)(n >> 2));
+}
+
+void nrv_intra_leaves(nrv_decoder *d, nrv_canvas *c) {
+    nrv_hybrid *h = d->hybrid;
+    planes t = {h, c, d->info.bit_depth, (1 << d->info.bit_depth) - 1, d->info.sub_x, d->info.sub_y};
+    bool any = false;
+    for (int p = 0; p < d->info.planes; p++)
+        memset(h->done[p], c->set != 0, (size_t)(h->plane_width[p] >> 2) * (size_t)(h->plane_height[p] >> 2));
+    for (uint32_t k = 0; k < h->leaf_count; k++) {
+        const nrv_leaf *l = &h->leaves[k];
+        if (!l->intra) continue;
+        any = true;
+        if (c->set == 0) continue;
+        for (int p = 0; p < d->info.planes; p++) {
+            int sx = p ? t.sub_x : 1, sy = p ? t.sub_y : 1;
+            ptrdiff_t w = h->plane_width[p] >> 2;
+            uint8_t *done = h->done[p] + (l->y / sy >> 2) * w + (l->x / sx >> 2);
+            for (int i = 0; i < (1 << l->size) / sy >> 2; i++, done += w) memset(done, 0, (size_t)((1 << l->size) / sx >> 2));
+        }
+    }
+    if (!any) return;
+    for (uint32_t k = 0; k < h->leaf_count; k++) {
+        const nrv_leaf *l = &h->leaves[k];
+        if (!l->intra) continue;
+        if (l->four)
+            for (int i = 0; i < 4; i++)
+                block(&t, 0, l->x + 4 * (i & 1), l->y + 4 * (i >> 1), 2, l->mode[i], l->luma_units >> i & 1);
+        else block(&t, 0, l->x, l->y, l->size, l->mode[0], l->luma_units & 1);
+        int s = l->size - (t.sub_x - 1);
+        for (int p = 1; p < d->info.planes; p++)
+            for (int i = 0; i < h->unit_parts; i++)
+                block(&t, p, l->x / t.sub_x, l->y / t.sub_y + (i << s), s, l->chroma_mode,
+                      (p == 1 ? l->cb_units : l->cr_units) >> i & 1);
+    }
+}

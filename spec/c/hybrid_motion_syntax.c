@@ -1,0 +1,150 @@
+/* hybrid_motion_syntax.c: the motion substream of a canvas (7.4). Fills the list of leaves and
+ * size, merge, direction 0 of intra leaves and number of the leaf in the cells. */
+#include "core.h"
+
+typedef struct parser {
+    nrv_hybrid *h;
+    nrv_range *r;
+    nrv_context *c;
+    nrv_cell *cells;
+    int32_t set, inter, cw, ch, chroma, modes_x;
+    bool both;
+} parser;
+
+enum { SPLIT = 0, FOUR = 27, INTRA = 28, MERGE = 34, INDEX = 58, BOTH = 66, SECOND = 70, VZERO = 76, VMORE = 80,
+       LISTED = 132, LATER = 134, REST = 135, OTHER = 167, LINEAR = 171, SIDE = 177 };
+
+static int32_t component(parser *p, int axis) {
+    if (!nrv_bit(p->r, &p->c[VZERO + 2 * p->inter + axis])) return 0;
+    int g = 0;
+    nrv_context *more = &p->c[VMORE + 26 * p->inter + 13 * axis];
+    while (g < 13 && nrv_bit(p->r, more + g)) g++;
+    int32_t v = 1;
+    while (g-- > 0) v = 2 * v + nrv_bypass(p->r);
+    return nrv_bypass(p->r) ? -v : v;
+}
+
+/* The mode of the 4 x 4 luma block at (x, y) */
+static int luma_mode(parser *p, int x, int y) {
+    const uint8_t *at = p->h->modes + (ptrdiff_t)(y >> 2) * p->modes_x + (x >> 2);
+    int left = x ? at[-1] : 1, up = y ? at[-p->modes_x] : 1, list[3];
+    if (left == up) {
+        if (left < 2) { list[0] = 0; list[1] = 1; list[2] = 26; }
+        else { list[0] = left; list[1] = 2 + ((left + 29) % 32); list[2] = 2 + ((left - 1) % 32); }
+    } else {
+        list[0] = left;
+        list[1] = up;
+        list[2] = left != 0 && up != 0 ? 0 : left != 1 && up != 1 ? 1 : 26;
+    }
+    if (nrv_bit(p->r, &p->c[LISTED + (p->set != 0)])) {
+        if (!nrv_bit(p->r, &p->c[LATER])) return list[0];
+        return nrv_bit(p->r, &p->c[LATER + 1]) ? list[2] : list[1];
+    }
+    int r = 0, k = 1;
+    for (int i = 0; i < 5; i++) {
+        int b = nrv_bit(p->r, &p->c[REST + k]);
+        k = 2 * k + b;
+        r = 2 * r + b;
+    }
+    for (int mode = 0; mode < 35; mode++)
+        if (mode != list[0] && mode != list[1] && mode != list[2] && r-- == 0) return mode;
+    return 34;
+}
+
+static int chroma_mode(parser *p, int size, int first) {
+    if (nrv_bit(p->r, &p->c[LINEAR + (p->set ? 3 : 0) + size - 3])) {
+        if (!nrv_bit(p->r, &p->c[SIDE])) return 35;
+        return nrv_bit(p->r, &p->c[SIDE + 1]) ? 37 : 36;
+    }
+    if (!nrv_bit(p->r, &p->c[OTHER])) return first;
+    static const uint8_t entry[4] = {0, 26, 10, 1};
+    int b1 = nrv_bit(p->r, &p->c[OTHER + 1]), b0 = nrv_bit(p->r, &p->c[OTHER + 2 + b1]);
+    int mode = entry[2 * b1 + b0];
+    return mode == first ? 34 : mode;
+}
+
+static void set_modes(parser *p, int x, int y, int n, int mode) {
+    uint8_t *at = p->h->modes + (ptrdiff_t)(y >> 2) * p->modes_x + (x >> 2);
+    for (int i = 0; i < n >> 2; i++, at += p->modes_x) memset(at, mode, (size_t)(n >> 2));
+}
+
+static void leaf(parser *p, int x, int y, int size, const nrv_cell *left, const nrv_cell *up) {
+    nrv_hybrid *h = p->h;
+    nrv_leaf *l = &h->leaves[h->leaf_count++];
+    int n = 1 << size;
+    memset(l, 0, sizeof *l);
+    l->x = (uint16_t)x;
+    l->y = (uint16_t)y;
+    l->size = (uint8_t)size;
+    if (p->set == 0) l->intra = 1;
+    else if (size < 6) {
+        int c = (left && left->direction == 0) + (up && up->direction == 0);
+        l->intra = (uint8_t)nrv_bit(p->r, &p->c[INTRA + 3 * p->inter + c]);
+    }
+    if (l->intra) {
+        if (p->set == 0 && size == 3) l->four = (uint8_t)nrv_bit(p->r, &p->c[FOUR]);
+        if (l->four)
+            for (int i = 0; i < 4; i++) {
+                int bx = x + 4 * (i & 1), by = y + 4 * (i >> 1);
+                l->mode[i] = (uint8_t)luma_mode(p, bx, by);
+                set_modes(p, bx, by, 4, l->mode[i]);
+            }
+        else {
+            l->mode[0] = (uint8_t)luma_mode(p, x, y);
+            set_modes(p, x, y, n, l->mode[0]);
+        }
+        if (p->chroma) l->chroma_mode = (uint8_t)chroma_mode(p, size, l->mode[0]);
+    } else {
+        int d = (left && left->merge) + (up && up->merge);
+        set_modes(p, x, y, n, 1);
+        l->direction = 1;
+        l->merge = (uint8_t)nrv_bit(p->r, &p->c[MERGE + 12 * p->inter + 3 * (size - 3) + d]);
+        if (l->merge) {
+            while (l->index < 4 && nrv_bit(p->r, &p->c[INDEX + 4 * p->inter + l->index])) l->index++;
+        } else {
+            if (p->both) {
+                if (nrv_bit(p->r, &p->c[BOTH + 5 * p->inter + size - 3])) l->direction = 3;
+                else if (nrv_bit(p->r, &p->c[SECOND + 5 * p->inter])) l->direction = 2;
+            }
+            for (int r = 0; r < 2; r++)
+                if (l->direction >> r & 1)
+                    for (int axis = 0; axis < 2; axis++) l->d[r][axis] = (int16_t)component(p, axis);
+        }
+    }
+    nrv_cell fill = {0};
+    fill.direction = l->intra ? 0 : l->direction;
+    fill.size = l->size;
+    fill.merge = l->merge;
+    fill.leaf = h->leaf_count;
+    nrv_cell *c = p->cells + (ptrdiff_t)(y >> 3) * h->cells_x + (x >> 3);
+    for (int i = 0; i < n >> 3; i++, c += h->cells_x)
+        for (int k = 0; k < n >> 3; k++) c[k] = fill;
+}
+
+static void block(parser *p, int x, int y, int size) {
+    if (x >= p->cw || y >= p->ch) return;
+    int n = 1 << size;
+    const nrv_cell *at = p->cells + (ptrdiff_t)(y >> 3) * p->h->cells_x + (x >> 3);
+    const nrv_cell *left = x ? at - 1 : NULL, *up = y ? at - p->h->cells_x : NULL;
+    if (size > 3) {
+        int split = 1;
+        if (!(x + n > p->cw || y + n > p->ch || (p->set == 0 && size == 6))) {
+            int c = (left && left->size < size) + (up && up->size < size);
+            split = nrv_bit(p->r, &p->c[SPLIT + 9 * p->set + 3 * (size - 4) + c]);
+        }
+        if (split) {
+            for (int i = 0; i < 4; i++) block(p, x + (i & 1) * (n >> 1), y + (i >> 1) * (n >> 1), size - 1);
+            return;
+        }
+    }
+    leaf(p, x, y, size, left, up);
+}
+
+void nrv_motion_syntax(nrv_decoder *d, nrv_canvas *c) {
+    nrv_hybrid *h = d->hybrid;
+    parser p = {h, &h->motion, h->motion_contexts, c->cells, c->set, c->set - 1, h->coded_width, h->coded_height,
+                d->info.chroma_format != 0, h->coded_width >> 2, c->set == 2 || (c->set == 1 && h->second)};
+    h->leaf_count = 0;
+    for (int y = 0; y < h->coded_height; y += 64)
+        for (int x = 0; x < h->coded_width; x += 64) block(&p, x, y, 6);
+}

@@ -1,0 +1,305 @@
+/* hybrid_render.c: frames of model 2: canvases, or what the fusion network makes of them
+ * (8.1, 9.1, 9.3 to 9.5). Rows of sites are made one after the other; each hidden layer keeps the
+ * three rows that the next one needs. */
+#include "dot.h"
+
+#define UNITS NRV_FUSION_UNITS
+#define LAYERS NRV_FUSION_LAYERS
+#define HALO NRV_FUSION_HALO
+#define RING 4              /* rows kept of each layer: at least 3 */
+
+typedef struct work {
+    int32_t sites_x, sites_y;
+    int16_t *a;             /* ring of HALO + RING rows of sites: [site + 1][6], a border of one site */
+    int16_t *diff;          /* the same: [site + 1][12] */
+    int16_t *hidden[LAYERS];/* ring of RING rows: [site + 1][UNITS] */
+    uint32_t *sums;         /* one row: [site][UNITS] */
+    uint16_t *warp[2][3];   /* one row of cells: 8 luma rows, and chroma */
+    int32_t *box;           /* sums of columns */
+    int32_t s[64 * 64];
+} work;
+
+#define RING_IN (2 * HALO + RING)
+
+nrv_status nrv_hybrid_workspace(nrv_decoder *d, nrv_workspace *w) {
+    nrv_hybrid *h = d->hybrid;
+    uint64_t sites = (uint64_t)h->coded_width / 2, row = sites + 2, at = (sizeof(work) + 15) / 16 * 16;
+    uint64_t size = at + 2 * (row * 6 * RING_IN + row * 12 * RING_IN + row * UNITS * RING * LAYERS) + 4 * (sites + 4) * UNITS;
+    for (int p = 0; p < d->info.planes; p++) size += 2 * 2 * (uint64_t)h->plane_width[p] * (uint64_t)(8 / (p ? d->info.sub_y : 1));
+    size += 4 * ((uint64_t)h->coded_width + 8);
+    if (!h->network) size = at;
+    nrv_status s = NRV_OK;
+    uint8_t *b = nrv_alloc(w->memory, size, &s);
+    if (!b) return s;
+    work *k = (work *)(void *)b;
+    w->block = b;
+    k->sites_x = (int32_t)sites;
+    k->sites_y = h->coded_height / 2;
+    if (!h->network) return NRV_OK;
+    b += at;
+#define PART(to, type, count) do { to = (type *)(void *)b; b += (count) * sizeof(type); } while (0)
+    PART(k->sums, uint32_t, (sites + 4) * UNITS);
+    PART(k->box, int32_t, (uint64_t)h->coded_width + 8);
+    PART(k->a, int16_t, row * 6 * RING_IN);
+    PART(k->diff, int16_t, row * 12 * RING_IN);
+    for (int i = 0; i < LAYERS; i++) PART(k->hidden[i], int16_t, row * UNITS * RING);
+    for (int p = 0; p < d->info.planes; p++)
+        for (int r = 0; r < 2; r++) PART(k->warp[r][p], uint16_t, (uint64_t)h->plane_width[p] * (uint64_t)(8 / (p ? d->info.sub_y : 1)));
+#undef PART
+    return NRV_OK;
+}
+
+/* Rows of a plane as the picture has them. */
+static void store(const nrv_picture *dst, int p, int y, const uint16_t *s, int w, bool narrow) {
+    uint8_t *row = (uint8_t *)dst->plane[p] + (size_t)y * dst->stride[p];
+    if (narrow) for (int x = 0; x < w; x++) row[x] = (uint8_t)s[x];
+    else memcpy(row, s, (size_t)w * 2);
+}
+
+static void store_canvas(const nrv_decoder *d, const nrv_canvas *c, const nrv_picture *dst, int p, int row0, int row1) {
+    uint32_t w, h;
+    int sub = p ? d->info.sub_y : 1;
+    nrv_plane_size(&d->info, p, d->info.width, d->info.height, &w, &h);
+    for (int y = row0 / sub; y < nrv_min((int)h, (row1 + sub - 1) / sub); y++)
+        store(dst, p, y, c->plane[p] + (ptrdiff_t)y * d->hybrid->plane_width[p], (int)w, d->info.bit_depth == 8);
+}
+
+/* Both warps of a row of cells (9.3) */
+static void warps(const nrv_decoder *d, work *k, const nrv_canvas *c, int row) {
+    const nrv_hybrid *h = d->hybrid;
+    const nrv_cell *cells = c->cells + (ptrdiff_t)row * h->cells_x;
+    int peak = (1 << d->info.bit_depth) - 1;
+    for (int x = 0; x < h->cells_x; ) {
+        const nrv_cell *t = cells + x;
+        int n = 1, most = 8;
+        while (n < most && x + n < h->cells_x && cells[x + n].direction == t->direction &&
+               (!(t->direction & 1) || (cells[x + n].v[0].y == t->v[0].y && cells[x + n].v[0].x == t->v[0].x)) &&
+               (!(t->direction & 2) || (cells[x + n].v[1].y == t->v[1].y && cells[x + n].v[1].x == t->v[1].x))) n++;
+        for (int p = 0; p < d->info.planes; p++) {
+            int sx = p ? d->info.sub_x : 1, sy = p ? d->info.sub_y : 1, pw = h->plane_width[p];
+            int px = 8 / sx * x, py = 8 / sy * row, w = 8 / sx * n, rows = 8 / sy;
+            for (int r = 0; r < 2; r++) {
+                uint16_t *to = k->warp[r][p] + px;
+                if (!t->direction) {
+                    for (int y = 0; y < rows; y++) memcpy(to + y * (ptrdiff_t)pw, c->plane[p] + (ptrdiff_t)(py + y) * pw + px, (size_t)w * 2);
+                    continue;
+                }
+                int from = t->direction == 3 ? r : t->direction - 1;
+                if (r == 1 && t->direction != 3) {
+                    for (int y = 0; y < rows; y++) memcpy(to + y * (ptrdiff_t)pw, k->warp[0][p] + px + y * (ptrdiff_t)pw, (size_t)w * 2);
+                    continue;
+                }
+                nrv_displaced(c->reference[from]->plane[p], pw, h->plane_height[p], px, py, w, rows, t->v[from].y, t->v[from].x,
+                              p == 0, sx, sy, d->info.bit_depth == 8, k->s);
+                const int32_t *s = k->s;
+                for (int y = 0; y < rows; y++, to += pw, s += w)
+                    for (int i = 0; i < w; i++) to[i] = (uint16_t)nrv_clip(0, peak, (2 * s[i] + 64) >> 7);
+            }
+        }
+        x += n;
+    }
+}
+
+/* Cb or Cr of a site (9.1); s is the first sample of the row of sites */
+NRV_INLINE int32_t chroma_of(const uint16_t *s, ptrdiff_t w, int x, int format) {
+    if (format == 1) return s[x];
+    if (format == 2) return (s[x] + s[w + x] + 1) >> 1;
+    return (s[2 * x] + s[2 * x + 1] + s[w + 2 * x] + s[w + 2 * x + 1] + 2) >> 2;
+}
+
+typedef struct steps { int32_t step[2], reciprocal[2]; } steps;   /* of luma and chroma of a cell */
+
+static steps steps_of(const nrv_decoder *d, const nrv_cell *c) {
+    int extra = d->info.bit_depth - 8;
+    int q = nrv_clip(0, 63, c->q - 6 * extra), qc = nrv_clip(0, 63, c->q + d->hybrid->chroma_offset - 6 * extra);
+    return (steps){{nrv_step(q), nrv_step(qc)}, {nrv_reciprocal(q), nrv_reciprocal(qc)}};
+}
+
+NRV_INLINE int16_t difference_of(int32_t warp, int32_t rec, int32_t reciprocal, int shift) {
+    return (int16_t)nrv_clip(-4095, 4095, ((warp - rec) * reciprocal + (1 << (shift - 1))) >> shift);
+}
+
+NRV_INLINE int16_t high_pass(int32_t rec, int32_t box, int32_t reciprocal, int extra) {
+    int32_t v = nrv_rshift(25 * rec - box, extra);
+    return (int16_t)nrv_clip(-4095, 4095, (v * reciprocal + (1 << 14)) >> 15);
+}
+
+/* Inputs of a row of sites (9.3). Warps of its row of cells are there. */
+static void inputs(const nrv_decoder *d, work *k, const nrv_canvas *c, int y, int16_t *restrict a, int16_t *restrict diff) {
+    const nrv_hybrid *h = d->hybrid;
+    int extra = d->info.bit_depth - 8, format = d->info.chroma_format, w = h->coded_width, ch = h->coded_height;
+    int32_t *restrict box = k->box + 4;
+    const nrv_cell *cells = c->cells + (ptrdiff_t)(y >> 2) * h->cells_x;
+    for (int r = 0; r < 2; r++) {
+        const uint16_t *row[5], *s;
+        for (int i = 0; i < 5; i++) row[i] = c->plane[0] + (ptrdiff_t)nrv_clip(0, ch - 1, 2 * y + r + i - 2) * w;
+        for (int x = 0; x < w; x++) box[x] = row[0][x] + row[1][x] + row[2][x] + row[3][x] + row[4][x];
+        box[-1] = box[-2] = box[0];
+        box[w] = box[w + 1] = box[w - 1];
+        s = row[2];
+        const uint16_t *w0 = k->warp[0][0] + (ptrdiff_t)(2 * (y & 3) + r) * w, *w1 = k->warp[1][0] + (ptrdiff_t)(2 * (y & 3) + r) * w;
+        for (int cell = 0; cell < h->cells_x; cell++) {
+            int32_t m = nrv_reciprocal(nrv_clip(0, 63, cells[cell].q - 6 * extra));
+            for (int i = 0; i < 8; i++) {
+                int x = 8 * cell + i;
+                int32_t sum = box[x - 2] + box[x - 1] + box[x] + box[x + 1] + box[x + 2];
+                a[6 * (x >> 1) + 2 * r + (i & 1)] = high_pass(s[x], sum, m, extra);
+                diff[12 * (x >> 1) + 2 * r + (i & 1)] = difference_of(w0[x], s[x], m, 10 + extra);
+                diff[12 * (x >> 1) + 6 + 2 * r + (i & 1)] = difference_of(w1[x], s[x], m, 10 + extra);
+            }
+        }
+    }
+    int sites = k->sites_x;
+    if (format == 0) {
+        for (int x = 0; x < sites; x++)
+            for (int i = 4; i < 6; i++) a[6 * x + i] = diff[12 * x + i] = diff[12 * x + 6 + i] = 0;
+        return;
+    }
+    int rows = format == 1 ? 1 : 2;
+    for (int p = 1; p < 3; p++) {
+        ptrdiff_t pw = h->plane_width[p];
+        const uint16_t *s = c->plane[p], *w0 = k->warp[0][p] + rows * (y & 3) * pw, *w1 = k->warp[1][p] + rows * (y & 3) * pw;
+        for (int x = 0; x < sites; x++) box[x] = 0;
+        for (int i = -2; i <= 2; i++) {
+            const uint16_t *row = s + rows * nrv_clip(0, k->sites_y - 1, y + i) * pw;
+            for (int x = 0; x < sites; x++) box[x] += chroma_of(row, pw, x, format);
+        }
+        box[-1] = box[-2] = box[0];
+        box[sites] = box[sites + 1] = box[sites - 1];
+        s += rows * y * pw;
+        for (int cell = 0; cell < h->cells_x; cell++) {
+            int32_t m = nrv_reciprocal(nrv_clip(0, 63, cells[cell].q + h->chroma_offset - 6 * extra));
+            for (int x = 4 * cell; x < 4 * cell + 4; x++) {
+                int32_t sum = box[x - 2] + box[x - 1] + box[x] + box[x + 1] + box[x + 2], rec = chroma_of(s, pw, x, format);
+                a[6 * x + 3 + p] = high_pass(rec, sum, m, extra);
+                diff[12 * x + 3 + p] = difference_of(chroma_of(w0, pw, x, format), rec, m, 10 + extra);
+                diff[12 * x + 9 + p] = difference_of(chroma_of(w1, pw, x, format), rec, m, 10 + extra);
+            }
+        }
+    }
+}
+
+static int16_t *ring(int16_t *base, int rows, int channels, int sites, int y) {
+    return base + ((ptrdiff_t)((y + 8 * rows) % rows) * (sites + 2) + 1) * channels;
+}
+
+/* A row of a hidden layer (9.4); rows of its inputs outside the grid are zeros in the rings. */
+static void hidden(work *k, int net, int layer, int y) {
+    int sites = k->sites_x, kernel = NRV_FUSION_KERNEL[layer], units = (NRV_FUSION_WIDTH[layer] + 7) / 8 * 8, segs = 0;
+    int shift = NRV_FUSION_SHIFT[layer], half = kernel / 2;
+    int before = layer ? (NRV_FUSION_WIDTH[layer - 1] + 7) / 8 * 8 : 0, in = layer ? NRV_FUSION_WIDTH[layer - 1] : 0;
+    nrv_segment seg[9];
+    for (int ky = -half; ky <= half; ky++) {
+        if (layer == 0) {
+            seg[segs++] = (nrv_segment){ring(k->a, RING_IN, 6, sites, y + ky) - 6 * half, 6, 3 * kernel};
+            seg[segs++] = (nrv_segment){ring(k->diff, RING_IN, 12, sites, y + ky) - 12 * half, 12, 6 * kernel};
+        } else if (in == before) {
+            seg[segs++] = (nrv_segment){ring(k->hidden[layer - 1], RING, in, sites, y + ky) - in * half, in, in * kernel / 2};
+        } else {
+            for (int kx = -half; kx <= half; kx++)
+                seg[segs++] = (nrv_segment){ring(k->hidden[layer - 1], RING, before, sites, y + ky) + before * kx, before, in / 2};
+        }
+    }
+    const int32_t *bias = NRV_FUSION_BIASES + NRV_FUSION_BIASES_AT[net * LAYERS + layer];
+    uint32_t *sums = k->sums;
+    for (int x = 0; x < sites; x++) memcpy(sums + x * units, bias, (size_t)units * 4);
+    nrv_dot(sums, units, units, NRV_FUSION_WEIGHTS + NRV_FUSION_WEIGHTS_AT[net * LAYERS + layer], seg, segs, sites);
+    int16_t *restrict out = ring(k->hidden[layer], RING, units, sites, y);
+    int32_t round = shift ? 1 << (shift - 1) : 0;
+    for (int i = 0; i < sites * units; i++) {
+        int32_t v = ((int32_t)sums[i] + round) >> shift;
+        out[i] = (int16_t)nrv_clip(-4095, 4095, nrv_max(v, v >> 3));
+    }
+}
+
+/* A row of the output layer and the samples of its sites (9.4, 9.5) */
+static void output(const nrv_decoder *d, work *k, const nrv_canvas *c, int net, int y, const nrv_picture *dst, int row0, int row1) {
+    const nrv_hybrid *h = d->hybrid;
+    const nrv_fusion *f = &h->fusion;
+    int sites = k->sites_x, units = (NRV_FUSION_LAST + 7) / 8 * 8, extra = d->info.bit_depth - 8, segs = 0;
+    int32_t peak = (1 << d->info.bit_depth) - 1;
+    bool narrow = d->info.bit_depth == 8;
+    nrv_segment seg[5];
+    for (int ky = -1; ky <= 1; ky++) seg[segs++] = (nrv_segment){ring(k->a, RING_IN, 6, sites, y + ky) - 6, 6, 9};
+    seg[segs++] = (nrv_segment){ring(k->diff, RING_IN, 12, sites, y), 12, 6};
+    seg[segs++] = (nrv_segment){ring(k->hidden[LAYERS - 1], RING, units, sites, y), units, NRV_FUSION_LAST / 2};
+    uint32_t *sums = k->sums;
+    for (int x = 0; x < sites; x++) memcpy(sums + 8 * x, f->bias[net], 32);
+    nrv_dot(sums, 8, 8, f->packed[net], seg, segs, sites);
+    int32_t *v = (int32_t *)sums;
+    for (int i = 0; i < 8 * sites; i++) v[i] = nrv_clip(-16383, 16383, nrv_rshift((int32_t)sums[i], NRV_FUSION_OUT_SHIFT));
+    const nrv_cell *cells = c->cells + (ptrdiff_t)(y >> 2) * h->cells_x;
+    int w = h->coded_width, width = d->info.width;
+    uint16_t line[8];
+    for (int r = 0; r < 2; r++) {
+        int row = 2 * y + r;
+        if (row < row0 || row >= row1) continue;
+        const uint16_t *s = c->plane[0] + (ptrdiff_t)row * w;
+        uint8_t *to = (uint8_t *)dst->plane[0] + (size_t)row * dst->stride[0];
+        for (int cell = 0; cell < h->cells_x; cell++) {
+            int32_t step = steps_of(d, cells + cell).step[0];
+            int n = nrv_min(8, width - 8 * cell);
+            for (int i = 0; i < 8; i++) {
+                int32_t t = v[8 * (4 * cell + (i >> 1)) + 2 * r + (i & 1)] * step;
+                line[i] = (uint16_t)nrv_clip(0, peak, s[8 * cell + i] + ((t + (1 << (15 - extra))) >> (16 - extra)));
+            }
+            if (narrow) for (int i = 0; i < n; i++) to[8 * cell + i] = (uint8_t)line[i];
+            else memcpy(to + 16 * cell, line, (size_t)n * 2);
+        }
+    }
+    if (d->info.chroma_format != 1 || 2 * y < row0 || 2 * y >= row1) return;
+    for (int p = 1; p < 3; p++) {
+        const uint16_t *s = c->plane[p] + (ptrdiff_t)y * h->plane_width[p];
+        uint8_t *to = (uint8_t *)dst->plane[p] + (size_t)y * dst->stride[p];
+        for (int cell = 0; cell < h->cells_x; cell++) {
+            int32_t step = steps_of(d, cells + cell).step[1];
+            int n = nrv_min(4, d->info.chroma_width - 4 * cell);
+            for (int i = 0; i < 4; i++) {
+                int32_t t = v[8 * (4 * cell + i) + 3 + p] * step;
+                line[i] = (uint16_t)nrv_clip(0, peak, s[4 * cell + i] + ((t + (1 << (15 - extra))) >> (16 - extra)));
+            }
+            if (narrow) for (int i = 0; i < n; i++) to[4 * cell + i] = (uint8_t)line[i];
+            else memcpy(to + 8 * cell, line, (size_t)n * 2);
+        }
+    }
+}
+
+static void network(const nrv_decoder *d, work *k, const nrv_canvas *c, const nrv_picture *dst, int row0, int row1) {
+    int first = row0 / 2, end = (row1 + 1) / 2, net = NRV_FUSION_USE[c->set], sites = k->sites_x;
+    int cell_row = -1;
+    /* how many rows later than the inputs each layer is */
+    int late[LAYERS + 1], sum = 0;
+    for (int i = 0; i < LAYERS; i++) late[i] = sum += NRV_FUSION_KERNEL[i] / 2;
+    late[LAYERS] = HALO > sum ? HALO : sum;
+    size_t clear_a = (size_t)sites * 6 * 2, clear_d = (size_t)sites * 12 * 2;
+    for (int t = first - HALO; t < end + HALO; t++) {
+        int16_t *a = ring(k->a, RING_IN, 6, sites, t), *diff = ring(k->diff, RING_IN, 12, sites, t);
+        if (t < 0 || t >= k->sites_y) {
+            memset(a, 0, clear_a);
+            memset(diff, 0, clear_d);
+        } else {
+            if (t >> 2 != cell_row) warps(d, k, c, cell_row = t >> 2);
+            inputs(d, k, c, t, a, diff);
+        }
+        for (int i = 0; i < LAYERS; i++) {
+            int y = t - late[i];
+            /* only rows that some row of the output needs */
+            if (y < first - (late[LAYERS] - late[i]) || y >= end + late[LAYERS] - late[i] || y < first - HALO + late[i]) continue;
+            if (y < 0 || y >= k->sites_y) {
+                int units = (NRV_FUSION_WIDTH[i] + 7) / 8 * 8;
+                memset(ring(k->hidden[i], RING, units, sites, y), 0, (size_t)sites * (size_t)units * 2);
+            } else hidden(k, net, i, y);
+        }
+        int y = t - late[LAYERS];
+        if (y >= first && y < end) output(d, k, c, net, y, dst, row0, row1);
+    }
+}
+
+void nrv_hybrid_render(const nrv_decoder *d, nrv_workspace *w, const nrv_picture *dst, int row0, int row1, unsigned flags) {
+    const nrv_hybrid *h = d->hybrid;
+    const nrv_canvas *c = h->canvas[d->current];
+    bool with = h->network && h->fusion.mode != 1 && !(flags & NRV_NO_NETWORK);
+    if (!with || d->info.chroma_format != 1)
+        for (int p = with ? 1 : 0; p < d->info.planes; p++) store_canvas(d, c, dst, p, row0, row1);
+    if (with) network(d, w->block, c, dst, row0, row1);
+}
