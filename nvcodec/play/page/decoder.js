@@ -141,6 +141,7 @@ export class Decoder {
   /** Groups of the index, or of a scan of what is there: [{offset, pts, firstFrame, key}]. */
   groups() {
     const count = this.#wasm.groups();
+    this.#failed = null; // a scan ends where bytes are not there
     return Array.from({ length: Math.max(0, count) }, (_, i) => {
       const [offset, pts, firstFrame, key] = this.#integers(this.#wasm.group(i) >>> 0, 4);
       return { offset: Number(offset), pts, firstFrame: Number(firstFrame), key: key !== 0n };
@@ -162,6 +163,7 @@ export class Decoder {
 
   seek(frame) {
     const status = this.#wasm.seekFrame(frame);
+    if (status === OK) this.#failed = null;
     if (status === REFUSED) throw new NrvError("refused", `There is no frame ${frame}.`);
     this.#judge(status);
   }
