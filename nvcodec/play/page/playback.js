@@ -8,7 +8,10 @@ const LEAST_QUEUED = 3;
 const DECODED_AHEAD = 3;
 const GAP_MS = 1000; // a longer pause between two looks at the clock is no time that was played
 
-/** Events: "open", "picture", "state", "failed" (detail: Error), and those of NrvDecoder. */
+/** Events: "open", "picture", "state", "clock" (it goes on from this time), "tick" (the time), "sought",
+ * "late" (a picture came too late; detail: milliseconds of that for bytes), "failed" (detail: Error),
+ * and those of NrvDecoder.
+ */
 export class Playback extends EventTarget {
   #renderer;
   #queue = [];
@@ -25,8 +28,6 @@ export class Playback extends EventTarget {
   decoder;
   playing = false;
   waiting = false;
-  dropped = 0;
-  waits = 0;
 
   constructor(source, renderer, options = {}) {
     super();
@@ -207,13 +208,11 @@ export class Playback extends EventTarget {
     const media = this.#media(now);
     let next = null;
     while (this.#queue.length && this.#queue[0].timestamp <= media) {
-      if (next) {
-        next.close();
-        this.dropped++;
-      }
+      next?.close();
       next = this.#queue.shift();
     }
     if (next) {
+      if (this.waiting) this.#tell("late", next.waited);
       this.#show(next);
     } else if (!this.#queue.length && media >= this.#shown.timestamp + this.#shown.duration) {
       if (this.#ended) this.pause();
@@ -233,7 +232,6 @@ export class Playback extends EventTarget {
     this.#base = { media: this.#shown.timestamp + this.#shown.duration, wall: performance.now() };
     if (this.waiting) return;
     this.waiting = true;
-    this.waits++;
     this.#tell("state");
   }
 

@@ -8,6 +8,7 @@ import { Strip } from "./strip.js";
 
 const WAITS_BEFORE_CANVASES = 2;
 const WITHIN_MS = 8000;
+const WAITED_MS = 50; // a longer wait for bytes is no fault of the network of the codec
 const SMALLEST_REGION = 0.02;
 
 const get = (id) => document.getElementById(id);
@@ -64,6 +65,7 @@ function open(source, name) {
     else sound?.stop();
   });
   on("tick", (media) => sound?.update(media));
+  on("late", tooSlow);
   on("sought", () => sound?.clear());
   on("failed", (error) => {
     note("");
@@ -163,12 +165,12 @@ function showState() {
   document.body.dataset.state = state;
   get("play").textContent = playback?.playing ? "Pause" : "Play";
   if (!playback?.playing || playback.waiting) sound?.stop();
-  if (state === "waiting") tooSlow();
 }
 
 /** Where the network is too slow, show pictures without it, and say so. */
-function tooSlow() {
+function tooSlow(waited) {
   const { decoder } = playback;
+  if (waited > WAITED_MS) return;
   if (!decoder.info.network || !decoder.network || chosenNetwork) return;
   const now = performance.now();
   waits = [...waits.filter((then) => now - then < WITHIN_MS), now];
@@ -322,6 +324,7 @@ function controls() {
   });
 }
 
+get("hint").textContent = "Drop a .nrv file here.";
 controls();
 marking();
 dropping();

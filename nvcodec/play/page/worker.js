@@ -19,7 +19,11 @@ async function compile() {
     // A host that does not know the type of the file.
     const response = await fetch(url);
     if (!response.ok) throw new NrvError("input", "The decoder, nrv.wasm, cannot be loaded.");
-    return WebAssembly.compile(await response.arrayBuffer());
+    const bytes = await response.arrayBuffer();
+    if (!WebAssembly.validate(bytes)) {
+      throw new NrvError("internal", "This browser lacks what the decoder needs: WebAssembly SIMD.");
+    }
+    return WebAssembly.compile(bytes);
   }
 }
 
@@ -79,7 +83,9 @@ class Session {
 
   /** The next picture, or null after the last. */
   async next() {
+    const begun = performance.now();
     if (!this.#within) await this.#nextGroup();
+    const waited = performance.now() - begun; // for bytes
     const frame = this.#decoder.next();
     this.#deliverPackets();
     if (!frame) {
@@ -89,7 +95,9 @@ class Session {
     this.#within = frame.inGroup + 1 < frame.groupFrames;
     const { network, verify } = this.#options;
     const picture = this.#decoder.render({ network, verify });
-    return this.#copy(frame, picture, network && this.#info.network === 1);
+    return {
+      ...this.#copy(frame, picture), waited, network: network && this.#info.network === 1,
+    };
   }
 
   async seek(frame) {
@@ -250,7 +258,7 @@ class Session {
     postMessage({ packets }, packets.map((packet) => packet.data.buffer));
   }
 
-  #copy(frame, picture, network) {
+  #copy(frame, picture) {
     const size = picture.planes.reduce((sum, plane) => sum + plane.bytes.length, 0);
     let buffer = this.#spare.pop();
     if (buffer?.byteLength !== size) buffer = new ArrayBuffer(size);
@@ -264,7 +272,7 @@ class Session {
     const { width, height } = picture;
     const { index, timestamp, duration, groupFirst, keyGroup } = frame;
     return {
-      index, timestamp, duration, groupFirst, keyGroup, network, width, height, planes, buffer,
+      index, timestamp, duration, groupFirst, keyGroup, width, height, planes, buffer,
     };
   }
 
