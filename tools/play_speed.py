@@ -1,7 +1,7 @@
 """Speed of the player in Chromium: `python -m tools.play_speed FILE...`.
 
-For each file: frames a second of decoding with and without the network, by the clock and by the time
-that the processor spent, and the time from opening the page to the first picture.
+For each file: frames a second of decoding with and without the network, by the clock and by the
+time that the processor spent, and the time from opening the page to the first picture.
 """
 
 from __future__ import annotations
