@@ -37,7 +37,7 @@ FRAMES = """async ([url, options]) => {
 }"""
 SEEKS = """async ([url, targets]) => {
     const { NrvDecoder } = await import("/nrv.js");
-    const decoder = new NrvDecoder(url);
+    const decoder = new NrvDecoder(url, { workers: 3 });
     const found = [];
     for (const target of targets) {
         await decoder.seek(target);
@@ -176,6 +176,15 @@ def test_frames_are_those_of_the_decoder(page, name):
     assert found == digests(path)
 
 
+@pytest.mark.parametrize("parts", [True, False])
+def test_several_workers_give_the_same_frames(page, parts):
+    path = VECTORS / "network.nrv"
+    with serving(path if parts else Whole(path.read_bytes())) as server:
+        page.goto(server.url)
+        found = page.evaluate(FRAMES, [server.file_path, {"workers": 3}])
+    assert found == digests(path)
+
+
 def test_video_frames(page):
     with serving(LONG) as server:
         page.goto(server.url)
@@ -193,16 +202,18 @@ def test_video_frames(page):
                 np.testing.assert_array_equal(rows[:, :width], plane)
 
 
+@pytest.mark.parametrize("name", ["hybrid", "network"])
 @pytest.mark.parametrize("parts", [True, False])
-def test_seek(page, parts):
-    expected = digests(LONG)
+def test_seek(page, parts, name):
+    path = VECTORS / f"{name}.nrv"
+    expected = digests(path)
     last = len(expected) - 1
     targets = [last, 0, 7, 6, last // 2, 1]
-    with serving(LONG if parts else Whole(LONG.read_bytes())) as server:
+    with serving(path if parts else Whole(path.read_bytes())) as server:
         page.goto(server.url)
         found, groups = page.evaluate(SEEKS, [server.file_path, targets])
     assert found == [frame for target in targets for frame in expected[target : target + 2]]
-    with open(LONG, "rb") as file:
+    with open(path, "rb") as file:
         reader = UnitReader(file)
         reader.open()
         reader.group_length = 32
@@ -431,13 +442,37 @@ SOUND = """async (url) => {
 }"""
 
 
+# Keeps what the page gives to the speakers.
+HEARD = """
+    window.heard = [];
+    const start = AudioBufferSourceNode.prototype.start;
+    AudioBufferSourceNode.prototype.start = function (when, offset) {
+        window.heard.push([when, this.buffer.getChannelData(0)[0], this.buffer.length]);
+        start.call(this, when, offset);
+    };
+"""
+
+
 def test_sound(page, tmp_path):
     path = tmp_path / "sound.nrv"
     path.write_bytes(with_sound())
+    page.add_init_script(HEARD)
     with serving(path) as server:
         page.goto(server.url)
-        found = page.evaluate(SOUND, server.file_path)
         page.wait_for_selector("#sound-label:not([hidden])")
+        page.wait_for_selector("body[data-state='paused']")
+        page.locator("#place").evaluate(
+            "e => { e.value = 0; e.dispatchEvent(new Event('input')); }"
+        )
+        shown(page, 0)
+        page.evaluate("window.heard.length = 0")
+        page.locator("#play").click()
+        page.wait_for_selector("body[data-state='playing']")
+        page.wait_for_selector("body[data-state='paused']")
+        heard = page.evaluate("window.heard")
+        found = page.evaluate(SOUND, server.file_path)
+    assert heard[0][1:] == [-16000 / 32768, 800]
+    assert heard[1][0] - heard[0][0] == pytest.approx(0.1, abs=0.02)
     assert (found["codec"], found["heard"]) == ("pcm_s16le", True)
     assert found["first"] == [-16000 / 32768, -15960 / 32768, -15920 / 32768]
     assert found["packets"][:2] == [[0, 100_000], [100_000, 100_000]]

@@ -12,19 +12,25 @@
 // docs/play.md describes all of it.
 
 import { NrvError } from "./decoder.js";
+import { Link } from "./link.js";
 import { Picture } from "./picture.js";
 
 export { NrvError, Picture };
 
-const AHEAD = 4;
+const AHEAD = 3;
+const MOST_WORKERS = 8;
+const DEFAULT_WORKERS = Math.min(MOST_WORKERS, (navigator.hardwareConcurrency ?? 2) - 1);
+
+// The network takes most of the time. So several workers decode the same groups, and each renders
+// every n-th frame. The first one reads the source, and the others get the bytes from it.
 
 export class NrvDecoder extends EventTarget {
-  #worker;
-  #calls = new Map();
-  #last = 0;
+  #links;
+  #options;
+  #rendering; // a promise of the links that render in turn
+  #count = 0; // pictures that were asked for since the last seek
   #generation = 0;
-  #network;
-  #closed = false;
+  #most;
 
   /** What the header says; set once `ready` is. */
   info = null;
@@ -43,26 +49,28 @@ export class NrvDecoder extends EventTarget {
 
   /** @param source URL, File or Blob, ArrayBuffer or a view, ReadableStream of bytes.
    *  @param options network: frames through the network (true); verify: compare each group with its
-   *  CRC (false); size: [width, height] of frames; region: {x, y, width, height} of them.
+   *  CRC, by one worker (false); size: [width, height] of frames; region: {x, y, width, height} of
+   *  them; workers: at most as many for the network (one less than processors, at most 8).
    */
-  constructor(source, { network = true, verify = false, size = null, region = null } = {}) {
+  constructor(source, options = {}) {
     super();
-    this.#network = network;
-    this.#worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
-    this.#worker.onmessage = ({ data }) => this.#take(data);
-    this.#worker.onerror = (event) => {
-      event.preventDefault();
-      this.#fail(new NrvError("internal", "The decoder cannot run in this browser."));
-    };
+    const { network = true, verify = false, size = null, region = null } = options;
+    this.#options = { network, verify, size, region };
+    this.#most = verify ? 1 : Math.max(1, options.workers ?? DEFAULT_WORKERS);
+    const tell = (type, detail) => this.dispatchEvent(new CustomEvent(type, { detail }));
+    const first = new Link(tell);
+    this.#links = [first];
     if (source instanceof URL) source = source.href;
     if (typeof source === "string") source = new URL(source, document.baseURI).href;
-    const options = { network, verify, size, region };
     const moved = source instanceof ReadableStream ? [source] : [];
-    this.ready = this.#call("open", { source, options }, moved).then((opened) => {
-      Object.assign(this, opened);
+    const opened = first.call("open", { source, options: this.#options }, 0, moved);
+    this.ready = opened.then((found) => {
+      Object.assign(this, found);
       return this;
     });
+    this.#rendering = this.ready.then(() => this.#renderers());
     this.ready.catch(() => {}); // whoever waits for it is told
+    this.#rendering.catch(() => {});
   }
 
   /** VideoFrames in order, from the frame that was sought; close() each of them. */
@@ -75,7 +83,7 @@ export class NrvDecoder extends EventTarget {
   }
 
   /** Pictures in order, as planes in memory; close() each of them. `ahead` are decoded ahead. */
-  async *pictures({ ahead = AHEAD } = {}) {
+  async *pictures({ ahead = AHEAD + this.#most } = {}) {
     await this.ready;
     const generation = this.#generation;
     const wanted = [];
@@ -93,78 +101,92 @@ export class NrvDecoder extends EventTarget {
 
   /** The next Picture; null after the last, and for what was asked for before a seek. */
   async next() {
-    const found = await this.#call("next");
+    const number = this.#count++;
+    const generation = this.#generation;
+    const links = await this.#rendering;
+    if (generation !== this.#generation) return null;
+    const link = links[number % links.length];
+    const skip = number < links.length ? number : links.length - 1;
+    const found = await link.call("next", { skip }, generation);
     if (!found || found.stale) return null;
-    return new Picture(found, this.info, (buffer) => {
-      if (!this.#closed) this.#worker.postMessage({ recycle: buffer }, [buffer]);
-    });
+    return new Picture(found, this.info, (buffer) => link.recycle(buffer));
   }
 
   /** Let the next frame be the one of this number, from 0. Iterators of before end. */
   async seek(frame) {
-    this.#generation++;
-    await this.#call("seek", frame);
+    const generation = ++this.#generation;
+    this.#count = 0;
+    const [first, ...others] = this.#links;
+    this.#rendering = (async () => {
+      await this.ready;
+      for (const link of others) link.call("set", {}, generation).catch(() => {});
+      const shared = await first.call("seek", { frame }, generation);
+      if (shared.stale || generation !== this.#generation) return [first];
+      const links = await this.#renderers(generation);
+      await Promise.all(
+        links.slice(1).map((link) => link.call("seek", { frame, shared }, generation)),
+      );
+      return links;
+    })();
+    await this.#rendering;
   }
 
   /** [{offset, firstFrame, key, timestamp}] of all groups, or of those that have arrived. */
   groups() {
-    return this.#call("groups");
+    return this.#links[0].call("groups", null, this.#generation);
   }
 
   /** Whether later frames go through the network. */
   get network() {
-    return this.#network;
+    return this.#options.network;
   }
 
   set network(on) {
-    this.#network = on;
-    this.#call("set", { network: on }).catch(() => {});
+    this.#options.network = on;
+    this.#all("set", { network: on }).catch(() => {});
   }
 
   /** Later frames are a region of frames of a size; without arguments whole frames again. */
   async view(size = null, region = null) {
-    await this.#call("view", { size, region });
+    Object.assign(this.#options, { size, region });
+    await this.#all("view", { size, region });
   }
 
-  /** Bytes of memory of the decoder. */
-  memory() {
-    return this.#call("memory");
+  /** Bytes of memory of the decoders. */
+  async memory() {
+    return (await this.#all("memory")).reduce((sum, bytes) => sum + bytes, 0);
   }
 
   close() {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#worker.terminate();
-    this.#fail(new NrvError("closed", "The decoder was closed."));
+    for (const link of this.#links) link.close();
   }
 
-  #call(call, value, moved = []) {
-    if (this.#closed) return Promise.reject(new NrvError("closed", "The decoder was closed."));
-    const id = ++this.#last;
-    return new Promise((resolve, reject) => {
-      this.#calls.set(id, { resolve, reject });
-      this.#worker.postMessage({ id, call, value, generation: this.#generation }, moved);
-    });
-  }
-
-  #take(data) {
-    if (data.id === undefined) {
-      const [[type, detail]] = Object.entries(data); // packets, group, progress
-      this.dispatchEvent(new CustomEvent(type, { detail }));
-      return;
+  /** The links that frames from here on are spread over; those that are new begin with frame 0. */
+  async #renderers(generation = 0) {
+    const [first] = this.#links;
+    if (!this.info.network || !this.#options.network) return [first];
+    const fresh = [];
+    while (this.#links.length < this.#most) {
+      const link = new Link();
+      const { port1, port2 } = new MessageChannel();
+      const options = { ...this.#options, quiet: true };
+      this.#links.push(link);
+      first.call("share", { port: port1 }, this.#generation, [port1]).catch(() => {});
+      const opened = link.call("open", { source: port2, options }, generation, [port2]);
+      // Where there is no memory for another one, fewer have to do.
+      fresh.push(opened.catch(() => this.#drop(link)));
     }
-    const call = this.#calls.get(data.id);
-    this.#calls.delete(data.id);
-    if (!data.error) {
-      call?.resolve(data.result);
-      return;
-    }
-    const { kind, message, clause, offset } = data.error;
-    call?.reject(new NrvError(kind, message, clause, offset));
+    await Promise.all(fresh);
+    return [...this.#links];
   }
 
-  #fail(error) {
-    for (const { reject } of this.#calls.values()) reject(error);
-    this.#calls.clear();
+  #drop(link) {
+    link.close();
+    this.#links = this.#links.filter((other) => other !== link);
+    this.#most = this.#links.length;
+  }
+
+  #all(call, value) {
+    return Promise.all(this.#links.map((link) => link.call(call, value, this.#generation)));
   }
 }

@@ -5,7 +5,6 @@ import { NrvDecoder } from "./nrv.js";
 const QUEUE_BYTES = 96 * 2 ** 20;
 const MOST_QUEUED = 64;
 const LEAST_QUEUED = 3;
-const DECODED_AHEAD = 3;
 const GAP_MS = 1000; // a longer pause between two looks at the clock is no time that was played
 
 /** Events: "open", "picture", "state", "clock" (it goes on from this time), "tick" (the time), "sought",
@@ -115,9 +114,10 @@ export class Playback extends EventTarget {
     this.#fill();
   }
 
-  /** Show the frame once more, as the decoder now renders it. */
-  async again() {
-    if (this.frame >= 0 && !this.playing) await this.seek(this.frame);
+  /** Show frames with the network or without it, from the one that is shown on. */
+  async setNetwork(on) {
+    this.decoder.network = on;
+    if (this.frame >= 0) await this.seek(this.frame);
   }
 
   close() {
@@ -145,7 +145,7 @@ export class Playback extends EventTarget {
     this.#ended = false;
     let most = LEAST_QUEUED;
     try {
-      for await (const picture of this.decoder.pictures({ ahead: DECODED_AHEAD })) {
+      for await (const picture of this.decoder.pictures()) {
         if (turn !== this.#turn) {
           picture.close();
           return;

@@ -9,6 +9,7 @@ import { Strip } from "./strip.js";
 const WAITS_BEFORE_CANVASES = 2;
 const WITHIN_MS = 8000;
 const WAITED_MS = 50; // a longer wait for bytes is no fault of the network of the codec
+const CLICK = "The browser lets sound begin after a click.";
 const SMALLEST_REGION = 0.02;
 
 const get = (id) => document.getElementById(id);
@@ -66,7 +67,10 @@ function open(source, name) {
   });
   on("tick", (media) => sound?.update(media));
   on("late", tooSlow);
-  on("sought", () => sound?.clear());
+  on("sought", () => {
+    sound?.clear();
+    get("error").hidden = true;
+  });
   on("failed", (error) => {
     note("");
     fail(error);
@@ -127,6 +131,7 @@ async function offerSound(tracks) {
     choice.value = heard[0].number;
     sound = new Sound(heard[0]);
     for (const packets of early) sound.add(packets);
+    if (sound.blocked) note(CLICK);
   }
   early = null;
 }
@@ -182,8 +187,7 @@ function tooSlow(waited) {
 function setNetwork(on) {
   get("network").checked = on;
   if (!playback) return;
-  playback.decoder.network = on;
-  playback.again();
+  playback.setNetwork(on);
 }
 
 function toggle() {
@@ -299,6 +303,17 @@ function keys() {
   });
 }
 
+/** Browsers want a click or a key before sound. */
+function unblocking() {
+  for (const type of ["pointerdown", "keydown"]) {
+    document.addEventListener(type, () => {
+      if (!sound?.blocked) return;
+      sound.unblock();
+      if (get("note").textContent === CLICK) note("");
+    });
+  }
+}
+
 function fullScreen() {
   if (document.fullscreenElement) document.exitFullscreen();
   else stage.requestFullscreen().catch(() => note("This browser shows no full screen."));
@@ -328,6 +343,7 @@ get("hint").textContent = "Drop a .nrv file here.";
 controls();
 marking();
 dropping();
+unblocking();
 keys();
 showState();
 const file = new URLSearchParams(location.search).get("file");

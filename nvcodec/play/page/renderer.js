@@ -52,10 +52,12 @@ vec3 linear(vec3 v) {
   return mix(v / 12.92, pow((max(v, 0.0) + 0.055) / 1.055, vec3(2.4)), step(vec3(0.04045), v));
 }
 
-vec3 mapped(vec3 l) { // the brightest component to 0..1, colours kept
+vec3 mapped(vec3 l) { // up to KNEE as it is, highlights to 1; colours kept
+  const float KNEE = 0.6;
   float most = max(max(l.r, l.g), max(l.b, 1e-6));
-  float white = peak / 203.0;
-  float to = most * (1.0 + most / (white * white)) / (1.0 + most);
+  float rest = 1.0 - KNEE;
+  float top = 1.0 - exp((KNEE - peak / 203.0) / rest);
+  float to = most < KNEE ? most : KNEE + rest * (1.0 - exp((KNEE - most) / rest)) / top;
   return l * to / most;
 }
 

@@ -82,11 +82,22 @@ export class Sound {
   #sources = new Set();
   #start = null; // {media, context}: microseconds and seconds that belong together
   #failed = false;
+  #wanted = false;
 
   /** A track that canHear() accepted. */
   constructor(track) {
     this.#track = track;
     this.#context = new AudioContext();
+  }
+
+  /** Whether the browser waits for a click or a key before it lets sound be heard. */
+  get blocked() {
+    return this.#context.state === "suspended";
+  }
+
+  /** Ask for sound: call it when the user clicks or presses a key. */
+  unblock() {
+    this.#context.resume().catch(() => {});
   }
 
   add(packets) {
@@ -100,8 +111,8 @@ export class Sound {
   /** Play from a time in microseconds on, until stop(). */
   async start(media) {
     this.stop();
-    if (this.#failed) return;
-    this.#context.resume().catch(() => {});
+    this.#wanted = true;
+    if (this.#failed || this.blocked) return;
     this.#start = { media, context: this.#context.currentTime };
     const from = media - BEHIND;
     this.#next = this.#packets.findIndex(({ timestamp, duration }) => timestamp + duration > from);
@@ -119,6 +130,7 @@ export class Sound {
 
   /** Decode what is heard soon; call it often with the time that is shown. */
   update(media) {
+    if (this.#wanted && !this.#start && !this.blocked) this.start(media);
     const pcm = PCM.test(this.#track.codec);
     if (!this.#start || this.#failed || (!pcm && this.#decoder?.state !== "configured")) return;
     const { codec, channels, rate } = this.#track;
@@ -140,6 +152,7 @@ export class Sound {
   }
 
   stop() {
+    this.#wanted = false;
     this.#start = null;
     if (this.#decoder && this.#decoder.state !== "closed") this.#decoder.close();
     this.#decoder = null;

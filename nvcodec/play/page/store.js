@@ -2,7 +2,8 @@
 //
 // A source is a URL, a Blob, an ArrayBuffer (or a view of one) or a ReadableStream. Where any part
 // can be had at any time (a Blob, a server that knows ranges), chunks that were not used for long
-// are dropped and fetched again; else all of them are kept.
+// are dropped and fetched again; else all of them are kept. A store can give its bytes to others:
+// share() on one end of a MessageChannel, the other end is their source.
 
 import { NrvError } from "./decoder.js";
 
@@ -26,6 +27,7 @@ export class Store {
   #first = true;
   #onProgress;
   #resume = null;
+  #asked = [];
   received = 0;
 
   constructor(source, onProgress = () => {}) {
@@ -38,6 +40,21 @@ export class Store {
       this.#size = this.#source.size;
       this.#random = true;
     }
+    if (this.#source instanceof MessagePort) this.#random = true;
+  }
+
+  /** Give bytes to the store whose source is the other end of a channel. */
+  share(port) {
+    port.onmessage = async ({ data: offset }) => {
+      try {
+        await this.need(offset, offset + 1);
+        const bytes = new Uint8Array(CHUNK);
+        const count = this.read(offset, bytes);
+        port.postMessage({ bytes: bytes.subarray(0, count), size: this.#size });
+      } catch ({ kind = "input", message }) {
+        port.postMessage({ error: { kind, message } });
+      }
+    };
   }
 
   /** Bytes of the source; null while that is unknown. */
@@ -189,6 +206,7 @@ export class Store {
   async #open(offset, signal) {
     if (this.#source instanceof Blob) return this.#source.slice(offset).stream().getReader();
     if (this.#source instanceof ReadableStream) return this.#source.getReader();
+    if (this.#source instanceof MessagePort) return this.#fromPort(offset);
     const headers = offset ? { Range: `bytes=${offset}-` } : {};
     const response = await fetch(this.#source, { headers, signal });
     if (offset && response.status !== 206) {
@@ -205,6 +223,23 @@ export class Store {
       this.#random = this.#size !== null && response.headers.get("Accept-Ranges") === "bytes";
     }
     return response.body.getReader();
+  }
+
+  /** Answers come in the order of the questions. */
+  #fromPort(offset) {
+    const port = this.#source;
+    port.onmessage = ({ data }) => this.#asked.shift()(data);
+    const read = async () => {
+      const { bytes, size, error } = await new Promise((resolve) => {
+        this.#asked.push(resolve);
+        port.postMessage(offset);
+      });
+      if (error) throw new NrvError(error.kind, error.message);
+      if (size !== null) this.#size = size;
+      offset += bytes.length;
+      return { done: !bytes.length, value: bytes };
+    };
+    return { read, cancel: async () => {} };
   }
 
   /** Keep bytes that begin at an offset on the way through a chunk; gives where they end. */

@@ -7,6 +7,7 @@ import { FIRST, Units } from "./units.js";
 const FEND_BYTES = 40;
 const FEND_INDEX_AT = 28;
 const PROGRESS_MS = 200;
+const SOUGHT = ["next", "seek"]; // calls that a later seek makes useless
 
 const isGroup = (unit) => unit.type === "GRUP";
 const isAfterHeader = (unit) => ["GRUP", "aPKt", "iNDX"].includes(unit.type);
@@ -63,7 +64,7 @@ class Session {
     await this.#begin();
     const tracks = this.#decoder.tracks();
     for (const track of tracks) this.#tracks.set(track.number, track);
-    if (!store.random) this.#watch();
+    if (!store.random && !this.#options.quiet) this.#watch();
     return {
       info: this.#info,
       tracks,
@@ -81,18 +82,19 @@ class Session {
     this.#store.wake();
   }
 
-  /** The next picture, or null after the last. */
-  async next() {
-    const begun = performance.now();
-    if (!this.#within) await this.#nextGroup();
-    const waited = performance.now() - begun; // for bytes
-    const frame = this.#decoder.next();
-    this.#deliverPackets();
-    if (!frame) {
-      this.#within = false;
-      return null;
+  /** The next picture after as many that are passed over; null after the last. */
+  async next({ skip }) {
+    let frame = null;
+    let waited = 0; // for bytes, in milliseconds
+    for (let k = 0; k <= skip; k++) {
+      const begun = performance.now();
+      if (!this.#within) await this.#nextGroup();
+      waited += performance.now() - begun;
+      frame = this.#decoder.next();
+      this.#deliverPackets();
+      this.#within = frame !== null && frame.inGroup + 1 < frame.groupFrames;
+      if (!frame) return null;
     }
-    this.#within = frame.inGroup + 1 < frame.groupFrames;
     const { network, verify } = this.#options;
     const picture = this.#decoder.render({ network, verify });
     return {
@@ -100,16 +102,24 @@ class Session {
     };
   }
 
-  async seek(frame) {
-    await this.#know(frame);
+  /** Go to a frame. Gives what a decoder that shares the bytes of this one needs for the same. */
+  async seek({ frame, shared = null }) {
+    if (shared && !shared.random) {
+      await this.#units.need(0, shared.through);
+      await this.#begin();
+    } else {
+      await this.#know(frame);
+    }
     const groups = this.#table ?? this.#decoder.groups();
     let target = groups.length - 1;
     while (target > 0 && groups[target].firstFrame > frame) target--;
     let key = target;
     while (key > 0 && !groups[key].key) key--;
+    let through = 0;
     if (target >= 0) {
       const end = groups[target].offset;
-      await this.#units.through(groups[key].offset, (unit, at) => isGroup(unit) && at >= end);
+      const last = (unit, at) => isGroup(unit) && at >= end;
+      through = await this.#units.through(groups[key].offset, last);
     }
     this.#ahead = null;
     this.#within = false;
@@ -118,6 +128,7 @@ class Session {
     this.#within = true;
     this.#deliverPackets();
     if (target >= 0) await this.#tellGroup(groups[target].offset);
+    return { random: this.#store.random, through };
   }
 
   /** All groups with their times; where the source gives no parts, those that have arrived. */
@@ -136,6 +147,11 @@ class Session {
 
   set(options) {
     Object.assign(this.#options, options);
+  }
+
+  /** Give the bytes of the file to the decoder at the other end of a channel. */
+  share({ port }) {
+    this.#store.share(port);
   }
 
   recycle(buffer) {
@@ -183,7 +199,7 @@ class Session {
   }
 
   async #tellGroup(offset) {
-    if (this.#seen.has(offset)) return;
+    if (this.#options.quiet || this.#seen.has(offset)) return;
     const unit = await this.#units.head(offset);
     const group = unit && this.#units.group(offset, unit.end);
     if (!group) return;
@@ -248,7 +264,7 @@ class Session {
 
   #deliverPackets() {
     const packets = this.#decoder.takePackets();
-    if (!packets.length) return;
+    if (this.#options.quiet || !packets.length) return;
     for (const packet of packets) {
       const { timeBaseNum: num, timeBaseDen: den } = this.#tracks.get(packet.track);
       packet.timestamp = microseconds(packet.pts, num, den);
@@ -277,6 +293,7 @@ class Session {
   }
 
   #progress() {
+    if (this.#options.quiet) return;
     const now = performance.now();
     if (now - this.#told < PROGRESS_MS && !this.#store.complete) return;
     this.#told = now;
@@ -294,10 +311,10 @@ async function answer({ id, call, generation, value }) {
     if (call === "open") {
       session = new Session(value.source, value.options);
       result = await session.open();
-    } else if (generation === session.generation) {
-      result = await session[call](value);
-    } else {
+    } else if (SOUGHT.includes(call) && generation !== session.generation) {
       result = { stale: true };
+    } else {
+      result = await session[call](value);
     }
     postMessage({ id, result }, result?.buffer ? [result.buffer] : []);
   } catch (error) {
