@@ -51,5 +51,6 @@ def page(browser):
         page = context.new_page()
         page.set_default_timeout(20000)
         page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda line: "Security Policy" in line.text and errors.append(line.text))
         yield page
     assert errors == []

@@ -185,6 +185,37 @@ def test_several_workers_give_the_same_frames(page, parts):
     assert found == digests(path)
 
 
+SOURCES = """async (url) => {
+    const { NrvDecoder } = await import("/nrv.js");
+    const get = () => fetch(url);
+    const sources = [
+        await (await get()).blob(), await (await get()).arrayBuffer(),
+        new Uint8Array(await (await get()).arrayBuffer()), (await get()).body,
+        new URL(url, location.href),
+    ];
+    const found = [];
+    for (const source of sources) {
+        const decoder = new NrvDecoder(source);
+        await decoder.seek(2);
+        let count = 0;
+        for await (const picture of decoder.pictures()) {
+            picture.close();
+            count++;
+        }
+        decoder.close();
+        found.push(count);
+    }
+    return found;
+}"""
+
+
+def test_sources(page):
+    with serving(LONG) as server:
+        page.goto(server.url)
+        found = page.evaluate(SOURCES, server.file_path)
+    assert found == [len(digests(LONG)) - 2] * 5
+
+
 def test_video_frames(page):
     with serving(LONG) as server:
         page.goto(server.url)
@@ -326,6 +357,12 @@ def test_missing_file(page):
     with serving(LONG) as server:
         page.goto(f"{server.url}x")
         alert = page.get_by_role("alert")
+        alert.wait_for()
+        assert alert.text_content() == "The server answers 404 for the file."
+        page.goto(f"{server.url.partition('?')[0]}?file=http://")
+        alert.wait_for()
+        assert "http:// is no address" in alert.text_content()
+        page.goto(f"{server.url.partition('?')[0]}?file=100%25.nrv")
         alert.wait_for()
         assert alert.text_content() == "The server answers 404 for the file."
 

@@ -163,7 +163,7 @@ export class Decoder {
 
   seek(frame) {
     const status = this.#wasm.seekFrame(frame);
-    if (status === OK) this.#failed = null;
+    if (status === OK || status === REFUSED) this.#failed = null;
     if (status === REFUSED) throw new NrvError("refused", `There is no frame ${frame}.`);
     this.#judge(status);
   }

@@ -42,6 +42,7 @@ function open(source, name) {
   get("name").textContent = name;
   document.title = name;
   note("Loading");
+  if (chosenNetwork === null) get("network").checked = true;
   try {
     renderer ??= new Renderer(get("picture"));
   } catch (error) {
@@ -76,6 +77,23 @@ function open(source, name) {
     fail(error);
     showState();
   });
+}
+
+/** Open the file that the address of the page names, if it does. */
+function openNamed(file) {
+  if (!file) return;
+  if (!URL.canParse(file, document.baseURI)) {
+    fail(new Error(`${file} is no address.`));
+    return;
+  }
+  const url = new URL(file, document.baseURI);
+  const name = url.pathname.split("/").pop();
+  try {
+    open(url.href, decodeURIComponent(name) || url.href);
+  } catch (error) {
+    if (!(error instanceof URIError)) throw error;
+    open(url.href, name);
+  }
 }
 
 function close() {
@@ -346,8 +364,4 @@ dropping();
 unblocking();
 keys();
 showState();
-const file = new URLSearchParams(location.search).get("file");
-if (file) {
-  const url = new URL(file, document.baseURI);
-  open(url.href, decodeURIComponent(url.pathname.split("/").pop()) || url.href);
-}
+openNamed(new URLSearchParams(location.search).get("file"));
