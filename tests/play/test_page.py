@@ -163,6 +163,12 @@ def with_head(data, **fields):
     return data[:16] + bytes(head) + crc.to_bytes(4, "little") + data[68:]
 
 
+def evaluated(page, server, script, argument):
+    """What a script gives that has the modules of the page, without its player."""
+    page.goto(f"{server.url.partition('?')[0]}icon.svg")
+    return page.evaluate(script, argument)
+
+
 def shown(page, frame):
     page.wait_for_selector(f"body[data-frame='{frame}']")
 
@@ -171,8 +177,7 @@ def shown(page, frame):
 def test_frames_are_those_of_the_decoder(page, name):
     path = VECTORS / f"{name}.nrv"
     with serving(path) as server:
-        page.goto(server.url)
-        found = page.evaluate(FRAMES, [server.file_path, {"verify": True}])
+        found = evaluated(page, server, FRAMES, [server.file_path, {"verify": True}])
     assert found == digests(path)
 
 
@@ -180,8 +185,7 @@ def test_frames_are_those_of_the_decoder(page, name):
 def test_several_workers_give_the_same_frames(page, parts):
     path = VECTORS / "network.nrv"
     with serving(path if parts else Whole(path.read_bytes())) as server:
-        page.goto(server.url)
-        found = page.evaluate(FRAMES, [server.file_path, {"workers": 3}])
+        found = evaluated(page, server, FRAMES, [server.file_path, {"workers": 3}])
     assert found == digests(path)
 
 
@@ -211,15 +215,13 @@ SOURCES = """async (url) => {
 
 def test_sources(page):
     with serving(LONG) as server:
-        page.goto(server.url)
-        found = page.evaluate(SOURCES, server.file_path)
+        found = evaluated(page, server, SOURCES, server.file_path)
     assert found == [len(digests(LONG)) - 2] * 5
 
 
 def test_video_frames(page):
     with serving(LONG) as server:
-        page.goto(server.url)
-        found = page.evaluate(VIDEO_FRAMES, server.file_path)
+        found = evaluated(page, server, VIDEO_FRAMES, server.file_path)
     with Decoder(str(LONG)) as decoder:
         for got, frame in zip(found, decoder, strict=False):
             assert got["format"] == "I420"
@@ -241,8 +243,7 @@ def test_seek(page, parts, name):
     last = len(expected) - 1
     targets = [last, 0, 7, 6, last // 2, 1]
     with serving(path if parts else Whole(path.read_bytes())) as server:
-        page.goto(server.url)
-        found, groups = page.evaluate(SEEKS, [server.file_path, targets])
+        found, groups = evaluated(page, server, SEEKS, [server.file_path, targets])
     assert found == [frame for target in targets for frame in expected[target : target + 2]]
     with open(path, "rb") as file:
         reader = UnitReader(file)
@@ -256,8 +257,7 @@ def test_region(page):
     path = VECTORS / "network.nrv"
     view = {"size": [50, 30], "region": {"x": 8, "y": 4, "width": 20, "height": 16}}
     with serving(path) as server:
-        page.goto(server.url)
-        found = page.evaluate(FRAMES, [server.file_path, view])
+        found = evaluated(page, server, FRAMES, [server.file_path, view])
     with Decoder(str(path)) as decoder:
         frame = decoder.render(0, size=(50, 30), crop=(20, 16, 8, 4))
     planes = b"".join(plane.tobytes() for plane in frame.planes)
@@ -369,8 +369,7 @@ def test_missing_file(page):
 
 def test_memory_is_stable(page):
     with serving(LONG) as server:
-        page.goto(server.url)
-        memory = page.evaluate(REPEATED, [server.file_path, 30])
+        memory = evaluated(page, server, REPEATED, [server.file_path, 30])
     assert memory[-1] == memory[2]
 
 
