@@ -142,7 +142,7 @@ def test_a_wheel_with_kernels_compiles_nothing(built, clip, tmp_path, tmp_path_f
 def test_commands_of_the_installed_wheel(execute, installed, clip, tmp_path):
     where = execute("python", "-c", "import nvcodec; print(nvcodec.__file__)")
     assert Path(where.strip()).is_relative_to(installed.parent)
-    for command in ("nvenc", "nvdec", "nvinfo"):
+    for command in ("nvenc", "nvdec", "nvinfo", "nvplay"):
         assert execute(command, "--version").startswith(f"{command} (nvcodec) ")
     path, luma = clip
     assert "GRUP          1" in execute("nvinfo", path)

@@ -18,4 +18,7 @@ while read -r file rest; do
     judge "$file from frame $from" "$($DEC --md5 --frames $from: "$file" 2>&1 | md5sum)" "$(echo "$all" | tail -n +$((from + 1)) | md5sum)"
 done < /tmp/nrv_check.$$
 rm -f /tmp/nrv_check.$$
+for file in hybrid nirvana_c sine; do
+    python3 ../c/side_test.py "$DEC" $file.nrv || bad=1
+done
 exit $bad

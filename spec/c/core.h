@@ -11,6 +11,11 @@ void *memset(void *dst, int value, size_t n);
 int memcmp(const void *a, const void *b, size_t n);
 
 #if defined(__GNUC__)
+/* -ffreestanding takes these names from the compiler; so short copies become moves again. */
+#define memcpy(d, s, n) __builtin_memcpy(d, s, n)
+#define memmove(d, s, n) __builtin_memmove(d, s, n)
+#define memset(d, v, n) __builtin_memset(d, v, n)
+#define memcmp(a, b, n) __builtin_memcmp(a, b, n)
 #define NRV_INLINE static inline __attribute__((always_inline))
 #define NRV_NOINLINE __attribute__((noinline))
 #define NRV_LIKELY(x) __builtin_expect(!!(x), 1)
@@ -139,7 +144,6 @@ typedef struct nrv_canvas {
     struct nrv_canvas *reference[2];  /* valid while its group is rendered */
     int32_t users;
     int32_t set;
-    int32_t quantiser;
     struct nrv_canvas *next;          /* in the list of free ones */
 } nrv_canvas;
 
@@ -329,5 +333,9 @@ void nrv_transform(int32_t *restrict d, int log2n, bool sine, int width, int hei
 void nrv_displaced(const uint16_t *restrict ref, int plane_w, int plane_h, int x, int y, int w, int h,
                    int vy, int vx, bool luma, int sub_x, int sub_y, bool narrow,
                    int32_t *restrict out);
+/* The same area where the vector has no fraction, so that S is 64 times its samples; else NULL.
+ * area, of 72 * 71 samples, takes it where it reaches over the border. */
+const uint16_t *nrv_whole(const uint16_t *ref, int plane_w, int plane_h, int x, int y, int w, int h,
+                          int vy, int vx, bool luma, int sub_x, int sub_y, uint16_t *area, ptrdiff_t *stride);
 nrv_status nrv_fusion_group(nrv_decoder *d, const uint8_t *bytes, size_t length, bool key);  /* 9.2, 9.6 */
 #endif

@@ -13,7 +13,8 @@ typedef struct nrv_segment {
 
 NRV_INLINE int nrv_block(int units) { return units % 24 == 0 ? 24 : units % 16 == 0 ? 16 : 8; }
 
-/* acc[site * stride + unit] += products, for `sites` sites and all units (a multiple of 8) */
+/* acc[site * stride + unit] = start[unit] + products, for `sites` sites and all units (a multiple
+ * of 8); if start is NULL, products are added to what acc holds. */
 void nrv_dot(uint32_t *restrict acc, ptrdiff_t stride, int units, const int16_t *restrict w,
-             const nrv_segment *seg, int segs, int sites);
+             const nrv_segment *seg, int segs, int sites, const int32_t *start);
 #endif

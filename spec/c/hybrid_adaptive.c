@@ -21,18 +21,25 @@ static const uint16_t *padded(const uint16_t *s, int w, int h, uint16_t *copy) {
 
 static int class_of(const uint16_t *s, ptrdiff_t stride, int extra) {
     static const uint8_t activity[16] = {0, 1, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3, 4};
-    int32_t vertical = 0, horizontal = 0, falling = 0, rising = 0;
-    s -= 2 * stride + 2;
-    for (int y = 0; y < 8; y++, s += stride)
-        for (int i = 0; i < 4; i++) {
-            /* x + y even: blocks begin at multiples of 4 */
-            const uint16_t *a = s + 2 * i + (y & 1);
-            int32_t c = 2 * a[0];
-            vertical += nrv_abs(c - a[-stride] - a[stride]);
-            horizontal += nrv_abs(c - a[-1] - a[1]);
-            falling += nrv_abs(c - a[-stride - 1] - a[stride + 1]);
-            rising += nrv_abs(c - a[-stride + 1] - a[stride - 1]);
+    /* Only x + y even counts; blocks begin at multiples of 4. A column of the window adds four
+     * values of at most 4 * 4095, which fits in 16 bits. */
+    static const uint16_t even[2][8] = {{0xFFFF, 0, 0xFFFF, 0, 0xFFFF, 0, 0xFFFF, 0}, {0, 0xFFFF, 0, 0xFFFF, 0, 0xFFFF, 0, 0xFFFF}};
+    uint16_t v[8] = {0}, h[8] = {0}, f[8] = {0}, r[8] = {0};
+    const int16_t *t = (const int16_t *)s - 2 * stride - 2;
+    for (int y = 0; y < 8; y++, t += stride) {
+        const uint16_t *m = even[y & 1];
+        for (int i = 0; i < 8; i++) {
+            int16_t c2 = (int16_t)(2 * t[i]);
+            int16_t dv = (int16_t)(c2 - t[i - stride] - t[i + stride]), dh = (int16_t)(c2 - t[i - 1] - t[i + 1]);
+            int16_t df = (int16_t)(c2 - t[i - stride - 1] - t[i + stride + 1]), dr = (int16_t)(c2 - t[i - stride + 1] - t[i + stride - 1]);
+            v[i] = (uint16_t)(v[i] + ((dv < 0 ? -dv : dv) & m[i]));
+            h[i] = (uint16_t)(h[i] + ((dh < 0 ? -dh : dh) & m[i]));
+            f[i] = (uint16_t)(f[i] + ((df < 0 ? -df : df) & m[i]));
+            r[i] = (uint16_t)(r[i] + ((dr < 0 ? -dr : dr) & m[i]));
         }
+    }
+    int32_t vertical = 0, horizontal = 0, falling = 0, rising = 0;
+    for (int i = 0; i < 8; i++) { vertical += v[i]; horizontal += h[i]; falling += f[i]; rising += r[i]; }
     int64_t a = nrv_max(vertical, horizontal), b = nrv_min(vertical, horizontal);
     int64_t c = nrv_max(falling, rising), e = nrv_min(falling, rising);
     int kind = 0;
@@ -45,15 +52,16 @@ static int class_of(const uint16_t *s, ptrdiff_t stride, int extra) {
 /* w x h samples, w a multiple of 4 */
 NRV_INLINE void run(const uint16_t *restrict s, ptrdiff_t stride, uint16_t *restrict out, ptrdiff_t out_stride, int w, int h,
                     const int8_t *tap, const int8_t (*at)[2], int taps, int chunk, int peak) {
+    ptrdiff_t off[12];
+    for (int k = 0; k < taps; k++) off[k] = at[k][0] * stride + at[k][1];
     for (int y = 0; y < h; y++, s += stride, out += out_stride)
         for (int x = 0; x < w; x += chunk) {
+#define TAP(k) tap[k] * (s[x + i + off[k]] + s[x + i - off[k]] - 2 * s[x + i])
             int32_t sum[8];
-            for (int i = 0; i < chunk; i++) sum[i] = 64;
-            for (int k = 0; k < taps; k++) {
-                const uint16_t *a = s + x + at[k][0] * stride + at[k][1], *b = s + x - at[k][0] * stride - at[k][1];
-                int32_t t = tap[k];
-                for (int i = 0; i < chunk; i++) sum[i] += t * (a[i] + b[i] - 2 * s[x + i]);
-            }
+            for (int i = 0; i < chunk; i++) sum[i] = 64 + TAP(0) + TAP(1) + TAP(2) + TAP(3) + TAP(4) + TAP(5);
+            if (taps == 12)
+                for (int i = 0; i < chunk; i++) sum[i] += TAP(6) + TAP(7) + TAP(8) + TAP(9) + TAP(10) + TAP(11);
+#undef TAP
             for (int i = 0; i < chunk; i++) out[x + i] = (uint16_t)nrv_clip(0, peak, s[x + i] + (sum[i] >> 7));
         }
 }

@@ -277,7 +277,6 @@ nrv_status nrv_content_syntax(nrv_decoder *d, nrv_canvas *c) {
     p.quantiser = (int32_t)nrv_bypass_bits(p.r, d->info.bit_depth == 8 ? 6 : 7);
     if (p.quantiser > p.last_q) return nrv_fail(d, NRV_CORRUPT, "7.5", "a quantiser is out of range");
     p.varying = nrv_bypass(p.r);
-    c->quantiser = p.quantiser;
     for (uint32_t i = 0; i < h->leaf_count; i++) leaf(&p, &h->leaves[i]);
     return NRV_OK;
 }

@@ -107,18 +107,19 @@ static const int16_t CHROMA_TAPS[8][4] = {{0, 64, 0, 0}, {-2, 58, 10, -2}, {-4, 
 
 #define WIDE 72   /* samples of a row of the fetched area: 64 + 7, rounded up */
 
-/* One pass over w columns, a multiple of chunk: sums of taps along `step`. With 8 bits all sums of
- * the reference fit in 16 bits; they are taken in unsigned 16 bits and read as signed. */
+/* Sum over the taps, `step` apart; count, 4 or 8, is a constant where this stands. */
+#define SUM(type, s, step) (count == 8 ? \
+    (type)(taps[0] * (s)[0] + taps[1] * (s)[step] + taps[2] * (s)[2 * (step)] + taps[3] * (s)[3 * (step)] + \
+           taps[4] * (s)[4 * (step)] + taps[5] * (s)[5 * (step)] + taps[6] * (s)[6 * (step)] + taps[7] * (s)[7 * (step)]) : \
+    (type)(taps[0] * (s)[0] + taps[1] * (s)[step] + taps[2] * (s)[2 * (step)] + taps[3] * (s)[3 * (step)]))
+
+/* One pass over w columns, a multiple of chunk. With 8 bits its sums fit in 16 bits. */
 NRV_INLINE void pass_narrow(const uint16_t *restrict src, ptrdiff_t stride, ptrdiff_t step, const int16_t *restrict taps,
                             int count, int w, int h, int chunk, int16_t *restrict out) {
     for (int y = 0; y < h; y++, src += stride, out += WIDE)
         for (int x = 0; x < w; x += chunk) {
-            uint16_t sum[16] = {0};
-            for (int c = 0; c < count; c++) {
-                uint16_t t = (uint16_t)taps[c];
-                for (int i = 0; i < chunk; i++) sum[i] = (uint16_t)(sum[i] + (uint32_t)t * src[x + c * step + i]);
-            }
-            for (int i = 0; i < chunk; i++) out[x + i] = (int16_t)sum[i];
+            const int16_t *s = (const int16_t *)src + x;
+            for (int i = 0; i < chunk; i++) out[x + i] = SUM(int16_t, s + i, step);
         }
 }
 
@@ -126,33 +127,23 @@ NRV_INLINE void pass_wide(const uint16_t *restrict src, ptrdiff_t stride, ptrdif
                           int count, int w, int h, int chunk, int32_t *restrict out) {
     for (int y = 0; y < h; y++, src += stride, out += WIDE)
         for (int x = 0; x < w; x += chunk) {
-            int32_t sum[16] = {0};
-            for (int c = 0; c < count; c++)
-                for (int i = 0; i < chunk; i++) sum[i] += taps[c] * (int16_t)src[x + c * step + i];
-            for (int i = 0; i < chunk; i++) out[x + i] = sum[i];
+            const int16_t *s = (const int16_t *)src + x;
+            for (int i = 0; i < chunk; i++) out[x + i] = SUM(int32_t, s + i, step);
         }
 }
 
 NRV_INLINE void second_narrow(const int16_t *restrict first, const int16_t *restrict taps, int count, int w, int h, int chunk,
                               int32_t *restrict out) {
     for (int y = 0; y < h; y++, first += WIDE, out += w)
-        for (int x = 0; x < w; x += chunk) {
-            int32_t sum[16] = {0};
-            for (int c = 0; c < count; c++)
-                for (int i = 0; i < chunk; i++) sum[i] += taps[c] * first[x + c * WIDE + i];
-            for (int i = 0; i < chunk; i++) out[x + i] = sum[i] >> 6;
-        }
+        for (int x = 0; x < w; x += chunk)
+            for (int i = 0; i < chunk; i++) out[x + i] = SUM(int32_t, first + x + i, WIDE) >> 6;
 }
 
 NRV_INLINE void second_wide(const int32_t *restrict first, const int16_t *restrict taps, int count, int w, int h, int chunk,
                             int32_t *restrict out) {
     for (int y = 0; y < h; y++, first += WIDE, out += w)
-        for (int x = 0; x < w; x += chunk) {
-            int32_t sum[16] = {0};
-            for (int c = 0; c < count; c++)
-                for (int i = 0; i < chunk; i++) sum[i] += taps[c] * first[x + c * WIDE + i];
-            for (int i = 0; i < chunk; i++) out[x + i] = sum[i] >> 6;
-        }
+        for (int x = 0; x < w; x += chunk)
+            for (int i = 0; i < chunk; i++) out[x + i] = SUM(int32_t, first + x + i, WIDE) >> 6;
 }
 
 /* src is at (-c0, -c0) of the area, c0 the taps before the sample */
@@ -199,6 +190,27 @@ NRV_INLINE void displaced(const uint16_t *restrict src, ptrdiff_t stride, int w,
     else if (w % 8 == 0) CASE(count, narrow, 8); \
     else CASE(count, narrow, 4); } while (0)
 
+/* w x h samples of a plane at (x, y), coordinates clipped: where they are, or a copy. */
+static const uint16_t *fetch(const uint16_t *ref, int plane_w, int plane_h, int x, int y, int w, int h, uint16_t *area, ptrdiff_t *stride) {
+    if (x >= 0 && y >= 0 && x + w <= plane_w && y + h <= plane_h) {
+        *stride = plane_w;
+        return ref + (ptrdiff_t)y * plane_w + x;
+    }
+    for (int i = 0; i < h; i++) {
+        const uint16_t *row = ref + (ptrdiff_t)nrv_clip(0, plane_h - 1, y + i) * plane_w;
+        for (int k = 0; k < w; k++) area[i * WIDE + k] = row[nrv_clip(0, plane_w - 1, x + k)];
+    }
+    *stride = WIDE;
+    return area;
+}
+
+const uint16_t *nrv_whole(const uint16_t *ref, int plane_w, int plane_h, int x, int y, int w, int h,
+                          int vy, int vx, bool luma, int sub_x, int sub_y, uint16_t *area, ptrdiff_t *stride) {
+    int bx = luma || sub_x == 1 ? 2 : 3, by = luma || sub_y == 1 ? 2 : 3;
+    if ((vx & ((1 << bx) - 1)) || (vy & ((1 << by) - 1))) return NULL;
+    return fetch(ref, plane_w, plane_h, x + (vx >> bx), y + (vy >> by), w, h, area, stride);
+}
+
 void nrv_displaced(const uint16_t *restrict ref, int plane_w, int plane_h, int x, int y, int w, int h,
                    int vy, int vx, bool luma, int sub_x, int sub_y, bool narrow, int32_t *restrict out) {
     uint16_t area[WIDE * 71];
@@ -209,20 +221,8 @@ void nrv_displaced(const uint16_t *restrict ref, int plane_w, int plane_h, int x
     else { fy = vy & 7; iy = vy >> 3; }
     const int16_t *tx = fx ? (luma ? LUMA_TAPS[fx] : CHROMA_TAPS[fx]) : NULL;
     const int16_t *ty = fy ? (luma ? LUMA_TAPS[fy] : CHROMA_TAPS[fy]) : NULL;
-    int x0 = x + ix - c0, y0 = y + iy - c0;
-    const uint16_t *src;
     ptrdiff_t stride;
-    if (x0 >= 0 && y0 >= 0 && x0 + w + count - 1 <= plane_w && y0 + h + count - 1 <= plane_h) {
-        src = ref + (ptrdiff_t)y0 * plane_w + x0;
-        stride = plane_w;
-    } else {
-        for (int i = 0; i < h + count - 1; i++) {
-            const uint16_t *row = ref + (ptrdiff_t)nrv_clip(0, plane_h - 1, y0 + i) * plane_w;
-            for (int k = 0; k < w + count - 1; k++) area[i * WIDE + k] = row[nrv_clip(0, plane_w - 1, x0 + k)];
-        }
-        src = area;
-        stride = WIDE;
-    }
+    const uint16_t *src = fetch(ref, plane_w, plane_h, x + ix - c0, y + iy - c0, w + count - 1, h + count - 1, area, &stride);
     if (luma) {
         if (narrow) CHUNKS(8, true);
         else CHUNKS(8, false);
@@ -235,6 +235,7 @@ void nrv_displaced(const uint16_t *restrict ref, int plane_w, int plane_h, int x
 void nrv_inter_leaves(nrv_decoder *d, nrv_canvas *c) {
     nrv_hybrid *h = d->hybrid;
     int32_t s[2][64 * 64];
+    uint16_t area[2][WIDE * 71];
     int32_t peak = (1 << d->info.bit_depth) - 1;
     bool narrow = d->info.bit_depth == 8;
     for (uint32_t k = 0; k < h->leaf_count; k++) {
@@ -244,12 +245,30 @@ void nrv_inter_leaves(nrv_decoder *d, nrv_canvas *c) {
         for (int p = 0; p < d->info.planes; p++) {
             int sx = p ? d->info.sub_x : 1, sy = p ? d->info.sub_y : 1;
             int x = l->x / sx, y = l->y / sy, w = (1 << l->size) / sx, n = (1 << l->size) / sy;
+            uint16_t *out = c->plane[p] + (ptrdiff_t)y * h->plane_width[p] + x;
+            const uint16_t *whole[2] = {NULL, NULL};
+            ptrdiff_t stride[2];
+            for (int r = 0; r < 2; r++)
+                if (cell->direction >> r & 1)
+                    whole[r] = nrv_whole(c->reference[r]->plane[p], h->plane_width[p], h->plane_height[p], x, y, w, n,
+                                         cell->v[r].y, cell->v[r].x, p == 0, sx, sy, area[r], &stride[r]);
+            if (cell->direction == 3 && whole[0] && whole[1]) {
+                const uint16_t *a = whole[0], *b = whole[1];
+                for (int i = 0; i < n; i++, out += h->plane_width[p], a += stride[0], b += stride[1])
+                    for (int j = 0; j < w; j++) out[j] = (uint16_t)((a[j] + b[j] + 1) >> 1);
+                continue;
+            }
+            if (cell->direction != 3 && (whole[0] || whole[1])) {
+                int r = cell->direction - 1;
+                const uint16_t *a = whole[r];
+                for (int i = 0; i < n; i++, out += h->plane_width[p], a += stride[r]) memcpy(out, a, (size_t)w * 2);
+                continue;
+            }
             for (int r = 0; r < 2; r++)
                 if (cell->direction >> r & 1)
                     nrv_displaced(c->reference[r]->plane[p], h->plane_width[p], h->plane_height[p], x, y, w, n,
                                   cell->v[r].y, cell->v[r].x, p == 0, sx, sy, narrow, s[r]);
             const int32_t *a = cell->direction & 1 ? s[0] : s[1], *b = cell->direction & 2 ? s[1] : s[0];
-            uint16_t *out = c->plane[p] + (ptrdiff_t)y * h->plane_width[p] + x;
             for (int i = 0; i < n; i++, out += h->plane_width[p], a += w, b += w)
                 for (int j = 0; j < w; j++) out[j] = (uint16_t)nrv_clip(0, peak, (a[j] + b[j] + 64) >> 7);
         }

@@ -16,7 +16,11 @@ typedef struct work {
     uint32_t *sums;         /* one row: [site][UNITS] */
     uint16_t *warp[2][3];   /* one row of cells: 8 luma rows, and chroma */
     int32_t *box;           /* sums of columns */
-    int32_t s[64 * 64];
+    int16_t *line;          /* three rows of luma */
+    int32_t (*steps)[2], (*reciprocals)[2];  /* of luma and chroma of a row of cells (9.1) */
+    int32_t cell_row;       /* that row; -1 if none */
+    int32_t s[64 * 8];
+    uint16_t area[72 * 71];
 } work;
 
 #define RING_IN (2 * HALO + RING)
@@ -26,7 +30,7 @@ nrv_status nrv_hybrid_workspace(nrv_decoder *d, nrv_workspace *w) {
     uint64_t sites = (uint64_t)h->coded_width / 2, row = sites + 2, at = (sizeof(work) + 15) / 16 * 16;
     uint64_t size = at + 2 * (row * 6 * RING_IN + row * 12 * RING_IN + row * UNITS * RING * LAYERS) + 4 * (sites + 4) * UNITS;
     for (int p = 0; p < d->info.planes; p++) size += 2 * 2 * (uint64_t)h->plane_width[p] * (uint64_t)(8 / (p ? d->info.sub_y : 1));
-    size += 4 * ((uint64_t)h->coded_width + 8);
+    size += 4 * ((uint64_t)h->coded_width + 8) + 6 * (uint64_t)h->coded_width + 16 * (uint64_t)h->cells_x;
     if (!h->network) size = at;
     nrv_status s = NRV_OK;
     uint8_t *b = nrv_alloc(w->memory, size, &s);
@@ -40,6 +44,11 @@ nrv_status nrv_hybrid_workspace(nrv_decoder *d, nrv_workspace *w) {
 #define PART(to, type, count) do { to = (type *)(void *)b; b += (count) * sizeof(type); } while (0)
     PART(k->sums, uint32_t, (sites + 4) * UNITS);
     PART(k->box, int32_t, (uint64_t)h->coded_width + 8);
+    k->steps = (int32_t (*)[2])(void *)b;
+    b += 8 * (uint64_t)h->cells_x;
+    k->reciprocals = (int32_t (*)[2])(void *)b;
+    b += 8 * (uint64_t)h->cells_x;
+    PART(k->line, int16_t, 3 * (uint64_t)h->coded_width);
     PART(k->a, int16_t, row * 6 * RING_IN);
     PART(k->diff, int16_t, row * 12 * RING_IN);
     for (int i = 0; i < LAYERS; i++) PART(k->hidden[i], int16_t, row * UNITS * RING);
@@ -89,6 +98,13 @@ static void warps(const nrv_decoder *d, work *k, const nrv_canvas *c, int row) {
                     for (int y = 0; y < rows; y++) memcpy(to + y * (ptrdiff_t)pw, k->warp[0][p] + px + y * (ptrdiff_t)pw, (size_t)w * 2);
                     continue;
                 }
+                ptrdiff_t stride;
+                const uint16_t *whole = nrv_whole(c->reference[from]->plane[p], pw, h->plane_height[p], px, py, w, rows, t->v[from].y,
+                                                  t->v[from].x, p == 0, sx, sy, k->area, &stride);
+                if (whole) {
+                    for (int y = 0; y < rows; y++) memcpy(to + y * (ptrdiff_t)pw, whole + y * stride, (size_t)w * 2);
+                    continue;
+                }
                 nrv_displaced(c->reference[from]->plane[p], pw, h->plane_height[p], px, py, w, rows, t->v[from].y, t->v[from].x,
                               p == 0, sx, sy, d->info.bit_depth == 8, k->s);
                 const int32_t *s = k->s;
@@ -107,12 +123,25 @@ NRV_INLINE int32_t chroma_of(const uint16_t *s, ptrdiff_t w, int x, int format) 
     return (s[2 * x] + s[2 * x + 1] + s[w + 2 * x] + s[w + 2 * x + 1] + 2) >> 2;
 }
 
-typedef struct steps { int32_t step[2], reciprocal[2]; } steps;   /* of luma and chroma of a cell */
-
-static steps steps_of(const nrv_decoder *d, const nrv_cell *c) {
-    int extra = d->info.bit_depth - 8;
-    int q = nrv_clip(0, 63, c->q - 6 * extra), qc = nrv_clip(0, 63, c->q + d->hybrid->chroma_offset - 6 * extra);
-    return (steps){{nrv_step(q), nrv_step(qc)}, {nrv_reciprocal(q), nrv_reciprocal(qc)}};
+/* STEP and RECIPROCAL of a row of cells */
+static void quantisers(const nrv_decoder *d, work *k, const nrv_canvas *c, int row) {
+    const nrv_hybrid *h = d->hybrid;
+    const nrv_cell *cells = c->cells + (ptrdiff_t)row * h->cells_x;
+    int extra = d->info.bit_depth - 8, last = -1;
+    for (int x = 0; x < h->cells_x; x++) {
+        if (cells[x].q == last) {
+            memcpy(k->steps[x], k->steps[x - 1], sizeof *k->steps);
+            memcpy(k->reciprocals[x], k->reciprocals[x - 1], sizeof *k->reciprocals);
+            continue;
+        }
+        last = cells[x].q;
+        for (int i = 0; i < 2; i++) {
+            int q = nrv_clip(0, 63, last + (i ? h->chroma_offset : 0) - 6 * extra);
+            k->steps[x][i] = nrv_step(q);
+            k->reciprocals[x][i] = nrv_reciprocal(q);
+        }
+    }
+    k->cell_row = row;
 }
 
 NRV_INLINE int16_t difference_of(int32_t warp, int32_t rec, int32_t reciprocal, int shift) {
@@ -129,7 +158,7 @@ static void inputs(const nrv_decoder *d, work *k, const nrv_canvas *c, int y, in
     const nrv_hybrid *h = d->hybrid;
     int extra = d->info.bit_depth - 8, format = d->info.chroma_format, w = h->coded_width, ch = h->coded_height;
     int32_t *restrict box = k->box + 4;
-    const nrv_cell *cells = c->cells + (ptrdiff_t)(y >> 2) * h->cells_x;
+    if (k->cell_row != y >> 2) quantisers(d, k, c, y >> 2);
     for (int r = 0; r < 2; r++) {
         const uint16_t *row[5], *s;
         for (int i = 0; i < 5; i++) row[i] = c->plane[0] + (ptrdiff_t)nrv_clip(0, ch - 1, 2 * y + r + i - 2) * w;
@@ -138,15 +167,20 @@ static void inputs(const nrv_decoder *d, work *k, const nrv_canvas *c, int y, in
         box[w] = box[w + 1] = box[w - 1];
         s = row[2];
         const uint16_t *w0 = k->warp[0][0] + (ptrdiff_t)(2 * (y & 3) + r) * w, *w1 = k->warp[1][0] + (ptrdiff_t)(2 * (y & 3) + r) * w;
+        int16_t *restrict la = k->line, *restrict l0 = la + w, *restrict l1 = l0 + w;
         for (int cell = 0; cell < h->cells_x; cell++) {
-            int32_t m = nrv_reciprocal(nrv_clip(0, 63, cells[cell].q - 6 * extra));
-            for (int i = 0; i < 8; i++) {
-                int x = 8 * cell + i;
+            int32_t m = k->reciprocals[cell][0];
+            for (int x = 8 * cell; x < 8 * cell + 8; x++) {
                 int32_t sum = box[x - 2] + box[x - 1] + box[x] + box[x + 1] + box[x + 2];
-                a[6 * (x >> 1) + 2 * r + (i & 1)] = high_pass(s[x], sum, m, extra);
-                diff[12 * (x >> 1) + 2 * r + (i & 1)] = difference_of(w0[x], s[x], m, 10 + extra);
-                diff[12 * (x >> 1) + 6 + 2 * r + (i & 1)] = difference_of(w1[x], s[x], m, 10 + extra);
+                la[x] = high_pass(s[x], sum, m, extra);
+                l0[x] = difference_of(w0[x], s[x], m, 10 + extra);
+                l1[x] = difference_of(w1[x], s[x], m, 10 + extra);
             }
+        }
+        for (int x = 0; x < k->sites_x; x++) {
+            memcpy(a + 6 * x + 2 * r, la + 2 * x, 4);
+            memcpy(diff + 12 * x + 2 * r, l0 + 2 * x, 4);
+            memcpy(diff + 12 * x + 6 + 2 * r, l1 + 2 * x, 4);
         }
     }
     int sites = k->sites_x;
@@ -168,7 +202,7 @@ static void inputs(const nrv_decoder *d, work *k, const nrv_canvas *c, int y, in
         box[sites] = box[sites + 1] = box[sites - 1];
         s += rows * y * pw;
         for (int cell = 0; cell < h->cells_x; cell++) {
-            int32_t m = nrv_reciprocal(nrv_clip(0, 63, cells[cell].q + h->chroma_offset - 6 * extra));
+            int32_t m = k->reciprocals[cell][1];
             for (int x = 4 * cell; x < 4 * cell + 4; x++) {
                 int32_t sum = box[x - 2] + box[x - 1] + box[x] + box[x + 1] + box[x + 2], rec = chroma_of(s, pw, x, format);
                 a[6 * x + 3 + p] = high_pass(rec, sum, m, extra);
@@ -202,8 +236,7 @@ static void hidden(work *k, int net, int layer, int y) {
     }
     const int32_t *bias = NRV_FUSION_BIASES + NRV_FUSION_BIASES_AT[net * LAYERS + layer];
     uint32_t *sums = k->sums;
-    for (int x = 0; x < sites; x++) memcpy(sums + x * units, bias, (size_t)units * 4);
-    nrv_dot(sums, units, units, NRV_FUSION_WEIGHTS + NRV_FUSION_WEIGHTS_AT[net * LAYERS + layer], seg, segs, sites);
+    nrv_dot(sums, units, units, NRV_FUSION_WEIGHTS + NRV_FUSION_WEIGHTS_AT[net * LAYERS + layer], seg, segs, sites, bias);
     int16_t *restrict out = ring(k->hidden[layer], RING, units, sites, y);
     int32_t round = shift ? 1 << (shift - 1) : 0;
     for (int i = 0; i < sites * units; i++) {
@@ -224,49 +257,39 @@ static void output(const nrv_decoder *d, work *k, const nrv_canvas *c, int net, 
     seg[segs++] = (nrv_segment){ring(k->diff, RING_IN, 12, sites, y), 12, 6};
     seg[segs++] = (nrv_segment){ring(k->hidden[LAYERS - 1], RING, units, sites, y), units, NRV_FUSION_LAST / 2};
     uint32_t *sums = k->sums;
-    for (int x = 0; x < sites; x++) memcpy(sums + 8 * x, f->bias[net], 32);
-    nrv_dot(sums, 8, 8, f->packed[net], seg, segs, sites);
-    int32_t *v = (int32_t *)sums;
-    for (int i = 0; i < 8 * sites; i++) v[i] = nrv_clip(-16383, 16383, nrv_rshift((int32_t)sums[i], NRV_FUSION_OUT_SHIFT));
-    const nrv_cell *cells = c->cells + (ptrdiff_t)(y >> 2) * h->cells_x;
-    int w = h->coded_width, width = d->info.width;
-    uint16_t line[8];
+    nrv_dot(sums, 8, 8, f->packed[net], seg, segs, sites, f->bias[net]);
+    int32_t *restrict v = (int32_t *)sums;
+    if (k->cell_row != y >> 2) quantisers(d, k, c, y >> 2);
+    int shift = 16 - extra, out_round = NRV_FUSION_OUT_SHIFT ? 1 << NRV_FUSION_OUT_SHIFT >> 1 : 0, round = 1 << (shift - 1);
+    for (int cell = 0; cell < h->cells_x; cell++) {
+        int32_t luma = k->steps[cell][0], chroma = k->steps[cell][1];
+        const int32_t step[8] = {luma, luma, luma, luma, chroma, chroma, 0, 0};
+        for (int x = 4 * cell; x < 4 * cell + 4; x++)
+            for (int i = 0; i < 8; i++)
+                v[8 * x + i] = (nrv_clip(-16383, 16383, (v[8 * x + i] + out_round) >> NRV_FUSION_OUT_SHIFT) * step[i] + round) >> shift;
+    }
+    int32_t *restrict add = k->box;
+    uint16_t *restrict line = (uint16_t *)k->line;
     for (int r = 0; r < 2; r++) {
-        int row = 2 * y + r;
+        int row = 2 * y + r, w = d->info.width;
         if (row < row0 || row >= row1) continue;
-        const uint16_t *s = c->plane[0] + (ptrdiff_t)row * w;
-        uint8_t *to = (uint8_t *)dst->plane[0] + (size_t)row * dst->stride[0];
-        for (int cell = 0; cell < h->cells_x; cell++) {
-            int32_t step = steps_of(d, cells + cell).step[0];
-            int n = nrv_min(8, width - 8 * cell);
-            for (int i = 0; i < 8; i++) {
-                int32_t t = v[8 * (4 * cell + (i >> 1)) + 2 * r + (i & 1)] * step;
-                line[i] = (uint16_t)nrv_clip(0, peak, s[8 * cell + i] + ((t + (1 << (15 - extra))) >> (16 - extra)));
-            }
-            if (narrow) for (int i = 0; i < n; i++) to[8 * cell + i] = (uint8_t)line[i];
-            else memcpy(to + 16 * cell, line, (size_t)n * 2);
-        }
+        const uint16_t *restrict s = c->plane[0] + (ptrdiff_t)row * h->coded_width;
+        for (int x = 0; x < sites; x++) memcpy(add + 2 * x, v + 8 * x + 2 * r, 8);
+        for (int x = 0; x < w; x++) line[x] = (uint16_t)nrv_clip(0, peak, s[x] + add[x]);
+        store(dst, 0, row, line, w, narrow);
     }
     if (d->info.chroma_format != 1 || 2 * y < row0 || 2 * y >= row1) return;
     for (int p = 1; p < 3; p++) {
-        const uint16_t *s = c->plane[p] + (ptrdiff_t)y * h->plane_width[p];
-        uint8_t *to = (uint8_t *)dst->plane[p] + (size_t)y * dst->stride[p];
-        for (int cell = 0; cell < h->cells_x; cell++) {
-            int32_t step = steps_of(d, cells + cell).step[1];
-            int n = nrv_min(4, d->info.chroma_width - 4 * cell);
-            for (int i = 0; i < 4; i++) {
-                int32_t t = v[8 * (4 * cell + i) + 3 + p] * step;
-                line[i] = (uint16_t)nrv_clip(0, peak, s[4 * cell + i] + ((t + (1 << (15 - extra))) >> (16 - extra)));
-            }
-            if (narrow) for (int i = 0; i < n; i++) to[4 * cell + i] = (uint8_t)line[i];
-            else memcpy(to + 8 * cell, line, (size_t)n * 2);
-        }
+        const uint16_t *restrict s = c->plane[p] + (ptrdiff_t)y * h->plane_width[p];
+        for (int x = 0; x < d->info.chroma_width; x++) line[x] = (uint16_t)nrv_clip(0, peak, s[x] + v[8 * x + 3 + p]);
+        store(dst, p, y, line, d->info.chroma_width, narrow);
     }
 }
 
 static void network(const nrv_decoder *d, work *k, const nrv_canvas *c, const nrv_picture *dst, int row0, int row1) {
     int first = row0 / 2, end = (row1 + 1) / 2, net = NRV_FUSION_USE[c->set], sites = k->sites_x;
     int cell_row = -1;
+    k->cell_row = -1;
     /* how many rows later than the inputs each layer is */
     int late[LAYERS + 1], sum = 0;
     for (int i = 0; i < LAYERS; i++) late[i] = sum += NRV_FUSION_KERNEL[i] / 2;

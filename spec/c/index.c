@@ -183,7 +183,7 @@ static nrv_status seek(nrv_decoder *d, uint32_t frame, bool key) {
     for (k = g; k && !d->table[k].key; k--) { }
     if (key) g = k;
     nrv_jump(d, d->table[k].offset, k);
-    if (d->input.seek(d->input.user, d->position)) return nrv_fail(d, NRV_INPUT, "", "the input cannot be moved");
+    if (d->input.seek(d->input.user, d->position)) return nrv_fail(d, NRV_CORRUPT, "2.8", "the index points outside the file");
     if (d->hybrid) nrv_hybrid_reset(d);
     for (; k <= g; k++) {
         /* groups on the way need their references alone (7.3) */
@@ -208,7 +208,7 @@ static nrv_status seek_any(nrv_decoder *d, uint32_t frame, bool key) {
         if (s) return s;
     }
     nrv_status s = seek(d, frame, key);
-    if (s == NRV_OK || s == NRV_REFUSED || s == NRV_INPUT) return s;
+    if (s == NRV_OK || s == NRV_REFUSED) return s;
     /* a damaged index: once more by a scan (2.8) */
     nrv_status again = make_table(d, true);
     return again ? s : seek(d, frame, key);

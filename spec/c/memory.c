@@ -32,6 +32,10 @@ void nrv_free(nrv_memory *m, void *block) {
 }
 
 #ifdef NRV_OWN_MEMORY_FUNCTIONS
+#undef memcpy
+#undef memmove
+#undef memset
+#undef memcmp
 void *memcpy(void *restrict dst, const void *restrict src, size_t n) {
     uint8_t *d = dst;
     const uint8_t *s = src;

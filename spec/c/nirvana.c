@@ -21,6 +21,11 @@ nrv_status nrv_nirvana_open(nrv_decoder *d, const uint8_t *b) {
     return NRV_OK;
 }
 
+static bool make(nrv_decoder *d, int16_t **to, uint64_t size) {
+    if (!*to) *to = nrv_new(d, size);
+    return *to != NULL;
+}
+
 static nrv_status scratch(nrv_decoder *d) {
     nrv_nirvana *n = d->nirvana;
     uint64_t row = 0;
@@ -29,14 +34,16 @@ static nrv_status scratch(nrv_decoder *d) {
         nrv_layer *l = &n->layer[p];
         uint64_t patches = (uint64_t)l->patches_x * (uint64_t)l->patches_y, padded = (uint64_t)l->stride * ((uint64_t)l->patches_y + 2);
         if ((uint64_t)l->patches_x > row) row = (uint64_t)l->patches_x;
-        if (!(l->feature = nrv_new(d, patches * F * 2)) || !(l->moved = nrv_new(d, patches * F * 2)) ||
-            !(l->trace = nrv_new(d, patches * P * P * 2)) || !(l->residual = nrv_new(d, padded * F * 2)) ||
-            !(l->logs = nrv_new(d, padded * F * 4)) || !(l->input = nrv_new(d, padded * F * 2)) ||
-            !(l->second = nrv_new(d, patches * W * 2)) || !(l->ready = nrv_new(d, (uint64_t)l->patches_y)) ||
-            !(l->number = nrv_new(d, padded))) return d->error.status;
+        if (!make(d, &l->feature, patches * F * 2) || !make(d, &l->moved, patches * F * 2) || !make(d, &l->trace, patches * P * P * 2) ||
+            !make(d, &l->residual, padded * F * 2) || !make(d, &l->logs, padded * F * 4) || !make(d, &l->input, padded * F * 2) ||
+            !make(d, &l->second, patches * W * 2)) return d->error.status;
+        if (!l->ready && !(l->ready = nrv_new(d, (uint64_t)l->patches_y))) return d->error.status;
+        if (!l->number && !(l->number = nrv_new(d, padded))) return d->error.status;
     }
-    if (!(n->sums = nrv_new(d, row * 256 * 4)) || !(n->terms = nrv_new(d, row * 256 * 2)) || !(n->gaps = nrv_new(d, row * 64 * 4)) ||
-        !(n->nears = nrv_new(d, row * 40 * 4))) return d->error.status;
+    if (!n->sums && !(n->sums = nrv_new(d, row * 256 * 4))) return d->error.status;
+    if (!make(d, &n->terms, row * 256 * 2)) return d->error.status;
+    if (!n->gaps && !(n->gaps = nrv_new(d, row * 64 * 4))) return d->error.status;
+    if (!n->nears && !(n->nears = nrv_new(d, row * 40 * 4))) return d->error.status;
     n->paths = nrv_new(d, (uint64_t)n->blocks_x * (uint64_t)n->blocks_y * sizeof *n->paths);
     return n->paths ? NRV_OK : d->error.status;
 }

@@ -51,15 +51,16 @@ static void batch(slicer *k, int y, int x0, int x1) {
     ptrdiff_t padded = (ptrdiff_t)(y + 1) * l->stride + x0 + 1;
     nrv_segment seg[9];
     uint32_t *sums = n->sums + (ptrdiff_t)x0 * E;
-    for (int x = 0; x < count; x++) memcpy(sums + x * E, k->base, sizeof k->base);
     if (s == 5) {
         seg[0] = (nrv_segment){l->logs + padded * 2 * F, 2 * F, start};
-        nrv_dot(sums, E, E, NRV_N_A + NRV_N_A_AT[s], seg, 1, count);
+        nrv_dot(sums, E, E, NRV_N_A + NRV_N_A_AT[s], seg, 1, count, k->base);
     } else if (s) {
         for (int j = 0; j < 9; j++)
             seg[j] = (nrv_segment){l->logs + (padded + (j / 3 - 1) * (ptrdiff_t)l->stride + j % 3 - 1) * 2 * F, 2 * F, start};
-        nrv_dot(sums, E, E, NRV_N_A + NRV_N_A_AT[s], seg, 9, count);
+        nrv_dot(sums, E, E, NRV_N_A + NRV_N_A_AT[s], seg, 9, count, k->base);
     }
+    if (s == 0)
+        for (int x = 0; x < count; x++) memcpy(sums + x * E, k->base, sizeof k->base);
     if (s < 4) {
         int units = (size + 7) / 8 * 8;
         uint32_t *near = n->nears + (ptrdiff_t)x0 * units;
@@ -67,7 +68,7 @@ static void batch(slicer *k, int y, int x0, int x1) {
         if (s) {
             for (int j = 0; j < 9; j++)
                 seg[j] = (nrv_segment){l->residual + (padded + (j / 3 - 1) * (ptrdiff_t)l->stride + j % 3 - 1) * F, F, before / 2};
-            nrv_dot(near, units, units, NRV_N_NEAR_A + NRV_N_NEAR_A_AT[s], seg, 9, count);
+            nrv_dot(near, units, units, NRV_N_NEAR_A + NRV_N_NEAR_A_AT[s], seg, 9, count, NULL);
         }
     }
     if (n->key) return;
@@ -86,7 +87,7 @@ static void batch(slicer *k, int y, int x0, int x1) {
         }
     }
     seg[0] = (nrv_segment){terms, 256, 2 * size};
-    nrv_dot(sums, E, E, NRV_N_M + NRV_N_M_AT[s], seg, 1, count);
+    nrv_dot(sums, E, E, NRV_N_M + NRV_N_M_AT[s], seg, 1, count, NULL);
 }
 
 NRV_INLINE int32_t gate(int32_t a) { return nrv_clip(0, 64, 32 + (a >> 2)); }
@@ -102,16 +103,14 @@ static void network(slicer *k, int y, int x, int32_t *restrict mean, int32_t *re
     uint32_t *sum = n->sums + (ptrdiff_t)x * E, second[E2], out[192];
     int16_t h[E], g[E2];
     for (int j = 0; j < 4; j++) seg[j] = (nrv_segment){l->logs + (at[j] * F + start) * 2, 0, size};
-    nrv_dot(sum, E, E, NRV_N_C + NRV_N_C_AT[s], seg, 4, 1);
+    nrv_dot(sum, E, E, NRV_N_C + NRV_N_C_AT[s], seg, 4, 1, NULL);
     for (int u = 0; u < E; u++) h[u] = (int16_t)nrv_hidden((int32_t)sum[u], NRV_N_SHIFTS[2]);
-    memcpy(second, k->second, sizeof second);
     seg[0] = (nrv_segment){h, 0, E / 2};
-    nrv_dot(second, E2, E2, NRV_N_H + NRV_N_H_AT[s], seg, 1, 1);
+    nrv_dot(second, E2, E2, NRV_N_H + NRV_N_H_AT[s], seg, 1, 1, k->second);
     for (int u = 0; u < E2; u++) g[u] = (int16_t)nrv_hidden((int32_t)second[u], NRV_N_SHIFTS[3]);
     int units = k->kinds * size;
-    memcpy(out, k->outputs, (size_t)units * 4);
     seg[0] = (nrv_segment){g, 0, E2 / 2};
-    nrv_dot(out, units, units, NRV_N_O + NRV_N_O_AT[s], seg, 1, 1);
+    nrv_dot(out, units, units, NRV_N_O + NRV_N_O_AT[s], seg, 1, 1, k->outputs);
     int32_t o[192];
     for (int i = 0; i < units; i++) o[i] = nrv_rshift((int32_t)out[i], NRV_N_SHIFTS[4]);
     int32_t linear[64] = {0};
@@ -120,7 +119,7 @@ static void network(slicer *k, int y, int x, int32_t *restrict mean, int32_t *re
         uint32_t *near = n->nears + (ptrdiff_t)x * near_units;
         if (s < 3) {
             for (int j = 0; j < 4; j++) seg[j] = (nrv_segment){l->residual + at[j] * F + start, 0, size / 2};
-            nrv_dot(near, near_units, near_units, NRV_N_NEAR_C + NRV_N_NEAR_C_AT[s], seg, 4, 1);
+            nrv_dot(near, near_units, near_units, NRV_N_NEAR_C + NRV_N_NEAR_C_AT[s], seg, 4, 1, NULL);
         }
         for (int f = 0; f < size; f++) {
             int32_t v = (int32_t)near[f] >> 2;

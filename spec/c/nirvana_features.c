@@ -18,13 +18,14 @@ void nrv_nirvana_features(nrv_nirvana *n, nrv_layer *l) {
     memset(l->ready, 0, (size_t)l->patches_y);
 }
 
+static const int32_t zeros[F];
+
 static void make_trace(nrv_nirvana *n, nrv_layer *l) {
     int t = n->last_frames - 1, w = P * l->patches_x;
     const int16_t *basis = NRV_N_BASIS + (ptrdiff_t)t * P * P * F;
     for (int y = 0; y < l->patches_y; y++) {
         nrv_segment seg = {l->feature + (ptrdiff_t)y * l->patches_x * F, F, F / 2};
-        memset(n->sums, 0, (size_t)l->patches_x * 64 * 4);
-        nrv_dot(n->sums, 64, 64, basis, &seg, 1, l->patches_x);
+        nrv_dot(n->sums, 64, 64, basis, &seg, 1, l->patches_x, zeros);
         for (int x = 0; x < l->patches_x; x++) {
             const uint32_t *s = n->sums + 64 * x;
             int16_t *to = l->trace + (ptrdiff_t)P * y * w + P * x;
@@ -76,8 +77,7 @@ void nrv_nirvana_move(nrv_nirvana *n, nrv_layer *l) {
             }
         }
         nrv_segment seg = {n->terms, D, D / 2};
-        memset(n->sums, 0, (size_t)l->patches_x * F * 4);
-        nrv_dot(n->sums, F, F, NRV_N_BASIS_T, &seg, 1, l->patches_x);
+        nrv_dot(n->sums, F, F, NRV_N_BASIS_T, &seg, 1, l->patches_x, zeros);
         int16_t *restrict to = l->moved + (ptrdiff_t)y * l->patches_x * F;
         for (int x = 0; x < l->patches_x; x++)   /* those of intra blocks are 0 by their samples */
             for (int f = 0; f < F; f++) {

@@ -21,19 +21,19 @@ static void hidden(const nrv_nirvana *n, const nrv_layer *l, work *k, int y, int
     nrv_segment seg[10];
     int32_t bias[W];
     for (int u = 0; u < W; u++) bias[u] = NRV_N_B1[u] + n->cq * NRV_N_B1[W + u];
-    for (int i = 0; i < count; i++) memcpy(k->sums + i * W, bias, sizeof bias);
     for (int j = 0; j < 9; j++)
         seg[j] = (nrv_segment){l->input + (padded + (j / 3 - 1) * (ptrdiff_t)l->stride + j % 3 - 1) * F, F, N / 2};
     seg[9] = (nrv_segment){l->input + padded * F + N, F, (F - N) / 2};
-    nrv_dot(k->sums, W, W, NRV_N_W1, seg, 10, count);
+    nrv_dot(k->sums, W, W, NRV_N_W1, seg, 10, count, bias);
     int shift = NRV_N_SHIFTS[0];
     for (int i = 0; i < count * W; i++) k->first[i] = (int16_t)nrv_hidden((int32_t)k->sums[i], shift);
-    for (int i = 0; i < count; i++) memcpy(k->sums + i * W, NRV_N_B2, W * 4);
     seg[0] = (nrv_segment){k->first, W, W / 2};
-    nrv_dot(k->sums, W, W, NRV_N_W2, seg, 1, count);
+    nrv_dot(k->sums, W, W, NRV_N_W2, seg, 1, count, NRV_N_B2);
     shift = NRV_N_SHIFTS[1];
     for (int i = 0; i < count * W; i++) out[i] = (int16_t)nrv_hidden((int32_t)k->sums[i], shift);
 }
+
+static const int32_t none[64];
 
 static void patch_row(const nrv_decoder *d, work *k, int p, int y, const nrv_picture *dst, int row0, int row1, bool whole, bool linear) {
     const nrv_nirvana *n = d->nirvana;
@@ -49,14 +49,10 @@ static void patch_row(const nrv_decoder *d, work *k, int p, int y, const nrv_pic
         int count = nrv_min(SOME, px - x);
         int16_t *second = whole ? l->second + ((ptrdiff_t)y * px + x) * W : k->second;
         if (!linear && (!whole || !l->ready[y])) hidden(n, l, k, y, x, count, second);
-        for (int i = 0; i < count; i++) {
-            if (linear) memset(k->sums + 64 * i, 0, 256);
-            else memcpy(k->sums + 64 * i, bias, 256);
-        }
         nrv_segment seg = {l->feature + ((ptrdiff_t)y * px + x) * F, F, F / 2};
-        nrv_dot(k->sums, 64, 64, NRV_N_BASIS + (ptrdiff_t)t * 64 * F, &seg, 1, count);
+        nrv_dot(k->sums, 64, 64, NRV_N_BASIS + (ptrdiff_t)t * 64 * F, &seg, 1, count, linear ? none : bias);
         seg = (nrv_segment){second, W, W / 2};
-        if (!linear) nrv_dot(k->sums, 64, 64, weights, &seg, 1, count);
+        if (!linear) nrv_dot(k->sums, 64, 64, weights, &seg, 1, count, NULL);
         for (int i = 0; i < count; i++) {
             int left = P * (x + i), w = nrv_min(P, (int)width - left);
             for (int row = first; row < end; row++) {

@@ -170,7 +170,7 @@ void nrv_plane_size(const nrv_info *info, int plane, uint32_t width, uint32_t he
 
 /* Rendering of the frame that nrv_next_frame() gave last: luma rows row0..row1-1, row0 a
  * multiple of SubY, row1 too or the height, with their chroma. dst holds the whole frame. */
-enum { NRV_NO_NETWORK = 1 };  /* model 2: the canvas; model 3: without the hidden layers' part */
+enum { NRV_NO_NETWORK = 1 };  /* model 2: the canvas; model 3: BASIS alone, a preview that the text does not have */
 nrv_status nrv_workspace_new(nrv_decoder *d, nrv_workspace **out);
 void nrv_workspace_free(nrv_workspace *w);
 nrv_status nrv_render_rows(const nrv_decoder *d, nrv_workspace *w, const nrv_picture *dst,

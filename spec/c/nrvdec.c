@@ -7,11 +7,13 @@
  *     --info           what the file says               --no-check       do not compare the crc
  *     --total-md5      MD5 of all samples together      --time           decoding time to stderr
  *     --bands N        render in bands of N rows        --resync         go on after damage
- *     --memory BYTES   limit of memory
+ *     --threads N        render in N threads
+ *     --memory BYTES   limit of memory                  --packets        list packets of tracks
  * Exit status: 0, 1 usage or input, or the class of the error: 2 truncated, 3 mismatch,
  * 4 corrupt, 5 unsupported, 6 over limit, 7 refused, 8 no memory. */
 #define _POSIX_C_SOURCE 200809L
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +63,12 @@ static void show(const nrv_decoder *d, const nrv_info *i) {
     }
 }
 
+static void packet(void *user, const nrv_packet *p) {
+    (void)user;
+    printf("packet track %d key %d pts %" PRId64 " dts %" PRId64 " duration %" PRIu64 " skip %u discard %u length %u\n", p->track, p->key, p->pts,
+           p->dts, p->duration, p->skip, p->discard, p->length);
+}
+
 static bool picture(const nrv_info *i, uint32_t w, uint32_t h, nrv_picture *p) {
     for (int k = 0; k < i->planes; k++) {
         uint32_t pw, ph;
@@ -89,16 +97,32 @@ static void emit(const nrv_info *i, uint32_t w, uint32_t h, const nrv_picture *p
     }
 }
 
+/* Part of a frame for one thread: bands of 16 rows, so that no two threads share a patch. */
+typedef struct part {
+    const nrv_decoder *d;
+    nrv_workspace *w;
+    const nrv_picture *to;
+    unsigned first, end, flags;
+} part;
+
+static void *render_part(void *user) {
+    part *p = user;
+    nrv_render_rows(p->d, p->w, p->to, p->first, p->end, p->flags);
+    return NULL;
+}
+
+/* Time of this process, or of the clock where it has several threads */
+static clockid_t time_of = CLOCK_PROCESS_CPUTIME_ID;
 static double now(void) {
     struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    clock_gettime(time_of, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 int main(int argc, char **argv) {
     const char *in = NULL, *to = NULL;
-    bool raw = false, md5 = false, total = false, info = false, check = true, timed = false, resync = false, use_region = false, use_size = false, range = false;
-    unsigned flags = 0, a = 0, b = 0xFFFFFFFFu, w = 0, h = 0, bands = 0;
+    bool raw = false, md5 = false, total = false, info = false, check = true, timed = false, resync = false, use_region = false, use_size = false, range = false, packets = false;
+    unsigned flags = 0, a = 0, b = 0xFFFFFFFFu, w = 0, h = 0, bands = 0, threads = 1;
     nrv_region r = {0, 0, 0, 0};
     nrv_limits limits = {0, 0, 0};
     bool bad = false;
@@ -111,17 +135,20 @@ int main(int argc, char **argv) {
         else if (!strcmp(s, "--no-check")) check = false;
         else if (!strcmp(s, "--time")) timed = true;
         else if (!strcmp(s, "--resync")) resync = true;
+        else if (!strcmp(s, "--packets")) packets = true;
         else if (!strcmp(s, "--no-network")) flags |= NRV_NO_NETWORK;
         else if (!strcmp(s, "--size")) { use_size = true; bad |= sscanf(v, "%ux%u", &w, &h) != 2; k++; }
         else if (!strcmp(s, "--region")) { use_region = true; bad |= sscanf(v, "%u,%u,%u,%u", &r.x, &r.y, &r.width, &r.height) != 4; k++; }
         else if (!strcmp(s, "--frames")) { range = true; bad |= sscanf(v, "%u:%u", &a, &b) < 1; k++; }
         else if (!strcmp(s, "--bands")) { bad |= sscanf(v, "%u", &bands) != 1; k++; }
+        else if (!strcmp(s, "--threads")) { bad |= sscanf(v, "%u", &threads) != 1 || threads < 1 || threads > 64; k++; }
         else if (!strcmp(s, "--memory")) { bad |= sscanf(v, "%" SCNu64, &limits.memory) != 1; k++; }
         else if (*s == '-' && s[1]) bad = true;
         else if (!in) in = s;
         else if (!to) to = s;
         else bad = true;
     }
+    if (threads > 1) time_of = CLOCK_MONOTONIC;
     if (bad || !in) {
         fprintf(stderr, "usage: nrvdec [--raw] [--md5] [--total-md5] [--size WxH] [--region X,Y,W,H] [--frames A:B] [--no-network] [--info] IN [OUT]\n");
         return 1;
@@ -141,12 +168,13 @@ int main(int argc, char **argv) {
     if (s) { if (f != stdin) fclose(f); return report(&e, s); }
     const nrv_info *i = nrv_get_info(d);
     if (info) show(d, i);
+    if (packets) nrv_on_packet(d, packet, NULL);
     FILE *out = to ? (strcmp(to, "-") ? fopen(to, "wb") : stdout) : NULL;
     if (to && !out) { perror(to); return 1; }
     if (!use_size) { w = i->width; h = i->height; }
     if (!use_region) { r.width = w; r.height = h; }
     bool scaled = use_region || use_size;
-    nrv_workspace *ws = NULL;
+    nrv_workspace *ws[64] = {NULL};
     nrv_scaler *scaler = NULL;
     nrv_lane *lane = NULL;
     nrv_picture native = {{0}, {0}}, small = {{0}, {0}};
@@ -154,8 +182,8 @@ int main(int argc, char **argv) {
     nrv_md5_start(&all);
     double decode = 0, render = 0, scale = 0;
     unsigned long count = 0;
-    if (!(info && !out && !md5 && !total && !timed)) {
-        s = nrv_workspace_new(d, &ws);
+    if (!(info && !out && !md5 && !total && !timed && !packets)) {
+        for (unsigned k = 0; s == NRV_OK && k < threads; k++) s = nrv_workspace_new(d, &ws[k]);
         if (s == NRV_OK && scaled) s = nrv_scaler_new(d, w, h, &r, &scaler);
         if (s == NRV_OK && scaled) s = nrv_lane_new(scaler, &lane);
         if (s == NRV_OK && (!picture(i, i->width, i->height, &native) || (scaled && !picture(i, r.width, r.height, &small)))) s = NRV_NO_MEMORY;
@@ -175,8 +203,18 @@ int main(int argc, char **argv) {
             if (t.index >= b) break;
             unsigned first = 0, end = i->height;
             if (scaled && !check) nrv_scaler_needs(scaler, 0, r.height, &first, &end);
-            for (unsigned y = first; y < end; y += bands ? bands : end)
-                if (nrv_render_rows(d, ws, &native, y, bands && y + bands < end ? y + bands : end, flags)) return 1;
+            if (threads > 1) {
+                pthread_t id[64];
+                part parts[64];
+                unsigned each = (i->height / threads + 15) / 16 * 16 + 16, n = 0;
+                for (unsigned y = 0; y < i->height; y += each, n++) {
+                    parts[n] = (part){d, ws[n], &native, y, y + each < i->height ? y + each : i->height, flags};
+                    if (pthread_create(&id[n], NULL, render_part, &parts[n])) return 1;
+                }
+                while (n) pthread_join(id[--n], NULL);
+            } else
+                for (unsigned y = first; y < end; y += bands ? bands : end)
+                    if (nrv_render_rows(d, ws[0], &native, y, bands && y + bands < end ? y + bands : end, flags)) return 1;
             double t2 = now();
             render += t2 - t1;
             if (check && !flags && !(range && t.index - t.in_group < a)) s = nrv_check_frame(d, &native);
@@ -198,7 +236,7 @@ int main(int argc, char **argv) {
 done:
     nrv_lane_free(lane);
     nrv_scaler_free(scaler);
-    nrv_workspace_free(ws);
+    for (int k = 0; k < 64; k++) nrv_workspace_free(ws[k]);
     nrv_close(d);
     for (int k = 0; k < 3; k++) { free(native.plane[k]); free(small.plane[k]); }
     if (out && out != stdout) fclose(out);

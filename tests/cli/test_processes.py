@@ -46,7 +46,7 @@ SIGNALS = [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.deep)]
 """Both take the same way; test_an_interrupt_at_the_very_start has both in the main run."""
 
 
-@pytest.mark.parametrize("command", ["nvenc", "nvdec", "nvinfo"])
+@pytest.mark.parametrize("command", ["nvenc", "nvdec", "nvinfo", "nvplay"])
 @pytest.mark.parametrize("option", ["--help", "--version"])
 def test_help_and_version_say_what_they_are_not_and_import_little(command, option):
     program = f"""
@@ -70,7 +70,7 @@ def test_python_m_nvcodec_has_all_commands():
     result = subprocess.run([*command, "--help"], capture_output=True, text=True, cwd=ROOT)
     assert result.returncode == 0
     assert "not NVIDIA" in result.stdout
-    assert all(name in result.stdout for name in ("nvenc", "nvdec", "nvinfo"))
+    assert all(name in result.stdout for name in ("nvenc", "nvdec", "nvinfo", "nvplay"))
     assert subprocess.run([*command, "nvdec"], capture_output=True, cwd=ROOT).returncode == 2
 
 
@@ -201,7 +201,7 @@ from nvcodec.cli.start import {command}
 
 
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
-@pytest.mark.parametrize("command", ["nvenc", "nvdec", "nvinfo"])
+@pytest.mark.parametrize("command", ["nvenc", "nvdec", "nvinfo", "nvplay"])
 def test_an_interrupt_at_the_very_start(command, number):
     program = _STOPPED_AT.format(signal=number, command=command)
     for module in ("click", f"nvcodec.cli.{command}", "nvcodec.cli.outcome"):

@@ -47,6 +47,16 @@ def clang_version() -> int | None:
     return int(found[1]) if found else None
 
 
+def _core() -> list[str]:
+    """Names of the files of the decoder without its command: what its Makefile calls CORE."""
+    found = re.search(
+        r"^CORE *= *((?:.*\\\n)*.*)$", (SOURCE / "Makefile").read_text(), re.MULTILINE
+    )
+    if found is None:
+        raise ValueError(f"{SOURCE / 'Makefile'} names no CORE")
+    return found[1].replace("\\", " ").split()
+
+
 def build(out: Path) -> None:
     """Compile the decoder and `glue.c` to a module; CalledProcessError if that fails."""
     with tempfile.TemporaryDirectory() as folder:
@@ -57,8 +67,6 @@ def build(out: Path) -> None:
         if not (tree / "tables.c").exists():
             tables = ROOT / "spec" / "tables"
             subprocess.run([sys.executable, "tables.py", str(tables)], cwd=tree, check=True)
-        # nrvdec.c is the command; glue.c stands in its place.
-        sources = sorted(p.name for p in tree.glob("*.c") if p.name != "nrvdec.c")
-        command = ["clang", *_FLAGS, "-o", "nrv.wasm", *sources]
+        command = ["clang", *_FLAGS, "-o", "nrv.wasm", "glue.c", *_core()]
         subprocess.run(command, cwd=tree, check=True)
         shutil.copyfile(tree / "nrv.wasm", out)
