@@ -1,6 +1,7 @@
 # make demo              encode and decode a real clip with both models (IN=my.mp4 any other)
 # make test              everything that CI runs
 # make wheel             a source archive and wheels, one with compiled kernels, in dist/
+# make install LOCKED=1  the versions that are developed with, checked by their hashes
 # make TORCH_BUILD=cuda  PyTorch with CUDA (several gigabytes) in place of the CPU build
 
 PYTHON ?= python3
@@ -31,7 +32,12 @@ $(VENV)/torch-$(TORCH_BUILD): $(BIN)/python
 	$(BIN)/python -m pip install --quiet $(TORCH_INDEX) torch==$(TORCH_VERSION)
 	@rm -f $(VENV)/torch-* && touch $@
 
+# Files of other platforms have other hashes, so nothing else depends on these.
+LOCKED ?=
+PINS := requirements/linux-x86_64-py311.txt
+
 $(VENV)/installed: $(VENV)/torch-$(TORCH_BUILD) pyproject.toml
+	$(if $(LOCKED),$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r $(PINS))
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
 	@touch $@
 
@@ -60,7 +66,7 @@ lint: $(VENV)/installed
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile -rs
+	$(BIN)/python -m pytest -n 2 --dist worksteal -rs
 
 # The wheel is built from the source archive, which shows that the archive is complete. A second one
 # has compiled kernels too; they take minutes.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import heapq
 import itertools
 import threading
@@ -15,14 +16,17 @@ T = TypeVar("T")
 class TaskPool:
     """Runs tasks on `threads` threads; a task starts once those before it are done.
 
-    Tasks that are submitted with `last` come after all others that could start.
+    Tasks that are submitted with `last` come after all others that could start. `check` is called
+    before each task, whose error is then that of the task.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, check: Callable[[], None] | None = None) -> None:
+        self._check = check
         self._pool = ThreadPoolExecutor(threads, "nvcodec")
         self._ready: list[tuple[bool, int, _Task[Any]]] = []
         self._numbers = itertools.count()
         self._lock = threading.Lock()
+        self._started = self._closed = False
 
     def submit(
         self, work: Callable[[], T], after: Sequence[Future[Any]] = (), *, last: bool = False
@@ -39,18 +43,32 @@ class TaskPool:
         return task.result
 
     def start(self, task: _Task[Any], last: bool) -> None:
-        """Run a task that waits for no other; raises RuntimeError if this is closed."""
+        """Run a task that waits for no other.
+
+        Raises RuntimeError if this is closed, OSError if the system gives it no thread at all.
+        """
         with self._lock:
             heapq.heappush(self._ready, (last, next(self._numbers), task))
-        self._pool.submit(self._run)
+        try:
+            self._pool.submit(self._run)
+        except RuntimeError as error:
+            if self._closed:
+                raise
+            # Threads that there are take the work of those that there are not.
+            if not self._started:
+                raise OSError(errno.EAGAIN, "no thread can be started, or no memory is left") from (
+                    error
+                )
+        self._started = True
 
     def _run(self) -> None:
         with self._lock:
             task = heapq.heappop(self._ready)[-1]
-        task.run()
+        task.run(self._check)
 
     def close(self) -> None:
         """Drop the tasks that have not begun, and wait for the others."""
+        self._closed = True
         self._pool.shutdown(cancel_futures=True)
 
 
@@ -80,14 +98,16 @@ class _Task(Generic[T]):
             # The pool is closed: nobody waits for the result.
             self.result.cancel()
 
-    def run(self) -> None:
-        """Do the work, and keep its result or error."""
+    def run(self, check: Callable[[], None] | None) -> None:
+        """Do the work after a check, and keep its result or error."""
         work, after = self._work, self.after
         self._work, self.after = None, ()
         assert work is not None
         try:
             for other in after:
                 other.result()
+            if check is not None:
+                check()
             value = work()
         except BaseException as error:
             self.result.set_exception(error)

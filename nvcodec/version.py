@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
-from pathlib import Path
-
 __version__ = "0.1.0"
 
+_fingerprints: list[str] = []
 
-@functools.cache
+
 def fingerprint() -> str:
     """The version and a hash of all sources and tables: what writes the same bytes has the same."""
+    if not _fingerprints:
+        _fingerprints.append(_computed())
+    return _fingerprints[0]
+
+
+def _computed() -> str:
+    # Imported here, as this module is loaded before a command can handle signals.
+    import hashlib
+    from pathlib import Path
+
     root = Path(__file__).parent
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*")):

@@ -8,5 +8,8 @@ pytest_plugins = ["tests.kernels"]
 # Triton's kernels run on the host, in its interpreter, in every process that imports it after this.
 os.environ["TRITON_INTERPRET"] = "1"
 
+# Tests run side by side: PyTorch's own threads would wait for cores that others use.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # Processes that tests start inherit an ignored Ctrl-C, as what runs in the background has it.
 signal.signal(signal.SIGINT, signal.default_int_handler)

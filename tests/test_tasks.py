@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import threading
 import time
 import weakref
 from concurrent.futures import CancelledError, Future
+from contextlib import closing
 
 import pytest
 
@@ -90,3 +92,26 @@ def test_close() -> None:
     outside.set_result(1)
     with pytest.raises(CancelledError):
         never.result(1)
+
+
+@pytest.mark.parametrize("there", [0, 1])
+def test_threads_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch, there: int) -> None:
+    """One thread is enough; without any, an OSError says so."""
+    started = []
+    start = threading.Thread.start
+
+    def limited(thread: threading.Thread) -> None:
+        if len(started) == there:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    with closing(TaskPool(4)) as pool:
+        if there:
+            first = pool.submit(lambda: 1)
+            others = [pool.submit(lambda: first.result() + 1, [first]) for _ in range(5)]
+            assert [other.result() for other in others] == [2] * 5
+        else:
+            with pytest.raises(OSError, match="no thread"):
+                pool.submit(lambda: 1)

@@ -19,6 +19,13 @@ def finite(_context: click.Context, _option: click.Parameter, value: float) -> f
     return value
 
 
+def finite_or_none(
+    context: click.Context, option: click.Parameter, value: float | None
+) -> float | None:
+    """The same, where the option may be left out."""
+    return None if value is None else finite(context, option, value)
+
+
 def picture_size(
     _context: click.Context, _option: click.Parameter, value: str | None
 ) -> tuple[int, int] | None:

@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 
 from nvcodec.cli.outcome import Console, ExitCode, RequestError, exit_code, message
 from nvcodec.media.output import locked
+from nvcodec.media.remote import is_remote, remote_identity
 from nvcodec.words import counted
 
 MANIFEST = "manifest.jsonl"
@@ -238,6 +239,8 @@ class _Batch:
             if item.output.exists() and not self._overwrite:
                 more = ", and is not what --resume could skip" if self._resume else ""
                 raise FileExistsError(f"{item.output} exists{more} (use -y to overwrite it)")
+            # What a killed process has left must not be taken for an output that is there.
+            item.part.unlink(missing_ok=True)
             made, summary = self._work(item.source, str(item.part))
             record |= made | {"digest": _digest(item.part)}
             record["seconds"] = round(time.perf_counter() - started, 3)
@@ -278,8 +281,10 @@ class _Batch:
 
 
 def _identity(source: str) -> dict[str, Any]:
-    """What changes if a source is changed; empty for URLs and image sequences."""
+    """What changes if a source is changed; empty for image sequences and URLs of FFmpeg."""
     try:
+        if is_remote(source):
+            return {"source_marks": remote_identity(source)}
         status = os.stat(source)
     except OSError:
         return {}

@@ -117,7 +117,9 @@ class EncodeReport(Observer):
             self._console.say(f"encoded: {self._summary(result)}")
             self._console.line("done", **self._members())
         elif result.complete:
-            self._console.keeps(self._output, result.frames)
+            self._console.keeps(result.kept_as or self._output, result.frames)
+            if result.kept_as is not None:
+                self._console.kept += f", and {self._output} stays as it was"
         if result.resumable:
             # A complete encode has an output file by now, which must be overwritten.
             option = "--resume -y" if result.complete else "--resume"

@@ -25,6 +25,7 @@ from nvcodec.cli.outcome import (
     message,
     print_version,
     require_input,
+    require_memory,
     require_output,
     standard_input,
 )
@@ -49,6 +50,9 @@ if TYPE_CHECKING:
     from nvcodec.model.resample import View
 
 COMMAND = "nvdec"
+
+LEAST_MEMORY = 512
+"""MiB that the libraries alone take, most of it reserved and not used."""
 
 MANY_SUFFIXES = (".mkv", ".y4m", ".mp4", ".m4v", ".mov", ".webm", ".npy")
 """Suffixes of outputs that are one file each."""
@@ -110,6 +114,18 @@ MANY_SUFFIXES = (".mkv", ".y4m", ".mp4", ".m4v", ".mov", ".webm", ".npy")
     type=click.IntRange(min=1),
     help="Most multiplications per luma sample.",
 )
+@click.option(
+    "--max-memory",
+    metavar="N",
+    callback=arguments.whole_amount,
+    help="Most bytes of working memory that IN may need: 500M, 2Gi.",
+)
+@click.option(
+    "--max-seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    callback=arguments.finite_or_none,
+    help="Most seconds for a file; the frames before are delivered.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON lines on standard output.")
 @click.option("-y", "--yes", is_flag=True, help="Overwrite OUT.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
@@ -157,6 +173,7 @@ def main(
     asked = _Asked(size, crop, skip, frames, fps, codec, codec_options, timecodes, verify, md5)
     if output_dir is not None:
         with ending(console, str(output_dir)):
+            require_memory(LEAST_MEMORY)
             if audio_only or timecodes or md5:
                 name = "audio-only" if audio_only else "timecodes" if timecodes else "md5"
                 raise RequestError(f"--output-dir does not take --{name}")
@@ -176,6 +193,7 @@ def main(
 
     request = asked.request(output, yes, note)
     with ending(console, source):
+        require_memory(LEAST_MEMORY)
         if audio_only:
             # These do not show in the samples.
             free = ("threads", "batch", "device", *(k for k in decoding if k.startswith("max_")))
@@ -379,9 +397,15 @@ def _kept(
         if failed and replaces:
             console.kept = f"{request.path} stays as it was"
         elif delivered.frames:
-            output.keep(whole)
-            if request.path != "null":
-                console.keeps(request.path, delivered.frames)
+            try:
+                output.keep(whole)
+            except Exception:
+                # What has ended the block says more: a container needs room for its end.
+                if not failed:
+                    raise
+            else:
+                if request.path != "null":
+                    console.keeps(request.path, delivered.frames)
 
 
 def _deliver(

@@ -19,6 +19,7 @@ from nvcodec.cli.outcome import (
     compilation_told,
     ending,
     print_version,
+    require_memory,
     require_output,
     require_video,
     standard_input,
@@ -39,6 +40,9 @@ from nvcodec.options import (
 from nvcodec.words import counted
 
 COMMAND = "nvenc"
+
+LEAST_MEMORY = 768
+"""MiB that the libraries alone take, most of it reserved and not used."""
 
 _MOST_FILES = 8
 """Most files that are read at the same time, with jobs; all jobs have segments then."""
@@ -241,6 +245,7 @@ def main(
     if output_dir is not None:
         console = Console(COMMAND, quiet=quiet, as_json=as_json)
         with ending(console, str(output_dir)):
+            require_memory(LEAST_MEMORY)
             code = _encode_many(paths, output_dir, options, yes, console)
         sys.exit(code)
     source, output = arguments.two_paths(paths)
@@ -248,6 +253,7 @@ def main(
         raise click.UsageError("--json and OUT '-' both want standard output")
     console = Console(COMMAND, quiet=quiet, as_json=as_json)
     with ending(console, source):
+        require_memory(LEAST_MEMORY)
         require_output(source, output, (".nrv",), "'-'")
         require_video(source)
         from nvcodec.cli.encode_report import EncodeReport

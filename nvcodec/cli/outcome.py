@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, TextIO, TypeVar
 import click
 
 from nvcodec.cli import start
+from nvcodec.media.remote import is_remote
 from nvcodec.media.sequence import is_pattern, sequence
 from nvcodec.words import counted, in_one_line
 
@@ -102,6 +103,10 @@ def message(error: BaseException, source: str) -> str:
     from nvcodec.format import NrvError
 
     text = " ".join(str(error).split())
+    if isinstance(error, ImportError | OSError) and "shared object" in text:
+        # The loader's words do not say that it was memory, if it was.
+        why = " (memory is limited, ulimit -v)" if _memory_limit() is not None else ""
+        return f"a library cannot be loaded{why}: {text}"
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     if isinstance(error, MemoryError):
@@ -117,6 +122,29 @@ def message(error: BaseException, source: str) -> str:
             f" ({_DEBUG}=1 in the environment shows where)"
         )
     return text
+
+
+def require_memory(needed: int) -> None:
+    """Raise MemoryError where this process may not have so many MiB (`ulimit -v`).
+
+    Below that, libraries end the process with words of their own, or spin.
+    """
+    limit = _memory_limit()
+    if limit is not None and limit < needed << 20:
+        raise MemoryError(
+            f"this process may have {limit >> 10} KiB (ulimit -v), and needs at least"
+            f" {needed << 10}"
+        )
+
+
+def _memory_limit() -> int | None:
+    """The most bytes of memory that this process may have, None for no limit."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return None if limit == resource.RLIM_INFINITY else limit
 
 
 def _advice(error: Exception) -> str:
@@ -162,11 +190,11 @@ class Console:
         if self.as_json:
             self.result(json.dumps({"type": kind, **members}))
 
-    def result(self, text: str) -> None:
+    def result(self, text: str, end: str = "\n") -> None:
         """Write a result on standard output; raises OSError when that fails."""
         if sys.stdout is None:
             raise OSError(errno.EBADF, "it is closed", "standard output")
-        click.echo(text)
+        click.echo(text + end, nl=False)
 
     def bar(self, total: int | None, **options: Any) -> Any:
         """A tqdm progress bar, of frames if nothing else is said, which shows on terminals only."""
@@ -313,9 +341,14 @@ def _stopped_by_signals() -> Iterator[None]:
 
 
 def require_input(path: str) -> None:
-    """Raise OSError unless `path` is a readable file or pipe ("-" is standard input)."""
+    """Raise OSError unless `path` is a readable file or pipe ("-" is standard input).
+
+    URLs of stores pass: what is wrong with them shows when they are opened.
+    """
     if path == "-":
         standard_input()
+        return
+    if is_remote(path):
         return
     if os.path.isdir(path):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)

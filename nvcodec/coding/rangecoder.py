@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -69,6 +70,11 @@ class RangeDecoder:
     def run(self, decode: Callable[..., None], *arguments: Any) -> None:
         """Run a syntax compiled for DECODE."""
         decode(self._state, self.contexts, self._data, *arguments)
+
+    @property
+    def bits_read(self) -> float:
+        """Bits that have been decoded: what the interval has narrowed by."""
+        return 8 * int(self._state[4]) - math.log2(int(self._state[1]) + 1)
 
     def close(self) -> None:
         """Check that the substream ends where its data ends.

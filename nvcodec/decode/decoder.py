@@ -6,6 +6,7 @@ import contextlib
 import copy
 import functools
 import os
+import time
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -49,6 +50,7 @@ from nvcodec.format import (
     scan_packets,
 )
 from nvcodec.media.colour import Colour
+from nvcodec.media.remote import open_file
 from nvcodec.model.description import Shape, parse_description
 from nvcodec.model.formats import require_rendered
 from nvcodec.model.resample import View, source_region
@@ -134,8 +136,9 @@ class Decoder(FrameAccess):
         self._device = make_device(device, threads, batch, tensors)
         self._tensors = tensors
         self._limits = limits or Limits()
+        self._begun = time.monotonic()
         self._owned = isinstance(source, str | os.PathLike)
-        self._file: BinaryIO = open(source, "rb") if self._owned else source  # type: ignore[assignment, arg-type]  # noqa: SIM115
+        self._file = open_file(source) if isinstance(source, str | os.PathLike) else source
         self.metadata: dict[str, object] = {}
         self.metadata_error: NrvError | None = None
         self.on_packets: Callable[[tuple[Packet, ...]], None] | None = None
@@ -151,12 +154,18 @@ class Decoder(FrameAccess):
             self._reader = UnitReader(self._file, self._limits, lenient=True)
             self.header: Header = self._reader.open()
             self.shape: Shape = self._read_description()
-            self._model: GroupModel[Any] = make_model(self.shape, self.header, self._device)
+            self._model: GroupModel[Any] = make_model(
+                self.shape, self.header, self._device, self._check_seconds
+            )
+            self._limits.check_memory(self._model.most_bytes)
         except BaseException:
             self._close_file()
             raise
         self._colour = Colour.of(self.header)
         self._fresh = True
+
+    def _check_seconds(self) -> None:
+        self._limits.check_seconds(time.monotonic() - self._begun)
 
     def _read_description(self) -> Shape:
         for event in self._reader:
@@ -370,6 +379,7 @@ class Decoder(FrameAccess):
             pictures = render(frames, region)
         pts = group.pts
         for k, planes in zip(frames, pictures, strict=True):
+            self._check_seconds()
             yield Frame(
                 group.first_frame + k,
                 pts[k],
@@ -461,6 +471,7 @@ class Decoder(FrameAccess):
         while True:
             if seekable:
                 self._file.seek(reader.offset)
+            self._check_seconds()
             event = self._front or next(reader, None)
             self._front = None
             if isinstance(event, GroupUnit):

@@ -9,11 +9,12 @@ band by band.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
+from typing import Any
 
-from nvcodec.coding.hybrid.canvases import CanvasReader, ReadCanvas
+from nvcodec.coding.hybrid.canvases import CanvasReader, ReadCanvas, most_table_bytes
 from nvcodec.decode.device import Device
 from nvcodec.decode.fusion import GroupNetwork, require_no_network
 from nvcodec.format import CorruptError, Group, Header
@@ -39,6 +40,9 @@ from nvcodec.tasks import TaskPool
 _MOST_AHEAD = 2
 _AHEAD_BYTES = 1 << 29
 """Budget of samples for groups that are begun ahead, without the group being rendered."""
+_LEAST_PARSED = 2
+_PARSED_BYTES = 1 << 28
+"""Budget of the tables of canvases that are parsed and not yet reconstructed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +72,9 @@ class CanvasGroup:
     parsing: list[Future[None]] = field(default_factory=list)
     """A task for each canvas to parse, then one that checks the end of the substreams."""
     parsed: dict[int, ReadCanvas] = field(default_factory=dict)
-    """Canvases that are not yet reconstructed, by frame."""
+    """Canvases that are not yet reconstructed, by frame; those that nobody wants may be missing."""
+    wanted: set[int] = field(default_factory=set)
+    """Frames whose canvases are to be reconstructed."""
     canvases: dict[int, Future[Canvas]] = field(default_factory=dict)
     """Tasks that reconstruct canvases, by frame."""
     sources: dict[int, NetworkSource] = field(default_factory=dict)
@@ -84,8 +90,11 @@ class CanvasGroup:
         return self.canvases[self.steps[0].frame]
 
     def parse(self, step: Step) -> None:
-        """Parse the next canvas."""
-        self.parsed[step.frame] = self.substreams.read(step.set, step.b is not None)
+        """Parse the next canvas, and keep its tables if it is wanted or there is room."""
+        tables = self.substreams.read(step.set, step.b is not None)
+        kept = sum(canvas.table_bytes for canvas in tuple(self.parsed.values()))
+        if step.frame in self.wanted or kept + tables.table_bytes <= _PARSED_BYTES:
+            self.parsed[step.frame] = tables
 
     def needed(self, frames: Iterable[int]) -> list[Step]:
         """The canvases, in coding order, that `frames` and the next group depend on."""
@@ -102,17 +111,35 @@ class HybridModel:
     Raises UnsupportedError for a device that miscomputes.
     """
 
-    def __init__(self, shape: CanvasShape, header: Header, device: Device) -> None:
+    def __init__(
+        self,
+        shape: CanvasShape,
+        header: Header,
+        device: Device,
+        check: Callable[[], None] | None = None,
+    ) -> None:
         self._device = device.fusion_device(bool(shape.network), header.sample_format)
         self._shape = shape
         self._width, self._height = header.width, header.height
         self._coded = coded_size(header.width, header.height)
-        self._tasks = TaskPool(device.threads)
+        self._tasks = TaskPool(device.threads, check)
         self._format = header.sample_format
         group_bytes = self._format.picture_bytes(*self._coded) * shape.group_frames
         # Frames from the network take as much memory again as their canvases.
         group_bytes *= 1 + shape.network
         self.ahead = min(_MOST_AHEAD, _AHEAD_BYTES // group_bytes)
+        self._table_bytes = most_table_bytes(*self._coded, self._format)
+        self._parsed_ahead = max(_LEAST_PARSED, _PARSED_BYTES // self._table_bytes)
+
+    @property
+    def most_bytes(self) -> int:
+        """Canvases, frames and tables of the groups that are begun, and canvases before them."""
+        picture, frames = self._format.picture_bytes(*self._coded), self._shape.group_frames
+        ahead = self._parsed_ahead * self._table_bytes + _PARSED_BYTES
+        tables = min(frames * self._table_bytes, ahead)
+        group = 2 * frames * picture + tables
+        # What is parsed is copied from the largest tables that there can be.
+        return (1 + self.ahead) * group + 6 * picture + 2 * self._table_bytes
 
     def rebuild(
         self, group: Group, previous: CanvasGroup | None, frames: Sequence[int]
@@ -131,14 +158,15 @@ class HybridModel:
             network=self._network(group, previous),
             before={} if previous is None else handed_on(previous.before, previous.last),
             steps=schedule(group.frame_count, group.key, group.second),
-            substreams=CanvasReader(
-                group.motion, group.content, self._coded, sample_format=self._format
-            ),
+            substreams=self._substreams(group),
         )
         self._begin(canvases, frames)
         if last is not None:
             last.following = canvases
         return canvases
+
+    def _substreams(self, group: Group) -> CanvasReader:
+        return CanvasReader(group.motion, group.content, self._coded, sample_format=self._format)
 
     def _network(self, group: Group, previous: CanvasGroup | None) -> GroupNetwork | None:
         if not self._shape.network:
@@ -218,18 +246,43 @@ class HybridModel:
     def _begin(self, canvases: CanvasGroup, frames: Iterable[int]) -> None:
         """Begin to parse and reconstruct what `frames` and the next group need."""
         needed = canvases.needed(frames)
+        new = [step for step in needed if step.frame not in canvases.canvases]
+        canvases.wanted.update(step.frame for step in new)
         parsing, steps = canvases.parsing, canvases.steps
-        for step in steps[len(parsing) : steps.index(needed[-1]) + 1]:
-            parse = functools.partial(canvases.parse, step)
-            parsing.append(self._tasks.submit(parse, parsing[-1:]))
-        if len(parsing) == len(steps):
-            parsing.append(self._tasks.submit(canvases.substreams.close, parsing[-1:]))
-        for step in needed:
-            if step.frame not in canvases.canvases:
+        parsed = steps[: len(parsing)]
+        if any(self._is_missing(canvases, step) for step in new if step in parsed):
+            # Nobody wanted it when it was parsed: begin again.
+            wait(parsing)
+            canvases.substreams = self._substreams(canvases.group)
+            parsing.clear()
+        for number, step in enumerate(steps[: steps.index(needed[-1]) + 1]):
+            if number == len(parsing):
+                parse = functools.partial(canvases.parse, step)
+                parsing.append(self._tasks.submit(parse, self._before_parsing(canvases, number)))
+            if step.frame not in canvases.canvases and step in needed:
                 references = [self._canvas(canvases, frame) for frame in step.references]
                 work = functools.partial(self._reconstruct, canvases, step, references)
-                parsed = parsing[steps.index(step)]
-                canvases.canvases[step.frame] = self._tasks.submit(work, [parsed, *references])
+                canvases.canvases[step.frame] = self._tasks.submit(
+                    work, [parsing[number], *references]
+                )
+        if len(parsing) == len(steps):
+            parsing.append(self._tasks.submit(canvases.substreams.close, parsing[-1:]))
+
+    def _is_missing(self, canvases: CanvasGroup, step: Step) -> bool:
+        """Whether a canvas has been parsed and not kept; waits for its parsing."""
+        task = canvases.parsing[canvases.steps.index(step)]
+        return task.exception() is None and step.frame not in canvases.parsed
+
+    def _before_parsing(self, canvases: CanvasGroup, number: int) -> list[Future[Any]]:
+        """What a canvas is parsed after: the one before, and an early one's reconstruction.
+
+        So the tables of few canvases are kept at a time.
+        """
+        before: list[Future[Any]] = list(canvases.parsing[-1:])
+        if number >= self._parsed_ahead:
+            early = canvases.steps[number - self._parsed_ahead].frame
+            before += [canvases.canvases[early]] if early in canvases.canvases else []
+        return before
 
     def _canvas(self, canvases: CanvasGroup, frame: int) -> Future[Canvas]:
         return canvases.canvases[frame] if frame >= 0 else canvases.before[frame]
@@ -237,6 +290,7 @@ class HybridModel:
     def _reconstruct(
         self, canvases: CanvasGroup, step: Step, references: list[Future[Canvas]]
     ) -> Canvas:
+        canvases.wanted.discard(step.frame)
         _, leaves, units, levels, filters = canvases.parsed.pop(step.frame)
         used = [reference.result() for reference in references]
         offset = self._shape.chroma_offset

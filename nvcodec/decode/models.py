@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from nvcodec.decode.device import Device
@@ -19,6 +19,10 @@ class GroupModel(Protocol[P]):
     @property
     def ahead(self) -> int:
         """How many groups to begin ahead of the group that is rendered."""
+
+    @property
+    def most_bytes(self) -> int:
+        """The most bytes of working memory that decoding takes, in any order of frames."""
 
     def rebuild(self, group: Group, previous: P | None, frames: Sequence[int]) -> P:
         """Begin to rebuild the parameters of a group from those of the group before it.
@@ -47,8 +51,10 @@ def check_limits(shape: Shape, header: Header, limits: Limits) -> None:
     limits.check("multiplications", shape.multiplications, header.level)
 
 
-def make_model(shape: Shape, header: Header, device: Device) -> GroupModel[Any]:
-    """The model of a bitstream.
+def make_model(
+    shape: Shape, header: Header, device: Device, check: Callable[[], None]
+) -> GroupModel[Any]:
+    """The model of a bitstream; it calls `check` before each part of its work.
 
     Raises UnsupportedError for a device that miscomputes or cannot render the model.
     """
@@ -56,11 +62,11 @@ def make_model(shape: Shape, header: Header, device: Device) -> GroupModel[Any]:
     if isinstance(shape, CanvasShape):
         from nvcodec.decode.hybrid import HybridModel
 
-        return HybridModel(shape, header, device)
+        return HybridModel(shape, header, device, check)
     if isinstance(shape, PatchShape):
         from nvcodec.decode.nirvana import NirvanaModel
 
-        return NirvanaModel(shape, header, device)
+        return NirvanaModel(shape, header, device, check)
     from nvcodec.decode.sine import SineModel
 
     return SineModel(shape, header, device)

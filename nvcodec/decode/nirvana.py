@@ -7,7 +7,7 @@ moved band by band too; only the content substream is read by one task.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -70,11 +70,25 @@ class NirvanaModel:
     Raises UnsupportedError for a device that miscomputes.
     """
 
-    def __init__(self, shape: PatchShape, header: Header, device: Device) -> None:
+    def __init__(
+        self,
+        shape: PatchShape,
+        header: Header,
+        device: Device,
+        check: Callable[[], None] | None = None,
+    ) -> None:
         self._device = device.synthesis_device()
         self._layers = Layers(header.width, header.height, header.sample_format)
-        self._tasks = TaskPool(device.threads)
-        self.ahead = min(_MOST_AHEAD, _AHEAD_BYTES // (_PATCH_BYTES * self._layers.patches))
+        self._tasks = TaskPool(device.threads, check)
+        self._group_bytes = _PATCH_BYTES * self._layers.patches
+        self.ahead = min(_MOST_AHEAD, _AHEAD_BYTES // self._group_bytes)
+        self._picture_bytes = header.sample_format.picture_bytes(header.width, header.height)
+        self._frames = shape.group_frames
+
+    @property
+    def most_bytes(self) -> int:
+        """Features of the groups that are begun and of the one before, frames of two groups."""
+        return (2 + self.ahead) * self._group_bytes + 2 * self._frames * self._picture_bytes
 
     def rebuild(
         self, group: Group, previous: PatchGroup | None, frames: Sequence[int]

@@ -10,6 +10,11 @@ from nvcodec.model.sine.shape import NetworkShape
 from nvcodec.model.sine.weights import GroupWeights, rebuild_weights
 from nvcodec.picture import Planes, Region
 
+_WEIGHT_BYTES = 48
+"""About what a weight takes while a group is rebuilt and rendered."""
+_VALUE_BYTES = 1 << 28
+"""Values of patches that are evaluated at a time, before and after they are in place."""
+
 
 class SineModel:
     """Rebuilds and renders sine networks.
@@ -22,8 +27,15 @@ class SineModel:
     def __init__(self, shape: NetworkShape, header: Header, device: Device) -> None:
         self._shape = shape
         self._size = header.width, header.height
+        self._picture_bytes = header.sample_format.picture_bytes(header.width, header.height)
         self._device = device
         device.prepare(shape)
+
+    @property
+    def most_bytes(self) -> int:
+        """Weights of two groups in all their forms, the frames of one, values of patches."""
+        frames = self._shape.group_frames * self._picture_bytes
+        return _WEIGHT_BYTES * self._shape.weights + 2 * frames + _VALUE_BYTES
 
     def rebuild(
         self, group: Group, previous: GroupWeights | None, frames: Sequence[int]

@@ -91,6 +91,8 @@ class EncodeResult:
     seconds: float = 0.0
     complete: bool = False
     """Whether the output has it all, with the end that makes it valid."""
+    kept_as: str | None = None
+    """Another name of the output, where the disk became full and a file had its name before."""
     resumable: bool = False
     """Whether finished segments are kept on disk for an encode that resumes."""
     meter: QualityMeter = field(default_factory=QualityMeter)

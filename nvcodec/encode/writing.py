@@ -77,6 +77,7 @@ class GroupWriter:
         self._observer = observer
         self._source = source
         self._end = Fraction(0)
+        self._output: OutputFile | None = None
 
     @contextlib.contextmanager
     def opened(
@@ -96,6 +97,7 @@ class GroupWriter:
                 self._result.complete = self.finished
             return
         with OutputFile(output, overwrite=overwrite) as file:
+            self._output = file
             try:
                 yield file.file
             finally:
@@ -124,17 +126,33 @@ class GroupWriter:
             for group in coded:
                 self._add(writer, group)
                 self._measure(writer, started)
+            self._finish(writer, started, whole=True)
         except BaseException as error:
-            # The groups so far make a valid file, unless writing is what failed.
             if self._result.groups and isinstance(error, kept):
-                with contextlib.suppress(NrvError):
-                    self._finish(writer, started, whole=False)
+                self._keep(writer, started)
             raise
-        self._finish(writer, started, whole=True)
+
+    def _keep(self, writer: NrvWriter, started: float) -> None:
+        """Make a valid file of the groups so far, or, where writing failed, of most of them."""
+        try:
+            self._finish(writer, started, whole=False)
+        except (NrvError, OSError):
+            with contextlib.suppress(NrvError, OSError):
+                self._finish_cut(writer, started)
 
     def _finish(self, writer: NrvWriter, started: float, *, whole: bool) -> None:
         self._add_packets(writer, self._source.last_packets(self._end, whole=whole))
         writer.finish()
+        self.finished = True
+        self._measure(writer, started)
+
+    def _finish_cut(self, writer: NrvWriter, started: float) -> None:
+        """Finish behind the last group that the disk has room for; a file that was there stays."""
+        if self._output is None or not self._output.cuttable:
+            return
+        groups = writer.finish_cut(self._output.cut)
+        del self._result.groups[groups:]
+        self._result.kept_as = self._output.set_aside()
         self.finished = True
         self._measure(writer, started)
 

@@ -73,6 +73,8 @@ class Limits:
         max_weights: weights of the network.
         max_unit_bytes: bytes of the payload of one unit.
         max_multiplications: multiplications per rendered luma sample (spec 5.8).
+        max_memory: bytes of working memory that the file may need (spec 10), None for no limit.
+        max_seconds: seconds from the opening of a decoder on, None for no limit.
 
     """
 
@@ -80,6 +82,8 @@ class Limits:
     max_weights: int = LEVELS[4].weights
     max_unit_bytes: int = LEVELS[4].unit_bytes
     max_multiplications: int = LEVELS[4].multiplications
+    max_memory: int | None = None
+    max_seconds: float | None = None
 
     def check(self, bound: Bound, value: int, level: int) -> None:
         """Check a value before memory is allocated for it.
@@ -100,6 +104,24 @@ class Limits:
                 f"{value} {_WORDS[bound]}, above this reader's limit of {limit};"
                 f" raise it with --max-{bound.replace('_', '-')} or Limits(max_{bound}=...)",
                 rule="2.11",
+            )
+
+    def check_memory(self, needed: int) -> None:
+        """Raise OverLimitError when the working memory of a file is above the limit (spec 10)."""
+        if self.max_memory is not None and needed > self.max_memory:
+            raise OverLimitError(
+                f"decoding may need {needed} bytes of memory, above this reader's limit of"
+                f" {self.max_memory}; raise it with --max-memory or Limits(max_memory=...)",
+                rule="10",
+            )
+
+    def check_seconds(self, passed: float) -> None:
+        """Raise OverLimitError when more seconds have passed than the limit allows (spec 10)."""
+        if self.max_seconds is not None and passed > self.max_seconds:
+            raise OverLimitError(
+                f"decoding takes longer than this reader's limit of {self.max_seconds:g} s;"
+                " raise it with --max-seconds or Limits(max_seconds=...)",
+                rule="10",
             )
 
 

@@ -10,6 +10,10 @@ from nvcodec.format.errors import CorruptError
 from nvcodec.format.payloads import require_bytes
 
 MAX_METADATA_BYTES: Final = 65536
+"""Bytes of the JSON object of one unit."""
+
+MAX_METADATA: Final = 16
+"""Units of a file, which also bounds what a reader keeps of them."""
 
 _RULE: Final = "2.6"
 

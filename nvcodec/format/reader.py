@@ -17,7 +17,7 @@ from nvcodec.format.hdr import Hdr, parse_hdr
 from nvcodec.format.header import UNKNOWN_FRAME_COUNT, Header
 from nvcodec.format.index import FEND_UNIT_BYTES, End, IndexEntry, parse_index
 from nvcodec.format.limits import Limits
-from nvcodec.format.metadata import parse_metadata
+from nvcodec.format.metadata import MAX_METADATA, parse_metadata
 from nvcodec.format.packets import parse_packets
 from nvcodec.format.tracks import MAX_TRACK_BYTES, MAX_TRACKS, Packet, Track, parse_track
 from nvcodec.format.units import (
@@ -109,10 +109,14 @@ class _Beside:
 
     def __init__(self) -> None:
         self.tracks: dict[int, Track] = {}
+        self._metadata = 0
 
     def parse(self, unit: UnitType, payload: bytes) -> Metadata | Hdr | Chapters | Track | Packets:
         """Read the payload of the next unit of BESIDE_VIDEO."""
         if unit == META:
+            self._metadata += 1
+            if self._metadata > MAX_METADATA:
+                raise OverLimitError(f"more than {MAX_METADATA} units of metadata", rule="2.6")
             return Metadata(parse_metadata(payload))
         if unit == HDRM:
             return parse_hdr(payload)

@@ -1,7 +1,9 @@
 """Writing a bitstream (spec 2): takes a header and groups, gives bytes to a file object."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from enum import Enum, auto
 from typing import Any, Final
 
@@ -30,6 +32,9 @@ from nvcodec.format.units import (
     Writable,
     build_unit,
 )
+
+_MOST_MARKS: Final = 8
+"""Groups that can be dropped to make room for the end of a file."""
 
 _MOST_COUNT_BYTES: Final = 5
 """The most bytes of `count` in iNDX: there are fewer than 2^32 groups."""
@@ -75,6 +80,7 @@ class NrvWriter:
         self._entry: IndexEntry | None = None
         self._entry_bytes = 0
         self._offset = 0
+        self._marks: deque[tuple[int, GroupSequence, Any, int]] = deque(maxlen=_MOST_MARKS)
 
     @property
     def offset(self) -> int:
@@ -179,6 +185,8 @@ class NrvWriter:
             if self._entry_bytes + _MOST_COUNT_BYTES <= self._level.unit_bytes:
                 self._entries.append(coded)
         self._write(data, _State.OPEN)
+        mark = self._offset, copy(self._sequence), self._crcs.copy(), len(self._entries)
+        self._marks.append(mark)
 
     def finish(self) -> None:
         """Write iNDX and FEND; the file object is left open.
@@ -204,6 +212,36 @@ class NrvWriter:
         index = build_unit(INDX, build_index(self._entries)) if indexed else b""
         end = End(frame_count, self._crcs.digest(), self._offset if indexed else 0)
         self._write(index + build_unit(FEND, end.build()), _State.FINISHED)
+
+    def finish_cut(self, cut: Callable[[int], None]) -> int:
+        """Finish a file whose last write failed, behind the last group that leaves room for it.
+
+        Args:
+            cut: cuts the file object to a number of bytes, and moves it to its end.
+
+        Returns:
+            The groups of the file.
+
+        Raises:
+            NrvError: no write has failed, or there is no group to finish a file with.
+            OSError: from the file object, also without the last eight groups.
+
+        """
+        self._require(_State.BROKEN)
+        failure: NrvError | OSError = NrvError("no group has been written", rule="2.3")
+        while self._marks:
+            self._offset, self._sequence, self._crcs, entries = self._marks.pop()
+            del self._entries[entries:]
+            try:
+                cut(self._offset)
+                self._state = _State.OPEN
+                self.finish()
+            except OSError as error:
+                failure = error
+            else:
+                return self._sequence.group_count
+        self._state = _State.BROKEN
+        raise failure
 
     def _require(self, state: _State) -> None:
         if self._state is not state:

@@ -124,6 +124,31 @@ class OutputFile:
         if self._temporary is not None:
             self._whole = self.file.tell()
 
+    @property
+    def cuttable(self) -> bool:
+        """Whether a cut file is wanted: not where bytes have been sent on, or replace a store's."""
+        if self._url is not None and exists_remote(self._url):
+            return False
+        return self._temporary is not None
+
+    def cut(self, size: int) -> None:
+        """Drop what has been written after `size` bytes."""
+        self.file.truncate(size)
+        self.file.seek(size)
+
+    def set_aside(self) -> str | None:
+        """Let `commit` leave a file that is there, and choose another name, which this gives.
+
+        None if there is no file: then the name stays.
+        """
+        if self._url is not None or not self._path.exists():
+            return None
+        numbers = ("", *range(2, 1000))
+        names = (f"{self._path.stem}.cut{number}{self._path.suffix}" for number in numbers)
+        self._path = next(path for path in map(self._path.with_name, names) if not path.exists())
+        self._overwrite = False
+        return str(Path(self.name).with_name(self._path.name))
+
     def commit(self) -> None:
         """Flush, close and give the output its name."""
         self.file.flush()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from typing import Any
+from typing import Any, BinaryIO
 
 _BY_FFMPEG = frozenset({"concat", "data", "file", "ftp", "http", "https", "pipe", "tcp", "udp"})
 
@@ -30,6 +30,15 @@ def open_remote(url: str) -> Any:
     """The binary file of a URL, to read; OSError where there is none, or its package is missing."""
     system, path = _system(url)
     return _told(url, system.open, path, "rb")
+
+
+def open_file(path: str | os.PathLike[str]) -> BinaryIO:
+    """The binary file of a path or URL, to read; OSError where there is none."""
+    name = os.fspath(path)
+    if is_remote(name):
+        file: BinaryIO = open_remote(name)
+        return file
+    return open(name, "rb")
 
 
 def exists_remote(url: str) -> bool:

@@ -486,13 +486,11 @@ class Source:
         aspect = self._stream.sample_aspect_ratio
         if not aspect or aspect < 0:
             return None
-        if aspect <= 1:
-            aspect = aspect.limit_denominator(65535)
-        else:
-            aspect = 1 / (1 / aspect).limit_denominator(65535)
-        if not aspect or max(aspect.numerator, aspect.denominator) > 65535:
+        # Of the number that is at most 1; one that is next to nothing says nothing.
+        least = min(aspect, 1 / aspect).limit_denominator(65535)
+        if not least:
             return None
-        return 1 / aspect if self._orientation.swap else aspect
+        return least if (aspect <= 1) != self._orientation.swap else 1 / least
 
     def _read_count(self, skip: int) -> int | None:
         count: int | None = self._stream.frames or None

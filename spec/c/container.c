@@ -320,7 +320,10 @@ static nrv_status take(nrv_decoder *d) {
     if (nrv_is(t, "SIRN") || nrv_is(t, "HYBR") || nrv_is(t, "NIRV")) {
         static const char names[4][5] = {"", "SIRN", "HYBR", "NIRV"};
         if (stage != HEAD || !nrv_is(t, names[d->info.model])) return misplaced(d);
-        if (d->payload_length != 16) return nrv_fail(d, NRV_CORRUPT, "2.5", "the description is not 16 bytes long");
+        static const uint8_t length[4] = {0, 7, 3, 4};
+        static const char *const clause[4] = {"", "4.1", "7.1", "11.1"};
+        if (d->payload_length != length[d->info.model])
+            return nrv_fail(d, NRV_CORRUPT, clause[d->info.model], "the description has not the length of its fields");
         if (d->info.model == 1) s = nrv_sine_open(d, d->payload);
         else if (d->info.model == 2) s = nrv_hybrid_open(d, d->payload);
         else s = nrv_nirvana_open(d, d->payload);

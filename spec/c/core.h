@@ -134,9 +134,14 @@ typedef struct nrv_cell {     /* 8 x 8 luma samples */
     uint8_t area;             /* log2 of the transform area (8.7) */
     uint8_t luma;             /* holds a luma sample of a unit */
     uint8_t merge, coded;     /* contexts of 7.4, 7.5 */
-    uint8_t unused;
+    uint8_t copied;           /* context of 7.4 */
     uint32_t leaf;            /* number of the leaf, from 1, in coding order */
 } nrv_cell;
+
+typedef struct nrv_projected { /* projected motion of a cell (8.2) */
+    nrv_vector v[2];
+    uint8_t there;
+} nrv_projected;
 
 typedef struct nrv_canvas {
     uint16_t *plane[3];
@@ -151,9 +156,9 @@ typedef struct nrv_leaf {
     uint16_t x, y;
     uint8_t size;             /* log2 */
     uint8_t intra, merge, index, direction, four;
-    uint8_t mode[4], chroma_mode;
+    uint8_t mode[4], chroma_mode;            /* 38: copied */
     uint8_t luma_units, cb_units, cr_units;  /* bit masks of the units of an intra leaf */
-    int16_t d[2][2];          /* coded components [list][y, x] */
+    int16_t d[2][2];          /* coded components [list][y, x]; d[0] of a copied leaf is its copy vector */
 } nrv_leaf;
 
 typedef struct nrv_filters {  /* 7.8, of one plane */
@@ -188,6 +193,7 @@ typedef struct nrv_hybrid {
     nrv_canvas *pool;
     /* scratch of decoding */
     nrv_leaf *leaves;
+    nrv_projected *projected;
     uint32_t leaf_count;
     int16_t *residual[3];
     uint8_t *modes;           /* intra modes of 4 x 4 luma blocks */
@@ -294,6 +300,7 @@ typedef struct nrv_parts {
     size_t tables_length, content_length, motion_length, network_length;
 } nrv_parts;
 
+/* of 3, 4 and 7 bytes */
 nrv_status nrv_hybrid_open(nrv_decoder *d, const uint8_t *description);
 nrv_status nrv_hybrid_group(nrv_decoder *d, const nrv_parts *p);
 void nrv_hybrid_reset(nrv_decoder *d);
@@ -319,6 +326,7 @@ void nrv_sine_render(const nrv_decoder *d, nrv_workspace *w, const nrv_picture *
 
 /* Clauses 7 to 9 by module */
 void nrv_motion_syntax(nrv_decoder *d, nrv_canvas *c);                       /* 7.4 */
+void nrv_project(nrv_decoder *d, const nrv_canvas *a, const nrv_canvas *b, int before, int after); /* 8.2 */
 void nrv_motion_vectors(nrv_decoder *d, nrv_canvas *c);                      /* 8.2 */
 void nrv_inter_leaves(nrv_decoder *d, nrv_canvas *c);                        /* 8.3 */
 nrv_status nrv_content_syntax(nrv_decoder *d, nrv_canvas *c);                /* 7.5 */

@@ -6,8 +6,6 @@ nrv_status nrv_hybrid_open(nrv_decoder *d, const uint8_t *b) {
     if (b[0] < 1 || b[0] > 32) return nrv_fail(d, NRV_CORRUPT, "7.1", "group_frames is out of range");
     if (offset < -12 || offset > 12) return nrv_fail(d, NRV_CORRUPT, "7.1", "chroma_offset is out of range");
     if (b[2] > 1) return nrv_fail(d, NRV_CORRUPT, "7.1", "network is out of range");
-    for (int i = 3; i < 16; i++)
-        if (b[i]) return nrv_fail(d, NRV_CORRUPT, "7.1", "a reserved byte of HYBR is not 0");
     nrv_hybrid *h = nrv_new(d, sizeof *h);
     if (!h) return d->error.status;
     d->hybrid = h;
@@ -35,6 +33,7 @@ static nrv_status scratch(nrv_decoder *d) {
     nrv_hybrid *h = d->hybrid;
     uint64_t cells = (uint64_t)h->cells_x * (uint64_t)h->cells_y, roots = (uint64_t)h->roots_x * (uint64_t)h->roots_y;
     if (!h->leaves && !(h->leaves = nrv_new(d, cells * sizeof *h->leaves))) return d->error.status;
+    if (h->group_frames > 1 && !h->projected && !(h->projected = nrv_new(d, cells * sizeof *h->projected))) return d->error.status;
     if (!h->modes && !(h->modes = nrv_new(d, cells * 4))) return d->error.status;
     if (!h->copy && !(h->copy = nrv_new(d, ((uint64_t)h->coded_width + 8) * ((uint64_t)h->coded_height + 8) * 2))) return d->error.status;
     for (int p = 0; p < d->info.planes; p++) {
@@ -107,6 +106,7 @@ void nrv_hybrid_close(nrv_decoder *d) {
         nrv_free(&d->memory, c);
     }
     nrv_free(&d->memory, h->leaves);
+    nrv_free(&d->memory, h->projected);
     nrv_free(&d->memory, h->modes);
     nrv_free(&d->memory, h->copy);
     for (int p = 0; p < 3; p++) {
@@ -118,8 +118,8 @@ void nrv_hybrid_close(nrv_decoder *d) {
     d->hybrid = NULL;
 }
 
-/* One canvas (8.1) */
-static nrv_status rebuild(nrv_decoder *d, int frame, int set, nrv_canvas *r0, nrv_canvas *r1) {
+/* One canvas (8.1); an interior one lies `before` frames after its reference 0, `after` before reference 1. */
+static nrv_status rebuild(nrv_decoder *d, int frame, int set, nrv_canvas *r0, nrv_canvas *r1, int before, int after) {
     nrv_hybrid *h = d->hybrid;
     nrv_canvas *c = canvas_new(d, set);
     if (!c) return d->error.status;
@@ -128,6 +128,7 @@ static nrv_status rebuild(nrv_decoder *d, int frame, int set, nrv_canvas *r0, nr
     c->reference[1] = r1;
     nrv_motion_syntax(d, c);
     if (set) {
+        if (set == 2) nrv_project(d, r0, r1, before, after);
         nrv_motion_vectors(d, c);
         nrv_inter_leaves(d, c);
     }
@@ -143,11 +144,11 @@ static nrv_status canvases(nrv_decoder *d, bool key) {
     nrv_hybrid *h = d->hybrid;
     int n = (int)d->frames;
     nrv_status s;
-    if (key) return rebuild(d, 0, 0, NULL, NULL);
+    if (key) return rebuild(d, 0, 0, NULL, NULL, 0, 0);
     nrv_canvas *second = h->second == 1 ? h->before : h->second == 2 ? h->key : NULL;
     keep(h, &h->old[0], h->previous);
     keep(h, &h->old[1], second);
-    if ((s = rebuild(d, n - 1, 1, h->previous, second)) != NRV_OK) return s;
+    if ((s = rebuild(d, n - 1, 1, h->previous, second, 0, 0)) != NRV_OK) return s;
     if (d->chain_only) return NRV_OK;
     /* intervals (a, b), depth by depth, by ascending frame (7.2) */
     int8_t now[33][2] = {{-1, (int8_t)(n - 1)}}, then[33][2];
@@ -157,7 +158,7 @@ static nrv_status canvases(nrv_decoder *d, bool key) {
             int a = now[i][0], b = now[i][1];
             if (b - a <= 1) continue;
             int m = (a + b) >> 1;
-            if ((s = rebuild(d, m, 2, a < 0 ? h->previous : h->canvas[a], h->canvas[b])) != NRV_OK) return s;
+            if ((s = rebuild(d, m, 2, a < 0 ? h->previous : h->canvas[a], h->canvas[b], m - a, b - m)) != NRV_OK) return s;
             then[next][0] = (int8_t)a; then[next++][1] = (int8_t)m;
             then[next][0] = (int8_t)m; then[next++][1] = (int8_t)b;
         }

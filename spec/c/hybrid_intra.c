@@ -178,12 +178,28 @@ static void from_luma(const planes *t, int plane, int x, int y, int log2n, int m
             out[i * n + j] = (uint16_t)nrv_clip(0, t->peak, (slope * ((int32_t)points * luma_at(t, x + j, y + i) - (int32_t)sl) + add) >> (8 + log2_points));
 }
 
+/* A block of a copied leaf: the samples at (x + dx, y + dy), where they are reconstructed. */
+static void copied(const planes *t, int plane, int x, int y, int n, int dy, int dx, uint16_t *out) {
+    int w = t->h->plane_width[plane], h = t->h->plane_height[plane];
+    const uint16_t *s = t->c->plane[plane];
+    const uint8_t *done = t->h->done[plane];
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < n; j++) {
+            int row = y + dy + i, column = x + dx + j;
+            bool ok = row >= 0 && column >= 0 && row < h && column < w && done[(ptrdiff_t)(row >> 2) * (w >> 2) + (column >> 2)];
+            *out++ = ok ? s[(ptrdiff_t)row * w + column] : (uint16_t)(1 << (t->bit_depth - 1));
+        }
+}
+
 /* Predicts a block, adds its unit if it has one, and marks it as reconstructed. */
-static void block(const planes *t, int plane, int x, int y, int log2n, int mode, bool unit) {
+static void block(const planes *t, const nrv_leaf *l, int plane, int x, int y, int log2n, int mode, bool unit) {
     uint16_t predicted[32 * 32];
     int n = 1 << log2n;
     ptrdiff_t w = t->h->plane_width[plane];
-    if (mode >= 35) from_luma(t, plane, x, y, log2n, mode, predicted);
+    if (mode == 38) {
+        int sx = plane ? t->sub_x : 1, sy = plane ? t->sub_y : 1;
+        copied(t, plane, x, y, n, l->d[0][0] >> (sy - 1), l->d[0][1] >> (sx - 1), predicted);
+    } else if (mode >= 35) from_luma(t, plane, x, y, log2n, mode, predicted);
     else predict(t, plane, x, y, log2n, mode, predicted);
     uint16_t *to = t->c->plane[plane] + y * w + x;
     const int16_t *add = t->h->residual[plane] + y * w + x;
@@ -220,12 +236,12 @@ void nrv_intra_leaves(nrv_decoder *d, nrv_canvas *c) {
         if (!l->intra) continue;
         if (l->four)
             for (int i = 0; i < 4; i++)
-                block(&t, 0, l->x + 4 * (i & 1), l->y + 4 * (i >> 1), 2, l->mode[i], l->luma_units >> i & 1);
-        else block(&t, 0, l->x, l->y, l->size, l->mode[0], l->luma_units & 1);
+                block(&t, l, 0, l->x + 4 * (i & 1), l->y + 4 * (i >> 1), 2, l->mode[i], l->luma_units >> i & 1);
+        else block(&t, l, 0, l->x, l->y, l->size, l->mode[0], l->luma_units & 1);
         int s = l->size - (t.sub_x - 1);
         for (int p = 1; p < d->info.planes; p++)
             for (int i = 0; i < h->unit_parts; i++)
-                block(&t, p, l->x / t.sub_x, l->y / t.sub_y + (i << s), s, l->chroma_mode,
+                block(&t, l, p, l->x / t.sub_x, l->y / t.sub_y + (i << s), s, l->chroma_mode,
                       (p == 1 ? l->cb_units : l->cr_units) >> i & 1);
     }
 }

@@ -27,6 +27,39 @@ static int32_t median(int32_t a, int32_t b, int32_t c) {
     return nrv_max(nrv_min(a, b), nrv_min(nrv_max(a, b), c));
 }
 
+/* (2 * v * k + d) // (2 * d), |v| <= 8192, k < d <= 32 */
+NRV_INLINE int16_t share(int32_t v, int32_t k, int32_t d) { return (int16_t)nrv_floor_div(2 * v * k + d, 2 * d); }
+
+static nrv_projected projected(const nrv_cell *c, int list, int before, int after) {
+    nrv_vector v = c->v[list];
+    int d = before + after, own = list ? after : before, other = list ? before : after;
+    nrv_projected p = {.there = 1};
+    p.v[list] = (nrv_vector){share(v.y, own, d), share(v.x, own, d)};
+    p.v[1 - list] = (nrv_vector){share(-v.y, other, d), share(-v.x, other, d)};
+    return p;
+}
+
+/* Projected motion of an interior canvas with references a and b, `before` frames after a and `after` before b. */
+void nrv_project(nrv_decoder *d, const nrv_canvas *a, const nrv_canvas *b, int before, int after) {
+    nrv_hybrid *h = d->hybrid;
+    int list = b->reference[0] == a ? 0 : 1;
+    const nrv_cell *source = list ? a->cells : b->cells, *s = source;
+    nrv_projected *to = h->projected;
+    for (int i = 0; i < h->cells_x * h->cells_y; i++, s++) {
+        if (s->direction >> list & 1) to[i] = projected(s, list, before, after);
+        else to[i].there = 0;
+    }
+    s = source;
+    for (int row = 0; row < h->cells_y; row++)
+        for (int column = 0; column < h->cells_x; column++, s++) {
+            if (!(s->direction >> list & 1)) continue;
+            nrv_projected p = projected(s, list, before, after);
+            nrv_vector t = p.v[1 - list];
+            int y = (8 * row + 4 + (-t.y >> 2)) >> 3, x = (8 * column + 4 + (-t.x >> 2)) >> 3;
+            if (y >= 0 && x >= 0 && y < h->cells_y && x < h->cells_x) to[(ptrdiff_t)y * h->cells_x + x] = p;
+        }
+}
+
 static void merged(const view *v, const nrv_leaf *l, int set, nrv_cell *out) {
     int x = l->x, y = l->y, n = 1 << l->size, count = 0;
     const int at[5][2] = {{x - 1, y + n - 1}, {x + n - 1, y - 1}, {x + n, y - 1}, {x - 1, y + n}, {x - 1, y - 1}};
@@ -36,6 +69,17 @@ static void merged(const view *v, const nrv_leaf *l, int set, nrv_cell *out) {
         bool add = c != NULL;
         for (int k = 0; add && k < count; k++) add = differ(c, list[k]);
         if (add) list[count++] = c;
+    }
+    nrv_cell own[2];
+    for (int i = 0; set == 2 && i < 2 && count < 5; i++) {
+        int px = x + (i ? n / 2 : n), py = y + (i ? n / 2 : n);
+        if (px >= v->h->coded_width || py >= v->h->coded_height) continue;
+        const nrv_projected *p = v->h->projected + (ptrdiff_t)(py >> 3) * v->h->cells_x + (px >> 3);
+        if (!p->there) continue;
+        own[i] = (nrv_cell){.direction = 3, .v = {p->v[0], p->v[1]}};
+        bool add = true;
+        for (int k = 0; add && k < count; k++) add = differ(&own[i], list[k]);
+        if (add) list[count++] = &own[i];
     }
     if (l->index < count) {
         out->direction = list[l->index]->direction;

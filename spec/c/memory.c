@@ -36,6 +36,10 @@ void nrv_free(nrv_memory *m, void *block) {
 #undef memmove
 #undef memset
 #undef memcmp
+#if defined(__GNUC__) && !defined(__clang__)
+/* else gcc makes these loops calls of themselves */
+#pragma GCC optimize ("no-tree-loop-distribute-patterns")
+#endif
 void *memcpy(void *restrict dst, const void *restrict src, size_t n) {
     uint8_t *d = dst;
     const uint8_t *s = src;

@@ -4,8 +4,6 @@
 nrv_status nrv_nirvana_open(nrv_decoder *d, const uint8_t *b) {
     if (b[0] != 1) return nrv_fail(d, NRV_UNSUPPORTED, "11.1", "the table of the network is unknown");
     if (b[1] != P || b[2] != T || b[3] != F) return nrv_fail(d, NRV_CORRUPT, "11.1", "the shape is not that of the table");
-    for (int i = 4; i < 16; i++)
-        if (b[i]) return nrv_fail(d, NRV_CORRUPT, "11.1", "a reserved byte of NIRV is not 0");
     d->info.group_frames = T;
     if (!(d->nirvana = nrv_new(d, sizeof *d->nirvana))) return d->error.status;
     for (int p = 0; p < d->info.planes; p++) {

@@ -7,7 +7,7 @@
  *     --info           what the file says               --no-check       do not compare the crc
  *     --total-md5      MD5 of all samples together      --time           decoding time to stderr
  *     --bands N        render in bands of N rows        --resync         go on after damage
- *     --threads N        render in N threads
+ *     --threads N      render in N threads
  *     --memory BYTES   limit of memory                  --packets        list packets of tracks
  * Exit status: 0, 1 usage or input, or the class of the error: 2 truncated, 3 mismatch,
  * 4 corrupt, 5 unsupported, 6 over limit, 7 refused, 8 no memory. */
@@ -177,7 +177,8 @@ int main(int argc, char **argv) {
     nrv_workspace *ws[64] = {NULL};
     nrv_scaler *scaler = NULL;
     nrv_lane *lane = NULL;
-    nrv_picture native = {{0}, {0}}, small = {{0}, {0}};
+    nrv_picture native = {{0}, {0}}, held[32] = {{{0}, {0}}};  /* held: frames of a group until its crc is compared */
+    unsigned hold = 0;
     nrv_md5 all;
     nrv_md5_start(&all);
     double decode = 0, render = 0, scale = 0;
@@ -186,7 +187,7 @@ int main(int argc, char **argv) {
         for (unsigned k = 0; s == NRV_OK && k < threads; k++) s = nrv_workspace_new(d, &ws[k]);
         if (s == NRV_OK && scaled) s = nrv_scaler_new(d, w, h, &r, &scaler);
         if (s == NRV_OK && scaled) s = nrv_lane_new(scaler, &lane);
-        if (s == NRV_OK && (!picture(i, i->width, i->height, &native) || (scaled && !picture(i, r.width, r.height, &small)))) s = NRV_NO_MEMORY;
+        if (s == NRV_OK && scaled && !picture(i, i->width, i->height, &native)) s = NRV_NO_MEMORY;
         if (s) { e = (nrv_error){s, "6.1", "the request cannot be met", 0}; goto done; }
         if (range && a) s = nrv_seek_frame(d, a);
         if (out && !raw) y4m_head(out, i, r.width, r.height);
@@ -201,6 +202,12 @@ int main(int argc, char **argv) {
                 continue;
             }
             if (t.index >= b) break;
+            bool judged = check && !flags && !(range && t.index - t.in_group < a);
+            nrv_picture *own = &held[hold], *full = scaled ? &native : own;
+            if (!own->plane[0] && !picture(i, r.width, r.height, own)) {
+                e = (nrv_error){s = NRV_NO_MEMORY, "", "memory for a frame", 0};
+                goto done;
+            }
             unsigned first = 0, end = i->height;
             if (scaled && !check) nrv_scaler_needs(scaler, 0, r.height, &first, &end);
             if (threads > 1) {
@@ -208,25 +215,30 @@ int main(int argc, char **argv) {
                 part parts[64];
                 unsigned each = (i->height / threads + 15) / 16 * 16 + 16, n = 0;
                 for (unsigned y = 0; y < i->height; y += each, n++) {
-                    parts[n] = (part){d, ws[n], &native, y, y + each < i->height ? y + each : i->height, flags};
+                    parts[n] = (part){d, ws[n], full, y, y + each < i->height ? y + each : i->height, flags};
                     if (pthread_create(&id[n], NULL, render_part, &parts[n])) return 1;
                 }
                 while (n) pthread_join(id[--n], NULL);
             } else
                 for (unsigned y = first; y < end; y += bands ? bands : end)
-                    if (nrv_render_rows(d, ws[0], &native, y, bands && y + bands < end ? y + bands : end, flags)) return 1;
+                    if (nrv_render_rows(d, ws[0], full, y, bands && y + bands < end ? y + bands : end, flags)) return 1;
             double t2 = now();
             render += t2 - t1;
-            if (check && !flags && !(range && t.index - t.in_group < a)) s = nrv_check_frame(d, &native);
+            if (judged) s = nrv_check_frame(d, full);
             double t3 = now();
-            if (scaled) nrv_scaler_rows(scaler, lane, &native, &small, 0, r.height);
+            if (scaled) nrv_scaler_rows(scaler, lane, &native, own, 0, r.height);
             scale += now() - t3;
-            nrv_md5 one;
-            nrv_md5_start(&one);
-            if (out && !raw) fputs("FRAME\n", out);
-            emit(i, r.width, r.height, scaled ? &small : &native, out, md5 ? &one : NULL, total ? &all : NULL);
-            if (md5) print_digest(&one);
-            count++;
+            hold++;
+            if (s == NRV_OK && judged && t.in_group + 1 < t.group_frames && t.index + 1 < b) continue;
+            for (unsigned k = 0; s == NRV_OK && k < hold; k++, count++) {
+                nrv_md5 one;
+                nrv_md5_start(&one);
+                if (out && !raw) fputs("FRAME\n", out);
+                emit(i, r.width, r.height, &held[k], out, md5 ? &one : NULL, total ? &all : NULL);
+                if (md5) print_digest(&one);
+            }
+            hold = 0;
+            if (s && resync) { report(nrv_get_error(d), s); if (nrv_resync(d) == NRV_OK) s = NRV_OK; }
         }
         e = *nrv_get_error(d);
     }
@@ -238,7 +250,10 @@ done:
     nrv_scaler_free(scaler);
     for (int k = 0; k < 64; k++) nrv_workspace_free(ws[k]);
     nrv_close(d);
-    for (int k = 0; k < 3; k++) { free(native.plane[k]); free(small.plane[k]); }
+    for (int k = 0; k < 3; k++) {
+        free(native.plane[k]);
+        for (int j = 0; j < 32; j++) free(held[j].plane[k]);
+    }
     if (out && out != stdout) fclose(out);
     if (f != stdin) fclose(f);
     return s == NRV_OK || s == NRV_END ? 0 : report(&e, s);

@@ -37,8 +37,6 @@ nrv_status nrv_sine_open(nrv_decoder *d, const uint8_t *b) {
     if (n->width < 1 || n->width > 1024) return bad(d, "4.1", "width is out of range");
     if (n->stem < 1 || n->stem > 64) return bad(d, "4.1", "stem_channels is out of range");
     if (n->head < 1 || n->head > 64) return bad(d, "4.1", "head_channels is out of range");
-    for (int i = 7; i < 16; i++)
-        if (b[i]) return bad(d, "4.1", "a reserved byte of SIRN is not 0");
     d->info.group_frames = (uint8_t)n->group_frames;
     n->g = n->patch / 2;
     n->layers = n->depth + 3;

@@ -1,4 +1,4 @@
-"""Turns the data files of the specification into tables.c and tables.h.
+"""Turns the data files of the specification into tables.c and tables.h: tables.py TABLES OUT.
 
 Weights of the networks are stored packed for the dot product of dot.h: units in blocks,
 inputs in pairs, [block][pair][unit][2].
@@ -7,8 +7,7 @@ import os
 import struct
 import sys
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-SRC = sys.argv[1] if len(sys.argv) > 1 else os.path.join(HERE, "..", "tables")
+SRC, OUT = sys.argv[1:3]
 
 
 def ints(name):
@@ -266,10 +265,10 @@ array("int16_t", "NRV_N_LOG", log)
 array("int32_t", "NRV_N_ZERO_COST", tb(26 * 3))
 assert bat == len(B)
 
-with open(os.path.join(HERE, "tables.h"), "w", encoding="ascii") as f:
+with open(os.path.join(OUT, "tables.h"), "w", encoding="ascii") as f:
     f.write("/* Made by tables.py from the data files of the specification. */\n"
             "#ifndef NRV_TABLES_H\n#define NRV_TABLES_H\n#include <stdint.h>\n")
     f.write("\n".join(H) + "\n#endif\n")
-with open(os.path.join(HERE, "tables.c"), "w", encoding="ascii") as f:
+with open(os.path.join(OUT, "tables.c"), "w", encoding="ascii") as f:
     f.write("/* Made by tables.py from the data files of the specification. */\n#include \"tables.h\"\n")
     f.write("\n".join(C) + "\n")

@@ -147,7 +147,7 @@ nrv_status nrv_side_unit(nrv_decoder *d) {
     const uint8_t *t = d->type;
     nrv_status s;
     if (nrv_is(t, "mETa")) {   /* its form is left to the caller (2.6) */
-        if (d->metadata_count == 16) return NRV_OK;
+        if (d->metadata_count == 16) return nrv_fail(d, NRV_OVER_LIMIT, "2.6", "there are more than 16 mETa");
         if ((s = keep(d, &d->metadata[d->metadata_count])) == NRV_OK) d->metadata_count++;
         d->info.has_metadata = true;
         return s;

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 Plane = NDArray[np.unsignedinteger[Any]]  # u8, or u16 little-endian above 8 bits, 2.7
 Frame = tuple[Plane, ...]  # the planes Y, Cb, Cr, or Y alone, 2.4
-Vector = tuple[int, int]  # y, x in quarter luma samples, 8.2 and 11.5
+Vector = tuple[int, int]  # y, x in quarter luma samples, 8.2 and 11.5; in whole ones, 7.4
 
 SIGNATURE = bytes.fromhex("894E52560D0A1A0A")
 READER_VERSION = 0
@@ -52,6 +52,7 @@ KEEP, OFF, CHANGED, SHARED, ROW, CHANGES = 0, 1, 2, 3, 4, 6  # 9.6; CHANGES is Z
 ANGLE = (32, 26, 21, 17, 13, 9, 5, 2, 0, -2, -5, -9, -13, -17, -21, -26,
          -32, -26, -21, -17, -13, -9, -5, -2, 0, 2, 5, 9, 13, 17, 21, 26, 32)  # fmt: skip
 INVERSE = {2: -4096, 5: -1638, 9: -910, 13: -630, 17: -482, 21: -390, 26: -315, 32: -256}
+COPIED = 38  # the mode of 7.4
 LUMA_TAPS = np.array([
     (0, 0, 0, 64, 0, 0, 0, 0), (-1, 4, -10, 58, 17, -5, 1, 0),
     (-1, 4, -11, 40, 40, -11, 4, -1), (0, 1, -5, 17, 58, -10, 4, -1),
@@ -183,7 +184,7 @@ class Tables:
         self.gelu = load("gelu", 4096)
         self.kernel = load("resampling_kernel", 768)
         self.contexts = load("contexts", 2 * CONTEXTS).reshape(CONTEXTS, 2).tolist()
-        self.motion_contexts = load("motion_contexts", 2 * 179).reshape(179, 2).tolist()
+        self.motion_contexts = load("motion_contexts", 2 * 213).reshape(213, 2).tolist()
         self.content_contexts = load("content_contexts", 2 * 1769).reshape(1769, 2).tolist()
         self.transform = load("transform", 1024).reshape(32, 32)
         sines = np.split(load("sine_transform", 16 + 64 + 256), (16, 16 + 64))
@@ -434,9 +435,9 @@ class Sine:
 
     def __init__(self, payload: bytes, head: Head, tables: Tables) -> None:
         """Parse `SIRN`, 4.1, and hold the network to the level, 2.11."""
-        require(len(payload) == 16, "4.1", "SIRN is not 16 bytes")
-        (patch, frames, depth, width, stem_channels, head_channels,
-         reserved) = struct.unpack("<BBBHBB9s", payload)  # fmt: skip
+        require(len(payload) == 7, "4.1", "SIRN is not 7 bytes")
+        (patch, frames, depth, width, stem_channels,
+         head_channels) = struct.unpack("<BBBHBB", payload)  # fmt: skip
         rules = (
             (patch % 2 == 0 and 4 <= patch <= 64, "patch"),
             (1 <= frames <= 32, "group_frames"),
@@ -444,7 +445,6 @@ class Sine:
             (1 <= width <= 1024, "width"),
             (1 <= stem_channels <= 64, "stem_channels"),
             (1 <= head_channels <= 64, "head_channels"),
-            (reserved == bytes(9), "reserved"),
         )
         for condition, name in rules:
             require(condition, "4.1", f"{name} is outside its rule")
@@ -602,7 +602,7 @@ def diagonal(k: int) -> list[tuple[int, int]]:
 
 
 def clip_vector(y: int, x: int) -> Vector:
-    """A vector with its components clipped to their range, 8.2."""
+    """A vector with its components clipped to their range, 7.4 and 8.2."""
     return max(-8192, min(8191, y)), max(-8192, min(8191, x))
 
 
@@ -646,6 +646,8 @@ class Leaf:
     intra: bool = False
     modes: list[int] = field(default_factory=list)  # of its one or four luma blocks
     chroma_mode: int = 0
+    copied: bool = False
+    copy: Vector = (0, 0)  # CopyY and CopyX
     merge: bool = False
     index: int = 0
     coded_motion: Motion = STILL  # of a leaf with merge = 0: direction and differences
@@ -669,6 +671,8 @@ class Canvas:
         self.leaves: list[Leaf] = []
         self.grid: list[list[Leaf | None]] = [[None] * columns for _ in range(rows)]
         self.modes = np.ones((2 * rows, 2 * columns), np.int64)  # of 4 x 4 luma blocks, 7.4
+        self.copy: Vector = (0, 0)  # CopyY and CopyX so far, 7.4
+        self.projected: dict[tuple[int, int], Motion] = {}  # of cells: row, column, 8.2
         self.area = np.zeros((rows, columns), np.int64)  # size of the transform area, 8.7
         self.luma = np.zeros((rows, columns), np.bool_)  # the cell has a sample of a luma unit
         self.filters: list[Filters | None] = []  # of each plane, None where not used
@@ -759,28 +763,37 @@ class MotionStream(Substream):
         differences = [(0, 0), (0, 0)]
         for r in (0, 1):
             if direction >> r & 1:
-                vy = self.component(inter, 0)
-                differences[r] = vy, self.component(inter, 1)
+                vy = self.component(kind, 0)
+                differences[r] = vy, self.component(kind, 1)
         leaf.coded_motion = Motion(direction, (differences[0], differences[1]))
 
-    def component(self, inter: int, axis: int) -> int:
-        """Read a component of a vector."""
-        if not self.bit(76 + 2 * inter + axis):
+    def component(self, kind: int, axis: int) -> int:
+        """Read a component of a vector; kind is Set, 3 for a copy vector."""
+        zero, more = (185, 187) if kind == 3 else (74 + 2 * kind, 54 + 26 * kind)
+        if not self.bit(zero + axis):
             return 0
         g = 0
-        while g < 13 and self.bit(80 + 26 * inter + 13 * axis + g):
+        while g < 13 and self.bit(more + 13 * axis + g):
             g += 1
         r = (1 << g) + self.bypass(g)
         return -r if self.bypass() else r
 
     def intra(self, canvas: Canvas, leaf: Leaf) -> None:
-        """The modes of an intra leaf."""
-        four = canvas.kind == 0 and leaf.n == 8 and self.bit(27)
-        size = 4 if four else leaf.n
-        for x, y in quarters(leaf.x, leaf.y, 8) if four else [(leaf.x, leaf.y)]:
-            mode = self.luma_mode(canvas, x, y)
-            leaf.modes.append(mode)
-            canvas.modes[y // 4 : (y + size) // 4, x // 4 : (x + size) // 4] = mode
+        """The modes of an intra leaf and its copy vector."""
+        e = sum(other.copied for other in canvas.neighbours(leaf.x, leaf.y))
+        leaf.copied = bool(self.bit((182 if canvas.kind else 179) + e))
+        if leaf.copied:
+            y, x = canvas.copy
+            y += self.component(3, 0)
+            leaf.copy = canvas.copy = clip_vector(y, x + self.component(3, 1))
+            leaf.modes = [COPIED]  # it counts as 1 in the lists of other blocks
+        else:
+            four = canvas.kind == 0 and leaf.n == 8 and self.bit(27)
+            size = 4 if four else leaf.n
+            for x, y in quarters(leaf.x, leaf.y, 8) if four else [(leaf.x, leaf.y)]:
+                mode = self.luma_mode(canvas, x, y)
+                leaf.modes.append(mode)
+                canvas.modes[y // 4 : (y + size) // 4, x // 4 : (x + size) // 4] = mode
         if canvas.form.chroma_format:
             leaf.chroma_mode = self.chroma_mode(canvas.kind, leaf.n, leaf.modes[0])
 
@@ -986,6 +999,32 @@ class ContentStream(Substream):
         return 14 + (1 << g) + self.bypass(g)
 
 
+def projected_motion(canvas: Canvas) -> dict[tuple[int, int], Motion]:
+    """The projected motion of the cells (row, column) of an interior canvas, 8.2."""
+    a, b = canvas.references
+    d = b.frame - a.frame
+    source, r, sign = (b, 0, 1) if b.references[0] is a else (a, 1, -1)
+
+    def share(v: Vector, k: int) -> Vector:
+        return (2 * v[0] * k + d) // (2 * d), (2 * v[1] * k + d) // (2 * d)
+
+    own: dict[tuple[int, int], Motion] = {}  # what cells are given at their own place
+    moved: dict[tuple[int, int], Motion] = {}  # and later at the moved one
+    for row, leaves in enumerate(source.grid):
+        for column, leaf in enumerate(leaves):
+            if not leaf or not leaf.motion.direction >> r & 1:
+                continue
+            vy, vx = leaf.motion.vectors[r]
+            v0 = share((sign * vy, sign * vx), canvas.frame - a.frame)
+            v1 = share((-sign * vy, -sign * vx), b.frame - canvas.frame)
+            own[row, column] = motion = Motion(3, (v0, v1))
+            ty, tx = motion.vectors[1 - r]
+            at = (8 * row + 4 + (-ty >> 2)) >> 3, (8 * column + 4 + (-tx >> 2)) >> 3
+            if 0 <= at[0] < canvas.rows and 0 <= at[1] < canvas.columns:
+                moved[at] = motion
+    return own | moved
+
+
 def motion_of(canvas: Canvas, leaf: Leaf) -> Motion:
     """The motion of a leaf that is not intra, 8.2."""
     x, y, n = leaf.x, leaf.y, leaf.n
@@ -999,6 +1038,8 @@ def motion_of(canvas: Canvas, leaf: Leaf) -> Motion:
         candidates = (
             available(x - 1, y + n - 1), available(x + n - 1, y - 1),
             available(x + n, y - 1), available(x - 1, y + n), available(x - 1, y - 1),
+            canvas.projected.get(((y + n) // 8, (x + n) // 8)),
+            canvas.projected.get(((y + n // 2) // 8, (x + n // 2) // 8)),
         )  # fmt: skip
         entries: list[Motion] = []
         for entry in candidates:
@@ -1134,6 +1175,18 @@ def intra_prediction(sequence: Ints, n: int, mode: int, luma: bool, peak: int, c
     else:
         block = ((32 - f) * ref[at + 1] + f * ref[at + 2] + 16) >> 5
     return block if mode >= 18 else block.T
+
+
+def copied_prediction(
+    plane: Ints, known: NDArray[np.bool_], x: int, y: int, n: int, bit_depth: int
+) -> Ints:
+    """A block of n x n samples copied from those at (x, y) of its plane, 8.4."""
+    height, width = plane.shape
+    xs, ys = x + np.arange(n), y + np.arange(n)[:, None]
+    inside = (xs >= 0) & (ys >= 0) & (xs < width) & (ys < height)
+    at = np.clip(ys, 0, height - 1), np.clip(xs, 0, width - 1)
+    predicted: Ints = np.where(inside & known[at], plane[at], 1 << (bit_depth - 1))
+    return predicted
 
 
 def luma_at(luma: Ints, sub: tuple[int, int], a: Ints, b: Ints) -> Ints:
@@ -1529,13 +1582,12 @@ class Hybrid:
 
     def __init__(self, payload: bytes, head: Head, tables: Tables) -> None:
         """Parse `HYBR`, 7.1."""
-        require(len(payload) == 16, "7.1", "HYBR is not 16 bytes")
-        frames, chroma_offset, network, reserved = struct.unpack("<BbB13s", payload)
+        require(len(payload) == 3, "7.1", "HYBR is not 3 bytes")
+        frames, chroma_offset, network = struct.unpack("<BbB", payload)
         rules = (
             (1 <= frames <= 32, "group_frames"),
             (-12 <= chroma_offset <= 12, "chroma_offset"),
             (network <= 1, "network"),
-            (reserved == bytes(13), "reserved"),
         )
         for condition, name in rules:
             require(condition, "7.1", f"{name} is outside its rule")
@@ -1605,6 +1657,8 @@ class Hybrid:
 
     def reconstruct(self, canvas: Canvas) -> None:
         """Reconstruct a canvas, 8.1."""
+        if canvas.kind == 2:
+            canvas.projected = projected_motion(canvas)
         for leaf in canvas.leaves:
             if not leaf.intra:
                 leaf.motion = motion_of(canvas, leaf)
@@ -1640,11 +1694,12 @@ class Hybrid:
 
     def intra(self, canvas: Canvas, leaf: Leaf, index: int, known: NDArray[np.bool_]) -> None:
         """Predict and complete the blocks of an intra leaf in a plane, 8.4."""
-        at, n, modes = [(leaf.x, leaf.y)], leaf.n, leaf.modes
+        at, n, modes, (copy_y, copy_x) = [(leaf.x, leaf.y)], leaf.n, leaf.modes, leaf.copy
         if index:
             sub_x, sub_y = self.form.sub
             n, modes = leaf.n // sub_x, self.form.parts * [leaf.chroma_mode]
             at = [(leaf.x // sub_x, leaf.y // sub_y + part * n) for part in range(len(modes))]
+            copy_y, copy_x = copy_y // sub_y, copy_x // sub_x
         elif len(modes) == 4:
             at, n = quarters(leaf.x, leaf.y, 8), 4
         # luma is complete before the first block of chroma, and not yet deblocked
@@ -1654,6 +1709,9 @@ class Hybrid:
                 border = intra_border(plane, known, x, y, n, form.bit_depth)
                 arguments = n, mode, index == 0, form.peak, self.tables.cubic
                 predicted = intra_prediction(border, *arguments)
+            elif mode == COPIED:
+                source = x + copy_x, y + copy_y
+                predicted = copied_prediction(plane, known, *source, n, form.bit_depth)
             else:
                 predicted = linear_prediction(luma, plane, form, x, y, n, mode)
             plane[y : y + n, x : x + n] = predicted
@@ -2078,13 +2136,12 @@ class Nirvana:
 
     def __init__(self, payload: bytes, head: Head, tables: Tables) -> None:
         """Parse `NIRV`, 11.1."""
-        require(len(payload) == 16, "11.1", "NIRV is not 16 bytes")
-        table, patch, frames, features, reserved = struct.unpack("<BBBB12s", payload)
+        require(len(payload) == 4, "11.1", "NIRV is not 4 bytes")
+        table, patch, frames, features = payload
         require(table == 1, "11.1", "no such table in version 0", "unsupported")
         require(patch == PATCH, "11.1", "patch is not that of the table")
         require(frames == SPAN, "11.1", "group_frames is not that of the table")
         require(features == FEATURES, "11.1", "features is not that of the table")
-        require(reserved == bytes(12), "11.1", "reserved is outside its rule")
         self.tables, self.bit_depth = tables, head.bit_depth
         weights, (sub_x, sub_y) = NirvanaTable(tables), head.sub
         self.layers = [NirvanaLayer(weights, 0, (head.height, head.width), (0, 0))]

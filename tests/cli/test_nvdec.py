@@ -376,6 +376,12 @@ def test_a_disk_that_fills_up(clip, tmp_path, monkeypatch):
     out.write_bytes(whole + b"precious")
     assert one_line(call("nvdec", "-y", clip, out), 1).endswith("out.y4m stays as it was")
     assert out.read_bytes() == whole + b"precious"
+    # A container needs room for its end; what is said is what was wrong first.
+    made = tmp_path / "out.mp4"
+    options = ["--size", "640x480", "--codec-options", "crf=0,tune=zerolatency"]
+    result = call("nvdec", "-q", *options, clip, made)
+    assert "Bad file descriptor" in one_line(result, 1)
+    assert not made.exists()
 
 
 def test_defects_are_one_line_too(clip, monkeypatch):

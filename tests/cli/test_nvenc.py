@@ -1,6 +1,7 @@
 """nvenc, called in this process: files, reports, errors."""
 
 import contextlib
+import io
 import json
 import os
 import re
@@ -11,6 +12,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
+import nvcodec
 from nvcodec.encode.sine import segment
 from nvcodec.encode.writing import GroupWriter
 from nvcodec.picture import SampleFormat
@@ -316,6 +318,47 @@ def test_a_disk_that_fills_up(source, tmp_path, monkeypatch):
     line = one_line(call("nvenc", *PAPER, "--group-size", 2, source, out), 1)
     assert line.endswith("out.nrv: No space left on device")
     assert os.listdir(tmp_path) == ["in.y4m"]
+
+
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize("missing", [1, 30, "end"])
+def test_a_full_disk_keeps_the_groups_before(source, tmp_path, monkeypatch, missing, there):
+    """The end goes where the last groups were that the disk has no room for."""
+    from nvcodec.media.output import _DirectFile
+
+    out, kept = tmp_path / "out.nrv", tmp_path / ("out.cut.nrv" if there else "out.nrv")
+    arguments = [*PAPER, "--group-size", 1, source, out]
+    call("nvenc", *arguments)
+    whole = out.read_bytes()
+    assert whole.count(b"GRUP") > 3
+    end = len(whole) - 12 - 28
+    room = end if missing == "end" else whole.rindex(b"GRUP") + missing
+    if not there:
+        out.unlink()
+    true = _DirectFile.write
+
+    def write(self, data):
+        left = room - self.tell()
+        true(self, data[: max(0, left)])
+        if len(data) > left:
+            raise OSError(28, "No space left on device", self._shown)
+        return len(data)
+
+    monkeypatch.setattr(_DirectFile, "write", write)
+    line = one_line(call("nvenc", "-y", *arguments), 1)
+    monkeypatch.undo()
+    assert "out.nrv: No space left on device" in line
+    assert f"{kept} has the " in line
+    assert (f"{out} stays as it was" in line) == there
+    assert sorted(os.listdir(tmp_path)) == sorted({"in.y4m", "out.nrv", kept.name})
+    assert out.read_bytes() == whole or not there
+    assert kept.stat().st_size <= room
+    with nvcodec.Decoder(kept) as decoder, nvcodec.Decoder(io.BytesIO(whole)) as all_:
+        frames = list(decoder.frames(verify=True))
+        assert 0 < len(frames) < len(all_)
+        assert f"has the {len(frames)} frame" in line
+        for frame, other in zip(frames, all_, strict=False):
+            assert all((a == b).all() for a, b in zip(frame.planes, other.planes, strict=True))
 
 
 @pytest.mark.parametrize(

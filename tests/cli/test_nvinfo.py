@@ -1,14 +1,19 @@
 """nvinfo on synthetic bitstreams."""
 
 import json
+import tracemalloc
+from fractions import Fraction
 
 import pytest
 
 from nvcodec.coding.hybrid.fusion import encode_network, no_differences
 from nvcodec.coding.hybrid.network_mode import NetworkMode
+from nvcodec.format import Chapter
+from nvcodec.format.chapters import build_chapters
 from nvcodec.model.description import CanvasShape
 from tests.cli.support import call, one_line
-from tests.format.samples import complete, grup, head
+from tests.format.samples import complete, grup, head, meta
+from tests.hybrid import HybridPlan, synthesize_hybrid
 from tests.synthetic import SMALL, Plan, synthesize
 
 
@@ -21,6 +26,47 @@ def info(data):
     result = call("nvinfo", "--json", "-", stdin=data)
     assert result.exit_code == 0
     return json.loads(result.stdout)
+
+
+HYBRID = (
+    head(model=2),
+    (b"HYBR", CanvasShape(8).to_payload()),
+)
+PICTURE = grup(frame_count=1, substreams=(b"", b"content", b"motion", b""))
+
+
+def test_very_much_metadata():
+    """What 143 kB can hold must not take gigabytes, nor cost a frame."""
+    text = json.dumps({"m": "x" * 65000}).encode()
+    file = complete(*HYBRID, *[meta(text)] * 3000, PICTURE)
+    assert len(file) < 200_000
+    result = call("nvinfo", "--json", "-", stdin=file)
+    assert one_line(result, 4).count("more than 16 units of metadata (clause 2.6)") == 1
+    assert len(result.stdout) < 500_000
+
+
+def test_memory_follows_the_file():
+    """Very many small units take a few bytes each."""
+    units = [(b"zzZz", b"")] * 60_000
+    file = complete(*HYBRID, *units, PICTURE)
+    tracemalloc.start()
+    try:
+        result = call("nvinfo", "--json", "-", stdin=file)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(json.loads(result.stdout)["units"]) > 60_000
+    # The runner of the test keeps what is printed, twice.
+    assert most < 8 * len(result.stdout)
+
+
+def test_titles_do_not_reach_the_terminal_raw():
+    chapter = Chapter(0, 1, Fraction(1), "a\x1b[2J\nb")
+    file = complete(*HYBRID, (b"cHAP", build_chapters([chapter])), PICTURE)
+    shown = call("nvinfo", "-", stdin=file).stdout
+    assert "\x1b" not in shown
+    assert r"a\x1b[2J\nb" in shown
+    assert info(file)["chapters"][0]["title"] == chapter.title
 
 
 def test_lists_everything(data, tmp_path):
@@ -131,3 +177,17 @@ def test_missing(tmp_path):
     one_line(call("nvinfo", tmp_path / "none"), 1)
     one_line(call("nvinfo", tmp_path), 1)
     assert call("nvinfo").exit_code == 2
+
+
+def test_bits_by_syntax_element(tmp_path):
+    data, _ = synthesize_hybrid(HybridPlan(frames=(1, 3), keys=(0,), seconds=(0,)))
+    result = call("nvinfo", "--json", "--bits", "-", stdin=data)
+    report = json.loads(result.stdout)
+    assert list(report["bits"]) == ["key", "chain", "interior"]
+    total = sum(sum(bits.values()) for bits in report["bits"].values())
+    coded = sum(group["content"] + group["motion"] for group in report["groups"])
+    assert total == pytest.approx(8 * coded, rel=0.01)
+    assert "bits" not in json.loads(call("nvinfo", "--json", "-", stdin=data).stdout)
+    text = call("nvinfo", "--bits", "-", stdin=data).stdout
+    assert "signs and escapes" in text
+    assert "interior" in text

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 
 from tests.cli.support import (
     FOREVER,
+    NIRVANA,
     PAPER,
     ROOT,
     argv,
@@ -32,6 +34,9 @@ from tests.cli.support import (
     y4m,
 )
 from tests.synthetic import Plan, synthesize
+
+# PAPER loads PyTorch, which takes seconds: for what has to be trained without end.
+FAST = (*NIRVANA, "--preset", "fast")
 
 PLAN = Plan(width=21, height=13, frames=(3, 3, 1), keys=(0, 2), durations=(3,))
 
@@ -106,7 +111,7 @@ def test_a_pipeline(tmp_path):
     (tmp_path / "x.y4m").write_bytes(y4m(pictures))
     with (
         open(tmp_path / "x.y4m", "rb") as file,
-        ended(start("nvenc", *PAPER, "-", "-", stdin=file)) as encoder,
+        ended(start("nvenc", *FAST, "-", "-", stdin=file)) as encoder,
         ended(start("nvdec", "--verify", "-", "-", stdin=encoder.stdout)) as decoder,
     ):
         encoder.stdout.close()
@@ -123,7 +128,7 @@ def test_frames_arrive_while_the_encoder_waits_for_its_input():
     pictures = moving(30, 24, 16)
     data = y4m(pictures)
     with (
-        ended(start("nvenc", *PAPER, "--group-size", 2, "-", "-")) as encoder,
+        ended(start("nvenc", *FAST, "--group-size", 2, "-", "-")) as encoder,
         ended(start("nvdec", "-", "-", stdin=encoder.stdout)) as decoder,
     ):
         encoder.stdout.close()
@@ -172,16 +177,16 @@ def test_an_interrupt_keeps_the_groups_before(tmp_path, number):
 @pytest.mark.parametrize("number", SIGNALS)
 def test_an_interrupt_while_the_producer_stalls(tmp_path, number):
     out = tmp_path / "out.nrv"
-    with ended(start("nvenc", *PAPER, "--json", "--group-size", 2, "-", out)) as process:
+    with ended(start("nvenc", *FAST, "--json", "--group-size", 2, "-", out)) as process:
         process.stdin.write(y4m(moving(20, 24, 16)))
         process.stdin.flush()
-        # All groups but the last, whose last frame may not be the last of the input.
+        # Some groups wait for the pictures after them.
         for line in process.stdout:
-            if json.loads(line).get("ordinal") == 8:
+            if json.loads(line).get("ordinal") == 3:
                 break
         _, err = interrupt(process, number)
     assert "interrupted" in err
-    assert "has the 18 frames before" in err
+    assert 4 <= int(re.search(r"has the (\d+) frames before", err)[1]) < 20
     assert call("nvdec", "--verify", out, "null").exit_code == 0
     assert leftovers(tmp_path) == []
 
@@ -198,6 +203,19 @@ sys.meta_path.insert(0, Finder())
 from nvcodec.cli.start import {command}
 {command}()
 """
+
+
+def test_next_to_nothing_is_imported_before_signals_are_handled():
+    program = "import sys; before = set(sys.modules); import nvcodec.cli.start; "
+    program += "print(*sorted(set(sys.modules) - before))"
+    command = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:0] = [{str(ROOT)!r}]; "]
+    command[-1] += program
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    ours = {"nvcodec", "nvcodec.cli", "nvcodec.cli.start", "nvcodec.version"}
+    others = set(result.stdout.split()) - ours
+    assert others <= {"__future__", "enum", "functools", "operator", "signal", "types"} | {
+        name for name in others if name.startswith(("_", "collections", "keyword", "reprlib"))
+    }
 
 
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
@@ -328,10 +346,10 @@ def on_terminal(command, *arguments):
 def test_progress_on_a_terminal_only(tmp_path):
     source, out = tmp_path / "in.y4m", tmp_path / "out.nrv"
     source.write_bytes(y4m(moving(3, 24, 16)))
-    code, shown = on_terminal("nvenc", *PAPER, source, out)
+    code, shown = on_terminal("nvenc", *FAST, source, out)
     assert code == 0
     assert "group 0" in shown
-    assert "iteration" in shown
+    assert "/3 frames" in shown
     code, shown = on_terminal("nvdec", out, "null")
     assert code == 0
     assert "3/3" in shown
@@ -430,8 +448,45 @@ def test_jobs_and_resuming_need_a_file(tmp_path):
     data = y4m(moving(1, 24, 16))
     for options in (["--jobs", 2], ["--resume"]):
         assert "write it to one" in one_line(
-            call("nvenc", *PAPER, *options, "-", out, stdin=data), 2
+            call("nvenc", *FAST, *options, "-", out, stdin=data), 2
         )
     (tmp_path / "in.y4m").write_bytes(data)
-    result = call("nvenc", *PAPER, "--resume", tmp_path / "in.y4m", "-")
+    result = call("nvenc", *FAST, "--resume", tmp_path / "in.y4m", "-")
     assert "output file" in one_line(result, 2)
+
+
+@pytest.mark.parametrize(
+    ("command", "kib"), [("nvenc", 300_000), ("nvenc", 700_000), ("nvdec", 450_000)]
+)
+def test_little_memory_is_one_sentence(tmp_path, command, kib):
+    resource = pytest.importorskip("resource")
+    source = tmp_path / ("in.y4m" if command == "nvenc" else "in.nrv")
+    source.write_bytes(y4m(moving(2, 24, 16)) if command == "nvenc" else synthesize(PLAN)[0])
+    result = subprocess.run(
+        [sys.executable, "-m", "nvcodec", command, source, tmp_path / "out.nrv"],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (kib << 10, kib << 10)),
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"{command}: out of memory: this process may have {kib} KiB")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_few_open_files_are_one_sentence(tmp_path):
+    resource = pytest.importorskip("resource")
+    source = tmp_path / "in.y4m"
+    source.write_bytes(y4m(moving(4, 24, 16)))
+    result = subprocess.run(
+        [sys.executable, "-m", "nvcodec", "nvenc", "--jobs", "2", "--key-interval", "0.05"]
+        + ["--preset", "ultrafast", source, tmp_path / "out.nrv"],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)),
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith("nvenc: worker processes do not start: they need 96 open files")
+    assert len(result.stderr.splitlines()) == 1
+    assert os.listdir(tmp_path) == ["in.y4m"]

@@ -20,8 +20,7 @@ from tests.media import clips
 from tests.media.clips import Sound
 from tests.test_reference import reference
 
-encode = partial(encoder.encode, model="nirvana", network="paper")
-pytestmark = pytest.mark.usefixtures("quick")
+encode = partial(encoder.encode, model="nirvana", preset="fast")
 
 SUBTITLES = [(100, 400, "one"), (700, 900, "zwei")]
 

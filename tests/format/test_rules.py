@@ -153,6 +153,7 @@ RULES: dict[str, tuple[bytes, type[NrvError], str]] = {
     "2.6 not zstd": (with_meta(b"nothing"), CorruptError, "2.6"),
     "2.6 empty": (with_meta(b""), CorruptError, "2.6"),
     "2.6 no size": (with_meta(zstd(b"{}", write_content_size=False)), CorruptError, "2.6"),
+    "2.6 17 units": (join(head(), SIRN, *[meta()] * 17, KEY), OverLimitError, "2.6"),
     "2.6 above 65536": (with_meta(zstd(b"{}" + b" " * 65535)), CorruptError, "2.6"),
     "2.6 cut": (with_meta(zstd(b'{"encoder":"x"}')[:-1]), CorruptError, "2.6"),
     "2.6 two frames": (with_meta(zstd(b"{}") * 2), CorruptError, "2.6"),

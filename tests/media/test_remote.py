@@ -3,11 +3,12 @@
 import fsspec
 import pytest
 
+import nvcodec
 from nvcodec.encode.encoder import encode
 from nvcodec.encode.segments.jobs import JobsError, identity
 from nvcodec.media.remote import is_remote
 from nvcodec.media.source import SourceError
-from tests.cli.support import moving, y4m
+from tests.cli.support import call, moving, one_line, y4m
 
 FAST = {"model": "nirvana", "preset": "fast"}
 
@@ -30,6 +31,25 @@ def test_from_store_to_store(store, tmp_path):
     with pytest.raises(FileExistsError, match="use -y"):
         encode("memory://in.y4m", "memory://out.nrv", **FAST)
     encode("memory://in.y4m", "memory://out.nrv", overwrite=True, **FAST)
+
+
+def test_a_decode_from_a_store(store, tmp_path):
+    encode("memory://in.y4m", "memory://out.nrv", **FAST)
+    with nvcodec.Decoder("memory://out.nrv") as decoder:
+        assert len(list(decoder.frames(verify=True))) == 2
+        assert decoder[1].index == 1
+    out = tmp_path / "out.y4m"
+    assert call("nvdec", "--md5", "memory://out.nrv", out).exit_code == 0
+    assert "GRUP" in call("nvinfo", "memory://out.nrv").stdout
+    folder = ("--suffix", ".y4m", "--output-dir", tmp_path / "many", "--resume")
+    assert call("nvdec", *folder, "memory://out.nrv").exit_code == 0
+    assert (tmp_path / "many" / "out.y4m").read_bytes() == out.read_bytes()
+    assert "0 decoded, 1 done before" in call("nvdec", *folder, "memory://out.nrv").stderr
+    encode("memory://in.y4m", "memory://out.nrv", overwrite=True, **(FAST | {"crf": 50}))
+    assert call("nvdec", *folder, "-y", "memory://out.nrv").exit_code == 0
+    assert (tmp_path / "many" / "out.y4m").read_bytes() != out.read_bytes()
+    line = one_line(call("nvdec", "memory://none.nrv", "null"), 1)
+    assert line == "nvdec: memory://none.nrv: No such file or directory"
 
 
 def test_an_upload_that_fails_leaves_nothing(store, tmp_path, monkeypatch):

@@ -6,13 +6,16 @@
 First the segments of CLIP are planned and encoded here, one after the other and with one thread,
 and timed. Then a film of segments like these is encoded by simulated workers, as nvenc does it: one
 process plans, hands out, and takes results, as far ahead as it is allowed to; a worker has one
-segment at a time. At the end it gives out the longest first, and starts jobs that are late again.
+segment at a time. At the end it gives out the longest first, and starts jobs that are late again,
+judged by the same code.
 
 Assumptions: a segment ends at a cut or after the key interval; seconds from cut to cut are
 exponential. A frame takes what it takes in a segment of CLIP that is drawn by chance. Each job's
 time is changed by a log-normal factor, and a share of the jobs takes several times as long. nvenc's
-process does one thing at a time. A result goes over the network at the given rate. The source is as
-fast for all workers as it was here, and no worker dies. All chance is that of a seed.
+process does one thing at a time. A job says nothing for a share of its time, as measured, and then
+advances evenly. A result goes over the network at the given rate. The source is as fast for all
+workers as it was here, and no worker dies. Figures are means over films of several seeds of all
+chance; "at least" is the worst of them.
 """
 
 from __future__ import annotations
@@ -22,7 +25,9 @@ import random
 import time
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
+from statistics import mean
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -34,8 +39,9 @@ from nvcodec.encode.models import Segments, make_coder
 from nvcodec.encode.one_pass import opened_source
 from nvcodec.encode.result import Observer
 from nvcodec.encode.segments.coder import SegmentCoder
-from nvcodec.encode.segments.jobs import LATE, LEAST_LATE_SECONDS, MOST_AHEAD
-from nvcodec.encode.segments.segment import segments
+from nvcodec.encode.segments.jobs import MOST_AHEAD, MOST_WAITING
+from nvcodec.encode.segments.pace import Pace
+from nvcodec.encode.segments.segment import SegmentProgress, segments
 from nvcodec.encode.segments.store import SegmentStore
 from nvcodec.encode.writing import source_header
 from nvcodec.options import EncodeOptions, model_options
@@ -49,6 +55,7 @@ MEASURED = {
     "plan ms/frame": "{plan_ms:.2f}",
     "encode ms/frame": "{encode_ms:.1f}",
     "job start ms": "{start_ms:.0f}",
+    "silent": "{silent:.2f}",
     "result ms": "{result_ms:.1f}",
     "kB/segment": "{kilobytes:.0f}",
 }
@@ -57,6 +64,7 @@ SCALED = {
     "hours": "{hours:.3f}",
     "speed-up": "{speed_up:.1f}",
     "of the workers": "{share:.3f}",
+    "at least": "{least:.3f}",
     "nvenc busy": "{busy:.2f}",
 }
 
@@ -69,6 +77,7 @@ class Times:
         plan: of nvenc for a frame: decoding, looking for cuts, checks.
         frame: of a worker for a frame, of each segment measured.
         start: of a worker, to open the source and seek.
+        silent: share of a job's time until it says that a frame is done.
         result: of nvenc for a segment, to save, load and write it.
         bytes: of a segment, on the mean.
 
@@ -77,8 +86,17 @@ class Times:
     plan: float
     frame: tuple[float, ...]
     start: float
+    silent: float
     result: float
     bytes: float
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A segment of the film."""
+
+    number: int
+    frames: int
 
 
 @dataclass(frozen=True)
@@ -119,7 +137,7 @@ def measure(clip: Path, options: EncodeOptions) -> tuple[Times, dict[str, Any]]:
     frames = sum(segment.frames for segment in plan)
     # Not measured: the first job compiles kernels.
     coder.job(header, plan[0]).run(lambda progress: None, 1)
-    per_frame, start, result, size = [], 0.0, 0.0, 0
+    per_frame, start, silent, result, size = [], 0.0, 0.0, 0.0, 0
     with TemporaryDirectory() as folder:
         store = SegmentStore(Path(folder))
         for segment in plan:
@@ -129,16 +147,26 @@ def measure(clip: Path, options: EncodeOptions) -> tuple[Times, dict[str, Any]]:
                 if segment.first_frame:
                     next(source.planes_from(segment.times[0]))
             start += time.process_time() - started
+            said: list[float] = []
             started = time.process_time()
-            packed = job.run(lambda progress: None, 1)
-            per_frame.append((time.process_time() - started) / segment.frames)
+            packed = job.run(partial(_note, said), 1)
+            seconds = time.process_time() - started
+            per_frame.append(seconds / segment.frames)
+            silent += ((said[0] - started) / seconds) if said else 1.0
             started = time.process_time()
             store.save(segment, packed)
             store.load(segment, header)
             result += time.process_time() - started
             size += len(packed.groups) + len(packed.measured)
     count = len(plan)
-    times = Times(planned / frames, tuple(per_frame), start / count, result / count, size / count)
+    times = Times(
+        planned / frames,
+        tuple(per_frame),
+        start / count,
+        silent / count,
+        result / count,
+        size / count,
+    )
     weights = [segment.frames for segment in plan]
     encode = sum(s * n for s, n in zip(per_frame, weights, strict=True)) / frames
     row = {
@@ -147,6 +175,7 @@ def measure(clip: Path, options: EncodeOptions) -> tuple[Times, dict[str, Any]]:
         "plan_ms": 1000 * times.plan,
         "encode_ms": 1000 * encode,
         "start_ms": 1000 * times.start,
+        "silent": times.silent,
         "result_ms": 1000 * times.result,
         "kilobytes": times.bytes / 1000,
     }
@@ -156,60 +185,74 @@ def measure(clip: Path, options: EncodeOptions) -> tuple[Times, dict[str, Any]]:
 def simulate(times: Times, film: Film, workers: int) -> tuple[float, float]:
     """Seconds until the film is encoded, and those in which nvenc's process is busy."""
     chance = random.Random(film.seed)
-    lengths: list[int] = []
+    film_parts: list[_Part] = []
     left = round(film.seconds * film.rate)
     while left:
         seconds = min(film.key_interval, chance.expovariate(1 / film.cut_seconds))
-        lengths.append(min(left, max(1, round(seconds * film.rate))))
-        left -= lengths[-1]
-    jobs = [_job_seconds(times, film, frames, chance) for frames in lengths]
+        frames = min(left, max(1, round(seconds * film.rate)))
+        film_parts.append(_Part(len(film_parts), frames))
+        left -= frames
+    jobs = [_job_seconds(times, film, part.frames, chance) for part in film_parts]
     transfer = times.bytes / film.bytes_per_second
-    usual = sum(jobs) / sum(lengths)
     # As run_jobs: plan while there is room, hand out, take results, write in order.
     now = busy = 0.0
     planned = written = 0
-    waiting: list[int] = []
+    waiting: list[_Part] = []
     running: list[tuple[float, int]] = []
-    late: dict[int, float] = {}
+    started: dict[_Part, float] = {}
+    again: set[_Part] = set()
     done: set[int] = set()
+    pace: Any = Pace()
+
+    def frames_done(part: _Part) -> float:
+        taken, whole = now - started[part], jobs[part.number]
+        share = (taken - times.silent * whole) / (whole - times.silent * whole)
+        return part.frames * max(0.0, share)
+
     while written < len(jobs):
         last = planned == len(jobs)
-        if not last and len(waiting) < 2 * workers and planned - written < MOST_AHEAD * workers:
-            step = times.plan * lengths[planned]
+        room = len(waiting) < MOST_WAITING * workers and planned - written < MOST_AHEAD * workers
+        if not last and room:
+            step = times.plan * film_parts[planned].frames
             now, busy = now + step, busy + step
-            waiting.append(planned)
+            waiting.append(film_parts[planned])
             planned += 1
         else:
-            # Until a job ends, or one is late and a worker is free.
-            events = [running[0][0]]
-            if last and len(running) < workers:
-                events += late.values()
-            now = max(now, min(events))
+            # Until a job ends; at the end it looks every second which are late.
+            now = max(now, min(running[0][0], now + 1) if last else running[0][0])
         while running and running[0][0] <= now:
             number = heapq.heappop(running)[1]
             if number in done or number < written:
                 continue
             done.add(number)
-            late.pop(number, None)
+            part = film_parts[number]
+            del started[part]
+            pace.end(part, now)
             running = [run for run in running if run[1] != number]
             heapq.heapify(running)
             now, busy = now + times.result, busy + times.result
         if last:
-            waiting.sort(key=lambda number: -lengths[number])
-        if last:
-            for number in [n for n, time in late.items() if time <= now]:
-                if len(running) < workers:
-                    del late[number]
-                    again = _job_seconds(times, film, lengths[number], chance)
-                    heapq.heappush(running, (now + again + transfer, number))
+            waiting.sort(key=lambda part: -part.frames)
+            once = {part: frames_done(part) for part in started if part not in again}
+            for part in pace.late(once, now)[: max(0, workers - len(running))]:
+                again.add(part)
+                seconds = _job_seconds(times, film, part.frames, chance)
+                heapq.heappush(running, (now + seconds + transfer, part.number))
         while waiting and len(running) < workers:
-            number = waiting.pop(0)
-            late[number] = now + max(LEAST_LATE_SECONDS, LATE * usual * lengths[number])
-            heapq.heappush(running, (now + jobs[number] + transfer, number))
+            part = waiting.pop(0)
+            started[part] = now
+            pace.start(part, now)
+            heapq.heappush(running, (now + jobs[part.number] + transfer, part.number))
         while written in done:
             done.remove(written)
             written += 1
     return now, busy
+
+
+def _note(said: list[float], progress: SegmentProgress) -> None:
+    """Keep when a job said for the first time that frames are done."""
+    if progress.frames and not said:
+        said.append(time.process_time())
 
 
 def _job_seconds(times: Times, film: Film, frames: int, chance: random.Random) -> float:
@@ -238,7 +281,7 @@ def _job_seconds(times: Times, film: Film, frames: int, chance: random.Random) -
 @click.option(
     "--megabytes", type=float, default=100.0, show_default=True, help="Network, a second."
 )
-@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--seeds", type=click.IntRange(min=1), default=10, show_default=True)
 @report.json_option
 def main(
     clip: Path,
@@ -255,7 +298,7 @@ def main(
     slow_share: float,
     slow_factor: float,
     megabytes: float,
-    seed: int,
+    seeds: int,
     json_path: Path | None,
 ) -> None:
     out = report.Report(json_path)
@@ -264,24 +307,36 @@ def main(
     )
     times, row = measure(clip, asked)
     out.add("measured", row)
-    film = Film(
-        film_seconds,
-        rate,
-        key_interval,
-        cut_seconds,
-        spread,
-        slow_share,
-        slow_factor,
-        1e6 * megabytes,
-        seed,
-    )
+    films = [
+        Film(
+            film_seconds,
+            rate,
+            key_interval,
+            cut_seconds,
+            spread,
+            slow_share,
+            slow_factor,
+            1e6 * megabytes,
+            seed,
+        )
+        for seed in range(1, seeds + 1)
+    ]
     # Nothing but the frames: what one worker would need that never waits.
-    alone = simulate(replace(times, plan=0.0, result=0.0), film, 1)[0]
-    for count in workers:
-        seconds, busy = simulate(times, film, count)
-        speed_up = alone / seconds
-        figures = {"hours": seconds / 3600, "speed_up": speed_up, "busy": busy / seconds}
-        out.add("scaled", {"workers": count, "share": speed_up / count} | figures)
+    alone = [simulate(replace(times, plan=0.0, result=0.0), film, 1)[0] for film in films]
+    for count in report.progress(workers, "{} workers".format):
+        found = [simulate(times, film, count) for film in films]
+        shares = [one / seconds / count for one, (seconds, _) in zip(alone, found, strict=True)]
+        out.add(
+            "scaled",
+            {
+                "workers": count,
+                "hours": mean(seconds for seconds, _ in found) / 3600,
+                "speed_up": count * mean(shares),
+                "share": mean(shares),
+                "least": min(shares),
+                "busy": mean(busy / seconds for seconds, busy in found),
+            },
+        )
     out.show(report.table(MEASURED, out.rows("measured")), report.table(SCALED, out.rows("scaled")))
 
 

@@ -64,9 +64,8 @@ def build(out: Path) -> None:
         for name in sorted([*SOURCE.glob("*.[ch]"), *SOURCE.glob("*.py")]):
             shutil.copy(name, tree)
         shutil.copy(Path(__file__).with_name("glue.c"), tree)
-        if not (tree / "tables.c").exists():
-            tables = ROOT / "spec" / "tables"
-            subprocess.run([sys.executable, "tables.py", str(tables)], cwd=tree, check=True)
-        command = ["clang", *_FLAGS, "-o", "nrv.wasm", "glue.c", *_core()]
+        tables = [sys.executable, "tables.py", str(ROOT / "spec" / "tables"), "."]
+        subprocess.run(tables, cwd=tree, check=True)
+        command = ["clang", *_FLAGS, "-o", "nrv.wasm", "glue.c", "tables.c", *_core()]
         subprocess.run(command, cwd=tree, check=True)
         shutil.copyfile(tree / "nrv.wasm", out)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from nvcodec.coding.hybrid.content import decode_content, default_content_contexts
 from nvcodec.coding.hybrid.filters import Filters, decode_filters
-from nvcodec.coding.hybrid.leaves import Table
+from nvcodec.coding.hybrid.leaves import LEAF_COLUMNS, LEVEL_COLUMNS, UNIT_COLUMNS, Table
 from nvcodec.coding.hybrid.motion import decode_motion, default_motion_contexts
 from nvcodec.coding.rangecoder import Contexts, RangeDecoder
 from nvcodec.picture import YUV420P8, SampleFormat
@@ -28,6 +28,18 @@ class ReadCanvas(NamedTuple):
     units: Table
     levels: Table
     filters: Filters | None
+
+    @property
+    def table_bytes(self) -> int:
+        """Bytes of the tables."""
+        return self.leaves.nbytes + self.units.nbytes + self.levels.nbytes
+
+
+def most_table_bytes(width: int, height: int, sample_format: SampleFormat) -> int:
+    """The most bytes of the tables of a canvas of that coded size, whatever its bits are."""
+    cell = 4 * (LEAF_COLUMNS + 8 * UNIT_COLUMNS)
+    samples = sum(rows * columns for rows, columns in sample_format.plane_shapes(width, height))
+    return width * height // 64 * cell + 4 * LEVEL_COLUMNS * samples
 
 
 class CanvasReader:

@@ -16,6 +16,7 @@ from itertools import islice
 from typing import Protocol
 
 from nvcodec.encode.coder import CodedGroup
+from nvcodec.encode.segments.pace import Pace
 from nvcodec.encode.segments.segment import (
     OtherPicturesError,
     Report,
@@ -33,15 +34,13 @@ from nvcodec.picture import Planes
 
 _ATTEMPTS = 4
 
-MOST_AHEAD = 8
+MOST_WAITING = 8
+"""For each job that can run, most segments that wait for it: with many, the plan is complete long
+before the end, where the longest go first."""
+
+MOST_AHEAD = 16
 """For each job that can run, most segments that have been planned and not been written: those
 after one that takes long wait for it in the store."""
-
-
-LATE = 1.5
-"""A job that takes so many times as long as usual for its frames is late."""
-
-LEAST_LATE_SECONDS = 5.0
 
 
 class JobsError(ValueError):
@@ -138,6 +137,9 @@ class Engine(Protocol):
     def ended(self, wait: bool) -> list[Ended]:
         """Jobs that ended since the last call; with `wait`, it waits for one for some seconds."""
 
+    def frames_done(self, segment: Segment) -> float:
+        """How many frames of a segment are done, as far as its jobs have said."""
+
     def give_up(self, segment: Segment) -> None:
         """Forget the jobs of a segment: they are not reported, and may be stopped."""
 
@@ -162,6 +164,10 @@ class ThisProcess:
         """The jobs that ended since the last call."""
         ended, self._ended = self._ended, []
         return ended
+
+    def frames_done(self, segment: Segment) -> float:
+        """None: nobody can ask while a job runs."""
+        return 0.0
 
     def give_up(self, segment: Segment) -> None:
         """There is nothing to forget: a job ends within `start`."""
@@ -210,8 +216,8 @@ def run_jobs(
 
     The plan gives None where no segment is complete yet. Jobs start while it is still being made,
     and it is made as far ahead as jobs need it. A job that fails is tried again, three times at
-    most. Once the plan is complete, a job that takes much longer than others is started a second
-    time: the first that ends counts.
+    most. Once the plan is complete, a job that is much slower than others is started a second time:
+    the first that ends counts.
 
     Raises:
         SourceError: from the plan, after the segments before the error.
@@ -228,7 +234,7 @@ def run_jobs(
     damage: SourceError | None = None
     while planning or ordered:
         most = max(1, engine.capacity)
-        room = planning and queue.waiting < 2 * most and len(ordered) < MOST_AHEAD * most
+        room = planning and queue.waiting < MOST_WAITING * most and len(ordered) < MOST_AHEAD * most
         if room:
             try:
                 segment = next(plan)
@@ -263,10 +269,8 @@ class _Queue:
         self._engine = engine
         self._waiting: deque[Segment] = deque()
         self._running: Counter[Segment] = Counter()
-        self._started: dict[Segment, float] = {}
+        self._pace = Pace()
         self._failures: Counter[Segment] = Counter()
-        self._frames = 0
-        self._seconds = 0.0
 
     @property
     def waiting(self) -> int:
@@ -288,14 +292,14 @@ class _Queue:
                 self._start(segment)
         while self._waiting and self._running.total() < self._engine.capacity:
             segment = self._waiting.popleft()
-            self._started[segment] = time.monotonic()
+            self._pace.start(segment, time.monotonic())
             self._start(segment)
 
     def ended(self, wait: bool) -> Iterator[tuple[Segment, PackedSegment]]:
         """Segments that are encoded; with `wait`, one or the time to look again has come."""
         for ended in self._engine.ended(wait=wait and self._running.total() > 0):
             segment = ended.segment
-            if segment not in self._started:
+            if segment not in self._pace:
                 # Its other job has ended at the same time.
                 continue
             self._running[segment] -= 1
@@ -304,8 +308,7 @@ class _Queue:
                 continue
             if self._running.pop(segment):
                 self._engine.give_up(segment)
-            self._frames += segment.frames
-            self._seconds += time.monotonic() - self._started.pop(segment)
+            self._pace.end(segment, time.monotonic())
             yield segment, ended.result
 
     def _start(self, segment: Segment) -> None:
@@ -313,18 +316,10 @@ class _Queue:
         self._engine.start(self._job_of(segment))
 
     def _late(self) -> list[Segment]:
-        """Segments that run once and for long, as many as there are free workers."""
-        free = self._engine.capacity - self._running.total()
-        if free <= 0 or not self._frames:
-            return []
-        usual, now = self._seconds / self._frames, time.monotonic()
-        late = [
-            segment
-            for segment, started in self._started.items()
-            if self._running[segment] == 1
-            and now - started > max(LEAST_LATE_SECONDS, LATE * usual * segment.frames)
-        ]
-        return late[:free]
+        """Segments that run once and are late, as many as there are free workers."""
+        once = {s: self._engine.frames_done(s) for s, count in self._running.items() if count == 1}
+        late = self._pace.late(once, time.monotonic())
+        return late[: max(0, self._engine.capacity - self._running.total())]
 
     def _fail(self, segment: Segment, failure: BaseException | None) -> None:
         if isinstance(failure, SourceError):

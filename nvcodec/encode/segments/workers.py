@@ -31,9 +31,19 @@ from nvcodec.encode.segments.store import PackedSegment
 from nvcodec.media.source import SourceError
 from nvcodec.version import fingerprint
 
+try:
+    import resource
+except ImportError:
+    # Windows has no such limits.
+    resource = None  # type: ignore[assignment]
+
 _TOPIC = "nvcodec"
 _REPORT_SECONDS = 0.2
 _CHECK_SECONDS = 1.0
+
+_FILES = 64
+_FILES_OF_WORKER = 16
+"""Open files of this process; about half of that when nothing is happening."""
 
 _STARTS = 3
 """How often worker processes are started, if one dies meanwhile."""
@@ -58,6 +68,24 @@ _CONFIG = {
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
 }
+
+
+def _require_files(needed: int) -> None:
+    """Let this process open so many files; raises ClusterError where it may not.
+
+    Without them, connections fail again and again, and what listens for them says so each time.
+    """
+    if resource is None:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise ClusterError(
+            f"worker processes do not start: they need {needed} open files, and {hard} are allowed"
+            " (ulimit -n)"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 @dataclass(frozen=True)
@@ -144,10 +172,11 @@ class Pool:
         The two are of the connection to the scheduler, and of its workers. Raises ClusterError
         where it has been too long.
         """
+        client = self.client()
         if self.scheduler is None:
+            self._mend()
             return None, None
         now = time.monotonic()
-        client = self.client()
         if client.status != "running":
             lost_since = lost_since or now
             if client.status == "closed" or now - lost_since > _LOST_SECONDS:
@@ -163,9 +192,23 @@ class Pool:
             )
         return None, idle_since
 
+    def _mend(self) -> None:
+        """Start those of our own workers again that Dask has given up.
+
+        It does so when one dies while it starts, or does not come back within 15 seconds.
+        """
+        cluster = self._started.result()[0]
+        ended = distributed.Status.closed, distributed.Status.failed
+        for name, nanny in list(cluster.workers.items()):
+            if nanny.status in ended:
+                cluster.workers.pop(name, None)
+        if len(cluster.workers) < self._count:
+            cluster.scale(self._count)
+
     def _start(self) -> tuple[Any, Any]:
         if self.scheduler is not None:
             return None, self._connected(self.scheduler)
+        _require_files(_FILES + _FILES_OF_WORKER * self._count)
         # Workers inherit the signal mask of this thread. Ctrl-C reaches all processes of a
         # terminal, but only this one is to handle it. Starting the resource tracker would unblock
         # signals, so it is started first.
@@ -277,6 +320,7 @@ class DaskEngine:
         self._report = report
         self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._futures: dict[Segment, list[Any]] = {}
+        self._done: dict[int, float] = {}
         self._bad: tuple[Any, Any] = None, None
 
     @property
@@ -298,6 +342,10 @@ class DaskEngine:
             self.give_up(segment)
         self._pool.forget(self)
 
+    def frames_done(self, segment: Segment) -> float:
+        """How many frames of a segment are done, as far as its jobs have said."""
+        return self._done.get(segment.first_frame, 0.0)
+
     def give_up(self, segment: Segment) -> None:
         """Stop the jobs of a segment, and report them no more."""
         for future in self._futures.pop(segment, []):
@@ -317,6 +365,7 @@ class DaskEngine:
             priority=-self.number,
         )
         self._futures.setdefault(job.segment, []).append(future)
+        self._done.pop(job.segment.first_frame, None)
         future.add_done_callback(lambda ended: self._events.put((job.segment, ended)))
 
     def ended(self, wait: bool) -> list[Ended]:
@@ -334,10 +383,12 @@ class DaskEngine:
             if isinstance(event, _Stopped):
                 raise KeyboardInterrupt
             if isinstance(event, SegmentProgress):
+                self._done[event.first_frame] = event.frames
                 self._report(event)
                 continue
             segment, future = event
             running = self._futures.get(segment, [])
+            self._done.pop(segment.first_frame, None)
             if future in running:
                 running.remove(future)
                 result.append(self._ended(segment, future))

@@ -96,7 +96,7 @@ def motion_of(
     st.booleans(),
     st.sampled_from([YUV420P8, *(SampleFormat(d, c) for d, c in OTHERS)]),
 )
-@settings(max_examples=60, derandomize=True, deadline=None)
+@settings(max_examples=30, derandomize=True, deadline=None)
 def test_round_trip_and_reference(
     sizes: list[tuple[tuple[int, int], int]],
     seed: int,
@@ -173,7 +173,7 @@ def test_trace_is_the_bits_with_contexts() -> None:
 
 @pytest.mark.parametrize("canvas_set", [0, 1, 2])
 @given(data=st.binary(max_size=400), size=CANVAS, seed=SEEDS)
-@settings(max_examples=60, derandomize=True, deadline=None)
+@settings(max_examples=30, derandomize=True, deadline=None)
 def test_any_bytes(canvas_set: int, data: bytes, size: tuple[int, int], seed: int) -> None:
     """Any bytes are content, which the text reads too, and is within its bounds."""
     if data.startswith(b"\xff\xff\xff\xff"):

@@ -18,13 +18,19 @@ from tests.model.hybrid.fusion.samples import random_shape, random_source, rando
 
 pytest.importorskip("triton", reason="Triton is not installed")
 
-from nvcodec.model.cuda import fusion_kernels
+from nvcodec.model.cuda import fusion, fusion_kernels
 from nvcodec.model.cuda.fusion import CudaFusion
+from nvcodec.model.cuda.fusion_check import random_network, require_exact
 from nvcodec.model.cuda.fusion_check import random_source as checked_source
-from nvcodec.model.cuda.fusion_check import require_exact
 from nvcodec.model.cuda.planes import to_host
 
 CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def large_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tile for a whole picture: the interpreter takes as long for a small one."""
+    monkeypatch.setattr(fusion, "_SITES", 512)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -51,17 +57,17 @@ def test_bytes_equal_the_cpu(seed: int) -> None:
     + [pytest.param(SampleFormat(*x), marks=pytest.mark.deep) for x in ((10, 1), (12, 3))],
     ids=lambda fmt: fmt.name,
 )
+@pytest.mark.usefixtures("large_tiles")
 def test_other_formats(fmt: SampleFormat) -> None:
     """Their CPU kernels of more than 8 bits take long to compile."""
-    require_exact.__wrapped__(SHAPES[1], fmt, CPU)
-    source = checked_source(np.random.default_rng(1), True, 48, 24, fmt)
-    weights = default_weights()
-    network = weights.of_set(source.canvas.step.set)
-    planes = CudaFusion(weights.shape, network, CPU).picture(source)
-    assert tuple(tuple(plane.shape) for plane in planes) == fmt.plane_shapes(48, 24)
-    assert any(
-        (a != b).any() for a, b in zip(to_host([planes])[0], source.canvas.planes, strict=True)
-    )
+    rng = np.random.default_rng(1)
+    source = checked_source(rng, True, 24, 16, fmt)
+    network = random_network(rng, SHAPES[1], 0.05)
+    (got,) = to_host([CudaFusion(SHAPES[1], network, CPU).picture(source)])
+    expected = render(source, pack_network(SHAPES[1], network), (0, 0, 24, 16))
+    for plane, other in zip(got, expected, strict=True):
+        np.testing.assert_array_equal(plane, other)
+    assert any((a != b).any() for a, b in zip(got, source.canvas.planes, strict=True))
 
 
 SHAPES = [
@@ -70,11 +76,12 @@ SHAPES = [
 ]
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", [pytest.param(SHAPES[0], marks=pytest.mark.deep), SHAPES[1]])
 def test_a_device_that_computes_exactly_passes(shape: FusionShape) -> None:
     require_exact.__wrapped__(shape, YUV420P8, CPU)
 
 
+@pytest.mark.usefixtures("large_tiles")
 @pytest.mark.parametrize("name", ["fusion_inputs", "fusion_hidden", "fusion_output"])
 def test_a_device_that_does_not_fails(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     right = getattr(fusion_kernels, name)

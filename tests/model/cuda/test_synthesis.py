@@ -28,11 +28,19 @@ from nvcodec.model.cuda.synthesis_check import on_cpu, random_network, require_e
 CPU = torch.device("cpu")
 
 
+@pytest.fixture
+def large_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tiles of all units: the interpreter takes nearly as long for fewer of them."""
+    monkeypatch.setitem(synthesis._TILE, "BLOCK_N", 256)
+    monkeypatch.setitem(synthesis._TILE, "BLOCK_M", 64)
+
+
 def same(found: torch.Tensor, expected: Plane) -> None:
     assert found.numpy().dtype == expected.dtype
     np.testing.assert_array_equal(found.numpy(), expected)
 
 
+@pytest.mark.usefixtures("large_tiles")
 @pytest.mark.parametrize(
     ("size", "q", "frames", "region", "kind"),
     [
@@ -73,6 +81,7 @@ GRID = Grid(37, 20)
 WHOLE = (0, 0, GRID.width, GRID.height)
 
 
+@pytest.mark.usefixtures("large_tiles")
 @pytest.mark.parametrize(
     ("bits", "kind"),
     [(18, "calm"), (22, "lively"), (26, "calm"), (26, "extreme"), (31, "lively"), (31, "extreme")],
@@ -145,6 +154,7 @@ def test_weights_that_halves_cannot_hold(most: int) -> None:
             CudaSynthesis(network, CPU)
 
 
+@pytest.mark.usefixtures("large_tiles")
 @pytest.mark.parametrize("region", [WHOLE, (10, 2, 30, 20)])
 def test_memory_changes_nothing(region: Region, monkeypatch: pytest.MonkeyPatch) -> None:
     features = random_features(np.random.default_rng(0), GRID.rows, GRID.columns, "lively")
@@ -158,6 +168,7 @@ def test_a_device_that_computes_exactly_passes() -> None:
     require_exact.__wrapped__(CPU)
 
 
+@pytest.mark.usefixtures("large_tiles")
 @pytest.mark.parametrize("part", ["inputs", "first", "second", "output"])
 def test_a_device_that_does_not_fails(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
     name = f"synthesis_{part}"

@@ -12,7 +12,7 @@ from nvcodec.picture import Plane
 
 _SIDE = 8
 """Samples across a square."""
-_LEAST_SHARE = 0.05
+_LEAST_SHARE = 0.2
 """A picture is searched for copies if at least this part of its textured squares repeats."""
 _FACTORS = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93
 """Odd multipliers of 64-bit keys."""
@@ -21,23 +21,31 @@ NONE = np.empty((0, 0), np.int32)
 """The result for a picture in which few squares repeat."""
 
 
+def repeats(luma: Plane) -> bool:
+    """Whether squares occur again in a plane, as on screens and hardly in camera pictures.
+
+    Looks at the textured squares of every eighth row.
+    """
+    if min(luma.shape) < 2 * _SIDE:
+        return False
+    textured = _is_textured(luma)[::_SIDE]
+    keys = np.unique(_keys(luma, _SIDE)[textured])
+    count = int(textured.sum())
+    return count - len(keys) >= _LEAST_SHARE * max(1, count)
+
+
 def earlier_places(luma: Plane) -> npt.NDArray[np.int32]:
     """For the 8 x 8 square at each place of a plane, the place of the last equal one before it.
 
     Places are y * width + x, in ascending order; int32 (rows, columns), -1 for no place. Squares
     whose rows or whose columns are all equal count as equal to none: other modes predict them. The
-    result is empty if few squares of every eighth row repeat, as in camera pictures. Equal keys
-    are taken for equal squares; the encoder measures what it copies.
+    result is empty unless the plane `repeats`. Equal keys are taken for equal squares; the encoder
+    measures what it copies.
     """
+    if not repeats(luma):
+        return NONE
     rows, columns = luma.shape
-    if min(rows, columns) < 2 * _SIDE:
-        return NONE
     textured = _is_textured(luma)
-    sparse = _keys(luma, _SIDE)
-    few = textured[::_SIDE]
-    _, first = np.unique(sparse[few], return_index=True)
-    if few.sum() - len(first) < _LEAST_SHARE * max(1, few.sum()):
-        return NONE
     keys = _keys(luma)[textured]
     places = np.flatnonzero(np.pad(textured, ((0, _SIDE - 1), (0, _SIDE - 1))))
     order = np.argsort(keys, kind="stable")

@@ -348,13 +348,15 @@ def _decide_luma(
     _rank_modes(s, b, y, x, n)
     space.mode_costs[MODES] = NEVER
     flag = s.given.intra.copied[_copied_beside(canvas.modes, b.y, b.x)]
+    tries = s.tries
     if n == b.n and s.earlier.shape[0] > 0:
+        tries += 1
         space.mode_costs[MODES] = _find_copy(s, b) + b.lam_satd * (flag[1] - flag[0])
     best = NEVER
     best_mode = 0
     best_count = 0
     best_sine = 0
-    for _ in range(s.tries):
+    for _ in range(tries):
         mode = _least(space.mode_costs)
         if space.mode_costs[mode] >= NEVER:
             break

@@ -1,0 +1,26 @@
+"""Bits by kind of syntax element: they add up to the substreams."""
+
+import pytest
+
+from nvcodec.coding.hybrid.accounting import KINDS, spent_bits
+from nvcodec.model.hybrid.canvas.plane import schedule
+from nvcodec.picture import YUV420P8
+from tests.hybrid import code, random_canvases
+
+
+@pytest.mark.parametrize(("frames", "key", "second"), [(1, True, 0), (3, False, 0), (2, False, 2)])
+def test_bits_add_up_to_the_bytes(frames, key, second):
+    size = 136, 72
+    steps = schedule(frames, key, second)
+    content, motion = code(random_canvases(steps, size, 5), steps, size)
+    canvases = [(step.set, step.b is not None) for step in steps]
+    found = spent_bits(motion, content, canvases, size, YUV420P8)
+    assert [set(bits) for bits in found] == [set(KINDS)] * frames
+    total = sum(sum(bits.values()) for bits in found)
+    # The end of each substream is rounded up to bytes, of which trailing zeros are left out.
+    assert total == pytest.approx(8 * (len(motion) + len(content)), abs=80)
+    for (canvas_set, _), bits in zip(canvases, found, strict=True):
+        assert min(bits.values()) > -1e-3
+        assert bits["levels"] > 0
+        assert (bits["merging"] > 0) == (canvas_set > 0)
+        assert (bits["filters"] > 0) == (canvas_set < 2)
