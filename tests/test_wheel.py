@@ -90,7 +90,9 @@ def package_files():
     """What a release has of the package, as paths in the wheel."""
     sources = [path.relative_to(ROOT) for path in (ROOT / "nvcodec").rglob("*.py")]
     tables = [path.name for path in (ROOT / "spec" / "tables").iterdir()]
-    return {path.as_posix() for path in sources} | {f"nvcodec/tables/data/{n}" for n in tables}
+    page = [path.relative_to(ROOT) for path in (ROOT / "nvcodec" / "play" / "page").iterdir()]
+    files = {path.as_posix() for path in sources + page}
+    return files | {f"nvcodec/tables/data/{n}" for n in tables}
 
 
 def test_contents_of_the_wheel(built):
