@@ -66,7 +66,7 @@ lint: $(VENV)/installed
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal -rs
 
 # The wheel is built from the source archive, which shows that the archive is complete. A second one
 # has compiled kernels too; they take minutes.

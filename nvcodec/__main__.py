@@ -1,4 +1,4 @@
-"""`python -m nvcodec nvenc|nvdec|nvinfo`: the commands without their scripts."""
+"""`python -m nvcodec nvenc|nvdec|nvinfo|nvplay`: the commands without their scripts."""
 
 from __future__ import annotations
 

@@ -90,7 +90,9 @@ def package_files():
     """What a release has of the package, as paths in the wheel."""
     sources = [path.relative_to(ROOT) for path in (ROOT / "nvcodec").rglob("*.py")]
     tables = [path.name for path in (ROOT / "spec" / "tables").iterdir()]
-    return {path.as_posix() for path in sources} | {f"nvcodec/tables/data/{n}" for n in tables}
+    page = [path.relative_to(ROOT) for path in (ROOT / "nvcodec" / "play" / "page").iterdir()]
+    files = {path.as_posix() for path in sources + page}
+    return files | {f"nvcodec/tables/data/{n}" for n in tables}
 
 
 def test_contents_of_the_wheel(built):
@@ -142,7 +144,7 @@ def test_a_wheel_with_kernels_compiles_nothing(built, clip, tmp_path, tmp_path_f
 def test_commands_of_the_installed_wheel(execute, installed, clip, tmp_path):
     where = execute("python", "-c", "import nvcodec; print(nvcodec.__file__)")
     assert Path(where.strip()).is_relative_to(installed.parent)
-    for command in ("nvenc", "nvdec", "nvinfo"):
+    for command in ("nvenc", "nvdec", "nvinfo", "nvplay"):
         assert execute(command, "--version").startswith(f"{command} (nvcodec) ")
     path, luma = clip
     assert "GRUP          1" in execute("nvinfo", path)

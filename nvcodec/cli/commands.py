@@ -1,10 +1,10 @@
-"""All commands as one: `python -m nvcodec nvenc|nvdec|nvinfo`."""
+"""All commands as one: `python -m nvcodec nvenc|nvdec|nvinfo|nvplay`."""
 
 from __future__ import annotations
 
 import click
 
-from nvcodec.cli import nvdec, nvenc, nvinfo
+from nvcodec.cli import nvdec, nvenc, nvinfo, nvplay
 from nvcodec.cli.outcome import NOT_NVIDIA, print_version
 
 
@@ -17,3 +17,4 @@ def main() -> None:
 main.add_command(nvenc.main)
 main.add_command(nvdec.main)
 main.add_command(nvinfo.main)
+main.add_command(nvplay.main)

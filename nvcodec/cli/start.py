@@ -42,6 +42,11 @@ def nvinfo() -> None:
     _run("nvinfo", "nvinfo")
 
 
+def nvplay() -> None:
+    """Run nvplay."""
+    _run("nvplay", "nvplay")
+
+
 def module() -> None:
     """Run `python -m nvcodec`, which has all commands."""
     _run("commands", "python -m nvcodec")

@@ -51,7 +51,7 @@ SIGNALS = [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.deep)]
 """Both take the same way; test_an_interrupt_at_the_very_start has both in the main run."""
 
 
-@pytest.mark.parametrize("command", ["nvenc", "nvdec", "nvinfo"])
+@pytest.mark.parametrize("command", ["nvenc", "nvdec", "nvinfo", "nvplay"])
 @pytest.mark.parametrize("option", ["--help", "--version"])
 def test_help_and_version_say_what_they_are_not_and_import_little(command, option):
     program = f"""
@@ -75,7 +75,7 @@ def test_python_m_nvcodec_has_all_commands():
     result = subprocess.run([*command, "--help"], capture_output=True, text=True, cwd=ROOT)
     assert result.returncode == 0
     assert "not NVIDIA" in result.stdout
-    assert all(name in result.stdout for name in ("nvenc", "nvdec", "nvinfo"))
+    assert all(name in result.stdout for name in ("nvenc", "nvdec", "nvinfo", "nvplay"))
     assert subprocess.run([*command, "nvdec"], capture_output=True, cwd=ROOT).returncode == 2
 
 
@@ -222,7 +222,7 @@ def test_next_to_nothing_is_imported_before_signals_are_handled():
 
 
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
-@pytest.mark.parametrize("command", ["nvenc", "nvdec", "nvinfo"])
+@pytest.mark.parametrize("command", ["nvenc", "nvdec", "nvinfo", "nvplay"])
 def test_an_interrupt_at_the_very_start(command, number):
     program = _STOPPED_AT.format(signal=number, command=command)
     for module in ("click", f"nvcodec.cli.{command}", "nvcodec.cli.outcome"):

@@ -1,0 +1,192 @@
+// The JavaScript API: `new NrvDecoder(source)` gives the frames of a .nrv file.
+//
+//   const decoder = new NrvDecoder("clip.nrv");     // or a File, Blob, ArrayBuffer, ReadableStream
+//   await decoder.ready;                            // NrvError where the file is none
+//   console.log(decoder.info.width, decoder.tracks);
+//   for await (const frame of decoder) {            // frame: a VideoFrame
+//     context.drawImage(frame, 0, 0);
+//     frame.close();
+//   }
+//   decoder.close();
+//
+// docs/play.md describes all of it.
+
+import { NrvError } from "./decoder.js";
+import { Link } from "./link.js";
+import { Picture } from "./picture.js";
+
+export { NrvError, Picture };
+
+const AHEAD = 3;
+const MOST_WORKERS = 8;
+const DEFAULT_WORKERS = Math.min(MOST_WORKERS, (navigator.hardwareConcurrency ?? 2) - 1);
+
+// The network takes most of the time. So several workers decode the same groups, and each renders
+// every n-th frame. The first one reads the source, and the others get the bytes from it.
+
+export class NrvDecoder extends EventTarget {
+  #links;
+  #options;
+  #rendering; // a promise of the links that render in turn
+  #count = 0; // pictures that were asked for since the last seek
+  #generation = 0;
+  #most;
+
+  /** What the header says; set once `ready` is. */
+  info = null;
+  /** Tracks beside the video: [{number, kind, codec, rate, channels, language, title, ...}]. */
+  tracks = [];
+  /** [{start, end, title}], times in microseconds. */
+  chapters = [];
+  /** Mastering luminance and light levels, or null. */
+  hdr = null;
+  /** Bytes of the source; null if unknown. */
+  size = null;
+  /** Whether any frame can be sought at once; else only what has arrived. */
+  random = false;
+  /** Resolves when the header was read; rejects with NrvError. */
+  ready;
+
+  /** @param source URL, File or Blob, ArrayBuffer or a view, ReadableStream of bytes.
+   *  @param options network: frames through the network (true); verify: compare each group with its
+   *  CRC, by one worker (false); size: [width, height] of frames; region: {x, y, width, height} of
+   *  them; workers: at most as many for the network (one less than processors, at most 8).
+   */
+  constructor(source, options = {}) {
+    super();
+    const { network = true, verify = false, size = null, region = null } = options;
+    this.#options = { network, verify, size, region };
+    this.#most = verify ? 1 : Math.max(1, options.workers ?? DEFAULT_WORKERS);
+    const tell = (type, detail) => this.dispatchEvent(new CustomEvent(type, { detail }));
+    const first = new Link(tell);
+    this.#links = [first];
+    if (source instanceof URL) source = source.href;
+    if (typeof source === "string") source = new URL(source, document.baseURI).href;
+    const moved = source instanceof ReadableStream ? [source] : [];
+    const opened = first.call("open", { source, options: this.#options }, 0, moved);
+    this.ready = opened.then((found) => {
+      Object.assign(this, found);
+      return this;
+    });
+    this.#rendering = this.ready.then(() => this.#renderers());
+    this.ready.catch(() => {}); // whoever waits for it is told
+    this.#rendering.catch(() => {});
+  }
+
+  /** VideoFrames in order, from the frame that was sought; close() each of them. */
+  async *[Symbol.asyncIterator]() {
+    for await (const picture of this.pictures()) {
+      const frame = picture.videoFrame();
+      picture.close();
+      yield frame;
+    }
+  }
+
+  /** Pictures in order, as planes in memory; close() each of them. `ahead` are decoded ahead. */
+  async *pictures({ ahead = AHEAD + this.#most } = {}) {
+    await this.ready;
+    const generation = this.#generation;
+    const wanted = [];
+    try {
+      for (;;) {
+        while (wanted.length < ahead) wanted.push(this.next());
+        const picture = await wanted.shift();
+        if (!picture || generation !== this.#generation) return;
+        yield picture;
+      }
+    } finally {
+      for (const late of wanted) late.then((picture) => picture?.close(), () => {});
+    }
+  }
+
+  /** The next Picture; null after the last, and for what was asked for before a seek. */
+  async next() {
+    const number = this.#count++;
+    const generation = this.#generation;
+    const links = await this.#rendering;
+    if (generation !== this.#generation) return null;
+    const link = links[number % links.length];
+    const skip = number < links.length ? number : links.length - 1;
+    const found = await link.call("next", { skip }, generation);
+    if (!found || found.stale) return null;
+    return new Picture(found, this.info, (buffer) => link.recycle(buffer));
+  }
+
+  /** Let the next frame be the one of this number, from 0. Iterators of before end. */
+  async seek(frame) {
+    const generation = ++this.#generation;
+    this.#count = 0;
+    const [first, ...others] = this.#links;
+    this.#rendering = (async () => {
+      await this.ready;
+      for (const link of others) link.call("set", {}, generation).catch(() => {});
+      const shared = await first.call("seek", { frame }, generation);
+      if (shared.stale || generation !== this.#generation) return [first];
+      const links = await this.#renderers(generation);
+      await Promise.all(
+        links.slice(1).map((link) => link.call("seek", { frame, shared }, generation)),
+      );
+      return links;
+    })();
+    await this.#rendering;
+  }
+
+  /** [{offset, firstFrame, key, timestamp}] of all groups, or of those that have arrived. */
+  groups() {
+    return this.#links[0].call("groups", null, this.#generation);
+  }
+
+  /** Whether later frames go through the network. */
+  get network() {
+    return this.#options.network;
+  }
+
+  set network(on) {
+    this.#options.network = on;
+    this.#all("set", { network: on }).catch(() => {});
+  }
+
+  /** Later frames are a region of frames of a size; without arguments whole frames again. */
+  async view(size = null, region = null) {
+    Object.assign(this.#options, { size, region });
+    await this.#all("view", { size, region });
+  }
+
+  /** Bytes of memory of the decoders. */
+  async memory() {
+    return (await this.#all("memory")).reduce((sum, bytes) => sum + bytes, 0);
+  }
+
+  close() {
+    for (const link of this.#links) link.close();
+  }
+
+  /** The links that frames from here on are spread over; those that are new begin with frame 0. */
+  async #renderers(generation = 0) {
+    const [first] = this.#links;
+    if (!this.info.network || !this.#options.network) return [first];
+    const fresh = [];
+    while (this.#links.length < this.#most) {
+      const link = new Link();
+      const { port1, port2 } = new MessageChannel();
+      const options = { ...this.#options, quiet: true };
+      this.#links.push(link);
+      first.call("share", { port: port1 }, this.#generation, [port1]).catch(() => {});
+      const opened = link.call("open", { source: port2, options }, generation, [port2]);
+      // Where there is no memory for another one, fewer have to do.
+      fresh.push(opened.catch(() => this.#drop(link)));
+    }
+    await Promise.all(fresh);
+    return [...this.#links];
+  }
+
+  #drop(link) {
+    link.close();
+    this.#links = this.#links.filter((other) => other !== link);
+    this.#most = this.#links.length;
+  }
+
+  #all(call, value) {
+    return Promise.all(this.#links.map((link) => link.call(call, value, this.#generation)));
+  }
+}

@@ -1,0 +1,202 @@
+// The sound of one track: packets in, samples to the speakers in time with the pictures.
+//
+// Packets are decoded by WebCodecs, PCM by itself. The samples of a packet are heard at its time.
+
+const AHEAD = 1.5e6; // microseconds decoded before they are heard
+const BEHIND = 0.2e6; // decoded before the place that is sought, for codecs that look back
+const KEPT = 10e6;
+
+const PCM = /^pcm_(?:(u8|s8)|(s16|s24|s32|f32|f64)(le|be))$/;
+
+function flacDescription(extradata) {
+  if (extradata[0] === 0x66) return extradata; // "fLaC" is there
+  const length = extradata.length;
+  const head = [0x66, 0x4c, 0x61, 0x43, 0x80, length >> 16, (length >> 8) & 255, length & 255];
+  return new Uint8Array([...head, ...extradata]);
+}
+
+function aacCodec(extradata) {
+  const type = extradata.length ? extradata[0] >> 3 : 2;
+  return `mp4a.40.${type > 0 && type < 31 ? type : 2}`;
+}
+
+const CODECS = {
+  aac: (extradata) => ({ codec: aacCodec(extradata), description: extradata }),
+  opus: (extradata) => ({ codec: "opus", description: extradata }),
+  flac: (extradata) => ({ codec: "flac", description: flacDescription(extradata) }),
+  vorbis: (extradata) => ({ codec: "vorbis", description: extradata }),
+  mp3: () => ({ codec: "mp3" }),
+};
+
+/** Configuration of an AudioDecoder for a track; null if the browser does not decode it. */
+async function configuration({ codec, rate, channels, extradata }) {
+  if (!CODECS[codec] || typeof AudioDecoder === "undefined" || !rate) return null;
+  const config = { ...CODECS[codec](extradata), sampleRate: rate, numberOfChannels: channels || 2 };
+  if (config.description && !config.description.length) delete config.description;
+  try {
+    const { supported } = await AudioDecoder.isConfigSupported(config);
+    return supported ? config : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Whether a track can be heard here. */
+export async function canHear(track) {
+  if (track.kind !== "audio") return false;
+  if (PCM.test(track.codec)) return track.rate > 0 && track.channels > 0;
+  return (await configuration(track)) !== null;
+}
+
+/** Channels of floats from the bytes of a PCM packet. */
+export function pcmSamples(codec, channels, data) {
+  const [, narrow, wide, order] = PCM.exec(codec);
+  const kind = narrow ?? wide;
+  const little = order !== "be";
+  const bytes = Number(kind.slice(1)) / 8;
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  const read = {
+    u8: (at) => (view.getUint8(at) - 128) / 128,
+    s8: (at) => view.getInt8(at) / 128,
+    s16: (at) => view.getInt16(at, little) / 32768,
+    s24: (at) => {
+      const high = view.getInt8(little ? at + 2 : at);
+      const low = view.getUint16(little ? at : at + 1, little);
+      return (high * 65536 + low) / 8388608;
+    },
+    s32: (at) => view.getInt32(at, little) / 2147483648,
+    f32: (at) => view.getFloat32(at, little),
+    f64: (at) => view.getFloat64(at, little),
+  }[kind];
+  const count = Math.floor(data.byteLength / bytes / channels);
+  return Array.from({ length: channels }, (_, c) =>
+    Float32Array.from({ length: count }, (_, i) => read((i * channels + c) * bytes)));
+}
+
+export class Sound {
+  #track;
+  #context;
+  #packets = [];
+  #next = 0;
+  #decoder = null;
+  #sources = new Set();
+  #start = null; // {media, context}: microseconds and seconds that belong together
+  #failed = false;
+  #wanted = false;
+
+  /** A track that canHear() accepted. */
+  constructor(track) {
+    this.#track = track;
+    this.#context = new AudioContext();
+  }
+
+  /** Whether the browser waits for a click or a key before it lets sound be heard. */
+  get blocked() {
+    return this.#context.state === "suspended";
+  }
+
+  /** Ask for sound: call it when the user clicks or presses a key. */
+  unblock() {
+    this.#context.resume().catch(() => {});
+  }
+
+  add(packets) {
+    const mine = packets.filter(({ track }) => track === this.#track.number);
+    if (!mine.length) return;
+    const last = this.#packets.at(-1);
+    // After a seek, packets may come again.
+    this.#packets.push(...mine.filter(({ timestamp }) => !last || timestamp > last.timestamp));
+  }
+
+  /** Play from a time in microseconds on, until stop(). */
+  async start(media) {
+    this.stop();
+    this.#wanted = true;
+    if (this.#failed || this.blocked) return;
+    this.#start = { media, context: this.#context.currentTime };
+    const from = media - BEHIND;
+    this.#next = this.#packets.findIndex(({ timestamp, duration }) => timestamp + duration > from);
+    if (this.#next < 0) this.#next = this.#packets.length;
+    if (PCM.test(this.#track.codec)) return;
+    const begun = this.#start;
+    const config = await configuration(this.#track);
+    if (this.#start !== begun) return;
+    this.#decoder = new AudioDecoder({
+      output: (data) => this.#decoded(data, begun),
+      error: () => (this.#failed = true),
+    });
+    this.#decoder.configure(config);
+  }
+
+  /** Decode what is heard soon; call it often with the time that is shown. */
+  update(media) {
+    if (this.#wanted && !this.#start && !this.blocked) this.start(media);
+    const pcm = PCM.test(this.#track.codec);
+    if (!this.#start || this.#failed || (!pcm && this.#decoder?.state !== "configured")) return;
+    const { codec, channels, rate } = this.#track;
+    for (; this.#next < this.#packets.length; this.#next++) {
+      const { timestamp, duration, key, data } = this.#packets[this.#next];
+      if (timestamp > media + AHEAD) break;
+      if (pcm) {
+        this.#schedule(pcmSamples(codec, channels, data), rate, timestamp);
+      } else {
+        const type = key ? "key" : "delta";
+        this.#decoder.decode(new EncodedAudioChunk({ type, timestamp, duration, data }));
+      }
+    }
+    const old = this.#packets.findIndex(({ timestamp }) => timestamp > media - KEPT);
+    if (old > 256) {
+      this.#packets.splice(0, old);
+      this.#next -= old;
+    }
+  }
+
+  stop() {
+    this.#wanted = false;
+    this.#start = null;
+    if (this.#decoder && this.#decoder.state !== "closed") this.#decoder.close();
+    this.#decoder = null;
+    for (const source of this.#sources) source.stop();
+    this.#sources.clear();
+  }
+
+  /** Forget all packets: others follow. */
+  clear() {
+    this.stop();
+    this.#packets = [];
+    this.#next = 0;
+  }
+
+  close() {
+    this.stop();
+    this.#context.close().catch(() => {});
+  }
+
+  #decoded(data, begun) {
+    if (this.#start === begun) {
+      const channels = Array.from({ length: data.numberOfChannels }, (_, planeIndex) => {
+        const samples = new Float32Array(data.numberOfFrames);
+        data.copyTo(samples, { planeIndex, format: "f32-planar" });
+        return samples;
+      });
+      this.#schedule(channels, data.sampleRate, data.timestamp);
+    }
+    data.close();
+  }
+
+  #schedule(channels, rate, timestamp) {
+    const count = channels[0]?.length;
+    if (!count) return;
+    const buffer = this.#context.createBuffer(channels.length, count, rate);
+    channels.forEach((samples, k) => buffer.copyToChannel(samples, k));
+    const at = this.#start.context + (timestamp - this.#start.media) / 1e6;
+    const late = Math.max(0, this.#start.context - at, this.#context.currentTime - at);
+    if (late >= buffer.duration) return;
+    const source = this.#context.createBufferSource();
+    source.buffer = buffer;
+    source.connect(this.#context.destination);
+    source.onended = () => this.#sources.delete(source);
+    source.start(at + late, late);
+    this.#sources.add(source);
+  }
+}

@@ -1,0 +1,272 @@
+// The bytes of a source, in chunks, as they arrive or as they are asked for.
+//
+// A source is a URL, a Blob, an ArrayBuffer (or a view of one) or a ReadableStream. Where any part
+// can be had at any time (a Blob, a server that knows ranges), chunks that were not used for long
+// are dropped and fetched again; else all of them are kept. A store can give its bytes to others:
+// share() on one end of a MessageChannel, the other end is their source.
+
+import { NrvError } from "./decoder.js";
+
+const CHUNK = 65536;
+const MOST_CHUNKS = 2048; // 128 MiB
+const AHEAD = 128 * CHUNK; // read beyond what was asked for
+const NEAR = 16 * CHUNK; // worth waiting for rather than a new request
+
+export class Store {
+  #source;
+  #chunks = new Map();
+  #size = null;
+  #random = false;
+  #reader = null;
+  #at = 0; // offset of the next byte of the reader
+  #turn = 0; // a pump whose turn is over stops
+  #wanted = 0; // how far the pump may go
+  #waiting = [];
+  #failure = null;
+  #abort = null;
+  #first = true;
+  #onProgress;
+  #resume = null;
+  #asked = [];
+  received = 0;
+
+  constructor(source, onProgress = () => {}) {
+    this.#source = source;
+    this.#onProgress = onProgress;
+    if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) {
+      this.#source = new Blob([source]);
+    }
+    if (this.#source instanceof Blob) {
+      this.#size = this.#source.size;
+      this.#random = true;
+    }
+    if (this.#source instanceof MessagePort) this.#random = true;
+  }
+
+  /** Give bytes to the store whose source is the other end of a channel. */
+  share(port) {
+    port.onmessage = async ({ data: offset }) => {
+      try {
+        await this.need(offset, offset + 1);
+        const bytes = new Uint8Array(CHUNK);
+        const count = this.read(offset, bytes);
+        port.postMessage({ bytes: bytes.subarray(0, count), size: this.#size });
+      } catch ({ kind = "input", message }) {
+        port.postMessage({ error: { kind, message } });
+      }
+    };
+  }
+
+  /** Bytes of the source; null while that is unknown. */
+  get size() {
+    return this.#size;
+  }
+
+  /** Whether any part can be had at once. */
+  get random() {
+    return this.#random;
+  }
+
+  /** Whether all bytes up to the end have been seen. */
+  get complete() {
+    return this.#size !== null && (this.#random || this.#at >= this.#size);
+  }
+
+  /** Wait for the bytes from `start` to `end`; false where the source ends before.
+   *
+   * Throws NrvError where the source cannot be read, and of the kind "stale" where `turn` was
+   * stopped meanwhile.
+   */
+  async need(start, end, turn = null) {
+    for (;;) {
+      if (turn?.stopped) throw new NrvError("stale", "This is not wanted any more.");
+      if (this.#failure) throw this.#failure;
+      const most = this.#size === null ? end : Math.min(end, this.#size);
+      const missing = this.#missing(start, most);
+      if (missing === null) return this.#size === null || end <= this.#size;
+      this.#wanted = Math.max(most, missing + 1) + AHEAD;
+      const far = missing < this.#at || missing > this.#at + NEAR;
+      if (this.#turn === 0 || (far && this.#random)) this.#restart(missing);
+      const arrived = new Promise((resolve) => this.#waiting.push(resolve));
+      this.#resume?.();
+      await arrived;
+    }
+  }
+
+  /** A copy of bytes that are there. */
+  bytes(start, end) {
+    const out = new Uint8Array(end - start);
+    let done = 0;
+    while (done < out.length) {
+      const count = this.read(start + done, out.subarray(done));
+      if (!count) throw new NrvError("input", "Bytes are read that have not arrived.");
+      done += count;
+    }
+    return out;
+  }
+
+  /** Copy bytes that are there to `target`; gives how many, 0 at the end. */
+  read(offset, target) {
+    const left = this.#size === null ? Infinity : this.#size - offset;
+    if (left <= 0 || !target.length) return 0;
+    const index = Math.floor(offset / CHUNK);
+    const chunk = this.#chunks.get(index);
+    const from = offset - index * CHUNK;
+    if (!chunk || chunk.length <= from) {
+      throw new NrvError("input", "Bytes are read that have not arrived.");
+    }
+    const part = chunk.bytes.subarray(from, Math.min(chunk.length, from + target.length));
+    target.set(part);
+    this.#chunks.delete(index); // the one used last comes last
+    this.#chunks.set(index, chunk);
+    return part.length;
+  }
+
+  /** Let those who wait look whether their turn was stopped. */
+  wake() {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+
+  /** Get the end of the source from `start` on, beside what arrives in order. */
+  async tail(start) {
+    if (this.#missing(start, this.#size) === null) return;
+    let at = Math.floor(start / CHUNK) * CHUNK;
+    const reader = await this.#open(at, null);
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      at = this.#add(at, value);
+    }
+  }
+
+  close() {
+    this.#turn++;
+    this.#abort?.abort();
+    this.#reader?.cancel().catch(() => {});
+    this.#failure = new NrvError("input", "The source was closed.");
+    this.#tell();
+  }
+
+  /** Offset of the first byte that is not there; null if all are. */
+  #missing(start, end) {
+    for (let at = start; at < end; ) {
+      const index = Math.floor(at / CHUNK);
+      const chunk = this.#chunks.get(index);
+      const there = chunk ? index * CHUNK + chunk.length : 0;
+      if (there <= at) return at;
+      at = there;
+    }
+    return null;
+  }
+
+  #restart(offset) {
+    const turn = ++this.#turn;
+    this.#abort?.abort();
+    this.#reader?.cancel().catch(() => {});
+    this.#pump(turn, Math.floor(offset / CHUNK) * CHUNK).catch((error) => {
+      if (turn !== this.#turn) return;
+      this.#failure =
+        error instanceof NrvError
+          ? error
+          : new NrvError("input", `The file cannot be read: ${error.message}.`);
+      this.#tell();
+    });
+  }
+
+  async #pump(turn, offset) {
+    this.#at = offset;
+    this.#abort = new AbortController();
+    const reader = await this.#open(offset, this.#abort.signal);
+    if (turn !== this.#turn) {
+      reader.cancel().catch(() => {});
+      return;
+    }
+    this.#reader = reader;
+    for (;;) {
+      while (this.#random && this.#at >= this.#wanted) {
+        await new Promise((resolve) => (this.#resume = resolve));
+        this.#resume = null;
+        if (turn !== this.#turn) return;
+      }
+      const { done, value } = await reader.read();
+      if (turn !== this.#turn) return;
+      if (done) break;
+      this.#at = this.#add(this.#at, value);
+      this.#tell();
+    }
+    if (this.#size !== null && this.#at < this.#size && this.#random) {
+      throw new NrvError("input", "The connection ended before the file did.");
+    }
+    this.#size = this.#at;
+    this.#tell();
+  }
+
+  async #open(offset, signal) {
+    if (this.#source instanceof Blob) return this.#source.slice(offset).stream().getReader();
+    if (this.#source instanceof ReadableStream) return this.#source.getReader();
+    if (this.#source instanceof MessagePort) return this.#fromPort(offset);
+    const headers = offset ? { Range: `bytes=${offset}-` } : {};
+    const response = await fetch(this.#source, { headers, signal });
+    if (offset && response.status !== 206) {
+      throw new NrvError("input", "The server does not give the part that was asked for.");
+    }
+    if (!response.ok) {
+      throw new NrvError("input", `The server answers ${response.status} for the file.`);
+    }
+    if (this.#first) {
+      this.#first = false;
+      const length = response.headers.get("Content-Length");
+      const coded = response.headers.get("Content-Encoding");
+      if (length && !coded) this.#size = Number(length);
+      this.#random = this.#size !== null && response.headers.get("Accept-Ranges") === "bytes";
+    }
+    return response.body.getReader();
+  }
+
+  /** Answers come in the order of the questions. */
+  #fromPort(offset) {
+    const port = this.#source;
+    port.onmessage = ({ data }) => this.#asked.shift()(data);
+    const read = async () => {
+      const { bytes, size, error } = await new Promise((resolve) => {
+        this.#asked.push(resolve);
+        port.postMessage(offset);
+      });
+      if (error) throw new NrvError(error.kind, error.message);
+      if (size !== null) this.#size = size;
+      offset += bytes.length;
+      return { done: !bytes.length, value: bytes };
+    };
+    return { read, cancel: async () => {} };
+  }
+
+  /** Keep bytes that begin at an offset on the way through a chunk; gives where they end. */
+  #add(offset, bytes) {
+    this.received += bytes.length;
+    for (let done = 0; done < bytes.length; ) {
+      const index = Math.floor(offset / CHUNK);
+      const from = offset - index * CHUNK;
+      let chunk = this.#chunks.get(index);
+      if (!chunk) {
+        chunk = { bytes: new Uint8Array(CHUNK), length: 0 };
+        this.#chunks.set(index, chunk);
+        if (this.#random && this.#chunks.size > MOST_CHUNKS) {
+          this.#chunks.delete(this.#chunks.keys().next().value);
+        }
+      }
+      const part = bytes.subarray(done, done + CHUNK - from);
+      chunk.bytes.set(part, from);
+      chunk.length = Math.max(chunk.length, from + part.length);
+      done += part.length;
+      offset += part.length;
+    }
+    return offset;
+  }
+
+  #tell() {
+    this.wake();
+    this.#onProgress();
+  }
+}

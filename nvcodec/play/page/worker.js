@@ -1,0 +1,341 @@
+// Decodes in a worker: messages of nrv.js in, pictures, packets and groups out.
+
+import { Decoder, NrvError, microseconds } from "./decoder.js";
+import { Store } from "./store.js";
+import { FIRST, Units } from "./units.js";
+
+const FEND_BYTES = 40;
+const FEND_INDEX_AT = 28;
+const PROGRESS_MS = 200;
+const SOUGHT = ["next", "seek"]; // calls that a later seek makes useless
+
+const isGroup = (unit) => unit.type === "GRUP";
+const isAfterHeader = (unit) => ["GRUP", "aPKt", "iNDX"].includes(unit.type);
+
+async function compile() {
+  const url = new URL("nrv.wasm", import.meta.url);
+  try {
+    return await WebAssembly.compileStreaming(fetch(url));
+  } catch {
+    // A host that does not know the type of the file.
+    const response = await fetch(url);
+    if (!response.ok) throw new NrvError("input", "The decoder, nrv.wasm, cannot be loaded.");
+    const bytes = await response.arrayBuffer();
+    if (!WebAssembly.validate(bytes)) {
+      throw new NrvError("internal", "This browser lacks what the decoder needs: WebAssembly SIMD.");
+    }
+    return WebAssembly.compile(bytes);
+  }
+}
+
+class Session {
+  #options;
+  #store;
+  #units;
+  #watching;
+  #decoder;
+  #info;
+  #tracks = new Map();
+  #table = null; // groups, once they are known to the end
+  #seen = new Map(); // what groups hold, by offset
+  #seenFrames = 0; // frames of the groups that arrived, in a source that gives no parts
+  #watched = false; // they are all told of
+  #within = false; // the next frame is of the group that was decoded
+  #ahead = null; // offset of a group that was read when the file was opened
+  #spare = [];
+  #told = 0;
+  generation = 0;
+
+  constructor(source, options) {
+    this.#options = options;
+    this.#store = new Store(source, () => this.#progress());
+    this.#units = new Units(this.#store);
+    this.#watching = new Units(this.#store);
+  }
+
+  async open() {
+    const store = this.#store;
+    const wasm = compile();
+    wasm.catch(() => {}); // a source that cannot be read is told first
+    if (!(await store.need(0, FIRST)) && store.size === 0) {
+      throw new NrvError("truncated", "The file is empty.");
+    }
+    this.#decoder = await Decoder.create(await wasm);
+    await this.#begin();
+    const tracks = this.#decoder.tracks();
+    for (const track of tracks) this.#tracks.set(track.number, track);
+    if (!store.random && !this.#options.quiet) this.#watch();
+    return {
+      info: this.#info,
+      tracks,
+      chapters: this.#decoder.chapters(),
+      hdr: this.#decoder.hdr(),
+      random: store.random,
+      size: store.size,
+    };
+  }
+
+  /** Stop whatever waits for bytes: a seek is asked for. */
+  interrupt() {
+    this.#units.turn.stopped = true;
+    this.#units.turn = { stopped: false };
+    this.#store.wake();
+  }
+
+  /** The next picture after as many that are passed over; null after the last. */
+  async next({ skip }) {
+    let frame = null;
+    let waited = 0; // for bytes, in milliseconds
+    for (let k = 0; k <= skip; k++) {
+      const begun = performance.now();
+      if (!this.#within) await this.#nextGroup();
+      waited += performance.now() - begun;
+      frame = this.#decoder.next();
+      this.#deliverPackets();
+      this.#within = frame !== null && frame.inGroup + 1 < frame.groupFrames;
+      if (!frame) return null;
+    }
+    const { network, verify } = this.#options;
+    const picture = this.#decoder.render({ network, verify });
+    return {
+      ...this.#copy(frame, picture), waited, network: network && this.#info.network === 1,
+    };
+  }
+
+  /** Go to a frame. Gives what a decoder that shares the bytes of this one needs for the same. */
+  async seek({ frame, shared = null }) {
+    if (shared && !shared.random) {
+      await this.#units.need(0, shared.through);
+      await this.#begin();
+    } else {
+      await this.#know(frame);
+    }
+    const groups = this.#table ?? this.#decoder.groups();
+    let target = groups.length - 1;
+    while (target > 0 && groups[target].firstFrame > frame) target--;
+    let key = target;
+    while (key > 0 && !groups[key].key) key--;
+    let through = 0;
+    if (target >= 0) {
+      const end = groups[target].offset;
+      const last = (unit, at) => isGroup(unit) && at >= end;
+      through = await this.#units.through(groups[key].offset, last);
+    }
+    this.#ahead = null;
+    this.#within = false;
+    this.#decoder.takePackets();
+    this.#decoder.seek(frame);
+    this.#within = true;
+    this.#deliverPackets();
+    if (target >= 0) await this.#tellGroup(groups[target].offset);
+    return { random: this.#store.random, through };
+  }
+
+  /** All groups with their times; where the source gives no parts, those that have arrived. */
+  async groups() {
+    const { timeBaseNum: num, timeBaseDen: den } = this.#info;
+    if (!this.#store.random) return [...this.#seen.values()];
+    await this.#know(0);
+    return this.#table.map(({ offset, pts, firstFrame, key }) => ({
+      offset, firstFrame, key, timestamp: microseconds(pts, num, den),
+    }));
+  }
+
+  view({ size, region }) {
+    this.#decoder.view(size, region);
+  }
+
+  set(options) {
+    Object.assign(this.#options, options);
+  }
+
+  /** Give the bytes of the file to the decoder at the other end of a channel. */
+  share({ port }) {
+    this.#store.share(port);
+  }
+
+  recycle(buffer) {
+    if (this.#spare.length < 4) this.#spare.push(buffer);
+  }
+
+  memory() {
+    return this.#decoder.memory;
+  }
+
+  close() {
+    this.#store.close();
+    this.#decoder?.close();
+  }
+
+  async #begin() {
+    await this.#units.through(FIRST, (unit, at) => {
+      if (!isAfterHeader(unit)) return false;
+      this.#ahead = isGroup(unit) ? at : null;
+      return true;
+    });
+    const store = this.#store;
+    this.#info = this.#decoder.open({
+      size: store.size ?? 0,
+      read: (offset, target) => store.read(offset, target),
+    });
+    this.#within = false;
+    const { size, region } = this.#options;
+    if (size || region) {
+      const native = [this.#info.width, this.#info.height];
+      this.#decoder.view(size ?? native, region);
+    }
+  }
+
+  async #nextGroup() {
+    let at = this.#ahead;
+    this.#ahead = null;
+    if (at === null) {
+      await this.#units.through(this.#decoder.position, (unit, offset) => {
+        if (isGroup(unit)) at = offset;
+        return isGroup(unit);
+      });
+    }
+    if (at !== null) await this.#tellGroup(at);
+  }
+
+  async #tellGroup(offset) {
+    if (this.#options.quiet || this.#seen.has(offset)) return;
+    const unit = await this.#units.head(offset);
+    const group = unit && this.#units.group(offset, unit.end);
+    if (!group) return;
+    const { timeBaseNum: num, timeBaseDen: den } = this.#info;
+    group.timestamp = microseconds(group.pts, num, den);
+    delete group.pts;
+    this.#seen.set(offset, group);
+    postMessage({ group });
+  }
+
+  /** Tell of groups as they arrive, where the source gives no parts. */
+  async #watch() {
+    let at = FIRST;
+    try {
+      for (;;) {
+        let found = null;
+        const end = await this.#watching.through(at, (unit, offset) => {
+          if (isGroup(unit)) found = offset;
+          return isGroup(unit);
+        });
+        if (found === null) break;
+        await this.#tellGroup(found);
+        const group = this.#seen.get(found);
+        if (!group) break;
+        this.#seenFrames = group.firstFrame + group.frames;
+        at = end;
+      }
+    } catch {
+      // The decoder tells it when it comes there.
+    }
+    this.#watched = true;
+  }
+
+  /** Make the table of groups reach as far as `frame`, if the file does. */
+  async #know(frame) {
+    if (this.#table) return;
+    const store = this.#store;
+    if (store.random) {
+      const end = store.size - FEND_BYTES;
+      if (end > FIRST) await store.tail(end);
+      const index = end > FIRST ? this.#indexOffset(end) : 0;
+      if (index) await store.tail(index);
+      else await this.#units.need(0, store.size);
+      this.#table = this.#decoder.groups();
+      return;
+    }
+    while (this.#seenFrames <= frame && !this.#watched) {
+      await this.#units.need(store.received, store.received + 1);
+      await new Promise((resolve) => setTimeout(resolve));
+    }
+    // A table is made once for a file that was opened; this one has more groups.
+    await this.#begin();
+    if (store.complete) this.#table = this.#decoder.groups();
+  }
+
+  #indexOffset(end) {
+    const bytes = this.#store.bytes(end, end + FEND_BYTES);
+    const type = String.fromCharCode(...bytes.subarray(0, 4));
+    const offset = Number(new DataView(bytes.buffer).getBigUint64(FEND_INDEX_AT, true));
+    return type === "FEND" && offset < end ? offset : 0;
+  }
+
+  #deliverPackets() {
+    const packets = this.#decoder.takePackets();
+    if (this.#options.quiet || !packets.length) return;
+    for (const packet of packets) {
+      const { timeBaseNum: num, timeBaseDen: den } = this.#tracks.get(packet.track);
+      packet.timestamp = microseconds(packet.pts, num, den);
+      packet.duration = microseconds(packet.pts + packet.duration, num, den) - packet.timestamp;
+      delete packet.pts;
+    }
+    postMessage({ packets }, packets.map((packet) => packet.data.buffer));
+  }
+
+  #copy(frame, picture) {
+    const size = picture.planes.reduce((sum, plane) => sum + plane.bytes.length, 0);
+    let buffer = this.#spare.pop();
+    if (buffer?.byteLength !== size) buffer = new ArrayBuffer(size);
+    const all = new Uint8Array(buffer);
+    let offset = 0;
+    const planes = picture.planes.map(({ bytes, stride, rows }) => {
+      all.set(bytes, offset);
+      offset += bytes.length;
+      return { offset: offset - bytes.length, stride, rows };
+    });
+    const { width, height } = picture;
+    const { index, timestamp, duration, groupFirst, keyGroup } = frame;
+    return {
+      index, timestamp, duration, groupFirst, keyGroup, width, height, planes, buffer,
+    };
+  }
+
+  #progress() {
+    if (this.#options.quiet) return;
+    const now = performance.now();
+    if (now - this.#told < PROGRESS_MS && !this.#store.complete) return;
+    this.#told = now;
+    const { received, size } = this.#store;
+    postMessage({ progress: { received, size } });
+  }
+}
+
+let session = null;
+let work = Promise.resolve();
+
+async function answer({ id, call, generation, value }) {
+  try {
+    let result;
+    if (call === "open") {
+      session = new Session(value.source, value.options);
+      result = await session.open();
+    } else if (SOUGHT.includes(call) && generation !== session.generation) {
+      result = { stale: true };
+    } else {
+      result = await session[call](value);
+    }
+    postMessage({ id, result }, result?.buffer ? [result.buffer] : []);
+  } catch (error) {
+    if (error.kind === "stale") {
+      postMessage({ id, result: { stale: true } });
+      return;
+    }
+    const { kind = "internal", message, clause = "", offset = null } = error;
+    postMessage({ id, error: { kind, message, clause, offset } });
+  }
+}
+
+onmessage = ({ data }) => {
+  if (data.recycle) {
+    session?.recycle(data.recycle);
+    return;
+  }
+  // What was asked for before a seek is not wanted any more.
+  if (session && session.generation !== data.generation) {
+    session.generation = data.generation;
+    session.interrupt();
+  }
+  work = work.then(() => answer(data));
+};

@@ -1,0 +1,514 @@
+"""The page of the player and its JavaScript API, in Chromium."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import threading
+import zlib
+from base64 import b64decode
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nvcodec.decode.decoder import Decoder
+from nvcodec.format import NrvWriter, Packet, Track, UnitReader
+from tests.play.conftest import serving
+
+VECTORS = Path(__file__).parents[1] / "vectors"
+NAMES = ("sine", "deep", "hybrid", "network", "nirvana")
+LONG = VECTORS / "hybrid.nrv"
+
+# Each gives back what it finds; `import` loads the API from the server of the page.
+FRAMES = """async ([url, options]) => {
+    const { NrvDecoder } = await import("/nrv.js");
+    const decoder = new NrvDecoder(url, options);
+    const found = [];
+    for await (const picture of decoder.pictures()) {
+        const digest = await crypto.subtle.digest("SHA-256", picture.buffer);
+        const hex = Array.from(new Uint8Array(digest), (b) => b.toString(16).padStart(2, "0"));
+        found.push([picture.index, picture.timestamp, hex.join("")]);
+        picture.close();
+    }
+    decoder.close();
+    return found;
+}"""
+SEEKS = """async ([url, targets]) => {
+    const { NrvDecoder } = await import("/nrv.js");
+    const decoder = new NrvDecoder(url, { workers: 3 });
+    const found = [];
+    for (const target of targets) {
+        await decoder.seek(target);
+        for (let k = 0; k < 2; k++) {
+            const picture = await decoder.next();
+            if (!picture) break;
+            const digest = await crypto.subtle.digest("SHA-256", picture.buffer);
+            const hex = Array.from(new Uint8Array(digest), (b) => b.toString(16).padStart(2, "0"));
+            found.push([picture.index, picture.timestamp, hex.join("")]);
+        }
+    }
+    const groups = await decoder.groups();
+    decoder.close();
+    return [found, groups.map(({ firstFrame, key }) => [firstFrame, key])];
+}"""
+VIDEO_FRAMES = """async (url) => {
+    const { NrvDecoder } = await import("/nrv.js");
+    const found = [];
+    for await (const frame of new NrvDecoder(url)) {
+        const { format, timestamp } = frame;
+        const { width, height } = frame.visibleRect;
+        const bytes = new Uint8Array(frame.allocationSize());
+        const layout = await frame.copyTo(bytes);
+        const planes = layout.map(({ offset, stride }) => [offset, stride]);
+        found.push({ format, timestamp, width, height, planes, bytes: [...bytes],
+                     space: frame.colorSpace.toJSON() });
+        frame.close();
+        if (found.length === 2) break;
+    }
+    return found;
+}"""
+ERROR = """async (url) => {
+    const { NrvDecoder } = await import("/nrv.js");
+    const decoder = new NrvDecoder(url);
+    let count = 0;
+    try {
+        for await (const picture of decoder.pictures()) {
+            picture.close();
+            count++;
+        }
+    } catch (error) {
+        return [count, error.kind, error.message];
+    }
+    return [count, "none", ""];
+}"""
+REPEATED = """async ([url, times]) => {
+    const { NrvDecoder } = await import("/nrv.js");
+    const decoder = new NrvDecoder(url);
+    const memory = [];
+    for (let k = 0; k < times; k++) {
+        await decoder.seek(0);
+        for await (const picture of decoder.pictures()) picture.close();
+        memory.push(await decoder.memory());
+    }
+    decoder.close();
+    return memory;
+}"""
+
+
+def digests(path):
+    """(index, microseconds, SHA-256) of each frame."""
+    with Decoder(str(path)) as decoder:
+        return [
+            [
+                frame.index,
+                int(frame.time * 1_000_000 // 1),
+                hashlib.sha256(b"".join(plane.tobytes() for plane in frame.planes)).hexdigest(),
+            ]
+            for frame in decoder
+        ]
+
+
+class Arriving:
+    """A content without a size that arrives in two parts, the second when it is told to."""
+
+    name = "arriving.nrv"
+
+    def __init__(self, data, first):
+        self._parts = data[:first], data[first:]
+        self.go_on = threading.Event()
+
+    def size(self):
+        return None
+
+    def read(self, start, end):
+        yield self._parts[0]
+        assert self.go_on.wait(30)
+        yield self._parts[1]
+
+
+class Whole:
+    """A content without a size, all of which arrives at once."""
+
+    name = "whole.nrv"
+
+    def __init__(self, data):
+        self._data = data
+
+    def size(self):
+        return None
+
+    def read(self, start, end):
+        yield self._data
+
+
+def group_offsets(data):
+    """Offsets of all GRUP units."""
+    found, at = [], 8
+    while at < len(data):
+        if data[at : at + 4] == b"GRUP":
+            found.append(at)
+        at += 12 + int.from_bytes(data[at + 4 : at + 8], "little")
+    return found
+
+
+def with_head(data, **fields):
+    """A file with other values of u8 fields of its header."""
+    at = {"primaries": 36, "transfer": 37, "matrix": 38, "full_range": 39}
+    head = bytearray(data[16:64])
+    for name, value in fields.items():
+        head[at[name]] = value
+    crc = zlib.crc32(b"HEAD" + head)
+    return data[:16] + bytes(head) + crc.to_bytes(4, "little") + data[68:]
+
+
+def evaluated(page, server, script, argument):
+    """What a script gives that has the modules of the page, without its player."""
+    page.goto(f"{server.url.partition('?')[0]}icon.svg")
+    return page.evaluate(script, argument)
+
+
+def shown(page, frame):
+    page.wait_for_selector(f"body[data-frame='{frame}']")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_frames_are_those_of_the_decoder(page, name):
+    path = VECTORS / f"{name}.nrv"
+    with serving(path) as server:
+        found = evaluated(page, server, FRAMES, [server.file_path, {"verify": True}])
+    assert found == digests(path)
+
+
+@pytest.mark.parametrize("parts", [True, False])
+def test_several_workers_give_the_same_frames(page, parts):
+    path = VECTORS / "network.nrv"
+    with serving(path if parts else Whole(path.read_bytes())) as server:
+        found = evaluated(page, server, FRAMES, [server.file_path, {"workers": 3}])
+    assert found == digests(path)
+
+
+SOURCES = """async (url) => {
+    const { NrvDecoder } = await import("/nrv.js");
+    const get = () => fetch(url);
+    const sources = [
+        await (await get()).blob(), await (await get()).arrayBuffer(),
+        new Uint8Array(await (await get()).arrayBuffer()), (await get()).body,
+        new URL(url, location.href),
+    ];
+    const found = [];
+    for (const source of sources) {
+        const decoder = new NrvDecoder(source);
+        await decoder.seek(2);
+        let count = 0;
+        for await (const picture of decoder.pictures()) {
+            picture.close();
+            count++;
+        }
+        decoder.close();
+        found.push(count);
+    }
+    return found;
+}"""
+
+
+def test_sources(page):
+    with serving(LONG) as server:
+        found = evaluated(page, server, SOURCES, server.file_path)
+    assert found == [len(digests(LONG)) - 2] * 5
+
+
+def test_video_frames(page):
+    with serving(LONG) as server:
+        found = evaluated(page, server, VIDEO_FRAMES, server.file_path)
+    with Decoder(str(LONG)) as decoder:
+        for got, frame in zip(found, decoder, strict=False):
+            assert got["format"] == "I420"
+            assert got["timestamp"] == int(frame.time * 1_000_000 // 1)
+            assert (got["height"], got["width"]) == frame.planes[0].shape
+            assert got["space"]["matrix"] == "smpte170m"
+            data = np.array(got["bytes"], np.uint8)
+            for (offset, stride), plane in zip(got["planes"], frame.planes, strict=True):
+                height, width = plane.shape
+                rows = data[offset : offset + stride * height].reshape(height, stride)
+                np.testing.assert_array_equal(rows[:, :width], plane)
+
+
+@pytest.mark.parametrize("name", ["hybrid", "network"])
+@pytest.mark.parametrize("parts", [True, False])
+def test_seek(page, parts, name):
+    path = VECTORS / f"{name}.nrv"
+    expected = digests(path)
+    last = len(expected) - 1
+    targets = [last, 0, 7, 6, last // 2, 1]
+    with serving(path if parts else Whole(path.read_bytes())) as server:
+        found, groups = evaluated(page, server, SEEKS, [server.file_path, targets])
+    assert found == [frame for target in targets for frame in expected[target : target + 2]]
+    with open(path, "rb") as file:
+        reader = UnitReader(file)
+        reader.open()
+        reader.group_length = 32
+        listed = [[e.group.first_frame, e.group.key] for e in reader if hasattr(e, "group")]
+    assert groups == listed
+
+
+def test_region(page):
+    path = VECTORS / "network.nrv"
+    view = {"size": [50, 30], "region": {"x": 8, "y": 4, "width": 20, "height": 16}}
+    with serving(path) as server:
+        found = evaluated(page, server, FRAMES, [server.file_path, view])
+    with Decoder(str(path)) as decoder:
+        frame = decoder.render(0, size=(50, 30), crop=(20, 16, 8, 4))
+    planes = b"".join(plane.tobytes() for plane in frame.planes)
+    assert found[0][2] == hashlib.sha256(planes).hexdigest()
+
+
+def test_plays_while_the_file_arrives(page):
+    data = LONG.read_bytes()
+    third = group_offsets(data)[2]
+    arriving = Arriving(data, third + 20)
+    with serving(arriving) as server:
+        page.goto(server.url)
+        # The last frame of two groups is there, and the third group is not.
+        page.wait_for_selector("body[data-frame='4'][data-state='waiting']")
+        page.locator("#play").click()
+        page.wait_for_selector("body[data-state='paused']")
+        # A seek back needs nothing that is still to come.
+        page.locator("#place").evaluate(
+            "e => { e.value = 2; e.dispatchEvent(new Event('input')); }"
+        )
+        shown(page, 2)
+        page.locator("#play").click()
+        arriving.go_on.set()
+        shown(page, len(digests(LONG)) - 1)
+        page.wait_for_selector("body[data-state='paused']")
+        assert page.locator("#error").is_hidden()
+
+
+def test_controls(page):
+    last = len(digests(LONG)) - 1
+    with serving(LONG) as server:
+        page.goto(server.url)
+        shown(page, last)
+        page.wait_for_selector("body[data-state='paused']")
+        page.locator("#back").click()
+        shown(page, last - 1)
+        page.locator("#forward").click()
+        shown(page, last)
+        page.locator("#place").evaluate(
+            "e => { e.value = 3; e.dispatchEvent(new Event('input')); }"
+        )
+        shown(page, 3)
+        page.locator("#speed").select_option("0.25")
+        page.locator("#play").click()
+        page.wait_for_selector("body[data-state='playing']")
+        page.locator("#play").click()
+        page.wait_for_selector("body[data-state='paused']")
+        assert "model                hybrid" in page.locator("#facts").text_content()
+        page.reload()
+        shown(page, last)
+        # Any other file can be opened in the same page.
+        page.locator("#open").set_input_files(VECTORS / "sine.nrv")
+        shown(page, len(digests(VECTORS / "sine.nrv")) - 1)
+        assert page.locator("#name").text_content() == "sine.nrv"
+
+
+def test_network_on_and_off(page):
+    with serving(VECTORS / "network.nrv") as server:
+        page.goto(server.url)
+        page.wait_for_selector("body[data-network='true'][data-state='paused']")
+        page.locator("#network").uncheck()
+        page.wait_for_selector("body[data-network='false']")
+        page.locator("#network").check()
+        page.wait_for_selector("body[data-network='true']")
+
+
+def damaged(data):
+    second = group_offsets(data)[1]
+    return data[: second + 30] + bytes([data[second + 30] ^ 1]) + data[second + 31 :]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "kind", "sentence"),
+    [
+        (damaged, "corrupt", "The file is damaged: the crc of a unit does not match"),
+        (lambda data: data[:-50], "truncated", "The file is incomplete"),
+        (lambda data: b"plain text, no video", "corrupt", "this is no .nrv file"),
+        (lambda data: b"", "truncated", "The file is empty"),
+    ],
+)
+@pytest.mark.parametrize("parts", [True, False])
+def test_bad_files_are_told_in_a_sentence(page, tmp_path, spoil, kind, sentence, parts):
+    data = spoil(LONG.read_bytes())
+    path = tmp_path / "bad.nrv"
+    path.write_bytes(data)
+    with serving(path if parts else Whole(data)) as server:
+        page.goto(server.url)
+        alert = page.get_by_role("alert")
+        alert.wait_for()
+        assert sentence in alert.text_content()
+        count, found, _ = page.evaluate(ERROR, server.file_path)
+    assert found == kind
+    assert (count > 0) == (kind in ("corrupt", "truncated") and data[:1] == b"\x89")
+
+
+def test_missing_file(page):
+    with serving(LONG) as server:
+        page.goto(f"{server.url}x")
+        alert = page.get_by_role("alert")
+        alert.wait_for()
+        assert alert.text_content() == "The server answers 404 for the file."
+        page.goto(f"{server.url.partition('?')[0]}?file=http://")
+        alert.wait_for()
+        assert "http:// is no address" in alert.text_content()
+        page.goto(f"{server.url.partition('?')[0]}?file=100%25.nrv")
+        alert.wait_for()
+        assert alert.text_content() == "The server answers 404 for the file."
+
+
+def test_memory_is_stable(page):
+    with serving(LONG) as server:
+        memory = evaluated(page, server, REPEATED, [server.file_path, 30])
+    assert memory[-1] == memory[2]
+
+
+def test_page_memory_is_stable(page):
+    with serving(LONG) as server:
+        page.goto(server.url)
+        session = page.context.new_cdp_session(page)
+
+        def heap():
+            session.send("HeapProfiler.collectGarbage")
+            metrics = session.send("Performance.getMetrics")["metrics"]
+            return next(m["value"] for m in metrics if m["name"] == "JSHeapUsedSize")
+
+        session.send("Performance.enable")
+        page.evaluate(REPEATED, [server.file_path, 3])
+        before = heap()
+        page.evaluate(REPEATED, [server.file_path, 30])
+        assert heap() < before + 1_000_000
+
+
+LUMA_WEIGHTS = {1: (0.2126, 0.0722), 6: (0.299, 0.114)}
+
+
+def rgb(planes, matrix, full):
+    """R'G'B' of 4:2:0 planes of 8 bits whose chroma lies to the left, by H.273."""
+    y, cb, cr = (plane.astype(float) for plane in planes)
+    height, width = y.shape
+
+    def whole(plane):
+        across = [np.interp(np.arange(width) / 2, np.arange(plane.shape[1]), row) for row in plane]
+        rows = (np.arange(height) - 0.5) / 2
+        columns = np.array(across).T
+        return np.array([np.interp(rows, np.arange(plane.shape[0]), c) for c in columns]).T
+
+    y = y / 255 if full else (y - 16) / 219
+    cb, cr = ((whole(plane) - 128) / (255 if full else 224) for plane in (cb, cr))
+    kr, kb = LUMA_WEIGHTS[matrix]
+    red, blue = y + 2 * (1 - kr) * cr, y + 2 * (1 - kb) * cb
+    green = (y - kr * red - kb * blue) / (1 - kr - kb)
+    return 255 * np.clip(np.stack([red, green, blue], -1), 0, 1)
+
+
+@pytest.mark.parametrize(("matrix", "full"), [(1, 0), (6, 0), (1, 1)])
+def test_colours(page, tmp_path, matrix, full):
+    from PIL import Image
+
+    path = tmp_path / "colours.nrv"
+    path.write_bytes(with_head(LONG.read_bytes(), matrix=matrix, full_range=full))
+    with Decoder(str(path)) as decoder:
+        frames = list(decoder)
+    with serving(path) as server:
+        page.goto(server.url)
+        shown(page, frames[-1].index)
+        canvas = page.locator("#picture")
+        drawn = b64decode(canvas.evaluate("e => e.toDataURL()").partition(",")[2])
+        seen = canvas.screenshot()
+
+    def pixels(png):
+        return np.array(Image.open(io.BytesIO(png)).convert("RGB"), float)
+
+    found = pixels(drawn)
+    expected = rgb(frames[-1].planes, matrix, full)
+    assert found.shape == expected.shape
+    # Filters of the GPU and rounding: a level or two. Another matrix or range is far from that.
+    assert np.abs(found - expected).mean() < 1.5
+    # What is seen may lie between pixels of the screen.
+    inner = pixels(seen)[2:-2, 2:-2]
+    assert np.abs(inner.mean((0, 1)) - expected.mean((0, 1))).max() < 4
+
+
+def with_sound():
+    """A grey video of a second with two seconds of PCM, whose packets come with its groups."""
+    data = (VECTORS / "sine.nrv").read_bytes()
+    with open(VECTORS / "sine.nrv", "rb") as file:
+        events = UnitReader(file)
+        header = events.open()
+        listed = list(events)
+    description = next(e.payload for e in listed if type(e).__name__ == "Description")
+    groups = [e.group for e in listed if hasattr(e, "group")]
+    track = Track(1, "audio", "pcm_s16le", Fraction(1, 8000), rate=8000, channels=1)
+    out = io.BytesIO()
+    writer = NrvWriter(out)
+    writer.begin(header, description, {}, tracks=[track])
+    for number, group in enumerate(groups):
+        samples = (np.arange(800) * 40 - 16000).astype("<i2").tobytes()
+        writer.add_packets([Packet(1, 800 * number, 800, samples)])
+        writer.add_group(group)
+    writer.finish()
+    assert len(data) < out.tell()
+    return out.getvalue()
+
+
+SOUND = """async (url) => {
+    const { NrvDecoder } = await import("/nrv.js");
+    const { canHear, pcmSamples } = await import("/sound.js");
+    const decoder = new NrvDecoder(url);
+    const packets = [];
+    decoder.addEventListener("packets", ({ detail }) => packets.push(...detail));
+    for await (const picture of decoder.pictures()) picture.close();
+    const [track] = decoder.tracks;
+    const [samples] = pcmSamples(track.codec, track.channels, packets[0].data);
+    return {
+        codec: track.codec, heard: await canHear(track), first: [...samples.slice(0, 3)],
+        packets: packets.map(({ timestamp, duration }) => [timestamp, duration]),
+    };
+}"""
+
+
+# Keeps what the page gives to the speakers.
+HEARD = """
+    window.heard = [];
+    const start = AudioBufferSourceNode.prototype.start;
+    AudioBufferSourceNode.prototype.start = function (when, offset) {
+        window.heard.push([when, this.buffer.getChannelData(0)[0], this.buffer.length]);
+        start.call(this, when, offset);
+    };
+"""
+
+
+def test_sound(page, tmp_path):
+    path = tmp_path / "sound.nrv"
+    path.write_bytes(with_sound())
+    page.add_init_script(HEARD)
+    with serving(path) as server:
+        page.goto(server.url)
+        page.wait_for_selector("#sound-label:not([hidden])")
+        page.wait_for_selector("body[data-state='paused']")
+        page.locator("#place").evaluate(
+            "e => { e.value = 0; e.dispatchEvent(new Event('input')); }"
+        )
+        shown(page, 0)
+        page.evaluate("window.heard.length = 0")
+        page.locator("#play").click()
+        page.wait_for_selector("body[data-state='playing']")
+        page.wait_for_selector("body[data-state='paused']")
+        heard = page.evaluate("window.heard")
+        found = page.evaluate(SOUND, server.file_path)
+    assert heard[0][1:] == [-16000 / 32768, 800]
+    assert heard[1][0] - heard[0][0] == pytest.approx(0.1, abs=0.02)
+    assert (found["codec"], found["heard"]) == ("pcm_s16le", True)
+    assert found["first"] == [-16000 / 32768, -15960 / 32768, -15920 / 32768]
+    assert found["packets"][:2] == [[0, 100_000], [100_000, 100_000]]
