@@ -1,4 +1,6 @@
-"""Speed of the player in Chromium: `python -m tools.play_speed FILE...`.
+"""Speed of the player in Chromium.
+
+    python -m tools.play_speed FILE...
 
 For each file: frames a second of decoding with and without the network, by the clock and by the
 time that the processor spent, and the time from opening the page to the first picture.
@@ -7,10 +9,10 @@ time that the processor spent, and the time from opening the page to the first p
 from __future__ import annotations
 
 import shutil
-import sys
 import threading
 import time
 
+import click
 import psutil
 from playwright.sync_api import Page, sync_playwright
 
@@ -51,8 +53,9 @@ def _measure(page: Page, server: PlayServer, before: set[int], network: bool) ->
     return f"{frames / wall:6.1f} frames/s, {frames / cpu:6.1f} a processor second"
 
 
-def main(files: list[str]) -> None:
-    """Measure and print."""
+@click.command(help=__doc__)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+def main(files: tuple[str, ...]) -> None:
     before = {process.pid for process in psutil.process_iter()}
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(
@@ -79,4 +82,4 @@ def main(files: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import webbrowser
 
 import click
@@ -53,6 +54,8 @@ def main(source: str, no_browser: bool, port: int) -> None:
             console.result(server.url)
             console.say("nvplay: Ctrl-C ends it")
             if not no_browser:
-                webbrowser.open(server.url)
+                # Some browsers run until they are closed, and need the server before.
+                opening = threading.Thread(target=webbrowser.open, args=(server.url,), daemon=True)
+                opening.start()
             with contextlib.suppress(KeyboardInterrupt):
                 server.serve_forever()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
+import socket
 import stat
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from http.client import HTTPException
 from pathlib import PurePosixPath
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
@@ -92,6 +95,32 @@ class _Stored:
             yield from _blocks(file, None if end is None else end - start)
 
 
+def _is_public(url: str) -> bool:
+    """Whether all addresses of a URL's host are such as anyone can reach."""
+    host = urlsplit(url).hostname or ""
+    try:
+        found = socket.getaddrinfo(host, None)
+    except OSError:
+        return False
+    return all(ipaddress.ip_address(str(entry[4][0])).is_global for entry in found)
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, but from no public address into a private network or this machine."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        if urlsplit(newurl).scheme not in ("http", "https"):
+            raise OSError(None, "the server leads to an address of another kind", newurl)
+        if _is_public(req.full_url) and not _is_public(newurl):
+            raise OSError(None, "the server leads into a private network", newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+_OPENER = urllib.request.build_opener(_Redirects)
+
+
 class _Web:
     """A file of a web server; `size` is None where that server gives no parts."""
 
@@ -124,9 +153,11 @@ class _Web:
     def _open(self, part: str | None) -> Any:
         request = urllib.request.Request(self._url, headers={"Range": part} if part else {})
         try:
-            return urllib.request.urlopen(request, timeout=_SECONDS)
+            return _OPENER.open(request, timeout=_SECONDS)
         except urllib.error.HTTPError as error:
             told = f"the server answers {error.code} {error.reason}"
             raise OSError(error.errno, told, self._url) from error
         except urllib.error.URLError as error:
             raise OSError(None, str(error.reason), self._url) from error
+        except (HTTPException, ValueError) as error:
+            raise OSError(None, f"no answer as HTTP has it: {error}", self._url) from error

@@ -6,9 +6,11 @@ name of its own), and has no path but those of the page and the file.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from http import HTTPStatus
+from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from typing import Any
@@ -73,7 +75,9 @@ class PlayServer(ThreadingHTTPServer):
         super().__init__((ADDRESS, port), _Handler)
         self.content = content
         self.hosts = {f"{name}:{self.server_port}" for name in _NAMES}
-        self.file_path = _FILE + quote(content.name or "video.nrv", safe="")
+        if self.server_port == 80:
+            self.hosts.update(_NAMES)
+        self.file_path = _FILE + quote(os.fsencode(content.name or "video.nrv"), safe="")
         self.page = {
             "/" + entry.name: entry.read_bytes()
             for entry in files("nvcodec.play").joinpath("page").iterdir()
@@ -96,6 +100,7 @@ class _Handler(BaseHTTPRequestHandler):
     server_version = "nvplay"
     sys_version = ""
     timeout = 60
+    """Seconds that a request may take to arrive."""
 
     def do_GET(self) -> None:
         self._answer()
@@ -114,7 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
             name = "index.html" if path == "/" else path
             body = self.server.page[path]
             self._head(HTTPStatus.OK, _TYPES[name.rpartition(".")[2]], len(body))
-            self._body(iter((body,)))
+            self._body(iter((body,)), len(body))
         elif unquote(path) == unquote(self.server.file_path):
             self._file()
         else:
@@ -142,12 +147,12 @@ class _Handler(BaseHTTPRequestHandler):
         status = HTTPStatus.OK if part is None else HTTPStatus.PARTIAL_CONTENT
         length = None if end is None else end - start
         self._head(status, "application/octet-stream", length, told)
-        self._body(content.read(start, end))
+        self._body(content.read(start, end), length)
 
     def _refuse(self, status: HTTPStatus, text: str, more: dict[str, str] | None = None) -> None:
         body = f"{text}\n".encode()
         self._head(status, "text/plain; charset=utf-8", len(body), more)
-        self._body(iter((body,)))
+        self._body(iter((body,)), len(body))
 
     def _head(
         self, status: HTTPStatus, kind: str, length: int | None, more: dict[str, str] | None = None
@@ -162,12 +167,20 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(length))
         self.end_headers()
 
-    def _body(self, blocks: Iterator[bytes]) -> None:
+    def _body(self, blocks: Iterator[bytes], length: int | None) -> None:
+        """Send a body of `length` bytes; one that is shorter ends the connection."""
         if self.command == "HEAD":
             return
+        sent = 0
+        # A player that is paused reads nothing, for any time.
+        self.connection.settimeout(None)
         try:
             for block in blocks:
                 self.wfile.write(block)
-        except OSError:
+                sent += len(block)
+        except (OSError, HTTPException):
             # Whatever the cause, the reader sees it as an answer that is too short.
             self.close_connection = True
+        if length is not None and sent < length:
+            self.close_connection = True
+        self.connection.settimeout(self.timeout)

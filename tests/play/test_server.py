@@ -7,13 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from nvcodec.play.content import open_content
+from nvcodec.play.content import _Redirects, open_content
 from nvcodec.play.server import byte_range
 from tests.play.conftest import serving
 
@@ -214,3 +215,50 @@ def test_encoder_and_torch_stay_unloaded():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout == "[]\n", done.stderr
+
+
+class _Shrinking:
+    """A file that ends before its size, as one that is cut while it is read."""
+
+    name = "odd\udcff.nrv"
+
+    def size(self):
+        return 1000
+
+    def read(self, start, end):
+        yield bytes(10)
+
+
+def test_a_file_that_ends_early_ends_the_connection():
+    with serving(_Shrinking()) as server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+        connection.request("GET", server.file_path)
+        with pytest.raises(http.client.IncompleteRead):
+            connection.getresponse().read()
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "followed"),
+    [
+        ("http://8.8.8.8/a", "http://127.0.0.1/b", False),
+        ("http://8.8.8.8/a", "http://10.1.2.3/b", False),
+        ("http://8.8.8.8/a", "ftp://8.8.8.8/b", False),
+        ("http://8.8.8.8/a", "http://1.1.1.1/b", True),
+        ("http://127.0.0.1/a", "http://127.0.0.1/b", True),
+    ],
+)
+def test_redirects_into_private_networks(start, end, followed):
+    request = urllib.request.Request(start)
+    redirects = _Redirects()
+    if followed:
+        made = redirects.redirect_request(request, None, 302, "Found", {}, end)
+        assert made.full_url == end
+    else:
+        with pytest.raises(OSError, match="leads"):
+            redirects.redirect_request(request, None, 302, "Found", {}, end)
+
+
+def test_an_address_that_is_none():
+    with pytest.raises(OSError, match="HTTP"):
+        open_content("http://127.0.0.1/a b")

@@ -21,6 +21,7 @@ from nvcodec.coding.hybrid.leaves import (
 )
 from nvcodec.encode.hybrid import group
 from nvcodec.encode.hybrid import video as coder
+from nvcodec.encode.hybrid.analysis import repeats
 from tests.cli.support import y4m
 from tests.tools.support import loaded, run
 from tools.ablation import hybrid as hybrid_ablation
@@ -46,6 +47,14 @@ def pictures(count):
         chroma = luma[::2, ::2] // 2 + 60
         result.append((luma, chroma, 255 - chroma))
     return result
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_repeats():
+    """Copies are searched for in these pictures too, of which only a part repeats."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(repeats, "_LEAST_SHARE", 0.05)
+        yield
 
 
 @pytest.fixture(scope="module")

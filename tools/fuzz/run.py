@@ -116,17 +116,21 @@ def run(target: str, seed: int, numbers: Iterable[int], corpus: Corpus) -> Itera
     faulthandler.register(signal.SIGXCPU, chain=True)
     looks = 64 if target in ("parsers", "reader", "seek") else 1
     peak = 0
-    for count, number in enumerate(numbers):
-        if count % 64 == 0:
-            faulthandler.dump_traceback_later(_STANDSTILL, exit=True)
-            most = resource.getrlimit(resource.RLIMIT_CPU)[1]
-            resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + _PATIENCE, most))
-        item, rng = made(target, seed, number, corpus)
-        yield examined(target, number, item, rng, corpus)
-        if count % looks == 0:
-            before, peak = peak, _peak()
-            # The first cases load modules.
-            if count >= _FIRST and peak - before > MOST_BYTES:
-                text = f"{peak - before >> 20} MiB more in {looks} cases up to this"
-                yield Finding(target, number, "memory", text, item)
-    faulthandler.cancel_dump_traceback_later()
+    before, most = resource.getrlimit(resource.RLIMIT_CPU)
+    try:
+        for count, number in enumerate(numbers):
+            if count % 64 == 0:
+                faulthandler.dump_traceback_later(_STANDSTILL, exit=True)
+                patience = int(time.process_time()) + _PATIENCE
+                resource.setrlimit(resource.RLIMIT_CPU, (patience, most))
+            item, rng = made(target, seed, number, corpus)
+            yield examined(target, number, item, rng, corpus)
+            if count % looks == 0:
+                last, peak = peak, _peak()
+                # The first cases load modules.
+                if count >= _FIRST and peak - last > MOST_BYTES:
+                    text = f"{peak - last >> 20} MiB more in {looks} cases up to this"
+                    yield Finding(target, number, "memory", text, item)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+        resource.setrlimit(resource.RLIMIT_CPU, (before, most))
