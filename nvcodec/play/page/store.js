@@ -10,6 +10,7 @@ import { NrvError } from "./decoder.js";
 const CHUNK = 65536;
 const MOST_CHUNKS = 2048; // 128 MiB
 const MOST_NEEDED = 2 ** 28; // at a time; two units of the largest size (spec 2.11)
+const MOST_TRIES = 3; // in a row that give no byte
 const MOST_KEPT = 2 ** 29; // of a source that gives no parts
 const AHEAD = 128 * CHUNK; // read beyond what was asked for
 const NEAR = 16 * CHUNK; // worth waiting for rather than a new request
@@ -23,6 +24,8 @@ export class Store {
   #at = 0; // offset of the next byte of the reader
   #turn = 0; // a pump whose turn is over stops
   #pumping = false;
+  #opened = false; // the pump has its connection
+  #tries = 0; // connections that ended without a byte
   #needing = 0; // calls of need() that wait
   #most = MOST_CHUNKS;
   #wanted = 0; // how far the pump may go
@@ -204,7 +207,8 @@ export class Store {
       if (turn !== this.#turn) return;
       this.#pumping = false;
       // Servers cut connections that rest; who needs more opens another one.
-      if (!this.#random || this.#at === begin) {
+      this.#tries = this.#at > begin ? 0 : this.#tries + 1;
+      if (!this.#random || !this.#opened || this.#tries > MOST_TRIES) {
         this.#failure =
           error instanceof NrvError
             ? error
@@ -216,6 +220,7 @@ export class Store {
 
   async #pump(turn, offset) {
     this.#at = offset;
+    this.#opened = false;
     this.#abort = new AbortController();
     const reader = await this.#open(offset, this.#abort.signal);
     if (turn !== this.#turn) {
@@ -223,6 +228,7 @@ export class Store {
       return;
     }
     this.#reader = reader;
+    this.#opened = true;
     for (;;) {
       while (this.#random && this.#at >= this.#wanted) {
         await new Promise((resolve) => (this.#resume = resolve));
