@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import threading
+import time
 import zlib
 from base64 import b64decode
 from fractions import Fraction
@@ -141,6 +142,25 @@ class Whole:
 
     def read(self, start, end):
         yield self._data
+
+
+class Cut:
+    """A content in parts whose connection breaks after a few bytes."""
+
+    name = "cut.nrv"
+
+    def __init__(self, data, most):
+        self._data = data
+        self._most = most
+
+    def size(self):
+        return len(self._data)
+
+    def read(self, start, end):
+        yield self._data[start : min(end, start + self._most)]
+        if end > start + self._most:
+            time.sleep(0.1)  # a browser forgets what it has not given out when the end comes
+            raise OSError("the connection is cut")
 
 
 def group_offsets(data):
@@ -353,6 +373,106 @@ def test_bad_files_are_told_in_a_sentence(page, tmp_path, spoil, kind, sentence,
     assert (count > 0) == (kind in ("corrupt", "truncated") and data[:1] == b"\x89")
 
 
+def test_cut_connections_are_opened_again(page):
+    with serving(Cut(LONG.read_bytes(), 300)) as server:
+        found = evaluated(page, server, FRAMES, [server.file_path, {}])
+    assert found == digests(LONG)
+
+
+def far_apart():
+    """A video whose groups lie 6 MiB apart, so that not all of it has arrived at the first."""
+    with open(VECTORS / "sine.nrv", "rb") as file:
+        events = UnitReader(file)
+        header = events.open()
+        listed = list(events)
+    description = next(e.payload for e in listed if type(e).__name__ == "Description")
+    groups = [e.group for e in listed if hasattr(e, "group")]
+    out = io.BytesIO()
+    writer = NrvWriter(out)
+    track = Track(1, "data", "bin_data", Fraction(1, 10))
+    writer.begin(header, description, {}, tracks=[track])
+    for number, group in enumerate(groups):
+        writer.add_packets([Packet(1, 3 * number + k, 1, bytes(2**21)) for k in range(3)])
+        writer.add_group(group)
+    writer.finish()
+    return out.getvalue()
+
+
+def with_index(data, change):
+    """A file with another payload of its index."""
+    at = int.from_bytes(data[-12:-4], "little")
+    assert data[at : at + 4] == b"iNDX"
+    end = at + 8 + int.from_bytes(data[at + 4 : at + 8], "little")
+    payload = change(data[at + 8 : end])
+    crc = zlib.crc32(b"iNDX" + payload)
+    return data[: at + 8] + payload + crc.to_bytes(4, "little") + data[end + 4 :]
+
+
+def without_index_crc(data):
+    at = int.from_bytes(data[-12:-4], "little")
+    return data[: at + 8] + bytes([data[at + 8] ^ 1]) + data[at + 9 :]
+
+
+def of_other_groups(data):
+    """The index is sound, but its first group begins elsewhere."""
+    return with_index(data, lambda payload: payload[:1] + bytes([payload[1] ^ 2]) + payload[2:])
+
+
+@pytest.mark.parametrize("spoil", [without_index_crc, of_other_groups])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_damaged_index_is_replaced_by_a_scan(page, tmp_path, spoil, workers):
+    path = tmp_path / "index.nrv"
+    path.write_bytes(spoil(far_apart()))
+    expected = digests(VECTORS / "sine.nrv")
+    last = len(expected) - 1
+    targets = [last - 1, 0, last // 2]
+    script = SEEKS.replace("workers: 3", f"workers: {workers}")
+    with serving(path) as server:
+        found, groups = evaluated(page, server, script, [server.file_path, targets])
+    assert found == [frame for target in targets for frame in expected[target : target + 2]]
+    assert len(groups) == len(group_offsets(path.read_bytes()))
+
+
+KEPT = """async ([blob, need]) => {
+    const { Store } = await import("/store.js");
+    const store = new Store(new Blob(Array(blob).fill(new Uint8Array(2 ** 20))));
+    try {
+        const there = await store.need(100, need * 2 ** 20);
+        return [there, store.bytes(100, need * 2 ** 20).length, store.received];
+    } catch (error) {
+        return [error.kind];
+    }
+}"""
+
+
+def test_more_is_kept_while_it_is_needed(page):
+    with serving(LONG) as server:
+        there, count, received = evaluated(page, server, KEPT, [150, 140])
+        assert (there, count) == (True, 140 * 2**20 - 100)
+        assert received <= 150 * 2**20
+        assert evaluated(page, server, KEPT, [300, 280]) == ["over limit"]
+
+
+GROUPS = """async (url) => {
+    const { NrvDecoder } = await import("/nrv.js");
+    const decoder = new NrvDecoder(url);
+    await decoder.ready;
+    const groups = decoder.groups();
+    await decoder.seek(1);
+    const count = (await groups).length;
+    decoder.close();
+    return count;
+}"""
+
+
+def test_groups_are_listed_though_a_seek_comes_between(page, tmp_path):
+    path = tmp_path / "index.nrv"
+    path.write_bytes(without_index_crc(far_apart()))
+    with serving(path) as server:
+        found = evaluated(page, server, GROUPS, server.file_path)
+    assert found == len(group_offsets(path.read_bytes()))
+
+
 def test_missing_file(page):
     with serving(LONG) as server:
         page.goto(f"{server.url}x")
@@ -438,6 +558,90 @@ def test_colours(page, tmp_path, matrix, full):
     # What is seen may lie between pixels of the screen.
     inner = pixels(seen)[2:-2, 2:-2]
     assert np.abs(inner.mean((0, 1)) - expected.mean((0, 1))).max() < 4
+
+
+SHOWN_SIZE = """async ([width, height, sarNum, sarDen]) => {
+    const { displaySize } = await import("/picture.js");
+    return displaySize(width, height, { sarNum, sarDen }, [16384, 8192]);
+}"""
+TOO_LARGE = """async () => {
+    const { Renderer } = await import("/renderer.js");
+    const renderer = new Renderer(new OffscreenCanvas(8, 8));
+    try {
+        renderer.draw({ width: 2 ** 20, height: 2, planes: [], bitDepth: 8 });
+    } catch (error) {
+        return error.kind;
+    }
+}"""
+
+
+@pytest.mark.parametrize(
+    ("picture", "size"),
+    [
+        ((64, 64, 0, 0), [64, 64]),
+        ((64, 64, 4, 3), [85, 64]),
+        ((64, 64, 3, 4), [64, 85]),
+        ((1024, 512, 32, 1), [16384, 256]),
+        ((64, 64, 65535, 1), [16384, 1]),
+        ((64, 64, 1, 65535), [1, 8192]),
+        ((16384, 16384, 1, 1), [8192, 8192]),
+    ],
+)
+def test_shown_sizes_are_limited(page, picture, size):
+    with serving(LONG) as server:
+        assert evaluated(page, server, SHOWN_SIZE, list(picture)) == size
+
+
+def test_too_large_pictures_are_told(page):
+    with serving(LONG) as server:
+        assert evaluated(page, server, TOO_LARGE, None) == "unsupported"
+
+
+def test_a_lost_picture_is_drawn_again(page):
+    with serving(LONG) as server:
+        page.goto(server.url)
+        shown(page, len(digests(LONG)) - 1)
+        page.wait_for_selector("body[data-state='paused']")
+        canvas = page.locator("#picture")
+        before = canvas.evaluate("e => e.toDataURL()")
+        canvas.evaluate(
+            """async (e) => {
+                const loss = e.getContext("webgl2").getExtension("WEBGL_lose_context");
+                const come = (type) => new Promise((resolve) => e.addEventListener(type, resolve));
+                const lost = come("webglcontextlost");
+                loss.loseContext();
+                await lost;
+                await new Promise((resolve) => setTimeout(resolve));
+                loss.restoreContext();
+            }"""
+        )
+        page.wait_for_function(
+            "before => document.getElementById('picture').toDataURL() === before", arg=before
+        )
+
+
+HEARABLE = """async (tracks) => {
+    const { canHear } = await import("/sound.js");
+    const found = [];
+    for (const [codec, rate, channels] of tracks) {
+        const extradata = new Uint8Array(0);
+        found.push(await canHear({ kind: "audio", codec, rate, channels, extradata }));
+    }
+    return found;
+}"""
+
+
+def test_tracks_that_no_browser_plays(page):
+    tracks = [
+        ["pcm_u8", 8000, 2],
+        ["pcm_u8", 2999, 2],
+        ["pcm_u8", 768001, 2],
+        ["pcm_u8", 8000, 33],
+        ["__proto__", 48000, 2],
+        ["toString", 48000, 2],
+    ]
+    with serving(LONG) as server:
+        assert evaluated(page, server, HEARABLE, tracks) == [True] + [False] * 5
 
 
 def with_sound():

@@ -132,8 +132,11 @@ export class NrvDecoder extends EventTarget {
   }
 
   /** [{offset, firstFrame, key, timestamp}] of all groups, or of those that have arrived. */
-  groups() {
-    return this.#links[0].call("groups", null, this.#generation);
+  async groups() {
+    for (;;) {
+      const found = await this.#links[0].call("groups", null, this.#generation);
+      if (!found.stale) return found; // else a seek came between
+    }
   }
 
   /** Whether later frames go through the network. */

@@ -25,13 +25,12 @@ export function meaning(info) {
   };
 }
 
-/** Width and height of a picture as it is shown, with square samples. */
-export function displaySize(width, height, info) {
-  if (!info.sarNum || info.sarNum === info.sarDen) return [width, height];
-  const ratio = info.sarNum / info.sarDen;
-  return ratio > 1
-    ? [Math.round(width * ratio), height]
-    : [width, Math.round(height / ratio)];
+/** Width and height of a picture as it is shown, with square samples; smaller than `most` allows. */
+export function displaySize(width, height, info, most = [Infinity, Infinity]) {
+  const ratio = info.sarNum ? info.sarNum / info.sarDen : 1;
+  const size = ratio > 1 ? [width * ratio, height] : [width, height / ratio];
+  const scale = Math.min(1, most[0] / size[0], most[1] / size[1]);
+  return size.map((length) => Math.max(1, Math.round(length * scale)));
 }
 
 export class Picture {

@@ -114,6 +114,11 @@ export class Playback extends EventTarget {
     this.#fill();
   }
 
+  /** Show the same frame again, unless another one comes anyway. */
+  async redraw() {
+    if (this.frame >= 0 && !this.playing) await this.seek(this.frame);
+  }
+
   /** Show frames with the network or without it, from the one that is shown on. */
   async setNetwork(on) {
     this.decoder.network = on;
@@ -237,8 +242,11 @@ export class Playback extends EventTarget {
 
   #show(picture) {
     const { index, timestamp, duration, network, keyGroup, width, height } = picture;
-    this.#renderer.draw(picture);
-    picture.close();
+    try {
+      this.#renderer.draw(picture);
+    } finally {
+      picture.close();
+    }
     this.#shown = { index, timestamp, duration, network, keyGroup, width, height };
     this.#room?.();
     this.#room = null;

@@ -44,7 +44,7 @@ function open(source, name) {
   note("Loading");
   if (chosenNetwork === null) get("network").checked = true;
   try {
-    renderer ??= new Renderer(get("picture"));
+    renderer ??= new Renderer(get("picture"), () => playback?.redraw());
   } catch (error) {
     note("");
     fail(error);

@@ -3,6 +3,7 @@
 // Samples become R'G'B' by matrix and range. SDR with the primaries of sRGB is shown as it is, as
 // other players do; other primaries are converted in linear light. PQ and HLG are tone-mapped.
 
+import { NrvError } from "./decoder.js";
 import { displaySize, meaning } from "./picture.js";
 
 const VERTEX = `#version 300 es
@@ -159,9 +160,12 @@ export class Renderer {
   #drawn = false;
   #hdr = null;
   #view = [0, 0, 1, 1];
+  #mostSamples; // across and down a plane
+  #mostShown; // width and height
 
-  /** Throws Error where the browser has no WebGL 2. */
-  constructor(canvas) {
+  /** `again` is called when a picture that was drawn is lost. Throws Error where the browser has no
+   * WebGL 2. */
+  constructor(canvas, again = () => {}) {
     this.#canvas = canvas;
     const gl = canvas.getContext("webgl2", {
       alpha: false, antialias: false, preserveDrawingBuffer: true,
@@ -172,7 +176,9 @@ export class Renderer {
     canvas.addEventListener("webglcontextlost", (event) => event.preventDefault());
     canvas.addEventListener("webglcontextrestored", () => {
       this.#build();
-      if (this.#info) this.begin(this.#info, this.#hdr);
+      if (!this.#info) return;
+      this.begin(this.#info, this.#hdr);
+      again();
     });
   }
 
@@ -218,15 +224,25 @@ export class Renderer {
     if (this.#drawn) this.#show();
   }
 
+  /** Throws NrvError where the pictures are larger than the browser draws. */
   draw(picture) {
     const gl = this.#gl;
     const { width, height } = picture;
+    if (Math.max(width, height) > this.#mostSamples) {
+      throw new NrvError(
+        "unsupported",
+        `The pictures have ${width} × ${height} samples; this browser draws ${this.#mostSamples}` +
+          " across and down at most.",
+      );
+    }
     const deep = picture.bitDepth > 8;
     const shape = `${width} ${height}`;
     const fresh = shape !== this.#shape;
     if (fresh) {
       this.#shape = shape;
-      const [shownWidth, shownHeight] = displaySize(width, height, this.#info);
+      const [shownWidth, shownHeight] = displaySize(
+        width, height, this.#info, this.#mostShown,
+      );
       this.#canvas.width = shownWidth;
       this.#canvas.height = shownHeight;
       gl.viewport(0, 0, shownWidth, shownHeight);
@@ -255,6 +271,8 @@ export class Renderer {
 
   #build() {
     const gl = this.#gl;
+    this.#mostSamples = gl.getParameter(gl.MAX_TEXTURE_SIZE);
+    this.#mostShown = gl.getParameter(gl.MAX_VIEWPORT_DIMS);
     const program = gl.createProgram();
     for (const [kind, text] of [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, FRAGMENT]]) {
       const shader = gl.createShader(kind);

@@ -5,6 +5,8 @@
 const AHEAD = 1.5e6; // microseconds decoded before they are heard
 const BEHIND = 0.2e6; // decoded before the place that is sought, for codecs that look back
 const KEPT = 10e6;
+const PCM_CHANNELS = 32; // these and the rates are what browsers play
+const PCM_RATES = [3000, 768000];
 
 const PCM = /^pcm_(?:(u8|s8)|(s16|s24|s32|f32|f64)(le|be))$/;
 
@@ -30,7 +32,7 @@ const CODECS = {
 
 /** Configuration of an AudioDecoder for a track; null if the browser does not decode it. */
 async function configuration({ codec, rate, channels, extradata }) {
-  if (!CODECS[codec] || typeof AudioDecoder === "undefined" || !rate) return null;
+  if (!Object.hasOwn(CODECS, codec) || typeof AudioDecoder === "undefined" || !rate) return null;
   const config = { ...CODECS[codec](extradata), sampleRate: rate, numberOfChannels: channels || 2 };
   if (config.description && !config.description.length) delete config.description;
   try {
@@ -44,7 +46,11 @@ async function configuration({ codec, rate, channels, extradata }) {
 /** Whether a track can be heard here. */
 export async function canHear(track) {
   if (track.kind !== "audio") return false;
-  if (PCM.test(track.codec)) return track.rate > 0 && track.channels > 0;
+  if (PCM.test(track.codec)) {
+    const { rate, channels } = track;
+    const [least, most] = PCM_RATES;
+    return rate >= least && rate <= most && channels >= 1 && channels <= PCM_CHANNELS;
+  }
   return (await configuration(track)) !== null;
 }
 
@@ -130,6 +136,7 @@ export class Sound {
 
   /** Decode what is heard soon; call it often with the time that is shown. */
   update(media) {
+    this.#trim(media);
     if (this.#wanted && !this.#start && !this.blocked) this.start(media);
     const pcm = PCM.test(this.#track.codec);
     if (!this.#start || this.#failed || (!pcm && this.#decoder?.state !== "configured")) return;
@@ -144,11 +151,13 @@ export class Sound {
         this.#decoder.decode(new EncodedAudioChunk({ type, timestamp, duration, data }));
       }
     }
+  }
+
+  #trim(media) {
     const old = this.#packets.findIndex(({ timestamp }) => timestamp > media - KEPT);
-    if (old > 256) {
-      this.#packets.splice(0, old);
-      this.#next -= old;
-    }
+    if (old <= 256) return;
+    this.#packets.splice(0, old);
+    this.#next = Math.max(0, this.#next - old);
   }
 
   stop() {

@@ -2,13 +2,16 @@
 //
 // A source is a URL, a Blob, an ArrayBuffer (or a view of one) or a ReadableStream. Where any part
 // can be had at any time (a Blob, a server that knows ranges), chunks that were not used for long
-// are dropped and fetched again; else all of them are kept. A store can give its bytes to others:
-// share() on one end of a MessageChannel, the other end is their source.
+// are dropped and fetched again; else all of them are kept, up to a bound. A store can give its bytes
+// to others: share() on one end of a MessageChannel, the other end is their source.
 
 import { NrvError } from "./decoder.js";
 
 const CHUNK = 65536;
 const MOST_CHUNKS = 2048; // 128 MiB
+const MOST_NEEDED = 2 ** 28; // at a time; two units of the largest size (spec 2.11)
+const MOST_TRIES = 3; // in a row that give no byte
+const MOST_KEPT = 2 ** 29; // of a source that gives no parts
 const AHEAD = 128 * CHUNK; // read beyond what was asked for
 const NEAR = 16 * CHUNK; // worth waiting for rather than a new request
 
@@ -20,6 +23,11 @@ export class Store {
   #reader = null;
   #at = 0; // offset of the next byte of the reader
   #turn = 0; // a pump whose turn is over stops
+  #pumping = false;
+  #opened = false; // the pump has its connection
+  #tries = 0; // connections that ended without a byte
+  #needing = 0; // calls of need() that wait
+  #most = MOST_CHUNKS;
   #wanted = 0; // how far the pump may go
   #waiting = [];
   #failure = null;
@@ -74,22 +82,28 @@ export class Store {
 
   /** Wait for the bytes from `start` to `end`; false where the source ends before.
    *
-   * Throws NrvError where the source cannot be read, and of the kind "stale" where `turn` was
-   * stopped meanwhile.
+   * Throws NrvError where the source cannot be read or this is too much to be kept, and of the kind
+   * "stale" where `turn` was stopped meanwhile.
    */
   async need(start, end, turn = null) {
-    for (;;) {
-      if (turn?.stopped) throw new NrvError("stale", "This is not wanted any more.");
-      if (this.#failure) throw this.#failure;
-      const most = this.#size === null ? end : Math.min(end, this.#size);
-      const missing = this.#missing(start, most);
-      if (missing === null) return this.#size === null || end <= this.#size;
-      this.#wanted = Math.max(most, missing + 1) + AHEAD;
-      const far = missing < this.#at || missing > this.#at + NEAR;
-      if (this.#turn === 0 || (far && this.#random)) this.#restart(missing);
-      const arrived = new Promise((resolve) => this.#waiting.push(resolve));
-      this.#resume?.();
-      await arrived;
+    this.#keep(start, end);
+    this.#needing++;
+    try {
+      for (;;) {
+        if (turn?.stopped) throw new NrvError("stale", "This is not wanted any more.");
+        const most = this.#size === null ? end : Math.min(end, this.#size);
+        const missing = this.#missing(start, most);
+        if (missing === null) return this.#size === null || end <= this.#size;
+        if (this.#failure) throw this.#failure;
+        this.#wanted = Math.max(most, missing + 1) + AHEAD;
+        const far = missing < this.#at || missing > this.#at + NEAR;
+        if (!this.#pumping || (far && this.#random)) this.#restart(missing);
+        const arrived = new Promise((resolve) => this.#waiting.push(resolve));
+        this.#resume?.();
+        await arrived;
+      }
+    } finally {
+      this.#needing--;
     }
   }
 
@@ -117,8 +131,7 @@ export class Store {
     }
     const part = chunk.bytes.subarray(from, Math.min(chunk.length, from + target.length));
     target.set(part);
-    this.#chunks.delete(index); // the one used last comes last
-    this.#chunks.set(index, chunk);
+    this.#use(index, chunk);
     return part.length;
   }
 
@@ -149,6 +162,28 @@ export class Store {
     this.#tell();
   }
 
+  /** Let what is needed at a time be kept until it is there. */
+  #keep(start, end) {
+    const bytes = Math.min(end, this.#size ?? end) - start;
+    if (this.#random && bytes > MOST_NEEDED) {
+      throw new NrvError(
+        "over limit", `The file needs ${bytes} bytes at a time; this player keeps ${MOST_NEEDED}.`,
+      );
+    }
+    if (!this.#needing) this.#most = MOST_CHUNKS;
+    this.#most = Math.max(this.#most, Math.ceil((bytes + 2 * AHEAD) / CHUNK));
+    for (let index = Math.floor(start / CHUNK); index * CHUNK < start + bytes; index++) {
+      const chunk = this.#chunks.get(index);
+      if (chunk) this.#use(index, chunk);
+    }
+  }
+
+  /** The chunk that is used last comes last. */
+  #use(index, chunk) {
+    this.#chunks.delete(index);
+    this.#chunks.set(index, chunk);
+  }
+
   /** Offset of the first byte that is not there; null if all are. */
   #missing(start, end) {
     for (let at = start; at < end; ) {
@@ -165,18 +200,27 @@ export class Store {
     const turn = ++this.#turn;
     this.#abort?.abort();
     this.#reader?.cancel().catch(() => {});
-    this.#pump(turn, Math.floor(offset / CHUNK) * CHUNK).catch((error) => {
+    this.#pumping = true;
+    const index = Math.floor(offset / CHUNK);
+    const begin = index * CHUNK + (this.#chunks.get(index)?.length ?? 0);
+    this.#pump(turn, begin).catch((error) => {
       if (turn !== this.#turn) return;
-      this.#failure =
-        error instanceof NrvError
-          ? error
-          : new NrvError("input", `The file cannot be read: ${error.message}.`);
+      this.#pumping = false;
+      // Servers cut connections that rest; who needs more opens another one.
+      this.#tries = this.#at > begin ? 0 : this.#tries + 1;
+      if (!this.#random || !this.#opened || this.#tries > MOST_TRIES) {
+        this.#failure =
+          error instanceof NrvError
+            ? error
+            : new NrvError("input", `The file cannot be read: ${error.message}.`);
+      }
       this.#tell();
     });
   }
 
   async #pump(turn, offset) {
     this.#at = offset;
+    this.#opened = false;
     this.#abort = new AbortController();
     const reader = await this.#open(offset, this.#abort.signal);
     if (turn !== this.#turn) {
@@ -184,6 +228,7 @@ export class Store {
       return;
     }
     this.#reader = reader;
+    this.#opened = true;
     for (;;) {
       while (this.#random && this.#at >= this.#wanted) {
         await new Promise((resolve) => (this.#resume = resolve));
@@ -250,9 +295,14 @@ export class Store {
       const from = offset - index * CHUNK;
       let chunk = this.#chunks.get(index);
       if (!chunk) {
+        if (!this.#random && (this.#chunks.size + 1) * CHUNK > MOST_KEPT) {
+          throw new NrvError(
+            "over limit", `The source gives no parts; this player keeps ${MOST_KEPT} bytes of it.`,
+          );
+        }
         chunk = { bytes: new Uint8Array(CHUNK), length: 0 };
         this.#chunks.set(index, chunk);
-        if (this.#random && this.#chunks.size > MOST_CHUNKS) {
+        while (this.#random && this.#chunks.size > this.#most) {
           this.#chunks.delete(this.#chunks.keys().next().value);
         }
       }

@@ -6,6 +6,8 @@ import { FIRST, Units } from "./units.js";
 
 const FEND_BYTES = 40;
 const FEND_INDEX_AT = 28;
+const SCANNED = 72; // of a unit, by a scan for groups
+const MOST_UNITS = 2 ** 18; // that a scan goes through
 const PROGRESS_MS = 200;
 const SOUGHT = ["next", "seek"]; // calls that a later seek makes useless
 
@@ -34,9 +36,11 @@ class Session {
   #units;
   #watching;
   #decoder;
+  #input;
   #info;
   #tracks = new Map();
   #table = null; // groups, once they are known to the end
+  #scanned = false; // the table is that of a scan
   #seen = new Map(); // what groups hold, by offset
   #seenFrames = 0; // frames of the groups that arrived, in a source that gives no parts
   #watched = false; // they are all told of
@@ -105,11 +109,29 @@ class Session {
   /** Go to a frame. Gives what a decoder that shares the bytes of this one needs for the same. */
   async seek({ frame, shared = null }) {
     if (shared && !shared.random) {
-      await this.#units.need(0, shared.through);
       await this.#begin();
+      await this.#scan(shared.through);
     } else {
       await this.#know(frame);
     }
+    let found;
+    try {
+      found = await this.#go(frame);
+    } catch (error) {
+      const damaged = ["corrupt", "truncated"].includes(error.kind);
+      if (!damaged || !this.#table || this.#scanned || !this.#store.random) throw error;
+      // The index may not be that of the groups: once more by a scan (spec 2.8).
+      this.#table = await this.#scan();
+      found = await this.#go(frame);
+    }
+    this.#within = true;
+    this.#deliverPackets();
+    if (found.target) await this.#tellGroup(found.target.offset);
+    return { random: this.#store.random, through: found.through };
+  }
+
+  /** Seek by the table. Gives the group of the frame, and the end of what was needed for it. */
+  async #go(frame) {
     const groups = this.#table ?? this.#decoder.groups();
     let target = groups.length - 1;
     while (target > 0 && groups[target].firstFrame > frame) target--;
@@ -120,15 +142,13 @@ class Session {
       const end = groups[target].offset;
       const last = (unit, at) => isGroup(unit) && at >= end;
       through = await this.#units.through(groups[key].offset, last);
+      await this.#units.need(groups[key].offset, through); // all of it at a time
     }
     this.#ahead = null;
     this.#within = false;
     this.#decoder.takePackets();
     this.#decoder.seek(frame);
-    this.#within = true;
-    this.#deliverPackets();
-    if (target >= 0) await this.#tellGroup(groups[target].offset);
-    return { random: this.#store.random, through };
+    return { target: groups[target], through };
   }
 
   /** All groups with their times; where the source gives no parts, those that have arrived. */
@@ -174,10 +194,13 @@ class Session {
       return true;
     });
     const store = this.#store;
-    this.#info = this.#decoder.open({
-      size: store.size ?? 0,
-      read: (offset, target) => store.read(offset, target),
-    });
+    const read = (offset, target) => store.read(offset, target);
+    this.#input = { size: store.size ?? 0, read };
+    this.#info = this.#decoder.open(this.#input);
+    // The decoder keeps what it finds when it scans, though bytes be missing; so #scan() does that.
+    if (store.random) {
+      this.#input.read = (offset, target) => (offset === FIRST ? 0 : read(offset, target));
+    }
     this.#within = false;
     const { size, region } = this.#options;
     if (size || region) {
@@ -242,8 +265,8 @@ class Session {
       if (end > FIRST) await store.tail(end);
       const index = end > FIRST ? this.#indexOffset(end) : 0;
       if (index) await store.tail(index);
-      else await this.#units.need(0, store.size);
-      this.#table = this.#decoder.groups();
+      const table = this.#decoder.groups();
+      this.#table = table.length ? table : await this.#scan();
       return;
     }
     while (this.#seenFrames <= frame && !this.#watched) {
@@ -253,6 +276,37 @@ class Session {
     // A table is made once for a file that was opened; this one has more groups.
     await this.#begin();
     if (store.complete) this.#table = this.#decoder.groups();
+  }
+
+  /** The table of groups by the heads of units, where there is no sound index (spec 2.8).
+   *
+   * They are kept apart, as the store may drop some before the last has arrived.
+   */
+  async #scan(through = Infinity) {
+    const units = this.#units;
+    const heads = new Map();
+    for (let at = FIRST; at < through; ) {
+      const unit = await units.head(at);
+      if (!unit || unit.type === "FEND") break;
+      const end = Math.min(at + SCANNED, unit.end);
+      if (!(await units.need(at, end))) break;
+      if (heads.size === MOST_UNITS) {
+        throw new NrvError("over limit", `The file has no index and more than ${MOST_UNITS} units.`);
+      }
+      heads.set(at, this.#store.bytes(at, end));
+      at = unit.end;
+    }
+    const { read } = this.#input;
+    this.#input.read = (offset, target) => {
+      const bytes = heads.get(offset) ?? heads.get(offset - 8)?.subarray(8);
+      const part = bytes?.subarray(0, target.length) ?? [];
+      target.set(part);
+      return part.length;
+    };
+    this.#scanned = true;
+    const table = this.#decoder.groups();
+    this.#input.read = read;
+    return table;
   }
 
   #indexOffset(end) {
