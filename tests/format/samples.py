@@ -10,55 +10,16 @@ from typing import Any
 import zstandard
 
 from nvcodec.format import Event, Limits, NrvError, UnitReader
-
-SIGNATURE = b"\x89NRV\r\n\x1a\n"
+from tools.vectors import pack
+from tools.vectors.pack import SIGNATURE, sv, uv
 
 Unit = tuple[bytes, bytes]
 
-HEAD_FIELDS: dict[str, tuple[str, Any]] = {
-    "format_version": ("H", 0),
-    "min_reader_version": ("H", 0),
-    "level": ("B", 1),
-    "model": ("B", 1),
-    "chroma_format": ("B", 1),
-    "bit_depth": ("B", 8),
-    "tools": ("I", 0),
-    "width": ("H", 17),
-    "height": ("H", 9),
-    "frame_rate_num": ("I", 25),
-    "frame_rate_den": ("I", 1),
-    "time_base_num": ("I", 1),
-    "time_base_den": ("I", 25),
-    "sar_num": ("H", 0),
-    "sar_den": ("H", 0),
-    "colour_primaries": ("B", 2),
-    "transfer": ("B", 2),
-    "matrix": ("B", 2),
-    "full_range": ("B", 2),
-    "chroma_location": ("B", 255),
-    "reserved": ("3s", bytes(3)),
-    "frame_count": ("I", 0xFFFFFFFF),
-}
+SINE_HEAD = {"model": 1, "width": 17, "height": 9}
 
 
 def head(**changes: Any) -> Unit:
-    values = {name: value for name, (_, value) in HEAD_FIELDS.items()} | changes
-    layout = "<" + "".join(code for code, _ in HEAD_FIELDS.values())
-    return b"HEAD", struct.pack(layout, *(values[name] for name in HEAD_FIELDS))
-
-
-def uv(value: int) -> bytes:
-    """A uv of spec 1.3."""
-    coded = b""
-    while value > 127:
-        coded += bytes((value % 128 + 128,))
-        value //= 128
-    return coded + bytes((value,))
-
-
-def sv(value: int) -> bytes:
-    """An sv of spec 1.3."""
-    return uv(2 * value if value >= 0 else -2 * value - 1)
+    return b"HEAD", pack.head(**(SINE_HEAD | changes))
 
 
 @dataclass(frozen=True)

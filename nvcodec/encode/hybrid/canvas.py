@@ -13,7 +13,7 @@ from nvcodec.coding.hybrid.leaves import INTRA, LEAF_COLUMNS, Q, Table, X, Y
 from nvcodec.encode.hybrid.adaptive_filter import choose_filters
 from nvcodec.encode.hybrid.analysis.pyramid import Pyramid
 from nvcodec.encode.hybrid.analysis.quantisers import QuantiserMap
-from nvcodec.encode.hybrid.analysis.repeats import NONE, earlier_places
+from nvcodec.encode.hybrid.analysis.repeats import NONE
 from nvcodec.encode.hybrid.assemble import assemble
 from nvcodec.encode.hybrid.effort import Effort
 from nvcodec.encode.hybrid.rate.prices import Prices
@@ -117,11 +117,6 @@ def _given(
     )
 
 
-def _earlier(settings: CanvasSettings, source: Pyramid) -> npt.NDArray[np.int32]:
-    """What intra leaves may be copied from (`earlier_places`)."""
-    return earlier_places(source.planes[0]) if settings.tools.copies else NONE
-
-
 def _rebuilt(
     planes: Planes,
     known: npt.NDArray[np.uint8],
@@ -183,7 +178,7 @@ def code_key(
             workspace=workspace,
             pool=pool,
             tries=settings.effort.intra_tries,
-            earlier=_earlier(settings, source),
+            earlier=source.earlier if settings.tools.copies else NONE,
         ),
         leaves=np.zeros((width * height // CELL**2, LEAF_COLUMNS), np.int32),
         used=np.zeros(1, np.int64),
@@ -235,7 +230,7 @@ def code_inter(
             workspace=workspace,
             pool=pool,
             tries=settings.effort.intra_tries,
-            earlier=_earlier(settings, source),
+            earlier=source.earlier if settings.tools.copies else NONE,
         )
         decide_intra_leaves(intra, leaves)
     return _coded(settings, source, step, canvases, leaves, pool, q)

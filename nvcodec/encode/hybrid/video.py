@@ -35,7 +35,6 @@ from nvcodec.encode.hybrid.analysis.quantisers import (
     for_depth,
     quantiser_maps,
 )
-from nvcodec.encode.hybrid.analysis.repeats import repeats
 from nvcodec.encode.hybrid.analysis.second_reference import choose_second
 from nvcodec.encode.hybrid.analysis.temporal_filter import REACH, filtered, trust_in_others
 from nvcodec.encode.hybrid.canvas import (
@@ -371,7 +370,7 @@ class HybridCoder:
         if not (self._settings.tools.temporal_filter and self._settings.effort.temporal_filter):
             return source
         # Squares of a screen that occur again are equal, and stay so.
-        if repeats(source.planes[0]):
+        if source.repeats:
             return source
         (q,) = for_depth([maps[number]], self._format.bit_depth)
         trust = trust_in_others(maps[number], crf)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from nvcodec.encode.hybrid.analysis.repeats import NONE, Places, earlier_places, repeats
 from nvcodec.picture import YUV420P8, Plane, Planes, SampleFormat
 
 LOOKAHEAD_MARGIN = 64
@@ -37,6 +39,16 @@ class Pyramid:
     planes: Planes
     small: npt.NDArray[np.uint8]
     half: npt.NDArray[np.uint8]
+
+    @cached_property
+    def repeats(self) -> bool:
+        """Whether squares of luma occur again, as on screens (analysis.repeats)."""
+        return repeats(self.planes[0])
+
+    @cached_property
+    def earlier(self) -> Places:
+        """What intra leaves may be copied from; empty unless the picture `repeats`."""
+        return earlier_places(self.planes[0]) if self.repeats else NONE
 
     @classmethod
     def of(

@@ -17,8 +17,11 @@ _LEAST_SHARE = 0.2
 _FACTORS = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93
 """Odd multipliers of 64-bit keys."""
 
-NONE = np.empty((0, 0), np.int32)
-"""The result for a picture in which few squares repeat."""
+Places = npt.NDArray[np.int32]
+"""What `earlier_places` gives."""
+
+NONE: Places = np.empty((0, 0), np.int32)
+"""Of a picture that is not searched for copies."""
 
 
 def repeats(luma: Plane) -> bool:
@@ -28,22 +31,19 @@ def repeats(luma: Plane) -> bool:
     """
     if min(luma.shape) < 2 * _SIDE:
         return False
-    textured = _is_textured(luma)[::_SIDE]
+    textured = _is_textured_sparsely(luma)
     keys = np.unique(_keys(luma, _SIDE)[textured])
     count = int(textured.sum())
     return count - len(keys) >= _LEAST_SHARE * max(1, count)
 
 
-def earlier_places(luma: Plane) -> npt.NDArray[np.int32]:
+def earlier_places(luma: Plane) -> Places:
     """For the 8 x 8 square at each place of a plane, the place of the last equal one before it.
 
     Places are y * width + x, in ascending order; int32 (rows, columns), -1 for no place. Squares
-    whose rows or whose columns are all equal count as equal to none: other modes predict them. The
-    result is empty unless the plane `repeats`. Equal keys are taken for equal squares; the encoder
-    measures what it copies.
+    whose rows or whose columns are all equal count as equal to none: other modes predict them.
+    Equal keys are taken for equal squares; the encoder measures what it copies.
     """
-    if not repeats(luma):
-        return NONE
     rows, columns = luma.shape
     textured = _is_textured(luma)
     keys = _keys(luma)[textured]
@@ -75,6 +75,14 @@ def _is_textured(luma: Plane) -> npt.NDArray[np.bool_]:
     down = luma[1:] != luma[:-1]
     across = luma[:, 1:] != luma[:, :-1]
     return _any(down, _SIDE - 1, _SIDE) & _any(across, _SIDE, _SIDE - 1)
+
+
+def _is_textured_sparsely(luma: Plane) -> npt.NDArray[np.bool_]:
+    """Every eighth row of `_is_textured`, whose squares share no row of samples."""
+    bands = luma[: luma.shape[0] // _SIDE * _SIDE].reshape(-1, _SIDE, luma.shape[1])
+    down = (bands[:, 1:] != bands[:, :-1]).any(1)
+    across = (bands[:, :, 1:] != bands[:, :, :-1]).any(1)
+    return _any(down, 1, _SIDE) & _any(across, 1, _SIDE - 1)
 
 
 def _any(flags: npt.NDArray[np.bool_], high: int, wide: int) -> npt.NDArray[np.bool_]:

@@ -71,6 +71,7 @@ _INTRA_MODES = (0, 1, 10, 26, 2, 6, 14, 18, 22, 30, 34)
 """Modes that `intra_cost` tries: planar, DC, horizontal, vertical and some angles between."""
 _COPIES = 16
 """Most earlier places of equal samples that are looked at for a leaf."""
+_LEAVES_BACK = 256
 _INTRA_LOSS = 1.05
 """Factor on the cost: the final prediction is from reconstructed samples, which are worse."""
 _INTRA_MODE_BITS = 10.0
@@ -617,11 +618,16 @@ def decide_intra_leaf(s: Intra, b: Block, four: Integer, leaf: np.ndarray) -> Re
 
 @kernel
 def put_last_copy(s: Intra, leaves: np.ndarray, used: Integer) -> None:
-    """Set the last copy vector before leaf number `used`."""
+    """Set the last copy vector before leaf number `used`, to price the next one by.
+
+    It is looked for in the last _LEAVES_BACK leaves, and only where leaves may be copied.
+    """
+    if s.earlier.shape[0] == 0:
+        return
     last = s.workspace.intra.last
     last[0] = 0
     last[1] = 0
-    for k in range(used - 1, max(-1, used - 257), -1):
+    for k in range(used - 1, max(-1, used - 1 - _LEAVES_BACK), -1):
         if leaves[k, INTRA] and leaves[k, MODE] == COPY:
             last[0] = leaves[k, VY0]
             last[1] = leaves[k, VX0]

@@ -3,10 +3,16 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from nvcodec.coding.hybrid.leaves import COPY, MODE
 from nvcodec.encode.hybrid.analysis.pyramid import Pyramid
-from nvcodec.encode.hybrid.analysis.repeats import earlier_places
+from nvcodec.encode.hybrid.analysis.repeats import (
+    _is_textured,
+    _is_textured_sparsely,
+    earlier_places,
+    repeats,
+)
 from nvcodec.encode.hybrid.canvas import CanvasSettings
 from nvcodec.encode.hybrid.effort import EFFORTS
 from nvcodec.encode.hybrid.group import code_key_canvas, code_substreams
@@ -42,9 +48,23 @@ def test_earlier_places_hold_the_same_samples():
 
 def test_pictures_without_repeats_have_no_places():
     rng = np.random.default_rng(2)
-    assert earlier_places(rng.integers(0, 256, (64, 96), np.uint8)).size == 0
-    assert earlier_places(np.full((64, 96), 7, np.uint8)).size == 0
-    assert earlier_places(np.full((8, 8), 7, np.uint8)).size == 0
+    chroma = np.full((32, 48), 128, np.uint8)
+    for luma in (rng.integers(0, 256, (64, 96), np.uint8), np.full((64, 96), 7, np.uint8)):
+        source = Pyramid.of((luma, chroma, chroma), 96, 64, YUV420P8)
+        assert not source.repeats
+        assert source.earlier.size == 0
+    assert not repeats(np.full((8, 8), 7, np.uint8))
+
+
+@pytest.mark.parametrize("size", [(64, 96), (61, 93), (17, 60)])
+def test_texture_of_every_eighth_row(size):
+    rng = np.random.default_rng(4)
+    luma = rng.choice([9, 9, 9, 9, 9, 9, 9, 9, 200], size).astype(np.uint8)
+    luma[: size[0] // 2, 20:40] = rng.integers(0, 256, 20)
+    luma[8:, 50:] = luma[8:, 50:51]
+    found = _is_textured_sparsely(luma)
+    np.testing.assert_array_equal(found, _is_textured(luma)[::8])
+    assert found.any()
 
 
 def test_letters_that_occur_again_are_copied():
