@@ -34,7 +34,6 @@ CLASS_OF: dict[type[NrvError], str] = {
     UnsupportedError: "unsupported",
     OverLimitError: "over limit",
 }
-HIGH_HYBRID = pytest.mark.deep  # its kernels are compiled for more than 8 bits
 
 # Rules that two clauses state; the decoder may name the other one.
 ALSO = {
@@ -53,16 +52,6 @@ def manifest() -> dict[str, Any]:
 
 
 def entries(kind: str) -> list[Any]:
-    found = []
-    for entry in manifest()[kind]:
-        high = "-10" in entry["file"] or "-12" in entry["file"] or entry.get("bit_depth", 8) > 8
-        deep = high and ("hybrid" in entry["file"] or "7.5-1" in entry["file"])
-        marks = (HIGH_HYBRID,) if deep else ()
-        found.append(pytest.param(entry, id=entry["file"], marks=marks))
-    return found
-
-
-def plain(kind: str) -> list[Any]:
     return [pytest.param(entry, id=entry["file"]) for entry in manifest()[kind]]
 
 
@@ -114,13 +103,13 @@ def of_reference(entry: dict[str, Any]) -> tuple[Outcome, Any]:
     return Outcome(frames, False), None
 
 
-@pytest.mark.parametrize("entry", plain("valid"))
+@pytest.mark.parametrize("entry", entries("valid"))
 def test_valid_by_the_reference(entry: dict[str, Any]) -> None:
     outcome, error = of_reference(entry)
     assert judge(entry, outcome) is None, error
 
 
-@pytest.mark.parametrize("entry", plain("faulty"))
+@pytest.mark.parametrize("entry", entries("faulty"))
 def test_faulty_by_the_reference(entry: dict[str, Any]) -> None:
     outcome, error = of_reference(entry)
     assert judge(entry, outcome) is None, error
