@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nvcodec.encode.hybrid.analysis.repeats import NONE, Places, earlier_places, repeats
+from nvcodec.encode.hybrid.analysis.repeats import NONE, Places, drawn, earlier_places, repeats
 from nvcodec.picture import YUV420P8, Plane, Planes, SampleFormat
 
 LOOKAHEAD_MARGIN = 64
@@ -44,6 +44,11 @@ class Pyramid:
     def repeats(self) -> bool:
         """Whether squares of luma occur again, as on screens (analysis.repeats)."""
         return repeats(self.planes[0])
+
+    @cached_property
+    def drawn(self) -> bool:
+        """Whether a part of luma is drawn, in few colours (analysis.repeats)."""
+        return drawn(self.planes[0])
 
     @cached_property
     def earlier(self) -> Places:
