@@ -29,8 +29,8 @@ from nvcodec.coding.hybrid.motion import (
     decode_motion,
     trace_motion,
 )
-from nvcodec.coding.hybrid.units import CODED_FLAG, DELTA
 from nvcodec.coding.hybrid.palettes import REUSE
+from nvcodec.coding.hybrid.units import CODED_FLAG, DELTA
 from nvcodec.coding.rangecoder import RangeDecoder
 from nvcodec.compiled import kernel
 from nvcodec.picture import SampleFormat

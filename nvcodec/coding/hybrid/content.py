@@ -57,7 +57,7 @@ def _most_bits(leaves: Table, units: Table, levels: Table) -> int:
     # A palette: a flag for each known colour and each of its own; less than one for each of its
     # colours at each sample.
     each = painted[:, UNIT_SIZE].astype(np.int64) ** 2
-    colours = painted[:, UNIT_COUNT] - each + 1
+    colours = np.maximum(painted[:, UNIT_COUNT] - each + 1, 0)
     return total + (MOST_KNOWN + MOST_COLOURS) * len(painted) + int((each * colours).sum())
 
 
@@ -105,7 +105,7 @@ def _check(
         raise ValueError("a unit has a flag that is neither 0, 1 nor PAINTED")
     colours = (counts - sizes.astype(np.int64) ** 2)[units[:, UNIT_SINE] == PAINTED]
     if ((colours < 1) | (colours > MOST_COLOURS)).any():
-        raise ValueError("a palette has no colours, or too many")
+        raise ValueError("a unit has a palette of no colours, or of too many")
     if (
         int(counts.sum()) != len(levels)
         or (np.cumsum(counts) - counts != units[:, UNIT_START]).any()

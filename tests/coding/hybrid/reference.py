@@ -14,6 +14,7 @@ from tests.coding.reference import Context, Decoder, coded_difference
 TABLES = Path(__file__).parents[3] / "spec" / "tables"
 
 Blocks = list[tuple[int, int, int]]
+Indices = dict[tuple[int, int], int]
 Numbers = list[list[int]]
 
 
@@ -317,7 +318,7 @@ class Content:
                     for (j, i), index in unit.indices.items()
                 }
 
-    def palette(self, plane: int, x: int, y: int, n: int, reference: dict) -> Unit:
+    def palette(self, plane: int, x: int, y: int, n: int, reference: Indices) -> Unit:
         """Spec 7.9; `reference` is that of each (x, y)."""
         p = int(plane > 0)
         unit = Unit(plane, x, y, n, sine=2)
@@ -346,36 +347,41 @@ class Content:
             for j in range(n):
                 same = j == 0 or reference.get((j, i)) == reference.get((j - 1, i))
                 likely = near.get(reference[j, i]) if p else None
-                at[j, i] = self.index(p, at, n, j, i, recent, likely, same)
+                at[j, i] = self.index(p, at, j, i, recent, likely, same)
                 recent.remove(at[j, i])
                 recent.insert(0, at[j, i])
                 if p:
                     near[reference[j, i]] = at[j, i]
         return unit
 
-    def index(self, p, at, n, j, i, recent, likely, same) -> int:  # type: ignore[no-untyped-def]
+    def index(
+        self,
+        p: int,
+        at: Indices,
+        j: int,
+        i: int,
+        recent: list[int],
+        likely: int | None,
+        same: bool,
+    ) -> int:
         count = len(recent)
         if count == 1:
             return 0
-        candidates, form = [], 0
+        candidates: list[int] = []
+        form = 0
         if i or j:
-            west, north = at.get((j - 1, i)), at.get((j, i - 1))
-            west, north = north if west is None else west, west if north is None else north
-            corner, east = at.get((j - 1, i - 1)), at.get((j + 1, i - 1))
-            if corner is None:
-                corner = west if i == 0 else north
-            if east is None:
-                east = west if i == 0 else north
-            far = at.get((j - 2, i), north if j == 0 else west)
-            shape = (
-                (0 if west == corner else 1)
-                if west == north
-                else 2
-                if west == corner
-                else 3
-                if north == corner
-                else 4
-            )
+            west = at[j - 1, i] if j else at[j, i - 1]
+            north = at[j, i - 1] if i else west
+            corner = at.get((j - 1, i - 1), west if i == 0 else north)
+            east = at.get((j + 1, i - 1), west if i == 0 else north)
+            far = at.get((j - 2, i), west)
+            shape = 4
+            if west == north:
+                shape = 0 if west == corner else 1
+            elif west == corner:
+                shape = 2
+            elif north == corner:
+                shape = 3
             form = 4 * shape + 2 * (north == east) + (west == far)
             candidates = [west, north, east, corner]
             if shape == 2:

@@ -53,8 +53,8 @@ def drawn(luma: Plane) -> bool:
     rows, columns = (n // _SIDE * _SIDE for n in luma.shape)
     if min(rows, columns) == 0:
         return False
-    squares = luma[:rows, :columns].reshape(rows // _SIDE, _SIDE, columns // _SIDE, _SIDE)
-    squares = squares.transpose(0, 2, 1, 3).reshape(-1, _SIDE * _SIDE)
+    grid = luma[:rows, :columns].reshape(rows // _SIDE, _SIDE, columns // _SIDE, _SIDE)
+    squares = grid.transpose(0, 2, 1, 3).reshape(-1, _SIDE * _SIDE)
     least, most = int(luma.min()), int(luma.max())
     squares = np.sort(squares[np.ptp(squares, 1) >= max(1, _CONTRAST * (most - least))], 1)
     # The ends of a run of equal samples are equal.

@@ -101,7 +101,7 @@ def random_tables(
                 leaf[VY0 : VY0 + 4] = rng.integers(-most, most + 1, 4)
         leaf[FIRST] = len(units)
 
-        def unit(plane, x, y, size):
+        def unit(plane, x, y, size, leaf=leaf):
             if leaf[INTRA] and leaf[CHROMA if plane else MODE] == PALETTE:
                 colours = rng.integers(0, fmt.peak + 1, int(rng.integers(1, 17)))
                 indices = rng.integers(0, len(colours), size * size)
