@@ -68,9 +68,7 @@ class SceneCuts:
         return cut
 
 
-def _moved_change(
-    luma: Plane, before: Plane, changes: npt.NDArray[np.float32]
-) -> float | np.float32:
+def _moved_change(luma: Plane, before: Plane, changes: npt.NDArray[np.float32]) -> float:
     """The mean change of the 8 x 8 blocks of a page that moved along its columns.
 
     Each block either stayed or moved; all that moved did so by the same distance. `changes` are
@@ -99,7 +97,7 @@ def _moved_change(
     else:
         shifted[-distance:] = before[:distance]
     moved = np.abs(_block_means(luma) - _block_means(shifted))
-    return np.minimum(stayed, moved).mean()
+    return float(np.minimum(stayed, moved).mean())
 
 
 def _block_means(luma: Plane) -> npt.NDArray[np.float32]:

@@ -18,7 +18,10 @@ LOOKAHEAD_MARGIN = 64
 COARSE_RANGE = 24
 """Search range of coarse vectors along each axis, in samples of luma at a quarter of its size."""
 
-COARSE_MARGIN = COARSE_RANGE + 8
+DRAWN_RANGE = 40
+"""The same for drawn pictures, where a page scrolls far and no near vector is good."""
+
+COARSE_MARGIN = DRAWN_RANGE + 8
 """Margin around luma at a quarter of its size, in samples of that size."""
 
 SCALE = 4

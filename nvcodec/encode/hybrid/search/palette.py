@@ -70,10 +70,10 @@ def _count_values(
     greatest = least
     for i in range(n):
         for j in range(n):
-            v = np.int64(source[y + i, x + j])
-            p.histogram[v] += 1
-            least = min(least, v)
-            greatest = max(greatest, v)
+            sample = np.int64(source[y + i, x + j])
+            p.histogram[sample] += 1
+            least = min(least, sample)
+            greatest = max(greatest, sample)
     distinct = 0
     for v in range(least, greatest + 1):
         if p.histogram[v] > 0:
