@@ -18,6 +18,11 @@ _BLOCK = 8
 _LEAST_CHANGE = 16.0
 _CHANGE_RATIO = 4.0
 _MEMORY = 0.8
+# A page that scrolls is no cut: blocks that stayed or moved by one distance leave at most this part
+# of the change.
+_MOVED_SHARE = 0.25
+_REACH = 160
+"""Most samples that a page is taken to have scrolled by."""
 
 
 @dataclass(frozen=True)
@@ -37,21 +42,62 @@ class SceneCuts:
     def __init__(self, bit_depth: int = 8) -> None:
         self._scale = np.float32(1 << (bit_depth - 8))
         self._last: npt.NDArray[np.float32] | None = None
+        self._luma: Plane | None = None
         self._usual = 1.0
 
     def starts_scene(self, luma: Plane) -> bool:
         """Take the next luma plane (the same size in all calls)."""
         means = _block_means(luma) / self._scale
         last, self._last = self._last, means
-        if last is None:
+        before, self._luma = self._luma, luma
+        if last is None or before is None:
             return True
-        change = float(np.abs(means - last).mean())
+        changes = np.abs(means - last)
+        change = float(changes.mean())
         cut = change > _LEAST_CHANGE and change > _CHANGE_RATIO * self._usual
+        if cut and any(
+            _moved_change(new, old, parts) / self._scale < _MOVED_SHARE * change
+            for new, old, parts in ((luma, before, changes), (luma.T, before.T, changes.T))
+        ):
+            # What the pictures usually change by is not known from one that moved.
+            return False
         if cut:
             self._usual = 1.0
         else:
             self._usual = max(1.0, _MEMORY * self._usual + (1 - _MEMORY) * change)
         return cut
+
+
+def _moved_change(luma: Plane, before: Plane, changes: npt.NDArray[np.float32]) -> float:
+    """The mean change of the 8 x 8 blocks of a page that moved along its columns.
+
+    Each block either stayed or moved; all that moved did so by the same distance. `changes` are
+    those of the blocks if all stayed, in 8 bits.
+    """
+    height = luma.shape[0]
+    # Where nothing changed is no part of what moves.
+    moving = np.repeat(changes.mean(0) > 1, _BLOCK)[: luma.shape[1]]
+    lines = [plane[:, : len(moving)][:, moving].mean(1) for plane in (luma, before)]
+    reach = min(_REACH, height // 2)
+    distances = [d for d in range(-reach, reach + 1) if d]
+    if not distances or not moving.any():
+        return np.inf
+    errors = [
+        np.abs(
+            lines[0][max(0, -d) : height - max(0, d)] - lines[1][max(0, d) : height + min(0, d)]
+        ).mean()
+        for d in distances
+    ]
+    distance = distances[int(np.argmin(errors))]
+    stayed = np.abs(_block_means(luma) - _block_means(before))
+    # Rows that come from outside stay where they are.
+    shifted = before.copy()
+    if distance > 0:
+        shifted[:-distance] = before[distance:]
+    else:
+        shifted[-distance:] = before[:distance]
+    moved = np.abs(_block_means(luma) - _block_means(shifted))
+    return float(np.minimum(stayed, moved).mean())
 
 
 def _block_means(luma: Plane) -> npt.NDArray[np.float32]:

@@ -118,3 +118,31 @@ def test_cuts_ignore_motion_noise_and_fades():
 def test_cuts_of_small_frames(shape):
     dark, light = np.zeros(shape, np.uint8), np.full(shape, 200, np.uint8)
     assert cuts([dark, dark, light, light, dark]) == [True, False, True, False, True]
+
+
+def page(seed, height=400, width=240):
+    """Lines of dark squares on white, as of text."""
+    rng = np.random.default_rng(seed)
+    luma = np.full((height, width), 255, np.uint8)
+    for y in range(4, height - 12, 14):
+        for x in range(rng.integers(4, 30), width - 8, 8):
+            luma[y : y + 9, x : x + 6] = 255 - 255 * rng.integers(0, 2, (9, 6))
+    return luma
+
+
+@pytest.mark.parametrize(("down", "across"), [(8, 0), (37, 0), (-60, 0), (0, 21)])
+def test_a_page_that_scrolls_is_no_cut(down, across):
+    # Lines are across the direction of the page.
+    luma = page(0) if down else page(0).T.copy()
+    moved = np.roll(luma, (-down, -across), (0, 1))
+    # A part of the screen stays.
+    stays = np.s_[:, :40] if down else np.s_[:40]
+    moved[stays] = luma[stays]
+    cuts = SceneCuts()
+    assert cuts.starts_scene(luma)
+    assert not cuts.starts_scene(moved)
+    assert cuts.starts_scene(255 - luma[::-1])
+    deep = SceneCuts(10)
+    assert deep.starts_scene(luma.astype(np.uint16) * 4)
+    assert not deep.starts_scene(moved.astype(np.uint16) * 4)
+    assert deep.starts_scene((255 - luma[::-1]).astype(np.uint16) * 4)

@@ -14,6 +14,7 @@ from nvcodec.coding.hybrid.leaves import (
     LINEAR,
     MERGE,
     MODE,
+    PALETTE,
     SIZE,
     UNIT_PLANE,
     UNIT_SINE,
@@ -54,6 +55,7 @@ def few_repeats():
     """Copies are searched for in these pictures too, of which only a part repeats."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(repeats, "_LEAST_SHARE", 0.05)
+        patch.setattr(repeats, "_LEAST_DRAWN", 0.0)
         yield
 
 
@@ -110,7 +112,8 @@ def taken(canvases):
             for c in inter + key
         ),
         "copied leaves": sum((c.leaves[:, MODE] == COPY).sum() for c in inter + key),
-        "sine transforms": sum(c.units[:, UNIT_SINE].sum() for c in inter + key),
+        "palettes": sum((c.leaves[:, MODE] == PALETTE).sum() for c in inter + key),
+        "sine transforms": sum((c.units[:, UNIT_SINE] == 1).sum() for c in inter + key),
         "intra leaves in inter canvases": sum(c.leaves[:, INTRA].sum() for c in inter),
         "quantiser deltas": sum(c.varying for c in inter + key),
     }

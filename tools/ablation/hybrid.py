@@ -101,6 +101,7 @@ ROWS = {
     "luma transforms of 4": Row(FORMAT, Tools(transform_4=False)),
     "chroma from luma": Row(FORMAT, Tools(linear_chroma=False)),
     "copied leaves": Row(FORMAT, Tools(copies=False)),
+    "palettes": Row(FORMAT, Tools(palettes=False)),
     "sine transforms": Row(FORMAT, Tools(sine=False)),
     "intra leaves in inter canvases": Row(FORMAT, Tools(intra=False)),
     "adaptive filters": Row(FORMAT, Tools(adaptive_filter=False)),

@@ -23,11 +23,13 @@ from nvcodec.coding.hybrid.motion import (
     LISTED,
     MERGE_FLAG,
     MOTION_CONTEXTS,
+    SCREEN,
     SPLIT,
     VZERO,
     decode_motion,
     trace_motion,
 )
+from nvcodec.coding.hybrid.palettes import REUSE
 from nvcodec.coding.hybrid.units import CODED_FLAG, DELTA
 from nvcodec.coding.rangecoder import RangeDecoder
 from nvcodec.compiled import kernel
@@ -45,10 +47,11 @@ KINDS = (
     "last positions",
     "levels",
     "signs and escapes",
+    "palettes",
     "filters",
 )
 """Kinds of syntax elements. The bits without a context of copy vectors are in `vectors`; those of
-last positions and of a canvas's first quantiser are in `signs and escapes`."""
+last positions, of new colours and of a canvas's first quantiser are in `signs and escapes`."""
 
 _MOTION = (
     (SPLIT, "partition"),
@@ -59,6 +62,7 @@ _MOTION = (
     (VZERO, "vectors"),
     (LISTED, "intra modes"),
     (COPIED, "copied leaves"),
+    (SCREEN, "palettes"),
 )
 _CONTENT = (
     (DELTA, "quantisers"),
@@ -66,6 +70,7 @@ _CONTENT = (
     (LAST, "last positions"),
     (FULL, "levels"),
     (SINE, "transforms"),
+    (REUSE, "palettes"),
 )
 """The first context of each run of contexts of one kind."""
 

@@ -8,6 +8,7 @@ from nvcodec.coding.hybrid.content import decode_content, default_content_contex
 from nvcodec.coding.hybrid.filters import Filters, decode_filters
 from nvcodec.coding.hybrid.leaves import LEAF_COLUMNS, LEVEL_COLUMNS, UNIT_COLUMNS, Table
 from nvcodec.coding.hybrid.motion import decode_motion, default_motion_contexts
+from nvcodec.coding.hybrid.palettes import MOST_COLOURS
 from nvcodec.coding.rangecoder import Contexts, RangeDecoder
 from nvcodec.picture import YUV420P8, SampleFormat
 
@@ -37,7 +38,8 @@ class ReadCanvas(NamedTuple):
 
 def most_table_bytes(width: int, height: int, sample_format: SampleFormat) -> int:
     """The most bytes of the tables of a canvas of that coded size, whatever its bits are."""
-    cell = 4 * (LEAF_COLUMNS + 8 * UNIT_COLUMNS)
+    colours = 5 * MOST_COLOURS * LEVEL_COLUMNS
+    cell = 4 * (LEAF_COLUMNS + 8 * UNIT_COLUMNS + colours)
     samples = sum(rows * columns for rows, columns in sample_format.plane_shapes(width, height))
     return width * height // 64 * cell + 4 * LEVEL_COLUMNS * samples
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from nvcodec.coding.hybrid.filters import FILTERS_END
 from nvcodec.coding.hybrid.leaves import (
     LEAF_COLUMNS,
     LEVEL_COLUMNS,
-    LEVEL_POSITION,
     LEVEL_VALUE,
+    PAINTED,
     SIZE,
     UNIT_COLUMNS,
     UNIT_COUNT,
@@ -25,6 +24,7 @@ from nvcodec.coding.hybrid.leaves import (
     last_index,
 )
 from nvcodec.coding.hybrid.levels import MAX_LEVEL
+from nvcodec.coding.hybrid.palettes import MOST_COLOURS, MOST_KNOWN, PALETTES_END
 from nvcodec.coding.hybrid.units import UnitSpace, content_units
 from nvcodec.coding.rangecoder import Contexts, RangeDecoder, RangeEncoder
 from nvcodec.coding.syntax import STATE_SIZE, Direction, compile_syntax
@@ -32,7 +32,7 @@ from nvcodec.format.errors import CorruptError
 from nvcodec.picture import YUV420P8, SampleFormat
 from nvcodec.tables import load_table
 
-CONTENT_CONTEXTS = FILTERS_END
+CONTENT_CONTEXTS = PALETTES_END
 """Number of contexts of the substream."""
 
 # The other directions are compiled on first use, so that they do not delay every decoder.
@@ -52,7 +52,13 @@ def _most_bits(leaves: Table, units: Table, levels: Table) -> int:
     greater = int(np.minimum(np.abs(levels[:, LEVEL_VALUE].astype(np.int64)), 15).sum())
     # A leaf: its flag and delta(). A cell: up to 4 flags of chroma and 11 of `tree`. A unit: its
     # last position, its transform, a flag for each sub-block and each coefficient.
-    return 40 * len(leaves) + 15 * cells + 19 * len(units) + samples + samples // 16 + greater
+    total = 40 * len(leaves) + 15 * cells + 19 * len(units) + samples + samples // 16 + greater
+    painted = units[units[:, UNIT_SINE] == PAINTED]
+    # A palette: a flag for each known colour and each of its own; less than one for each of its
+    # colours at each sample.
+    each = painted[:, UNIT_SIZE].astype(np.int64) ** 2
+    colours = np.maximum(painted[:, UNIT_COUNT] - each + 1, 0)
+    return total + (MOST_KNOWN + MOST_COLOURS) * len(painted) + int((each * colours).sum())
 
 
 def content_capacity(leaves: Table, units: Table, levels: Table) -> int:
@@ -95,15 +101,19 @@ def _check(
     sizes, counts = units[:, UNIT_SIZE], units[:, UNIT_COUNT].astype(np.int64)
     if not np.isin(sizes, (4, 8, 16, 32)).all() or not (counts > 0).all():
         raise ValueError("a unit has no size of one, or no levels")
-    if not np.isin(units[:, UNIT_SINE], (0, 1)).all():
-        raise ValueError("a unit has a flag that is neither 0 nor 1")
+    if not np.isin(units[:, UNIT_SINE], (0, 1, PAINTED)).all():
+        raise ValueError("a unit has a flag that is neither 0, 1 nor PAINTED")
+    colours = (counts - sizes.astype(np.int64) ** 2)[units[:, UNIT_SINE] == PAINTED]
+    if ((colours < 1) | (colours > MOST_COLOURS)).any():
+        raise ValueError("a unit has a palette of no colours, or of too many")
     if (
         int(counts.sum()) != len(levels)
         or (np.cumsum(counts) - counts != units[:, UNIT_START]).any()
     ):
         raise ValueError("the levels are not those of the units in their order")
-    position, value = levels[:, LEVEL_POSITION], levels[:, LEVEL_VALUE].astype(np.int64)
-    if (position < 0).any() or (position >= np.repeat(sizes * sizes, counts)).any():
+    of_levels = np.repeat(units[:, UNIT_SINE] != PAINTED, counts)
+    position, value = levels[of_levels].astype(np.int64).T
+    if (position < 0).any() or (position >= np.repeat(sizes * sizes, counts)[of_levels]).any():
         raise ValueError("a level lies outside its unit")
     if (value == 0).any() or (np.abs(value) > MAX_LEVEL).any():
         raise ValueError(f"a level is 0 or exceeds {MAX_LEVEL}")
@@ -187,7 +197,9 @@ def decode_content(
     units = np.empty((samples // 64 * 8, UNIT_COLUMNS), np.int32)
     across, down = sample_format.chroma_shift
     coloured = (sample_format.planes - 1) * samples >> (across + down)
-    levels = np.empty((samples + coloured, LEVEL_COLUMNS), np.int32)
+    # A leaf of one cell has up to 5 palettes.
+    colours = MOST_COLOURS * samples // 64 * 5
+    levels = np.empty((samples + coloured + colours, LEVEL_COLUMNS), np.int32)
     head = np.zeros(2, np.int64)
     counts = np.zeros(3, np.int64)
     given = canvas_set, *_format(sample_format)

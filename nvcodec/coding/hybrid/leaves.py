@@ -41,12 +41,14 @@ FOUR = 11
 MODE = 12
 """Four columns: the luma mode of each quarter of an intra leaf; all the same unless FOUR is 1."""
 CHROMA = 16
-"""Chroma mode 0..37 of an intra leaf: the mode itself, not the coded value."""
+"""Chroma mode 0..39 of an intra leaf: the mode itself, not the coded value."""
 LINEAR = 35
 """The first of three chroma modes that predict from luma (spec 8.4): fitted to the samples on both
 sides of the block, to the left of it, above it."""
 COPY = 38
 """The luma mode of a copied intra leaf. VY0 and VX0 are its copy vector, in luma samples."""
+PALETTE = 39
+"""The luma mode of a palette leaf; of chroma too, if that has palettes."""
 MOTION_COLUMNS = 17
 """Columns before this one belong to the motion substream, the others to content."""
 CODED = 17
@@ -70,8 +72,10 @@ UNIT_START = 4
 UNIT_COUNT = 5
 """Number of its levels, at least 1."""
 UNIT_SINE = 6
-"""1 if it has the sine transform, else 0 (spec 8.5)."""
+"""1 if it has the sine transform (spec 8.5), PAINTED if it has samples in place of levels."""
 UNIT_COLUMNS = 7
+PAINTED = 2
+"""UNIT_SINE of a block of a palette leaf; its rows of levels are those of `palettes`."""
 
 LEVEL_POSITION = 0
 """y * UNIT_SIZE + x."""

@@ -18,6 +18,7 @@ from nvcodec.coding.hybrid.leaves import (
     MERGE,
     MODE,
     MOTION_COLUMNS,
+    PALETTE,
     SIZE,
     VY0,
     Z_LOG,
@@ -55,7 +56,9 @@ SIDE = 177
 COPIED = 179
 COPY_ZERO = 185
 COPY_MORE = 187
-MOTION_CONTEXTS = 213
+SCREEN = 213
+PALETTE_FLAG = 214
+MOTION_CONTEXTS = 220
 
 MAX_COMPONENT = (1 << 14) - 1
 """Greatest magnitude of a component of a coded vector difference."""
@@ -185,17 +188,29 @@ def intra_leaf(
     size: int,
     kind: int,
     coloured: int,
+    screen: int,
     beside_copied: int,
+    beside_palettes: int,
     last: np.ndarray,
 ) -> None:
     """Code the modes of an intra leaf of size 8 << size, that of chroma if it is `coloured`.
 
+    Only in a canvas of a `screen` it may be copied or have palettes.
+
     `line` is its row; `left_mode` and `top_mode` hold the modes of the 4 x 4 blocks left and above.
-    `beside_copied` of the leaves left and above are copied; `last` is the last copy vector.
+    `beside_copied` of the leaves left and above are copied, `beside_palettes` have palettes; `last`
+    is the last copy vector.
     """
-    copied = bit(
-        COPIED + (0 if kind == 0 else 3) + beside_copied, 1 if leaves[row, MODE] == COPY else 0
-    )
+    inter = 0 if kind == 0 else 3
+    special = 0
+    copied = 0
+    if screen != 0:
+        copied = bit(COPIED + inter + beside_copied, 1 if leaves[row, MODE] == COPY else 0)
+        special = copied
+        if copied == 0:
+            special = bit(
+                PALETTE_FLAG + inter + beside_palettes, 1 if leaves[row, MODE] == PALETTE else 0
+            )
     if copied != 0:
         for k in range(2):
             change = 0
@@ -205,11 +220,11 @@ def intra_leaf(
             last[k] = min(8191, max(-8192, last[k] + change))
             line[VY0 + k] = last[k]
     four = 0
-    if kind == 0 and size == 0 and copied == 0:
+    if kind == 0 and size == 0 and special == 0:
         four = bit(FOUR_FLAG, 1 if leaves[row, FOUR] != 0 else 0)
     line[FOUR] = four
-    line[MODE] = COPY
-    for k in range(0 if copied != 0 else 4 if four != 0 else 1):
+    line[MODE] = COPY if copied != 0 else PALETTE
+    for k in range(0 if special != 0 else 4 if four != 0 else 1):
         block_x = (line[X] >> 2) + (k & 1)
         block_y = (line[Y] >> 2) + (k >> 1)
         beside = left_mode[block_y & 15] if block_x > 0 else 1
@@ -268,8 +283,8 @@ def vectors(leaves: np.ndarray, row: int, line: np.ndarray, size: int, kind: int
 class LeafSpace(Record):
     """Working memory of `motion_blocks`: the leaves left of the next one, and the leaf in `line`.
 
-    By rows of cells, their size and kind (1 intra, 2 merged, 4 copied); by rows of 4 x 4 blocks,
-    their mode. `last` is the last copy vector.
+    By rows of cells, their size and kind (1 intra, 2 merged, 4 copied, 8 palette); by rows of 4 x 4
+    blocks, their mode. `last` is the last copy vector.
     In the order of block() the last one written is the neighbour.
     """
 
@@ -315,6 +330,12 @@ def motion_blocks(
     line = space.line
     leaf = 0
     found[1] = -1
+    special = 0
+    if ENCODING:
+        for k in range(rows):
+            if leaves[k, MODE] >= COPY:
+                special = 1
+    screen = bit(SCREEN, special)
     for root in range(((width + 63) >> 6) * ((height + 63) >> 6)):
         root_y = root // ((width + 63) >> 6) * 64
         root_x = root % ((width + 63) >> 6) * 64
@@ -353,7 +374,8 @@ def motion_blocks(
             line[INTRA] = intra
             merge = 0
             if intra != 0:
-                beside_copied = (kind_left >> 2) + (kind_above >> 2)
+                beside_copied = (kind_left >> 2 & 1) + (kind_above >> 2 & 1)
+                beside_palettes = (kind_left >> 3) + (kind_above >> 3)
                 intra_leaf(
                     leaves,
                     row,
@@ -363,7 +385,9 @@ def motion_blocks(
                     size,
                     kind,
                     coloured,
+                    screen,
                     beside_copied,
+                    beside_palettes,
                     space.last,
                 )
             else:
@@ -377,14 +401,16 @@ def motion_blocks(
                 else:
                     vectors(leaves, row, line, size, kind, two)
 
-            cell_kind = intra + 2 * merge + (4 if line[MODE] == COPY else 0)
+            cell_kind = intra + 2 * merge
+            if line[MODE] >= COPY:
+                cell_kind += 4 if line[MODE] == COPY else 8
             for k in range(1 << size):
                 left_size[row_cell + k] = size
                 left_kind[row_cell + k] = cell_kind
                 top_size[column_cell + k] = size
                 top_kind[column_cell + k] = cell_kind
             if line[FOUR] == 0:
-                mode = line[MODE] if intra != 0 and line[MODE] != COPY else 1
+                mode = line[MODE] if intra != 0 and line[MODE] < COPY else 1
                 for k in range(2 << size):
                     left_mode[2 * row_cell + k] = mode
                     top_mode[2 * column_cell + k] = mode
@@ -515,7 +541,7 @@ def trace_motion(
     _check(leaves, coded_width, coded_height, canvas_set)
     found = np.zeros(3, np.int64)
     state = np.zeros(STATE_SIZE, np.int64)
-    record = np.empty(_LEAF_BITS * len(leaves), np.int32)
+    record = np.empty(_LEAF_BITS * (len(leaves) + 1), np.int32)
     contexts = np.zeros((0, 3), np.int32)
     trace = compile_syntax(motion_blocks, Direction.TRACE)
     space = _space(coded_width)

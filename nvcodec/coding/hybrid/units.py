@@ -8,11 +8,15 @@ from __future__ import annotations
 import numpy as np
 
 from nvcodec.coding.hybrid.leaves import (
+    CHROMA,
     CODED,
     FIRST,
     FOUR,
     INTRA,
     MERGE,
+    MODE,
+    PAINTED,
+    PALETTE,
     SIZE,
     UNIT_COUNT,
     UNIT_PLANE,
@@ -30,9 +34,10 @@ from nvcodec.coding.hybrid.leaves import (
     Y,
 )
 from nvcodec.coding.hybrid.levels import SINE, STRIDE, SUB_STRIDE, unit_levels
+from nvcodec.coding.hybrid.palettes import PaletteSpace, painted_unit
 from nvcodec.coding.syntax import ENCODING, bit, bypass, part
 from nvcodec.compiled import kernel
-from nvcodec.records import Record, array
+from nvcodec.records import Record, array, nested
 
 # Numbers of the first context of each kind (spec 7.7).
 DELTA = 0
@@ -175,13 +180,17 @@ def node_units(
     size: int,
     intra: int,
     four: int,
+    palettes: PaletteSpace,
+    painted: int,
+    depth: int,
     kind: int,
     chroma: int,
 ) -> tuple[int, int, int]:
     """Code the node at (node_x, node_y) of a leaf of size 8 << size.
 
     Returns the numbers of the next unit and level. The third result is 0 if, in the encoder, units
-    or levels are not in coding order. `near` and `fulls` are those of `unit_levels`.
+    or levels are not in coding order. `near` and `fulls` are those of `unit_levels`. Planes below
+    `painted` have palettes, of samples of `depth` bits.
     """
     always = 1 if intra != 0 or size == 3 else 0
     m_log = min(size, 2)
@@ -189,13 +198,16 @@ def node_units(
     fits = 1
     # Square chroma units of a plane: none in monochrome, two one above the other in 4:2:2.
     parts = 0 if chroma == 0 else 2 if chroma == 2 else 1
-    flags = chroma_flags(units, unit, node_x, node_y, m_log, kind, chroma, parts)
+    flags = 15
+    if painted < 2:
+        flags = chroma_flags(units, unit, node_x, node_y, m_log, kind, chroma, parts)
     coloured = 1 if flags != 0 else 0
     # A loop over the 4 x 4 luma blocks of the node in the order of block(), then over its chroma.
     # Each step codes one unit or none, so the syntax of a unit is expanded only once.
     z = 0
     while z < blocks + 2 * parts:
         plane = 0
+        lower = 0
         log = 0
         x = node_x
         y = node_y
@@ -204,9 +216,11 @@ def node_units(
             y += 4 * Z_Y[z]
             if four == 0:
                 log = Z_LOG[z] if z > 0 else m_log + 1
-            present, log = luma_block(
-                units, unit, x, y, log, m_log, intra, always, coloured, kind, chroma
-            )
+            present = 1
+            if painted == 0:
+                present, log = luma_block(
+                    units, unit, x, y, log, m_log, intra, always, coloured, kind, chroma
+                )
             z += 1 << (2 * log)
         else:
             plane = 1 + ((z - blocks) >> (parts - 1))
@@ -239,9 +253,18 @@ def node_units(
                 stop = start + units[row, UNIT_COUNT]
                 wanted_sine = units[row, UNIT_SINE]
             family = 2 * kind + (1 if plane > 0 else 0)
-            level, used = unit_levels(
-                levels, near, fulls, start, stop, log, family, choice, wanted_sine
-            )
+            used = PAINTED
+            if plane < painted:
+                n = 4 << log
+                across = 1 if plane == 1 and chroma < 3 else 0
+                down = 1 if plane == 1 and chroma < 2 else 0
+                level = painted_unit(
+                    levels, start, stop, palettes, plane, n, lower * n, across, down, depth
+                )
+            else:
+                level, used = unit_levels(
+                    levels, near, fulls, start, stop, log, family, choice, wanted_sine
+                )
             if ENCODING:
                 if level != stop or used != wanted_sine:
                     fits = 0
@@ -262,12 +285,14 @@ class UnitSpace(Record):
     """Working memory of `content_units`.
 
     `left`, as its `top`, says whether the last leaf of each row of cells is intra or coded. `near`
-    has the magnitudes of a unit, `fulls` 1 for each of its sub-blocks with levels.
+    has the magnitudes of a unit, `fulls` 1 for each of its sub-blocks with levels; `palettes` is
+    what those are coded with.
     """
 
     left = array(np.int64, 8)
     near = array(np.uint8, STRIDE * STRIDE)
     fulls = array(np.int64, SUB_STRIDE * SUB_STRIDE)
+    palettes = nested(PaletteSpace)
 
 
 def content_units(
@@ -297,6 +322,7 @@ def content_units(
     left = space.left
     near = space.near
     fulls = space.fulls
+    palettes = space.palettes
 
     q = 0
     q_bits = 6 if last_q < 64 else 7
@@ -310,6 +336,7 @@ def content_units(
     unit = 0
     level = 0
     counts[2] = -1
+    depth = 8 + (last_q - 63) // 6
     for number in range(leaves.shape[0]):
         if ENCODING and counts[2] >= 0:
             break
@@ -342,6 +369,9 @@ def content_units(
             pending = 0
             q = delta(q, leaves[number, Q], last_q)
 
+        painted = 0
+        if intra != 0 and leaves[number, MODE] == PALETTE:
+            painted = 3 if leaves[number, CHROMA] == PALETTE else 1
         nodes = 0
         if coded != 0:
             nodes = 4 if size == 3 else 1
@@ -349,8 +379,8 @@ def content_units(
             node_x = x + 32 * (node & 1)
             node_y = y + 32 * (node >> 1)
             unit, level, fits = node_units(
-                units, levels, near, fulls, unit, level, node_x, node_y, size, intra, four, kind,
-                chroma,
+                units, levels, near, fulls, unit, level, node_x, node_y, size, intra, four,
+                palettes, painted, depth, kind, chroma,
             )  # fmt: skip
             if ENCODING and fits == 0:
                 counts[2] = number

@@ -19,6 +19,7 @@ from nvcodec.coding.hybrid.leaves import (
     Y,
 )
 from nvcodec.compiled import Integer, allocating
+from nvcodec.encode.hybrid.search.palette_tables import settle_palettes
 from nvcodec.encode.hybrid.search.units import Pool
 
 
@@ -77,4 +78,5 @@ def assemble(
     levels = np.empty((sum(counts), LEVEL_COLUMNS), np.int32)
     leaves = leaves.copy()
     _assemble(leaves, pool.units, pool.levels, q, quantiser, units, levels)
+    settle_palettes(units, levels)
     return leaves, units, levels

@@ -179,6 +179,7 @@ def code_key(
             pool=pool,
             tries=settings.effort.intra_tries,
             earlier=source.earlier if settings.tools.copies else NONE,
+            palettes=source.drawn and settings.tools.palettes,
         ),
         leaves=np.zeros((width * height // CELL**2, LEAF_COLUMNS), np.int32),
         used=np.zeros(1, np.int64),
@@ -203,7 +204,8 @@ def code_inter(
     """
     workspace = make_workspace(settings.format)
     given = _given(settings, source, prices, q, settings.effort.tree_depth)
-    cells = _search(settings, given, step, references, coarse, prices, workspace)
+    palettes = source.drawn and settings.tools.palettes
+    cells = _search(settings, given, step, references, coarse, prices, workspace, palettes)
     leaves = cells.leaves[: cells.used[0]]
     canvases = [reference.canvas for reference in references]
     planes = settings.format.empty(*settings.size)
@@ -231,6 +233,7 @@ def code_inter(
             pool=pool,
             tries=settings.effort.intra_tries,
             earlier=source.earlier if settings.tools.copies else NONE,
+            palettes=palettes,
         )
         decide_intra_leaves(intra, leaves)
     return _coded(settings, source, step, canvases, leaves, pool, q)
@@ -244,6 +247,7 @@ def _search(
     coarse: npt.NDArray[np.int16],
     prices: Prices,
     workspace: Workspace,
+    palettes: bool,
 ) -> Cells:
     """Decide the leaves of an inter canvas; intra leaves get no mode yet."""
     width, height = settings.size
@@ -268,6 +272,7 @@ def _search(
         bits=prices.motion,
         limits=effort.motion,
         trial=effort.trial and tools.trials,
+        palettes=palettes,
         largest_intra=tools.largest_intra,
     )
     search_inter_canvas(search)

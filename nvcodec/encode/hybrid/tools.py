@@ -25,6 +25,7 @@ class Tools:
         transform_4: 4 x 4 luma transforms, and intra leaves predicted by 4 x 4 quarters.
         linear_chroma: chroma predicted from luma.
         copies: intra leaves that are copied from the same canvas.
+        palettes: intra leaves with palettes.
         sine: sine transforms.
         deblocking: the deblocking filter (spec 8.7).
         trained_contexts: the default contexts of both substreams (spec 7.7). Without them every
@@ -46,6 +47,7 @@ class Tools:
     transform_4: bool = True
     linear_chroma: bool = True
     copies: bool = True
+    palettes: bool = True
     sine: bool = True
     deblocking: bool = True
     trained_contexts: bool = True

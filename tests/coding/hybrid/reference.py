@@ -14,6 +14,7 @@ from tests.coding.reference import Context, Decoder, coded_difference
 TABLES = Path(__file__).parents[3] / "spec" / "tables"
 
 Blocks = list[tuple[int, int, int]]
+Indices = dict[tuple[int, int], int]
 Numbers = list[list[int]]
 
 
@@ -49,6 +50,9 @@ class Unit:
     sine: int = 0
     levels: dict[tuple[int, int], int] = field(default_factory=dict)
     """By (x, y), in coding order, without zeros."""
+    colours: list[tuple[int, int]] = field(default_factory=list)
+    """Of a palette: the entry of the list, or 32, and the colour."""
+    indices: dict[tuple[int, int], int] = field(default_factory=dict)
 
 
 def log2(n: int) -> int:
@@ -85,6 +89,7 @@ class Motion:
         self.cells: dict[tuple[int, int], Leaf] = {}
         self.modes: dict[tuple[int, int], int] = {}
         self.copy = [0, 0]
+        self.screen = self.bit(213)
         for y in range(0, height, 64):
             for x in range(0, width, 64):
                 self.block(x, y, 64)
@@ -126,8 +131,10 @@ class Motion:
         elif n < 64:
             leaf.intra = self.bit(28 + 3 * inter + sum(other.intra for other in near))
         if leaf.intra:
+            later = 3 * (self.set != 0)
             copied = sum(other.modes == [38] for other in near)
-            if self.bit(179 + 3 * (self.set != 0) + copied):
+            painted = sum(other.modes == [39] for other in near)
+            if self.screen and self.bit(179 + later + copied):
                 for axis in range(2):
                     changed = self.copy[axis] + self.component(axis, 185, 187)
                     self.copy[axis] = min(8191, max(-8192, changed))
@@ -135,6 +142,11 @@ class Motion:
                 leaf.differences[:2] = self.copy
                 if self.fmt.chroma_format != 0:
                     leaf.chroma = self.chroma_mode(38, size)
+                return leaf
+            if self.screen and self.bit(214 + later + painted):
+                leaf.modes.append(39)
+                if self.fmt.chroma_format != 0:
+                    leaf.chroma = self.chroma_mode(39, size)
                 return leaf
             if self.set == 0 and n == 8:
                 leaf.four = self.bit(27)
@@ -235,6 +247,7 @@ class Content:
         self.varying = decoder.bypass()
         self.offset = 0
         self.seen: set[tuple[int, int, int]] = set()
+        self.known: list[list[int]] = [[], [], []]
         for leaf in motion.leaves:
             self.leaf(leaf, motion.neighbours(leaf.x, leaf.y))
             leaf.q = self.quantiser + self.offset
@@ -263,12 +276,19 @@ class Content:
         x, y, m = node
         size = log2(m) - 3
         parts = {0: 0, 2: 2}.get(self.fmt.chroma_format, 1)
-        cbs = [self.bit(55 + 3 * self.set + size) for _ in range(parts)]
+        cbs = crs = [1] * parts
+        if leaf.chroma != 39:
+            cbs = [self.bit(55 + 3 * self.set + size) for _ in range(parts)]
         cb = int(any(cbs))
-        crs = [self.bit(64 + 6 * self.set + 2 * size + cb) for _ in range(parts)]
+        if leaf.chroma != 39:
+            crs = [self.bit(64 + 6 * self.set + 2 * size + cb) for _ in range(parts)]
         cr = int(any(crs))
         luma_context = 82 + 6 * self.set + 2 * size + int(cb or cr)
-        if leaf.intra:
+        before: dict[tuple[int, int], int] = {}
+        if leaf.modes == [39]:
+            leaf.units.append(self.palette(0, x, y, m, {}))
+            before = leaf.units[0].indices
+        elif leaf.intra:
             for block in quarters(x, y, 4) if leaf.four else [(x, y, leaf.n)]:
                 if self.bit(luma_context):
                     leaf.units.append(self.unit(0, *block, intra=1))
@@ -281,7 +301,113 @@ class Content:
             for part, coded in enumerate(flags):
                 if coded:
                     top, n = (y >> down) + part * (m >> across), m >> across
-                    leaf.units.append(self.unit(plane, x >> across, top, n))
+                    if leaf.chroma != 39:
+                        leaf.units.append(self.unit(plane, x >> across, top, n))
+                        continue
+                    shift_x, shift_y = (across, down) if plane == 1 else (0, 0)
+                    reference = {
+                        (j, i): before[j << shift_x, (part * n + i) << shift_y]
+                        for i in range(n)
+                        for j in range(n)
+                    }
+                    leaf.units.append(self.palette(plane, x >> across, top, n, reference))
+            if leaf.chroma == 39 and plane == 1:
+                before = {
+                    (j, part * (m >> across) + i): index
+                    for part, unit in enumerate(leaf.units[1:])
+                    for (j, i), index in unit.indices.items()
+                }
+
+    def palette(self, plane: int, x: int, y: int, n: int, reference: Indices) -> Unit:
+        """Spec 7.9; `reference` is that of each (x, y)."""
+        p = int(plane > 0)
+        unit = Unit(plane, x, y, n, sine=2)
+        kept = []
+        for e, entry in enumerate(self.known[plane]):
+            context = 1769 + 11 * p + (e if e < 8 else 7 + (e >> 3))
+            if len(unit.colours) < 16 and self.bit(context):
+                unit.colours.append((e, entry))
+            else:
+                kept.append(entry)
+        new, last, peak = 0, -1, self.fmt.peak
+        while len(unit.colours) < 16:
+            if unit.colours and not self.bit(1791 + 8 * p + min(new, 7)):
+                break
+            bits = 0
+            for _ in range(self.fmt.bit_depth if last < 0 else (peak - last).bit_length()):
+                bits = 2 * bits + self.decoder.bypass()
+            last = min(peak, last + 1 + bits)
+            unit.colours.append((32, last))
+            new += 1
+        self.known[plane] = [*(colour for _, colour in unit.colours), *kept][:32]
+        recent = list(range(len(unit.colours)))
+        near: dict[int, int] = {}
+        at = unit.indices
+        for i in range(n):
+            for j in range(n):
+                same = j == 0 or reference.get((j, i)) == reference.get((j - 1, i))
+                likely = near.get(reference[j, i]) if p else None
+                at[j, i] = self.index(p, at, j, i, recent, likely, same)
+                recent.remove(at[j, i])
+                recent.insert(0, at[j, i])
+                if p:
+                    near[reference[j, i]] = at[j, i]
+        return unit
+
+    def index(
+        self,
+        p: int,
+        at: Indices,
+        j: int,
+        i: int,
+        recent: list[int],
+        likely: int | None,
+        same: bool,
+    ) -> int:
+        count = len(recent)
+        if count == 1:
+            return 0
+        candidates: list[int] = []
+        form = 0
+        if i or j:
+            west = at[j - 1, i] if j else at[j, i - 1]
+            north = at[j, i - 1] if i else west
+            corner = at.get((j - 1, i - 1), west if i == 0 else north)
+            east = at.get((j + 1, i - 1), west if i == 0 else north)
+            far = at.get((j - 2, i), west)
+            shape = 4
+            if west == north:
+                shape = 0 if west == corner else 1
+            elif west == corner:
+                shape = 2
+            elif north == corner:
+                shape = 3
+            form = 4 * shape + 2 * (north == east) + (west == far)
+            candidates = [west, north, east, corner]
+            if shape == 2:
+                candidates[:2] = [north, west]
+        tried: list[int] = []
+        if likely is not None:
+            first = bool(candidates) and candidates[0] == likely
+            if self.bit(1953 + 2 * same + first):
+                return likely
+            tried.append(likely)
+        cls = 3 + len(tried) if p else 0 if count == 2 else 1 if count < 6 else 2
+        for k, candidate in enumerate(candidates):
+            if candidate in tried:
+                continue
+            context = 1807 + 20 * cls + form if k == 0 else 1907 + 15 * p + 5 * (k - 1) + form // 4
+            if len(tried) == count - 1 or self.bit(context):
+                return candidate
+            tried.append(candidate)
+        for candidate in recent:
+            if candidate in tried:
+                continue
+            context = 1937 + 8 * p + min(7, count - 2 - len(tried))
+            if len(tried) == count - 1 or self.bit(context):
+                return candidate
+            tried.append(candidate)
+        raise AssertionError
 
     def delta(self) -> None:
         if not self.bit(0):

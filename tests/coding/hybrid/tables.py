@@ -17,6 +17,8 @@ from nvcodec.coding.hybrid.leaves import (
     LEVEL_COLUMNS,
     MERGE,
     MODE,
+    PAINTED,
+    PALETTE,
     SIZE,
     UNIT_COLUMNS,
     UNITS,
@@ -28,6 +30,7 @@ from nvcodec.coding.hybrid.leaves import (
 )
 from nvcodec.coding.hybrid.levels import MAX_LEVEL
 from nvcodec.coding.hybrid.motion import MAX_COMPONENT
+from nvcodec.coding.hybrid.palettes import MOST_COLOURS, NEW, PaletteSpace, remember
 from nvcodec.picture import YUV420P8, SampleFormat
 
 from .reference import Content, Motion, diagonal, quarters
@@ -87,6 +90,9 @@ def random_leaves(
                 row[MODE : MODE + 4] = modes = [COPY] * 4
                 copy = np.clip(copy + [difference(rng), difference(rng)], -8192, 8191)
                 row[VY0 : VY0 + 2] = copy.tolist()
+            elif rng.random() < 0.25:
+                row[FOUR] = 0
+                row[MODE : MODE + 4] = modes = [PALETTE] * 4
             others = [34 if mode == modes[0] else mode for mode in (0, 26, 10, 1)]
             row[CHROMA] = int(rng.choice([modes[0], *others, 35, 36, 37])) if fmt.planes > 1 else 0
         elif rng.random() < 0.5:
@@ -169,6 +175,31 @@ def random_content(
         else:
             add(0, x, y, s)
 
+    known = PaletteSpace.make()
+
+    def paint(plane: int, x: int, y: int, n: int) -> None:
+        length = int(known.length[plane])
+        used = rng.random(length) < rng.choice([0.1, 0.5, 1.0])
+        entries = np.flatnonzero(used)[: int(rng.integers(MOST_COLOURS + 1))]
+        room = MOST_COLOURS - len(entries)
+        new = int(rng.integers(0 if len(entries) else 1, room + 1))
+        colours = np.sort(rng.choice(fmt.peak + 1, new, replace=False)).tolist()
+        rows = [(int(e), int(known.known[plane, e])) for e in entries]
+        rows += [(NEW, int(colour)) for colour in colours]
+        known.used[:] = 0
+        known.used[entries] = 1
+        known.colours[: len(rows)] = [colour for _, colour in rows]
+        remember(known, plane, len(rows))
+        units.append([plane, x, y, n, len(levels), len(rows) + n * n, PAINTED])
+        index = 0
+        samples = []
+        change = rng.choice([0.05, 0.5, 1.0])
+        for _ in range(n * n):
+            if rng.random() < change:
+                index = int(rng.integers(len(rows)))
+            samples.append((index, rows[index][1]))
+        levels.extend(rows + samples)
+
     q = quantiser
     pending = False
     for leaf in leaves:
@@ -177,7 +208,9 @@ def random_content(
         first = len(units)
         if leaf[INTRA] or rng.random() < density:
             for nx, ny, m in quarters(x, y, 32) if n == 64 else [(x, y, n)]:
-                if leaf[INTRA]:
+                if leaf[INTRA] and leaf[MODE] == PALETTE:
+                    paint(0, x, y, n)
+                elif leaf[INTRA]:
                     for block in quarters(x, y, 4) if leaf[FOUR] else [(x, y, n)]:
                         if rng.random() < density:
                             add(0, *block)
@@ -186,8 +219,10 @@ def random_content(
                 across, down = fmt.chroma_shift
                 for plane in range(1, fmt.planes):
                     for part in range(1 << (across - down)):
-                        if rng.random() < density / 2:
-                            n_chroma = m >> across
+                        n_chroma = m >> across
+                        if leaf[INTRA] and leaf[CHROMA] == PALETTE:
+                            paint(plane, nx >> across, (ny >> down) + part * n_chroma, n_chroma)
+                        elif rng.random() < density / 2:
                             add(plane, nx >> across, (ny >> down) + part * n_chroma, n_chroma)
         coded = len(units) > first
         if (leaf[INTRA] or coded) and pending:
@@ -228,8 +263,10 @@ def content_of(motion: Motion, content: Content) -> tuple[int, np.ndarray, np.nd
     for leaf in motion.leaves:
         for unit in leaf.units:
             place = unit.plane, unit.x, unit.y, unit.n
-            units.append([*place, len(levels), len(unit.levels), unit.sine])
-            levels.extend((y * unit.n + x, a) for (x, y), a in unit.levels.items())
+            rows = unit.colours + [(k, unit.colours[k][1]) for k in unit.indices.values()]
+            rows += [(y * unit.n + x, a) for (x, y), a in unit.levels.items()]
+            units.append([*place, len(levels), len(rows), unit.sine])
+            levels.extend(rows)
     return (
         content.quantiser,
         np.array(units, np.int32).reshape(-1, UNIT_COLUMNS),

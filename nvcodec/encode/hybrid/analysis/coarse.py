@@ -46,11 +46,12 @@ def _try(
     rate: Integer,
     vy: Integer,
     vx: Integer,
+    reach: Integer,
     best: np.ndarray,
 ) -> bool:
     """Make a vector the best one if it is: `best` is SAD, rate, y and x of the one so far."""
     total = best[0] + best[1]
-    if rate >= total or max(abs(vy), abs(vx)) > COARSE_RANGE:
+    if rate >= total or max(abs(vy), abs(vx)) > reach:
         return False
     limit = total - rate
     distance = sad(current, at, stride, reference, at + vy * stride + vx, stride, _WINDOW, limit)
@@ -73,6 +74,7 @@ def _near(
     py: Integer,
     px: Integer,
     step: Integer,
+    reach: Integer,
     best: np.ndarray,
 ) -> None:
     """Search near the best vector, with steps from `step` down to 1."""
@@ -91,7 +93,7 @@ def _near(
                     vy = cy + step * i
                     vx = cx + step * j
                     rate = cost * (abs(vy - py) + abs(vx - px))
-                    if _try(current, reference, stride, at, rate, vy, vx, best):
+                    if _try(current, reference, stride, at, rate, vy, vx, reach, best):
                         moved = True
         step >>= 1
 
@@ -121,13 +123,14 @@ def _all(
     py: Integer,
     px: Integer,
     step: Integer,
+    reach: Integer,
     best: np.ndarray,
 ) -> None:
     """Try the vectors of the whole range that are `step` samples apart."""
-    for vy in range(-COARSE_RANGE, COARSE_RANGE + 1, step):
-        for vx in range(-COARSE_RANGE, COARSE_RANGE + 1, step):
+    for vy in range(-reach, reach + 1, step):
+        for vx in range(-reach, reach + 1, step):
             rate = cost * (abs(vy - py) + abs(vx - px))
-            _try(current, reference, stride, at, rate, vy, vx, best)
+            _try(current, reference, stride, at, rate, vy, vx, reach, best)
 
 
 @allocating
@@ -138,6 +141,7 @@ def _search(
     rows: Integer,
     columns: Integer,
     cost: Integer,
+    reach: Integer,
     field: np.ndarray,
 ) -> None:
     """Fill `field`, by SAD plus `cost` times the distance to a neighbour's vector."""
@@ -160,34 +164,38 @@ def _search(
             best[1] = cost * (abs(py) + abs(px))
             best[2] = 0
             best[3] = 0
-            _try(current, reference, stride, at, 0, py, px, best)
+            _try(current, reference, stride, at, 0, py, px, reach, best)
             for k in range(max(0, c - 1), min(columns, c + 2)):
                 if r > 0:
                     vy = found[r - 1, k, 0]
                     vx = found[r - 1, k, 1]
                     rate = cost * (abs(vy - py) + abs(vx - px))
-                    _try(current, reference, stride, at, rate, vy, vx, best)
-            _near(current, reference, stride, at, cost, py, px, _FIRST_STEP, best)
+                    _try(current, reference, stride, at, rate, vy, vx, reach, best)
+            _near(current, reference, stride, at, cost, py, px, _FIRST_STEP, reach, best)
             if best[0] > _GOOD:
-                _all(current, reference, stride, at, cost, py, px, _GRID, best)
-                _near(current, reference, stride, at, cost, py, px, 1, best)
+                _all(current, reference, stride, at, cost, py, px, _GRID, reach, best)
+                _near(current, reference, stride, at, cost, py, px, 1, reach, best)
             if best[0] > _GOOD and best[0] > _POOR * _differences(current, stride, at):
-                _all(current, reference, stride, at, cost, py, px, 1, best)
+                _all(current, reference, stride, at, cost, py, px, 1, reach, best)
             for axis in range(2):
                 found[r, c, axis] = best[2 + axis]
                 field[r, c, axis] = _QUARTERS * best[2 + axis]
 
 
 def coarse_motion(
-    current: npt.NDArray[np.uint8], reference: npt.NDArray[np.uint8], cost: int
+    current: npt.NDArray[np.uint8],
+    reference: npt.NDArray[np.uint8],
+    cost: int,
+    reach: int = COARSE_RANGE,
 ) -> Field:
     """Vectors from `current` to `reference`, both made by `small_luma`.
 
     `cost` is the SAD that a vector costs for each sample, at a quarter of the size, by which it
-    differs from its neighbour's.
+    differs from its neighbour's. Components are at most `reach` samples of that size, which is at
+    most DRAWN_RANGE.
     """
     rows = (current.shape[0] - 2 * COARSE_MARGIN) // _BLOCK
     columns = (current.shape[1] - 2 * COARSE_MARGIN) // _BLOCK
     field = np.zeros((rows, columns, 2), np.int16)
-    _search(current.ravel(), reference.ravel(), current.shape[1], rows, columns, cost, field)
+    _search(current.ravel(), reference.ravel(), current.shape[1], rows, columns, cost, reach, field)
     return field

@@ -18,7 +18,12 @@ import numpy.typing as npt
 from nvcodec.compiled import Integer, allocating, kernel
 from nvcodec.encode.distances import sad, satd, satd_mean
 from nvcodec.encode.hybrid.analysis.coarse import coarse_motion
-from nvcodec.encode.hybrid.analysis.pyramid import LOOKAHEAD_MARGIN, Pyramid
+from nvcodec.encode.hybrid.analysis.pyramid import (
+    COARSE_RANGE,
+    DRAWN_RANGE,
+    LOOKAHEAD_MARGIN,
+    Pyramid,
+)
 from nvcodec.model.hybrid.canvas.plane import Step, schedule
 
 _MARGIN = LOOKAHEAD_MARGIN
@@ -283,7 +288,8 @@ class Stretch:
         asked = frame, *references
         if asked not in self._found:
             source, *others = (self._pictures[k] for k in asked)
-            coarse = [coarse_motion(source.small, r.small, COARSE_COST) for r in others]
+            reach = DRAWN_RANGE if source.drawn else COARSE_RANGE
+            coarse = [coarse_motion(source.small, r.small, COARSE_COST, reach) for r in others]
             field = np.stack(coarse) if coarse else np.zeros((0, 0, 0, 2), np.int16)
             self._found[asked] = inherit(source.half, [r.half for r in others], field), field
         return self._found[asked]

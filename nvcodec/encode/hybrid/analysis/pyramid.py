@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nvcodec.encode.hybrid.analysis.repeats import NONE, Places, earlier_places, repeats
+from nvcodec.encode.hybrid.analysis.repeats import NONE, Places, drawn, earlier_places, repeats
 from nvcodec.picture import YUV420P8, Plane, Planes, SampleFormat
 
 LOOKAHEAD_MARGIN = 64
@@ -18,7 +18,10 @@ LOOKAHEAD_MARGIN = 64
 COARSE_RANGE = 24
 """Search range of coarse vectors along each axis, in samples of luma at a quarter of its size."""
 
-COARSE_MARGIN = COARSE_RANGE + 8
+DRAWN_RANGE = 40
+"""The same for drawn pictures, where a page scrolls far and no near vector is good."""
+
+COARSE_MARGIN = DRAWN_RANGE + 8
 """Margin around luma at a quarter of its size, in samples of that size."""
 
 SCALE = 4
@@ -44,6 +47,11 @@ class Pyramid:
     def repeats(self) -> bool:
         """Whether squares of luma occur again, as on screens (analysis.repeats)."""
         return repeats(self.planes[0])
+
+    @cached_property
+    def drawn(self) -> bool:
+        """Whether a part of luma is drawn, in few colours (analysis.repeats)."""
+        return drawn(self.planes[0])
 
     @cached_property
     def earlier(self) -> Places:

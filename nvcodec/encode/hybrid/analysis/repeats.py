@@ -1,6 +1,7 @@
 """Squares of samples that occur again in the same picture, as the letters on a screen do.
 
-Takes luma; gives, for each place, the nearest earlier place with the same samples.
+Takes luma; gives, for each place, the nearest earlier place with the same samples; and whether a
+picture is drawn at all.
 """
 
 from __future__ import annotations
@@ -14,6 +15,12 @@ _SIDE = 8
 """Samples across a square."""
 _LEAST_SHARE = 0.2
 """A picture is searched for copies if at least this part of its textured squares repeats."""
+_CONTRAST = 0.2
+"""Least range of the samples of a square with drawn edges, as a part of that of the picture."""
+_FLAT = 16
+"""Samples of such a square that are equal, if it is drawn."""
+_LEAST_DRAWN = 0.35
+"""A picture is searched for palettes if at least this part of its squares of contrast is drawn."""
 _FACTORS = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93
 """Odd multipliers of 64-bit keys."""
 
@@ -35,6 +42,24 @@ def repeats(luma: Plane) -> bool:
     keys = np.unique(_keys(luma, _SIDE)[textured])
     count = int(textured.sum())
     return count - len(keys) >= _LEAST_SHARE * max(1, count)
+
+
+def drawn(luma: Plane) -> bool:
+    """Whether lines and letters of a plane are drawn in few colours, as on screens.
+
+    Looks at the squares of its grid that have contrast: in camera pictures noise leaves few equal
+    samples there.
+    """
+    rows, columns = (n // _SIDE * _SIDE for n in luma.shape)
+    if min(rows, columns) == 0:
+        return False
+    grid = luma[:rows, :columns].reshape(rows // _SIDE, _SIDE, columns // _SIDE, _SIDE)
+    squares = grid.transpose(0, 2, 1, 3).reshape(-1, _SIDE * _SIDE)
+    least, most = int(luma.min()), int(luma.max())
+    squares = np.sort(squares[np.ptp(squares, 1) >= max(1, _CONTRAST * (most - least))], 1)
+    # The ends of a run of equal samples are equal.
+    flat = (squares[:, _FLAT - 1 :] == squares[:, : 1 - _FLAT]).any(1)
+    return int(flat.sum()) >= _LEAST_DRAWN * max(1, len(squares))
 
 
 def earlier_places(luma: Plane) -> Places:

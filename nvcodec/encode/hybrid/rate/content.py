@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from nvcodec.coding.hybrid.levels import FULL, LAST, MORE, SIG, SINE
+from nvcodec.coding.hybrid.palettes import PALETTES_END, REUSE
 from nvcodec.coding.hybrid.units import CB, CODED_FLAG, CR, LUMA, PART, TREE
 from nvcodec.compiled import Integer, kernel
 from nvcodec.encode.hybrid.rate.bits import Bits
@@ -55,6 +56,7 @@ class ContentBits(Record):
         part: whether a quarter of a split block has levels, (size of the quarter 4 to 16, bit).
         sine: whether a unit has the sine transform, (luma of an inter leaf, luma of an intra leaf,
             chroma; size 4 to 16; bit).
+        palette: of each context of palettes, from REUSE on, (context, bit).
         units: of luma units.
         chroma_units: of chroma units.
 
@@ -67,6 +69,7 @@ class ContentBits(Record):
     tree = array(np.float32, 3, 2)
     part = array(np.float32, 3, 2)
     sine = array(np.float32, 3, 3, 2)
+    palette = array(np.float32, PALETTES_END - REUSE, 2)
     units = nested(UnitBits)
     chroma_units = nested(UnitBits)
 
@@ -131,6 +134,7 @@ def content_bits(costs: Bits, canvas_set: int) -> ContentBits:
         tree=part(TREE, inter, (3,)),
         part=part(PART, inter, (3,)),
         sine=sine,
+        palette=costs[REUSE:PALETTES_END],
         units=unit_bits(costs, canvas_set, 0),
         chroma_units=unit_bits(costs, canvas_set, 1),
     )

@@ -13,6 +13,7 @@ from nvcodec.coding.hybrid.motion import (
     LINEAR_FLAG,
     LISTED,
     OTHER,
+    PALETTE_FLAG,
     REST,
     SIDE,
     SPLIT,
@@ -27,6 +28,7 @@ class IntraBits(Record):
     Attributes:
         split: whether a block is split, (size 16 to 64, smaller neighbours, bit).
         copied: whether a leaf is copied, (copied neighbours, bit).
+        palette: whether a leaf that is not copied has palettes, (neighbours with palettes, bit).
         component: as in MotionBits, of a copy vector.
         four: whether luma is predicted by quarters, (bit,).
         listed: of each entry of the list of three modes.
@@ -38,6 +40,7 @@ class IntraBits(Record):
 
     split = array(np.float32, 3, 3, 2)
     copied = array(np.float32, 3, 2)
+    palette = array(np.float32, 3, 2)
     component = array(np.float32, 2, 15)
     four = array(np.float32, 2)
     listed = array(np.float32, 3)
@@ -73,6 +76,7 @@ def intra_bits(costs: Bits, canvas_set: int) -> IntraBits:
     component = component_bits(costs, COPY_ZERO, COPY_MORE)
     return IntraBits.make(
         copied=costs[COPIED + 3 * inter :][:3],
+        palette=costs[PALETTE_FLAG + 3 * inter :][:3],
         component=component,
         split=costs[SPLIT + 9 * canvas_set :][:9].reshape(3, 3, 2),
         four=costs[FOUR_FLAG],

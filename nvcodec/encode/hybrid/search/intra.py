@@ -20,7 +20,10 @@ from nvcodec.coding.hybrid.leaves import (
     INTRA,
     LINEAR,
     MODE,
+    PAINTED,
+    PALETTE,
     SIZE,
+    UNIT_SINE,
     UNITS,
     VX0,
     VY0,
@@ -41,6 +44,8 @@ from nvcodec.encode.hybrid.search.block import (
     chroma_of,
     log2,
 )
+from nvcodec.encode.hybrid.search.palette import find_palette, forget_colours, paint_block
+from nvcodec.encode.hybrid.search.palette_tables import append_palette, recall_colours
 from nvcodec.encode.hybrid.search.prediction import FAR, InterSearch
 from nvcodec.encode.hybrid.search.transform_tree import best_tree
 from nvcodec.encode.hybrid.search.units import (
@@ -62,6 +67,7 @@ from nvcodec.model.hybrid.canvas.intra import (
 from nvcodec.model.hybrid.canvas.linear import linear_predict
 from nvcodec.model.hybrid.canvas.quantiser import plane_index
 from nvcodec.model.hybrid.canvas.reconstruct import add_numbered
+from nvcodec.model.samples import extra_bits, plane_shift
 from nvcodec.picture import Plane
 
 _CHROMA_MODES = (0, 26, 10, 1)
@@ -72,6 +78,8 @@ _INTRA_MODES = (0, 1, 10, 26, 2, 6, 14, 18, 22, 30, 34)
 _COPIES = 16
 """Most earlier places of equal samples that are looked at for a leaf."""
 _LEAVES_BACK = 256
+_PALETTES_BACK = 6
+"""Most palettes of each plane whose colours are looked at for a leaf."""
 _INTRA_LOSS = 1.05
 """Factor on the cost: the final prediction is from reconstructed samples, which are worse."""
 _INTRA_MODE_BITS = 10.0
@@ -95,7 +103,10 @@ class Rebuilt(NamedTuple):
 
 
 class Intra(NamedTuple):
-    """The state of intra decisions; `tries` modes of a luma block are coded on trial."""
+    """The state of intra decisions; `tries` modes of a luma block are coded on trial.
+
+    `palettes` says whether palettes are tried.
+    """
 
     given: CanvasInput
     rebuilt: Rebuilt
@@ -103,6 +114,7 @@ class Intra(NamedTuple):
     pool: Pool
     tries: int
     earlier: npt.NDArray[np.int32]
+    palettes: bool
 
 
 @kernel
@@ -110,8 +122,8 @@ def _list_modes(modes: np.ndarray, y: Integer, x: Integer, out: np.ndarray) -> N
     """Set `out` to the list of three modes of the luma block at (y, x) (spec 7.4)."""
     left = modes[y >> 2, (x >> 2) - 1] if x > 0 else 1
     up = modes[(y >> 2) - 1, x >> 2] if y > 0 else 1
-    left = 1 if left == COPY else int(left)
-    up = 1 if up == COPY else int(up)
+    left = 1 if left >= COPY else int(left)
+    up = 1 if up >= COPY else int(up)
     if left == up:
         if left < 2:
             out[0] = 0
@@ -209,12 +221,12 @@ def _rough_cost(s: Intra, b: Block, mode: Integer, y: Integer, x: Integer, n: In
 
 
 @kernel
-def _copied_beside(modes: np.ndarray, y: Integer, x: Integer) -> Integer:
-    """How many of the leaves left of and above a leaf are copied: c of `copied` (spec 7.4)."""
+def _beside(modes: np.ndarray, mode: Integer, y: Integer, x: Integer) -> Integer:
+    """How many of the leaves left of and above a leaf have a mode: e or f of spec 7.4."""
     beside = 0
-    if x > 0 and modes[y >> 2, (x >> 2) - 1] == COPY:
+    if x > 0 and modes[y >> 2, (x >> 2) - 1] == mode:
         beside += 1
-    if y > 0 and modes[(y >> 2) - 1, x >> 2] == COPY:
+    if y > 0 and modes[(y >> 2) - 1, x >> 2] == mode:
         beside += 1
     return beside
 
@@ -331,6 +343,19 @@ def _predict_leaf(s: Intra, b: Block, mode: Integer, y: Integer, x: Integer, n: 
 
 
 @kernel
+def _luma_palette(s: Intra, b: Block, flag: Real, best: Real) -> Real:
+    """The cost of a palette of the luma of a leaf, if below `best`; it is left in the workspace.
+
+    `flag` are the bits of the mode.
+    """
+    p, given = s.workspace.intra.palette, s.given
+    bits, depth = given.content.palette, 8 + extra_bits(given.source0, given.codes[0])
+    limit = best - b.lam * flag
+    cost = find_palette(p, bits, given.source0, 0, b.y, b.x, b.n, (0, 0, 0), depth, b.lam, limit)
+    return cost + b.lam * flag if cost < limit else best
+
+
+@kernel
 def _decide_luma(
     s: Intra, b: Block, y: Integer, x: Integer, n: Integer
 ) -> tuple[Real, Integer, Integer]:
@@ -348,8 +373,10 @@ def _decide_luma(
     intra_smooth(space.edges[0], n, space.edges[2])
     _rank_modes(s, b, y, x, n)
     space.mode_costs[MODES] = NEVER
-    flag = s.given.intra.copied[_copied_beside(canvas.modes, b.y, b.x)]
+    flag = s.given.intra.copied[_beside(canvas.modes, COPY, b.y, b.x)]
+    palette = s.given.intra.palette[_beside(canvas.modes, PALETTE, b.y, b.x)]
     tries = s.tries
+    screen = 1.0 if s.palettes or s.earlier.shape[0] > 0 else 0.0
     if n == b.n and s.earlier.shape[0] > 0:
         tries += 1
         space.mode_costs[MODES] = _find_copy(s, b) + b.lam_satd * (flag[1] - flag[0])
@@ -369,7 +396,7 @@ def _decide_luma(
         cost, count, energy = transform_unit(
             t, 0, 0, n, log2n, b.step, WEIGHT, c.units, c.sine[1], space.levels[:]
         )
-        bits = flag[0]
+        bits = screen * (flag[0] + palette[0])
         if mode == COPY:
             bits = flag[1] + _copy_bits(s, space.copy[0], space.copy[1])
         else:
@@ -386,9 +413,19 @@ def _decide_luma(
             best_sine = t.sine[0]
             for j in range(n * n):
                 space.best_levels[j] = space.levels[j]
-    _predict_leaf(s, b, best_mode, y, x, n)
+    if s.palettes and n == b.n:
+        cost = _luma_palette(s, b, flag[0] + palette[1], best)
+        if cost < best:
+            best = cost
+            best_mode = PALETTE
+    if best_mode == PALETTE:
+        best_count = 1
+        paint_block(space.palette, 0, n, 0, space.prediction)
+        append_palette(s.pool, space.palette, 0, x, y, n, 0)
+    else:
+        _predict_leaf(s, b, best_mode, y, x, n)
     _store(canvas.plane0, y, x, n, space.prediction)
-    if best_count > 0:
+    if best_count > 0 and best_mode != PALETTE:
         append_unit(s.pool, 0, x, y, n, log2n, best_sine, space.best_levels[:])
         _add(s, b.q, s.given.codes[0], canvas.plane0)
     for row in range(y >> 2, (y + n) >> 2):
@@ -542,6 +579,38 @@ def _lower_chroma(
 
 
 @kernel
+def _chroma_palette(s: Intra, b: Block, part: Integer, best: Real) -> Real:
+    """The cost of palettes of a part of Cb and of Cr, if below `best`; left in the workspace."""
+    p, given = s.workspace.intra.palette, s.given
+    bits, code = given.content.palette, given.codes[1]
+    across, down = plane_shift(code)
+    y, x, n = chroma_of(given, b.y, b.x, b.n)
+    y += part * n
+    top = part * n
+    depth = 8 + extra_bits(given.source1, code)
+    total = find_palette(
+        p, bits, given.source1, 1, y, x, n, (top, down, across), depth, b.lam, best
+    )
+    if total >= best:
+        return best
+    limit = best - total
+    cost = find_palette(p, bits, given.source2, 2, y, x, n, (top, 0, 0), depth, b.lam, limit)
+    return total + cost if cost < limit else best
+
+
+@kernel
+def _rebuild_painted(s: Intra, b: Block, plane: Integer, part: Integer) -> None:
+    """Paint a part of Cb (0) or Cr (1) and append its unit."""
+    p, space, canvas = s.workspace.intra.palette, s.workspace.intra, s.rebuilt
+    y, x, n = chroma_of(s.given, b.y, b.x, b.n)
+    y += part * n
+    samples = canvas.plane1 if plane == 0 else canvas.plane2
+    paint_block(p, plane + 1, n, part * n, space.prediction)
+    _store(samples, y, x, n, space.prediction)
+    append_palette(s.pool, p, plane + 1, x, y, n, part * n)
+
+
+@kernel
 def _decide_chroma(s: Intra, b: Block, luma_mode: Integer) -> tuple[Real, Integer, Integer]:
     """Choose the chroma mode and levels of a leaf, reconstruct it and append its units.
 
@@ -557,6 +626,8 @@ def _decide_chroma(s: Intra, b: Block, luma_mode: Integer) -> tuple[Real, Intege
     for k in range(6):
         mode = luma_mode
         number = k
+        if mode == PALETTE and k == 0:
+            continue
         if k == 5:
             mode = _best_linear(s, y, x, n)
             number = k + mode - LINEAR
@@ -573,6 +644,13 @@ def _decide_chroma(s: Intra, b: Block, luma_mode: Integer) -> tuple[Real, Intege
             for j in range(n * n):
                 space.best_chroma[0, j] = t.chroma[0, 0, j]
                 space.best_chroma[1, j] = t.chroma[1, 0, j]
+    if luma_mode == PALETTE and s.given.parts == 1:
+        bits = b.lam * s.given.intra.chroma[b.level, 0]
+        cost = _chroma_palette(s, b, 0, best - bits)
+        if cost < best - bits:
+            _rebuild_painted(s, b, 0, 0)
+            _rebuild_painted(s, b, 1, 0)
+            return cost + bits, PALETTE, 1
     _rebuild_chroma(s, b, 0, 0, best_mode, best_cb)
     if s.given.parts == 1:
         _rebuild_chroma(s, b, 1, 0, best_mode, best_cr)
@@ -617,11 +695,29 @@ def decide_intra_leaf(s: Intra, b: Block, four: Integer, leaf: np.ndarray) -> Re
 
 
 @kernel
+def _recall(s: Intra, leaves: np.ndarray, used: Integer) -> None:
+    """Set the known colours before leaf number `used`, about as a decoder has them."""
+    p, pool = s.workspace.intra.palette, s.pool
+    forget_colours(p)
+    left = _PALETTES_BACK
+    for k in range(used - 1, max(-1, used - 1 - _LEAVES_BACK), -1):
+        if leaves[k, INTRA] and leaves[k, MODE] == PALETTE:
+            for unit in range(leaves[k, FIRST], leaves[k, FIRST] + leaves[k, UNITS]):
+                if pool.units[unit, UNIT_SINE] == PAINTED:
+                    recall_colours(p, pool.units, pool.levels, unit)
+            left -= 1
+            if left == 0:
+                break
+
+
+@kernel
 def put_last_copy(s: Intra, leaves: np.ndarray, used: Integer) -> None:
     """Set the last copy vector before leaf number `used`, to price the next one by.
 
     It is looked for in the last _LEAVES_BACK leaves, and only where leaves may be copied.
     """
+    if s.palettes:
+        _recall(s, leaves, used)
     if s.earlier.shape[0] == 0:
         return
     last = s.workspace.intra.last
@@ -669,10 +765,18 @@ def intra_cost(s: InterSearch, b: Block, best_satd: Real) -> Real:
         if cost < least:
             least = cost
             mode = candidate
+    painted = NEVER
+    if s.palettes:
+        depth, bits = 8 + extra_bits(plane, s.given.codes[0]), s.given.content.palette
+        painted = find_palette(
+            space.palette, bits, plane, 0, b.y, b.x, b.n, (0, 0, 0), depth, b.lam, NEVER
+        )
+        painted += b.lam * (s.bits.intra[0, 1] + _INTRA_MODE_BITS)
     if least >= best_satd:
-        return NEVER
+        return painted
     predict_luma(space, s.given.codes[0], mode, b.n)
     load_residual(plane, b.y, b.x, space.prediction, b.n, s.workspace.transform.residual)
     luma, count, energy = best_tree(s.given, s.workspace, b, b.n, 1)
     cost = min(luma, energy) if count > 0 else energy
-    return _INTRA_LOSS * cost + b.lam * (s.bits.intra[0, 1] + _INTRA_MODE_BITS)
+    cost = _INTRA_LOSS * cost + b.lam * (s.bits.intra[0, 1] + _INTRA_MODE_BITS)
+    return min(cost, painted)

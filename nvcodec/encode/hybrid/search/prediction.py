@@ -142,6 +142,7 @@ class InterSearch(NamedTuple):
         interior: whether it is an interior canvas.
         costs: rate tables of inter syntax.
         limits, trial: see Effort.
+        palettes: whether intra leaves may have palettes.
         largest_intra: luma samples across the largest intra leaf, 0 for none.
 
     """
@@ -164,6 +165,7 @@ class InterSearch(NamedTuple):
     bits: MotionBits
     limits: MotionLimits
     trial: bool
+    palettes: bool
     largest_intra: int
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from nvcodec.coding.hybrid.leaves import LEAF_COLUMNS
 from nvcodec.coding.hybrid.motion import MODES
+from nvcodec.encode.hybrid.search.palette import PaletteSearch
 from nvcodec.encode.hybrid.search.partition import Walk
 from nvcodec.model.hybrid.canvas.intra import MOST
 from nvcodec.picture import SampleFormat
@@ -102,6 +103,7 @@ class IntraSpace(Record):
         leaves: its leaf.
         quarters: a leaf whose luma is predicted by quarters.
         unit, sums: the arrays of `transform_scratch`.
+        palette: of palettes.
 
     """
 
@@ -123,6 +125,7 @@ class IntraSpace(Record):
     quarters = array(np.int32, LEAF_COLUMNS)
     unit = array(np.int32, _AREA)
     sums = array(np.int32, _AREA)
+    palette = nested(PaletteSearch)
 
 
 class _DeepIntraSpace(IntraSpace):

@@ -10,7 +10,10 @@ import numpy as np
 
 from nvcodec.coding.hybrid.leaves import (
     FIRST,
+    INTRA,
     LAST_Q,
+    MODE,
+    PALETTE,
     SIZE,
     UNIT_PLANE,
     UNIT_SIZE,
@@ -43,6 +46,7 @@ def transform_areas(
 ) -> None:
     """Set for each cell the size of its transform area, whether it has luma units, and its Q.
 
+    `holds` is 2 for the cells of a palette leaf.
     `areas`, `holds` and `indices` are u8 (cell rows, cell columns).
     """
     for number in range(len(leaves)):
@@ -51,6 +55,11 @@ def transform_areas(
         for i in range(y, y + n):
             for j in range(x, x + n):
                 areas[i, j], holds[i, j], indices[i, j] = 8 * n, 0, leaf[Q]
+        if leaf[INTRA] and leaf[MODE] == PALETTE:
+            for i in range(y, y + n):
+                for j in range(x, x + n):
+                    holds[i, j] = 2
+            continue
         for k in range(leaf[FIRST], leaf[FIRST] + leaf[UNITS]):
             if units[k, UNIT_PLANE]:
                 continue
@@ -95,7 +104,8 @@ def edge_strengths(
                     strengths[kind, y, x] = 0
                     continue
                 mask = min(areas[y, x], areas[py, px]) - 1
-                if (8 * (y if kind else x)) & mask == 0:
+                painted = holds[y, x] == 2 or holds[py, px] == 2
+                if not painted and (8 * (y if kind else x)) & mask == 0:
                     if direction[y, x] == 0 or direction[py, px] == 0:
                         strength = 2
                     elif (

@@ -20,6 +20,7 @@ from nvcodec.coding.hybrid.leaves import (
     INTRA,
     LINEAR,
     MODE,
+    PALETTE,
     SIZE,
     UNIT_COUNT,
     UNIT_PLANE,
@@ -48,6 +49,7 @@ from nvcodec.model.hybrid.canvas.inter import packed_motion, predict_rows
 from nvcodec.model.hybrid.canvas.intra import intra_block, intra_scratch
 from nvcodec.model.hybrid.canvas.linear import linear_predict
 from nvcodec.model.hybrid.canvas.motion import motion_of_leaves
+from nvcodec.model.hybrid.canvas.palette import paint
 from nvcodec.model.hybrid.canvas.plane import CELL, ROOT, Canvas, Step
 from nvcodec.model.hybrid.canvas.projection import projected_motion
 from nvcodec.model.hybrid.canvas.quantiser import plane_index
@@ -163,6 +165,8 @@ def reconstruct_intra(
             if mode == COPY:
                 vy, vx = np.int64(leaves[n, VY0]), np.int64(leaves[n, VX0])
                 copy_block(plane, available, code, y, x, size, vy, vx, out)
+            elif mode == PALETTE:
+                paint(units, levels, unit, end, number, y, x, out)
             elif mode >= LINEAR:
                 linear_predict(mode, luma, plane, code, y, x, size, out)
             else:
@@ -178,7 +182,8 @@ def reconstruct_intra(
                 and units[unit, UNIT_X] == x
                 and units[unit, UNIT_Y] == y
             ):
-                add_numbered(code, units, unit, levels, index, coefficients, sums, plane)
+                if mode != PALETTE:
+                    add_numbered(code, units, unit, levels, index, coefficients, sums, plane)
                 unit += 1
             shift_y, shift_x = 2 - down, 2 - across
             for i in range(y >> shift_y, (y + size) >> shift_y):

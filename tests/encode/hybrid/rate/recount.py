@@ -15,6 +15,7 @@ from nvcodec.coding.hybrid.leaves import (
     INTRA,
     MERGE,
     MODE,
+    PALETTE,
     SIZE,
     UNITS,
     VY0,
@@ -116,24 +117,30 @@ def luma_mode_bits(prices, listed, mode):
 def mode_bits(prices, leaves, canvas_set):
     """Of the modes of all intra leaves, by IntraBits."""
     total, modes, last = 0.0, {}, [0, 0]
+    screen = (leaves[:, MODE] >= COPY).any()
     for leaf in leaves[leaves[:, INTRA] == 1].tolist():
         x, y, n = leaf[X], leaf[Y], leaf[SIZE]
-        copied = [modes.get(place) == COPY for place in ((x - 4, y), (x, y - 4))]
-        total += prices.copied[sum(copied), int(leaf[MODE] == COPY)]
-        if leaf[MODE] == COPY:
+        own = leaf[MODE]
+        near = [modes.get(place) for place in ((x - 4, y), (x, y - 4))]
+        if screen:
+            total += prices.copied[near.count(COPY), int(own == COPY)]
+            if own != COPY:
+                total += prices.palette[near.count(PALETTE), int(own == PALETTE)]
+        if own == COPY:
             change = [abs(leaf[VY0 + k] - last[k]) for k in range(2)]
             total += sum(prices.component[k, change[k].bit_length()] for k in range(2))
             last = leaf[VY0 : VY0 + 2]
-            modes.update({(x + i, y + j): COPY for i in range(0, n, 4) for j in range(0, n, 4)})
+        if own >= COPY:
+            modes.update({(x + i, y + j): own for i in range(0, n, 4) for j in range(0, n, 4)})
             others = [0, 26, 10, 1, 35, 36, 37]
-            total += prices.chroma[log2(n) - 3, [COPY, *others].index(leaf[CHROMA])]
+            total += prices.chroma[log2(n) - 3, [own, *others].index(leaf[CHROMA])]
             continue
         if canvas_set == 0 and n == 8:
             total += prices.four[leaf[FOUR]]
         blocks = quarters(x, y, 4) if leaf[FOUR] else [(x, y, n)]
         for mode, (bx, by, size) in zip(leaf[MODE : MODE + 4], blocks, strict=False):
             beside = [modes.get(place, 1) for place in ((bx - 4, by), (bx, by - 4))]
-            beside = [1 if other == COPY else other for other in beside]
+            beside = [1 if other >= COPY else other for other in beside]
             total += luma_mode_bits(prices, mode_list(*beside), mode)
             modes.update(
                 {(bx + i, by + j): mode for i in range(0, size, 4) for j in range(0, size, 4)}

@@ -36,7 +36,9 @@ def test_prices_are_the_bits_of_coding(canvas_set, two):
         split = rng.choice([0.2, 0.5, 0.8])
         leaves = random_leaves(rng, width, height, canvas_set, split, two=two)
         trace = trace_motion(leaves, width, height, canvas_set, two=two)
-        coded = traced_bits(trace, table) + bypass_bits(leaves, width, height, canvas_set, two)
+        # The first bit is that of the canvas.
+        coded = traced_bits(trace[1:], table)
+        coded += bypass_bits(leaves, width, height, canvas_set, two)
         priced = inter_bits(motion, leaves, two)
         priced += mode_bits(intra, leaves, canvas_set)
         assert priced + split_bits(

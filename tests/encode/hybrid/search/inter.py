@@ -110,6 +110,7 @@ def make_scene(
         bits=prices.motion,
         limits=EFFORTS["slow"].motion._replace(**limits),
         trial=True,
+        palettes=False,
         largest_intra=32,
     )
     clear(search.candidates)

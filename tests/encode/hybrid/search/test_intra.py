@@ -53,6 +53,7 @@ def make_intra(q=30, seed=0, tries=3):
         pool=make_pool(SIZE, SIZE),
         tries=tries,
         earlier=NONE,
+        palettes=False,
     )
 
 
@@ -143,7 +144,7 @@ def test_the_cost_of_a_leaf_is_error_plus_bits(q, n, four):
     assert (leaf[:3].tolist(), leaf[FOUR]) == ([32, 32, n], four)
     assert (leaf[FIRST], leaf[UNITS]) == (0, s.pool.counts[0])
     assert leaf[CODED] == (leaf[UNITS] > 0)
-    bits = float(prices.copied[0, 0])
+    bits = 0.0
     modes = canvas.modes.copy()
     modes[8:, 8:] = 1
     for mode, (x, y, size) in zip(

@@ -52,6 +52,7 @@ def search(luma, q, tries=2):
             pool=make_pool(4 * width, 2 * height),
             tries=tries,
             earlier=NONE,
+            palettes=False,
         ),
         leaves=np.zeros((width * height // 64, LEAF_COLUMNS), np.int32),
         used=np.zeros(1, np.int64),

@@ -397,6 +397,8 @@ def strength(leaves, units, direction, vectors, p, q, axis):
         leaf = leaf_of(cell)
         return unit_of(cell) or (32 if leaf[SIZE] == 64 and leaf[CODED] else int(leaf[SIZE]))
 
+    if any(leaf_of(cell)[INTRA] and leaf_of(cell)[MODE] == 39 for cell in (p, q)):
+        return 0
     if 8 * q[axis] % max(8, min(area_of(p), area_of(q))):
         return 0
     if not direction[p] or not direction[q]:
@@ -574,6 +576,13 @@ def reconstruct(leaves, units, levels, direction, vectors, references, offset, f
                 if mode == 38:
                     vy, vx = int(leaf[VY0]) >> down, int(leaf[VY0 + 1]) >> across
                     block = copied(plane, known, a, b, n, vy, vx, fmt)
+                elif mode == 39:
+                    (unit,) = (u.tolist() for u in of(leaf) if u[1:3].tolist() == [a, b])
+                    plane[b : b + n, a : a + n] = levels[: unit[4] + unit[5], 1][-n * n :].reshape(
+                        n, n
+                    )
+                    known[b : b + n, a : a + n] = True
+                    continue
                 elif mode >= 35:
                     block = linear(mode, planes[0], plane, a, b, n, fmt)
                 else:

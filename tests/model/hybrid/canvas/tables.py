@@ -14,6 +14,8 @@ from nvcodec.coding.hybrid.leaves import (
     LEAF_COLUMNS,
     MERGE,
     MODE,
+    PAINTED,
+    PALETTE,
     SIZE,
     UNITS,
     VY0,
@@ -82,8 +84,12 @@ def random_tables(
             if not leaf[FOUR] and rng.random() < 0.3:
                 leaf[MODE : MODE + 4] = COPY
                 leaf[VY0 : VY0 + 2] = rng.integers(-most, most + 1, 2)
-            last = COPY if leaf[MODE] == COPY else COPY - 1
-            leaf[CHROMA] = rng.integers(0, last + 1) if fmt.planes > 1 else 0
+            if not leaf[FOUR] and rng.random() < 0.2:
+                leaf[MODE : MODE + 4] = PALETTE
+                leaf[VY0 : VY0 + 2] = 0
+            own = max(int(leaf[MODE]), 0)
+            chroma = [*range(COPY), own, own, own, own]
+            leaf[CHROMA] = rng.choice(chroma) if fmt.planes > 1 else 0
             leaf[CODED] = 1
         else:
             leaf[MERGE] = rng.random() < 0.5
@@ -95,8 +101,15 @@ def random_tables(
                 leaf[VY0 : VY0 + 4] = rng.integers(-most, most + 1, 4)
         leaf[FIRST] = len(units)
 
-        def unit(plane, x, y, size):
-            if rng.random() < 0.6:
+        def unit(plane, x, y, size, leaf=leaf):
+            if leaf[INTRA] and leaf[CHROMA if plane else MODE] == PALETTE:
+                colours = rng.integers(0, fmt.peak + 1, int(rng.integers(1, 17)))
+                indices = rng.integers(0, len(colours), size * size)
+                rows = len(colours) + size * size
+                units.append((plane, x, y, size, len(entries), rows, PAINTED))
+                entries.extend((32, int(colour)) for colour in colours)
+                entries.extend((int(k), int(colours[k])) for k in indices)
+            elif rng.random() < 0.6:
                 count = int(rng.integers(1, 6))
                 sine = int(plane == 0 and size < 32 and rng.random() < 0.5)
                 units.append((plane, x, y, size, len(entries), count, sine))
