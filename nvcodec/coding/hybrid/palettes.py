@@ -30,8 +30,8 @@ REUSE = FILTERS_END
 COLOURS = REUSE + 22
 HIT = COLOURS + 16
 NEXT = HIT + 100
-REST = NEXT + 30
-PARALLEL = REST + 16
+UNTRIED = NEXT + 30
+PARALLEL = UNTRIED + 16
 PALETTES_END = PARALLEL + 4
 
 
@@ -279,7 +279,7 @@ def palette_index(
         if (tried >> candidate) & 1 == 0:
             hit = 1
             if left > 1:
-                context = REST + (8 if plane > 0 else 0) + min(left - 2, 7)
+                context = UNTRIED + (8 if plane > 0 else 0) + min(left - 2, 7)
                 hit = bit(context, 1 if wanted == candidate else 0)
             if hit != 0:
                 index = candidate

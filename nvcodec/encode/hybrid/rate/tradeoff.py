@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from nvcodec.compiled import Real
 
-WEIGHT = 0.12
+WEIGHT = 0.085
 """Lambda for squared errors: a bit is worth this many squared quantiser steps."""
 
-SATD_WEIGHT = 0.35
+SATD_WEIGHT = 0.3
 """Lambda for SATD and SAD: a bit is worth this many quantiser steps."""
 
 LEAST = 0.55
 """Smallest coefficient that may be a unit's last, in steps; smaller ones never repay their bits."""
 
-NETWORK_WEIGHT = 0.15
+NETWORK_WEIGHT = 0.12
 """Lambda of the network substream, in squared quantiser steps of an unreferenced block."""
 
-BASE = 10.0
+BASE = 11.0
 """Quantiser index minus crf, for an unreferenced block. The PSNR is then about that of x264 at the
 same crf."""
 

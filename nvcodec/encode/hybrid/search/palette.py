@@ -14,7 +14,7 @@ from nvcodec.coding.hybrid.palettes import (
     MOST_COLOURS,
     NEXT,
     PARALLEL,
-    REST,
+    UNTRIED,
     REUSE,
     SIDE,
     PaletteSpace,
@@ -214,7 +214,7 @@ def _index_bits(
             continue
         if left == 1:
             return bits
-        context = REST - REUSE + (8 if plane > 0 else 0) + min(left - 2, 7)
+        context = UNTRIED - REUSE + (8 if plane > 0 else 0) + min(left - 2, 7)
         if candidate == wanted:
             return bits + costs[context, 1]
         bits += costs[context, 0]
