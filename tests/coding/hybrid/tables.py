@@ -73,6 +73,7 @@ def random_leaves(
     split: float = 0.5,
     fmt: SampleFormat = YUV420P8,
     two: bool = False,
+    palettes: float = 0.25,
 ) -> np.ndarray:
     rows = []
     copy = np.zeros(2, np.int64)
@@ -90,7 +91,7 @@ def random_leaves(
                 row[MODE : MODE + 4] = modes = [COPY] * 4
                 copy = np.clip(copy + [difference(rng), difference(rng)], -8192, 8191)
                 row[VY0 : VY0 + 2] = copy.tolist()
-            elif rng.random() < 0.25:
+            elif rng.random() < palettes:
                 row[FOUR] = 0
                 row[MODE : MODE + 4] = modes = [PALETTE] * 4
             others = [34 if mode == modes[0] else mode for mode in (0, 26, 10, 1)]

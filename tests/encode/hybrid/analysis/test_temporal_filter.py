@@ -5,7 +5,7 @@ import pytest
 
 from nvcodec.encode.hybrid.analysis.pyramid import Pyramid
 from nvcodec.encode.hybrid.analysis.temporal_filter import filtered, trust_in_others
-from nvcodec.encode.hybrid.rate.tradeoff import BASE
+from nvcodec.encode.hybrid.rate.tradeoff import BASE, CANVAS_STRENGTH
 from nvcodec.picture import YUV420P8, SampleFormat
 from tests.encode.hybrid.pictures import smooth_noise
 
@@ -75,6 +75,7 @@ def test_what_nothing_inherits_from_is_not_filtered():
 
 
 def test_the_trust_grows_with_the_weight():
-    # Three indices stand for each doubling of a weight: 1, 2, 4.
-    q = np.array([[44, 40, 37, 34]], np.uint8)
-    np.testing.assert_allclose(trust_in_others(q, 30), [[0, 0, 0.5**2, 0.75**2]])
+    # CANVAS_STRENGTH indices stand for each doubling of a weight: 1, 2, 4.
+    q = 30 + BASE - CANVAS_STRENGTH * np.array([[-1, 0, 1, 2]])
+    trust = trust_in_others(q, 30)
+    np.testing.assert_allclose(trust, [[0, 0, 0.5**2, 0.75**2]], rtol=1e-5)

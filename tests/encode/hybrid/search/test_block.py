@@ -30,9 +30,9 @@ def test_a_block_has_the_quantiser_of_its_32(y, x, n):
     assert (b.y, b.x, b.n, b.q) == (y, x, n, q[y // 32, x // 32])
     assert 8 << b.level == n
     assert b.step == pytest.approx(step)
-    # A bit is worth 0.12 squared steps, or 0.35 steps of SATD.
-    assert b.lam == pytest.approx(0.12 * step**2)
-    assert b.lam_satd == pytest.approx(0.35 * step)
+    # A bit is worth 0.085 squared steps, or 0.3 steps of SATD.
+    assert b.lam == pytest.approx(0.085 * step**2)
+    assert b.lam_satd == pytest.approx(0.3 * step)
 
 
 def test_smaller_leaves_beside():

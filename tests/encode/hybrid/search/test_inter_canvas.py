@@ -13,7 +13,7 @@ from tests.encode.hybrid.rate import recount
 
 from .inter import Scene, make_scene, moved
 
-SATD_WEIGHT = 0.35
+SATD_WEIGHT = 0.3
 
 
 KINDS = [(False, False), (True, False), (True, True)]

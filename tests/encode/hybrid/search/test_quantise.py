@@ -11,7 +11,7 @@ from nvcodec.encode.hybrid.search.quantise import SCAN, quantise
 from nvcodec.encode.hybrid.search.workspace import TransformSpace
 
 SIZES = {4: 2, 8: 3, 16: 4, 32: 5}
-WEIGHT = 0.12
+WEIGHT = 0.085
 """Lambda, in squared steps for a bit."""
 
 

@@ -13,7 +13,7 @@ from tests.coding.hybrid.reference import log2, quarters
 
 from .given import canvas_input
 
-WEIGHT = 0.12
+WEIGHT = 0.085
 SPLIT_BITS = 6.0
 """Bits: what less energy is worth is not split."""
 

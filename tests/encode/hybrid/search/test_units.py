@@ -20,7 +20,7 @@ from tests.model.hybrid.canvas.reference import matrix_of
 from .given import canvas_input
 
 SIZES = {4: 2, 8: 3, 16: 4, 32: 5}
-WEIGHT = 0.12
+WEIGHT = 0.085
 
 
 def as_rows(levels):
