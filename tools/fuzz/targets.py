@@ -46,6 +46,7 @@ from nvcodec.format.tracks import Track, build_track, parse_track
 from nvcodec.media.source import open_source
 from nvcodec.model.description import parse_description
 from nvcodec.picture import samples_crc
+from tools.fuzz import large
 from tools.fuzz.mutate import mutated, mutated_bytes, mutated_group, split
 from tools.fuzz.seeds import LIMITS, MOST_SAMPLES, Seed
 
@@ -377,6 +378,16 @@ def check_reference(item: Input, rng: random.Random, corpus: Corpus) -> None:
     require(found == frames, f"{len(frames)} frames, {len(found)} others of the reference")
 
 
+def make_large(corpus: Corpus, rng: random.Random) -> Input:
+    data, other = (large.made(rng.choice(large.FUZZED)) for _ in range(2))
+    return Input(mutated(data, rng, other))
+
+
+def check_large(item: Input, rng: random.Random, corpus: Corpus) -> None:
+    """Time and memory stay within their bounds for all that a file asks of a decoder."""
+    large.settled(item.data, rng.choice((1, 2))).require()
+
+
 def check_sources(item: Input, rng: random.Random, corpus: Corpus) -> None:
     """A source gives pictures, or says what is wrong; sometimes it is encoded too."""
     with tempfile.TemporaryDirectory() as folder:
@@ -467,6 +478,7 @@ TARGETS: dict[str, tuple[Make, Check]] = {
     "render": (make_bitstream, check_render),
     "differential": (make_bitstream, check_differential),
     "reference": (make_bitstream, check_reference),
+    "large": (make_large, check_large),
     "sources": (make_media, check_sources),
     "commands": (make_command_input, check_commands),
 }
