@@ -2,6 +2,8 @@
 
 import io
 import random
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -129,6 +131,15 @@ def test_groups_are_taken_apart_and_put_together(corpus):
         group = Group.parse(payload)
         assert (loose.first_frame, loose.first_pts) == (group.first_frame, group.first_pts)
         assert loose.substreams[1:] == (group.content, group.motion, group.network)
+
+
+@pytest.mark.deep
+def test_bounds_of_arrays(tmp_path):
+    command = [sys.executable, "-m", "tools.fuzz", "--bounds", "--cases", "500", "--seed", "3"]
+    command += ["--targets", "rebuild,render,differential", "--findings", tmp_path]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.count("500 inputs, 0 wrong") == 3
 
 
 def test_shared_cases(corpus):

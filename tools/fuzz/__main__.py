@@ -56,7 +56,7 @@ def main(
     corpus = Corpus(seeds.bitstreams(), seeds.media())
     if bounds:
         # Cases run in processes of their own, which compile for it. Seeds are made without.
-        os.environ["NUMBA_BOUNDSCHECK"] = "1"
+        os.environ.update(NUMBA_BOUNDSCHECK="1", NUMBA_OPT="0")
     if replay is not None:
         suffix = replay.suffix
         item = Input(
