@@ -18,7 +18,7 @@ from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 from nvcodec.compiled import Integer, kernel
-from nvcodec.simd import INDEX, Vectors, constant
+from nvcodec.simd import INDEX, Vectors, check_places, constant
 
 COLUMNS = 16
 """Columns of words come in multiples of this."""
@@ -118,9 +118,18 @@ def _type_layer(
 
         vectors = Vectors(builder, _LANES)
         vector = vectors.vector()
-        values, offsets = array(2).data, array(3)
+        made, offsets = array(2), array(3)
+        values = made.data
         terms = builder.extract_value(offsets.shape, 0)
         column, shift = args[4], vectors.splat(args[9])
+        for number, place, size in ((7, args[8], units), (5, args[6], units)):
+            check_places(context, builder, array(number), place, size)
+        last = builder.mul(constant(units), builder.sub(terms, constant(1)))
+        check_places(context, builder, array(5), builder.add(args[6], last), units)
+        target = builder.add(args[11], column)
+        for pair in (0, units // 2 - 1):
+            place = builder.add(target, builder.mul(args[12], constant(pair)))
+            check_places(context, builder, made, place, _VECTORS * _LANES)
         weights = builder.gep(array(5).data, [args[6]])
         biases = builder.gep(array(7).data, [args[8]])
         cells = [(r, c) for r in range(units) for c in range(_VECTORS)]
@@ -132,8 +141,9 @@ def _type_layer(
         builder.position_at_end(loop)
         k = builder.phi(INDEX)
         sums = [builder.phi(vector) for _ in cells]
-        offset = builder.load(builder.gep(offsets.data, [k]))
-        source = builder.gep(values, [builder.add(offset, column)])
+        offset = builder.add(builder.load(builder.gep(offsets.data, [k])), column)
+        check_places(context, builder, made, offset, _VECTORS * _LANES)
+        source = builder.gep(values, [offset])
         loaded = [vectors.read(lane(source, c)) for c in range(_VECTORS)]
         own = builder.gep(weights, [builder.mul(k, constant(units))])
         added = []
@@ -142,12 +152,13 @@ def _type_layer(
             for c in range(_VECTORS):
                 added.append(_add_pairs(vectors, sums[r * _VECTORS + c], loaded[c], factor))
         following = builder.add(k, constant(1))
+        end = builder.block
         builder.cbranch(builder.icmp_signed("<", following, terms), loop, after)
         k.add_incoming(constant(0), entry)
-        k.add_incoming(following, loop)
+        k.add_incoming(following, end)
         for total, more, (r, _) in zip(sums, added, cells, strict=True):
             total.add_incoming(first[r], entry)
-            total.add_incoming(more, loop)
+            total.add_incoming(more, end)
 
         builder.position_at_end(after)
         done = []
@@ -182,11 +193,13 @@ def _type_add(
     signature = types.void(blocks, sums, place, weights, place, types.int32)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        count = _VECTORS * blocks.literal_value
+
         def pointer(number: int) -> Any:
             made = context.make_array(signature.args[number])(context, builder, args[number])
+            check_places(context, builder, made, args[number + 1], count * _LANES)
             return builder.gep(made.data, [args[number + 1]])
 
-        count = _VECTORS * blocks.literal_value
         vectors = Vectors(builder, _LANES)
         totals, factors, word = pointer(1), pointer(3), vectors.splat(args[5])
         for k in range(count):
@@ -224,16 +237,25 @@ def _type_sum(
     )  # fmt: skip
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        def pointer(number: int, at: int) -> Any:
+        count = _VECTORS * blocks.literal_value
+        last = builder.sub(args[8], constant(1))
+
+        def pointer(number: int, at: int, size: int, stride: Any = None) -> Any:
+            """To an array's place; the last term reads `size` elements `stride` times as far on."""
             made = context.make_array(signature.args[number])(context, builder, args[number])
+            check_places(context, builder, made, args[at], size)
+            if stride is not None:
+                end = builder.add(args[at], builder.mul(last, stride))
+                check_places(context, builder, made, end, size)
             return builder.gep(made.data, [args[at]])
 
         def block(pointer: Any, k: int) -> Any:
             return builder.gep(pointer, [constant(k * _LANES)])
 
-        count = _VECTORS * blocks.literal_value
         vectors = Vectors(builder, _LANES)
-        totals, factors, source = pointer(1, 2), pointer(3, 4), pointer(6, 7)
+        totals = pointer(1, 2, count * _LANES)
+        factors = pointer(3, 4, count * _LANES, args[5])
+        source = pointer(6, 7, 1, constant(1))
         first = [vectors.read(block(totals, k)) for k in range(count)]
         entry = builder.block
         loop, after = (builder.append_basic_block(name) for name in ("term", "terms.end"))

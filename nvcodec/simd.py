@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, config, types
 from numba.extending import intrinsic
 
 WORD = ir.IntType(32)
@@ -20,6 +20,20 @@ INDEX = ir.IntType(64)
 
 PLACE = types.int64
 NUMBER = types.int32
+
+_config: Any = config
+
+
+def check_places(context: Any, builder: Any, array: Any, first: Any, count: int) -> None:
+    """With NUMBA_BOUNDSCHECK, raise IndexError unless an array has `count` elements from `first`.
+
+    `array` is what Numba's `make_array` gives. Without that setting nothing is emitted.
+    """
+    if _config.BOUNDSCHECK:
+        for place in (first, builder.add(first, constant(count - 1))):
+            cgutils.do_boundscheck(  # type: ignore[no-untyped-call]
+                context, builder, place, array.nitems
+            )
 
 
 def constant(value: int, element: Any = INDEX) -> Any:
@@ -121,20 +135,22 @@ class Operands(Vectors):
         """The type of an array's elements, which are integers."""
         return ir.IntType(self._types[array].dtype.bitwidth)
 
-    def pointer(self, array: str, place: Any = None) -> Any:
-        """A pointer to an element of an array."""
+    def pointer(self, array: str, place: Any = None, count: int = 1) -> Any:
+        """A pointer to `count` elements of an array."""
         made = self._context.make_array(self._types[array])(
             self._context, self.builder, self._args[array]
         )
         data = self.builder.bitcast(made.data, self.element(array).as_pointer())
-        return self.builder.gep(data, [self._places[array] if place is None else place])
+        place = self._places[array] if place is None else place
+        check_places(self._context, self.builder, made, place, count)
+        return self.builder.gep(data, [place])
 
     def load(self, array: str, bits: int = 32, place: Any = None, offset: int = 0) -> Any:
         """Elements from place + offset on; those of fewer than `bits` bits are widened to that."""
         if offset:
             place = self.builder.add(self._places[array], constant(offset))
         own = self.element(array)
-        value = self.read(self.pointer(array, place), own)
+        value = self.read(self.pointer(array, place, self.lanes), own)
         if own.width == bits:
             return value
         widen = self.builder.sext if self._types[array].dtype.signed else self.builder.zext
@@ -145,7 +161,7 @@ class Operands(Vectors):
         own = self.element(array)
         if value.type != self.vector(own):
             value = self.builder.trunc(value, self.vector(own))
-        self.write(value, self.pointer(array))
+        self.write(value, self.pointer(array, count=self.lanes))
 
     def number(self, value: Any, bits: int = 32) -> Any:
         """A vector of `bits`-bit integers that all equal `value`."""
@@ -172,7 +188,7 @@ def operation(generate: Callable[[Operands], None], **kinds: Any) -> Any:
 
     Its first argument is the number of elements, a literal. `kinds` are the other arguments, in
     order: None for an array or tuple, which is passed as it is, else the Numba type that a number
-    is cast to. It returns nothing and does not check places.
+    is cast to. It returns nothing and checks places with NUMBA_BOUNDSCHECK only.
     """
     names = ["width", *kinds]
 

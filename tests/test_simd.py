@@ -39,3 +39,17 @@ def test_operations_by_names(lanes, source):
     expected = np.clip((-5 * wide[3 : 3 + lanes] + 8) >> 4, -100, 120)
     np.testing.assert_array_equal(scaled, [77, 77, *expected, 77])
     assert summed[0] == wide[4 : 4 + lanes].sum()
+
+
+@pytest.mark.parametrize(("at", "to"), [(1, 0), (-1, 0), (0, 1)])
+def test_places_are_checked_on_demand(at, to, monkeypatch):
+    monkeypatch.setattr(numba.core.config, "BOUNDSCHECK", 1)
+
+    @numba.njit
+    def run(values, at, out, to):
+        scale(8, values, at, 1, 1, out, to)
+
+    values, out = np.zeros(8, np.int16), np.zeros(8, np.int16)
+    run(values, 0, out, 0)
+    with pytest.raises(IndexError):
+        run(values, at, out, to)

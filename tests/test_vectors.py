@@ -66,8 +66,12 @@ def decoded(entry: dict[str, Any], **options: Any) -> tuple[Outcome, NrvError | 
     return Outcome(frames, False), None
 
 
+EXECUTORS: list[dict[str, Any]] = [{"threads": 1}, {"threads": 3, "batch": 5}]
+"""On the CPU; tests/decode/test_cuda.py has the device."""
+
+
 @pytest.mark.parametrize("entry", entries("valid"))
-@pytest.mark.parametrize("options", [{"threads": 1}, {"threads": 3, "batch": 5}], ids=str)
+@pytest.mark.parametrize("options", EXECUTORS, ids=str)
 def test_valid(entry: dict[str, Any], options: dict[str, Any]) -> None:
     outcome, error = decoded(entry, **options)
     assert judge(entry, outcome) is None, error
@@ -84,8 +88,9 @@ def test_views_and_random_access(entry: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("entry", entries("faulty"))
-def test_faulty(entry: dict[str, Any]) -> None:
-    outcome, error = decoded(entry, threads=2)
+@pytest.mark.parametrize("options", EXECUTORS, ids=str)
+def test_faulty(entry: dict[str, Any], options: dict[str, Any]) -> None:
+    outcome, error = decoded(entry, **options)
     assert judge(entry, outcome) is None, error
     if error is not None:
         assert error.rule in (entry["clause"], ALSO.get(entry["rule"]))

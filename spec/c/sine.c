@@ -55,7 +55,7 @@ nrv_status nrv_sine_open(nrv_decoder *d, const uint8_t *b) {
         return nrv_fail(d, NRV_UNSUPPORTED, "4.1", "model 1 has 4:2:0 with 8 bits only");
     static const uint8_t weights_log2[6] = {0, 20, 22, 23, 24, 26}, work_log2[6] = {0, 12, 13, 14, 15, 17};
     if (total > (uint64_t)1 << weights_log2[d->info.level]) return nrv_fail(d, NRV_OVER_LIMIT, "2.11", "the network has more weights than the level allows");
-    uint64_t p2 = 4 * g2, work = 2 * w + (uint64_t)(n->depth - 1) * w * w + w * c * g2 + t * (g2 * 36 * h * c + p2 * 27 * h);
+    uint64_t p2 = 4 * g2, work = t * (2 * w + (uint64_t)(n->depth - 1) * w * w + w * c * g2 + g2 * 36 * h * c + p2 * 27 * h);
     if ((work + t * p2 - 1) / (t * p2) > (uint64_t)1 << work_log2[d->info.level])
         return nrv_fail(d, NRV_OVER_LIMIT, "2.11", "the network multiplies more than the level allows");
     return NRV_OK;

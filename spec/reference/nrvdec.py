@@ -464,7 +464,7 @@ class Sine:
         require(weights <= head.level.weights, "2.11", "weights above the level", "over limit")
         stem = 2 * width + (depth - 1) * width**2 + width * expanded  # 5.8
         upsampling = frames * (area * 36 * stem_channels + patch**2 * 27) * head_channels
-        cost = ceil_div(stem + upsampling, frames * patch**2)
+        cost = ceil_div(frames * stem + upsampling, frames * patch**2)
         require(cost <= head.level.multiplications, "2.11",
                 "multiplications above the level", "over limit")  # fmt: skip
 

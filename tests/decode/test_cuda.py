@@ -26,6 +26,7 @@ from tests.decode.samples import cut, rebuild, same, sample
 from tests.hybrid import HybridPlan, synthesize_hybrid
 from tests.nirvana import NirvanaPlan, synthesize_nirvana
 from tools.vectors.manifest import VECTORS, frame_digest, read
+from tools.vectors.pack import split
 
 Opened = Callable[..., Decoder]
 
@@ -211,11 +212,31 @@ def test_rgb_tensors(tensors: bool, opened: Opened) -> None:
         assert frame.to_video_frame().width == frame.width
 
 
-NAMES = ("sine-size-1x1", "nirvana-size-8x8")
-ENTRIES = [e for e in read()["valid"] if e["file"].removesuffix(".nrv").endswith(NAMES)]
+def runs_there(entry: dict[str, Any]) -> bool:
+    """Whether the device renders frames of a vector: in the hybrid model it runs the network."""
+    units = split((VECTORS / entry["file"]).read_bytes())
+    return all(unit.payload[2] for unit in units if unit.kind == b"HYBR")
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry["file"])
+QUICK = (
+    *(f"hybrid-network-{name}" for name in ("1x1", "mono-8", "422-10", "444-12")),
+    *(f"nirvana-{name}" for name in ("size-8x8", "mono-12", "422-10", "444-8", "no-components")),
+    *(f"sine-{name}" for name in ("size-1x1", "size-17x9", "deep", "shallow", "steps")),
+)
+"""Vectors of the main run: each kernel and each branch of it, depth and chroma format once."""
+
+
+def vectors() -> list[Any]:
+    """All vectors that the device has work in; it takes minutes in the interpreter."""
+    entries = {Path(entry["file"]).stem: entry for entry in read()["valid"] if runs_there(entry)}
+    assert set(QUICK) <= set(entries)
+    return [
+        pytest.param(entry, marks=() if name in QUICK else pytest.mark.deep, id=name)
+        for name, entry in entries.items()
+    ]
+
+
+@pytest.mark.parametrize("entry", vectors())
 def test_vectors(entry: dict[str, Any], opened: Opened) -> None:
     with opened((VECTORS / entry["file"]).read_bytes()) as decoder:
         frames = [frame_digest(frame.planes) for frame in decoder]

@@ -165,6 +165,34 @@ def test_wrong_views_fail(folder, kind):
     assert all("size " in line for line in lines[:-1])
 
 
+NVDEC = f"{shlex.quote(sys.executable)} -m nvcodec nvdec -y"
+OF_NVDEC = ["--decoder", f"{NVDEC} {{in}} {{out}}", "--views"]
+OF_NVDEC += [
+    f"{NVDEC} --size {{width}}x{{height}}"
+    " --crop {crop_width}:{crop_height}:{crop_x}:{crop_y} {in} {out}"
+]
+for code in ("corrupt=3", "truncated=3", "unsupported=4", "over limit=4", "mismatch=5"):
+    OF_NVDEC += ["--exit-code", code]
+REFERENCE = shlex.join([sys.executable, str(VECTORS.parent / "reference" / "nrvdec.py")])
+OF_REFERENCE = ["--decoder", f"{REFERENCE} --output {{out}} {{in}}", "--suffix", ".yuv"]
+
+
+@pytest.mark.parametrize(
+    ("command", "only"),
+    [
+        (OF_NVDEC, "valid/hybrid-size-9x7.nrv"),
+        (OF_NVDEC, "faulty/2.9-3-*"),
+        (OF_REFERENCE, "valid/nirvana-size-8x8.nrv"),
+        pytest.param(OF_NVDEC, "*", marks=pytest.mark.deep),
+        pytest.param(OF_REFERENCE, "*", marks=pytest.mark.deep),
+    ],
+    ids=["nvdec", "nvdec, faulty", "reference", "nvdec, all", "reference, all"],
+)
+def test_commands_of_ours(command, only):
+    result = CliRunner().invoke(main, [*command, "--only", only, "--jobs", "2"])
+    assert result.exit_code == 0, result.output
+
+
 def test_options_that_are_wrong(folder):
     for options in (["--only", "no/such"], ["--exit-code", "corrupt=x"], ["--exit-code", "bad=1"]):
         command = ["--decoder", "x", "--vectors", str(folder), *options]

@@ -1,13 +1,18 @@
 """A short run of tools.fuzz, what it has found before, and faults that it must find."""
 
+import io
 import random
+import subprocess
+import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from nvcodec.format import Group, hdr
-from tools.fuzz import mutate, processes, seeds, targets
+from nvcodec.decode.decoder import Decoder
+from nvcodec.format import Group, UnitReader, hdr
+from tools.fuzz import large, mutate, processes, seeds, targets
 from tools.fuzz import run as running
 from tools.fuzz.run import examined, made, run
 from tools.fuzz.targets import Corpus, Input
@@ -22,6 +27,7 @@ SHORT = {
     "render": 25,
     "differential": 15,
     "reference": 8,
+    "large": 2,
     "sources": 30,
     "commands": 12,
 }
@@ -49,7 +55,9 @@ def test_what_was_found(path, corpus):
 
 def test_seeds_are_answers(corpus):
     """Nothing is wrong with a file that is not mutated, and all of it is intact."""
-    for seed in corpus.seeds:
+    formats = {UnitReader(io.BytesIO(seed.data)).header.sample_format for seed in corpus.seeds}
+    assert len(formats) == 12
+    for seed in [*corpus.seeds[:9], *corpus.seeds[9::7]]:
         item = Input(seed.data, seed=seed)
         assert targets.intact(item)[1] == len(seed.frames)
         for target in ("reader", "seek", "rebuild", "differential"):
@@ -93,6 +101,29 @@ def test_cases_that_take_long_are_found(corpus, monkeypatch):
     assert finding.place == "time"
 
 
+def test_files_that_take_too_much_are_found(corpus, monkeypatch):
+    data = corpus.seeds[0].data
+    found = large.settled(data)
+    found.require()
+    assert found.steps == len(corpus.seeds[0].frames) + 1
+    with monkeypatch.context() as patch:
+        patch.setattr(large, "MOST_SECONDS", found.share / 2)
+        with pytest.raises(large.SlowError, match="processor time"):
+            found.require()
+    monkeypatch.setattr(large, "SLACK", -found.stated - 1)
+    with pytest.raises(large.SlowError, match="MiB"):
+        found.require()
+
+
+def test_large_files_have_the_syntax_that_they_are_for():
+    """Root blocks that are repeated are taken for what they are, at the bounds of the level."""
+    with Decoder(io.BytesIO(large.made("hybrid escapes")), limits=large.LIMITS) as decoder:
+        assert decoder.header.counted_samples == large.LEVEL.luma_samples
+        luma = decoder.frames(crop=(1022, 1024, 0, 0)).__next__().planes[0]
+    assert not np.array_equal(luma[:64, :64], luma[:64, 64:128])
+    assert luma.std() > 1
+
+
 def test_groups_are_taken_apart_and_put_together(corpus):
     for payload in corpus.by_kind[b"GRUP"]:
         loose = mutate.LooseGroup.parse(payload)
@@ -100,6 +131,15 @@ def test_groups_are_taken_apart_and_put_together(corpus):
         group = Group.parse(payload)
         assert (loose.first_frame, loose.first_pts) == (group.first_frame, group.first_pts)
         assert loose.substreams[1:] == (group.content, group.motion, group.network)
+
+
+@pytest.mark.deep
+def test_bounds_of_arrays(tmp_path):
+    command = [sys.executable, "-m", "tools.fuzz", "--bounds", "--cases", "500", "--seed", "3"]
+    command += ["--targets", "rebuild,render,differential", "--findings", tmp_path]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.count("500 inputs, 0 wrong") == 3
 
 
 def test_shared_cases(corpus):

@@ -2,6 +2,7 @@
 
     python -m tools.fuzz --cases 1000
     python -m tools.fuzz --targets reader,parsers --cases 400000 --processes 2 --findings DIR
+    python -m tools.fuzz --targets rebuild,render,differential --bounds --cases 20000
     python -m tools.fuzz --targets reader --replay FILE
 
 An input goes wrong that ends in an error which no command knows, takes more than 2 s or much
@@ -11,7 +12,7 @@ The seed and the number of a case decide its bytes.
 
 from __future__ import annotations
 
-import random
+import os
 import time
 from collections import Counter
 from pathlib import Path
@@ -19,8 +20,7 @@ from pathlib import Path
 import click
 
 from tools.fuzz import seeds
-from tools.fuzz.processes import shared
-from tools.fuzz.run import examined
+from tools.fuzz.processes import replayed, shared
 from tools.fuzz.targets import TARGETS, Corpus, Input
 from tools.lib import report
 
@@ -31,6 +31,7 @@ from tools.lib import report
 @click.option("--first", type=int, default=0, show_default=True, help="Number of the first case.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of all cases.")
 @click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--bounds", is_flag=True, help="Check the bounds of arrays in kernels; it is slow.")
 @click.option(
     "--findings",
     type=click.Path(file_okay=False, path_type=Path),
@@ -45,6 +46,7 @@ def main(
     first: int,
     seed: int,
     processes: int,
+    bounds: bool,
     findings: Path,
     replay: Path | None,
 ) -> None:
@@ -52,8 +54,17 @@ def main(
     if unknown := set(names) - set(TARGETS):
         raise click.UsageError(f"no targets: {', '.join(sorted(unknown))}")
     corpus = Corpus(seeds.bitstreams(), seeds.media())
+    if bounds:
+        # Cases run in processes of their own, which compile for it. Seeds are made without.
+        os.environ.update(NUMBA_BOUNDSCHECK="1", NUMBA_OPT="0")
     if replay is not None:
-        _replay(names, replay, corpus)
+        suffix = replay.suffix
+        item = Input(
+            replay.read_bytes(),
+            suffix if suffix in (".nrv", *seeds.MEDIA_SUFFIXES) else suffix[1:],
+        )
+        for finding in replayed(names, item, corpus):
+            click.echo(f"{finding.target} {finding.number}: {finding.place}\n{finding.details}")
         return
     wrong = 0
     for name in names:
@@ -70,16 +81,6 @@ def main(
         click.echo(f"{name}: {cases} inputs, {found.total()} wrong, {cases / seconds:.0f} a second")
     if wrong:
         raise SystemExit(1)
-
-
-def _replay(names: list[str], path: Path, corpus: Corpus) -> None:
-    suffix = path.suffix if path.suffix in (".nrv", *seeds.MEDIA_SUFFIXES) else path.suffix[1:]
-    for name in names:
-        for number in range(20):
-            item = Input(path.read_bytes(), suffix)
-            finding = examined(name, number, item, random.Random(number), corpus)
-            if finding is not None:
-                click.echo(f"{name} {number}: {finding.place}\n{finding.details}")
 
 
 if __name__ == "__main__":

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+import random
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from tools.fuzz.run import Finding, made, run
-from tools.fuzz.targets import Corpus
+from tools.fuzz.run import Finding, examined, made, run
+from tools.fuzz.targets import Corpus, Input
 
 _MOST_CASES = 50_000
+_REPLAYS = 20
+"""Numbers that an input is examined with: they decide what a check does with it."""
 
 
 def _worker(
@@ -80,3 +84,22 @@ def shared(
 def _died(target: str, seed: int, number: int, code: int | None, corpus: Corpus) -> Finding:
     item, _ = made(target, seed, number, corpus)
     return Finding(target, number, f"process ended with {code}", "a crash or a minute", item)
+
+
+def _again(target: str, number: int, item: Input, corpus: Corpus) -> Finding | None:
+    return examined(target, number, item, random.Random(number), corpus)
+
+
+def replayed(targets: Sequence[str], item: Input, corpus: Corpus) -> Iterator[Finding]:
+    """Findings of one input, examined in a process of its own."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        asked = [
+            pool.submit(_again, target, number, item, corpus)
+            for target in targets
+            for number in range(_REPLAYS)
+        ]
+        for each in asked:
+            finding = each.result()
+            if finding is not None:
+                yield finding

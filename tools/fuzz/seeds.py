@@ -1,10 +1,12 @@
 """Small valid files to mutate: bitstreams of all models, and media files.
 
-Bitstreams come from the tests' generators, which use all of the syntax, and from the encoder.
+Bitstreams come from the tests' generators, which use all of the syntax, from the encoder, and from
+the conformance vectors, which have all sample formats.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 import random
 import tempfile
@@ -17,6 +19,7 @@ import numpy as np
 
 import nvcodec
 from nvcodec.decode.decoder import Decoder
+from nvcodec.format import Limits, OverLimitError
 from nvcodec.model.description import CanvasShape
 from nvcodec.picture import Planes, samples_crc
 from tests.decode.samples import TINY_SHAPE
@@ -25,6 +28,14 @@ from tests.media.clips import Sound, encode, noise, with_tracks, write_png, y4m_
 from tests.nirvana import NirvanaPlan, synthesize_nirvana
 from tests.synthetic import Plan, synthesize
 from tools.fuzz.mutate import Unit, join, repaired, split
+from tools.vectors.manifest import VECTORS, read
+
+MOST_SAMPLES = 8192
+LIMITS = Limits(max_luma_samples=MOST_SAMPLES, max_weights=1 << 16, max_multiplications=1 << 12)
+"""What targets decode; seeds keep to them."""
+
+MOST_BYTES = 1 << 15
+"""Of a vector that is a seed."""
 
 MEDIA_SUFFIXES = (".mp4", ".mkv", ".ts", ".avi", ".y4m", ".png", ".wav")
 
@@ -91,11 +102,22 @@ def bitstreams() -> list[Seed]:
     units = split(files["hybrid syntax"])
     units[3:3] = [Unit(b"zzZz", b"x" * 40)]
     files["unknown units"] = join(repaired(units, random.Random(0)))
-    return [_seed(name, data) for name, data in files.items()]
+    return [*(_seed(name, data) for name, data in files.items()), *vectors()]
+
+
+def vectors() -> list[Seed]:
+    """The valid conformance vectors, but for those above the limits."""
+    found = []
+    for entry in read()["valid"]:
+        data = (VECTORS / entry["file"]).read_bytes()
+        if len(data) <= MOST_BYTES:
+            with contextlib.suppress(OverLimitError):
+                found.append(_seed(entry["file"], data))
+    return found
 
 
 def _seed(name: str, data: bytes) -> Seed:
-    with Decoder(io.BytesIO(data), threads=1) as decoder:
+    with Decoder(io.BytesIO(data), threads=1, limits=LIMITS) as decoder:
         return Seed(name, data, tuple(samples_crc([frame.planes]) for frame in decoder))
 
 

@@ -32,8 +32,9 @@ class Dice:
     `wild` is the share of bits with a context that ignore its probability. Of these, and of bypass
     bits, `ones` is the share of ones. An outcome of a context that these dice never had is taken
     in `curious` of the cases. `most` bounds magnitudes of differences, `quantisers` are taken in
-    turn, `force` may decide a bit by the stream's name and the number of its context. Dice that
-    are not `honest` give classes filters that there are not.
+    turn, `force` may decide a bit by the stream's name and the number of its context, `steer` the
+    value of bypass bits by the same of the last bit with a context, and their number. Dice that are
+    not `honest` give classes filters that there are not.
     """
 
     seed: int
@@ -43,6 +44,7 @@ class Dice:
     most: int | None = None
     quantisers: Sequence[int] = ()
     force: Callable[[str, int], int | None] | None = None
+    steer: Callable[[str, int, int], int | None] | None = None
     honest: bool = True
     rng: np.random.Generator = field(init=False)
     taken: int = field(init=False, default=0)
@@ -102,6 +104,7 @@ def composer_class() -> type:
             self.low, self.range, self.out = 0, 0xFFFFFFFF, bytearray()
             self.name, self.numbers = "", dict(pending)
             self.count, self.filtering, self.starting = 0, False, True
+            self.last = -1
             recipe.made.append(self)
 
         def add(self, value: int) -> None:
@@ -128,6 +131,7 @@ def composer_class() -> type:
                 return int(super().bit(context))
             dice, p = self.dice, context[0] + context[1] >> 1
             key = self.name, self.numbers.get(id(context), -1)
+            self.last = key[1]
             if forced is None and dice.force:
                 forced = dice.force(*key)
             draw = dice.rng.random(3)
@@ -169,6 +173,9 @@ def composer_class() -> type:
             dice, value = self.dice, 0
             for _ in range(bits):
                 value = 2 * value + int(dice.rng.random() < dice.ones)
+            steered = dice.steer and dice.steer(self.name, self.last, bits)
+            if steered is not None:
+                return self.write(steered, bits)
             if self.name == "ResidualStream" and self.starting and bits == 6:
                 value, self.starting = dice.quantiser(4, 63), False
             elif self.name == "ContentStream" and self.filtering and dice.honest:

@@ -270,6 +270,8 @@ def heads() -> None:
     fault("2.11-1", "samples-444", with_head(width=363, height=362, chroma_format=3))
     fault("2.11-2", "weights", with_description(SINE, sirn(4, 32, 3, 1024, 1, 1)))
     fault("2.11-3", "multiplications", with_description(SINE, sirn(4, 1, 1, 16, 64, 64)))
+    lone = with_description(SINE, sirn(4, 32, 2, 512, 16, 1))
+    fault("2.11-3", "multiplications-of-a-lone-frame", lone)
 
 
 def groups() -> None:

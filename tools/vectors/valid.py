@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import itertools
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -346,6 +347,19 @@ def hybrid_cases() -> None:
         width=72,
         height=24,
     )
+    copies = CopyVectors(
+        -10000, 9000, 8184, -8199, 9000, -16383, -8199, 8184, 0, 0, 16383, 16383, -8207, -8191
+    )
+    case(
+        "hybrid-copy-bounds",
+        "copy vectors that meet both of their bounds and come back: 7.4, 8.4",
+        HYBRID,
+        hybr(4),
+        "K",
+        dice={"wild": 0.05, "ones": 0.4, "force": copies.force, "steer": copies.steer},
+        width=64,
+        height=32,
+    )
     for k in range(6):
         case(
             f"hybrid-wild-{k}",
@@ -410,6 +424,40 @@ def hybrid_cases() -> None:
         dice=CALM,
         **small,
     )
+
+
+class CopyVectors:
+    """Gives copied leaves the differences of a list in turn: components y and x of each."""
+
+    def __init__(self, *differences: int) -> None:
+        self.left = itertools.cycle(differences)
+        self.value, self.signed = 0, False
+        self.leaves = 0
+
+    def force(self, stream: str, context: int) -> int | None:
+        """The bits with contexts: all leaves but the first of a canvas are copied."""
+        if stream != "MotionStream":
+            return None
+        if context < 27:
+            return 1
+        if 179 <= context < 185:
+            self.leaves += 1
+            return int(self.leaves > 1)
+        if context in (185, 186):
+            self.value, self.signed = next(self.left), False
+            return int(self.value != 0)
+        if 187 <= context < 213:
+            return int((context - 187) % 13 < abs(self.value).bit_length() - 1)
+        return None
+
+    def steer(self, stream: str, last: int, bits: int) -> int | None:
+        """The rest of the magnitude, then the sign."""
+        if stream != "MotionStream" or not 185 <= last < 213:
+            return None
+        if not self.signed:
+            self.signed = True
+            return abs(self.value) - (1 << bits)
+        return int(self.value < 0)
 
 
 def large_blocks() -> Callable[[str, int], int | None]:

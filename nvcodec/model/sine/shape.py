@@ -119,12 +119,12 @@ class NetworkShape:
 
     @property
     def multiplications(self) -> int:
-        """Multiplications per rendered luma sample (spec 5.8)."""
+        """Multiplications per luma sample of a frame that is rendered alone (spec 5.8)."""
         t, g, p = self.group_frames, self.half, self.patch
         c, h = self.stem_channels, self.head_channels
         stem = sum(layer.rows * layer.columns for layer in self.layers[: self.depth + 1])
         head = t * (g * g * 36 * h * c + p * p * 27 * h)
-        return _ceil_div(stem + head, t * p**2)
+        return _ceil_div(t * stem + head, t * p**2)
 
     def patches(self, size: int) -> int:
         """Patches along an axis of `size` luma samples (spec 5.1)."""

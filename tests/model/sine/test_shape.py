@@ -79,7 +79,8 @@ def test_counts(shape: NetworkShape, width: int, height: int) -> None:
     assert shape.weights == sum(rows * columns + rows for rows, columns in sizes)
     # Each output of the expanding layer and before is one product per column; the block has,
     # for each frame, 4 H values of C * 9 products at each of G * G places, 3 of H * 9 at P * P.
-    products = sum(rows * columns for rows, columns in sizes[: shape.depth + 1])
+    # A lone frame takes all of the layers before the block, and its own share of the block.
+    products = t * sum(rows * columns for rows, columns in sizes[: shape.depth + 1])
     products += t * (g * g * 4 * h * c * 9 + p * p * 3 * h * 9)
     assert shape.multiplications == -(-products // (t * p**2))
 

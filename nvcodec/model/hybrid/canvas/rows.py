@@ -65,6 +65,7 @@ def _combine(code: Operands) -> None:
     next_k = builder.add(k, constant(1))
     next_place = builder.add(place, code["step"])
     next_factor = builder.add(factor_at, code["factors_step"])
+    end = builder.block
     builder.cbranch(builder.icmp_signed("<", next_k, code["count"]), loop, after)
     for phi, first, later in (
         (k, zero, next_k),
@@ -73,7 +74,7 @@ def _combine(code: Operands) -> None:
         (total, code.same(0), more),
     ):
         phi.add_incoming(first, entry)
-        phi.add_incoming(later, loop)
+        phi.add_incoming(later, end)
 
     builder.position_at_end(after)
     value = code.rounded(more, code["shift"])
