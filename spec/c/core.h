@@ -134,7 +134,7 @@ typedef struct nrv_cell {     /* 8 x 8 luma samples */
     uint8_t area;             /* log2 of the transform area (8.7) */
     uint8_t luma;             /* holds a luma sample of a unit */
     uint8_t merge, coded;     /* contexts of 7.4, 7.5 */
-    uint8_t copied;           /* context of 7.4 */
+    uint8_t mode;             /* 38 copied, 39 palette, else 0: contexts of 7.4, and 8.7 */
     uint32_t leaf;            /* number of the leaf, from 1, in coding order */
 } nrv_cell;
 
@@ -156,7 +156,7 @@ typedef struct nrv_leaf {
     uint16_t x, y;
     uint8_t size;             /* log2 */
     uint8_t intra, merge, index, direction, four;
-    uint8_t mode[4], chroma_mode;            /* 38: copied */
+    uint8_t mode[4], chroma_mode;            /* 38: copied, 39: palette */
     uint8_t luma_units, cb_units, cr_units;  /* bit masks of the units of an intra leaf */
     int16_t d[2][2];          /* coded components [list][y, x]; d[0] of a copied leaf is its copy vector */
 } nrv_leaf;
@@ -167,6 +167,12 @@ typedef struct nrv_filters {  /* 7.8, of one plane */
     int8_t tap[8][12];
     uint8_t *on;
 } nrv_filters;
+
+typedef struct nrv_palettes { /* 7.9, of a canvas as its content is read */
+    uint16_t known[3][32];    /* the lists */
+    uint8_t count[3];
+    uint8_t index[3][32 * 32]; /* of the samples of the leaf, in rows of 32 */
+} nrv_palettes;
 
 typedef struct nrv_fusion {   /* weights of the output layers and what rendering makes of them */
     int32_t mode;             /* 0 keep, 1 off, 2 new */
@@ -195,7 +201,7 @@ typedef struct nrv_hybrid {
     nrv_leaf *leaves;
     nrv_projected *projected;
     uint32_t leaf_count;
-    int16_t *residual[3];
+    int16_t *residual[3];     /* of units of intra leaves; samples of blocks with a palette */
     uint8_t *modes;           /* intra modes of 4 x 4 luma blocks */
     uint8_t *done[3];         /* reconstructed 4 x 4 blocks of each plane, in its samples */
     uint16_t *copy;           /* a plane before 8.8 */
@@ -331,6 +337,9 @@ void nrv_motion_vectors(nrv_decoder *d, nrv_canvas *c);                      /* 
 void nrv_inter_leaves(nrv_decoder *d, nrv_canvas *c);                        /* 8.3 */
 nrv_status nrv_content_syntax(nrv_decoder *d, nrv_canvas *c);                /* 7.5 */
 nrv_status nrv_filter_syntax(nrv_decoder *d);                                /* 7.8 */
+/* 7.9: the n x n samples from row `row` of the leaf's part of the plane on */
+void nrv_palette(nrv_palettes *s, nrv_range *r, nrv_context *c, const nrv_info *info, int plane, int row, int n,
+                 int16_t *to, ptrdiff_t stride);
 void nrv_intra_leaves(nrv_decoder *d, nrv_canvas *c);                        /* 8.4 */
 void nrv_deblock(nrv_decoder *d, nrv_canvas *c);                             /* 8.7 */
 void nrv_adapt(nrv_decoder *d, nrv_canvas *c);                               /* 8.8 */

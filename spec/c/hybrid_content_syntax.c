@@ -1,4 +1,4 @@
-/* hybrid_content_syntax.c: the content substream of a canvas (7.5, 7.6, 7.8), the coefficients of
+/* hybrid_content_syntax.c: the content substream of a canvas (7.5, 7.6, 7.8; 7.9 is hybrid_palette.c), the coefficients of
  * its units (8.6), and the residuals of leaves that are not intra, added as they are read. Those
  * of intra leaves are kept in h->residual. */
 #include "core.h"
@@ -29,6 +29,7 @@ typedef struct parser {
     bool intra;
     int32_t coefficients[32 * 32];
     uint8_t diag[4][64];        /* DIAG(1), (2), (4), (8) */
+    nrv_palettes palettes;
 } parser;
 
 static int last(parser *p, int chroma, int axis, int log2n) {
@@ -149,6 +150,12 @@ static void tree(parser *p, int x, int y, int s) {
     luma_unit(p, x, y, s);
 }
 
+/* A block with a palette; `row` is its first one in the leaf's part of the plane. */
+static void palette(parser *p, int plane, int x, int y, int row, int log2n) {
+    ptrdiff_t stride = p->h->plane_width[plane];
+    nrv_palette(&p->palettes, p->r, p->c, &p->d->info, plane, row, 1 << log2n, p->h->residual[plane] + y * stride + x, stride);
+}
+
 static void delta(parser *p) {
     if (!nrv_bit(p->r, &p->c[DELTA])) return;
     int m = 1;
@@ -159,11 +166,15 @@ static void delta(parser *p) {
 
 static void node(parser *p, nrv_leaf *l, int x, int y, int m) {
     int parts = p->h->unit_parts, size = m - 3, cb = 0, cr = 0, luma;
-    for (int i = 0; i < parts; i++) cb |= nrv_bit(p->r, &p->c[CB + 3 * p->set + size]) << i;
-    for (int i = 0; i < parts; i++) cr |= nrv_bit(p->r, &p->c[CR + 6 * p->set + 2 * size + (cb != 0)]) << i;
+    bool colours = l->chroma_mode == 39;   /* then that of luma is too */
+    if (!colours) {
+        for (int i = 0; i < parts; i++) cb |= nrv_bit(p->r, &p->c[CB + 3 * p->set + size]) << i;
+        for (int i = 0; i < parts; i++) cr |= nrv_bit(p->r, &p->c[CR + 6 * p->set + 2 * size + (cb != 0)]) << i;
+    }
     nrv_context *c = &p->c[LUMA + 6 * p->set + 2 * size + (cb || cr)];
     if (l->intra) {
-        for (int i = 0; i < (l->four ? 4 : 1); i++)
+        if (l->mode[0] == 39) palette(p, 0, x, y, 0, m);
+        else for (int i = 0; i < (l->four ? 4 : 1); i++)
             if (nrv_bit(p->r, c)) {
                 l->luma_units |= (uint8_t)(1 << i);
                 if (l->four) luma_unit(p, x + 4 * (i & 1), y + 4 * (i >> 1), 2);
@@ -178,6 +189,9 @@ static void node(parser *p, nrv_leaf *l, int x, int y, int m) {
     }
     if (!parts) return;
     int sub_x = p->d->info.sub_x, sub_y = p->d->info.sub_y, s = m - (sub_x - 1);
+    if (colours)
+        for (int plane = 1; plane < 3; plane++)
+            for (int i = 0; i < parts; i++) palette(p, plane, x / sub_x, y / sub_y + (i << s), i << s, s);
     for (int i = 0; i < parts; i++)
         if (cb >> i & 1) unit(p, 1, x / sub_x, y / sub_y + (i << s), s);
     for (int i = 0; i < parts; i++)

@@ -9,6 +9,7 @@ static bool far_apart(nrv_vector a, nrv_vector b) { return nrv_abs(a.y - b.y) >=
 
 static int strength(const nrv_cell *p, const nrv_cell *q, int at) {
     if (at & ((1 << nrv_min(p->area, q->area)) - 1)) return 0;
+    if (p->mode == 39 || q->mode == 39) return 0;
     if (!p->direction || !q->direction) return 2;
     if (p->luma || q->luma || p->direction != q->direction) return 1;
     return ((p->direction & 1) && far_apart(p->v[0], q->v[0])) || ((p->direction & 2) && far_apart(p->v[1], q->v[1]));

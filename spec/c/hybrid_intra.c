@@ -199,13 +199,14 @@ static void block(const planes *t, const nrv_leaf *l, int plane, int x, int y, i
     if (mode == 38) {
         int sx = plane ? t->sub_x : 1, sy = plane ? t->sub_y : 1;
         copied(t, plane, x, y, n, l->d[0][0] >> (sy - 1), l->d[0][1] >> (sx - 1), predicted);
-    } else if (mode >= 35) from_luma(t, plane, x, y, log2n, mode, predicted);
-    else predict(t, plane, x, y, log2n, mode, predicted);
+    } else if (mode >= 35 && mode < 38) from_luma(t, plane, x, y, log2n, mode, predicted);
+    else if (mode < 35) predict(t, plane, x, y, log2n, mode, predicted);
     uint16_t *to = t->c->plane[plane] + y * w + x;
     const int16_t *add = t->h->residual[plane] + y * w + x;
     const uint16_t *from = predicted;
     for (int i = 0; i < n; i++, to += w, add += w, from += n) {
-        if (unit) for (int j = 0; j < n; j++) to[j] = (uint16_t)nrv_clip(0, t->peak, from[j] + add[j]);
+        if (mode == 39) for (int j = 0; j < n; j++) to[j] = (uint16_t)add[j];   /* 7.9 */
+        else if (unit) for (int j = 0; j < n; j++) to[j] = (uint16_t)nrv_clip(0, t->peak, from[j] + add[j]);
         else memcpy(to, from, (size_t)n * sizeof *to);
     }
     uint8_t *done = t->h->done[plane] + (y >> 2) * (w >> 2) + (x >> 2);

@@ -8,13 +8,13 @@ typedef struct parser {
     nrv_context *c;
     nrv_cell *cells;
     int32_t set, inter, cw, ch, chroma, modes_x;
-    bool both;
+    bool both, screen;
     int32_t copy[2];          /* CopyY, CopyX */
 } parser;
 
 enum { SPLIT = 0, FOUR = 27, INTRA = 28, MERGE = 34, INDEX = 58, BOTH = 66, SECOND = 70, VZERO = 76, VMORE = 80,
        LISTED = 132, LATER = 134, REST = 135, OTHER = 167, LINEAR = 171, SIDE = 177,
-       COPIED = 179, COPY_ZERO = 185, COPY_MORE = 187 };
+       COPIED = 179, COPY_ZERO = 185, COPY_MORE = 187, SCREEN = 213, PALETTE = 214 };
 
 static int32_t component(parser *p, int zero, int first_more) {
     if (!nrv_bit(p->r, &p->c[zero])) return 0;
@@ -74,7 +74,7 @@ static void leaf(parser *p, int x, int y, int size, const nrv_cell *left, const 
     nrv_hybrid *h = p->h;
     nrv_leaf *l = &h->leaves[h->leaf_count++];
     int n = 1 << size;
-    uint8_t copied = 0;
+    uint8_t kind = 0;         /* 38 copied, 39 palette */
     memset(l, 0, sizeof *l);
     l->x = (uint16_t)x;
     l->y = (uint16_t)y;
@@ -85,23 +85,28 @@ static void leaf(parser *p, int x, int y, int size, const nrv_cell *left, const 
         l->intra = (uint8_t)nrv_bit(p->r, &p->c[INTRA + 3 * p->inter + c]);
     }
     if (l->intra) {
-        int e = (left && left->copied) + (up && up->copied);
-        copied = (uint8_t)nrv_bit(p->r, &p->c[COPIED + (p->set ? 3 : 0) + e]);
-        if (!copied && p->set == 0 && size == 3) l->four = (uint8_t)nrv_bit(p->r, &p->c[FOUR]);
-        if (copied) {
+        if (p->screen) {
+            int e = (left && left->mode == 38) + (up && up->mode == 38), f = (left && left->mode == 39) + (up && up->mode == 39);
+            if (nrv_bit(p->r, &p->c[COPIED + (p->set ? 3 : 0) + e])) kind = 38;
+            else if (nrv_bit(p->r, &p->c[PALETTE + (p->set ? 3 : 0) + f])) kind = 39;
+        }
+        if (!kind && p->set == 0 && size == 3) l->four = (uint8_t)nrv_bit(p->r, &p->c[FOUR]);
+        if (kind) {
+            l->mode[0] = kind;
+            set_modes(p, x, y, n, 1);  /* as it counts in lists of modes */
+        }
+        if (kind == 38)
             for (int axis = 0; axis < 2; axis++) {
                 p->copy[axis] = nrv_clip(-8192, 8191, p->copy[axis] + component(p, COPY_ZERO + axis, COPY_MORE + 13 * axis));
                 l->d[0][axis] = (int16_t)p->copy[axis];
             }
-            l->mode[0] = 38;
-            set_modes(p, x, y, n, 1);  /* as it counts in lists of modes */
-        } else if (l->four)
+        else if (l->four)
             for (int i = 0; i < 4; i++) {
                 int bx = x + 4 * (i & 1), by = y + 4 * (i >> 1);
                 l->mode[i] = (uint8_t)luma_mode(p, bx, by);
                 set_modes(p, bx, by, 4, l->mode[i]);
             }
-        else {
+        else if (!kind) {
             l->mode[0] = (uint8_t)luma_mode(p, x, y);
             set_modes(p, x, y, n, l->mode[0]);
         }
@@ -127,7 +132,7 @@ static void leaf(parser *p, int x, int y, int size, const nrv_cell *left, const 
     fill.direction = l->intra ? 0 : l->direction;
     fill.size = l->size;
     fill.merge = l->merge;
-    fill.copied = copied;
+    fill.mode = kind;
     fill.leaf = h->leaf_count;
     nrv_cell *c = p->cells + (ptrdiff_t)(y >> 3) * h->cells_x + (x >> 3);
     for (int i = 0; i < n >> 3; i++, c += h->cells_x)
@@ -156,8 +161,9 @@ static void block(parser *p, int x, int y, int size) {
 void nrv_motion_syntax(nrv_decoder *d, nrv_canvas *c) {
     nrv_hybrid *h = d->hybrid;
     parser p = {h, &h->motion, h->motion_contexts, c->cells, c->set, c->set - 1, h->coded_width, h->coded_height,
-                d->info.chroma_format != 0, h->coded_width >> 2, c->set == 2 || (c->set == 1 && h->second), {0, 0}};
+                d->info.chroma_format != 0, h->coded_width >> 2, c->set == 2 || (c->set == 1 && h->second), false, {0, 0}};
     h->leaf_count = 0;
+    p.screen = nrv_bit(p.r, &p.c[SCREEN]);
     for (int y = 0; y < h->coded_height; y += 64)
         for (int x = 0; x < h->coded_width; x += 64) block(&p, x, y, 6);
 }

@@ -41,6 +41,9 @@ SIGCLASS = (0, 1, 2, 3, 4, 4, 5)  # 7.6, up to t = 6
 GTCLASS = (0, 1, 2, 3, 3, 4, 4, 5, 5, 5, 6, 6, 6, 6, 6, 7)  # 7.6, up to t = 15
 S6 = (40, 45, 51, 57, 64, 72)  # 8.6
 SAME, TAP, ON = 1748, 1749, 1763  # 7.7, of the content substream: the last two of P and i = 0
+REUSE, COLOUR, HIT, NEXT = 1769, 1791, 1807, 1907  # 7.7, as before; NEXT is NEXT(0, 1, 0)
+UNTRIED, PARALLEL = 1937, 1953
+SCREEN, PALETTES = 213, 214  # 7.7, of the motion substream; PALETTES is PALETTE(0, 0)
 FILTER_TAPS = (  # 8.8, v and u of each tap of luma, of chroma
     ((0, 1), (0, 2), (0, 3), (1, -2), (1, -1), (1, 0), (1, 1), (1, 2), (2, -1), (2, 0), (2, 1),
      (3, 0)),
@@ -52,7 +55,7 @@ KEEP, OFF, CHANGED, SHARED, ROW, CHANGES = 0, 1, 2, 3, 4, 6  # 9.6; CHANGES is Z
 ANGLE = (32, 26, 21, 17, 13, 9, 5, 2, 0, -2, -5, -9, -13, -17, -21, -26,
          -32, -26, -21, -17, -13, -9, -5, -2, 0, 2, 5, 9, 13, 17, 21, 26, 32)  # fmt: skip
 INVERSE = {2: -4096, 5: -1638, 9: -910, 13: -630, 17: -482, 21: -390, 26: -315, 32: -256}
-COPIED = 38  # the mode of 7.4
+COPIED, PALETTE = 38, 39  # the modes of 7.4
 LUMA_TAPS = np.array([
     (0, 0, 0, 64, 0, 0, 0, 0), (-1, 4, -10, 58, 17, -5, 1, 0),
     (-1, 4, -11, 40, 40, -11, 4, -1), (0, 1, -5, 17, 58, -10, 4, -1),
@@ -184,8 +187,8 @@ class Tables:
         self.gelu = load("gelu", 4096)
         self.kernel = load("resampling_kernel", 768)
         self.contexts = load("contexts", 2 * CONTEXTS).reshape(CONTEXTS, 2).tolist()
-        self.motion_contexts = load("motion_contexts", 2 * 213).reshape(213, 2).tolist()
-        self.content_contexts = load("content_contexts", 2 * 1769).reshape(1769, 2).tolist()
+        self.motion_contexts = load("motion_contexts", 2 * 220).reshape(220, 2).tolist()
+        self.content_contexts = load("content_contexts", 2 * 1957).reshape(1957, 2).tolist()
         self.transform = load("transform", 1024).reshape(32, 32)
         sines = np.split(load("sine_transform", 16 + 64 + 256), (16, 16 + 64))
         self.sine_transform = {n: m.reshape(n, n) for n, m in zip((4, 8, 16), sines, strict=True)}
@@ -627,6 +630,13 @@ class Unit(NamedTuple):
     sine: bool
 
 
+class Palette(NamedTuple):
+    """A block of a palette leaf, 7.9."""
+
+    colour: Ints
+    indices: Ints  # of each sample, rows are i
+
+
 class Filters(NamedTuple):
     """The adaptive filters of a plane, 7.8."""
 
@@ -648,6 +658,7 @@ class Leaf:
     chroma_mode: int = 0
     copied: bool = False
     copy: Vector = (0, 0)  # CopyY and CopyX
+    palette: bool = False
     merge: bool = False
     index: int = 0
     coded_motion: Motion = STILL  # of a leaf with merge = 0: direction and differences
@@ -655,6 +666,7 @@ class Leaf:
     coded: bool = False
     q: int = 0
     units: dict[tuple[int, int, int], Unit] = field(default_factory=dict)  # of plane, x, y there
+    palettes: dict[tuple[int, int, int], Palette] = field(default_factory=dict)  # likewise
 
 
 class Canvas:
@@ -671,7 +683,9 @@ class Canvas:
         self.leaves: list[Leaf] = []
         self.grid: list[list[Leaf | None]] = [[None] * columns for _ in range(rows)]
         self.modes = np.ones((2 * rows, 2 * columns), np.int64)  # of 4 x 4 luma blocks, 7.4
+        self.screen = False
         self.copy: Vector = (0, 0)  # CopyY and CopyX so far, 7.4
+        self.colours: list[list[int]] = [[], [], []]  # the list of each plane so far, 7.9
         self.projected: dict[tuple[int, int], Motion] = {}  # of cells: row, column, 8.2
         self.area = np.zeros((rows, columns), np.int64)  # size of the transform area, 8.7
         self.luma = np.zeros((rows, columns), np.bool_)  # the cell has a sample of a luma unit
@@ -714,6 +728,7 @@ class MotionStream(Substream):
 
     def read(self, canvas: Canvas) -> None:
         """Read the leaves of a canvas."""
+        canvas.screen = bool(self.bit(SCREEN))
         for y in range(0, canvas.height, 64):
             for x in range(0, canvas.width, 64):
                 self.block(canvas, x, y, 64)
@@ -780,13 +795,19 @@ class MotionStream(Substream):
 
     def intra(self, canvas: Canvas, leaf: Leaf) -> None:
         """The modes of an intra leaf and its copy vector."""
-        e = sum(other.copied for other in canvas.neighbours(leaf.x, leaf.y))
-        leaf.copied = bool(self.bit((182 if canvas.kind else 179) + e))
+        if canvas.screen:
+            around, inter = canvas.neighbours(leaf.x, leaf.y), 3 if canvas.kind else 0
+            e = sum(other.copied for other in around)
+            f = sum(other.palette for other in around)
+            leaf.copied = bool(self.bit(179 + inter + e))
+            leaf.palette = not leaf.copied and bool(self.bit(PALETTES + inter + f))
         if leaf.copied:
             y, x = canvas.copy
             y += self.component(3, 0)
             leaf.copy = canvas.copy = clip_vector(y, x + self.component(3, 1))
             leaf.modes = [COPIED]  # it counts as 1 in the lists of other blocks
+        elif leaf.palette:
+            leaf.modes = [PALETTE]  # likewise
         else:
             four = canvas.kind == 0 and leaf.n == 8 and self.bit(27)
             size = 4 if four else leaf.n
@@ -825,7 +846,7 @@ class MotionStream(Substream):
 
 
 class ContentStream(Substream):
-    """The content substream, 7.5, 7.6 and 7.8."""
+    """The content substream, 7.5, 7.6, 7.8 and 7.9."""
 
     def read(self, canvas: Canvas) -> None:
         """Read the filters of a canvas, then the units and quantiser indices of its leaves."""
@@ -896,11 +917,15 @@ class ContentStream(Substream):
         """A node of size m of a leaf."""
         kind, size = canvas.kind, m.bit_length() - 4
         parts = range(canvas.form.parts)
-        cb = [self.bit(55 + 3 * kind + size) for _ in parts]
-        cr = [self.bit(64 + 6 * kind + 2 * size + any(cb)) for _ in parts]
+        cb = cr = [1 for _ in parts]
+        if leaf.chroma_mode != PALETTE:
+            cb = [self.bit(55 + 3 * kind + size) for _ in parts]
+            cr = [self.bit(64 + 6 * kind + 2 * size + any(cb)) for _ in parts]
         chroma = any(cb + cr)
         context = 82 + 6 * kind + 2 * size + chroma
-        if leaf.intra:
+        if leaf.palette:
+            leaf.palettes[0, x, y] = self.palette(canvas, 0, m, None)
+        elif leaf.intra:
             four = len(leaf.modes) == 4
             for at in quarters(x, y, 8) if four else [(x, y)]:
                 if self.bit(context):
@@ -911,9 +936,16 @@ class ContentStream(Substream):
         n = m // sub_x
         for plane, coded in ((1, cb), (2, cr)):
             for part in parts:
-                if coded[part]:
-                    down = y // sub_y + part * n
-                    leaf.units[plane, x // sub_x, down] = self.unit(kind, leaf.intra, 1, n)
+                right, down = x // sub_x, y // sub_y + part * n
+                if leaf.chroma_mode == PALETTE:
+                    reference = leaf.palettes[0, x, y].indices[::sub_y, ::sub_x]
+                    reference = reference[part * n : (part + 1) * n]
+                    if plane == 2:
+                        reference = leaf.palettes[1, right, down].indices
+                    block = self.palette(canvas, plane, n, reference)
+                    leaf.palettes[plane, right, down] = block
+                elif coded[part]:
+                    leaf.units[plane, right, down] = self.unit(kind, leaf.intra, 1, n)
 
     def tree(self, canvas: Canvas, leaf: Leaf, x: int, y: int, s: int) -> None:
         """Read the units of luma of a block of size s."""
@@ -997,6 +1029,92 @@ class ContentStream(Substream):
         while g < 15 and self.bypass():
             g += 1
         return 14 + (1 << g) + self.bypass(g)
+
+    def palette(self, canvas: Canvas, plane: int, n: int, reference: Ints | None) -> Palette:
+        """A block of n x n samples of a palette leaf, 7.9; chroma has the references of each."""
+        p, peak = min(plane, 1), canvas.form.peak
+        colours: list[int] = []
+        others: list[int] = []  # the entries of the list that are not reused
+        for e, entry in enumerate(canvas.colours[plane]):
+            context = REUSE + 11 * p + (e if e < 8 else 7 + (e >> 3))
+            reused = len(colours) < 16 and self.bit(context)
+            (colours if reused else others).append(entry)
+        new, last = 0, -1
+        while len(colours) < 16:
+            if colours and not self.bit(COLOUR + 8 * p + min(new, 7)):
+                break
+            w = canvas.form.bit_depth if last == -1 else (peak - last).bit_length()
+            last = min(peak, last + 1 + self.bypass(w))
+            colours.append(last)
+            new += 1
+        canvas.colours[plane] = (colours + others)[:32]
+        rows = [[0] * n for _ in range(n)]
+        references = None if reference is None else reference.tolist()
+        recent, near = list(range(16)), [-1] * 16
+        for i in range(n):
+            for j in range(n):
+                parallel, same = -1, False
+                if references:
+                    parallel = near[references[i][j]]
+                    same = j == 0 or references[i][j - 1] == references[i][j]
+                index = 0
+                if len(colours) > 1:
+                    index = self.index(rows, i, j, len(colours), recent, p, parallel, same)
+                rows[i][j] = index
+                recent.remove(index)
+                recent.insert(0, index)
+                if references:
+                    near[references[i][j]] = index
+        return Palette(np.array(colours), np.array(rows))
+
+    def index(
+        self, rows: list[list[int]], i: int, j: int, count: int, recent: list[int], p: int,
+        parallel: int, same: bool,
+    ) -> int:  # fmt: skip
+        """The index of the sample (j, i), 7.9; `parallel` is near[reference], -1 in luma."""
+        form, around = index_neighbours(rows, i, j)
+        tried: list[int] = []
+        c = 3 if p else (count > 2) + (count > 5)
+        if parallel >= 0:
+            c = 4
+            first = around[:1] == [parallel]
+            if self.bit(PARALLEL + 2 * same + first):
+                return parallel
+            tried.append(parallel)
+        for k, index in enumerate(around):
+            if index not in tried:
+                context = NEXT + 15 * p + 5 * (k - 1) + (form >> 2) if k else HIT + 20 * c + form
+                if len(tried) == count - 1 or self.bit(context):
+                    return index
+                tried.append(index)
+        for index in recent:
+            if index < count and index not in tried:
+                context = UNTRIED + 8 * p + min(7, count - 2 - len(tried))
+                if len(tried) == count - 1 or self.bit(context):
+                    return index
+                tried.append(index)
+        raise AssertionError("the last index that is left is taken without a bit")
+
+
+def index_neighbours(rows: list[list[int]], i: int, j: int) -> tuple[int, list[int]]:
+    """`form` and A0..A3 of the sample in row i, column j, 7.9; none at the first sample."""
+    if i == j == 0:
+        return 0, []
+    if i == 0:
+        w = n = m = e = rows[0][j - 1]
+    else:
+        n = rows[i - 1][j]
+        w, m = (rows[i][j - 1], rows[i - 1][j - 1]) if j else (n, n)
+        e = rows[i - 1][j + 1] if j + 1 < len(rows) else n
+    f = n if j == 0 else rows[i][j - 2] if j > 1 else w
+    if w == n:
+        kind = 0 if m == n else 1
+    elif w == m:
+        kind = 2
+    else:
+        kind = 3 if n == m else 4
+    a0, a1 = (n, w) if kind == 2 else (w, n)
+    return 4 * kind + 2 * (n == e) + (w == f), [a0, a1, e, m]
 
 
 def projected_motion(canvas: Canvas) -> dict[tuple[int, int], Motion]:
@@ -1263,6 +1381,8 @@ def find_edges(canvas: Canvas, transposed: bool) -> Edges:
     luma_p, luma_q = sides(canvas.luma)
     strength = np.where(luma_p | luma_q | differs, 1, 0)
     strength = np.where((direction_p == 0) | (direction_q == 0), 2, strength)
+    palette_p, palette_q = sides(canvas.cells(lambda leaf: leaf.palette))
+    strength = np.where(palette_p | palette_q, 0, strength)
     coordinate = 8 * np.arange(1, strength.shape[1] + 1)
     on_border = coordinate % np.minimum(*sides(canvas.area)) == 0
     q_p, q_q = sides(canvas.cells(lambda leaf: leaf.q))
@@ -1712,6 +1832,9 @@ class Hybrid:
             elif mode == COPIED:
                 source = x + copy_x, y + copy_y
                 predicted = copied_prediction(plane, known, *source, n, form.bit_depth)
+            elif mode == PALETTE:
+                palette = leaf.palettes[index, x, y]
+                predicted = palette.colour[palette.indices]
             else:
                 predicted = linear_prediction(luma, plane, form, x, y, n, mode)
             plane[y : y + n, x : x + n] = predicted

@@ -565,7 +565,7 @@ def substreams() -> None:
 
     wild = {"wild": 0.9, "ones": 0.9, "force": new_mode}
     broken_group("9.2-1", "weight-of-16-bits", video, False, wild, "16 bits")
-    many = {**wild, "most": 330}
+    many = {**wild, "most": 400}
     broken_group("9.2-2", "row-of-the-network", video, False, many, "bound")
     video = started(NIRVANA, nirv())
     broken_group("11.6-1", "q-3", video, False, {**CALM, "quantisers": (3,)})
