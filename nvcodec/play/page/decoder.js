@@ -210,10 +210,11 @@ export class Decoder {
     };
   }
 
-  /** Shape and weights of the network, once networkInput() gave some: for GpuNetwork. */
+  /** Shape and weights of the network, for GpuNetwork; null where it has no part in the frame. */
   networkShape() {
-    const { width, height, samples, shift } =
-      this.#object(this.#wasm.fusionInput(0) >>> 0, NETWORK_INPUT);
+    const at = this.#wasm.fusionInput(0) >>> 0;
+    if (!at) return null;
+    const { width, height, samples, shift } = this.#object(at, NETWORK_INPUT);
     const layers = [];
     for (let network = 0; this.#layer(network, 0); network++) {
       const own = [];

@@ -141,12 +141,13 @@ export class GpuNetwork {
     const pipeline = (entryPoint, constants = {}) =>
       device.createComputePipelineAsync({ layout: "auto", compute: { module, entryPoint, constants } });
     const { layers, shift } = this.#shape;
-    const hidden = layers[0].map((layer) =>
-      pipeline("hidden", { KERNEL: layer.kernel, PAIRS: layer.inputs / 2, SHIFT: layer.shift }));
-    const output = pipeline("output", { PAIRS: layers[0].at(-1).units / 2, SHIFT: shift });
-    this.#pipelines.inputs = await pipeline("inputs");
-    this.#pipelines.hidden = await Promise.all(hidden);
-    this.#pipelines.output = await output;
+    const [inputs, output, ...hidden] = await Promise.all([
+      pipeline("inputs"),
+      pipeline("output", { PAIRS: layers[0].at(-1).units / 2, SHIFT: shift }),
+      ...layers[0].map((layer) =>
+        pipeline("hidden", { KERNEL: layer.kernel, PAIRS: layer.inputs / 2, SHIFT: layer.shift })),
+    ]);
+    this.#pipelines = { inputs, hidden, output };
     this.#allocate();
     this.#bind();
     for (let k = 0; k < 2; k++) {
