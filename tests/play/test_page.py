@@ -9,6 +9,7 @@ import time
 import zlib
 from base64 import b64decode
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -716,3 +717,62 @@ def test_sound(page, tmp_path):
     assert (found["codec"], found["heard"]) == ("pcm_s16le", True)
     assert found["first"] == [-16000 / 32768, -15960 / 32768, -15920 / 32768]
     assert found["packets"][:2] == [[0, 100_000], [100_000, 100_000]]
+
+
+def test_sound_at_another_speed(page, tmp_path):
+    path = tmp_path / "sound.nrv"
+    path.write_bytes(with_sound())
+    page.add_init_script(HEARD)
+    with serving(path) as server:
+        page.goto(server.url)
+        page.wait_for_selector("body[data-state='paused']")
+        page.locator("#speed").select_option("0.5")
+        page.locator("#place").evaluate(
+            "e => { e.value = 0; e.dispatchEvent(new Event('input')); }"
+        )
+        shown(page, 0)
+        page.evaluate("window.heard.length = 0")
+        page.locator("#play").click()
+        page.wait_for_selector("body[data-state='playing']")
+        page.wait_for_selector("body[data-state='paused']")
+        heard = page.evaluate("window.heard")
+    # Sound of n samples is heard for 2 n, without a gap.
+    for (start, _, length), (following, _, _) in pairwise(heard):
+        assert following - start == pytest.approx(length / 8000, abs=0.02)
+    assert sum(length for _, _, length in heard) > 1.5 * 800 * (len(heard) - 1)
+
+
+STRETCHED = """async ([rate, speed, parts]) => {
+    const { Stretch } = await import("/stretch.js");
+    const stretch = new Stretch(2, rate, speed);
+    const found = [[], []];
+    let from = 0;
+    for (const part of parts) {
+        const channels = [0, 1].map((c) => Float32Array.from({ length: part }, (_, i) =>
+            0.5 * Math.sin((2 * Math.PI * 440 * (from + i)) / rate + c)));
+        stretch.add(channels).forEach((samples, c) => (found[c] = found[c].concat([...samples])));
+        from += part;
+    }
+    return [found, stretch.given];
+}"""
+
+
+@pytest.mark.parametrize("speed", [0.25, 0.5, 2, 4])
+def test_stretched_sound_keeps_its_pitch(page, speed):
+    rate, length = 24000, int(12000 * max(0.5, speed))
+    with serving(LONG) as server:
+        found, given = evaluated(page, server, STRETCHED, [rate, speed, [length]])
+        parts = evaluated(page, server, STRETCHED, [rate, speed, [750] * (length // 750)])
+    samples = np.array(found)
+    assert parts == [found, given]
+    assert samples.shape == (2, given)
+    # What later samples decide is not there yet.
+    assert (length - 0.06 * rate) / speed < given <= length / speed
+    for channel in samples:
+        rises = np.count_nonzero((channel[:-1] < 0) & (channel[1:] >= 0))
+        assert rises == pytest.approx(440 * given / rate, rel=0.02)
+        assert np.abs(channel).max() < 0.51
+        # Pieces fit: the steps between samples are those of the tone, and it does not fade.
+        assert np.abs(np.diff(channel)).max() < 1.2 * 0.5 * 2 * np.pi * 440 / rate
+        blocks = channel[: given // 240 * 240].reshape(-1, 240)
+        assert blocks.std(1).min() > 0.3

@@ -64,10 +64,7 @@ function open(source, name) {
     limitPlace();
   });
   on("packets", (packets) => (sound ? sound.add(packets) : early?.push(packets)));
-  on("clock", (media) => {
-    if (opened.speed === 1) sound?.start(media);
-    else sound?.stop();
-  });
+  on("clock", (media) => sound?.start(media, opened.speed));
   on("tick", (media) => sound?.update(media));
   on("late", tooSlow);
   on("fallback", (reason) => {

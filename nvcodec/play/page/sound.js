@@ -1,10 +1,14 @@
 // The sound of one track: packets in, samples to the speakers in time with the pictures.
 //
-// Packets are decoded by WebCodecs, PCM by itself. The samples of a packet are heard at its time.
+// Packets are decoded by WebCodecs, PCM by itself. The samples of a packet are heard at its time; at
+// another speed than 1, in the same pitch.
+
+import { Stretch } from "./stretch.js";
 
 const AHEAD = 1.5e6; // microseconds decoded before they are heard
 const BEHIND = 0.2e6; // decoded before the place that is sought, for codecs that look back
 const KEPT = 10e6;
+const GAP = 5e3; // a longer one between samples is kept when they are stretched
 const PCM_CHANNELS = 32; // these and the rates are what browsers play
 const PCM_RATES = [3000, 768000];
 
@@ -87,6 +91,8 @@ export class Sound {
   #decoder = null;
   #sources = new Set();
   #start = null; // {media, context}: microseconds and seconds that belong together
+  #speed = 1;
+  #stretched = null; // {stretch, rate, media, next}: of samples without a gap, from `media` on
   #failed = false;
   #wanted = false;
 
@@ -114,10 +120,11 @@ export class Sound {
     this.#packets.push(...mine.filter(({ timestamp }) => !last || timestamp > last.timestamp));
   }
 
-  /** Play from a time in microseconds on, until stop(). */
-  async start(media) {
+  /** Play from a time in microseconds on at a speed, until stop(). */
+  async start(media, speed = 1) {
     this.stop();
     this.#wanted = true;
+    this.#speed = speed;
     if (this.#failed || this.blocked) return;
     this.#start = { media, context: this.#context.currentTime };
     const from = media - BEHIND;
@@ -137,15 +144,15 @@ export class Sound {
   /** Decode what is heard soon; call it often with the time that is shown. */
   update(media) {
     this.#trim(media);
-    if (this.#wanted && !this.#start && !this.blocked) this.start(media);
+    if (this.#wanted && !this.#start && !this.blocked) this.start(media, this.#speed);
     const pcm = PCM.test(this.#track.codec);
     if (!this.#start || this.#failed || (!pcm && this.#decoder?.state !== "configured")) return;
     const { codec, channels, rate } = this.#track;
     for (; this.#next < this.#packets.length; this.#next++) {
       const { timestamp, duration, key, data } = this.#packets[this.#next];
-      if (timestamp > media + AHEAD) break;
+      if (timestamp > media + AHEAD * Math.max(1, this.#speed)) break;
       if (pcm) {
-        this.#schedule(pcmSamples(codec, channels, data), rate, timestamp);
+        this.#hear(pcmSamples(codec, channels, data), rate, timestamp);
       } else {
         const type = key ? "key" : "delta";
         this.#decoder.decode(new EncodedAudioChunk({ type, timestamp, duration, data }));
@@ -163,6 +170,7 @@ export class Sound {
   stop() {
     this.#wanted = false;
     this.#start = null;
+    this.#stretched = null;
     if (this.#decoder && this.#decoder.state !== "closed") this.#decoder.close();
     this.#decoder = null;
     for (const source of this.#sources) source.stop();
@@ -188,17 +196,34 @@ export class Sound {
         data.copyTo(samples, { planeIndex, format: "f32-planar" });
         return samples;
       });
-      this.#schedule(channels, data.sampleRate, data.timestamp);
+      this.#hear(channels, data.sampleRate, data.timestamp);
     }
     data.close();
   }
 
+  #hear(channels, rate, timestamp) {
+    if (!channels[0]?.length) return;
+    if (this.#speed === 1) {
+      this.#schedule(channels, rate, timestamp);
+      return;
+    }
+    const found = this.#stretched;
+    if (!found || found.rate !== rate || Math.abs(timestamp - found.next) > GAP) {
+      const stretch = new Stretch(channels.length, rate, this.#speed);
+      this.#stretched = { stretch, rate, media: timestamp };
+    }
+    const { stretch, media } = this.#stretched;
+    const first = media + (stretch.given * this.#speed * 1e6) / rate;
+    this.#stretched.next = timestamp + (channels[0].length * 1e6) / rate;
+    this.#schedule(stretch.add(channels), rate, first);
+  }
+
   #schedule(channels, rate, timestamp) {
-    const count = channels[0]?.length;
+    const count = channels[0].length;
     if (!count) return;
     const buffer = this.#context.createBuffer(channels.length, count, rate);
     channels.forEach((samples, k) => buffer.copyToChannel(samples, k));
-    const at = this.#start.context + (timestamp - this.#start.media) / 1e6;
+    const at = this.#start.context + (timestamp - this.#start.media) / 1e6 / this.#speed;
     const late = Math.max(0, this.#start.context - at, this.#context.currentTime - at);
     if (late >= buffer.duration) return;
     const source = this.#context.createBufferSource();
