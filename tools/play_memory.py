@@ -1,0 +1,163 @@
+"""Memory of the player over a long play, in Chromium.
+
+    python -m tools.play_memory FILE [--frames N]
+
+FILE is repeated to a file of N frames. First the page plays it at speed 4; then a decoder gives
+frames as fast as it can, with a seek to another frame after every 500. Each line has the frames so
+far, the JavaScript heap of the page after its garbage was collected, the memory of the WebAssembly
+modules where it is known, and what all processes of the browser have for themselves (USS).
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+import psutil
+from playwright.sync_api import CDPSession, Page, sync_playwright
+
+from nvcodec.format import NrvWriter, Packet, Track, UnitReader
+from nvcodec.format.group import Group
+from nvcodec.format.reader import Description, GroupUnit
+from nvcodec.play.content import open_content
+from nvcodec.play.server import PlayServer
+
+_RATE = 48000
+_FLAGS = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
+
+_BEGIN = """async (url) => {
+    const { NrvDecoder } = await import("/nrv.js");
+    window.decoder = new NrvDecoder(url, { network: false });
+    await window.decoder.ready;
+}"""
+_SOME = """async ([start, count]) => {
+    const { decoder } = window;
+    decoder.network = start % 2 === 0;
+    await decoder.seek(start);
+    let done = 0;
+    for await (const picture of decoder.pictures()) {
+        picture.close();
+        if (++done === count) break;
+    }
+    return decoder.memory();
+}"""
+
+
+def repeated(source: Path, out: Path, frames: int) -> int:
+    """Write the groups of a file again and again, with a sound of noise; gives the frames."""
+    with source.open("rb") as file:
+        reader = UnitReader(file)
+        header = reader.open()
+        events = list(reader)
+    description = next(event.payload for event in events if isinstance(event, Description))
+    groups = [event.group for event in events if isinstance(event, GroupUnit)]
+    length = sum(group.frame_count for group in groups)
+    ticks = sum(sum(group.durations) for group in groups)
+    track = Track(1, "audio", "pcm_s16le", header.time_base, rate=_RATE, channels=2)
+    with out.open("wb") as target:
+        writer = NrvWriter(target)
+        writer.begin(header, description, {}, tracks=[track])
+        times = -(-frames // length)
+        for k in range(times):
+            for group in groups:
+                pts = group.first_pts + k * ticks
+                writer.add_packets([_sound(group, pts, float(header.time_base))])
+                first = group.first_frame + k * length
+                writer.add_group(replace(group, first_frame=first, first_pts=pts))
+        writer.finish()
+    return times * length
+
+
+def _sound(group: Group, pts: int, tick: float) -> Packet:
+    ticks = sum(group.durations)
+    return Packet(1, pts, ticks, bytes(4 * round(ticks * tick * _RATE)))
+
+
+class _Memory:
+    """What a page of a browser holds."""
+
+    def __init__(self, page: Page, before: set[int]) -> None:
+        self._session: CDPSession = page.context.new_cdp_session(page)
+        self._session.send("Performance.enable")
+        self._before = before
+
+    def heap(self) -> float:
+        """MiB of JavaScript after a collection."""
+        self._session.send("HeapProfiler.collectGarbage")
+        metrics: list[dict[str, Any]] = self._session.send("Performance.getMetrics")["metrics"]
+        return float(next(m["value"] for m in metrics if m["name"] == "JSHeapUsedSize")) / 2**20
+
+    def processes(self) -> float:
+        """MiB of the processes that were not there before."""
+        total = 0
+        for process in psutil.process_iter():
+            try:
+                if process.pid not in self._before and "chrom" in process.name():
+                    total += process.memory_full_info().uss
+            except psutil.Error:
+                continue
+        return total / 2**20
+
+    def tell(self, frames: int, modules: int | None = None) -> None:
+        wasm = "" if modules is None else f", modules {modules / 2**20:.1f} MiB"
+        heap, own = self.heap(), self.processes()
+        print(f"{frames:8} frames: heap {heap:.2f} MiB{wasm}, processes {own:.0f} MiB", flush=True)
+
+
+def _play(page: Page, server: PlayServer, before: set[int], last: int, seconds: float) -> None:
+    page.goto(server.url)
+    page.wait_for_selector("body[data-frame]")
+    page.locator("#speed").select_option("4")
+    memory = _Memory(page, before)
+    begun = time.monotonic()
+    while True:
+        time.sleep(seconds)
+        frame = int(page.evaluate("document.body.dataset.frame"))
+        memory.tell(frame + 1)
+        if page.evaluate("document.body.dataset.state") == "paused":
+            break
+    print(f"  {(last + 1) / (time.monotonic() - begun):.0f} frames/s of {last + 1}", flush=True)
+
+
+def _seek(page: Page, server: PlayServer, before: set[int], count: int, most: int) -> None:
+    page.goto(f"{server.url.partition('?')[0]}icon.svg")
+    page.evaluate(_BEGIN, server.file_path)
+    memory = _Memory(page, before)
+    done = 0
+    for turn in range(-(-most // 500)):
+        modules = page.evaluate(_SOME, [turn * 7919 % (count - 500), 500])
+        done += 500
+        if turn % 4 == 0:
+            memory.tell(done, modules)
+
+
+@click.command(help=__doc__)
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--frames", default=20000, show_default=True, help="Frames of the long file.")
+@click.option("--every", default=20.0, show_default=True, help="Seconds between lines.")
+def main(file: Path, frames: int, every: float) -> None:
+    before = {process.pid for process in psutil.process_iter()}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "long.nrv"
+        count = repeated(file, path, frames)
+        with sync_playwright() as playwright, PlayServer(open_content(str(path))) as server:
+            chromium = playwright.chromium.launch(
+                executable_path=shutil.which("chromium"), args=_FLAGS
+            )
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            page = chromium.new_page()
+            page.set_default_timeout(0)
+            _play(page, server, before, count - 1, every)
+            _seek(page, server, before, count, frames)
+            chromium.close()
+            server.shutdown()
+
+
+if __name__ == "__main__":
+    main()
