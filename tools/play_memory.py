@@ -1,11 +1,11 @@
 """Memory of the player over a long play, in Chromium.
 
-    python -m tools.play_memory FILE [--frames N]
+    python -m tools.play_memory FILE [--frames N] [--seeks N]
 
-FILE is repeated to a file of N frames. First the page plays it at speed 4; then a decoder gives
-frames as fast as it can, with a seek to another frame after every 500. Each line has the frames so
-far, the JavaScript heap of the page after its garbage was collected, the memory of the WebAssembly
-modules where it is known, and what all processes of the browser have for themselves (USS).
+FILE is repeated to a long file. First the page plays it at speed 4; then a decoder gives frames as
+fast as it can, with a seek to another frame after every 500. Each line has the frames so far, the
+JavaScript heap of the page after its garbage was collected, the memory of the WebAssembly modules
+where it is known, and what all processes of the browser have for themselves (USS).
 """
 
 from __future__ import annotations
@@ -82,10 +82,9 @@ def _sound(group: Group, pts: int, tick: float) -> Packet:
 class _Memory:
     """What a page of a browser holds."""
 
-    def __init__(self, page: Page, before: set[int]) -> None:
+    def __init__(self, page: Page) -> None:
         self._session: CDPSession = page.context.new_cdp_session(page)
         self._session.send("Performance.enable")
-        self._before = before
 
     def heap(self) -> float:
         """MiB of JavaScript after a collection."""
@@ -93,12 +92,13 @@ class _Memory:
         metrics: list[dict[str, Any]] = self._session.send("Performance.getMetrics")["metrics"]
         return float(next(m["value"] for m in metrics if m["name"] == "JSHeapUsedSize")) / 2**20
 
-    def processes(self) -> float:
-        """MiB of the processes that were not there before."""
+    @staticmethod
+    def processes() -> float:
+        """MiB of the processes of the browser."""
         total = 0
-        for process in psutil.process_iter():
+        for process in psutil.Process().children(recursive=True):
             try:
-                if process.pid not in self._before and "chrom" in process.name():
+                if "chrom" in process.name():
                     total += process.memory_full_info().uss
             except psutil.Error:
                 continue
@@ -110,11 +110,11 @@ class _Memory:
         print(f"{frames:8} frames: heap {heap:.2f} MiB{wasm}, processes {own:.0f} MiB", flush=True)
 
 
-def _play(page: Page, server: PlayServer, before: set[int], last: int, seconds: float) -> None:
+def _play(page: Page, server: PlayServer, last: int, seconds: float) -> None:
     page.goto(server.url)
     page.wait_for_selector("body[data-frame]")
     page.locator("#speed").select_option("4")
-    memory = _Memory(page, before)
+    memory = _Memory(page)
     begun = time.monotonic()
     while True:
         time.sleep(seconds)
@@ -125,10 +125,10 @@ def _play(page: Page, server: PlayServer, before: set[int], last: int, seconds: 
     print(f"  {(last + 1) / (time.monotonic() - begun):.0f} frames/s of {last + 1}", flush=True)
 
 
-def _seek(page: Page, server: PlayServer, before: set[int], count: int, most: int) -> None:
+def _seek(page: Page, server: PlayServer, count: int, most: int) -> None:
     page.goto(f"{server.url.partition('?')[0]}icon.svg")
     page.evaluate(_BEGIN, server.file_path)
-    memory = _Memory(page, before)
+    memory = _Memory(page)
     done = 0
     for turn in range(-(-most // 500)):
         modules = page.evaluate(_SOME, [turn * 7919 % (count - 500), 500])
@@ -140,9 +140,9 @@ def _seek(page: Page, server: PlayServer, before: set[int], count: int, most: in
 @click.command(help=__doc__)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--frames", default=20000, show_default=True, help="Frames of the long file.")
+@click.option("--seeks", default=20000, show_default=True, help="Frames given between seeks.")
 @click.option("--every", default=20.0, show_default=True, help="Seconds between lines.")
-def main(file: Path, frames: int, every: float) -> None:
-    before = {process.pid for process in psutil.process_iter()}
+def main(file: Path, frames: int, seeks: int, every: float) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "long.nrv"
         count = repeated(file, path, frames)
@@ -153,8 +153,8 @@ def main(file: Path, frames: int, every: float) -> None:
             threading.Thread(target=server.serve_forever, daemon=True).start()
             page = chromium.new_page()
             page.set_default_timeout(0)
-            _play(page, server, before, count - 1, every)
-            _seek(page, server, before, count, frames)
+            _play(page, server, count - 1, every)
+            _seek(page, server, count, seeks)
             chromium.close()
             server.shutdown()
 

@@ -53,6 +53,11 @@ export class Playback extends EventTarget {
     return this.#shown?.index ?? -1;
   }
 
+  /** Whether the network of the frame that is shown ran in WebGPU. */
+  get gpu() {
+    return this.#shown?.gpu ?? false;
+  }
+
   /** Time that is shown, in microseconds. */
   get time() {
     return this.#base ? this.#media(performance.now()) : (this.#shown?.timestamp ?? 0);

@@ -200,6 +200,7 @@ function tooSlow(waited) {
   const { decoder } = playback;
   if (waited > WAITED_MS) return;
   if (!decoder.info.network || !decoder.network || chosenNetwork) return;
+  if (decoder.gpu && !playback.gpu) return; // WebGPU is not ready yet
   const now = performance.now();
   waits = [...waits.filter((then) => now - then < WITHIN_MS), now];
   if (waits.length < WAITS_BEFORE_CANVASES) return;
