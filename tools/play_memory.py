@@ -5,15 +5,17 @@
 FILE is repeated to a long file. First the page plays it at speed 4; then a decoder gives frames as
 fast as it can, with a seek to another frame after every 500. Each line has the frames so far, the
 JavaScript heap of the page after its garbage was collected, the memory of the WebAssembly modules
-where it is known, and what all processes of the browser have for themselves (USS).
+where it is known, and what the processes of the browser have for themselves (USS).
 """
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 import threading
 import time
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,7 @@ from nvcodec.format.reader import Description, GroupUnit
 from nvcodec.play.content import open_content
 from nvcodec.play.server import PlayServer
 
-_RATE = 48000
+_RATE = 8000
 _FLAGS = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
 
 _BEGIN = """async (url) => {
@@ -50,7 +52,7 @@ _SOME = """async ([start, count]) => {
 
 
 def repeated(source: Path, out: Path, frames: int) -> int:
-    """Write the groups of a file again and again, with a sound of noise; gives the frames."""
+    """Write the groups of a file again and again, with a silent sound; gives the frames."""
     with source.open("rb") as file:
         reader = UnitReader(file)
         header = reader.open()
@@ -59,7 +61,7 @@ def repeated(source: Path, out: Path, frames: int) -> int:
     groups = [event.group for event in events if isinstance(event, GroupUnit)]
     length = sum(group.frame_count for group in groups)
     ticks = sum(sum(group.durations) for group in groups)
-    track = Track(1, "audio", "pcm_s16le", header.time_base, rate=_RATE, channels=2)
+    track = Track(1, "audio", "pcm_s16le", header.time_base, rate=_RATE, channels=1)
     with out.open("wb") as target:
         writer = NrvWriter(target)
         writer.begin(header, description, {}, tracks=[track])
@@ -76,7 +78,7 @@ def repeated(source: Path, out: Path, frames: int) -> int:
 
 def _sound(group: Group, pts: int, tick: float) -> Packet:
     ticks = sum(group.durations)
-    return Packet(1, pts, ticks, bytes(4 * round(ticks * tick * _RATE)))
+    return Packet(1, pts, ticks, bytes(2 * round(ticks * tick * _RATE)))
 
 
 class _Memory:
@@ -93,21 +95,27 @@ class _Memory:
         return float(next(m["value"] for m in metrics if m["name"] == "JSHeapUsedSize")) / 2**20
 
     @staticmethod
-    def processes() -> float:
-        """MiB of the processes of the browser."""
-        total = 0
+    def processes() -> dict[str, float]:
+        """MiB of the processes of the browser, by type."""
+        found: Counter[str] = Counter()
         for process in psutil.Process().children(recursive=True):
             try:
-                if "chrom" in process.name():
-                    total += process.memory_full_info().uss
+                if "chrom" not in process.name():
+                    continue
+                words = " ".join(process.cmdline())
+                kind = re.search(r"--(?:utility-sub-)?type=(?:\w+\.mojom\.)?([\w-]+)", words)
+                name = "browser" if kind is None else kind[1]
+                found[name] += process.memory_full_info().uss / 2**20
             except psutil.Error:
                 continue
-        return total / 2**20
+        return dict(found)
 
     def tell(self, frames: int, modules: int | None = None) -> None:
-        wasm = "" if modules is None else f", modules {modules / 2**20:.1f} MiB"
-        heap, own = self.heap(), self.processes()
-        print(f"{frames:8} frames: heap {heap:.2f} MiB{wasm}, processes {own:.0f} MiB", flush=True)
+        parts = [f"heap {self.heap():.2f}"]
+        if modules is not None:
+            parts.append(f"modules {modules / 2**20:.1f}")
+        parts += [f"{name} {size:.0f}" for name, size in sorted(self.processes().items())]
+        print(f"{frames:8} frames, MiB: {', '.join(parts)}", flush=True)
 
 
 def _play(page: Page, server: PlayServer, last: int, seconds: float) -> None:
