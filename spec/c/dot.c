@@ -4,10 +4,15 @@
 
 #if defined(NRV_PLAIN)
 #elif defined(__AVX512VNNI__) && defined(__AVX512VL__) && defined(__GNUC__)
-#include <immintrin.h>
 #define LANES 8
 typedef uint32_t nrv_lanes __attribute__((vector_size(32)));
-#define ADD_PAIRS(sum, a, b) ((nrv_lanes)_mm256_dpwssd_epi32((__m256i)(sum), (__m256i)(a), (__m256i)(b)))
+typedef int nrv_sums __attribute__((vector_size(32)));
+#ifdef __clang__
+#define DOT __builtin_ia32_vpdpwssd256
+#else
+#define DOT __builtin_ia32_vpdpwssd_v8si
+#endif
+#define ADD_PAIRS(sum, a, b) ((nrv_lanes)DOT((nrv_sums)(sum), (nrv_sums)(a), (nrv_sums)(b)))
 #elif defined(__AVX2__) && defined(__GNUC__)
 #define LANES 8
 typedef uint32_t nrv_lanes __attribute__((vector_size(32)));
