@@ -5,12 +5,13 @@
 
 const HOP = 0.016; // seconds of output between pieces, half of their length
 const REACH = 0.008; // seconds around the place that are looked at
-const SPARSE = 2; // of the samples that are compared
+const COARSE = 6000; // samples a second of the first look; the second one is at all places around the best
 
 export class Stretch {
   #speed;
   #hop;
   #reach;
+  #step; // samples of the input in one of the first look
   #fade; // of a piece that begins
   #input; // samples by channel
   #mixed = new Float32Array(0);
@@ -23,6 +24,7 @@ export class Stretch {
     this.#speed = speed;
     this.#hop = Math.max(2, Math.round(HOP * rate));
     this.#reach = Math.round(REACH * rate);
+    this.#step = Math.max(1, Math.round(rate / COARSE));
     this.#fade = Float32Array.from({ length: this.#hop }, (_, i) =>
       0.5 - 0.5 * Math.cos((Math.PI * (i + 0.5)) / this.#hop));
     this.#input = Array.from({ length: channels }, () => new Float32Array(0));
@@ -57,23 +59,18 @@ export class Stretch {
 
   /** The place around `place` whose samples are most like those that would go on. */
   #best(place) {
+    const step = this.#step;
     const mixed = this.#mixed;
     const like = this.#goOn - this.#dropped;
-    let best = place;
-    let most = -Infinity;
-    const from = Math.max(this.#dropped, place - this.#reach);
-    for (let start = from; start <= place + this.#reach; start++) {
-      const at = start - this.#dropped;
-      let product = 0;
-      let energy = 1e-9;
-      for (let i = 0; i < this.#hop; i += SPARSE) {
-        product += mixed[at + i] * mixed[like + i];
-        energy += mixed[at + i] * mixed[at + i];
-      }
-      const likeness = product / Math.sqrt(energy);
-      if (likeness > most) [best, most] = [start, likeness];
-    }
-    return best;
+    const from = Math.max(0, place - this.#reach - this.#dropped);
+    const to = place + this.#reach - this.#dropped;
+    const count = Math.floor(this.#hop / step);
+    const wanted = sums(mixed, like, count, step);
+    const offered = sums(mixed, from, count + Math.floor((to - from) / step), step);
+    const first = from + step * mostAlike(offered, 0, offered.length - count, wanted);
+    const [low, high] = [Math.max(from, first - step), Math.min(to, first + step)];
+    const exact = mixed.subarray(like, like + this.#hop);
+    return this.#dropped + mostAlike(mixed, low, high, exact);
   }
 
   /** Forget what no later piece takes. */
@@ -100,5 +97,32 @@ function joined(...parts) {
 }
 
 function mix(samples) {
-  return samples[0].map((_, i) => samples.reduce((sum, channel) => sum + channel[i], 0));
+  const all = samples[0].slice();
+  for (const channel of samples.slice(1)) for (let i = 0; i < all.length; i++) all[i] += channel[i];
+  return all;
+}
+
+/** Sums of `step` samples each. */
+function sums(samples, from, count, step) {
+  const found = new Float32Array(count);
+  for (let k = 0, at = from; k < count; k++) for (let i = 0; i < step; i++) found[k] += samples[at++];
+  return found;
+}
+
+/** The place of `from` to `to` in samples where they are most like `wanted`. */
+function mostAlike(samples, from, to, wanted) {
+  let best = from;
+  let most = -Infinity;
+  for (let place = from; place <= to; place++) {
+    let product = 0;
+    let energy = 1e-9;
+    for (let i = 0; i < wanted.length; i++) {
+      const sample = samples[place + i];
+      product += sample * wanted[i];
+      energy += sample * sample;
+    }
+    const likeness = product / Math.sqrt(energy);
+    if (likeness > most) [best, most] = [place, likeness];
+  }
+  return best;
 }
