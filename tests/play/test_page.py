@@ -7,11 +7,12 @@ import io
 import threading
 import time
 import zlib
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -688,7 +689,8 @@ HEARD = """
     window.heard = [];
     const start = AudioBufferSourceNode.prototype.start;
     AudioBufferSourceNode.prototype.start = function (when, offset) {
-        window.heard.push([when, this.buffer.getChannelData(0)[0], this.buffer.length]);
+        const samples = this.buffer.getChannelData(0);
+        window.heard.push([when - offset, samples[0], samples.length]);
         start.call(this, when, offset);
     };
 """
@@ -774,3 +776,49 @@ def test_stretched_sound_keeps_its_pitch(page, speed):
         assert np.abs(np.diff(channel)).max() < 1.2 * 0.5 * 2 * np.pi * 440 / rate
         blocks = channel[: given // 240 * 240].reshape(-1, 240)
         assert blocks.std(1).min() > 0.3
+
+
+DECODED = """async ([description, packets, turn]) => {
+    const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+    const worker = new Worker("/sound_worker.js", { type: "module" });
+    const config = {
+        codec: "flac", sampleRate: 8000, numberOfChannels: 2, description: bytes(description),
+    };
+    const chunks = packets.map((text, k) =>
+        ({ type: "key", timestamp: k * 1000, duration: 1000, data: bytes(text) }));
+    const found = [];
+    const all = new Promise((resolve) => {
+        worker.onmessage = ({ data }) => {
+            if (!data.failed) data.channels = data.channels.map((samples) => [...samples]);
+            found.push(data);
+            if (data.failed || found.length === packets.length) resolve();
+        };
+    });
+    worker.postMessage({ config, turn });
+    worker.postMessage({ chunks, turn });
+    await all;
+    worker.terminate();
+    return found;
+}"""
+
+
+def test_packets_are_decoded_in_a_worker(page):
+    samples = np.random.default_rng(1).integers(-(2**15), 2**15, (3, 1, 8000), np.int16)
+    context = av.CodecContext.create("flac", "w")
+    context.sample_rate, context.format, context.layout = 8000, "s16", "stereo"
+    packets = []
+    for k, part in enumerate(samples):
+        frame = av.AudioFrame.from_ndarray(part, "s16", "stereo")
+        frame.sample_rate, frame.pts = 8000, 4000 * k
+        packets += [bytes(packet) for packet in context.encode(frame)]
+    packets += [bytes(packet) for packet in context.encode(None)]
+    head = b"fLaC" + bytes([0x80, 0, 0, 34]) + context.extradata
+    asked = [b64encode(head).decode(), [b64encode(packet).decode() for packet in packets], 7]
+    with serving(LONG) as server:
+        found = evaluated(page, server, DECODED, asked)
+        broken = evaluated(page, server, DECODED, [asked[0], [b64encode(b"none").decode()], 7])
+    assert broken == [{"failed": True, "turn": 7}]
+    assert {(part["rate"], part["turn"]) for part in found} == {(8000, 7)}
+    assert [part["timestamp"] for part in found] == [1000 * k for k in range(len(packets))]
+    heard = np.concatenate([np.array(part["channels"]).T for part in found])
+    np.testing.assert_array_equal(heard * 2**15, samples.reshape(-1, 2))

@@ -1,7 +1,7 @@
 // The sound of one track: packets in, samples to the speakers in time with the pictures.
 //
-// Packets are decoded by WebCodecs, PCM by itself. The samples of a packet are heard at its time; at
-// another speed than 1, in the same pitch.
+// Packets are decoded by WebCodecs, in a worker, PCM by itself. The samples of a packet are heard at
+// its time; at another speed than 1, in the same pitch.
 
 import { Stretch } from "./stretch.js";
 
@@ -88,7 +88,9 @@ export class Sound {
   #context;
   #packets = [];
   #next = 0;
-  #decoder = null;
+  #worker = null; // that decodes
+  #configured = false;
+  #turn = 0; // of the worker
   #sources = new Set();
   #start = null; // {media, context}: microseconds and seconds that belong together
   #speed = 1;
@@ -100,6 +102,7 @@ export class Sound {
   constructor(track) {
     this.#track = track;
     this.#context = new AudioContext();
+    if (!PCM.test(track.codec)) this.#worker = this.#decodingWorker();
   }
 
   /** Whether the browser waits for a click or a key before it lets sound be heard. */
@@ -130,15 +133,14 @@ export class Sound {
     const from = media - BEHIND;
     this.#next = this.#packets.findIndex(({ timestamp, duration }) => timestamp + duration > from);
     if (this.#next < 0) this.#next = this.#packets.length;
-    if (PCM.test(this.#track.codec)) return;
-    const begun = this.#start;
-    const config = await configuration(this.#track);
-    if (this.#start !== begun) return;
-    this.#decoder = new AudioDecoder({
-      output: (data) => this.#decoded(data, begun),
-      error: () => (this.#failed = true),
-    });
-    this.#decoder.configure(config);
+    if (!PCM.test(this.#track.codec)) {
+      const begun = this.#start;
+      const config = await configuration(this.#track);
+      if (this.#start !== begun) return;
+      this.#worker.postMessage({ config, turn: ++this.#turn });
+      this.#configured = true;
+    }
+    this.update(media);
   }
 
   /** Decode what is heard soon; call it often with the time that is shown. */
@@ -146,8 +148,9 @@ export class Sound {
     this.#trim(media);
     if (this.#wanted && !this.#start && !this.blocked) this.start(media, this.#speed);
     const pcm = PCM.test(this.#track.codec);
-    if (!this.#start || this.#failed || (!pcm && this.#decoder?.state !== "configured")) return;
+    if (!this.#start || this.#failed || (!pcm && !this.#configured)) return;
     const { codec, channels, rate } = this.#track;
+    const chunks = [];
     for (; this.#next < this.#packets.length; this.#next++) {
       const { timestamp, duration, key, data } = this.#packets[this.#next];
       if (timestamp > media + AHEAD * Math.max(1, this.#speed)) break;
@@ -155,9 +158,10 @@ export class Sound {
         this.#hear(pcmSamples(codec, channels, data), rate, timestamp);
       } else {
         const type = key ? "key" : "delta";
-        this.#decoder.decode(new EncodedAudioChunk({ type, timestamp, duration, data }));
+        chunks.push({ type, timestamp, duration, data });
       }
     }
+    if (chunks.length) this.#worker.postMessage({ chunks, turn: this.#turn });
   }
 
   #trim(media) {
@@ -171,8 +175,7 @@ export class Sound {
     this.#wanted = false;
     this.#start = null;
     this.#stretched = null;
-    if (this.#decoder && this.#decoder.state !== "closed") this.#decoder.close();
-    this.#decoder = null;
+    this.#configured = false;
     for (const source of this.#sources) source.stop();
     this.#sources.clear();
   }
@@ -186,19 +189,22 @@ export class Sound {
 
   close() {
     this.stop();
+    this.#worker?.terminate();
     this.#context.close().catch(() => {});
   }
 
-  #decoded(data, begun) {
-    if (this.#start === begun) {
-      const channels = Array.from({ length: data.numberOfChannels }, (_, planeIndex) => {
-        const samples = new Float32Array(data.numberOfFrames);
-        data.copyTo(samples, { planeIndex, format: "f32-planar" });
-        return samples;
-      });
-      this.#hear(channels, data.sampleRate, data.timestamp);
-    }
-    data.close();
+  #decodingWorker() {
+    const worker = new Worker(new URL("sound_worker.js", import.meta.url), { type: "module" });
+    worker.onmessage = ({ data: { channels, rate, timestamp, turn, failed } }) => {
+      if (turn !== this.#turn || !this.#configured) return;
+      if (failed) this.#failed = true;
+      else this.#hear(channels, rate, timestamp);
+    };
+    worker.onerror = (event) => {
+      event.preventDefault();
+      this.#failed = true;
+    };
+    return worker;
   }
 
   #hear(channels, rate, timestamp) {
