@@ -109,7 +109,7 @@ class Session {
       if (!frame) return null;
     }
     const network = this.#options.network && this.#info.network === 1;
-    return { ...(await this.#render(frame, network)), waited, network };
+    return { ...(await this.#render(frame)), waited, network };
   }
 
   /** Go to a frame. Gives what a decoder that shares the bytes of this one needs for the same. */
@@ -197,9 +197,9 @@ class Session {
   /** A copy of the frame as it is shown. The first one that WebGPU makes is compared with the same one
    * of WebAssembly, which makes all frames where the two are not the same or WebGPU fails.
    */
-  async #render(frame, network) {
+  async #render(frame) {
     const decoder = this.#decoder;
-    const { verify } = this.#options;
+    const { network, verify } = this.#options;
     const input = network ? this.#gpuInput() : null;
     const byDecoder = () => this.#copy(frame, decoder.render({ network, verify }));
     // A frame that is its canvas counts as one of the same means as the others.
