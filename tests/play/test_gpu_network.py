@@ -156,7 +156,7 @@ def test_kernels_that_give_other_bytes(gpu_page):
     assert not any(found["by"])
 
 
-def test_software_adapters_are_slower_than_webassembly(gpu_page):
+def test_software_adapters_are_left_alone(gpu_page):
     found = pictures(gpu_page, gpu=True)
     assert (found["wanted"], found["reason"]) == (False, None)
     assert found["frames"] == frames_of(NETWORK)

@@ -9,7 +9,7 @@ const NEAR = 6; // planes of the high-pass inputs
 const GROUP = [16, 4]; // sites of a workgroup
 const STRIP_BYTES = 256; // between structures of strips: uniform buffers want this alignment
 
-/** An adapter of WebGPU, or null. One that is a program (slower than WebAssembly) only where `any`. */
+/** An adapter of WebGPU, or null. One that is a program only where `any`. */
 export async function findAdapter(any = false) {
   try {
     const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
