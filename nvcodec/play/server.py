@@ -26,6 +26,7 @@ _TYPES = {
     "css": "text/css; charset=utf-8",
     "js": "text/javascript; charset=utf-8",
     "wasm": "application/wasm",
+    "wgsl": "text/wgsl; charset=utf-8",
     "svg": "image/svg+xml",
 }
 _HEADERS = {

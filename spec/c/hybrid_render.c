@@ -65,12 +65,12 @@ static void store(const nrv_picture *dst, int p, int y, const uint16_t *s, int w
     else memcpy(row, s, (size_t)w * 2);
 }
 
-static void store_canvas(const nrv_decoder *d, const nrv_canvas *c, const nrv_picture *dst, int p, int row0, int row1) {
+static void store_plane(const nrv_decoder *d, const uint16_t *plane, const nrv_picture *dst, int p, int row0, int row1) {
     uint32_t w, h;
     int sub = p ? d->info.sub_y : 1;
     nrv_plane_size(&d->info, p, d->info.width, d->info.height, &w, &h);
     for (int y = row0 / sub; y < nrv_min((int)h, (row1 + sub - 1) / sub); y++)
-        store(dst, p, y, c->plane[p] + (ptrdiff_t)y * d->hybrid->plane_width[p], (int)w, d->info.bit_depth == 8);
+        store(dst, p, y, plane + (ptrdiff_t)y * d->hybrid->plane_width[p], (int)w, d->info.bit_depth == 8);
 }
 
 /* Both warps of a row of cells (9.3) */
@@ -318,11 +318,64 @@ static void network(const nrv_decoder *d, work *k, const nrv_canvas *c, const nr
     }
 }
 
+/* Whether the network makes the current frame. */
+static bool with_network(const nrv_decoder *d) {
+    return d->hybrid && d->has_current && d->hybrid->network && d->hybrid->fusion.mode != 1;
+}
+
 void nrv_hybrid_render(const nrv_decoder *d, nrv_workspace *w, const nrv_picture *dst, int row0, int row1, unsigned flags) {
+    const nrv_canvas *c = d->hybrid->canvas[d->current];
+    bool with = with_network(d) && !(flags & NRV_NO_NETWORK);
+    if (!with || d->info.chroma_format != 1)
+        for (int p = with ? 1 : 0; p < d->info.planes; p++) store_plane(d, c->plane[p], dst, p, row0, row1);
+    if (with) network(d, w->block, c, dst, row0, row1);
+}
+
+/* ---- the network by other means ---- */
+
+nrv_status nrv_get_fusion_layer(uint32_t net, uint32_t layer, nrv_fusion_layer *out) {
+    if (net >= NRV_FUSION_NETS || layer >= LAYERS) return NRV_REFUSED;
+    uint32_t at = net * LAYERS + layer;
+    *out = (nrv_fusion_layer){NRV_FUSION_KERNEL[layer], layer ? NRV_FUSION_WIDTH[layer - 1] : 18, NRV_FUSION_WIDTH[layer],
+                              NRV_FUSION_SHIFT[layer], NRV_FUSION_WEIGHTS + NRV_FUSION_WEIGHTS_AT[at],
+                              NRV_FUSION_BIASES + NRV_FUSION_BIASES_AT[at]};
+    return NRV_OK;
+}
+
+nrv_status nrv_get_fusion_input(const nrv_decoder *d, nrv_workspace *w, nrv_fusion_input *out, uint16_t *to, int32_t (*quantiser)[4]) {
+    if (!with_network(d)) return NRV_REFUSED;
     const nrv_hybrid *h = d->hybrid;
     const nrv_canvas *c = h->canvas[d->current];
-    bool with = h->network && h->fusion.mode != 1 && !(flags & NRV_NO_NETWORK);
-    if (!with || d->info.chroma_format != 1)
-        for (int p = with ? 1 : 0; p < d->info.planes; p++) store_canvas(d, c, dst, p, row0, row1);
-    if (with) network(d, w->block, c, dst, row0, row1);
+    work *k = w->block;
+    uint32_t samples = 0, net = NRV_FUSION_USE[c->set];
+    for (int p = 0; p < d->info.planes; p++) samples += (uint32_t)h->plane_width[p] * (uint32_t)h->plane_height[p];
+    *out = (nrv_fusion_input){(uint32_t)h->coded_width, (uint32_t)h->coded_height, (uint32_t)h->cells_x, (uint32_t)h->cells_y,
+                              samples, net, NRV_FUSION_LAST, NRV_FUSION_OUT_SHIFT, c->plane[0], h->fusion.rows[net][0]};
+    if (!to) return NRV_OK;
+    for (int row = 0; row < h->cells_y; row++) {
+        uint16_t *plane = to;
+        warps(d, k, c, row);
+        for (int p = 0; p < d->info.planes; p++) {
+            size_t size = (size_t)h->plane_width[p] * (size_t)(8 / (p ? d->info.sub_y : 1));
+            for (int r = 0; r < 2; r++) memcpy(plane + r * (size_t)samples + (size_t)row * size, k->warp[r][p], 2 * size);
+            plane += (size_t)h->plane_width[p] * (size_t)h->plane_height[p];
+        }
+        quantisers(d, k, c, row);
+        for (int x = 0; x < h->cells_x; x++, quantiser++)
+            for (int i = 0; i < 2; i++) {
+                (*quantiser)[i] = k->reciprocals[x][i];
+                (*quantiser)[2 + i] = k->steps[x][i];
+            }
+    }
+    return NRV_OK;
+}
+
+void nrv_put_fusion_output(const nrv_decoder *d, const uint16_t *samples, const nrv_picture *dst) {
+    const nrv_hybrid *h = d->hybrid;
+    const nrv_canvas *c = h->canvas[d->current];
+    for (int p = 0; p < d->info.planes; p++) {
+        const uint16_t *from = p && d->info.chroma_format != 1 ? c->plane[p] : samples;
+        store_plane(d, from, dst, p, 0, d->info.height);
+        samples += (size_t)h->plane_width[p] * (size_t)h->plane_height[p];
+    }
 }

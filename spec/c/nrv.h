@@ -180,6 +180,34 @@ nrv_status nrv_render_rows(const nrv_decoder *d, nrv_workspace *w, const nrv_pic
  * group back until then (14.2). */
 nrv_status nrv_check_frame(nrv_decoder *d, const nrv_picture *picture);
 
+/* The fusion network of model 2 by other means than this decoder's (clause 9): what it takes, for the
+ * frame that nrv_next_frame() gave last, and what it makes. Planes are of the coded size (7.2), rows
+ * without gaps, one plane after the other. */
+typedef struct nrv_fusion_layer {  /* a hidden layer (9.2) */
+    uint32_t kernel, inputs, units, shift;
+    const int16_t *weights;  /* [unit / B][pair of inputs][unit % B][2], B the first of 24, 16, 8 that divides
+                                the units; inputs are [ky][kx][input], those of the first layer for each ky
+                                [kx][a], then [kx][d] */
+    const int32_t *biases;
+} nrv_fusion_layer;
+typedef struct nrv_fusion_input {
+    uint32_t coded_width, coded_height, cells_x, cells_y;
+    uint32_t samples;        /* of all planes */
+    uint32_t network;        /* which one the frame uses */
+    uint32_t units;          /* of the last hidden layer */
+    uint32_t shift;          /* OutputShift */
+    const uint16_t *canvas;
+    const int16_t *rows;     /* of the output layer: [6][67 + units] */
+} nrv_fusion_input;
+/* NRV_REFUSED where there is no such network or layer. */
+nrv_status nrv_get_fusion_layer(uint32_t network, uint32_t layer, nrv_fusion_layer *out);
+/* NRV_REFUSED where the frame is its canvas. If warps is not NULL, it takes the planes of Warp(0), then
+ * of Warp(1) (9.3), and quantisers, for each cell, RECIPROCAL of luma and chroma and STEP of both (9.1). */
+nrv_status nrv_get_fusion_input(const nrv_decoder *d, nrv_workspace *w, nrv_fusion_input *out, uint16_t *warps,
+                                int32_t (*quantisers)[4]);
+/* The frame from what the network made of its planes; those of chroma count in 4:2:0 only (9.5). */
+void nrv_put_fusion_output(const nrv_decoder *d, const uint16_t *samples, const nrv_picture *dst);
+
 /* Other sizes and regions (clause 6). A scaler is read-only once made; lanes are for one thread. */
 typedef struct nrv_region {
     uint32_t x, y, width, height;

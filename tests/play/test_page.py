@@ -7,10 +7,12 @@ import io
 import threading
 import time
 import zlib
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -687,7 +689,8 @@ HEARD = """
     window.heard = [];
     const start = AudioBufferSourceNode.prototype.start;
     AudioBufferSourceNode.prototype.start = function (when, offset) {
-        window.heard.push([when, this.buffer.getChannelData(0)[0], this.buffer.length]);
+        const samples = this.buffer.getChannelData(0);
+        window.heard.push([when - offset, samples[0], samples.length]);
         start.call(this, when, offset);
     };
 """
@@ -707,8 +710,7 @@ def test_sound(page, tmp_path):
         shown(page, 0)
         page.evaluate("window.heard.length = 0")
         page.locator("#play").click()
-        page.wait_for_selector("body[data-state='playing']")
-        page.wait_for_selector("body[data-state='paused']")
+        page.wait_for_function("window.heard.length > 1")
         heard = page.evaluate("window.heard")
         found = page.evaluate(SOUND, server.file_path)
     assert heard[0][1:] == [-16000 / 32768, 800]
@@ -716,3 +718,107 @@ def test_sound(page, tmp_path):
     assert (found["codec"], found["heard"]) == ("pcm_s16le", True)
     assert found["first"] == [-16000 / 32768, -15960 / 32768, -15920 / 32768]
     assert found["packets"][:2] == [[0, 100_000], [100_000, 100_000]]
+
+
+def test_sound_at_another_speed(page, tmp_path):
+    path = tmp_path / "sound.nrv"
+    path.write_bytes(with_sound())
+    page.add_init_script(HEARD)
+    with serving(path) as server:
+        page.goto(server.url)
+        page.wait_for_selector("body[data-state='paused']")
+        page.locator("#speed").select_option("0.5")
+        page.locator("#place").evaluate(
+            "e => { e.value = 0; e.dispatchEvent(new Event('input')); }"
+        )
+        shown(page, 0)
+        page.evaluate("window.heard.length = 0")
+        page.locator("#play").click()
+        page.wait_for_function("window.heard.length > 1")
+        heard = page.evaluate("window.heard")
+    # Sound of n samples is heard for 2 n, without a gap.
+    for (start, _, length), (following, _, _) in pairwise(heard):
+        assert following - start == pytest.approx(length / 8000, abs=0.02)
+    assert sum(length for _, _, length in heard) > 1.5 * 800 * (len(heard) - 1)
+
+
+STRETCHED = """async ([rate, speed, parts]) => {
+    const { Stretch } = await import("/stretch.js");
+    const stretch = new Stretch(2, rate, speed);
+    const found = [[], []];
+    let from = 0;
+    for (const part of parts) {
+        const channels = [0, 1].map((c) => Float32Array.from({ length: part }, (_, i) =>
+            0.5 * Math.sin((2 * Math.PI * 440 * (from + i)) / rate + c)));
+        stretch.add(channels).forEach((samples, c) => (found[c] = found[c].concat([...samples])));
+        from += part;
+    }
+    return [found, stretch.given];
+}"""
+
+
+@pytest.mark.parametrize("speed", [0.25, 0.5, 2, 4])
+def test_stretched_sound_keeps_its_pitch(page, speed):
+    rate, length = 24000, int(12000 * max(0.5, speed))
+    with serving(LONG) as server:
+        found, given = evaluated(page, server, STRETCHED, [rate, speed, [length]])
+        parts = evaluated(page, server, STRETCHED, [rate, speed, [750] * (length // 750)])
+    samples = np.array(found)
+    assert parts == [found, given]
+    assert samples.shape == (2, given)
+    # What later samples decide is not there yet.
+    assert (length - 0.06 * rate) / speed < given <= length / speed
+    for channel in samples:
+        rises = np.count_nonzero((channel[:-1] < 0) & (channel[1:] >= 0))
+        assert rises == pytest.approx(440 * given / rate, rel=0.02)
+        assert np.abs(channel).max() < 0.51
+        # Pieces fit: the steps between samples are those of the tone, and it does not fade.
+        assert np.abs(np.diff(channel)).max() < 1.2 * 0.5 * 2 * np.pi * 440 / rate
+        blocks = channel[: given // 240 * 240].reshape(-1, 240)
+        assert blocks.std(1).min() > 0.3
+
+
+DECODED = """async ([description, packets, turn]) => {
+    const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+    const worker = new Worker("/sound_worker.js", { type: "module" });
+    const config = {
+        codec: "flac", sampleRate: 8000, numberOfChannels: 2, description: bytes(description),
+    };
+    const chunks = packets.map((text, k) =>
+        ({ type: "key", timestamp: k * 72000, duration: 72000, data: bytes(text) }));
+    const found = [];
+    const all = new Promise((resolve) => {
+        worker.onmessage = ({ data }) => {
+            if (!data.failed) data.channels = data.channels.map((samples) => [...samples]);
+            found.push(data);
+            if (data.failed || found.length === packets.length) resolve();
+        };
+    });
+    worker.postMessage({ config, turn });
+    worker.postMessage({ chunks, turn });
+    await Promise.race([all, new Promise((resolve) => setTimeout(resolve, 20000))]);
+    worker.terminate();
+    return found;
+}"""
+
+
+def test_packets_are_decoded_in_a_worker(page):
+    samples = np.random.default_rng(1).integers(-(2**15), 2**15, (3, 1, 8000), np.int16)
+    context = av.CodecContext.create("flac", "w")
+    context.sample_rate, context.format, context.layout = 8000, "s16", "stereo"
+    packets = []
+    for k, part in enumerate(samples):
+        frame = av.AudioFrame.from_ndarray(part, "s16", "stereo")
+        frame.sample_rate, frame.pts = 8000, 4000 * k
+        packets += [bytes(packet) for packet in context.encode(frame)]
+    packets += [bytes(packet) for packet in context.encode(None) if packet.size]
+    head = b"fLaC" + bytes([0x80, 0, 0, 34]) + context.extradata
+    asked = [b64encode(head).decode(), [b64encode(packet).decode() for packet in packets], 7]
+    with serving(LONG) as server:
+        found = evaluated(page, server, DECODED, asked)
+        broken = evaluated(page, server, DECODED, [b64encode(b"none").decode(), asked[1], 8])
+    assert broken == [{"failed": True, "turn": 8}]
+    assert {(part["rate"], part["turn"]) for part in found} == {(8000, 7)}
+    assert [part["timestamp"] for part in found] == [72000 * k for k in range(len(packets))]
+    heard = np.concatenate([np.array(part["channels"]).T for part in found])
+    np.testing.assert_array_equal(heard * 2**15, samples.reshape(-1, 2))

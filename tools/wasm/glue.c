@@ -118,6 +118,7 @@ static nrv_scaler *scaler;
 static nrv_lane *lane;
 static nrv_region region;
 static nrv_picture whole, scaled;
+static uint16_t *fusion;    /* planes of both warps and of the result, then the quantisers */
 static nrv_error failure;
 static int64_t out[64];
 
@@ -137,6 +138,8 @@ OUT("close") void shut(void) {
     nrv_workspace_free(workspace);
     nrv_close(decoder);
     give(whole.plane[0]);
+    give(fusion);
+    fusion = NULL;
     workspace = NULL;
     decoder = NULL;
     whole.plane[0] = NULL;
@@ -276,6 +279,38 @@ OUT("render") int32_t render(uint32_t no_network) {
 }
 
 OUT("check") int32_t check(void) { return nrv_check_frame(decoder, &whole); }
+
+/* ---- the fusion network by other means: what it takes, and the frame from what it makes ---- */
+
+OUT("fusionLayer") const int64_t *fusion_layer(uint32_t network, uint32_t layer) {
+    nrv_fusion_layer l;
+    if (nrv_get_fusion_layer(network, layer, &l)) return NULL;
+    const int64_t fields[] = {l.kernel, l.inputs, l.units, l.shift, address(l.weights), address(l.biases)};
+    for (int k = 0; k < 6; k++) out[k] = fields[k];
+    return out;
+}
+
+/* Fields, and if `fill` the warps and quantisers too; NULL where the frame is its canvas, or where there
+ * is no memory. */
+OUT("fusionInput") const int64_t *fusion_input(uint32_t fill) {
+    nrv_fusion_input f;
+    if (ready() || nrv_get_fusion_input(decoder, workspace, &f, NULL, NULL)) return NULL;
+    size_t planes = (3 * (size_t)f.samples * sizeof *fusion + 15) & ~(size_t)15;
+    if (!fusion && !(fusion = take(planes + 16 * (size_t)f.cells_x * f.cells_y))) return NULL;
+    int32_t (*quantisers)[4] = (void *)((char *)fusion + planes);
+    if (fill) nrv_get_fusion_input(decoder, workspace, &f, fusion, quantisers);
+    const int64_t fields[] = {
+        f.coded_width, f.coded_height, f.cells_x, f.cells_y, f.samples, f.network, f.units, f.shift, address(f.canvas),
+        address(f.rows), address(fusion), address(fusion + 2 * (size_t)f.samples), address(quantisers)};
+    for (unsigned k = 0; k < sizeof fields / sizeof *fields; k++) out[k] = fields[k];
+    return out;
+}
+
+OUT("fusionOutput") void fusion_output(void) {
+    nrv_fusion_input f;
+    if (!nrv_get_fusion_input(decoder, workspace, &f, NULL, NULL))
+        nrv_put_fusion_output(decoder, fusion + 2 * (size_t)f.samples, &whole);
+}
 
 /* A region of a size (clause 6), in place of whole frames; width 0 ends that. */
 OUT("view") int32_t view(uint32_t width, uint32_t height, uint32_t x, uint32_t y, uint32_t w, uint32_t h) {

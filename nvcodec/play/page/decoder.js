@@ -30,6 +30,13 @@ const TRACK = [
   "number", "kind", "disposition", "timeBaseNum", "timeBaseDen", "rate", "channels", "priming",
 ];
 const TRACK_BYTES = ["codec", "layout", "language", "title", "extradata"];
+const LAYER = ["kernel", "inputs", "units", "shift", "weights", "biases"];
+const NETWORK_INPUT = [
+  "width", "height", "cellsX", "cellsY", "samples", "network", "units", "shift", "canvas", "rows",
+  "warps", "result", "quantisers",
+];
+const OUTPUTS = 6; // planes of the network
+const OUTPUT_INPUTS = 67; // of its output layer beside the units
 const UNKNOWN_COUNT = 0xffffffff;
 const MICROSECONDS = 1000000n;
 
@@ -181,7 +188,66 @@ export class Decoder {
   /** The samples of the frame that next() gave, as views of memory that the next call overwrites. */
   render({ network = true, verify = false } = {}) {
     this.#judge(this.#wasm.render(network ? 0 : 1));
-    if (verify && network) this.#judge(this.#wasm.check());
+    return this.#picture(verify && network);
+  }
+
+  /** What the fusion network takes for the frame that next() gave, as views of memory; null where it
+   * has no part in the frame.
+   */
+  networkInput() {
+    const at = this.#wasm.fusionInput(1) >>> 0;
+    if (!at) return null;
+    const input = this.#object(at, NETWORK_INPUT);
+    const { samples, units } = input;
+    return {
+      network: input.network,
+      canvas: this.#bytes(input.canvas, 2 * samples),
+      warps: this.#bytes(input.warps, 4 * samples),
+      quantisers: this.#bytes(input.quantisers, 16 * input.cellsX * input.cellsY),
+      rows: new Int16Array(
+        this.#wasm.memory.buffer, input.rows, OUTPUTS * (OUTPUT_INPUTS + units),
+      ),
+    };
+  }
+
+  /** Shape and weights of the network, for GpuNetwork; null where it has no part in the frame. */
+  networkShape() {
+    const at = this.#wasm.fusionInput(0) >>> 0;
+    if (!at) return null;
+    const { width, height, samples, shift } = this.#object(at, NETWORK_INPUT);
+    const layers = [];
+    for (let network = 0; this.#layer(network, 0); network++) {
+      const own = [];
+      for (let layer = this.#layer(network, 0); layer; layer = this.#layer(network, own.length)) {
+        own.push(layer);
+      }
+      layers.push(own);
+    }
+    const { chromaFormat, bitDepth } = this.#info;
+    return {
+      width: width / 2, height: height / 2, format: chromaFormat, extra: bitDepth - 8, samples, shift,
+      layers,
+    };
+  }
+
+  /** The frame whose planes the network gave: as render(). `bytes` are samples of 16 bits. */
+  rendered(bytes, { verify = false } = {}) {
+    const { result, samples } = this.#object(this.#wasm.fusionInput(0) >>> 0, NETWORK_INPUT);
+    this.#bytes(result, 2 * samples).set(bytes.subarray(0, 2 * samples));
+    this.#wasm.fusionOutput();
+    return this.#picture(verify);
+  }
+
+  /** Packets of tracks that were met since the last call. */
+  takePackets() {
+    const packets = this.#packets;
+    this.#packets = [];
+    return packets;
+  }
+
+  /** The picture that was rendered, in the view that was asked for. */
+  #picture(verify) {
+    if (verify) this.#judge(this.#wasm.check());
     if (this.scaled) this.#judge(this.#wasm.scale());
     const count = this.#info.planes;
     const all = this.#integers(this.#wasm.picture() >>> 0, 2 + 3 * count).map(Number);
@@ -193,11 +259,15 @@ export class Decoder {
     return { width: all[0], height: all[1], planes };
   }
 
-  /** Packets of tracks that were met since the last call. */
-  takePackets() {
-    const packets = this.#packets;
-    this.#packets = [];
-    return packets;
+  #layer(network, layer) {
+    const at = this.#wasm.fusionLayer(network, layer) >>> 0;
+    if (!at) return null;
+    const found = this.#object(at, LAYER);
+    const { buffer } = this.#wasm.memory;
+    const count = found.kernel ** 2 * found.inputs * found.units;
+    found.weights = new Int16Array(buffer, found.weights, count).slice();
+    found.biases = new Int32Array(buffer, found.biases, found.units).slice();
+    return found;
   }
 
   #read(target, size) {

@@ -21,8 +21,11 @@ const AHEAD = 3;
 const MOST_WORKERS = 8;
 const DEFAULT_WORKERS = Math.min(MOST_WORKERS, (navigator.hardwareConcurrency ?? 2) - 1);
 
+const GPU_WORKERS = 2; // one decodes while WebGPU works for the other
+
 // The network takes most of the time. So several workers decode the same groups, and each renders
-// every n-th frame. The first one reads the source, and the others get the bytes from it.
+// every n-th frame. The first one reads the source, and the others get the bytes from it. Where WebGPU
+// runs the network, two of them keep it busy.
 
 export class NrvDecoder extends EventTarget {
   #links;
@@ -30,7 +33,9 @@ export class NrvDecoder extends EventTarget {
   #rendering; // a promise of the links that render in turn
   #count = 0; // pictures that were asked for since the last seek
   #generation = 0;
-  #most;
+  #most; // links
+  #mostInWasm; // of them where WebGPU fails
+  #tell;
 
   /** What the header says; set once `ready` is. */
   info = null;
@@ -44,21 +49,27 @@ export class NrvDecoder extends EventTarget {
   size = null;
   /** Whether any frame can be sought at once; else only what has arrived. */
   random = false;
+  /** Whether WebGPU is to run the network; set once `ready` is, until WebGPU fails. */
+  gpu = false;
   /** Resolves when the header was read; rejects with NrvError. */
   ready;
 
   /** @param source URL, File or Blob, ArrayBuffer or a view, ReadableStream of bytes.
    *  @param options network: frames through the network (true); verify: compare each group with its
    *  CRC, by one worker (false); size: [width, height] of frames; region: {x, y, width, height} of
-   *  them; workers: at most as many for the network (one less than processors, at most 8).
+   *  them; workers: at most as many for the network (one less than processors, at most 8); gpu: the
+   *  network by WebGPU (true), "any": by a software adapter too.
    */
   constructor(source, options = {}) {
     super();
-    const { network = true, verify = false, size = null, region = null } = options;
-    this.#options = { network, verify, size, region };
-    this.#most = verify ? 1 : Math.max(1, options.workers ?? DEFAULT_WORKERS);
-    const tell = (type, detail) => this.dispatchEvent(new CustomEvent(type, { detail }));
-    const first = new Link(tell);
+    const { network = true, verify = false, size = null, region = null, gpu = true } = options;
+    this.#options = { network, verify, size, region, gpu };
+    this.#mostInWasm = this.#most = verify ? 1 : Math.max(1, options.workers ?? DEFAULT_WORKERS);
+    this.#tell = (type, detail) => {
+      if (type === "fallback") this.#fallBack(detail);
+      else this.dispatchEvent(new CustomEvent(type, { detail }));
+    };
+    const first = new Link(this.#tell);
     this.#links = [first];
     if (source instanceof URL) source = source.href;
     if (typeof source === "string") source = new URL(source, document.baseURI).href;
@@ -66,6 +77,7 @@ export class NrvDecoder extends EventTarget {
     const opened = first.call("open", { source, options: this.#options }, 0, moved);
     this.ready = opened.then((found) => {
       Object.assign(this, found);
+      if (this.gpu) this.#most = Math.min(this.#most, GPU_WORKERS);
       return this;
     });
     this.#rendering = this.ready.then(() => this.#renderers());
@@ -170,7 +182,7 @@ export class NrvDecoder extends EventTarget {
     if (!this.info.network || !this.#options.network) return [first];
     const fresh = [];
     while (this.#links.length < this.#most) {
-      const link = new Link();
+      const link = new Link(this.#tell);
       const { port1, port2 } = new MessageChannel();
       const options = { ...this.#options, quiet: true };
       this.#links.push(link);
@@ -186,7 +198,14 @@ export class NrvDecoder extends EventTarget {
   #drop(link) {
     link.close();
     this.#links = this.#links.filter((other) => other !== link);
-    this.#most = this.#links.length;
+    this.#mostInWasm = this.#most = this.#links.length;
+  }
+
+  #fallBack(reason) {
+    if (!this.gpu) return;
+    this.gpu = false;
+    this.#most = this.#mostInWasm;
+    this.dispatchEvent(new CustomEvent("fallback", { detail: reason }));
   }
 
   #all(call, value) {

@@ -32,7 +32,7 @@ export class Playback extends EventTarget {
     super();
     this.#renderer = renderer;
     this.decoder = new NrvDecoder(source, options);
-    for (const type of ["packets", "group", "progress"]) {
+    for (const type of ["packets", "group", "progress", "fallback"]) {
       this.decoder.addEventListener(type, ({ detail }) => this.#tell(type, detail));
     }
     this.#open();
@@ -51,6 +51,11 @@ export class Playback extends EventTarget {
   /** Number of the frame that is shown; -1 before the first. */
   get frame() {
     return this.#shown?.index ?? -1;
+  }
+
+  /** Whether the network of the frame that is shown ran in WebGPU. */
+  get gpu() {
+    return this.#shown?.gpu ?? false;
   }
 
   /** Time that is shown, in microseconds. */
@@ -117,6 +122,11 @@ export class Playback extends EventTarget {
   /** Show the same frame again, unless another one comes anyway. */
   async redraw() {
     if (this.frame >= 0 && !this.playing) await this.seek(this.frame);
+  }
+
+  /** Go on from the frame that is shown with as many workers as the decoder now has use for. */
+  async spread() {
+    if (this.frame >= 0) await this.seek(this.frame);
   }
 
   /** Show frames with the network or without it, from the one that is shown on. */
@@ -241,13 +251,13 @@ export class Playback extends EventTarget {
   }
 
   #show(picture) {
-    const { index, timestamp, duration, network, keyGroup, width, height } = picture;
+    const { index, timestamp, duration, network, gpu, keyGroup, width, height } = picture;
     try {
       this.#renderer.draw(picture);
     } finally {
       picture.close();
     }
-    this.#shown = { index, timestamp, duration, network, keyGroup, width, height };
+    this.#shown = { index, timestamp, duration, network, gpu, keyGroup, width, height };
     this.#room?.();
     this.#room = null;
     this.#tell("picture", this.#shown);

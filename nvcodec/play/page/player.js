@@ -11,6 +11,8 @@ const WITHIN_MS = 8000;
 const WAITED_MS = 50; // a longer wait for bytes is no fault of the network of the codec
 const CLICK = "The browser lets sound begin after a click.";
 const SMALLEST_REGION = 0.02;
+const ASKED = new URLSearchParams(location.search);
+const GPU = { any: "any", off: false }[ASKED.get("gpu")] ?? true;
 
 const get = (id) => document.getElementById(id);
 const stage = get("stage");
@@ -50,7 +52,7 @@ function open(source, name) {
     fail(error);
     return;
   }
-  const opened = new Playback(source, renderer, { network: get("network").checked });
+  const opened = new Playback(source, renderer, { network: get("network").checked, gpu: GPU });
   playback = opened;
   playback.speed = Number(get("speed").value);
   const on = (type, act) => opened.addEventListener(type, ({ detail }) => act(detail));
@@ -62,12 +64,13 @@ function open(source, name) {
     limitPlace();
   });
   on("packets", (packets) => (sound ? sound.add(packets) : early?.push(packets)));
-  on("clock", (media) => {
-    if (opened.speed === 1) sound?.start(media);
-    else sound?.stop();
-  });
+  on("clock", (media) => sound?.start(media, opened.speed));
   on("tick", (media) => sound?.update(media));
   on("late", tooSlow);
+  on("fallback", (reason) => {
+    note(`WebGPU does not run the network (${reason}): WebAssembly does.`);
+    opened.spread();
+  });
   on("sought", () => {
     sound?.clear();
     get("error").hidden = true;
@@ -170,7 +173,7 @@ function limitPlace() {
   get("place").max = Math.max(0, count - 1);
 }
 
-function shown({ index, timestamp, network }) {
+function shown({ index, timestamp, network, gpu }) {
   if (!playback.listed) {
     playback.listed = true;
     if (playback.decoder.random) listGroups(playback);
@@ -179,6 +182,8 @@ function shown({ index, timestamp, network }) {
   get("time").textContent = clock(timestamp);
   document.body.dataset.frame = index;
   document.body.dataset.network = network;
+  document.body.dataset.gpu = gpu;
+  get("network-by").textContent = !network ? "" : gpu ? "(WebGPU)" : "(WebAssembly)";
   strip.frame = index;
 }
 
@@ -195,6 +200,7 @@ function tooSlow(waited) {
   const { decoder } = playback;
   if (waited > WAITED_MS) return;
   if (!decoder.info.network || !decoder.network || chosenNetwork) return;
+  if (decoder.gpu && !playback.gpu) return; // WebGPU is not ready yet
   const now = performance.now();
   waits = [...waits.filter((then) => now - then < WITHIN_MS), now];
   if (waits.length < WAITS_BEFORE_CANVASES) return;
@@ -364,4 +370,4 @@ dropping();
 unblocking();
 keys();
 showState();
-openNamed(new URLSearchParams(location.search).get("file"));
+openNamed(ASKED.get("file"));

@@ -1,10 +1,14 @@
 // The sound of one track: packets in, samples to the speakers in time with the pictures.
 //
-// Packets are decoded by WebCodecs, PCM by itself. The samples of a packet are heard at its time.
+// Packets are decoded by WebCodecs, in a worker, PCM by itself. The samples of a packet are heard at
+// its time; at another speed than 1, in the same pitch.
+
+import { Stretch } from "./stretch.js";
 
 const AHEAD = 1.5e6; // microseconds decoded before they are heard
 const BEHIND = 0.2e6; // decoded before the place that is sought, for codecs that look back
 const KEPT = 10e6;
+const GAP = 5e3; // a longer one between samples is kept when they are stretched
 const PCM_CHANNELS = 32; // these and the rates are what browsers play
 const PCM_RATES = [3000, 768000];
 
@@ -84,9 +88,13 @@ export class Sound {
   #context;
   #packets = [];
   #next = 0;
-  #decoder = null;
+  #worker = null; // that decodes
+  #configured = false;
+  #turn = 0; // of the worker
   #sources = new Set();
   #start = null; // {media, context}: microseconds and seconds that belong together
+  #speed = 1;
+  #stretched = null; // {stretch, rate, media, next}: of samples without a gap, from `media` on
   #failed = false;
   #wanted = false;
 
@@ -94,6 +102,7 @@ export class Sound {
   constructor(track) {
     this.#track = track;
     this.#context = new AudioContext();
+    if (!PCM.test(track.codec)) this.#worker = this.#decodingWorker();
   }
 
   /** Whether the browser waits for a click or a key before it lets sound be heard. */
@@ -114,43 +123,45 @@ export class Sound {
     this.#packets.push(...mine.filter(({ timestamp }) => !last || timestamp > last.timestamp));
   }
 
-  /** Play from a time in microseconds on, until stop(). */
-  async start(media) {
+  /** Play from a time in microseconds on at a speed, until stop(). */
+  async start(media, speed = 1) {
     this.stop();
     this.#wanted = true;
+    this.#speed = speed;
     if (this.#failed || this.blocked) return;
     this.#start = { media, context: this.#context.currentTime };
     const from = media - BEHIND;
     this.#next = this.#packets.findIndex(({ timestamp, duration }) => timestamp + duration > from);
     if (this.#next < 0) this.#next = this.#packets.length;
-    if (PCM.test(this.#track.codec)) return;
-    const begun = this.#start;
-    const config = await configuration(this.#track);
-    if (this.#start !== begun) return;
-    this.#decoder = new AudioDecoder({
-      output: (data) => this.#decoded(data, begun),
-      error: () => (this.#failed = true),
-    });
-    this.#decoder.configure(config);
+    if (!PCM.test(this.#track.codec)) {
+      const begun = this.#start;
+      const config = await configuration(this.#track);
+      if (this.#start !== begun) return;
+      this.#worker.postMessage({ config, turn: ++this.#turn });
+      this.#configured = true;
+    }
+    this.update(media);
   }
 
   /** Decode what is heard soon; call it often with the time that is shown. */
   update(media) {
     this.#trim(media);
-    if (this.#wanted && !this.#start && !this.blocked) this.start(media);
+    if (this.#wanted && !this.#start && !this.blocked) this.start(media, this.#speed);
     const pcm = PCM.test(this.#track.codec);
-    if (!this.#start || this.#failed || (!pcm && this.#decoder?.state !== "configured")) return;
+    if (!this.#start || this.#failed || (!pcm && !this.#configured)) return;
     const { codec, channels, rate } = this.#track;
+    const chunks = [];
     for (; this.#next < this.#packets.length; this.#next++) {
       const { timestamp, duration, key, data } = this.#packets[this.#next];
-      if (timestamp > media + AHEAD) break;
+      if (timestamp > media + AHEAD * Math.max(1, this.#speed)) break;
       if (pcm) {
-        this.#schedule(pcmSamples(codec, channels, data), rate, timestamp);
+        this.#hear(pcmSamples(codec, channels, data), rate, timestamp);
       } else {
         const type = key ? "key" : "delta";
-        this.#decoder.decode(new EncodedAudioChunk({ type, timestamp, duration, data }));
+        chunks.push({ type, timestamp, duration, data });
       }
     }
+    if (chunks.length) this.#worker.postMessage({ chunks, turn: this.#turn });
   }
 
   #trim(media) {
@@ -163,8 +174,8 @@ export class Sound {
   stop() {
     this.#wanted = false;
     this.#start = null;
-    if (this.#decoder && this.#decoder.state !== "closed") this.#decoder.close();
-    this.#decoder = null;
+    this.#stretched = null;
+    this.#configured = false;
     for (const source of this.#sources) source.stop();
     this.#sources.clear();
   }
@@ -178,27 +189,47 @@ export class Sound {
 
   close() {
     this.stop();
+    this.#worker?.terminate();
     this.#context.close().catch(() => {});
   }
 
-  #decoded(data, begun) {
-    if (this.#start === begun) {
-      const channels = Array.from({ length: data.numberOfChannels }, (_, planeIndex) => {
-        const samples = new Float32Array(data.numberOfFrames);
-        data.copyTo(samples, { planeIndex, format: "f32-planar" });
-        return samples;
-      });
-      this.#schedule(channels, data.sampleRate, data.timestamp);
+  #decodingWorker() {
+    const worker = new Worker(new URL("sound_worker.js", import.meta.url), { type: "module" });
+    worker.onmessage = ({ data: { channels, rate, timestamp, turn, failed } }) => {
+      if (turn !== this.#turn || !this.#configured) return;
+      if (failed) this.#failed = true;
+      else this.#hear(channels, rate, timestamp);
+    };
+    worker.onerror = (event) => {
+      event.preventDefault();
+      this.#failed = true;
+    };
+    return worker;
+  }
+
+  #hear(channels, rate, timestamp) {
+    if (!channels[0]?.length) return;
+    if (this.#speed === 1) {
+      this.#schedule(channels, rate, timestamp);
+      return;
     }
-    data.close();
+    const found = this.#stretched;
+    if (!found || found.rate !== rate || Math.abs(timestamp - found.next) > GAP) {
+      const stretch = new Stretch(channels.length, rate, this.#speed);
+      this.#stretched = { stretch, rate, media: timestamp };
+    }
+    const { stretch, media } = this.#stretched;
+    const first = media + (stretch.given * this.#speed * 1e6) / rate;
+    this.#stretched.next = timestamp + (channels[0].length * 1e6) / rate;
+    this.#schedule(stretch.add(channels), rate, first);
   }
 
   #schedule(channels, rate, timestamp) {
-    const count = channels[0]?.length;
+    const count = channels[0].length;
     if (!count) return;
     const buffer = this.#context.createBuffer(channels.length, count, rate);
     channels.forEach((samples, k) => buffer.copyToChannel(samples, k));
-    const at = this.#start.context + (timestamp - this.#start.media) / 1e6;
+    const at = this.#start.context + (timestamp - this.#start.media) / 1e6 / this.#speed;
     const late = Math.max(0, this.#start.context - at, this.#context.currentTime - at);
     if (late >= buffer.duration) return;
     const source = this.#context.createBufferSource();

@@ -1,6 +1,7 @@
 // Decodes in a worker: messages of nrv.js in, pictures, packets and groups out.
 
 import { Decoder, NrvError, microseconds } from "./decoder.js";
+import { GpuNetwork, findAdapter } from "./gpu_network.js";
 import { Store } from "./store.js";
 import { FIRST, Units } from "./units.js";
 
@@ -11,6 +12,7 @@ const MOST_UNITS = 2 ** 18; // that a scan goes through
 const PROGRESS_MS = 200;
 const SOUGHT = ["next", "seek"]; // calls that a later seek makes useless
 
+const sameBytes = (a, b) => a.length === b.length && a.every((byte, i) => byte === b[i]);
 const isGroup = (unit) => unit.type === "GRUP";
 const isAfterHeader = (unit) => ["GRUP", "aPKt", "iNDX"].includes(unit.type);
 
@@ -47,6 +49,9 @@ class Session {
   #within = false; // the next frame is of the group that was decoded
   #ahead = null; // offset of a group that was read when the file was opened
   #spare = [];
+  #adapter = null; // of WebGPU, until it is used
+  #gpu = null; // the network by WebGPU, once it is ready
+  #proven = false; // it gave the bytes that WebAssembly gives
   #told = 0;
   generation = 0;
 
@@ -61,6 +66,8 @@ class Session {
     const store = this.#store;
     const wasm = compile();
     wasm.catch(() => {}); // a source that cannot be read is told first
+    const { gpu } = this.#options;
+    const adapter = gpu ? findAdapter(gpu === "any") : null;
     if (!(await store.need(0, FIRST)) && store.size === 0) {
       throw new NrvError("truncated", "The file is empty.");
     }
@@ -69,7 +76,9 @@ class Session {
     const tracks = this.#decoder.tracks();
     for (const track of tracks) this.#tracks.set(track.number, track);
     if (!store.random && !this.#options.quiet) this.#watch();
+    if (this.#info.network) this.#adapter = await adapter;
     return {
+      gpu: this.#adapter !== null,
       info: this.#info,
       tracks,
       chapters: this.#decoder.chapters(),
@@ -99,11 +108,8 @@ class Session {
       this.#within = frame !== null && frame.inGroup + 1 < frame.groupFrames;
       if (!frame) return null;
     }
-    const { network, verify } = this.#options;
-    const picture = this.#decoder.render({ network, verify });
-    return {
-      ...this.#copy(frame, picture), waited, network: network && this.#info.network === 1,
-    };
+    const network = this.#options.network && this.#info.network === 1;
+    return { ...(await this.#render(frame)), waited, network };
   }
 
   /** Go to a frame. Gives what a decoder that shares the bytes of this one needs for the same. */
@@ -185,6 +191,57 @@ class Session {
   close() {
     this.#store.close();
     this.#decoder?.close();
+    this.#gpu?.close();
+  }
+
+  /** A copy of the frame as it is shown. The first one that WebGPU makes is compared with the same one
+   * of WebAssembly, which makes all frames where the two are not the same or WebGPU fails.
+   */
+  async #render(frame) {
+    const decoder = this.#decoder;
+    const { network, verify } = this.#options;
+    const input = network ? this.#gpuInput() : null;
+    const byDecoder = () => this.#copy(frame, decoder.render({ network, verify }));
+    // A frame that is its canvas counts as one of the same means as the others.
+    if (!input) return { ...byDecoder(), gpu: network && this.#proven };
+    const expected = this.#proven ? null : byDecoder();
+    try {
+      let made = null;
+      await this.#gpu.render(input, (bytes) => {
+        made = this.#copy(frame, decoder.rendered(bytes, { verify: verify && !expected }));
+      });
+      if (expected) {
+        const [a, b] = [expected, made].map(({ buffer }) => new Uint8Array(buffer));
+        if (!sameBytes(a, b)) throw new Error("its pictures are not those of the decoder");
+        this.#proven = true;
+      }
+      return { ...made, gpu: true };
+    } catch (error) {
+      if (error instanceof NrvError) throw error;
+      this.#fallBack(error);
+    }
+    return { ...(expected ?? byDecoder()), gpu: false };
+  }
+
+  /** What the network takes for a frame, if WebGPU makes it. */
+  #gpuInput() {
+    if (this.#gpu) return this.#decoder.networkInput();
+    const shape = this.#adapter && this.#decoder.networkShape();
+    if (!shape) return null;
+    const adapter = this.#adapter;
+    this.#adapter = null;
+    GpuNetwork.create(adapter, shape).then(
+      (gpu) => (this.#gpu = gpu),
+      (error) => this.#fallBack(error),
+    );
+    return null; // WebAssembly makes frames until WebGPU is ready
+  }
+
+  #fallBack(error) {
+    this.#gpu?.close();
+    this.#gpu = null;
+    this.#proven = false;
+    postMessage({ fallback: error.message });
   }
 
   async #begin() {
