@@ -105,8 +105,7 @@ def main(
             points = [r for r in rows if (r["size"], r["codec"]) == (row["size"], peer)]
             out.add(
                 "ratios",
-                {"size": row["size"], "codec": row["codec"], "against": peer}
-                | _ratios(row, points),
+                {"size": row["size"], "codec": row["codec"], "against": peer} | ratios(row, points),
             )
     out.show(report.table(COLUMNS, rows), report.table(RATIOS, out.rows("ratios")))
 
@@ -136,7 +135,7 @@ def _least(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def _ratios(row: dict[str, Any], points: Sequence[dict[str, Any]]) -> dict[str, float | None]:
+def ratios(row: dict[str, Any], points: Sequence[dict[str, Any]]) -> dict[str, float | None]:
     """CPU time and bits against a peer's at equal PSNR; None outside the peer's range."""
     points = sorted(points, key=lambda point: point["psnr"])
     at = [point["psnr"] for point in points]
