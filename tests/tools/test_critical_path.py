@@ -7,7 +7,7 @@ import pytest
 from nvcodec.tasks import TaskPool
 from tests.tools.support import run
 from tools.bench import critical_path
-from tools.bench.critical_path import Task, Trace, by_wavefront, simulated, traced
+from tools.bench.critical_path import Task, Trace, by_wavefront, scheduled, simulated, traced
 
 
 def trace_of(tasks, events):
@@ -33,7 +33,7 @@ def test_the_hander_waits_before_it_hands_out_more():
     first, second = Task("a", [], seconds=4), Task("b", [], seconds=4)
     trace = trace_of([first, second], [(1.0, None), (1.0, first), (0.5, None)])
     second.given = 2
-    assert simulated(trace, 2) == 1 + 4 + 0.5 + 4
+    assert scheduled(trace, 2) == (1 + 4 + 0.5 + 4, [first])
 
 
 def test_a_canvas_by_wavefront():

@@ -7,7 +7,9 @@ CLIP is encoded and decoded by the hybrid model with each number of threads, aft
 task's CPU time and the tasks that it waits for are recorded, and what the thread that hands them
 out does and waits for. Then as many simulated threads run the tasks, in the order of the product's
 own pool; the thread that hands out has a core of its own. Speed-up is all CPU time over the time
-that this takes. "path" is the time with endless threads: what waits for one another.
+that this takes. "path" is the time with endless threads: what waits for one another. The second
+table has the tasks by name, and which of them the end of that waits for, one after the other; the
+rest of the path is the thread that hands out.
 
 "by wavefront" is what the encoder would gain if root blocks of a canvas were tasks, each after the
 one to its left and the one above to the right. No such tasks exist; that the bytes stay the same is
@@ -53,7 +55,15 @@ COLUMNS = {
     "speed-up": "{speed_up:.1f}",
     "by wavefront": "{wavefront:.1f}",
 }
-LONGEST = {"work": "{work}", "task": "{name}", "number": "{number}", "CPU s": "{seconds:.2f}"}
+LONGEST = {
+    "work": "{work}",
+    "threads": "{threads}",
+    "task": "{name}",
+    "number": "{number}",
+    "CPU s": "{seconds:.2f}",
+    "on the path": "{on_path}",
+    "path s": "{path:.2f}",
+}
 
 
 @dataclass(eq=False)
@@ -149,6 +159,11 @@ def traced() -> Iterator[Trace]:
 
 def simulated(trace: Trace, threads: int | None) -> float:
     """Seconds that this many threads take for a trace; endless ones for None."""
+    return scheduled(trace, threads)[0]
+
+
+def scheduled(trace: Trace, threads: int | None) -> tuple[float, list[Task]]:
+    """The same, and the tasks that the end waits for one after the other, the last one first."""
     waiting = {task: len(task.after) + 1 for task in trace.tasks}
     following: dict[Task, list[Task]] = {task: [] for task in trace.tasks}
     for task in trace.tasks:
@@ -162,10 +177,12 @@ def simulated(trace: Trace, threads: int | None) -> float:
     ready: list[tuple[tuple[bool, int], Task]] = []
     running: list[tuple[float, tuple[bool, int], Task]] = []
     now, at, event, stopped = 0.0, 0.0, 0, False
+    cause: dict[Task | None, Task | None] = {None: None}
 
-    def release(task: Task) -> None:
+    def release(task: Task, by: Task | None) -> None:
         waiting[task] -= 1
         if not waiting[task]:
+            cause[task] = by
             heapq.heappush(ready, (numbers[task], task))
 
     while True:
@@ -179,7 +196,7 @@ def simulated(trace: Trace, threads: int | None) -> float:
                 break
             at += seconds
             for task in given.get(event, ()):
-                release(task)
+                release(task, cause[None])
             event += 1
         while ready and (threads is None or len(running) < threads):
             number, task = heapq.heappop(ready)
@@ -191,15 +208,20 @@ def simulated(trace: Trace, threads: int | None) -> float:
             now, _, task = heapq.heappop(running)
             done.add(task)
             for other in following[task]:
-                release(other)
+                release(other, task)
             if stopped and trace.events[event][1] is task:
                 # Its own work up to the wait is done.
                 seconds, _ = trace.events[event]
                 stopped, at = False, max(at, now - seconds)
+                cause[None] = task
         elif ahead is not None:
             now = ahead
         else:
-            return max(now, at)
+            path, task = [], cause[None]
+            while task is not None:
+                path.append(task)
+                task = cause[task]
+            return max(now, at), path
 
 
 def by_wavefront(trace: Trace, rows: int, columns: int) -> Trace:
@@ -268,18 +290,23 @@ def _add(
     out: report.Report, work: str, threads: int, trace: Trace, wavefront: float | None
 ) -> None:
     seconds, taken = trace.seconds, simulated(trace, threads)
+    least, path = scheduled(trace, None)
     row = {"work": work, "threads": threads, "tasks": len(trace.tasks), "seconds": seconds}
-    row |= {"path": simulated(trace, None), "taken": taken, "speed_up": seconds / taken}
+    row |= {"path": least, "taken": taken, "speed_up": seconds / taken}
     row["wavefront"] = seconds / wavefront if wavefront else None
     out.add("runs", row)
-    if any(kept["work"] == work for kept in out.rows("longest")):
-        return
-    names = {"(hands out)": (1, sum(seconds for seconds, _ in trace.events))}
+    names: dict[str, dict[str, Any]] = {}
     for task in trace.tasks:
-        number, before = names.get(task.name, (0, 0.0))
-        names[task.name] = number + 1, before + task.seconds
-    for name, (number, spent) in sorted(names.items(), key=lambda item: -item[1][1])[:8]:
-        out.add("longest", {"work": work, "name": name, "number": number, "seconds": spent})
+        kept = names.setdefault(task.name, {"number": 0, "seconds": 0.0, "on_path": 0, "path": 0.0})
+        kept["number"] += 1
+        kept["seconds"] += task.seconds
+        if task in path:
+            kept["on_path"] += 1
+            kept["path"] += task.seconds
+    handing = sum(seconds for seconds, _ in trace.events)
+    names["(hands out)"] = {"number": 1, "seconds": handing, "on_path": None, "path": None}
+    for name, kept in sorted(names.items(), key=lambda item: -item[1]["seconds"])[:8]:
+        out.add("longest", {"work": work, "threads": threads, "name": name} | kept)
 
 
 if __name__ == "__main__":
