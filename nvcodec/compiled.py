@@ -130,7 +130,7 @@ def _call_type(function: Any, context: Any, args: Any, kws: Any) -> Any:
     return _call_types[key]
 
 
-BaseFunction.get_call_type = _call_type  # type: ignore[method-assign]
+BaseFunction.get_call_type = _call_type  # type: ignore[assignment,method-assign]
 
 
 def allocating(function: _Function) -> _Function:
