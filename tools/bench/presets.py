@@ -58,7 +58,9 @@ def main(measured: Path, json_path: Path | None, plot_path: Path | None) -> None
                 at = [row["cpu"] for row in curve], [row["bd_rate"] for row in curve]
                 axis.plot(*at, marker="o", label=family)
                 for row, *place in zip(curve, *at, strict=True):
-                    axis.annotate(row["codec"], place, (4, 4), textcoords="offset points")
+                    name = row["codec"].partition(":")[2] or row["codec"]
+                    axis.annotate(name, place, (4, 4), textcoords="offset points")
+            axis.margins(x=0.1)
             axis.set(xlabel="CPU ms a frame", ylabel=f"BD-rate against {peer}, %")
             axis.set_xscale("log")
             axis.grid(which="both", alpha=0.3)
