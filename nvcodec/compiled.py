@@ -33,6 +33,7 @@ import gc
 import hashlib
 import io
 import itertools
+import os
 import pickle
 import sys
 import threading
@@ -405,6 +406,26 @@ class _Results(CompileResultCacheImpl):
 @functools.cache
 def _store(path: str, of_sources: str) -> Store:
     return Store(path, of_sources, _config.CACHE_DIR)
+
+
+def stored(function: Callable[..., Any], key: str, make: Callable[[], bytes]) -> bytes:
+    """What `make` gives for a function of a module, kept with the module's kernels.
+
+    It follows from the sources of the module and what it imports, Python's version, and `key`; not
+    from where the module is, as a wheel may carry it.
+    """
+    path = function.__code__.co_filename
+    of_sources = stamp(function.__module__, path)
+    if of_sources is None:
+        return make()
+    store = _store(path, of_sources)
+    file = os.path.splitext(os.path.basename(path))[0]
+    name, key = f"{file}.{function.__name__}", f"{key} {sys.implementation.cache_tag}"
+    for content in store.load(name, key):
+        return content
+    content = make()
+    store.save(name, key, content)
+    return content
 
 
 class _KernelCache(FunctionCache):
