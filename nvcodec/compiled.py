@@ -21,8 +21,8 @@ This uses undocumented names of Numba: of dispatchers, `_cache`, where they look
 `_index_key`, `_load_overload`; `CompileResultCacheImpl` with `_locator_classes` and
 `filename_base`; `_CacheLocator`; `CompileResult`; `Compiler._compile_bytecode`; of code libraries
 `_final_module`, `_shared_module`, and the `_engine` of their `codegen`; `serialize.dumps`;
-`_nrt_python`; of environments `_rebuild_env` and `_memo`; `mangling_args` of records; and the
-option `_nrt`.
+`_nrt_python`; of environments `_rebuild_env` and `_memo`; `mangling_args` of records;
+`BaseFunction.get_call_type`; and the option `_nrt`.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ import gc
 import hashlib
 import io
 import itertools
+import os
 import pickle
 import sys
 import threading
@@ -52,6 +53,7 @@ from numba.core.runtime import _nrt_python as runtime  # type: ignore[attr-defin
 from numba.core.serialize import dumps
 from numba.core.sigutils import normalize_signature
 from numba.core.typed_passes import NopythonRewrites
+from numba.core.types.functions import BaseFunction
 from numba.core.untyped_passes import InlineClosureLikes
 
 from nvcodec.baselines import BASELINES
@@ -74,6 +76,8 @@ _UNCOUNTED: dict[str, Any] = {"_nrt": False}
 _SKIPPED = NopythonRewrites, InlineClosureLikes
 _MOST_COPIED = 150
 """Instructions of a callee that is copied: LLVM would hardly inline greater ones."""
+
+_NUMBERS = numba.types.Number, numba.types.Boolean
 
 _config: Any = numba.core.config
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -107,6 +111,27 @@ def _record_name(record: Any) -> tuple[str, tuple[str]]:
 
 
 numba.types.Record.mangling_args = property(_record_name)  # type: ignore[assignment,method-assign]
+
+
+_plain_call_type: Any = BaseFunction.get_call_type
+_call_types: dict[tuple[Any, ...], Any] = {}
+
+
+def _call_type(function: Any, context: Any, args: Any, kws: Any) -> Any:
+    """The signature of a call of Numba's own functions, of which operators are most.
+
+    Numba tries all implementations at each call, those for arrays of an addition of integers too.
+    For numbers the answer is always the same.
+    """
+    if kws or not all(isinstance(each, _NUMBERS) for each in args):
+        return _plain_call_type(function, context, args, kws)
+    key = function, context, args
+    if key not in _call_types:
+        _call_types[key] = _plain_call_type(function, context, args, kws)
+    return _call_types[key]
+
+
+BaseFunction.get_call_type = _call_type  # type: ignore[assignment,method-assign]
 
 
 def allocating(function: _Function) -> _Function:
@@ -381,6 +406,26 @@ class _Results(CompileResultCacheImpl):
 @functools.cache
 def _store(path: str, of_sources: str) -> Store:
     return Store(path, of_sources, _config.CACHE_DIR)
+
+
+def stored(function: Callable[..., Any], key: str, make: Callable[[], bytes]) -> bytes:
+    """What `make` gives for a function of a module, kept with the module's kernels.
+
+    It follows from the sources of the module and what it imports, Python's version, and `key`; not
+    from where the module is, as a wheel may carry it.
+    """
+    path = function.__code__.co_filename
+    of_sources = stamp(function.__module__, path)
+    if of_sources is None:
+        return make()
+    store = _store(path, of_sources)
+    file = os.path.splitext(os.path.basename(path))[0]
+    name, key = f"{file}.{function.__name__}", f"{key} {sys.implementation.cache_tag}"
+    for content in store.load(name, key):
+        return content
+    content = make()
+    store.save(name, key, content)
+    return content
 
 
 class _KernelCache(FunctionCache):

@@ -28,6 +28,8 @@ NOT_NVIDIA = "A neural video codec; not NVIDIA's NVENC or NVDEC."
 # If set in the environment, unexpected errors show their traceback.
 _DEBUG = "NVCODEC_DEBUG"
 _TELLING_SECONDS = 10.0
+_KERNELS = {"decoder": 80, "encoder": 420}
+"""Kernels that a first use of the default model compiles, as Numba counts them."""
 
 # A signal that follows another one this soon counts as the same request.
 _SAME_SIGNAL_SECONDS = 1.0
@@ -273,7 +275,8 @@ def compilation_told(console: Console, whose: str, clear: Callable[[], object]) 
             def on_end(self, event: Any) -> None:
                 self.compiled += 1
                 if self.said is not None and time.monotonic() > self.said + _TELLING_SECONDS:
-                    self._say(f"compiled {counted(self.compiled, 'kernel')} so far")
+                    done, most = counted(self.compiled, "kernel"), _KERNELS[whose]
+                    self._say(f"compiled {done} so far, of about {most} for a first use")
 
             def _say(self, text: str) -> None:
                 self.said = time.monotonic()

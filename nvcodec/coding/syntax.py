@@ -29,12 +29,16 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
+import marshal
+import sys
 from collections.abc import Callable
 from enum import Enum
+from functools import partial
+from types import CodeType
 from typing import Any, TypeVar
 
 from nvcodec.coding.bits import decode_bit, decode_bypass, encode_bit, encode_bypass
-from nvcodec.compiled import kernel
+from nvcodec.compiled import kernel, stored
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -86,6 +90,15 @@ NAME, _low, _range, _position = _decode_bypass(buffer, _low, _range, _position)
 }
 
 
+_CODER = {
+    "_encode_bit": encode_bit,
+    "_encode_bypass": encode_bypass,
+    "_decode_bit": decode_bit,
+    "_decode_bypass": decode_bypass,
+}
+"""Globals of compiled syntaxes."""
+
+
 @functools.cache
 def _statements(text: str) -> list[ast.stmt]:
     """The statements of one of the texts above. Trees share them, so they must not be modified."""
@@ -120,11 +133,15 @@ def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
 
 
 class _Expansion:
-    """Expands statements for one direction; adds the globals of parts to `namespace`."""
+    """Expands statements for one direction.
+
+    Adds the globals of parts to `namespace`, and to `of_parts` the modules that they are from.
+    """
 
     def __init__(self, direction: Direction, namespace: dict[str, Any]) -> None:
         self.direction = direction
         self.namespace = namespace
+        self.of_parts: dict[str, str] = {}
 
     def expand(self, body: list[ast.stmt], names: dict[str, Any]) -> list[ast.stmt]:
         """The expanded statements of `body`, whose function has the globals `names`."""
@@ -201,13 +218,16 @@ class _Expansion:
             if node.id in new:
                 node.id = new[node.id]
             elif node.id in function.__globals__:
-                self._share(node.id, function.__globals__[node.id])
+                self._share(node.id, function)
         statements += self.expand(body, function.__globals__)
         if result is not None:
             statements.append(_assign(targets, result))
         return statements
 
-    def _share(self, name: str, value: Any) -> None:
+    def _share(self, name: str, function: Callable[..., Any]) -> None:
+        value = function.__globals__[name]
+        if name not in self.namespace:
+            self.of_parts[name] = function.__module__
         if self.namespace.setdefault(name, value) is not value:
             raise SyntaxError(f"{name} is one thing in a syntax and another in a part of it")
 
@@ -230,31 +250,43 @@ def compile_syntax(function: Callable[..., None], direction: Direction) -> Calla
     The result takes `coder` (int64, STATE_SIZE), `contexts` (int32, n x 3: fast, slow, count),
     `buffer` (uint8 bytes; for TRACE int32, receiving 2 * context + bit) and the syntax's own
     arguments. Like every `kernel` it makes no arrays. It is named after the function and the
-    direction, and its code is kept with that of the module that defines the function. It takes
-    about a hundredth of a second the first time.
+    direction, and its code is kept with that of the module that defines the function, its bytecode
+    too.
     """
-    namespace = dict(function.__globals__)
-    namespace |= {
-        "_encode_bit": encode_bit,
-        "_encode_bypass": encode_bypass,
-        "_decode_bit": decode_bit,
-        "_decode_bypass": decode_bypass,
-    }
+    key = f"syntax {direction.value}"
+    code, of_parts = marshal.loads(stored(function, key, partial(_expanded, function, direction)))
+    namespace = function.__globals__ | _CODER
+    for name, module in of_parts.items():
+        namespace[name] = vars(sys.modules[module])[name]
+    # Kernels are cached by the file name in their code object.
+    exec(_in_file(code, inspect.getsourcefile(function) or "<syntax>"), namespace)
+    compiled: Callable[..., None] = kernel(namespace[_name(function, direction)])
+    return compiled
+
+
+def _name(function: Callable[..., None], direction: Direction) -> str:
+    return f"{direction.value}_{function.__name__}"
+
+
+def _expanded(function: Callable[..., None], direction: Direction) -> bytes:
+    """The bytecode of a syntax, and the modules of the globals that its parts add, by name."""
+    expansion = _Expansion(direction, function.__globals__ | _CODER)
     definition = _definition(function)
-    body = _Expansion(direction, namespace).expand(
-        _without_docstring(definition.body), function.__globals__
-    )
-    definition.name = f"{direction.value}_{function.__name__}"
+    body = expansion.expand(_without_docstring(definition.body), function.__globals__)
+    definition.name = _name(function, direction)
     definition.decorator_list = []
     definition.returns = None
     for argument in definition.args.args:
         argument.annotation = None
     definition.body = [*_statements(_LOAD), *body, *_statements(_STORE)]
     tree = ast.Module([definition], [])
-    # Kernels are cached by the file name in their code object.
-    exec(compile(tree, inspect.getsourcefile(function) or "<syntax>", "exec"), namespace)
-    compiled: Callable[..., None] = kernel(namespace[definition.name])
-    return compiled
+    return marshal.dumps((compile(tree, "<syntax>", "exec"), expansion.of_parts))
+
+
+def _in_file(code: CodeType, path: str) -> CodeType:
+    """Code, and what is in it, with the name of a file."""
+    constants = [_in_file(c, path) if isinstance(c, CodeType) else c for c in code.co_consts]
+    return code.replace(co_filename=path, co_consts=tuple(constants))
 
 
 def part(function: _Function) -> _Function:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from nvcodec.compiled import allocating
 from nvcodec.picture import YUV420P8, Plane, Planes, Region, SampleFormat
+from nvcodec.products import COLUMNS, sum_products
 from nvcodec.tables import load_table
 
 MAX_OUTPUT_SIZE = 16384
@@ -157,6 +158,19 @@ class AxisPlan:
     start: npt.NDArray[np.int32]
     coefficients: npt.NDArray[np.int16]
 
+    @cached_property
+    def pairs(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+        """The coefficients as words of two, for pairs of source samples that begin at even ones.
+
+        Output sample i reads the pairs from the first[i]-th after `low` on, words int32 (samples,
+        pairs). Pairs beyond the end have coefficients of 0.
+        """
+        count, taps = self.coefficients.shape
+        values = np.zeros((count, taps // 2 + 1, 2), np.int16)
+        places = np.arange(taps) + (self.start & 1)[:, None]
+        np.put_along_axis(values.reshape(count, -1), places, self.coefficients, 1)
+        return (self.start >> 1).astype(np.int64), values.view(np.int32)[..., 0].copy()
+
     @property
     def is_identity(self) -> bool:
         """Whether the output samples are the source samples."""
@@ -260,11 +274,13 @@ def _resample_plane(
     needed = plane[down.low - y : down.high - y, across.low - x : across.high - x]
     if across.is_identity and down.is_identity:
         return np.ascontiguousarray(needed)
-    filtered = np.empty((needed.shape[0], across.start.size), np.int16)
+    columns = -(-across.start.size // COLUMNS) * COLUMNS
+    # No pair is read beyond this; what is read there counts nothing.
+    filtered = np.empty((needed.shape[0] // 2 + 2, columns), np.int32)
     horizontal, vertical = _kernels(samples.bit_depth)
-    horizontal(np.ascontiguousarray(needed), across.start, across.coefficients, filtered)
+    horizontal(np.ascontiguousarray(needed), *across.pairs, filtered)
     result = np.empty((down.start.size, across.start.size), samples.dtype)
-    vertical(filtered, down.start, down.coefficients, result)
+    vertical(filtered, *down.pairs, result)
     return result
 
 
@@ -280,15 +296,12 @@ def _check_size(name: str, source: int, output: int) -> None:
         )
 
 
-# Products and sums are cast back to int32, because Numba widens them to int64, which halves the
-# speed. Spec 6.4 bounds them.
-
-
 @cache
 def _kernels(bit_depth: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """The passes along the rows and along the columns for samples of a depth.
 
-    Shifts and clips are constants of the code: the truncation to 8 bits is faster with them.
+    What the first one gives has a word for the samples of two rows. Shifts and clips are constants
+    of the code: the truncation to 8 bits is faster with them.
     """
     mid_shift, out_shift = shifts(bit_depth)
     peak = (1 << bit_depth) - 1
@@ -296,52 +309,55 @@ def _kernels(bit_depth: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
     @allocating
     def horizontal(
         plane: Plane,
-        start: npt.NDArray[np.int32],
-        coefficients: npt.NDArray[np.int16],
-        out: npt.NDArray[np.int16],
+        first: npt.NDArray[np.int64],
+        words: npt.NDArray[np.int32],
+        out: npt.NDArray[np.int32],
     ) -> None:
-        # Rows are taken 32 at a time and transposed: the taps then run over contiguous vectors.
-        block = 32
+        # Rows are taken 32 at a time and transposed, with the samples of two columns in a word.
+        block = 2 * COLUMNS
         rows, columns = plane.shape
-        count, taps = coefficients.shape
-        turned = np.zeros((columns, block), np.int16)
+        count, terms = words.shape
+        flat = words.reshape(-1)
+        turned = np.zeros((columns // 2 + 2) * block, np.int32)
         sums = np.empty(block, np.int32)
         for top in range(0, rows, block):
             height = min(block, rows - top)
             for r in range(height):
-                for c in range(columns):
-                    turned[c, r] = plane[top + r, c]
+                for pair in range(columns >> 1):
+                    low, high = plane[top + r, 2 * pair], plane[top + r, 2 * pair + 1]
+                    turned[pair * block + r] = np.int32(low) | (np.int32(high) << 16)
+                if columns & 1:
+                    turned[(columns >> 1) * block + r] = plane[top + r, columns - 1]
             for i in range(count):
                 for r in range(block):
                     sums[r] = 1 << (mid_shift - 1)
-                for k in range(taps):
-                    coefficient = np.int32(coefficients[i, k])
-                    column = start[i] + k
-                    for r in range(block):
-                        product = np.int32(coefficient * np.int32(turned[column, r]))
-                        sums[r] = np.int32(sums[r] + product)
-                for r in range(height):
-                    out[top + r, i] = sums[r] >> mid_shift
+                sum_products(2, sums, 0, turned, first[i] * block, block, flat, i * terms, terms)
+                for r in range((height + 1) >> 1):
+                    even, odd = sums[2 * r] >> mid_shift, sums[2 * r + 1] >> mid_shift
+                    out[(top >> 1) + r, i] = (even & 0xFFFF) | (odd << 16)
 
     @allocating
     def vertical(
-        rows: npt.NDArray[np.int16],
-        start: npt.NDArray[np.int32],
-        coefficients: npt.NDArray[np.int16],
+        pairs: npt.NDArray[np.int32],
+        first: npt.NDArray[np.int64],
+        words: npt.NDArray[np.int32],
         out: Plane,
     ) -> None:
-        columns = rows.shape[1]
-        count, taps = coefficients.shape
-        sums = np.empty(columns, np.int32)
+        stride, columns = pairs.shape[1], out.shape[1]
+        count, terms = words.shape
+        source, flat = pairs.reshape(-1), words.reshape(-1)
+        sums = np.empty(stride, np.int32)
         for j in range(count):
-            for c in range(columns):
+            for c in range(stride):
                 sums[c] = 1 << (out_shift - 1)
-            for k in range(taps):
-                coefficient = np.int32(coefficients[j, k])
-                row = start[j] + k
-                for c in range(columns):
-                    product = np.int32(coefficient * np.int32(rows[row, c]))
-                    sums[c] = np.int32(sums[c] + product)
+            at, c = first[j] * stride, 0
+            while c < stride:
+                if c + 4 * COLUMNS <= stride:
+                    sum_products(4, sums, c, source, at + c, stride, flat, j * terms, terms)
+                    c += 4 * COLUMNS
+                else:
+                    sum_products(1, sums, c, source, at + c, stride, flat, j * terms, terms)
+                    c += COLUMNS
             for c in range(columns):
                 out[j, c] = min(max(sums[c] >> out_shift, 0), peak)
 

@@ -468,6 +468,7 @@ def test_a_long_compilation_says_how_far_it_is(monkeypatch, capsys):
             numba.njit(lambda x: x + 1)(value)
     told = capsys.readouterr().err.splitlines()
     assert [line.split()[1:3] for line in told[1:]] == [["compiled", "1"], ["compiled", "2"]]
+    assert all("of about 80" in line for line in told[1:])
 
 
 def test_kernels_that_cannot_be_kept_are_told_once(capsys):

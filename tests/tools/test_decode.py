@@ -21,8 +21,11 @@ def test_a_stream(clip, tmp_path, monkeypatch, model, names, stages):
     monkeypatch.setattr(decode, "start_up", lambda path, rounds: (1.0, 0.5))
     path = tmp_path / "a.nrv"
     encode(clip, path, model=model, preset="fast")
-    text, _ = run(decode.main, "--stream", path, "--rounds", 1, "--threads", 1)
-    assert re.findall(r"^  ([a-z0-9 ]+), 1 threads: ", text, re.M) == [*names, "x264"]
+    arguments = "--stream", path, "--output", "16x8", "--rounds", 1, "--threads", 1
+    text, _ = run(decode.main, *arguments)
+    rows = [row for name in names for row in (name, f"{name} to 16x8")]
+    rows += ["x264", "svtav1"]
+    assert re.findall(r"^  ([a-z0-9 ]+), 1 threads: ", text, re.M) == rows
     (line,) = re.findall(r"^  CPU ms: (.*)$", text, re.M)
     assert stages <= {part.rsplit(" ", 1)[0] for part in line.split(", ")}
     assert text.endswith("first frame after 1.00 s, 0.50 s of CPU time\n")

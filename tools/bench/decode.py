@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""The speed of decoding on the CPU, compared with H.264 at the same picture size.
+"""The speed of decoding on the CPU, compared with other codecs at the same picture size.
 
+\b
     python -m tools.bench.decode [--rounds N] [--size WIDTHxHEIGHT]... [--threads N]...
-    python -m tools.bench.decode --stream FILE.nrv... [--rounds N] [--threads N]...
+    python -m tools.bench.decode --stream FILE.nrv... [--output WIDTHxHEIGHT]... [--rounds N]
+        [--threads N]...
 
 Without --stream, a sine network with random weights renders whole groups to 8-bit pictures.
 `integer` products are those of nvcodec.model.sine.dot_product, where the processor has them;
@@ -10,9 +12,10 @@ Without --stream, a sine network with random weights renders whole groups to 8-b
 counts. The ratio is float / integer.
 
 With --stream, files of the nirvana model are decoded as they are, those of the hybrid model without
-the fusion network and with its default weights. They are compared with their own pictures, encoded
-by libx264 at its defaults. Also prints CPU time by stage, and the time to the first frame in a new
-process.
+the fusion network and with its default weights; with --output also to that size. Their pictures,
+encoded by libx264 at its defaults and by libsvtav1 at preset 6, are decoded beside them, the latter
+by libdav1d. All take turns. Also prints CPU time by stage, what more threads gain, and the time to
+the first frame in a new process.
 """
 
 from __future__ import annotations
@@ -24,10 +27,10 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from unittest import mock
 
 import av
@@ -55,6 +58,8 @@ from nvcodec.picture import samples_crc
 
 X264_FRAMES = 48
 
+Name = TypeVar("Name")
+
 
 def random_weights(shape: NetworkShape) -> GroupWeights:
     """Weights of spec 4.5, drawn from half of each range."""
@@ -76,11 +81,19 @@ def gradients(width: int, height: int) -> Iterator[av.VideoFrame]:
         yield av.VideoFrame.from_ndarray(picture.astype(np.uint8), format="rgb24")
 
 
-def x264_clip(width: int, height: int, pictures: Iterable[av.VideoFrame]) -> bytes:
-    """Encode pictures with libx264 at its defaults."""
+_PEERS: dict[str, tuple[str, str, dict[str, str]]] = {
+    "x264": ("libx264", "h264", {}),
+    "svtav1": ("libsvtav1", "libdav1d", {"preset": "6", "crf": "35"}),
+}
+"""Encoder, decoder, and options of the encoder."""
+
+
+def peer_clip(peer: str, width: int, height: int, pictures: Iterable[av.VideoFrame]) -> bytes:
+    """Encode pictures with a peer's encoder."""
+    encoder, _, options = _PEERS[peer]
     file = io.BytesIO()
     with av.open(file, "w", format="matroska") as container:
-        stream = container.add_stream("libx264", rate=30)
+        stream = container.add_stream(encoder, rate=30, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for picture in pictures:
             container.mux(stream.encode(picture))
@@ -88,13 +101,15 @@ def x264_clip(width: int, height: int, pictures: Iterable[av.VideoFrame]) -> byt
     return file.getvalue()
 
 
-def x264_decode(clip: bytes, threads: int) -> int:
-    """Decode a clip; returns the number of frames."""
+def peer_decode(peer: str, clip: bytes, threads: int) -> int:
+    """Decode a clip of a peer; returns the number of frames."""
+    _, decoder, _ = _PEERS[peer]
     with av.open(io.BytesIO(clip)) as container:
         stream = container.streams.video[0]
-        stream.codec_context.thread_count = threads
-        stream.codec_context.thread_type = "AUTO"
-        return sum(1 for _ in container.decode(stream))
+        context = av.CodecContext.create(decoder, "r")
+        context.extradata = stream.codec_context.extradata
+        context.thread_count, context.thread_type = threads, "AUTO"
+        return sum(len(context.decode(packet)) for packet in container.demux(stream))
 
 
 def best(works: dict[str, tuple[Callable[[], object], int]], rounds: int) -> dict[str, float]:
@@ -103,10 +118,10 @@ def best(works: dict[str, tuple[Callable[[], object], int]], rounds: int) -> dic
 
 
 def best_times(
-    works: dict[str, tuple[Callable[[], object], int]], rounds: int
-) -> dict[str, tuple[float, float]]:
+    works: Mapping[Name, tuple[Callable[[], object], int]], rounds: int
+) -> dict[Name, tuple[float, float]]:
     """The same, and CPU milliseconds per frame: the least of each."""
-    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in works}
+    taken: dict[Name, list[tuple[float, float]]] = {name: [] for name in works}
     for _ in range(rounds):
         for name, (work, frames) in works.items():
             start, start_cpu = time.perf_counter(), time.process_time()
@@ -150,9 +165,9 @@ def decode(path: str, threads: int) -> Iterator[av.VideoFrame]:
             yield av.VideoFrame.from_ndarray(samples.reshape(-1, frame.width), format="yuv420p")
 
 
-def count_frames(stream: bytes, threads: int) -> int:
-    with Decoder(io.BytesIO(stream), threads=threads) as frames:
-        return sum(1 for _ in frames)
+def count_frames(stream: bytes, threads: int, size: tuple[int, int] | None = None) -> int:
+    with Decoder(io.BytesIO(stream), threads=threads) as decoder:
+        return sum(1 for _ in decoder.frames(size=size))
 
 
 def versions(path: str) -> dict[str, bytes]:
@@ -212,6 +227,11 @@ def stage_times(stream: bytes, rounds: int) -> dict[str, float]:
     return least
 
 
+def _size(text: str) -> tuple[int, int]:
+    width, height = map(int, text.split("x"))
+    return width, height
+
+
 def start_up(path: str, rounds: int) -> tuple[float, float]:
     """The least wall and CPU seconds that nvdec takes for the first frame."""
     program = "from nvcodec.cli.nvdec import main; main()"
@@ -226,25 +246,35 @@ def start_up(path: str, rounds: int) -> tuple[float, float]:
     return min(walls), min(cpus)
 
 
-def compare_streams(paths: tuple[str, ...], threads: tuple[int, ...], rounds: int) -> None:
+def compare_streams(
+    paths: tuple[str, ...],
+    threads: tuple[int, ...],
+    outputs: Sequence[tuple[int, int]],
+    rounds: int,
+) -> None:
     for path in paths:
         click.echo(path)
         with Decoder(path) as opened:
             size = opened.header.width, opened.header.height
         streams = versions(path)
         frames = count_frames(next(iter(streams.values())), 1)
-        clip = x264_clip(*size, decode(path, 1))
+        clips = {peer: peer_clip(peer, *size, decode(path, 1)) for peer in _PEERS}
+        works: dict[tuple[str, int], tuple[Callable[[], object], int]] = {}
         for count in threads:
-            works: dict[str, tuple[Callable[[], object], int]] = {
-                name: (partial(count_frames, stream, count), frames)
-                for name, stream in streams.items()
-            }
-            works["x264"] = partial(x264_decode, clip, count), frames
-            for name, (wall, cpu) in best_times(works, rounds).items():
-                click.echo(
-                    f"  {name}, {count} threads: {wall:.2f} ms ({1000 / wall:.1f} fps),"
-                    f" CPU {cpu:.2f} ms"
-                )
+            for name, stream in streams.items():
+                works[name, count] = partial(count_frames, stream, count), frames
+                for output in outputs:
+                    label = f"{name} to {output[0]}x{output[1]}"
+                    works[label, count] = partial(count_frames, stream, count, output), frames
+            for peer, clip in clips.items():
+                works[peer, count] = partial(peer_decode, peer, clip, count), frames
+        times = best_times(works, rounds)
+        for (name, count), (wall, cpu) in times.items():
+            gain = times[name, threads[0]][0] / wall
+            click.echo(
+                f"  {name}, {count} threads: {wall:.2f} ms ({1000 / wall:.1f} fps),"
+                f" CPU {cpu:.2f} ms, x{gain:.2f}"
+            )
         *_, stream = streams.values()
         stages = stage_times(stream, rounds)
         click.echo("  CPU ms: " + ", ".join(f"{name} {took:.2f}" for name, took in stages.items()))
@@ -257,11 +287,16 @@ def compare_streams(paths: tuple[str, ...], threads: tuple[int, ...], rounds: in
 @click.option("--size", "sizes", multiple=True, default=["640x360", "1280x720"], show_default=True)
 @click.option("--threads", multiple=True, default=[1, 2], show_default=True, type=int)
 @click.option("--stream", "streams", multiple=True, type=click.Path(exists=True))
+@click.option("--output", "outputs", multiple=True, help="Also decode streams to WIDTHxHEIGHT.")
 def main(
-    rounds: int, sizes: tuple[str, ...], threads: tuple[int, ...], streams: tuple[str, ...]
+    rounds: int,
+    sizes: tuple[str, ...],
+    threads: tuple[int, ...],
+    streams: tuple[str, ...],
+    outputs: tuple[str, ...],
 ) -> None:
     if streams:
-        compare_streams(streams, threads, rounds)
+        compare_streams(streams, threads, [_size(output) for output in outputs], rounds)
         return
     integer = dot_product.usable()
     if not integer:
@@ -269,8 +304,8 @@ def main(
     click.echo("size       threads  integer ms (fps)     float ms (fps)  ratio  x264 ms")
     weights, frames = random_weights(PAPER_SHAPE), range(PAPER_SHAPE.group_frames)
     for size in sizes:
-        width, height = map(int, size.split("x"))
-        clip = x264_clip(width, height, gradients(width, height))
+        width, height = _size(size)
+        clip = peer_clip("x264", width, height, gradients(width, height))
 
         def rendering(count: int, usable: bool) -> Callable[[], object]:
             with mock.patch.object(dot_product, "usable", return_value=usable):
@@ -280,7 +315,7 @@ def main(
         for count in threads:
             works: dict[str, tuple[Callable[[], object], int]] = {
                 "float": (rendering(count, False), len(frames)),
-                "x264": (lambda: x264_decode(clip, count), X264_FRAMES),  # noqa: B023
+                "x264": (lambda: peer_decode("x264", clip, count), X264_FRAMES),  # noqa: B023
             }
             if integer:
                 works["integer"] = (rendering(count, True), len(frames))

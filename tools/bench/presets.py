@@ -1,23 +1,26 @@
-"""Speed and bit rate of presets as a curve, from the results of one `tools.bench.rd` run.
+"""CPU time and bit rate of presets as a curve, from the results of one `tools.bench.rd` run.
 
 \b
     python -m tools.bench.rd CLIP... --model hybrid:fast --model hybrid:medium
-        --model hybrid:slow --against x264 --against svtav1 --json rd.json
+        --model hybrid:slow --against svtav1 --against svtav1:4 --against svtav1:8 --json rd.json
     python -m tools.bench.presets rd.json --plot presets.png
 
-For each codec of the run it gives frames per second and CPU time over all encodes of all clips,
-and the mean BD-rate against the first peer. Frames per second are valid only if the run had the
-machine to itself. CPU time suffers less from other work; a first encode may load kernels in it.
+For each codec of the run, peers too, it gives frames per second and CPU time over all encodes of
+all clips, and the mean BD-rate against the first peer. Frames per second are valid only if the run
+had the machine to itself. CPU time suffers less from other work; a first encode may load kernels in
+it. The plot has a curve for the presets of each codec.
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
 from tools.lib import report
+from tools.lib.bd_rate import compare
 
 COLUMNS = {
     "codec": "{codec}",
@@ -36,25 +39,49 @@ def main(measured: Path, json_path: Path | None, plot_path: Path | None) -> None
     run = json.loads(measured.read_text())
     out = report.Report(json_path)
     peer = run["means"][0]["against"]
-    rates = {row["codec"]: row.get("mean") for row in run["means"] if row["against"] == peer}
-    rates[peer] = 0.0
-    for codec, rate in rates.items():
+    for codec in dict.fromkeys(point["codec"] for point in run["points"]):
         points = [point for point in run["points"] if point["codec"] == codec]
         frames = sum(point["frames"] for point in points)
         samples = sum(point["frames"] * point["width"] * point["height"] for point in points)
         seconds = sum(point["encode_seconds"] for point in points)
         cpu = 1000 * sum(point["encode_cpu_seconds"] for point in points) / frames
+        rate = _mean_rate(run["points"], codec, peer)
         row = {"codec": codec, "fps": frames / seconds, "cpu": cpu, "bd_rate": rate}
         out.add("presets", row | {"samples": samples / seconds})
     out.show(f"BD-rate against {peer}.", report.table(COLUMNS, out.rows("presets")))
     if plot_path is not None:
         with report.figure(plot_path, 1) as (axis,):
-            for row in out.rows("presets"):
-                axis.plot(row["fps"], row["bd_rate"], marker="o", label=row["codec"])
-            axis.set(xlabel="frames a second", ylabel=f"BD-rate against {peer}, %")
+            rows = [row for row in out.rows("presets") if row["bd_rate"] is not None]
+            for family in dict.fromkeys(_family(row["codec"]) for row in rows):
+                curve = [row for row in rows if _family(row["codec"]) == family]
+                curve.sort(key=lambda row: row["cpu"])
+                at = [row["cpu"] for row in curve], [row["bd_rate"] for row in curve]
+                axis.plot(*at, marker="o", label=family)
+                for row, *place in zip(curve, *at, strict=True):
+                    name = row["codec"].partition(":")[2] or row["codec"]
+                    axis.annotate(name, place, (4, 4), textcoords="offset points")
+            axis.margins(x=0.1)
+            axis.set(xlabel="CPU ms a frame", ylabel=f"BD-rate against {peer}, %")
             axis.set_xscale("log")
             axis.grid(which="both", alpha=0.3)
             axis.legend()
+
+
+def _family(codec: str) -> str:
+    return codec.partition(":")[0]
+
+
+def _mean_rate(points: list[dict[str, Any]], codec: str, peer: str) -> float | None:
+    """The mean BD-rate over the clips on which both codecs overlap."""
+    rates = []
+    for clip in dict.fromkeys(point["clip"] for point in points):
+        curves = [
+            [(p["bpp"], p["psnr"]) for p in points if (p["clip"], p["codec"]) == (clip, name)]
+            for name in (peer, codec)
+        ]
+        rates.append(compare(*curves).bd_rate)
+    known = [rate for rate in rates if rate is not None]
+    return sum(known) / len(known) if known else None
 
 
 if __name__ == "__main__":

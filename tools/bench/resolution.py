@@ -8,10 +8,8 @@ size is encoded and decoded in a process of its own.
 
 from __future__ import annotations
 
-import re
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -19,6 +17,7 @@ from nvcodec.media.source import open_source
 from tools.lib import report
 from tools.lib.apart import apart
 from tools.lib.clips import Clip, scaled
+from tools.lib.lists import sizes_of
 from tools.lib.measure import ONE_KEY, Model, measure_warm, model_option
 
 COLUMNS = {
@@ -34,19 +33,9 @@ COLUMNS = {
 }
 
 
-def _sizes(_context: Any, _option: Any, value: str) -> list[tuple[int, int]]:
-    sizes = []
-    for part in value.split(","):
-        match = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", part)
-        if not match:
-            raise click.BadParameter(f"{part!r} is not WIDTHxHEIGHT")
-        sizes.append((int(match[1]), int(match[2])))
-    return sizes
-
-
 @click.command("resolution", cls=report.Tool, help=__doc__)
 @click.argument("clip", type=click.Path(exists=True, path_type=Path))
-@click.option("--sizes", required=True, callback=_sizes, help="WIDTHxHEIGHT[,WIDTHxHEIGHT...]")
+@click.option("--sizes", required=True, callback=sizes_of, help="WIDTHxHEIGHT[,WIDTHxHEIGHT...]")
 @click.option("--crf", type=float, default=33.0, show_default=True)
 @model_option("nirvana")
 @click.option("--skip", type=click.IntRange(min=0), default=0, help="Frames to leave out first.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
@@ -50,3 +51,14 @@ def names_of(choices: Collection[str]) -> Callable[[Any, Any, str], tuple[str, .
         return found
 
     return names
+
+
+def sizes_of(_context: Any, _option: Any, value: str) -> list[tuple[int, int]]:
+    """Sizes of pictures, WIDTHxHEIGHT."""
+    sizes = []
+    for part in value.split(","):
+        match = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", part)
+        if not match:
+            raise click.BadParameter(f"{part!r} is not WIDTHxHEIGHT")
+        sizes.append((int(match[1]), int(match[2])))
+    return sizes

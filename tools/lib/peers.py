@@ -28,7 +28,8 @@ os.environ.setdefault("SVT_LOG", "1")
 
 _X264 = {"preset": "medium", "x264-params": "keyint=infinite:log-level=error"}
 _X265 = {"preset": "medium", "x265-params": "keyint=-1:info=0:log-level=error"}
-_SVTAV1 = {"preset": "6", "svtav1-params": "keyint=-1"}
+_SVTAV1 = {"svtav1-params": "keyint=-1"}
+_SVTAV1_CRF = (25.0, 33.0, 41.0, 49.0, 57.0, 63.0)
 _PSNR = {"tune": "psnr"}
 
 
@@ -56,9 +57,13 @@ PEERS = {
     "x264:psnr": Peer("libx264", _X264 | _PSNR, _CRF),
     "x265": Peer("libx265", _X265, _CRF),
     "x265:psnr": Peer("libx265", _X265 | _PSNR, _CRF),
-    "svtav1": Peer("libsvtav1", _SVTAV1, (25.0, 33.0, 41.0, 49.0, 57.0, 63.0)),
+    "svtav1": Peer("libsvtav1", _SVTAV1 | {"preset": "6"}, _SVTAV1_CRF),
 }
-"""x264 and x265 at medium, without and with tune=psnr; SVT-AV1 at preset 6."""
+PEERS |= {
+    f"svtav1:{preset}": Peer("libsvtav1", _SVTAV1 | {"preset": f"{preset}"}, _SVTAV1_CRF)
+    for preset in (2, 4, 8, 10)
+}
+"""x264 and x265 at medium, without and with tune=psnr; SVT-AV1 at preset 6 or the one named."""
 
 
 def measure_peer(

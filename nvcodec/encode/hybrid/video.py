@@ -44,7 +44,7 @@ from nvcodec.encode.hybrid.canvas import (
     code_inter,
 )
 from nvcodec.encode.hybrid.effort import Effort
-from nvcodec.encode.hybrid.fusion.choice import CodedNetwork, GroupFrames, choose_network
+from nvcodec.encode.hybrid.fusion.choice import CodedNetwork, GroupFrames, NetworkChoice
 from nvcodec.encode.hybrid.group import (
     Substreams,
     code_key_canvas,
@@ -387,7 +387,7 @@ class HybridCoder:
         canvas = self._task(self._code_key, source, maps)
         substreams = self._task(self._code_substreams, canvas)
         frames = self._task(partial(self._decoded, cut.group, ()), substreams, canvas)
-        network = self._task(partial(self._choose, crf), frames)
+        network = self._chosen(crf, 1, frames)
         coded = self._task(partial(self._coded, cut.group, None), substreams, frames, network)
         reference = self._task(_reference, canvas)
         return _Running([canvas], coded), _Tail(
@@ -440,7 +440,7 @@ class HybridCoder:
             *before.canvases.values(),
             *canvases,
         )
-        network = self._task(partial(self._choose, crf), frames, before.weights)
+        network = self._chosen(crf, len(steps), frames, before.weights)
         coded = self._task(partial(self._coded, cut.group), first, substreams, frames, network)
         interior = before.interior
         if len(steps) > 1:
@@ -506,16 +506,38 @@ class HybridCoder:
         sources = decode_group(self._settings, substreams, given[len(earlier) :], before)
         return GroupFrames(sources, [picture.planes for picture in group.pictures])
 
-    def _choose(
-        self, crf: float, frames: GroupFrames, before: FusionWeights | None = None
-    ) -> CodedNetwork:
-        """Decide what a group does with the network; it starts from the weights `before`."""
-        weights = before or default_weights()
+    def _chosen(
+        self,
+        crf: float,
+        count: int,
+        frames: Future[GroupFrames],
+        *before: Future[FusionWeights],
+    ) -> Future[CodedNetwork]:
+        """Begin to decide what a group of `count` frames does with the network.
+
+        It starts from the weights `before`. Later groups wait for it, so frames are done side by
+        side.
+        """
         if self._network == "off":
-            return CodedNetwork(b"", weights, frames.canvases())
-        effort = self._settings.effort
+            return self._task(_without_network, frames)
+        choice = self._task(partial(self._choice, crf), frames, *before)
+        numbers = range(count)
+        moments = [
+            self._task(partial(NetworkChoice.moments, number=number), choice) for number in numbers
+        ]
+        candidates = self._task(NetworkChoice.candidates, choice, *moments)
+        made = [
+            self._task(partial(NetworkChoice.made, number=number), choice, candidates)
+            for number in numbers
+        ]
+        return self._task(NetworkChoice.best, choice, candidates, *made)
+
+    def _choice(
+        self, crf: float, frames: GroupFrames, before: FusionWeights | None = None
+    ) -> NetworkChoice:
+        effort, weights = self._settings.effort, before or default_weights()
         sites = effort.network_sites if self._network == "trained" else 0
-        return choose_network(frames, weights, crf, sites, by_estimate=effort.network_estimate)
+        return NetworkChoice.of(frames, weights, crf, sites, by_estimate=effort.network_estimate)
 
     def _coded(
         self,
@@ -555,6 +577,10 @@ class HybridCoder:
         self._steering.coded(coded.group.substream_bytes)
         self._ordinal += 1
         return coded
+
+
+def _without_network(frames: GroupFrames) -> CodedNetwork:
+    return CodedNetwork(b"", default_weights(), frames.canvases())
 
 
 def _weights(coded: CodedNetwork) -> FusionWeights:

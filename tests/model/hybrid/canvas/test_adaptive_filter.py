@@ -87,7 +87,7 @@ def textured(rng, shape, fmt):
 )
 def test_planes(fmt, kernel_bench):
     rng = np.random.default_rng(fmt.bit_depth)
-    width, height = 68, 20
+    width, height = 72, 24
     planes = tuple(textured(rng, shape, fmt) for shape in fmt.plane_shapes(width, height))
     filters = Filters.empty(fmt.planes, width, height)
     while not filters.used.all():
