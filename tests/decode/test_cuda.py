@@ -29,7 +29,12 @@ from tools.vectors.manifest import VECTORS, frame_digest, read
 
 Opened = Callable[..., Decoder]
 
-CHECKS = ("require_equal", "require_exact_fusion", "require_exact_synthesis")
+CHECKS = (
+    "require_equal",
+    "require_exact_canvases",
+    "require_exact_fusion",
+    "require_exact_synthesis",
+)
 """What tests a device before it renders; tests/model/cuda has their tests."""
 
 
@@ -49,15 +54,23 @@ def opened(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> O
     """Makes decoders whose device is the interpreter: a `CudaDevice` with tensors on the host."""
     pytest.importorskip("triton", reason="Triton is not installed")
     from nvcodec.decode.cuda import CudaDevice
-    from nvcodec.model.cuda import fusion, synthesis
+    from nvcodec.model.cuda import canvas, fusion, motion, synthesis, units
 
     request.getfixturevalue("checked")
     # The interpreter takes as long for a small tile as for a large one.
     monkeypatch.setattr(fusion, "_SITES", 512)
     monkeypatch.setitem(synthesis._TILE, "BLOCK_N", 256)
+    for module, name in (
+        (canvas, "_SAMPLES"),
+        (motion, "_SAMPLES"),
+        (units, "_ELEMENTS"),
+    ):
+        monkeypatch.setattr(module, name, 4096)
+    monkeypatch.setattr(canvas, "_INTRA", 1024)
 
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
-    monkeypatch.setattr(torch.cuda, "device", lambda _: contextlib.nullcontext())
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda _: None)
+    monkeypatch.setattr(torch.cuda, "stream", lambda _: contextlib.nullcontext())
 
     def make(_: str, __: int | None, batch: int | None, tensors: bool) -> CudaDevice:
         device = CudaDevice(batch, tensors)
@@ -128,7 +141,7 @@ def test_hybrid(network: int, opened: Opened, checked: list[str]) -> None:
     frames = list(opened(data).frames())
     for frame, planes in zip(frames, pictures, strict=True):
         assert same(frame.planes, planes)
-    assert set(checked) == ({"require_exact_fusion"} if network else set())
+    assert set(checked) == {"require_exact_canvases", *(["require_exact_fusion"] * network)}
     with opened(data, tensors=True) as decoder:
         for number in (3, 2):
             assert same(arrays(decoder[number].planes), pictures[number])
@@ -211,8 +224,12 @@ def test_rgb_tensors(tensors: bool, opened: Opened) -> None:
         assert frame.to_video_frame().width == frame.width
 
 
-NAMES = ("sine-size-1x1", "nirvana-size-8x8")
-ENTRIES = [e for e in read()["valid"] if e["file"].removesuffix(".nrv").endswith(NAMES)]
+NAMES = ("sine-size-1x1", "nirvana-size-8x8", "hybrid-size-8x8", "hybrid-size-9x7")
+VALID = read()["valid"]
+ENTRIES = [
+    *(entry for entry in VALID if entry["file"].removesuffix(".nrv").endswith(NAMES)),
+    *(pytest.param(e, marks=pytest.mark.deep) for e in VALID if "hybrid" in e["file"]),
+]
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry["file"])

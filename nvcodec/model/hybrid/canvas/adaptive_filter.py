@@ -22,7 +22,7 @@ _TAP_X = np.array([1, 2, 3, -2, -1, 0, 1, 2, -1, 0, 1, 0], np.int64)
 _CHROMA_TAP_Y = np.array([0, 0, 1, 1, 1, 2], np.int64)
 _CHROMA_TAP_X = np.array([1, 2, -1, 0, 1, 0], np.int64)
 
-_ACTIVITY = np.array([0, 1, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3, 4], np.int64)
+ACTIVITY = np.array([0, 1, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3, 4], np.int64)
 """ACTIVITY of spec 8.8."""
 
 
@@ -64,7 +64,7 @@ def classify(
             elif slanted > 2 * slanted_low:
                 kind = 3 if falling > rising else 4
             activity = min(15, (vertical + horizontal) >> (5 + extra))
-            classes[r, c] = 5 * kind + _ACTIVITY[activity]
+            classes[r, c] = 5 * kind + ACTIVITY[activity]
 
 
 @kernel

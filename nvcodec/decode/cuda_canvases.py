@@ -1,0 +1,76 @@
+"""The hybrid model on a CUDA device: tables of canvases to frames, there or in host memory."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+
+from nvcodec.coding.hybrid.canvases import ReadCanvas
+from nvcodec.model.cuda.canvas import CanvasMaker
+from nvcodec.model.cuda.fusion import CudaFusion, CudaSource
+from nvcodec.model.cuda.packed import PackedCanvas
+from nvcodec.model.cuda.planes import TensorPlanes, to_host
+from nvcodec.model.hybrid.canvas.plane import Canvas, Step
+from nvcodec.model.hybrid.fusion.weights import FusionWeights, Network
+from nvcodec.picture import Planes, Region
+
+
+class CudaCanvases:
+    """A `CanvasDevice`: makes the canvases and frames of one bitstream by queueing work.
+
+    Any thread may call it. All work is on one stream, in the order of the calls, so a canvas may be
+    used as soon as it is returned. Canvases stay on the device, frames do with `tensors`.
+    """
+
+    def __init__(self, maker: CanvasMaker, stream: torch.cuda.Stream, tensors: bool) -> None:
+        self._maker = maker
+        self._stream = stream
+        self._tensors = tensors
+        # Launches hold Python's lock anyway, and Triton's interpreter is not made for threads.
+        self._lock = threading.Lock()
+
+    def reconstruct(
+        self, tables: ReadCanvas, step: Step, references: Sequence[Canvas]
+    ) -> tuple[Canvas, CudaSource]:
+        """The canvas of a step, and its source for the network."""
+        on_device = cast(Sequence[PackedCanvas], references)
+        prepared = self._maker.prepare(tables, step, references)
+        with self._lock, torch.cuda.stream(self._stream):
+            canvas = self._maker.make(prepared, on_device)
+        return canvas, CudaSource.of(canvas, on_device, self._maker.layout, self._maker.offset)
+
+    def fuse(
+        self, sources: Sequence[CudaSource], weights: FusionWeights, region: Region
+    ) -> list[Planes]:
+        """Frames through the fusion network."""
+        crop, networks = self._maker.layout.format.crop, dict[Network, CudaFusion]()
+        pictures = []
+        with self._lock, torch.cuda.stream(self._stream):
+            for source in sources:
+                network = weights.of_set(source.set)
+                if network not in networks:
+                    networks[network] = CudaFusion(weights.shape, network, self._maker.device)
+                pictures.append(crop(networks[network].picture(source), region))
+        return self._delivered(pictures)
+
+    def show(self, canvases: Sequence[Canvas], region: Region) -> list[Planes]:
+        """Frames without the network."""
+        layout = self._maker.layout
+        with self._lock, torch.cuda.stream(self._stream):
+            pictures = [
+                layout.format.crop(layout.planes(canvas.packed), region)
+                for canvas in cast(Sequence[PackedCanvas], canvases)
+            ]
+            if self._tensors:
+                # Copies, as the caller may write to them and canvases serve as references.
+                pictures = [tuple(part.clone() for part in picture) for picture in pictures]
+        return self._delivered(pictures)
+
+    def _delivered(self, pictures: list[TensorPlanes]) -> list[Planes]:
+        if self._tensors:
+            return cast(list[Planes], pictures)
+        with torch.cuda.stream(self._stream):
+            return to_host(pictures)
