@@ -10,6 +10,7 @@ import torch
 
 from nvcodec.coding.nirvana.table import network_offset
 from nvcodec.decode.cuda_canvases import CudaCanvases
+from nvcodec.decode.cuda_queue import CudaQueue
 from nvcodec.decode.device import Device
 from nvcodec.model.cuda.canvas import CanvasMaker
 from nvcodec.model.cuda.canvas_check import require_exact_canvases
@@ -47,8 +48,7 @@ class CudaDevice(Device):
         self._patches = batch
         self._tensors = tensors
         self._device = torch.device("cuda", torch.cuda.current_device())
-        # Threads have current streams of their own.
-        self._stream = torch.cuda.current_stream(self._device)
+        self._queue = CudaQueue(self._device)
 
     @property
     def place(self) -> str:
@@ -57,7 +57,7 @@ class CudaDevice(Device):
 
     def prepare(self, shape: NetworkShape) -> None:
         """Compile and test the kernels."""
-        with torch.cuda.stream(self._stream):
+        with self._queue.held():
             require_equal(shape, self._device)
 
     def render(
@@ -69,7 +69,7 @@ class CudaDevice(Device):
         region: Region | None = None,
     ) -> list[Planes]:
         """Render frames of a group."""
-        with torch.cuda.stream(self._stream):
+        with self._queue.held():
             renderer = CudaRenderer(weights, self._device, self._patches)
             pictures = renderer.pictures(width, height, frames, region)
             return cast(list[Planes], pictures) if self._tensors else to_host(pictures)
@@ -88,7 +88,7 @@ class CudaDevice(Device):
             return super().resample(
                 planes, origin, source_width, source_height, view, chroma_location
             )
-        with torch.cuda.stream(self._stream):
+        with self._queue.held():
             shown = resample(
                 cast(TensorPlanes, planes),
                 origin,
@@ -103,16 +103,16 @@ class CudaDevice(Device):
         self, shape: CanvasShape, size: tuple[int, int], samples: SampleFormat
     ) -> CudaCanvases:
         """Tests the kernels of canvases, and those of the fusion network if there is one."""
-        with torch.cuda.stream(self._stream):
+        with self._queue.held():
             require_exact_canvases(samples, self._device)
             if shape.network:
                 require_exact_fusion(default_weights().shape, samples, self._device)
             maker = CanvasMaker(size, shape.chroma_offset, samples, self._device)
-        return CudaCanvases(maker, self._stream, self._tensors)
+        return CudaCanvases(maker, self._queue, self._tensors)
 
     def synthesis_device(self) -> CudaDevice:
         """Return this device; tests the synthesis network's kernels."""
-        with torch.cuda.stream(self._stream):
+        with self._queue.held():
             require_exact_synthesis(self._device)
         return self
 
@@ -122,7 +122,7 @@ class CudaDevice(Device):
         """Frames of the nirvana model."""
         if not frames:
             return []
-        with torch.cuda.stream(self._stream):
+        with self._queue.held():
             planes = []
             for k, (layer, grid) in enumerate(zip(parameters, layers.grids, strict=True)):
                 offset = network_offset(layer.quantiser)
@@ -134,4 +134,7 @@ class CudaDevice(Device):
 
     def on_host(self, pictures: list[Planes]) -> list[Planes]:
         """Rendered planes in the host's memory."""
-        return to_host(cast(list[TensorPlanes], pictures)) if self._tensors else pictures
+        if not self._tensors:
+            return pictures
+        with self._queue.held():
+            return to_host(cast(list[TensorPlanes], pictures))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import cast
 
 import torch
 
 from nvcodec.coding.hybrid.canvases import ReadCanvas
+from nvcodec.decode.cuda_queue import CudaQueue
 from nvcodec.model.cuda.canvas import CanvasMaker
 from nvcodec.model.cuda.fusion import CudaFusion, CudaSource
 from nvcodec.model.cuda.packed import PackedCanvas
@@ -21,16 +21,14 @@ from nvcodec.picture import Planes, Region
 class CudaCanvases:
     """A `CanvasDevice`: makes the canvases and frames of one bitstream by queueing work.
 
-    Any thread may call it. All work is on one stream, in the order of the calls, so a canvas may be
-    used as soon as it is returned. Canvases stay on the device, frames do with `tensors`.
+    Any thread may call it. Work is queued in the order of the calls, so a canvas may be used as
+    soon as it is returned. Canvases stay on the device, frames do with `tensors`.
     """
 
-    def __init__(self, maker: CanvasMaker, stream: torch.cuda.Stream, tensors: bool) -> None:
+    def __init__(self, maker: CanvasMaker, queue: CudaQueue, tensors: bool) -> None:
         self._maker = maker
-        self._stream = stream
+        self._queue = queue
         self._tensors = tensors
-        # Launches hold Python's lock anyway, and Triton's interpreter is not made for threads.
-        self._lock = threading.Lock()
 
     def reconstruct(
         self, tables: ReadCanvas, step: Step, references: Sequence[Canvas]
@@ -38,7 +36,7 @@ class CudaCanvases:
         """The canvas of a step, and its source for the network."""
         on_device = cast(Sequence[PackedCanvas], references)
         prepared = self._maker.prepare(tables, step, references)
-        with self._lock, torch.cuda.stream(self._stream):
+        with self._queue.held():
             canvas = self._maker.make(prepared, on_device)
         return canvas, CudaSource.of(canvas, on_device, self._maker.layout, self._maker.offset)
 
@@ -48,7 +46,7 @@ class CudaCanvases:
         """Frames through the fusion network."""
         crop, networks = self._maker.layout.format.crop, dict[Network, CudaFusion]()
         pictures = []
-        with self._lock, torch.cuda.stream(self._stream):
+        with self._queue.held():
             for source in sources:
                 network = weights.of_set(source.set)
                 if network not in networks:
@@ -59,7 +57,7 @@ class CudaCanvases:
     def show(self, canvases: Sequence[Canvas], region: Region) -> list[Planes]:
         """Frames without the network."""
         layout = self._maker.layout
-        with self._lock, torch.cuda.stream(self._stream):
+        with self._queue.held():
             pictures = [
                 layout.format.crop(layout.planes(canvas.packed), region)
                 for canvas in cast(Sequence[PackedCanvas], canvases)
@@ -72,5 +70,6 @@ class CudaCanvases:
     def _delivered(self, pictures: list[TensorPlanes]) -> list[Planes]:
         if self._tensors:
             return cast(list[Planes], pictures)
-        with torch.cuda.stream(self._stream):
+        # Others may queue work while this waits.
+        with torch.cuda.stream(self._queue.stream):
             return to_host(pictures)

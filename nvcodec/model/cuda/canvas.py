@@ -148,7 +148,7 @@ class CanvasMaker:
     def _intra(self, waves: Waves, changes: torch.Tensor, out: torch.Tensor) -> None:
         """Intra prediction with residuals, wave by wave."""
         layout = self.layout
-        blocks, programs, orders = upload(waves[:3], self.device)
+        blocks, programs, orders, edges = upload(waves[:4], self.device)
         begin = 0
         for end in waves.ends:
             run(
@@ -159,14 +159,15 @@ class CanvasMaker:
                 blocks,
                 programs,
                 orders,
+                edges,
                 self._tables["directions"],
                 self._tables["cubic"],
                 begin,
                 layout.width,
                 layout.height,
-                layout.firsts[1],
                 **layout.constants(1),
                 TILE=_INTRA,
+                num_warps=2,
             )
             begin = end
 

@@ -29,11 +29,9 @@ from nvcodec.compiled import Integer, allocating, kernel
 from nvcodec.model.cuda.packed import Layout
 from nvcodec.model.hybrid.canvas.intra import is_smoothed
 
-COLUMNS = 14
+COLUMNS = 13
 _WAVE = COLUMNS
 """Column of the wave, behind those that kernels read."""
-
-_LOW_BITS = 31
 
 
 class Waves(NamedTuple):
@@ -44,6 +42,7 @@ class Waves(NamedTuple):
         programs: (programs, 2): block and tile, wave by wave.
         orders: (2, rows, columns), numbers of the blocks of luma and of chroma that cover each
             4 x 4 block of luma, 0 for leaves that are not intra.
+        edges: places in their plane of the samples around blocks: see `intra_kernels`.
         ends: the programs up to the end of each wave.
 
     """
@@ -51,6 +50,7 @@ class Waves(NamedTuple):
     blocks: npt.NDArray[np.int32]
     programs: npt.NDArray[np.int32]
     orders: npt.NDArray[np.int32]
+    edges: npt.NDArray[np.int32]
     ends: list[int]
 
 
@@ -68,7 +68,7 @@ def _covered(
 
 
 @kernel
-def _available(
+def _edge(
     waves: np.ndarray,
     y: Integer,
     x: Integer,
@@ -76,29 +76,31 @@ def _available(
     width: Integer,
     shift_y: Integer,
     shift_x: Integer,
-    found: np.ndarray,
+    edge: np.ndarray,
 ) -> Integer:
-    """Set found[0..1] to the mask of a block's edge; returns the last wave there, at least 0.
+    """Set the places of the edge of a block, from left[2n] on; returns its last wave, at least 0.
 
-    (x, y) and the size are in samples of the plane, the shifts log2 of those across a 4 x 4 block.
+    (x, y) and the size are in samples of the plane, the shifts log2 of those across a 4 x 4 block
+    of luma.
     """
     rows, columns = waves.shape
-    left, above = (x >> shift_x) - 1, (y >> shift_y) - 1
-    lefts, tops = 2 * height >> shift_y, 2 * width >> shift_x
-    found[:2] = 0
+    stride, tall = columns << shift_x, 2 * height
     last: Integer = 0
-    for bit in range(lefts + 1 + tops):
-        # From the bottom left up to the corner, then to the right.
-        row, column = above + lefts - bit, left
-        if bit > lefts:
-            row, column = above, left + bit - lefts
-        if row < 0 or column < 0 or row >= rows or column >= columns or waves[row, column] < 0:
-            continue
-        last = max(last, np.int64(waves[row, column]))
-        if bit < _LOW_BITS:
-            found[0] |= 1 << bit
-        else:
-            found[1] |= 1 << (bit - _LOW_BITS)
+    place: Integer = -1
+    known: Integer = -1
+    for k in range(tall + 1 + 2 * width):
+        row, column = y + tall - 1 - k, x - 1
+        if k >= tall:
+            row, column = y - 1, x - 1 + k - tall
+        i, j = row >> shift_y, column >> shift_x
+        if 0 <= i < rows and 0 <= j < columns and waves[i, j] >= 0:
+            last = max(last, np.int64(waves[i, j]))
+            place = row * stride + column
+            if known < 0:
+                known = k
+        edge[k] = place
+    for k in range(known):
+        edge[k] = edge[known]
     return last
 
 
@@ -118,8 +120,13 @@ def _add(
     luma_waves: np.ndarray,
     orders: np.ndarray,
     block: np.ndarray,
-) -> None:
-    """Fill the row of a block but for its place, and mark what it covers."""
+    edges: np.ndarray,
+    at: Integer,
+) -> Integer:
+    """Fill the row of a block but for its place, its edge from `at` on, and mark what it covers.
+
+    Returns the end of the edge.
+    """
     shift_y, shift_x = 2 - down, 2 - across
     top, left = y >> shift_y, x >> shift_x
     bottom, right = (y + height) >> shift_y, (x + width) >> shift_x
@@ -130,7 +137,9 @@ def _add(
     block[6], block[7] = log, mode
     block[8] = 1 if plane == 0 and mode < LINEAR and is_smoothed(mode, width) else 0
     block[9], block[10], block[11] = order, 0, 0
-    last = _available(waves, y, x, height, width, shift_y, shift_x, block[12:14])
+    block[12] = at + 2 * height
+    end = at + 2 * (height + width) + 1
+    last = _edge(waves, y, x, height, width, shift_y, shift_x, edges[at:end])
     if mode == COPY:
         vy, vx = np.int64(leaf[VY0]) >> down, np.int64(leaf[VX0]) >> across
         block[10], block[11] = vy, vx
@@ -147,6 +156,7 @@ def _add(
     block[_WAVE] = wave
     waves[top:bottom, left:right] = wave
     orders[top:bottom, left:right] = order
+    return end
 
 
 @allocating
@@ -158,13 +168,14 @@ def _blocks(
     waves: np.ndarray,
     orders: np.ndarray,
     blocks: np.ndarray,
+    edges: np.ndarray,
 ) -> Integer:
-    """Fill `blocks` in coding order, Cb and Cr in one row; returns their number.
+    """Fill `blocks` in coding order, Cb and Cr in one row, and `edges`; returns their number.
 
     `waves` and `orders` are int32 (2, rows, columns) of 4 x 4 blocks, of luma and of chroma. waves
     are 0 where leaves are not intra and -1 elsewhere; orders are 0.
     """
-    count, luma, colour = 0, 0, 0
+    count, luma, colour, at = 0, 0, 0, 0
     for number in range(len(leaves)):
         leaf = leaves[number]
         if not leaf[INTRA]:
@@ -174,9 +185,9 @@ def _blocks(
         n = size // parts
         for k in range(parts * parts):
             luma += 1
-            _add(
+            at = _add(
                 leaf, np.int64(leaf[MODE + k]), 0, luma, y + n * (k // parts), x + n * (k % parts),
-                n, n, 0, 0, waves[0], waves[0], orders[0], blocks[count],
+                n, n, 0, 0, waves[0], waves[0], orders[0], blocks[count], edges, at,
             )  # fmt: skip
             count += 1
         if not chroma:
@@ -185,9 +196,9 @@ def _blocks(
         n = size >> across
         for k in range(1 << (across - down)):
             colour += 1
-            _add(
+            at = _add(
                 leaf, np.int64(leaf[CHROMA]), 1, colour, (y >> down) + n * k, x >> across,
-                n, n, down, across, waves[1], waves[0], orders[1], blocks[count],
+                n, n, down, across, waves[1], waves[0], orders[1], blocks[count], edges, at,
             )  # fmt: skip
             count += 1
     return count
@@ -208,7 +219,9 @@ def intra_waves(
     intra = leaves[leaves[:, INTRA] != 0]
     most = int((1 + 3 * intra[:, FOUR]).sum()) + 2 * len(intra)
     blocks = np.empty((most, COLUMNS + 1), np.int32)
-    blocks = blocks[: _blocks(intra, chroma, down, across, waves, orders, blocks)]
+    # At most, four blocks of luma of 4 x 4 and two of chroma.
+    edges = np.empty(int((12 * intra[:, SIZE] + 6).sum()), np.int32)
+    blocks = blocks[: _blocks(intra, chroma, down, across, waves, orders, blocks, edges)]
     # Cr beside Cb.
     red = blocks[blocks[:, 1] == 1]
     red[:, 1] = 2
@@ -224,4 +237,5 @@ def intra_waves(
     programs = np.stack([numbers, np.arange(len(numbers)) - begins], 1).astype(np.int32)
     counts = np.bincount(blocks[numbers, _WAVE])
     ends = np.cumsum(counts)[1:].tolist() if len(counts) else []
-    return Waves(np.ascontiguousarray(blocks[:, :COLUMNS]), programs, orders, ends)
+    end = int((blocks[:, 12] + 2 * blocks[:, 4] + 1).max(initial=0))
+    return Waves(blocks[:, :COLUMNS], programs, orders, edges[:end], ends)

@@ -29,7 +29,7 @@ from nvcodec.model.cuda import (
     synthesis_kernels,
     transform_kernels,
 )
-from nvcodec.model.cuda.canvas_check import compared
+from nvcodec.model.cuda.canvas_check import compared, random_tables
 from nvcodec.model.cuda.fusion import CudaFusion, CudaSource
 from nvcodec.model.cuda.renderer import CudaRenderer
 from nvcodec.model.cuda.resample import resample
@@ -141,7 +141,9 @@ def record_fusion() -> dict[str, Recorder]:
 def record_canvases(samples: SampleFormat) -> dict[str, Recorder]:
     """The launches of canvases of all kinds."""
     recorders = make_recorders()
-    for _ in compared(np.random.default_rng(0), (72, 64), samples, torch.device("cpu")):
+    size = 72, 64
+    tables = random_tables(np.random.default_rng(0), size, samples)
+    for _ in compared(tables, size, samples, torch.device("cpu")):
         pass
     return recorders
 

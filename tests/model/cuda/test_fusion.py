@@ -24,6 +24,8 @@ from nvcodec.model.cuda.fusion_check import random_network, require_exact
 from nvcodec.model.cuda.fusion_check import random_source as checked_source
 from nvcodec.model.cuda.planes import to_host
 
+pytestmark = pytest.mark.usefixtures("quick_interpreter")
+
 CPU = torch.device("cpu")
 
 
