@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from nvcodec.coding.hybrid.leaves import (
     INTRA,
     LINEAR,
     MODE,
+    SIZE,
     UNIT_PLANE,
     UNIT_SINE,
     UNIT_SIZE,
@@ -45,8 +47,8 @@ from nvcodec.model.cuda.waves import Waves, intra_waves
 pytestmark = pytest.mark.usefixtures("quick_interpreter")
 
 CPU = torch.device("cpu")
-SIZE = 64, 40
-SPLIT = {64: 0.7, 32: 0.6, 16: 0.6}
+EXTENT = 48, 32
+SPLIT = {64: 0.7, 32: 0.8, 16: 0.7}
 
 
 @pytest.fixture
@@ -88,6 +90,15 @@ def tables_of(seed: int, size: tuple[int, int], samples: SampleFormat) -> list[R
             filters.taps[:] = rng.integers(-20, 21, filters.taps.shape)
             filters.on[:] = rng.random(filters.on.shape) < 0.8
         made.append(ReadCanvas(0, *tables, filters))
+    # A few blocks shall have all modes.
+    modes = itertools.cycle(range(0, 35 * 12, 12))
+    chroma = itertools.cycle([LINEAR, LINEAR + 1, LINEAR + 2, 0, 1, 10, 26, 3, 22])
+    for leaf in made[0].leaves:
+        if samples.planes > 1:
+            leaf[CHROMA] = COPY if leaf[MODE] == COPY else next(chroma)
+        if leaf[MODE] != COPY:
+            for k in range(4 if leaf[FOUR] else 1):
+                leaf[MODE + k : MODE + 4] = next(modes) % 35
     return made
 
 
@@ -99,7 +110,7 @@ def check(tables: list[ReadCanvas], size: tuple[int, int], samples: SampleFormat
 
 @pytest.mark.usefixtures("large_tiles", "backwards")
 def test_bytes_equal_the_cpu() -> None:
-    check(tables_of(0, SIZE, YUV420P8), SIZE, YUV420P8)
+    check(tables_of(25, EXTENT, YUV420P8), EXTENT, YUV420P8)
 
 
 @pytest.mark.usefixtures("large_tiles", "backwards")
@@ -114,8 +125,8 @@ def test_bytes_equal_the_cpu() -> None:
     ids=str,
 )
 def test_other_formats(samples: SampleFormat) -> None:
-    size = 40, 24
-    check(tables_of(1, size, samples)[:3], size, samples)
+    size = 24, 24
+    check(tables_of(1, size, samples)[:2], size, samples)
 
 
 @pytest.mark.deep
@@ -129,19 +140,20 @@ def test_larger_canvases(samples: SampleFormat, seed: int) -> None:
 
 def test_tiles_of_a_device() -> None:
     """Blocks of more than a tile, edges and levels in several."""
-    size = 40, 32
-    check(tables_of(4, size, YUV420P8)[:3], size, YUV420P8)
+    size = 32, 32
+    tables = tables_of(4, size, YUV420P8)[:2]
+    assert tables[0].leaves[:, SIZE].max() > 8
+    check(tables, size, YUV420P8)
 
 
 def test_the_canvases_reach_all_kinds() -> None:
     """What `test_bytes_equal_the_cpu` compares has every kind of leaf and unit."""
-    tables = tables_of(0, SIZE, YUV420P8)
+    tables = tables_of(25, EXTENT, YUV420P8)
     leaves = np.concatenate([t.leaves for t in tables])
     all_units = np.concatenate([t.units for t in tables])
     intra = leaves[leaves[:, INTRA] != 0]
-    modes = set(intra[:, MODE].tolist())
-    assert {0, 1, 10, 26, COPY} < modes
-    assert len(modes) > 30
+    modes = set(intra[:, MODE : MODE + 4].ravel().tolist())
+    assert modes == {*range(35), COPY}
     assert set(intra[:, CHROMA].tolist()) > {0, 1, LINEAR, LINEAR + 1, LINEAR + 2, COPY}
     assert intra[:, FOUR].any()
     assert set(leaves[:, DIRECTION].tolist()) == {0, 1, 2, 3}
@@ -152,8 +164,8 @@ def test_the_canvases_reach_all_kinds() -> None:
 
 def test_waves_cover_each_sample_once() -> None:
     for chroma in range(4):
-        layout = Layout(SampleFormat(8, chroma), *SIZE)
-        leaves = tables_of(chroma, SIZE, layout.format)[0].leaves
+        layout = Layout(SampleFormat(8, chroma), *EXTENT)
+        leaves = tables_of(chroma, EXTENT, layout.format)[0].leaves
         direction = np.zeros(layout.cells, np.uint8)
         waves = intra_waves(leaves, direction, layout, 16)
         count = np.zeros(layout.samples, int)
@@ -169,7 +181,7 @@ def test_waves_cover_each_sample_once() -> None:
 @pytest.mark.usefixtures("large_tiles")
 def test_a_device_that_computes_exactly_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(canvas_check, "_SIZE", (16, 16))
-    monkeypatch.setattr(canvas_check, "_SEEDS", 2)
+    monkeypatch.setattr(canvas_check, "_SEEDS", 1)
     require_exact_canvases.__wrapped__(YUV420P8, CPU)
 
 
@@ -190,8 +202,7 @@ def test_a_device_that_does_not_fails(
     module: Any, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It leaves some tiles out."""
-    monkeypatch.setattr(canvas_check, "_SIZE", (16, 16))
-    monkeypatch.setattr(canvas_check, "_SEEDS", 2)
+    monkeypatch.setattr(canvas_check, "_SIZE", (40, 24))
     right = getattr(module, name)
 
     class Wrong:
