@@ -214,7 +214,7 @@ def test_no_device(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("tensors", [False, True])
 def test_rgb_tensors(tensors: bool, opened: Opened) -> None:
-    data, _ = synthesize_hybrid(PLAN)
+    data, _ = synthesize_hybrid(HybridPlan(CanvasShape(1, 3), 37, 21, (1, 1), (0, 1)))
     asked = [1, 0]
     with Decoder(io.BytesIO(data)) as decoder:
         expected = decoder.tensor(asked, size=(24, 16))
