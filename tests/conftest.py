@@ -3,7 +3,7 @@
 import os
 import signal
 
-pytest_plugins = ["tests.kernels"]
+pytest_plugins = ["tests.interpreter", "tests.kernels"]
 
 # Triton's kernels run on the host, in its interpreter, in every process that imports it after this.
 os.environ["TRITON_INTERPRET"] = "1"

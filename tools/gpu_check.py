@@ -2,10 +2,12 @@
 
     python -m tools.gpu_check [--size WIDTHxHEIGHT]... [--peak TOPS] [--seeds N]
 
-Compares every kernel of the sine network with NumPy. Compares groups of random weights, frames
-through the fusion network and groups of random features with the CPU, byte for byte. Encodes and
-decodes tiny clips on the device. Times are of whole groups, with frames left on the device and with
-frames copied to the host. `load` is the upload of a group's weights, or of its features, which is
+Compares every kernel of the sine network with NumPy. Compares random canvases of the hybrid model,
+groups of random weights, frames through the fusion network and groups of random features with the
+CPU, byte for byte. Encodes and decodes tiny clips on the device. Decodes a clip of the hybrid model
+with and without network: those frames a second are of whole decodes, parsing on the CPU included.
+Other times are of whole groups, with frames left on the device and with frames copied to the host.
+`load` is the upload of a group's weights, or of its features, which is
 part of the other times. The share is that of the device's dense 8-bit peak, where a multiplication
 of spec 5.8 counts as two operations, and one of spec 13 as eight, those of its bytes.
 
@@ -18,7 +20,7 @@ import io
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -35,7 +37,7 @@ from nvcodec.media.y4m import Y4mWriter
 from nvcodec.model.sine.render import render_region
 from nvcodec.model.sine.renderer import SineRenderer
 from nvcodec.model.sine.shape import NetworkShape
-from nvcodec.picture import YUV420P8, Planes
+from nvcodec.picture import SAMPLE_FORMATS, YUV420P8, Planes
 from tools.bench.decode import random_weights
 
 if TYPE_CHECKING:
@@ -174,9 +176,70 @@ def check_network(size: tuple[int, int], device: torch.device, peak: float | Non
     return equal
 
 
+def check_canvases(device: torch.device, seeds: int) -> bool:
+    """Compare random canvases of all sample formats with the CPU; prints a line for each."""
+    from nvcodec.model.cuda.canvas_check import compared, random_tables
+    from nvcodec.model.cuda.planes import to_host
+
+    size, equal = (328, 200), True
+    for samples in SAMPLE_FORMATS:
+        wrong = 0
+        for seed in range(seeds):
+            tables = random_tables(np.random.default_rng(seed), size, samples)
+            for got, expected in compared(tables, size, samples, device):
+                planes: Any = got.planes
+                wrong += not same(to_host([planes]), [expected.planes])
+        state = f"{wrong} DIFFER" if wrong else "equal"
+        click.echo(f"canvases {samples.name:12} {seeds:3} groups  {state}")
+        equal = equal and not wrong
+    return equal
+
+
+def check_hybrid(size: tuple[int, int], device: torch.device, network: str) -> bool:
+    """Decode a clip of the hybrid model on the CPU and on the device; prints one line."""
+    file = io.BytesIO()
+    nvcodec.encode(moving(size, 17), file, fps=25, preset="ultrafast", network=network)
+
+    def decoded(**options: Any) -> tuple[list[Planes], float]:
+        file.seek(0)
+        begin = time.perf_counter()
+        with nvcodec.Decoder(file, **options) as decoder:
+            frames: list[Any] = [frame.planes for frame in decoder]
+        torch.cuda.synchronize(device)
+        return frames, time.perf_counter() - begin
+
+    expected, _ = decoded()
+    # The first one compiles.
+    decoded(device="cuda")
+    got, copied = decoded(device="cuda")
+    left_there, left = decoded(device="cuda", tensors=True)
+    on_host = [tuple(plane.cpu().numpy() for plane in planes) for planes in left_there]
+    equal = same(got, expected) and same(on_host, expected)
+    width, height = size
+    frames = len(expected)
+    click.echo(
+        f"hybrid   {width}x{height:<5} {frames / left:9.1f} {frames / copied:9.1f}"
+        f" with network {network}  {'equal' if equal else 'DIFFERS'}"
+    )
+    return equal
+
+
+def moving(size: tuple[int, int], frames: int) -> Iterator[Planes]:
+    """Pictures of moving waves with some noise, 4:2:0."""
+    width, height = size
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 3, (height, width))
+    y, x = np.mgrid[:height, :width]
+    for k in range(frames):
+        waves = 128 + 60 * np.sin((x + 3 * k) / 17) * np.cos((y - 2 * k) / 11)
+        luma = np.clip(waves + np.roll(noise, (-2 * k, -3 * k), (0, 1)), 0, 255).astype(np.uint8)
+        chroma = luma[::2, ::2]
+        yield luma, chroma // 2 + 64, 192 - chroma // 2
+
+
 def check_fusion(size: tuple[int, int], device: torch.device) -> bool:
     """Compare a frame through the fusion network with the CPU and time it; prints one line."""
-    from nvcodec.model.cuda.fusion import CudaFusion
+    from nvcodec.model.cuda.fusion import CudaFusion, CudaSource
     from nvcodec.model.cuda.fusion_check import random_source
     from nvcodec.model.cuda.planes import to_host
     from nvcodec.model.hybrid.fusion.packed import pack_network
@@ -188,18 +251,16 @@ def check_fusion(size: tuple[int, int], device: torch.device) -> bool:
     weights = default_weights()
     network = weights.of_set(source.canvas.step.set)
     fusion = CudaFusion(weights.shape, network, device)
+    uploaded = CudaSource.uploaded(source, device)
     expected = render(source, pack_network(weights.shape, network), (0, 0, width, height))
-    equal = same(to_host([fusion.picture(source)]), [expected])
-    frames, limit = 0, time.perf_counter() + SECONDS
-    begin = time.perf_counter()
-    while time.perf_counter() < limit:
-        fusion.picture(source)
-        torch.cuda.synchronize(device)
-        frames += 1
-    rate = frames / (time.perf_counter() - begin)
+
+    def picture() -> list[TensorPlanes]:
+        return [fusion.picture(uploaded)]
+
+    equal = same(to_host(picture()), [expected])
+    left, copied = speeds(picture, 1, device)
     click.echo(
-        f"fusion   {width}x{height:<5} {rate:9.1f} with predictions on one core of the CPU"
-        f"  {'equal' if equal else 'DIFFERS'}"
+        f"fusion   {width}x{height:<5} {left:9.1f} {copied:9.1f}  {'equal' if equal else 'DIFFERS'}"
     )
     return equal
 
@@ -287,11 +348,14 @@ def main(sizes: tuple[str, ...], peak: float | None, seeds: int) -> None:
     peak = peak or peak_of(name)
     click.echo(f"{name}, torch {torch.__version__}, triton {triton.__version__}, peak {peak} TOPS")
     equal = check_kernels(device, seeds)
+    equal = check_canvases(device, seeds) and equal
     click.echo("network  size      fps device  fps host  load ms     share  bytes")
     for size in sizes:
         width, height = map(int, size.split("x"))
         equal = check_network((width, height), device, peak) and equal
         equal = check_fusion((width, height), device) and equal
+        for network in ("off", "fixed"):
+            equal = check_hybrid((width, height), device, network) and equal
         equal = check_synthesis((width, height), device, peak) and equal
     equal = check_clip("training", network="paper", group_size=3, device="cuda") and equal
     equal = check_clip("nirvana") and equal

@@ -9,17 +9,20 @@ from typing import cast
 import torch
 
 from nvcodec.coding.nirvana.table import network_offset
+from nvcodec.decode.cuda_canvases import CudaCanvases
+from nvcodec.decode.cuda_queue import CudaQueue
 from nvcodec.decode.device import Device
+from nvcodec.model.cuda.canvas import CanvasMaker
+from nvcodec.model.cuda.canvas_check import require_exact_canvases
 from nvcodec.model.cuda.check import require_equal
-from nvcodec.model.cuda.fusion import CudaFusion, upload
 from nvcodec.model.cuda.fusion_check import require_exact as require_exact_fusion
 from nvcodec.model.cuda.planes import TensorPlanes, to_host
 from nvcodec.model.cuda.renderer import CudaRenderer
 from nvcodec.model.cuda.resample import resample
 from nvcodec.model.cuda.synthesis import synthesis_of
 from nvcodec.model.cuda.synthesis_check import require_exact as require_exact_synthesis
-from nvcodec.model.hybrid.fusion.render import NetworkSource
-from nvcodec.model.hybrid.fusion.weights import FusionWeights, Network, default_weights
+from nvcodec.model.description import CanvasShape
+from nvcodec.model.hybrid.fusion.weights import default_weights
 from nvcodec.model.nirvana.layers import GroupParameters, Layers
 from nvcodec.model.resample import View
 from nvcodec.model.sine.shape import NetworkShape
@@ -30,12 +33,12 @@ from nvcodec.picture import Planes, Region, SampleFormat
 class CudaDevice(Device):
     """Renders on the CUDA device that is current when this object is made.
 
-    `threads` are threads of the host, which rebuilds the canvases of the hybrid model and the
-    features of the nirvana model.
+    `threads` are threads of the host, which parses the substreams of the hybrid model and rebuilds
+    the features of the nirvana model.
 
-    With `tensors`, planes are tensors on the device and are resampled there. Work is then queued on
-    the current stream, and nothing waits for it. Otherwise planes are copied to the host once
-    rendered.
+    With `tensors`, planes are tensors on the device and are resampled there. Work is queued on the
+    stream that is current when this object is made, and then nothing waits for it. Otherwise planes
+    are copied to the host once rendered.
     """
 
     device = "cuda"
@@ -45,6 +48,7 @@ class CudaDevice(Device):
         self._patches = batch
         self._tensors = tensors
         self._device = torch.device("cuda", torch.cuda.current_device())
+        self._queue = CudaQueue(self._device)
 
     @property
     def place(self) -> str:
@@ -53,7 +57,7 @@ class CudaDevice(Device):
 
     def prepare(self, shape: NetworkShape) -> None:
         """Compile and test the kernels."""
-        with torch.cuda.device(self._device):
+        with self._queue.held():
             require_equal(shape, self._device)
 
     def render(
@@ -65,7 +69,7 @@ class CudaDevice(Device):
         region: Region | None = None,
     ) -> list[Planes]:
         """Render frames of a group."""
-        with torch.cuda.device(self._device):
+        with self._queue.held():
             renderer = CudaRenderer(weights, self._device, self._patches)
             pictures = renderer.pictures(width, height, frames, region)
             return cast(list[Planes], pictures) if self._tensors else to_host(pictures)
@@ -84,7 +88,7 @@ class CudaDevice(Device):
             return super().resample(
                 planes, origin, source_width, source_height, view, chroma_location
             )
-        with torch.cuda.device(self._device):
+        with self._queue.held():
             shown = resample(
                 cast(TensorPlanes, planes),
                 origin,
@@ -95,38 +99,20 @@ class CudaDevice(Device):
             )
         return cast(Planes, shown)
 
-    def fusion_device(self, network: bool, samples: SampleFormat) -> CudaDevice:
-        """Return this device; tests the fusion network's kernels if there is a `network`."""
-        if network:
-            with torch.cuda.device(self._device):
+    def canvas_device(
+        self, shape: CanvasShape, size: tuple[int, int], samples: SampleFormat
+    ) -> CudaCanvases:
+        """Tests the kernels of canvases, and those of the fusion network if there is one."""
+        with self._queue.held():
+            require_exact_canvases(samples, self._device)
+            if shape.network:
                 require_exact_fusion(default_weights().shape, samples, self._device)
-        return self
-
-    def fuse(
-        self, sources: Sequence[NetworkSource], weights: FusionWeights, region: Region
-    ) -> list[Planes]:
-        """Frames through the fusion network."""
-        with torch.cuda.device(self._device):
-            networks: dict[Network, CudaFusion] = {}
-            pictures = []
-            for source in sources:
-                network = weights.of_set(source.canvas.step.set)
-                if network not in networks:
-                    networks[network] = CudaFusion(weights.shape, network, self._device)
-                pictures.append(source.format.crop(networks[network].picture(source), region))
-            return cast(list[Planes], pictures) if self._tensors else to_host(pictures)
-
-    def show(self, pictures: list[Planes]) -> list[Planes]:
-        """Host frames, moved to where this decoder delivers frames."""
-        if not self._tensors:
-            return pictures
-        with torch.cuda.device(self._device):
-            uploaded = [upload(planes, self._device) for planes in pictures]
-        return cast(list[Planes], uploaded)
+            maker = CanvasMaker(size, shape.chroma_offset, samples, self._device)
+        return CudaCanvases(maker, self._queue, self._tensors)
 
     def synthesis_device(self) -> CudaDevice:
         """Return this device; tests the synthesis network's kernels."""
-        with torch.cuda.device(self._device):
+        with self._queue.held():
             require_exact_synthesis(self._device)
         return self
 
@@ -136,7 +122,7 @@ class CudaDevice(Device):
         """Frames of the nirvana model."""
         if not frames:
             return []
-        with torch.cuda.device(self._device):
+        with self._queue.held():
             planes = []
             for k, (layer, grid) in enumerate(zip(parameters, layers.grids, strict=True)):
                 offset = network_offset(layer.quantiser)
@@ -148,4 +134,7 @@ class CudaDevice(Device):
 
     def on_host(self, pictures: list[Planes]) -> list[Planes]:
         """Rendered planes in the host's memory."""
-        return to_host(cast(list[TensorPlanes], pictures)) if self._tensors else pictures
+        if not self._tensors:
+            return pictures
+        with self._queue.held():
+            return to_host(cast(list[TensorPlanes], pictures))

@@ -101,7 +101,7 @@ class Decoder(FrameAccess):
         threads: worker threads, None for one per core; the samples are the same.
         batch: patches evaluated at once, None for the device's default; the samples are the same.
         tensors: with device "cuda", leave frames on the device: `Frame.planes` are then
-            `torch.Tensor`s, computed on the current stream. Resizing is done on the device too.
+            `torch.Tensor`s, computed on the stream that is current now. Resizing is done there too.
             CRCs are checked only with `verify`, which copies the samples to the host.
         limits: the reader's limits (spec 2.11), None for the defaults.
 

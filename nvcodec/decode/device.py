@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nvcodec.model.resample import View, resample
 from nvcodec.model.sine.shape import NetworkShape
 from nvcodec.picture import Planes, Region, SampleFormat
 
 if TYPE_CHECKING:
-    from nvcodec.model.hybrid.fusion.render import NetworkSource
+    from nvcodec.coding.hybrid.canvases import ReadCanvas
+    from nvcodec.model.description import CanvasShape
+    from nvcodec.model.hybrid.canvas.plane import Canvas, Step
     from nvcodec.model.hybrid.fusion.weights import FusionWeights
     from nvcodec.model.nirvana.layers import GroupParameters, Layers
     from nvcodec.model.sine.weights import GroupWeights
 
 
-class FusionDevice(Protocol):
-    """Renders canvases to frames on a device, whole or in part (spec 9)."""
+class CanvasDevice(Protocol):
+    """Makes the canvases and frames of a bitstream of the hybrid model on a device (spec 8, 9).
 
-    def fuse(
-        self, sources: Sequence[NetworkSource], weights: FusionWeights, region: Region
-    ) -> list[Planes]:
+    The planes of its canvases are the device's, and nobody else's.
+    """
+
+    def reconstruct(
+        self, tables: ReadCanvas, step: Step, references: Sequence[Canvas]
+    ) -> tuple[Canvas, Any]:
+        """The canvas of a step, and what `fuse` takes of it."""
+
+    def fuse(self, sources: Sequence[Any], weights: FusionWeights, region: Region) -> list[Planes]:
         """Frames through the fusion network."""
 
-    def show(self, pictures: list[Planes]) -> list[Planes]:
-        """Frames without the network, moved to where the device delivers frames."""
+    def show(self, canvases: Sequence[Canvas], region: Region) -> list[Planes]:
+        """Frames without the network."""
 
 
 class SynthesisDevice(Protocol):
@@ -85,8 +93,12 @@ class Device:
         """Planes of a view from rendered ones, as `nvcodec.model.resample.resample` does."""
         return resample(planes, origin, source_width, source_height, view, chroma_location)
 
-    def fusion_device(self, network: bool, samples: SampleFormat) -> FusionDevice | None:
-        """The renderer of frames of the hybrid model, with or without network; None for the CPU.
+    def canvas_device(
+        self, shape: CanvasShape, size: tuple[int, int], samples: SampleFormat
+    ) -> CanvasDevice | None:
+        """What makes canvases and frames of the hybrid model; None for the CPU.
+
+        `size` is the coded one.
 
         Raises UnsupportedError for a device that miscomputes.
         """

@@ -77,8 +77,9 @@ class CanvasGroup:
     """Frames whose canvases are to be reconstructed."""
     canvases: dict[int, Future[Canvas]] = field(default_factory=dict)
     """Tasks that reconstruct canvases, by frame."""
-    sources: dict[int, NetworkSource] = field(default_factory=dict)
-    """If the network is used, its source for each frame whose canvas is reconstructed."""
+    sources: dict[int, Any] = field(default_factory=dict)
+    """If the network is used, its source for each frame whose canvas is reconstructed: a
+    NetworkSource on the CPU, else what the device takes."""
     shown: dict[int, _Shown] = field(default_factory=dict)
     """Frames that are being rendered through the network, by number."""
     following: CanvasGroup | None = None
@@ -106,7 +107,9 @@ class CanvasGroup:
 
 
 class HybridModel:
-    """Rebuilds canvases of one bitstream on the CPU; renders frames there or on another device.
+    """Rebuilds canvases and renders frames of one bitstream, on the CPU or on another device.
+
+    Substreams are parsed on the CPU, ahead of the rest.
 
     Raises UnsupportedError for a device that miscomputes.
     """
@@ -118,10 +121,10 @@ class HybridModel:
         device: Device,
         check: Callable[[], None] | None = None,
     ) -> None:
-        self._device = device.fusion_device(bool(shape.network), header.sample_format)
         self._shape = shape
         self._width, self._height = header.width, header.height
         self._coded = coded_size(header.width, header.height)
+        self._device = device.canvas_device(shape, self._coded, header.sample_format)
         self._tasks = TaskPool(device.threads, check)
         self._format = header.sample_format
         group_bytes = self._format.picture_bytes(*self._coded) * shape.group_frames
@@ -195,12 +198,14 @@ class HybridModel:
                 parameters.canvases[frame].result()
             sources = [parameters.sources[frame] for frame in frames]
             return self._device.fuse(sources, network.weights, shown)
-        pictures: list[Planes] = []
-        for frame in frames:
-            planes = parameters.canvases[frame].result().planes
-            # Copies, as the caller may write to them and canvases serve as references.
-            pictures.append(tuple(part.copy() for part in self._format.crop(planes, shown)))
-        return pictures if self._device is None else self._device.show(pictures)
+        canvases = [parameters.canvases[frame].result() for frame in frames]
+        if self._device is not None:
+            return self._device.show(canvases, shown)
+        # Copies, as the caller may write to them and canvases serve as references.
+        return [
+            tuple(part.copy() for part in self._format.crop(canvas.planes, shown))
+            for canvas in canvases
+        ]
 
     def _through_network(
         self, group: CanvasGroup, frames: Sequence[int], region: Region
@@ -291,8 +296,14 @@ class HybridModel:
         self, canvases: CanvasGroup, step: Step, references: list[Future[Canvas]]
     ) -> Canvas:
         canvases.wanted.discard(step.frame)
-        _, leaves, units, levels, filters = canvases.parsed.pop(step.frame)
+        tables = canvases.parsed.pop(step.frame)
         used = [reference.result() for reference in references]
+        if self._device is not None:
+            made, source = self._device.reconstruct(tables, step, used)
+            if canvases.network is not None and canvases.network.used:
+                canvases.sources[step.frame] = source
+            return made
+        _, leaves, units, levels, filters = tables
         offset = self._shape.chroma_offset
         canvas = reconstruct(
             leaves,

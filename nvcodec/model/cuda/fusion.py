@@ -1,11 +1,9 @@
-"""Frames through the fusion network on a CUDA device (spec 9): canvases to planes on the device.
-
-The single-reference predictions are made on the host, all other inputs on the device.
-"""
+"""Frames through the fusion network on a CUDA device (spec 9): canvases there to frames there."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -14,10 +12,12 @@ import torch
 
 from nvcodec.model.cuda import fusion_kernels
 from nvcodec.model.cuda.launch import run, tiles
+from nvcodec.model.cuda.motion import single_predictions
+from nvcodec.model.cuda.packed import Layout, PackedCanvas, pack
 from nvcodec.model.cuda.planes import TensorPlanes
 from nvcodec.model.hybrid.canvas.quantiser import STEP
 from nvcodec.model.hybrid.fusion.inputs import RECIPROCAL
-from nvcodec.model.hybrid.fusion.render import NetworkSource, predicted_planes
+from nvcodec.model.hybrid.fusion.render import NetworkSource
 from nvcodec.model.hybrid.fusion.weights import (
     CONSTANT,
     HIGH_PASS,
@@ -27,8 +27,7 @@ from nvcodec.model.hybrid.fusion.weights import (
     FusionShape,
     Network,
 )
-from nvcodec.model.samples import FORMAT
-from nvcodec.picture import Plane, Planes
+from nvcodec.picture import MONOCHROME, SampleFormat
 
 _SITES = 256
 """Sites in a tile."""
@@ -37,23 +36,82 @@ _OUTPUTS = 8
 """Planes of the output layer's weights: six, padded to a power of two."""
 
 
-def _packed(planes: Sequence[Plane], device: torch.device) -> torch.Tensor:
-    """Planes one after the other in a tensor on the device."""
-    return torch.from_numpy(np.concatenate([plane.ravel() for plane in planes])).to(device)
+_YUV420 = 1
+"""HEAD's chroma_format in which a site has one sample of each chroma plane."""
 
 
-def upload(planes: Planes, device: torch.device) -> TensorPlanes:
-    """Copies of host planes on the device."""
-    return tuple(torch.from_numpy(plane).to(device) for plane in planes)
+@dataclass(frozen=True, eq=False)
+class CudaSource:
+    """What the network knows of a frame, on the device.
+
+    `canvas` and its `references`, none to two, are packed. `motion` and `quantisers` are those of
+    `PackedCanvas`. `set` is that of spec 7.2.
+    """
+
+    layout: Layout
+    set: int
+    canvas: torch.Tensor
+    references: Sequence[torch.Tensor]
+    motion: torch.Tensor
+    quantisers: torch.Tensor
+    chroma_offset: int
+
+    @classmethod
+    def of(
+        cls,
+        canvas: PackedCanvas,
+        references: Sequence[PackedCanvas],
+        layout: Layout,
+        chroma_offset: int,
+    ) -> CudaSource:
+        """The source of a canvas."""
+        return cls(
+            layout,
+            canvas.step.set,
+            canvas.packed,
+            [reference.packed for reference in references],
+            canvas.motion,
+            canvas.quantisers,
+            chroma_offset,
+        )
+
+    @classmethod
+    def uploaded(cls, source: NetworkSource, device: torch.device) -> CudaSource:
+        """A copy of a source of the host."""
+        height, width = source.canvas.planes[0].shape
+
+        def packed(planes: Sequence[npt.NDArray[np.integer]]) -> torch.Tensor:
+            return pack([torch.from_numpy(plane).to(device) for plane in planes])
+
+        return cls(
+            Layout(source.format, width, height),
+            source.canvas.step.set,
+            packed(source.canvas.planes),
+            [packed(planes) for planes in source.references],
+            torch.from_numpy(source.motion).to(device),
+            torch.from_numpy(source.quantisers).to(device),
+            source.chroma_offset,
+        )
 
 
-def _split(frame: torch.Tensor, width: int, height: int) -> TensorPlanes:
-    """The planes of a packed frame of width x height luma samples."""
-    shapes = FORMAT.plane_shapes(width, height)
-    sizes = [rows * columns for rows, columns in shapes]
-    parts = torch.split(frame, sizes)
-    luma, blue, red = (part.view(shape) for part, shape in zip(parts, shapes, strict=True))
-    return luma, blue, red
+def _with_sites(layout: Layout, packed: torch.Tensor) -> torch.Tensor:
+    """A packed canvas with one sample of Cb and Cr for each site (spec 9.1).
+
+    Those of a site are averaged; in monochrome they are neutral.
+    """
+    samples = layout.format
+    if samples.chroma_format == _YUV420:
+        return packed
+    rows, columns = layout.height // 2, layout.width // 2
+    luma, *chroma = layout.planes(packed)
+    if samples.chroma_format == MONOCHROME:
+        neutral = torch.full_like(packed[: rows * columns], samples.middle)
+        return pack([luma, neutral, neutral])
+    across, down = samples.chroma_shift
+    shape, count = (rows, 2 >> down, columns, 2 >> across), 4 >> across + down
+    sums = [plane.view(shape).int().sum((1, 3)) for plane in chroma]
+    means = [((total + count // 2) // count).to(packed.dtype) for total in sums]
+    return pack([luma, *means])
 
 
 @lru_cache
@@ -103,19 +161,20 @@ class CudaFusion:
         biases[: len(bias)] = bias + (1 << shift >> 1)
         return self._weights(matrix, padded), torch.from_numpy(biases).to(self._device)
 
-    def picture(self, source: NetworkSource) -> TensorPlanes:
+    def picture(self, source: CudaSource) -> TensorPlanes:
         """The whole frame, at the coded size. Does not wait for the device."""
-        device = self._device
-        rows, columns = source.sites
+        device, layout = self._device, source.layout
+        rows, columns = layout.height // 2, layout.width // 2
         size = rows * columns
-        extra = source.format.bit_depth - 8
-        samples = _packed(source.planes, device)
+        extra = layout.extra
+        samples = _with_sites(layout, source.canvas)
         moving = bool(source.references)
         # A placeholder: kernels do not read predictions of a key canvas.
         predictions = samples
         if moving:
-            predictions = _packed(predicted_planes(source, 0, rows, 0, columns), device)
-        quantisers = torch.from_numpy(source.quantisers).to(device)
+            single = single_predictions(layout, source.motion, source.references, source.canvas)
+            predictions = pack([_with_sites(layout, one) for one in single])
+        quantisers = source.quantisers
         reciprocals, steps = _tables(device)
         inputs = torch.empty((INPUTS, size), dtype=torch.int16, device=device)
         run(
@@ -175,8 +234,10 @@ class CudaFusion:
             CHANNELS=self._last.shape[2],
             BLOCK=_SITES,
         )
-        made = _split(frame, 2 * columns, 2 * rows)
-        if source.format.chroma_format == FORMAT.chroma_format:
+        shown = SampleFormat(layout.format.bit_depth, _YUV420)
+        made = Layout(shown, layout.width, layout.height).planes(frame)
+        if layout.format.chroma_format == _YUV420:
             return made
         # Chroma stays as the canvas has it.
-        return made[0], *upload(source.canvas.planes[1:], device)
+        chroma = layout.planes(source.canvas)[1:]
+        return made[0], *(plane.clone() for plane in chroma)

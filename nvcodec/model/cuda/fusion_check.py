@@ -10,7 +10,7 @@ import torch
 
 from nvcodec.coding.hybrid.leaves import last_index
 from nvcodec.format import UnsupportedError
-from nvcodec.model.cuda.fusion import CudaFusion
+from nvcodec.model.cuda.fusion import CudaFusion, CudaSource
 from nvcodec.model.cuda.planes import to_host
 from nvcodec.model.hybrid.canvas.inter import packed_motion
 from nvcodec.model.hybrid.canvas.plane import Canvas, Step
@@ -39,7 +39,8 @@ def require_exact(shape: FusionShape, samples: SampleFormat, device: torch.devic
         network = random_network(rng, shape, share)
         height, width = source.canvas.planes[0].shape
         expected = render(source, pack_network(shape, network), (0, 0, width, height))
-        (got,) = to_host([CudaFusion(shape, network, device).picture(source)])
+        uploaded = CudaSource.uploaded(source, device)
+        (got,) = to_host([CudaFusion(shape, network, device).picture(uploaded)])
         if not all(np.array_equal(a, b) for a, b in zip(got, expected, strict=True)):
             raise UnsupportedError(
                 "device cuda: the fusion network does not compute exactly here; use cpu"

@@ -20,8 +20,17 @@ from triton.compiler import ASTSource
 from nvcodec.coding.nirvana.components import NO_COMPONENTS
 from nvcodec.coding.nirvana.table import FEATURES, FRAMES
 from nvcodec.encode.sine.settings import PAPER_SHAPE
-from nvcodec.model.cuda import fusion_kernels, kernels, synthesis_kernels
-from nvcodec.model.cuda.fusion import CudaFusion
+from nvcodec.model.cuda import (
+    filter_kernels,
+    fusion_kernels,
+    intra_kernels,
+    kernels,
+    motion_kernels,
+    synthesis_kernels,
+    transform_kernels,
+)
+from nvcodec.model.cuda.canvas_check import compared, random_tables
+from nvcodec.model.cuda.fusion import CudaFusion, CudaSource
 from nvcodec.model.cuda.renderer import CudaRenderer
 from nvcodec.model.cuda.resample import resample
 from nvcodec.model.cuda.synthesis import synthesis_of
@@ -30,12 +39,20 @@ from nvcodec.model.nirvana.parameters import Grid
 from nvcodec.model.resample import View
 from nvcodec.model.sine.shape import NetworkShape
 from nvcodec.model.sine.weights import GroupWeights, LayerParameters, default_weights
-from nvcodec.picture import YUV420P8
+from nvcodec.picture import YUV420P8, SampleFormat
 from tests.model.hybrid.fusion.samples import random_source
 from tests.synthetic import DEEP
 
 SHAPES = [PAPER_SHAPE, DEEP]
-MODULES = (kernels, fusion_kernels, synthesis_kernels)
+MODULES = (
+    kernels,
+    transform_kernels,
+    motion_kernels,
+    intra_kernels,
+    filter_kernels,
+    fusion_kernels,
+    synthesis_kernels,
+)
 KERNELS = {
     name: (module, kernel)
     for module in MODULES
@@ -46,6 +63,7 @@ OPTIONS = ("num_warps", "num_stages", "enable_fp_fusion")
 TYPES = {
     torch.int8: "*i8",
     torch.uint8: "*u8",
+    torch.uint16: "*u16",
     torch.int16: "*i16",
     torch.int32: "*i32",
     torch.int64: "*i64",
@@ -114,7 +132,19 @@ def record_fusion() -> dict[str, Recorder]:
     for canvas_set in (0, 2):
         source, _ = random_source(np.random.default_rng(0), 24, 16, canvas_set)
         network = weights.of_set(canvas_set)
-        CudaFusion(weights.shape, network, torch.device("cpu")).picture(source)
+        device = torch.device("cpu")
+        uploaded = CudaSource.uploaded(source, device)
+        CudaFusion(weights.shape, network, device).picture(uploaded)
+    return recorders
+
+
+def record_canvases(samples: SampleFormat) -> dict[str, Recorder]:
+    """The launches of canvases of all kinds."""
+    recorders = make_recorders()
+    size = 72, 64
+    tables = random_tables(np.random.default_rng(0), size, samples)
+    for _ in compared(tables, size, samples, torch.device("cpu")):
+        pass
     return recorders
 
 
@@ -131,7 +161,8 @@ def record_synthesis() -> dict[str, Recorder]:
 
 def main() -> None:
     """Compile for the capabilities of the command line."""
-    for recorders in (*map(record, SHAPES), record_fusion(), record_synthesis()):
+    canvases = map(record_canvases, (YUV420P8, SampleFormat(8, 2)))
+    for recorders in (*map(record, SHAPES), *canvases, record_fusion(), record_synthesis()):
         for name, recorder in recorders.items():
             for source, options in recorder.launches.values():
                 for capability in map(int, sys.argv[1:]):

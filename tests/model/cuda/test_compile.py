@@ -31,7 +31,10 @@ def test_every_kernel_compiles(capability: str, tmp_path: Path) -> None:
     lines = [line.split() for line in result.stdout.splitlines()]
     fusion = {"fusion_inputs", "fusion_hidden", "fusion_output"}
     synthesis = {f"synthesis_{part}" for part in ("inputs", "first", "second", "output")}
-    assert {line[0] for line in lines} == {*CHECKS, *fusion, *synthesis}
+    canvases = {"dequantise", "transform_columns", "transform_rows", "intra_wave"}
+    canvases |= {"predict", "predict_single"}
+    canvases |= {"deblock_luma", "deblock_chroma", "classify", "filter_plane"}
+    assert {line[0] for line in lines} == {*CHECKS, *canvases, *fusion, *synthesis}
     for name, target, cubin, ptx in lines:
         assert target == capability
         assert int(cubin) > 1000, name

@@ -18,11 +18,13 @@ from tests.model.hybrid.fusion.samples import random_shape, random_source, rando
 
 pytest.importorskip("triton", reason="Triton is not installed")
 
-from nvcodec.model.cuda import fusion, fusion_kernels
-from nvcodec.model.cuda.fusion import CudaFusion
+from nvcodec.model.cuda import fusion, fusion_kernels, motion
+from nvcodec.model.cuda.fusion import CudaFusion, CudaSource
 from nvcodec.model.cuda.fusion_check import random_network, require_exact
 from nvcodec.model.cuda.fusion_check import random_source as checked_source
 from nvcodec.model.cuda.planes import to_host
+
+pytestmark = pytest.mark.usefixtures("quick_interpreter")
 
 CPU = torch.device("cpu")
 
@@ -31,6 +33,7 @@ CPU = torch.device("cpu")
 def large_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tile for a whole picture: the interpreter takes as long for a small one."""
     monkeypatch.setattr(fusion, "_SITES", 512)
+    monkeypatch.setattr(motion, "_SAMPLES", 2048)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -43,7 +46,7 @@ def test_bytes_equal_the_cpu(seed: int) -> None:
         rng, width, height, seed % 3, int(rng.choice([20, 255])), int(rng.integers(-12, 13))
     )
     network = weights.of_set(seed % 3)
-    planes = CudaFusion(shape, network, CPU).picture(source)
+    planes = CudaFusion(shape, network, CPU).picture(CudaSource.uploaded(source, CPU))
     for region in ((0, 0, width, height), (2, 4, width - 1, height - 3)):
         expected = render(source, pack_network(shape, network), region)
         (got,) = to_host([FORMAT.crop(planes, region)])
@@ -63,7 +66,8 @@ def test_other_formats(fmt: SampleFormat) -> None:
     rng = np.random.default_rng(1)
     source = checked_source(rng, True, 24, 16, fmt)
     network = random_network(rng, SHAPES[1], 0.05)
-    (got,) = to_host([CudaFusion(SHAPES[1], network, CPU).picture(source)])
+    uploaded = CudaSource.uploaded(source, CPU)
+    (got,) = to_host([CudaFusion(SHAPES[1], network, CPU).picture(uploaded)])
     expected = render(source, pack_network(SHAPES[1], network), (0, 0, 24, 16))
     for plane, other in zip(got, expected, strict=True):
         np.testing.assert_array_equal(plane, other)

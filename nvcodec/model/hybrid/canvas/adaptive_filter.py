@@ -31,7 +31,7 @@ _TAP_X = np.array([1, 2, 3, -2, -1, 0, 1, 2, -1, 0, 1, 0], np.int64)
 _CHROMA_TAP_Y = np.array([0, 0, 1, 1, 1, 2], np.int64)
 _CHROMA_TAP_X = np.array([1, 2, -1, 0, 1, 0], np.int64)
 
-_ACTIVITY = np.array([0, 1, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3, 4], np.int64)
+ACTIVITY = np.array([0, 1, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3, 4], np.int64)
 """ACTIVITY of spec 8.8."""
 
 
@@ -76,7 +76,7 @@ def _class(
             kind = 1 if vertical > horizontal else 2
     elif slanted > 2 * slanted_low:
         kind = 3 if falling > rising else 4
-    return 5 * kind + _ACTIVITY[min(15, (vertical + horizontal) >> shift)]
+    return 5 * kind + ACTIVITY[min(15, (vertical + horizontal) >> shift)]
 
 
 @allocating

@@ -25,7 +25,7 @@ LUMA_TAPS = np.array(
 )
 
 # Filter taps by eighths of a chroma sample: a quarter of a luma sample where chroma is subsampled.
-_CHROMA = np.array(
+CHROMA_TAPS = np.array(
     [
         [0, 64, 0, 0],
         [-2, 58, 10, -2],
@@ -204,7 +204,7 @@ def luma_taps(f: Integer) -> tuple[Integer, ...]:
 @kernel
 def _chroma_taps(f: Integer) -> tuple[Integer, ...]:
     """Taps for a fraction of f eighths."""
-    return _CHROMA[f, 0], _CHROMA[f, 1], _CHROMA[f, 2], _CHROMA[f, 3]
+    return CHROMA_TAPS[f, 0], CHROMA_TAPS[f, 1], CHROMA_TAPS[f, 2], CHROMA_TAPS[f, 3]
 
 
 @kernel

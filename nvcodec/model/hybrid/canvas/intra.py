@@ -17,15 +17,15 @@ MODES = 35
 MOST = 32
 """Side of the largest block."""
 
-_ANGLES = np.array(
+ANGLES = np.array(
     [0, 0, 32, 26, 21, 17, 13, 9, 5, 2, 0, -2, -5, -9, -13, -17, -21, -26]
     + [-32, -26, -21, -17, -13, -9, -5, -2, 0, 2, 5, 9, 13, 17, 21, 26, 32],
     np.int64,
 )
 _CUBIC = load_table("cubic.txt").reshape(32, 4).astype(np.int32)
 
-_INVERSE = np.zeros(33, np.int64)
-_INVERSE[[2, 5, 9, 13, 17, 21, 26, 32]] = -4096, -1638, -910, -630, -482, -390, -315, -256
+INVERSE = np.zeros(33, np.int64)
+INVERSE[[2, 5, 9, 13, 17, 21, 26, 32]] = -4096, -1638, -910, -630, -482, -390, -315, -256
 
 
 @kernel
@@ -180,7 +180,7 @@ def _angular(
     out: np.ndarray,
 ) -> None:
     corner = 2 * n
-    angle = _ANGLES[mode]
+    angle = ANGLES[mode]
     down = mode >= 18
     main = 1 if down else -1
     # line[MOST + k] is ref(k).
@@ -188,7 +188,7 @@ def _angular(
         line[MOST + k] = edge[corner + main * k]
     line[MOST + 2 * n + 1] = line[MOST + 2 * n]
     if angle < 0:
-        inverse = _INVERSE[-angle]
+        inverse = INVERSE[-angle]
         for k in range((n * angle) >> 5, 0):
             line[MOST + k] = edge[corner - main * min(n, (k * inverse + 128) >> 8)]
     for i in range(n):

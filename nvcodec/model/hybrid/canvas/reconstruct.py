@@ -206,6 +206,18 @@ def _bands(count: int, pool: Executor | None) -> list[tuple[int, int]]:
     return list(pairwise(edges))
 
 
+def canvas_motion(
+    leaves: Table, step: Step, references: Sequence[Canvas], cells: tuple[int, int]
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int16]]:
+    """Direction and vectors of a Canvas; `cells` are its rows and columns of cells."""
+    direction = np.zeros(cells, np.uint8)
+    vectors = np.zeros((2, *cells, 2), np.int16)
+    if step.set > 0:
+        projected = projected_motion(step, references)
+        motion_of_leaves(leaves, 1 if step.set == 1 else 3, projected, direction, vectors)
+    return direction, vectors
+
+
 def reconstruct(
     leaves: Table,
     units: Table,
@@ -231,12 +243,9 @@ def reconstruct(
     planes = sample_format.empty(width, height)
     numbers = range(sample_format.planes)
     codes = [plane_code(sample_format, number) for number in numbers]
-    direction = np.zeros((rows, columns), np.uint8)
-    vectors = np.zeros((2, rows, columns, 2), np.int16)
+    direction, vectors = canvas_motion(leaves, step, references, (rows, columns))
     bands = _bands(-(-height // ROOT), pool)
     if step.set > 0:
-        projected = projected_motion(step, references)
-        motion_of_leaves(leaves, 1 if step.set == 1 else 3, projected, direction, vectors)
         packed = packed_motion(direction, vectors)
         sources = references[0].planes, references[-1].planes
 

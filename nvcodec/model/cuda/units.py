@@ -1,0 +1,168 @@
+"""Units on a device: tables of a canvas to its residuals (spec 8.5, 8.6)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from nvcodec.coding.hybrid.leaves import (
+    LEVEL_POSITION,
+    LEVEL_VALUE,
+    UNIT_COUNT,
+    UNIT_PLANE,
+    UNIT_SINE,
+    UNIT_SIZE,
+    UNIT_X,
+    UNIT_Y,
+    UNITS,
+    Q,
+    Table,
+    last_index,
+)
+from nvcodec.model.cuda import transform_kernels
+from nvcodec.model.cuda.launch import run, tiles
+from nvcodec.model.cuda.packed import Layout, upload
+from nvcodec.model.hybrid.canvas.quantiser import STEP
+from nvcodec.tables import load_table
+
+_ELEMENTS = 256
+"""Coefficients or levels in a tile."""
+
+_COSINE = 1024
+"""Integers of the matrix of the cosine transform, before those of the sine transform."""
+
+_SINE_AT = {4: 0, 8: 16, 16: 80, 32: 0}
+"""Where the matrix of a size begins among those of the sine transform; 32 has none."""
+
+
+@lru_cache
+def _matrices(device: torch.device) -> torch.Tensor:
+    """The tables of spec 8.5, one after the other: int32."""
+    joined = np.concatenate([load_table("transform.txt"), load_table("sine_transform.txt")])
+    return torch.from_numpy(joined.astype(np.int32)).to(device)
+
+
+def _matrix(
+    lengths: npt.NDArray[np.int32], sine: npt.NDArray[np.int32]
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Where in `_matrices` those of units begin, and how far apart their rows are."""
+    starts = np.array([_SINE_AT.get(length, 0) for length in range(33)], np.int32)[lengths]
+    return np.where(sine, _COSINE + starts, 0), np.where(sine, lengths, _COSINE // lengths)
+
+
+class UnitTables(NamedTuple):
+    """The units of a canvas as kernels take them, int32; units of a size lie side by side.
+
+    Attributes:
+        units: (units, UNIT_COLUMNS), the columns of `transform_kernels`.
+        values: (levels,).
+        places: (levels,), where the coefficients of all units have them.
+        owners: (levels,), their units.
+        sizes: for each size (width, height, first unit, units, first coefficient).
+        coefficients: the number of all coefficients.
+
+    """
+
+    units: npt.NDArray[np.int32]
+    values: npt.NDArray[np.int32]
+    places: npt.NDArray[np.int32]
+    owners: npt.NDArray[np.int32]
+    sizes: list[tuple[int, int, int, int, int]]
+    coefficients: int
+
+
+def unit_tables(
+    leaves: Table, units: Table, levels: Table, layout: Layout, chroma_offset: int
+) -> UnitTables:
+    """The units of a canvas from its tables (`nvcodec.coding.hybrid.leaves`)."""
+    quantisers = leaves[np.repeat(np.arange(len(leaves)), leaves[:, UNITS]), Q]
+    counts = units[:, UNIT_COUNT]
+    numbers = np.repeat(np.arange(len(units), dtype=np.int32), counts)
+    widths = heights = units[:, UNIT_SIZE]
+    order = np.lexsort((heights, widths))
+    areas = (widths * heights)[order]
+    begins = np.cumsum(areas) - areas
+    # Of each unit in coding order, its row in the new order.
+    rank = np.empty(len(units), np.int32)
+    rank[order] = np.arange(len(units))
+
+    planes = units[:, UNIT_PLANE]
+    most = last_index(layout.format.bit_depth)
+    of_chroma = np.clip(quantisers + chroma_offset, 0, most)
+    strides = np.array([columns for _, columns in layout.shapes], np.int32)[planes]
+    places = np.array(layout.firsts, np.int32)[planes]
+    columns = (
+        STEP[np.where(planes > 0, of_chroma, quantisers)],
+        np.log2(widths).astype(np.int32) - 1,
+        places + units[:, UNIT_Y] * strides + units[:, UNIT_X],
+        strides,
+        *_matrix(heights, units[:, UNIT_SINE]),
+        *_matrix(widths, units[:, UNIT_SINE]),
+    )
+    owners = rank[numbers]
+    sizes, firsts, each = np.unique(
+        np.stack([widths, heights], 1)[order], axis=0, return_index=True, return_counts=True
+    )
+    return UnitTables(
+        np.stack(columns, 1)[order].astype(np.int32),
+        levels[:, LEVEL_VALUE],
+        (begins[owners] + levels[:, LEVEL_POSITION]).astype(np.int32),
+        owners,
+        [
+            (int(width), int(height), int(first), int(count), int(begins[first]))
+            for (width, height), first, count in zip(sizes, firsts, each, strict=True)
+        ],
+        int(areas.sum()),
+    )
+
+
+def residuals(tables: UnitTables, layout: Layout, device: torch.device) -> torch.Tensor:
+    """The residuals of all units of a canvas: int16, packed; 0 where there is no unit."""
+    out = torch.zeros(layout.samples, dtype=torch.int16, device=device)
+    if not len(tables.units):
+        return out
+    units, *levels = upload(tables[:4], device)
+    coefficients = torch.zeros(tables.coefficients, dtype=torch.int32, device=device)
+    run(
+        transform_kernels.dequantise,
+        (tiles(len(tables.values), _ELEMENTS),),
+        *levels,
+        units,
+        coefficients,
+        len(tables.values),
+        EXTRA=layout.extra,
+        BLOCK=_ELEMENTS,
+    )
+    sums = torch.empty_like(coefficients)
+    matrices = _matrices(device)
+    for width, height, first, count, begin in tables.sizes:
+        grid = (tiles(count * width * height, _ELEMENTS),)
+        constants = {"WIDTH": width, "HEIGHT": height, "BLOCK": _ELEMENTS}
+        run(
+            transform_kernels.transform_columns,
+            grid,
+            coefficients,
+            units[first:],
+            matrices,
+            sums,
+            begin,
+            count,
+            EXTRA=layout.extra,
+            **constants,
+        )
+        run(
+            transform_kernels.transform_rows,
+            grid,
+            sums,
+            units[first:],
+            matrices,
+            out,
+            begin,
+            count,
+            **constants,
+        )
+    return out
