@@ -8,7 +8,7 @@ import functools
 import os
 import time
 from bisect import bisect_left, bisect_right
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -393,7 +393,8 @@ class Decoder(FrameAccess):
     def _pick(self, numbers: list[int], view: View) -> Iterator[Frame]:
         """Frames by increasing number, each once."""
         index = self._load_index()
-        wanted = sorted({group_of(index, number) for number in numbers})
+        named = Counter(group_of(index, number) for number in numbers)
+        wanted = sorted(named)
 
         def within(group: Group) -> list[int]:
             end = group.first_frame + group.frame_count
@@ -408,8 +409,15 @@ class Decoder(FrameAccess):
                     if self._index_error is not None:
                         raise self._index_error
                     raise IndexError(f"frame {numbers[beyond]} is not in the video")
+                part = within(group)
+                if len(part) != sum(
+                    group_of(index, number) == rebuilt.ordinal for number in numbers
+                ):
+                    raise CorruptError(
+                        f"the index gives {rebuilt.name} other frames than it has", rule="2.8"
+                    )
                 with located(rebuilt.name, rebuilt.offset):
-                    yield from self._render(rebuilt, view, within(group))
+                    yield from self._render(rebuilt, view, part)
 
     def _rebuilt_run(
         self, run: Sequence[int], begun: Callable[[Group], Sequence[int]]

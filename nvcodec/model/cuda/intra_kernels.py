@@ -31,6 +31,7 @@ _COPY_Y, _COPY_X = tl.constexpr(COPY_Y), tl.constexpr(COPY_X)
 _EDGE = tl.constexpr(EDGE)
 _PLANAR, _DC = tl.constexpr(intra.PLANAR), tl.constexpr(intra.DC)
 _LINEAR, _COPY = tl.constexpr(leaves.LINEAR), tl.constexpr(leaves.COPY)
+_PALETTE = tl.constexpr(leaves.PALETTE)
 _POINTS = tl.constexpr(2 * intra.MOST)
 
 
@@ -246,6 +247,8 @@ def intra_wave(
             plane_samples, numbers, tl.load(block + _ORDER), rows, stride, down, across, width >> 2,
             y + i + tl.load(block + _COPY_Y), x + j + tl.load(block + _COPY_X), middle,
         )  # fmt: skip
+    elif mode == _PALETTE:
+        pass  # the residuals are the samples
     elif mode >= _LINEAR:
         predicted = _linear(
             samples, plane_samples, stride, width, y, x, columns, lines, log, i, j, mode, middle,

@@ -1,4 +1,4 @@
-"""Units on a device: tables of a canvas to its residuals (spec 8.5, 8.6)."""
+"""Units on a device (spec 8.5, 8.6): tables of a canvas to residuals and palette blocks."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ import torch
 from nvcodec.coding.hybrid.leaves import (
     LEVEL_POSITION,
     LEVEL_VALUE,
+    PAINTED,
     UNIT_COUNT,
     UNIT_PLANE,
     UNIT_SINE,
     UNIT_SIZE,
+    UNIT_START,
     UNIT_X,
     UNIT_Y,
     UNITS,
@@ -64,6 +66,8 @@ class UnitTables(NamedTuple):
         owners: (levels,), their units.
         sizes: for each size (width, height, first unit, units, first coefficient).
         coefficients: the number of all coefficients.
+        painted: (samples,), places of the samples of palette blocks in a packed canvas, int64.
+        colours: (samples,), these samples, int16.
 
     """
 
@@ -73,6 +77,25 @@ class UnitTables(NamedTuple):
     owners: npt.NDArray[np.int32]
     sizes: list[tuple[int, int, int, int, int]]
     coefficients: int
+    painted: npt.NDArray[np.int64]
+    colours: npt.NDArray[np.int16]
+
+
+def _painted(
+    units: Table, levels: Table, layout: Layout
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int16]]:
+    """Places and samples of palette blocks, the last levels of their units."""
+    strides = np.array([columns for _, columns in layout.shapes], np.int64)[units[:, UNIT_PLANE]]
+    corners = np.array(layout.firsts, np.int64)[units[:, UNIT_PLANE]]
+    corners += units[:, UNIT_Y] * strides + units[:, UNIT_X]
+    sides = units[:, UNIT_SIZE].astype(np.int64)
+    areas = sides * sides
+    ends = np.cumsum(areas)
+    each = np.repeat(np.arange(len(units)), areas)
+    k = np.arange(len(each)) - (ends - areas)[each]
+    places = corners[each] + k // sides[each] * strides[each] + k % sides[each]
+    rows = (units[:, UNIT_START].astype(np.int64) + units[:, UNIT_COUNT] - areas)[each] + k
+    return places, levels[rows, LEVEL_VALUE].astype(np.int16)
 
 
 def unit_tables(
@@ -80,6 +103,11 @@ def unit_tables(
 ) -> UnitTables:
     """The units of a canvas from its tables (`nvcodec.coding.hybrid.leaves`)."""
     quantisers = leaves[np.repeat(np.arange(len(leaves)), leaves[:, UNITS]), Q]
+    counts = units[:, UNIT_COUNT]
+    is_painted = units[:, UNIT_SINE] == PAINTED
+    painted, colours = _painted(units[is_painted], levels, layout)
+    levels = levels[np.repeat(~is_painted, counts)]
+    units, quantisers = units[~is_painted], quantisers[~is_painted]
     counts = units[:, UNIT_COUNT]
     numbers = np.repeat(np.arange(len(units), dtype=np.int32), counts)
     widths = heights = units[:, UNIT_SIZE]
@@ -117,12 +145,21 @@ def unit_tables(
             for (width, height), first, count in zip(sizes, firsts, each, strict=True)
         ],
         int(areas.sum()),
+        painted,
+        colours,
     )
 
 
 def residuals(tables: UnitTables, layout: Layout, device: torch.device) -> torch.Tensor:
-    """The residuals of all units of a canvas: int16, packed; 0 where there is no unit."""
+    """The residuals of all units of a canvas: int16, packed; 0 where there is no unit.
+
+    Palette blocks have their samples there, as their prediction is 0.
+    """
     out = torch.zeros(layout.samples, dtype=torch.int16, device=device)
+    if len(tables.painted):
+        out[torch.from_numpy(tables.painted).to(device)] = torch.from_numpy(tables.colours).to(
+            device
+        )
     if not len(tables.units):
         return out
     units, *levels = upload(tables[:4], device)

@@ -18,6 +18,7 @@ from nvcodec.coding.hybrid.leaves import (
     INTRA,
     LINEAR,
     MODE,
+    PALETTE,
     SIZE,
     VX0,
     VY0,
@@ -150,6 +151,8 @@ def _add(
             ((y + vy + height - 1) >> shift_y) + 1,
             ((x + vx + width - 1) >> shift_x) + 1,
         )
+    elif mode == PALETTE:
+        last = 0
     elif mode >= LINEAR:
         last = max(last, _covered(luma_waves, top - 1, left - 1, bottom, right))
     wave = max(last, 0) + 1
