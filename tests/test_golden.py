@@ -30,8 +30,8 @@ from tests.synthetic import DEEP, Plan, synthesize
 GROUPS = {
     "sine": "750079c845f914a923a87f5a4b5db43875d3ed84066ecda9597906bcb78963b5",
     "deep": "e169daf07ee3cde10645a819e28d788670068b5bea935da9e91643bad1cfc50b",
-    "hybrid": "9de807cbfa7163b47909db4ff3b7e6c2a04286cc3e1a8610cf825d5894c26348",
-    "network": "4cd46f9e51383c45709bef59782e7852205a06bbc64fd5a6c04eb8f0c1b1c628",
+    "hybrid": "0e7e56bdb31126e03fcdee1f713fe348c99ec4c86508fd6d9003c6e0daf77886",
+    "network": "2f59b70033d2837ea5c139919079f4fe4c0f194d323a161d45e6f63adfb71ed9",
     "nirvana": "925c2e558cd930dc97db68c554d7fecf081491f2d24575303e46d33ec0343fd8",
 }
 FRAMES = {

@@ -212,6 +212,7 @@ def test_no_device(tmp_path: Path) -> None:
     assert result.stderr == "nvdec: device cuda: no CUDA device is available; use cpu\n"
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("tensors", [False, True])
 def test_rgb_tensors(tensors: bool, opened: Opened) -> None:
     data, _ = synthesize_hybrid(HybridPlan(CanvasShape(1, 3), 37, 21, (1, 1), (0, 1)))
@@ -230,7 +231,6 @@ def test_rgb_tensors(tensors: bool, opened: Opened) -> None:
 
 QUICK = (
     "hybrid-size-8x8",
-    "hybrid-network-1x1",
     *(f"nirvana-{name}" for name in ("size-8x8", "mono-12", "422-10", "444-8", "no-components")),
     *(f"sine-{name}" for name in ("size-1x1", "size-17x9", "deep", "shallow", "steps")),
 )

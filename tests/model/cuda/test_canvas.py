@@ -113,7 +113,7 @@ def check(tables: list[ReadCanvas], size: tuple[int, int], samples: SampleFormat
 
 @pytest.mark.usefixtures("large_tiles", "backwards")
 def test_bytes_equal_the_cpu() -> None:
-    check(tables_of(25, EXTENT, YUV420P8), EXTENT, YUV420P8)
+    check(tables_of(43, EXTENT, YUV420P8), EXTENT, YUV420P8)
 
 
 @pytest.mark.usefixtures("large_tiles", "backwards")
@@ -151,7 +151,7 @@ def test_tiles_of_a_device() -> None:
 
 def test_the_canvases_reach_all_kinds() -> None:
     """What `test_bytes_equal_the_cpu` compares has every kind of leaf and unit."""
-    tables = tables_of(25, EXTENT, YUV420P8)
+    tables = tables_of(43, EXTENT, YUV420P8)
     leaves = np.concatenate([t.leaves for t in tables])
     all_units = np.concatenate([t.units for t in tables])
     intra = leaves[leaves[:, INTRA] != 0]
