@@ -181,6 +181,7 @@ def test_waves_cover_each_sample_once() -> None:
         assert len(np.unique(waves.programs, axis=0)) == len(waves.programs)
 
 
+@pytest.mark.deep
 @pytest.mark.usefixtures("large_tiles")
 def test_a_device_that_computes_exactly_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(canvas_check, "_SIZE", (16, 16))
