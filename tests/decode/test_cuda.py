@@ -145,6 +145,7 @@ def test_hybrid(network: int, opened: Opened, checked: list[str]) -> None:
     assert set(checked) == {"require_exact_canvases", *(["require_exact_fusion"] * network)}
 
 
+@pytest.mark.deep
 def test_hybrid_tensors(opened: Opened) -> None:
     data, pictures = synthesize_hybrid(PLAN)
     with opened(data, tensors=True) as decoder:

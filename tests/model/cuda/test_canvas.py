@@ -116,6 +116,7 @@ def test_bytes_equal_the_cpu() -> None:
     check(tables_of(43, EXTENT, YUV420P8), EXTENT, YUV420P8)
 
 
+@pytest.mark.deep
 @pytest.mark.usefixtures("large_tiles", "backwards")
 @pytest.mark.parametrize(
     "samples",

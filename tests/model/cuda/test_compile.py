@@ -15,7 +15,8 @@ from nvcodec.model.cuda.check import CHECKS
 
 
 # A device of capability 90 is one that tools/gpu_check.py has been run on.
-@pytest.mark.parametrize("capability", ["80", pytest.param("90", marks=pytest.mark.deep)])
+@pytest.mark.deep
+@pytest.mark.parametrize("capability", ["80", "90"])
 def test_every_kernel_compiles(capability: str, tmp_path: Path) -> None:
     environment = {name: v for name, v in os.environ.items() if name != "TRITON_INTERPRET"}
     environment["TRITON_CACHE_DIR"] = str(tmp_path)

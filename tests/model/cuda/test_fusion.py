@@ -80,7 +80,8 @@ SHAPES = [
 ]
 
 
-@pytest.mark.parametrize("shape", [pytest.param(SHAPES[0], marks=pytest.mark.deep), SHAPES[1]])
+@pytest.mark.deep
+@pytest.mark.parametrize("shape", SHAPES)
 def test_a_device_that_computes_exactly_passes(shape: FusionShape) -> None:
     require_exact.__wrapped__(shape, YUV420P8, CPU)
 
