@@ -8,7 +8,7 @@ import functools
 import os
 import time
 from bisect import bisect_left, bisect_right
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -393,8 +393,7 @@ class Decoder(FrameAccess):
     def _pick(self, numbers: list[int], view: View) -> Iterator[Frame]:
         """Frames by increasing number, each once."""
         index = self._load_index()
-        named = Counter(group_of(index, number) for number in numbers)
-        wanted = sorted(named)
+        wanted = sorted({group_of(index, number) for number in numbers})
 
         def within(group: Group) -> list[int]:
             end = group.first_frame + group.frame_count
@@ -403,21 +402,19 @@ class Decoder(FrameAccess):
 
         for run in runs(index, wanted):
             for rebuilt in self._rebuilt_run(run, within):
-                group = rebuilt.group
+                group, following = rebuilt.group, rebuilt.ordinal + 1
                 beyond = bisect_left(numbers, group.first_frame + group.frame_count)
-                if rebuilt.ordinal == len(index) - 1 and beyond < len(numbers):
+                if following < len(index):
+                    if beyond != bisect_left(numbers, index[following].first_frame):
+                        raise CorruptError(
+                            f"the index gives {rebuilt.name} other frames than it has", rule="2.8"
+                        )
+                elif beyond < len(numbers):
                     if self._index_error is not None:
                         raise self._index_error
                     raise IndexError(f"frame {numbers[beyond]} is not in the video")
-                part = within(group)
-                if len(part) != sum(
-                    group_of(index, number) == rebuilt.ordinal for number in numbers
-                ):
-                    raise CorruptError(
-                        f"the index gives {rebuilt.name} other frames than it has", rule="2.8"
-                    )
                 with located(rebuilt.name, rebuilt.offset):
-                    yield from self._render(rebuilt, view, part)
+                    yield from self._render(rebuilt, view, within(group))
 
     def _rebuilt_run(
         self, run: Sequence[int], begun: Callable[[Group], Sequence[int]]

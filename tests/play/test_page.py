@@ -696,6 +696,16 @@ HEARD = """
 """
 
 
+def heard_from_the_start(page):
+    """What is heard of a paused file that plays from its first frame; see HEARD."""
+    page.locator("#place").evaluate("e => { e.value = 0; e.dispatchEvent(new Event('input')); }")
+    shown(page, 0)
+    page.evaluate("window.heard.length = 0")
+    page.locator("#play").click()
+    page.wait_for_function("window.heard.length > 1")
+    return page.evaluate("window.heard")
+
+
 def test_sound(page, tmp_path):
     path = tmp_path / "sound.nrv"
     path.write_bytes(with_sound())
@@ -704,14 +714,7 @@ def test_sound(page, tmp_path):
         page.goto(server.url)
         page.wait_for_selector("#sound-label:not([hidden])")
         page.wait_for_selector("body[data-state='paused']")
-        page.locator("#place").evaluate(
-            "e => { e.value = 0; e.dispatchEvent(new Event('input')); }"
-        )
-        shown(page, 0)
-        page.evaluate("window.heard.length = 0")
-        page.locator("#play").click()
-        page.wait_for_function("window.heard.length > 1")
-        heard = page.evaluate("window.heard")
+        heard = heard_from_the_start(page)
         found = page.evaluate(SOUND, server.file_path)
     assert heard[0][1:] == [-16000 / 32768, 800]
     assert heard[1][0] - heard[0][0] == pytest.approx(0.1, abs=0.02)
@@ -728,14 +731,7 @@ def test_sound_at_another_speed(page, tmp_path):
         page.goto(server.url)
         page.wait_for_selector("body[data-state='paused']")
         page.locator("#speed").select_option("0.5")
-        page.locator("#place").evaluate(
-            "e => { e.value = 0; e.dispatchEvent(new Event('input')); }"
-        )
-        shown(page, 0)
-        page.evaluate("window.heard.length = 0")
-        page.locator("#play").click()
-        page.wait_for_function("window.heard.length > 1")
-        heard = page.evaluate("window.heard")
+        heard = heard_from_the_start(page)
     # Sound of n samples is heard for 2 n, without a gap.
     for (start, _, length), (following, _, _) in pairwise(heard):
         assert following - start == pytest.approx(length / 8000, abs=0.02)

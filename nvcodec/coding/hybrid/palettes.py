@@ -146,6 +146,19 @@ def look_around(
 
 
 @kernel
+def reference_of(
+    before: np.ndarray, row: Integer, j: Integer, down: Integer, across: Integer
+) -> tuple[Integer, Integer]:
+    """`reference` of the sample in row `row` of its leaf, column j, and `same`.
+
+    `before` has the indices of the plane before; `down` and `across` are those of `painted_unit`.
+    """
+    reference = before[row << down, j << across]
+    beside = before[row << down, max(j - 1, 0) << across]
+    return reference, 1 if reference == beside else 0
+
+
+@kernel
 def hit_class(plane: Integer, count: Integer, missed: Integer) -> Integer:
     """The class of HIT: by the number of colours in luma, in chroma by a missed PARALLEL."""
     if plane > 0:
@@ -327,9 +340,7 @@ def painted_unit(
                     reference = 0
                     same = 0
                     if plane > 0:
-                        reference = before[(top + i) << down, j << across]
-                        beside = before[(top + i) << down, max(j - 1, 0) << across]
-                        same = 1 if reference == beside else 0
+                        reference, same = reference_of(before, top + i, j, down, across)
                     wanted = 0
                     if ENCODING:
                         wanted = min(max(levels[level, LEVEL_POSITION], 0), count - 1)

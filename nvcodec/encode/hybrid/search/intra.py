@@ -695,7 +695,7 @@ def decide_intra_leaf(s: Intra, b: Block, four: Integer, leaf: np.ndarray) -> Re
 
 
 @kernel
-def _recall(s: Intra, leaves: np.ndarray, used: Integer) -> None:
+def _recall_colours(s: Intra, leaves: np.ndarray, used: Integer) -> None:
     """Set the known colours before leaf number `used`, about as a decoder has them."""
     p, pool = s.workspace.intra.palette, s.pool
     forget_colours(p)
@@ -711,15 +711,8 @@ def _recall(s: Intra, leaves: np.ndarray, used: Integer) -> None:
 
 
 @kernel
-def put_last_copy(s: Intra, leaves: np.ndarray, used: Integer) -> None:
-    """Set the last copy vector before leaf number `used`, to price the next one by.
-
-    It is looked for in the last _LEAVES_BACK leaves, and only where leaves may be copied.
-    """
-    if s.palettes:
-        _recall(s, leaves, used)
-    if s.earlier.shape[0] == 0:
-        return
+def _recall_copy(s: Intra, leaves: np.ndarray, used: Integer) -> None:
+    """Set the last copy vector, looked for in the last _LEAVES_BACK leaves."""
     last = s.workspace.intra.last
     last[0] = 0
     last[1] = 0
@@ -728,6 +721,15 @@ def put_last_copy(s: Intra, leaves: np.ndarray, used: Integer) -> None:
             last[0] = leaves[k, VY0]
             last[1] = leaves[k, VX0]
             break
+
+
+@kernel
+def recall(s: Intra, leaves: np.ndarray, used: Integer) -> None:
+    """Set what leaf number `used` is priced by: known colours and the last copy vector."""
+    if s.palettes:
+        _recall_colours(s, leaves, used)
+    if s.earlier.shape[0] > 0:
+        _recall_copy(s, leaves, used)
 
 
 @kernel
@@ -740,7 +742,7 @@ def decide_intra_leaves(s: Intra, leaves: np.ndarray) -> Real:
     for k in range(leaves.shape[0]):
         if leaves[k, INTRA]:
             b = block_at(s.given, leaves[k, Y], leaves[k, X], leaves[k, SIZE])
-            put_last_copy(s, leaves, k)
+            recall(s, leaves, k)
             total += decide_intra_leaf(s, b, 0, leaves[k])
     return total
 
@@ -765,18 +767,18 @@ def intra_cost(s: InterSearch, b: Block, best_satd: Real) -> Real:
         if cost < least:
             least = cost
             mode = candidate
+    rate = b.lam * (s.bits.intra[0, 1] + _INTRA_MODE_BITS)
     painted = NEVER
     if s.palettes:
         depth, bits = 8 + extra_bits(plane, s.given.codes[0]), s.given.content.palette
         painted = find_palette(
             space.palette, bits, plane, 0, b.y, b.x, b.n, (0, 0, 0), depth, b.lam, NEVER
         )
-        painted += b.lam * (s.bits.intra[0, 1] + _INTRA_MODE_BITS)
+        painted += rate
     if least >= best_satd:
         return painted
     predict_luma(space, s.given.codes[0], mode, b.n)
     load_residual(plane, b.y, b.x, space.prediction, b.n, s.workspace.transform.residual)
     luma, count, energy = best_tree(s.given, s.workspace, b, b.n, 1)
     cost = min(luma, energy) if count > 0 else energy
-    cost = _INTRA_LOSS * cost + b.lam * (s.bits.intra[0, 1] + _INTRA_MODE_BITS)
-    return min(cost, painted)
+    return min(_INTRA_LOSS * cost + rate, painted)

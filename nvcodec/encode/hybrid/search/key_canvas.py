@@ -17,7 +17,7 @@ from nvcodec.encode.hybrid.search.block import (
     chroma_of,
     smaller_beside,
 )
-from nvcodec.encode.hybrid.search.intra import Intra, Rebuilt, decide_intra_leaf, put_last_copy
+from nvcodec.encode.hybrid.search.intra import Intra, Rebuilt, decide_intra_leaf, recall
 from nvcodec.encode.hybrid.search.partition import Walk, partition
 from nvcodec.encode.hybrid.search.workspace import IntraSpace
 from nvcodec.model.hybrid.canvas.plane import CELL, ROOT
@@ -122,7 +122,7 @@ def _evaluate(s: KeySearch, k: Integer, y: Integer, x: Integer) -> bool:
     walk.parts[k] = 0.0
     inside = k <= _LARGEST and y + b.n <= height and x + b.n <= width
     if inside:
-        put_last_copy(intra, s.leaves, s.used[0])
+        recall(intra, s.leaves, s.used[0])
         walk.whole[k] = decide_intra_leaf(intra, b, 0, space.leaves[k])
         _keep(intra.given, intra.rebuilt, b, space)
         if k == 0:

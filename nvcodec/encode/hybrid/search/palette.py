@@ -22,6 +22,7 @@ from nvcodec.coding.hybrid.palettes import (
     bits_of,
     hit_class,
     look_around,
+    reference_of,
     reuse_context,
     to_front,
 )
@@ -262,9 +263,7 @@ def _set_indices(
                 reference = 0
                 same = 0
                 if plane > 0:
-                    reference = before[(top + i) << down, j << across]
-                    beside = before[(top + i) << down, max(j - 1, 0) << across]
-                    same = 1 if reference == beside else 0
+                    reference, same = reference_of(before, top + i, j, down, across)
                 bits = _index_bits(space, costs, plane, count, reference, same, nearest)
                 least = error + lam * bits
                 for k in range(-1, 3):

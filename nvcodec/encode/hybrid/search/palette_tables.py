@@ -16,8 +16,6 @@ from nvcodec.coding.hybrid.leaves import (
     UNIT_SINE,
     UNIT_SIZE,
     UNIT_START,
-    UNIT_X,
-    UNIT_Y,
     Table,
 )
 from nvcodec.coding.hybrid.palettes import (
@@ -29,7 +27,7 @@ from nvcodec.coding.hybrid.palettes import (
 )
 from nvcodec.compiled import Integer, allocating, kernel
 from nvcodec.encode.hybrid.search.palette import PaletteSearch
-from nvcodec.encode.hybrid.search.units import Pool
+from nvcodec.encode.hybrid.search.units import Pool, begin_unit, end_unit
 
 
 @kernel
@@ -37,14 +35,7 @@ def append_palette(
     pool: Pool, p: PaletteSearch, plane: Integer, x: Integer, y: Integer, n: Integer, top: Integer
 ) -> None:
     """Append the best palette of a block at (y, x) to the pool, all its colours as new ones."""
-    unit = pool.units[pool.counts[0]]
-    at = pool.counts[1]
-    unit[UNIT_PLANE] = plane
-    unit[UNIT_X] = x
-    unit[UNIT_Y] = y
-    unit[UNIT_SIZE] = n
-    unit[UNIT_SINE] = PAINTED
-    unit[UNIT_START] = at
+    at = begin_unit(pool, plane, x, y, n, PAINTED)
     for k in range(p.most[plane]):
         pool.levels[at, LEVEL_POSITION] = NEW
         pool.levels[at, LEVEL_VALUE] = p.colours[plane, k]
@@ -55,14 +46,12 @@ def append_palette(
             pool.levels[at, LEVEL_POSITION] = index
             pool.levels[at, LEVEL_VALUE] = p.colours[plane, index]
             at += 1
-    unit[UNIT_COUNT] = at - pool.counts[1]
-    pool.counts[0] += 1
-    pool.counts[1] = at
+    end_unit(pool, at)
 
 
 @kernel
-def recall_colours(p: PaletteSearch, units: np.ndarray, levels: np.ndarray, unit: Integer) -> bool:
-    """Append the colours of a palette in the tables to the list; false if that is full.
+def recall_colours(p: PaletteSearch, units: np.ndarray, levels: np.ndarray, unit: Integer) -> None:
+    """Append the colours of a palette in the tables to the list, as long as it has room.
 
     Palettes are recalled from the last one back.
     """
@@ -77,10 +66,9 @@ def recall_colours(p: PaletteSearch, units: np.ndarray, levels: np.ndarray, unit
             found = found or space.known[plane, k] == colour
         if not found:
             if space.length[plane] == MOST_KNOWN:
-                return False
+                return
             space.known[plane, space.length[plane]] = colour
             space.length[plane] += 1
-    return True
 
 
 @allocating

@@ -61,6 +61,29 @@ def make_pool(width: int, height: int) -> Pool:
 
 
 @kernel
+def begin_unit(
+    pool: Pool, plane: Integer, x: Integer, y: Integer, n: Integer, sine: Integer
+) -> Integer:
+    """Fill the row of the next unit but for its count; returns where its levels begin."""
+    unit = pool.units[pool.counts[0]]
+    unit[UNIT_PLANE] = plane
+    unit[UNIT_X] = x
+    unit[UNIT_Y] = y
+    unit[UNIT_SIZE] = n
+    unit[UNIT_SINE] = sine
+    unit[UNIT_START] = pool.counts[1]
+    return pool.counts[1]
+
+
+@kernel
+def end_unit(pool: Pool, end: Integer) -> None:
+    """Append the unit of `begin_unit`, whose levels end at `end`."""
+    pool.units[pool.counts[0], UNIT_COUNT] = end - pool.counts[1]
+    pool.counts[0] += 1
+    pool.counts[1] = end
+
+
+@kernel
 def append_unit(
     pool: Pool,
     plane: Integer,
@@ -72,25 +95,15 @@ def append_unit(
     levels: np.ndarray,
 ) -> None:
     """Append a unit and its nonzero levels, in coding order (reverse scan)."""
-    unit = pool.units[pool.counts[0]]
-    start = pool.counts[1]
-    unit[UNIT_PLANE] = plane
-    unit[UNIT_X] = x
-    unit[UNIT_Y] = y
-    unit[UNIT_SIZE] = n
-    unit[UNIT_SINE] = sine
-    unit[UNIT_START] = start
     scan = SCAN[log2n - 2]
-    at = start
+    at = begin_unit(pool, plane, x, y, n, sine)
     for k in range(n * n - 1, -1, -1):
         level = levels[scan[k]]
         if level != 0:
             pool.levels[at, LEVEL_POSITION] = scan[k]
             pool.levels[at, LEVEL_VALUE] = level
             at += 1
-    unit[UNIT_COUNT] = at - start
-    pool.counts[0] += 1
-    pool.counts[1] = at
+    end_unit(pool, at)
 
 
 @kernel

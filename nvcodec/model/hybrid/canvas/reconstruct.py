@@ -162,11 +162,13 @@ def reconstruct_intra(
         for k in range(blocks):
             y, x = top + size * (k // columns), left + size * (k % columns)
             mode = np.int64(leaves[n, CHROMA] if number else leaves[n, MODE + k])
+            while unit < end and units[unit, UNIT_PLANE] < number:
+                unit += 1
             if mode == COPY:
                 vy, vx = np.int64(leaves[n, VY0]), np.int64(leaves[n, VX0])
                 copy_block(plane, available, code, y, x, size, vy, vx, out)
             elif mode == PALETTE:
-                paint(units, levels, unit, end, number, y, x, out)
+                paint(units, levels, unit, out)
             elif mode >= LINEAR:
                 linear_predict(mode, luma, plane, code, y, x, size, out)
             else:
@@ -174,8 +176,6 @@ def reconstruct_intra(
             for i in range(size):
                 for j in range(size):
                     plane[y + i, x + j] = out[i, j]
-            while unit < end and units[unit, UNIT_PLANE] < number:
-                unit += 1
             if (
                 unit < end
                 and units[unit, UNIT_PLANE] == number
