@@ -55,9 +55,6 @@ class GroupWriter:
         observer: told about each group.
         source: gives the tracks, and what else the file says about it.
 
-    Attributes:
-        finished: whether the end has been written that makes the file valid.
-
     """
 
     def __init__(
@@ -68,7 +65,6 @@ class GroupWriter:
         observer: Observer,
         source: Source,
     ) -> None:
-        self.finished = False
         self._header = header
         self._result = result
         self._metadata = {"encoder": f"nvcodec {__version__}", "settings": settings}
@@ -78,6 +74,12 @@ class GroupWriter:
         self._source = source
         self._end = Fraction(0)
         self._output: OutputFile | None = None
+        self._writer: NrvWriter | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the end has been written that makes the file valid."""
+        return self._writer is not None and self._writer.finished
 
     @contextlib.contextmanager
     def opened(
@@ -113,7 +115,7 @@ class GroupWriter:
     ) -> None:
         """Write the whole file; of an iterator that fails with one of `kept`, the groups before."""
         started = time.perf_counter()
-        writer = NrvWriter(file)
+        self._writer = writer = NrvWriter(file)
         writer.begin(
             self._header,
             self._result.shape.to_payload(),
@@ -129,31 +131,36 @@ class GroupWriter:
             self._finish(writer, started, whole=True)
         except BaseException as error:
             if self._result.groups and isinstance(error, kept):
-                self._keep(writer, started)
+                self._keep(writer, started, error)
             raise
 
-    def _keep(self, writer: NrvWriter, started: float) -> None:
-        """Make a valid file of the groups so far, or, where writing failed, of most of them."""
+    def _keep(self, writer: NrvWriter, started: float, error: BaseException) -> None:
+        """Make a valid file of the groups so far, or, where writing failed, of most of them.
+
+        Where it failed for an error of the disk, a file that was there stays.
+        """
+        if writer.finished:
+            return
         try:
             self._finish(writer, started, whole=False)
         except (NrvError, OSError):
             with contextlib.suppress(NrvError, OSError):
-                self._finish_cut(writer, started)
+                self._finish_cut(writer, started, aside=not isinstance(error, KeyboardInterrupt))
 
     def _finish(self, writer: NrvWriter, started: float, *, whole: bool) -> None:
         self._add_packets(writer, self._source.last_packets(self._end, whole=whole))
         writer.finish()
-        self.finished = True
         self._measure(writer, started)
 
-    def _finish_cut(self, writer: NrvWriter, started: float) -> None:
-        """Finish behind the last group that the disk has room for; a file that was there stays."""
+    def _finish_cut(self, writer: NrvWriter, started: float, *, aside: bool) -> None:
+        """Finish behind the last whole group that the disk has room for."""
         if self._output is None or not self._output.cuttable:
             return
+        # The name is chosen first: a finished file gets it, whatever comes between.
+        kept_as = self._output.set_aside() if aside else None
         groups = writer.finish_cut(self._output.cut)
         del self._result.groups[groups:]
-        self._result.kept_as = self._output.set_aside()
-        self.finished = True
+        self._result.kept_as = kept_as
         self._measure(writer, started)
 
     def _measure(self, writer: NrvWriter, started: float) -> None:

@@ -4,6 +4,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Final
 
@@ -33,8 +34,8 @@ from nvcodec.format.units import (
     build_unit,
 )
 
-_MOST_MARKS: Final = 8
-"""Groups that can be dropped to make room for the end of a file."""
+_MOST_MARKS: Final = 9
+"""Places that are kept; so up to eight groups can be dropped to make room for the end of a file."""
 
 _MOST_COUNT_BYTES: Final = 5
 """The most bytes of `count` in iNDX: there are fewer than 2^32 groups."""
@@ -45,6 +46,24 @@ class _State(Enum):
     OPEN = auto()
     FINISHED = auto()
     BROKEN = auto()
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """What a file holds up to a place between two units: behind its start, or behind a group."""
+
+    offset: int
+    sequence: GroupSequence
+    crcs: Any
+    entries: int = 0
+    entry: IndexEntry | None = None
+    entry_bytes: int = 0
+
+    def after(self, group: Group) -> GroupSequence:
+        """The sequence with the next group; CorruptError if it cannot follow (spec 2.7, 2.9)."""
+        sequence = copy(self.sequence)
+        sequence.accept(group, group.last_pts)
+        return sequence
 
 
 _WRONG_CALL: Final = {
@@ -60,7 +79,8 @@ class NrvWriter:
 
     The file object is flushed after each call, so that a reader at the other end of a pipe gets
     each group when it is added. A call that raises NrvError has written nothing and may be
-    repeated with other arguments.
+    repeated with other arguments. An interrupt at any place leaves a writer that can `finish`, or
+    `finish_cut` where it came within a write.
 
     Args:
         file: has `write(bytes)`, which returns how many bytes it took, and `flush()`; it must be
@@ -73,19 +93,21 @@ class NrvWriter:
         self._state = _State.NEW
         self._header: Header
         self._level: Level
-        self._sequence: GroupSequence
         self._tracks: dict[int, Track] = {}
-        self._crcs = hashlib.md5(usedforsecurity=False)
         self._entries: list[bytes] = []
-        self._entry: IndexEntry | None = None
-        self._entry_bytes = 0
         self._offset = 0
-        self._marks: deque[tuple[int, GroupSequence, Any, int]] = deque(maxlen=_MOST_MARKS)
+        # The last one is where the file stands. All changes with one call of `append`.
+        self._marks: deque[_Mark] = deque(maxlen=_MOST_MARKS)
 
     @property
     def offset(self) -> int:
         """Bytes written so far."""
         return self._offset
+
+    @property
+    def finished(self) -> bool:
+        """Whether the end has been written that makes the file valid."""
+        return self._state is _State.FINISHED
 
     @property
     def packet_bytes(self) -> int:
@@ -136,9 +158,11 @@ class NrvWriter:
             data += _build_checked(unit, payload, level, len(data))
         self._header = header
         self._level = level
-        self._sequence = GroupSequence(header.frame_count)
         self._tracks = {track.number: track for track in tracks}
-        self._write(data, _State.OPEN)
+        self._write(data)
+        crcs = hashlib.md5(usedforsecurity=False)
+        self._marks.append(_Mark(self._offset, GroupSequence(header.frame_count), crcs))
+        self._state = _State.OPEN
 
     def add_packets(self, packets: Iterable[Packet]) -> None:
         """Write packets of the tracks, before the next group or after the last (spec 2.15).
@@ -157,7 +181,8 @@ class NrvWriter:
             payload = build_packets(unit, self._tracks[unit[0].track])
             data += _build_checked(APKT, payload, self._level, self._offset + len(data))
         if data:
-            self._write(data, _State.OPEN)
+            self._write(data)
+            self._state = _State.OPEN
 
     def add_group(self, group: Group) -> None:
         """Write the next group.
@@ -170,23 +195,26 @@ class NrvWriter:
 
         """
         self._require(_State.OPEN)
-        name = f"{GRUP} {self._sequence.group_count}"
-        with located(name, self._offset):
+        before = self._marks[-1]
+        del self._entries[before.entries :]
+        with located(f"{GRUP} {before.sequence.group_count}", self._offset):
             group.require_model(self._header.model)
             data = _build_checked(GRUP, group.build(), self._level, self._offset)
-            self._sequence.accept(group, group.last_pts)
-        self._crcs.update(group.crc.to_bytes(4, "little"))
+            sequence = before.after(group)
+        crcs = before.crcs.copy()
+        crcs.update(group.crc.to_bytes(4, "little"))
+        entry, entry_bytes = before.entry, before.entry_bytes
         # A file with more groups than iNDX can list gets no index: it is optional.
-        if len(self._entries) == self._sequence.group_count - 1:
+        if before.entries == before.sequence.group_count:
             entry = IndexEntry(self._offset, group.first_frame, group.first_pts, group.key)
-            coded = entry.build(self._entry)
-            self._entry = entry
-            self._entry_bytes += len(coded)
-            if self._entry_bytes + _MOST_COUNT_BYTES <= self._level.unit_bytes:
+            coded = entry.build(before.entry)
+            entry_bytes += len(coded)
+            if entry_bytes + _MOST_COUNT_BYTES <= self._level.unit_bytes:
                 self._entries.append(coded)
-        self._write(data, _State.OPEN)
-        mark = self._offset, copy(self._sequence), self._crcs.copy(), len(self._entries)
-        self._marks.append(mark)
+        self._write(data)
+        entries = len(self._entries)
+        self._marks.append(_Mark(self._offset, sequence, crcs, entries, entry, entry_bytes))
+        self._state = _State.OPEN
 
     def finish(self) -> None:
         """Write iNDX and FEND; the file object is left open.
@@ -198,9 +226,10 @@ class NrvWriter:
 
         """
         self._require(_State.OPEN)
-        frame_count = self._sequence.next_frame
+        mark = self._marks[-1]
+        frame_count, group_count = mark.sequence.next_frame, mark.sequence.group_count
         with located(str(FEND), self._offset):
-            if not self._sequence.group_count:
+            if not group_count:
                 raise CorruptError("there is no group to finish a file with", rule="2.3")
             if self._header.frame_count not in (frame_count, UNKNOWN_FRAME_COUNT):
                 raise CorruptError(
@@ -208,10 +237,11 @@ class NrvWriter:
                     f" but HEAD states {self._header.frame_count}",
                     rule="2.9",
                 )
-        indexed = len(self._entries) == self._sequence.group_count
-        index = build_unit(INDX, build_index(self._entries)) if indexed else b""
-        end = End(frame_count, self._crcs.digest(), self._offset if indexed else 0)
-        self._write(index + build_unit(FEND, end.build()), _State.FINISHED)
+        indexed = mark.entries == group_count
+        index = build_unit(INDX, build_index(self._entries[:group_count])) if indexed else b""
+        end = End(frame_count, mark.crcs.digest(), self._offset if indexed else 0)
+        self._write(index + build_unit(FEND, end.build()))
+        self._state = _State.FINISHED
 
     def finish_cut(self, cut: Callable[[int], None]) -> int:
         """Finish a file whose last write failed, behind the last group that leaves room for it.
@@ -229,17 +259,18 @@ class NrvWriter:
         """
         self._require(_State.BROKEN)
         failure: NrvError | OSError = NrvError("no group has been written", rule="2.3")
-        while self._marks:
-            self._offset, self._sequence, self._crcs, entries = self._marks.pop()
-            del self._entries[entries:]
+        while self._marks and self._marks[-1].sequence.group_count:
+            mark = self._marks[-1]
             try:
-                cut(self._offset)
+                cut(mark.offset)
+                self._offset = mark.offset
                 self._state = _State.OPEN
                 self.finish()
             except OSError as error:
                 failure = error
+                self._marks.pop()
             else:
-                return self._sequence.group_count
+                return mark.sequence.group_count
         self._state = _State.BROKEN
         raise failure
 
@@ -247,8 +278,9 @@ class NrvWriter:
         if self._state is not state:
             raise NrvError(_WRONG_CALL[self._state], rule="2.3")
 
-    def _write(self, data: bytes, then: _State) -> None:
-        # After an error here, the state of the file is not known.
+    def _write(self, data: bytes) -> None:
+        # After an error here, until the caller has noted what was written, the state of the file is
+        # not known.
         self._state = _State.BROKEN
         while data:
             written = self._file.write(data)
@@ -257,7 +289,6 @@ class NrvWriter:
             self._offset += written
             data = data[written:]
         self._file.flush()
-        self._state = then
 
 
 def _require_numbers(tracks: Sequence[Track]) -> None:

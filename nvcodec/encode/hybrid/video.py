@@ -202,6 +202,8 @@ class HybridCoder:
         self._before: list[Future[Pyramid]] = []
         self._tail: _Tail | None = None
         self._ordinal = 0
+        # Whether a group is on its way to the caller, where an interrupt would lose it.
+        self._handing = False
 
     @property
     def level(self) -> int:
@@ -250,6 +252,7 @@ class HybridCoder:
                             self._begin()
                         else:
                             yield oldest()
+                            self._handing = False
             except SourceError as error:
                 failure = error
             while self._read or self._cut or running:
@@ -259,7 +262,10 @@ class HybridCoder:
                     self._begin()
                 else:
                     yield oldest()
+                    self._handing = False
         except KeyboardInterrupt:
+            if self._handing:
+                raise
             while running and running[0].coded.done() and running[0].coded.exception() is None:
                 yield oldest()
             raise
@@ -573,6 +579,7 @@ class HybridCoder:
             canvas.result()
             self._report(self._ordinal, done)
         coded = running.coded.result()
+        self._handing = True
         self._running.popleft()
         self._steering.coded(coded.group.substream_bytes)
         self._ordinal += 1

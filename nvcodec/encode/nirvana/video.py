@@ -92,6 +92,8 @@ class NirvanaCoder:
         self._steering = steering
         self._waiting: deque[_Waiting] = deque()
         self._parts_bytes = 0
+        # Whether a group is on its way to the caller, where an interrupt would lose it.
+        self._handing = False
 
     @property
     def level(self) -> int:
@@ -134,7 +136,10 @@ class NirvanaCoder:
                 started = time.perf_counter()
                 while len(waiting) > len(parts) or (waiting and waiting[0].coded.done()):
                     yield self._oldest()
+                    self._handing = False
         except (Exception, KeyboardInterrupt) as error:
+            if self._handing:
+                raise
             failure = error
         while waiting:
             yield self._oldest()
@@ -145,6 +150,7 @@ class NirvanaCoder:
         """Wait for the oldest group, then take it: an interrupt meanwhile loses no group."""
         coded = self._waiting[0].coded.result()
         self._parts_bytes += coded.group.substream_bytes
+        self._handing = True
         if self._waiting.popleft().last:
             self._steering.coded(self._parts_bytes)
             self._parts_bytes = 0
