@@ -6,9 +6,12 @@ picture is drawn at all.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
+from nvcodec.compiled import Integer, allocating, kernel
 from nvcodec.picture import Plane
 
 _SIDE = 8
@@ -21,8 +24,11 @@ _FLAT = 16
 """Samples of such a square that are equal, if it is drawn."""
 _LEAST_DRAWN = 0.35
 """A picture is searched for palettes if at least this part of its squares of contrast is drawn."""
-_FACTORS = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93
+_FACTOR = np.uint64(0x9E3779B97F4A7C15)
+_MIXING = np.uint64(0xD6E8FEB86659FD93)
 """Odd multipliers of 64-bit keys."""
+_FOLD = np.uint64(29)
+_NO_KEY = np.uint64(0)
 
 Places = npt.NDArray[np.int32]
 """What `earlier_places` gives."""
@@ -39,9 +45,8 @@ def repeats(luma: Plane) -> bool:
     if min(luma.shape) < 2 * _SIDE:
         return False
     textured = _is_textured_sparsely(luma)
-    keys = np.unique(_keys(luma, _SIDE)[textured])
-    count = int(textured.sum())
-    return count - len(keys) >= _LEAST_SHARE * max(1, count)
+    keys = _keys(luma, _SIDE)[textured]
+    return len(keys) - int(_distinct(keys)) >= _LEAST_SHARE * max(1, len(keys))
 
 
 def drawn(luma: Plane) -> bool:
@@ -50,16 +55,47 @@ def drawn(luma: Plane) -> bool:
     Looks at the squares of its grid that have contrast: in camera pictures noise leaves few equal
     samples there.
     """
-    rows, columns = (n // _SIDE * _SIDE for n in luma.shape)
-    if min(rows, columns) == 0:
+    if min(luma.shape) < _SIDE:
         return False
-    grid = luma[:rows, :columns].reshape(rows // _SIDE, _SIDE, columns // _SIDE, _SIDE)
-    squares = grid.transpose(0, 2, 1, 3).reshape(-1, _SIDE * _SIDE)
     least, most = int(luma.min()), int(luma.max())
-    squares = np.sort(squares[np.ptp(squares, 1) >= max(1, _CONTRAST * (most - least))], 1)
-    # The ends of a run of equal samples are equal.
-    flat = (squares[:, _FLAT - 1 :] == squares[:, : 1 - _FLAT]).any(1)
-    return int(flat.sum()) >= _LEAST_DRAWN * max(1, len(squares))
+    contrast = max(1, math.ceil(_CONTRAST * (most - least)))
+    squares, flat = _flat_squares(luma, contrast, np.zeros(most + 1, np.int32))
+    return flat >= _LEAST_DRAWN * max(1, squares)
+
+
+@kernel
+def _flat_squares(
+    luma: np.ndarray, contrast: Integer, counts: np.ndarray
+) -> tuple[Integer, Integer]:
+    """How many squares of the grid have contrast, and how many of those _FLAT equal samples.
+
+    `counts` is 0 for each value of a sample.
+    """
+    rows, columns = luma.shape
+    squares = flat = np.int64(0)
+    for y in range(0, rows - _SIDE + 1, _SIDE):
+        for x in range(0, columns - _SIDE + 1, _SIDE):
+            least = most = np.int32(luma[y, x])
+            for i in range(_SIDE):
+                for j in range(_SIDE):
+                    value = np.int32(luma[y + i, x + j])
+                    least = min(least, value)
+                    most = max(most, value)
+            if most - least < contrast:
+                continue
+            largest = np.int32(0)
+            for i in range(_SIDE):
+                for j in range(_SIDE):
+                    value = luma[y + i, x + j]
+                    counts[value] += 1
+                    largest = max(largest, counts[value])
+            for i in range(_SIDE):
+                for j in range(_SIDE):
+                    counts[luma[y + i, x + j]] = 0
+            squares += 1
+            if largest >= _FLAT:
+                flat += 1
+    return squares, flat
 
 
 def earlier_places(luma: Plane) -> Places:
@@ -82,17 +118,49 @@ def earlier_places(luma: Plane) -> Places:
 
 def _keys(luma: Plane, step: int = 1) -> npt.NDArray[np.uint64]:
     """A key of the square at each place of every `step`-th row; equal squares have equal keys."""
-    factor, mixing = (np.uint64(f) for f in _FACTORS)
     high, wide = luma.shape[0] - _SIDE + 1, luma.shape[1] - _SIDE + 1
     keys = np.zeros((len(range(0, high, step)), wide), np.uint64)
-    for i in range(_SIDE):
-        samples = luma[i : i + high : step].astype(np.uint64)
-        line = np.zeros_like(keys)
-        for j in range(_SIDE):
-            line = line * factor + samples[:, j : j + wide]
-        line *= mixing
-        keys = keys * factor + (line ^ line >> np.uint64(29))
+    _fill_keys(luma, step, keys)
     return keys
+
+
+@kernel
+def _fill_keys(luma: np.ndarray, step: Integer, keys: np.ndarray) -> None:
+    """Fill keys, which are 0; see `_keys`."""
+    rows, wide = keys.shape
+    for row in range(rows):
+        for i in range(_SIDE):
+            samples = luma[row * step + i]
+            for x in range(wide):
+                line = np.uint64(0)
+                for j in range(_SIDE):
+                    line = line * _FACTOR + np.uint64(samples[x + j])
+                line *= _MIXING
+                keys[row, x] = keys[row, x] * _FACTOR + (line ^ (line >> _FOLD))
+
+
+@allocating
+def _distinct(keys: np.ndarray) -> Integer:
+    """The number of different keys."""
+    bits = np.int64(1)
+    while 1 << bits < 2 * len(keys):
+        bits += 1
+    table = np.zeros(1 << bits, np.uint64)
+    last = len(table) - 1
+    shift = np.uint64(64 - bits)
+    count = np.int64(0)
+    none = np.int64(0)
+    for key in keys:
+        if key == _NO_KEY:
+            none = np.int64(1)
+            continue
+        place = np.int64((key * _MIXING) >> shift)
+        while table[place] != _NO_KEY and table[place] != key:
+            place = (place + 1) & last
+        if table[place] == _NO_KEY:
+            table[place] = key
+            count += 1
+    return count + none
 
 
 def _is_textured(luma: Plane) -> npt.NDArray[np.bool_]:
