@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from nvcodec.options import METRICS
 from nvcodec.picture import YUV420P8
+from nvcodec.squared_error import squared_error
 
 _WINDOW: Final = 11
 # The window must fit into the coarsest of MS-SSIM's five scales.
@@ -35,14 +36,13 @@ class PsnrMeter:
         self._samples = [0, 0, 0]
 
     def add(self, reference_planes: Sequence[NDArray[Any]], planes: Sequence[NDArray[Any]]) -> None:
-        """Add one picture and its reference: each three planes (Y, U, V), or Y, of u8 or u16.
+        """Add one picture and its reference: three planes each (Y, U, V), or Y, of u8 or u16.
 
         Raises ValueError for shapes that differ or another number of planes.
         """
         _require_planes(reference_planes, planes)
         for index, (reference, plane) in enumerate(zip(reference_planes, planes, strict=True)):
-            difference = reference.astype(np.int32) - plane.astype(np.int32)
-            self._errors[index] += int(np.square(difference, dtype=np.int64).sum())
+            self._errors[index] += squared_error(reference, plane)
             self._samples[index] += reference.size
 
     def merge(self, state: dict[str, Any]) -> None:

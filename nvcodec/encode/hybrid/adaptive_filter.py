@@ -22,7 +22,8 @@ from nvcodec.model.hybrid.canvas.adaptive_filter import (
     tap_places,
 )
 from nvcodec.model.hybrid.canvas.plane import ROOT
-from nvcodec.picture import Plane, Planes, SampleFormat
+from nvcodec.picture import Planes, SampleFormat
+from nvcodec.squared_error import block_errors
 
 _SCALE = 128
 """A tap of 1 (spec 8.8)."""
@@ -187,9 +188,9 @@ def _leave_out(
         if not filters.used[number]:
             continue
         shift = sample_format.chroma_shift if number else (0, 0)
+        tall, wide = ROOT >> shift[1], ROOT >> shift[0]
         before, after = (
-            _root_errors(shown, picture[number], filters.on.shape[1:], shift)
-            for shown in (plane, made[number])
+            block_errors(shown, picture[number], tall, wide) for shown in (plane, made[number])
         )
         filters.on[number] = after < before
         count = int(filters.counts[number])
@@ -203,22 +204,6 @@ def _leave_out(
             filters.on[number] = 0
             if number == 0:
                 filters.classes[:] = 0
-        tall, wide = ROOT >> shift[1], ROOT >> shift[0]
         on = filters.on[number].repeat(tall, 0).repeat(wide, 1)[: plane.shape[0], : plane.shape[1]]
         made[number] = np.where(on, made[number], plane)
     return tuple(made)
-
-
-def _root_errors(
-    plane: Plane, picture: Plane, roots: tuple[int, ...], shift: tuple[int, int]
-) -> Floats:
-    """The squared errors of the root blocks of a plane, of which there are `roots`.
-
-    `shift` is log2 of luma samples per sample of the plane, along x and y.
-    """
-    tall, wide = ROOT >> shift[1], ROOT >> shift[0]
-    errors = (plane.astype(np.float64) - picture) ** 2
-    missing = tall * roots[0] - plane.shape[0], wide * roots[1] - plane.shape[1]
-    errors = np.pad(errors, ((0, missing[0]), (0, missing[1])))
-    blocks: Floats = errors.reshape(roots[0], tall, roots[1], wide).sum((1, 3))
-    return blocks

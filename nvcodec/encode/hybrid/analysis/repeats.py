@@ -60,7 +60,7 @@ def drawn(luma: Plane) -> bool:
     least, most = int(luma.min()), int(luma.max())
     contrast = max(1, math.ceil(_CONTRAST * (most - least)))
     squares, flat = _flat_squares(luma, contrast, np.zeros(most + 1, np.int32))
-    return flat >= _LEAST_DRAWN * max(1, squares)
+    return bool(flat >= _LEAST_DRAWN * max(1, squares))
 
 
 @kernel

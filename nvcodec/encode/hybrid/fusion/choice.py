@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from nvcodec.coding.hybrid.fusion import encode_network, no_differences
 from nvcodec.coding.hybrid.network_mode import NetworkMode
 from nvcodec.encode.hybrid.fusion.fit import (
@@ -26,6 +24,7 @@ from nvcodec.model.hybrid.fusion.packed import PackedNetwork, pack_network
 from nvcodec.model.hybrid.fusion.render import NetworkSource, render
 from nvcodec.model.hybrid.fusion.weights import FusionWeights
 from nvcodec.picture import Planes
+from nvcodec.squared_error import squared_error
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,10 +223,7 @@ def choose_network(
 
 def _squared_error(picture: Planes, frame: Planes) -> int:
     """The sum over all samples."""
-    return sum(
-        int(np.square(own.astype(np.int32) - plane, dtype=np.int64).sum())
-        for own, plane in zip(picture, frame, strict=True)
-    )
+    return sum(squared_error(*planes) for planes in zip(picture, frame, strict=True))
 
 
 @dataclass(frozen=True, eq=False)
