@@ -13,10 +13,16 @@ nrv_status nrv_fail(nrv_decoder *d, nrv_status status, const char *clause, const
     return status;
 }
 
-void *nrv_new(nrv_decoder *d, uint64_t size) {
+void *nrv_new_as_is(nrv_decoder *d, uint64_t size) {
     nrv_status why = NRV_OK;
-    void *p = nrv_alloc(&d->memory, size, &why);
+    void *p = nrv_alloc_as_is(&d->memory, size, &why);
     if (!p) nrv_fail(d, why, why == NRV_OVER_LIMIT ? "2.10" : "", "memory for decoding");
+    return p;
+}
+
+void *nrv_new(nrv_decoder *d, uint64_t size) {
+    void *p = nrv_new_as_is(d, size);
+    if (p) memset(p, 0, (size_t)size);
     return p;
 }
 

@@ -55,6 +55,7 @@ typedef struct nrv_memory {
     uint64_t used, limit;
 } nrv_memory;
 void *nrv_alloc(nrv_memory *m, uint64_t size, nrv_status *why);  /* zeroed */
+void *nrv_alloc_as_is(nrv_memory *m, uint64_t size, nrv_status *why);  /* for what is written before it is read */
 void nrv_free(nrv_memory *m, void *block);
 
 /* ---- Clause 3: range_coder.c ---- */
@@ -63,10 +64,13 @@ typedef struct nrv_context {
     uint8_t count;
 } nrv_context;
 
+/* `code` of 3.2 is window >> more: bytes are read ahead, `more` bits of them, 0 to 32. */
 typedef struct nrv_range {
-    uint32_t range, code;
+    uint64_t window;
+    uint32_t range;
+    int32_t more;
     const uint8_t *bytes;
-    size_t length, read;
+    size_t length, taken;     /* BytesRead is taken - more / 8 */
 } nrv_range;
 
 bool nrv_range_start(nrv_range *r, const uint8_t *bytes, size_t length);
@@ -75,26 +79,43 @@ void nrv_contexts_start(nrv_context *c, const uint16_t *defaults, int count);
 
 extern const uint8_t NRV_FAST_SHIFT[129], NRV_SLOW_SHIFT[129];
 
+void nrv_range_tail(nrv_range *r);  /* as nrv_more_bytes(), near the end of the bytes */
+
+NRV_INLINE void nrv_more_bytes(nrv_range *r) {
+    if (NRV_UNLIKELY(r->length < r->taken + 4)) { nrv_range_tail(r); return; }
+    const uint8_t *p = r->bytes + r->taken;
+    r->window = r->window << 32 | (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+    r->more += 32;
+    r->taken += 4;
+}
+
+/* `range` is at least 2^8 here, so one or two bytes are missing. */
 NRV_INLINE void nrv_normalise(nrv_range *r) {
-    while (r->range < (1u << 24)) {
-        r->range <<= 8;
-        r->code = (r->code << 8) | (r->read < r->length ? r->bytes[r->read] : 0u);
-        r->read++;
+    if (r->range < (1u << 24)) {
+        int n = r->range < (1u << 16) ? 16 : 8;
+        r->range <<= n;
+        r->more -= n;
+        if (r->more < 0) {
+            r->more += n;
+            nrv_more_bytes(r);
+            r->more -= n;
+        }
     }
 }
 
 NRV_INLINE int nrv_bit(nrv_range *r, nrv_context *c) {
     uint32_t fast = c->fast, slow = c->slow;
     uint32_t bound = (r->range >> 16) * ((fast + slow) >> 1);
+    uint64_t scaled = (uint64_t)bound << r->more;
     int f = NRV_FAST_SHIFT[c->count], s = NRV_SLOW_SHIFT[c->count], bit;
-    if (r->code < bound) {
+    if (r->window < scaled) {
         bit = 1;
         r->range = bound;
         c->fast = (uint16_t)(fast + ((65536 - fast) >> f));
         c->slow = (uint16_t)(slow + ((65536 - slow) >> s));
     } else {
         bit = 0;
-        r->code -= bound;
+        r->window -= scaled;
         r->range -= bound;
         c->fast = (uint16_t)(fast - (fast >> f));
         c->slow = (uint16_t)(slow - (slow >> s));
@@ -106,9 +127,12 @@ NRV_INLINE int nrv_bit(nrv_range *r, nrv_context *c) {
 
 NRV_INLINE int nrv_bypass(nrv_range *r) {
     uint32_t bound = r->range >> 1;
-    int bit = r->code >= bound;
-    if (bit) { r->code -= bound; r->range -= bound; }
-    else r->range = bound;
+    uint64_t scaled = (uint64_t)bound << r->more;
+    int bit = r->window >= scaled;
+    /* no branch: these bits are even */
+    uint32_t mask = 0u - (uint32_t)bit;
+    r->window -= scaled & (0u - (uint64_t)bit);
+    r->range = bound + ((r->range & 1) & mask);
     nrv_normalise(r);
     return bit;
 }
@@ -272,6 +296,7 @@ struct nrv_decoder {
 
 nrv_status nrv_fail(nrv_decoder *d, nrv_status status, const char *clause, const char *sentence);
 void *nrv_new(nrv_decoder *d, uint64_t size);  /* zeroed; on failure NULL, and the error is set */
+void *nrv_new_as_is(nrv_decoder *d, uint64_t size);  /* not zeroed */
 
 typedef struct nrv_bytes {    /* a reader of payload fields */
     const uint8_t *at, *end;
@@ -334,7 +359,7 @@ void nrv_sine_render(const nrv_decoder *d, nrv_workspace *w, const nrv_picture *
 void nrv_motion_syntax(nrv_decoder *d, nrv_canvas *c);                       /* 7.4 */
 void nrv_project(nrv_decoder *d, const nrv_canvas *a, const nrv_canvas *b, int before, int after); /* 8.2 */
 void nrv_motion_vectors(nrv_decoder *d, nrv_canvas *c);                      /* 8.2 */
-void nrv_inter_leaves(nrv_decoder *d, nrv_canvas *c);                        /* 8.3 */
+void nrv_inter_leaf(const nrv_decoder *d, nrv_canvas *c, const nrv_leaf *l);     /* 8.3 */
 nrv_status nrv_content_syntax(nrv_decoder *d, nrv_canvas *c);                /* 7.5 */
 nrv_status nrv_filter_syntax(nrv_decoder *d);                                /* 7.8 */
 /* 7.9: the n x n samples from row `row` of the leaf's part of the plane on */
@@ -343,16 +368,12 @@ void nrv_palette(nrv_palettes *s, nrv_range *r, nrv_context *c, const nrv_info *
 void nrv_intra_leaves(nrv_decoder *d, nrv_canvas *c);                        /* 8.4 */
 void nrv_deblock(nrv_decoder *d, nrv_canvas *c);                             /* 8.7 */
 void nrv_adapt(nrv_decoder *d, nrv_canvas *c);                               /* 8.8 */
-/* 8.5 on dequantised coefficients d[y * 32 + x]: residual of n x n to out, clipped to the peak */
-void nrv_transform(int32_t *restrict d, int log2n, bool sine, int width, int height, int extra,
+/* 8.5 on dequantised coefficients d[y * 32 + x], 0 beyond width and height: residual of n x n to out, clipped to the peak */
+void nrv_transform(const int32_t *restrict d, int log2n, bool sine, int width, int height, int extra,
                    int32_t peak, int16_t *restrict out, ptrdiff_t stride);
-/* S(r) of 8.3, for a w x h area of a plane at (x, y), w and h at most 64 */
-void nrv_displaced(const uint16_t *restrict ref, int plane_w, int plane_h, int x, int y, int w, int h,
-                   int vy, int vx, bool luma, int sub_x, int sub_y, bool narrow,
-                   int32_t *restrict out);
-/* The same area where the vector has no fraction, so that S is 64 times its samples; else NULL.
- * area, of 72 * 71 samples, takes it where it reaches over the border. */
-const uint16_t *nrv_whole(const uint16_t *ref, int plane_w, int plane_h, int x, int y, int w, int h,
-                          int vy, int vx, bool luma, int sub_x, int sub_y, uint16_t *area, ptrdiff_t *stride);
+/* The prediction (8.3) of a w x h area of a plane at (x, y), w a multiple of 4 and w and h at most 64, by
+ * `count` references, 1 or 2, with a vector for each. */
+void nrv_predict(const nrv_decoder *d, const nrv_canvas *const *ref, const nrv_vector *v, int count, int plane,
+                 int x, int y, int w, int h, uint16_t *restrict out, ptrdiff_t stride);
 nrv_status nrv_fusion_group(nrv_decoder *d, const uint8_t *bytes, size_t length, bool key);  /* 9.2, 9.6 */
 #endif

@@ -1,63 +1,22 @@
-/* dot.c: see dot.h. With AVX2, SSE2 or 128-bit WebAssembly vectors one instruction multiplies
- * pairs and adds them, with VNNI also to the sum; the plain loop gives the same sums. */
+/* dot.c: see dot.h; the plain loop gives the same sums. */
 #include "dot.h"
 
-#if defined(NRV_PLAIN)
-#elif defined(__AVX512VNNI__) && defined(__AVX512VL__) && defined(__GNUC__)
-#define LANES 8
-typedef uint32_t nrv_lanes __attribute__((vector_size(32)));
-typedef int nrv_sums __attribute__((vector_size(32)));
-#ifdef __clang__
-#define DOT __builtin_ia32_vpdpwssd256
-#else
-#define DOT __builtin_ia32_vpdpwssd_v8si
-#endif
-#define ADD_PAIRS(sum, a, b) ((nrv_lanes)DOT((nrv_sums)(sum), (nrv_sums)(a), (nrv_sums)(b)))
-#elif defined(__AVX2__) && defined(__GNUC__)
-#define LANES 8
-typedef uint32_t nrv_lanes __attribute__((vector_size(32)));
-typedef short nrv_pairs __attribute__((vector_size(32)));
-typedef int nrv_sums __attribute__((vector_size(32)));
-#define MADD(a, b) ((nrv_lanes)__builtin_ia32_pmaddwd256((nrv_pairs)(a), (nrv_pairs)(b)))
-#elif defined(__SSE2__) && defined(__GNUC__)
-#define LANES 4
-typedef uint32_t nrv_lanes __attribute__((vector_size(16)));
-typedef short nrv_pairs __attribute__((vector_size(16)));
-#define MADD(a, b) ((nrv_lanes)__builtin_ia32_pmaddwd128((nrv_pairs)(a), (nrv_pairs)(b)))
-#elif defined(__wasm_simd128__)
-#define LANES 4
-typedef uint32_t nrv_lanes __attribute__((vector_size(16)));
-typedef short nrv_pairs __attribute__((vector_size(16)));
-#define MADD(a, b) ((nrv_lanes)__builtin_wasm_dot_s_i32x4_i16x8((nrv_pairs)(a), (nrv_pairs)(b)))
-#endif
-
-#ifdef MADD
-#define ADD_PAIRS(sum, a, b) ((sum) + MADD(a, b))
-#endif
-
 #ifdef LANES
-NRV_INLINE nrv_lanes load(const void *p) { nrv_lanes v; memcpy(&v, p, sizeof v); return v; }
-NRV_INLINE nrv_lanes spread(const int16_t *p) {
-    uint32_t v;
-    memcpy(&v, p, 4);
-    return (nrv_lanes){0} + v;
-}
-
 /* `vectors` (1 to 3) times LANES units at 1 or 4 sites; both are constants at each call, and the
  * sums are named so that they stay in registers. */
 NRV_INLINE void part(uint32_t *restrict acc, ptrdiff_t stride, const int16_t *restrict w, int block,
                      const nrv_segment *seg, int segs, int vectors, int sites, const int32_t *start) {
 #define AT(s, v) (acc + (s) * stride + (v) * LANES)
 #define EACH(op) op(0, 0) op(0, 1) op(0, 2) op(1, 0) op(1, 1) op(1, 2) op(2, 0) op(2, 1) op(2, 2) op(3, 0) op(3, 1) op(3, 2)
-#define NAMED(s, v) nrv_lanes a##s##v = {0}; if (s < sites && v < vectors) a##s##v = start ? load(start + (v) * LANES) : load(AT(s, v));
+#define NAMED(s, v) nrv_lanes a##s##v = {0}; if (s < sites && v < vectors) a##s##v = start ? nrv_load(start + (v) * LANES) : nrv_load(AT(s, v));
     EACH(NAMED)
     for (int g = 0; g < segs; g++) {
         const int16_t *x = seg[g].x;
         ptrdiff_t step = seg[g].step;
         for (int32_t k = seg[g].pairs; k > 0; k--, x += 2, w += 2 * block) {
-            nrv_lanes w0 = load(w), w1 = vectors > 1 ? load(w + 2 * LANES) : w0, w2 = vectors > 2 ? load(w + 4 * LANES) : w0;
-            nrv_lanes x0 = spread(x), x1 = sites > 1 ? spread(x + step) : x0, x2 = sites > 2 ? spread(x + 2 * step) : x0,
-                      x3 = sites > 3 ? spread(x + 3 * step) : x0;
+            nrv_lanes w0 = nrv_load(w), w1 = vectors > 1 ? nrv_load(w + 2 * LANES) : w0, w2 = vectors > 2 ? nrv_load(w + 4 * LANES) : w0;
+            nrv_lanes x0 = nrv_spread(x), x1 = sites > 1 ? nrv_spread(x + step) : x0, x2 = sites > 2 ? nrv_spread(x + 2 * step) : x0,
+                      x3 = sites > 3 ? nrv_spread(x + 3 * step) : x0;
 #define ADD(s, v) if (s < sites && v < vectors) a##s##v = ADD_PAIRS(a##s##v, w##v, x##s);
             EACH(ADD)
         }

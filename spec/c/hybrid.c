@@ -54,11 +54,13 @@ static nrv_canvas *canvas_new(nrv_decoder *d, int set) {
     else {
         uint64_t cells = (uint64_t)h->cells_x * (uint64_t)h->cells_y, samples = 0;
         for (int p = 0; p < d->info.planes; p++) samples += (uint64_t)h->plane_width[p] * (uint64_t)h->plane_height[p];
-        uint8_t *block = nrv_new(d, sizeof *c + cells * sizeof(nrv_cell) + samples * 2);
+        /* leaves cover a canvas, so all cells and samples are written before they are read */
+        uint8_t *block = nrv_new_as_is(d, sizeof *c + cells * sizeof(nrv_cell) + 64 + samples * 2);
         if (!block) return NULL;
         c = (nrv_canvas *)(void *)block;
+        memset(c, 0, sizeof *c);
         c->cells = (nrv_cell *)(void *)(block + sizeof *c);
-        c->plane[0] = (uint16_t *)(void *)(block + sizeof *c + cells * sizeof(nrv_cell));
+        c->plane[0] = (uint16_t *)(void *)(((uintptr_t)block + sizeof *c + cells * sizeof(nrv_cell) + 63) & ~(uintptr_t)63);
         for (int p = 1; p < d->info.planes; p++)
             c->plane[p] = c->plane[p - 1] + (ptrdiff_t)h->plane_width[p - 1] * h->plane_height[p - 1];
     }
@@ -130,7 +132,6 @@ static nrv_status rebuild(nrv_decoder *d, int frame, int set, nrv_canvas *r0, nr
     if (set) {
         if (set == 2) nrv_project(d, r0, r1, before, after);
         nrv_motion_vectors(d, c);
-        nrv_inter_leaves(d, c);
     }
     nrv_status s = nrv_content_syntax(d, c);
     if (s) return s;

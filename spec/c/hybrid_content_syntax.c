@@ -1,5 +1,5 @@
 /* hybrid_content_syntax.c: the content substream of a canvas (7.5, 7.6, 7.8; 7.9 is hybrid_palette.c), the coefficients of
- * its units (8.6), and the residuals of leaves that are not intra, added as they are read. Those
+ * its units (8.6), and the leaves that are not intra: predicted, and their residuals added as they are read. Those
  * of intra leaves are kept in h->residual. */
 #include "core.h"
 
@@ -32,14 +32,24 @@ typedef struct parser {
     nrv_palettes palettes;
 } parser;
 
-static int last(parser *p, int chroma, int axis, int log2n) {
-    nrv_context *c = &p->c[LAST + 144 * p->set + 72 * chroma + 36 * axis + 9 * (log2n - 2)];
+NRV_INLINE int last(nrv_range *r, nrv_context *c, int log2n) {
     int k = 0;
-    while (k < 2 * log2n - 1 && nrv_bit(p->r, c + k)) k++;
+    while (k < 2 * log2n - 1 && nrv_bit(r, c + k)) k++;
     if (k < 4) return k;
     int v = 2 + (k & 1);
-    for (int s = (k >> 1) - 1; s > 0; s--) v = 2 * v + nrv_bypass(p->r);
+    for (int s = (k >> 1) - 1; s > 0; s--) v = 2 * v + nrv_bypass(r);
     return v;
+}
+
+/* Adds n x n residuals, n a multiple of chunk. */
+NRV_INLINE void add(uint16_t *restrict to, ptrdiff_t stride, const int16_t *restrict from, int n, int chunk, int peak) {
+    for (int y = 0; y < n; y++, to += stride, from += n)
+        for (int x = 0; x < n; x += chunk)
+            for (int i = 0; i < chunk; i++) {
+                int16_t v = (int16_t)(to[x + i] + from[x + i]);
+                v = v < 0 ? 0 : v;
+                to[x + i] = (uint16_t)(v > peak ? peak : v);
+            }
 }
 
 /* A unit of n x n at (x0, y0) of a plane (7.6). */
@@ -47,24 +57,27 @@ static void unit(parser *p, int plane, int x0, int y0, int log2n) {
     static const uint8_t place_of[7] = {0, 1, 1, 2, 2, 2, 3};
     static const uint8_t sig_class[16] = {0, 1, 2, 3, 4, 4, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5};
     static const uint8_t gt_class[16] = {0, 1, 2, 3, 3, 4, 4, 5, 5, 5, 6, 6, 6, 6, 6, 7};
-    nrv_range *r = p->r;
+    nrv_range own = *p->r, *r = &own;   /* a copy, so that it stays in registers */
     int n = 1 << log2n, chroma = plane != 0;
-    int lastx = last(p, chroma, 0, log2n), lasty = last(p, chroma, 1, log2n), sine = 0;
+    nrv_context *last_of = &p->c[LAST + 144 * p->set + 72 * chroma + 9 * (log2n - 2)];
+    int lastx = last(r, last_of, log2n), lasty = last(r, last_of + 36, log2n), sine = 0;
     if (!plane && log2n < 5 && lastx + lasty > 0)
         sine = nrv_bit(r, &p->c[SINE + (p->set ? 3 * (2 * p->set - 1 + p->intra) : 0) + log2n - 2]);
+    int width = 0, height = 0, first = 0;
+    const uint8_t *diag = p->diag[log2n - 2];
+    uint8_t last_block = (uint8_t)((lastx >> 2) << 4 | (lasty >> 2));
+    while (diag[first] != last_block) first++;
+    /* what the sub-blocks up to the first one read can touch */
+    int reach = nrv_min(n, 4 * ((lastx >> 2) + (lasty >> 2) + 1));
     uint8_t a_of[34 * 36];      /* Min(15, A), a border of 2 to the right and below */
-    for (int y = 0; y < n + 2; y++) memset(a_of + 36 * y, 0, (size_t)n + 2);
+    for (int y = 0; y < reach + 2; y++) memset(a_of + 36 * y, 0, 36);
     uint8_t full_of[9 * 9];
     memset(full_of, 0, sizeof full_of);
-    const uint8_t *diag = p->diag[log2n - 2];
     nrv_context *sig = &p->c[SIG + 192 * p->set + 96 * chroma + 24 * (log2n - 2)];
     nrv_context *more = &p->c[MORE + 192 * p->set + 96 * chroma];
     nrv_context *full = log2n > 2 ? &p->c[FULL + 12 * p->set + 6 * chroma + 2 * (log2n - 3)] : p->c;
     int64_t step = p->level_step[plane], half = 1 << (log2n - 2);
     int64_t hi = ((int64_t)1 << (15 + p->extra)) - 1, lo = -hi - 1;
-    int width = 0, height = 0, first = 0;
-    uint8_t last_block = (uint8_t)((lastx >> 2) << 4 | (lasty >> 2));
-    while (diag[first] != last_block) first++;
     for (int b = first; b >= 0; b--) {
         int bx = diag[b] >> 4, by = diag[b] & 15, start = 15;
         bool coded = b != first && b != 0;
@@ -77,12 +90,13 @@ static void unit(parser *p, int plane, int x0, int y0, int log2n) {
         int32_t value[16], sum = 0;
         uint8_t number[16];
         int found = 0;
+        uint8_t *block_of = a_of + 36 * 4 * by + 4 * bx;
         for (int k = start; k >= 0; k--) {
-            int x = 4 * bx + (DIAG4[k] >> 4), y = 4 * by + (DIAG4[k] & 15);
-            uint8_t *at = a_of + 36 * y + x;
+            int x = DIAG4[k] >> 4, y = DIAG4[k] & 15, d = 4 * (bx + by) + x + y;
+            uint8_t *at = block_of + 36 * y + x;
             int t = at[1] + at[2] + at[36] + at[72] + at[37];
             t = t > 15 ? 15 : t;
-            int place = place_of[x + y > 6 ? 6 : x + y];
+            int place = place_of[d > 6 ? 6 : d];
             int32_t a;
             if (b == first && k == start) a = 1;
             else if (k == 0 && coded && !found) a = 1;
@@ -91,7 +105,7 @@ static void unit(parser *p, int plane, int x0, int y0, int log2n) {
             nrv_context *c = more + 24 * place + 3 * gt_class[t];
             while (a < 15 && nrv_bit(r, c + (a > 2 ? 2 : a - 1))) a++;
             *at = (uint8_t)a;
-            if (a == 15) {
+            if (NRV_UNLIKELY(a == 15)) {
                 int g = 0;
                 while (g < 15 && nrv_bypass(r)) g++;
                 int32_t v = 1;
@@ -102,17 +116,20 @@ static void unit(parser *p, int plane, int x0, int y0, int log2n) {
             value[found] = a;
             number[found++] = (uint8_t)k;
         }
+        if (!found) continue;
+        int32_t *to = p->coefficients + 32 * 4 * by + 4 * bx;
+        bool hides = number[0] - number[found - 1] >= 4;
         for (int k = 0; k < found; k++) {
-            bool hidden = k == found - 1 && number[0] - number[k] >= 4;
-            int negative = hidden ? sum & 1 : nrv_bypass(r);
-            int x = 4 * bx + (DIAG4[number[k]] >> 4), y = 4 * by + (DIAG4[number[k]] & 15);
-            int32_t level = nrv_min(value[k], 32767 + negative);
-            if (negative) level = -level;
-            p->coefficients[32 * y + x] = (int32_t)nrv_clip64(lo, hi, (level * step + half) >> (log2n - 1));
-            if (x >= width) width = x + 1;
-            if (y >= height) height = y + 1;
+            int negative = hides && k == found - 1 ? sum & 1 : nrv_bypass(r);
+            int64_t level = nrv_min(value[k], 32767 + negative);
+            level = negative ? -level : level;
+            int x = DIAG4[number[k]] >> 4, y = DIAG4[number[k]] & 15;
+            width = nrv_max(width, 4 * bx + x + 1);
+            height = nrv_max(height, 4 * by + y + 1);
+            to[32 * y + x] = (int32_t)nrv_clip64(lo, hi, (level * step + half) >> (log2n - 1));
         }
     }
+    *p->r = own;
     ptrdiff_t stride = p->h->plane_width[plane], at = y0 * stride + x0;
     if (p->intra) {
         nrv_transform(p->coefficients, log2n, sine, width, height, p->extra, p->peak, p->h->residual[plane] + at, stride);
@@ -120,9 +137,8 @@ static void unit(parser *p, int plane, int x0, int y0, int log2n) {
         int16_t residual[32 * 32];
         nrv_transform(p->coefficients, log2n, sine, width, height, p->extra, p->peak, residual, n);
         uint16_t *to = p->canvas->plane[plane] + at;
-        const int16_t *from = residual;
-        for (int y = 0; y < n; y++, to += stride, from += n)
-            for (int x = 0; x < n; x++) to[x] = (uint16_t)nrv_clip(0, p->peak, to[x] + from[x]);
+        if (log2n == 2) add(to, stride, residual, 4, 4, p->peak);
+        else add(to, stride, residual, n, 8, p->peak);
     }
     for (int y = 0; y < height; y++) memset(p->coefficients + 32 * y, 0, (size_t)width * sizeof *p->coefficients);
 }
@@ -291,6 +307,10 @@ nrv_status nrv_content_syntax(nrv_decoder *d, nrv_canvas *c) {
     p.quantiser = (int32_t)nrv_bypass_bits(p.r, d->info.bit_depth == 8 ? 6 : 7);
     if (p.quantiser > p.last_q) return nrv_fail(d, NRV_CORRUPT, "7.5", "a quantiser is out of range");
     p.varying = nrv_bypass(p.r);
-    for (uint32_t i = 0; i < h->leaf_count; i++) leaf(&p, &h->leaves[i]);
+    for (uint32_t i = 0; i < h->leaf_count; i++) {
+        /* predicted here, so that its units find it in the cache */
+        if (!h->leaves[i].intra) nrv_inter_leaf(d, c, &h->leaves[i]);
+        leaf(&p, &h->leaves[i]);
+    }
     return NRV_OK;
 }

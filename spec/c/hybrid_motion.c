@@ -27,37 +27,54 @@ static int32_t median(int32_t a, int32_t b, int32_t c) {
     return nrv_max(nrv_min(a, b), nrv_min(nrv_max(a, b), c));
 }
 
-/* (2 * v * k + d) // (2 * d), |v| <= 8192, k < d <= 32 */
-NRV_INLINE int16_t share(int32_t v, int32_t k, int32_t d) { return (int16_t)nrv_floor_div(2 * v * k + d, 2 * d); }
+/* (2 * v * k + d) // (2 * d), |v| <= 8192, k < d <= 32; shift is log2(2 * d), or -1 */
+NRV_INLINE int16_t share(int32_t v, int32_t k, int32_t d, int shift) {
+    int32_t a = 2 * v * k + d;
+    if (shift >= 0) return (int16_t)(a >> shift);
+    return (int16_t)(a / (2 * d) - (a % (2 * d) < 0));
+}
 
-static nrv_projected projected(const nrv_cell *c, int list, int before, int after) {
+/* What a cell of the source projects. */
+NRV_INLINE nrv_projected projected(const nrv_cell *c, int list, int own, int other, int shift) {
     nrv_vector v = c->v[list];
-    int d = before + after, own = list ? after : before, other = list ? before : after;
+    int d = own + other;
     nrv_projected p = {.there = 1};
-    p.v[list] = (nrv_vector){share(v.y, own, d), share(v.x, own, d)};
-    p.v[1 - list] = (nrv_vector){share(-v.y, other, d), share(-v.x, other, d)};
+    p.v[list] = (nrv_vector){share(v.y, own, d, shift), share(v.x, own, d, shift)};
+    p.v[1 - list] = (nrv_vector){share(-v.y, other, d, shift), share(-v.x, other, d, shift)};
     return p;
 }
 
 /* Projected motion of an interior canvas with references a and b, `before` frames after a and `after` before b. */
 void nrv_project(nrv_decoder *d, const nrv_canvas *a, const nrv_canvas *b, int before, int after) {
     nrv_hybrid *h = d->hybrid;
-    int list = b->reference[0] == a ? 0 : 1;
+    int list = b->reference[0] == a ? 0 : 1, own = list ? after : before, other = list ? before : after, d2 = 2 * (before + after);
+    int shift = d2 & (d2 - 1) ? -1 : nrv_bit_length((uint32_t)d2) - 1;
     const nrv_cell *source = list ? a->cells : b->cells, *s = source;
-    nrv_projected *to = h->projected;
+    nrv_projected *to = h->projected, p = {.there = 0};
+    bool any = false;
+    /* the same vectors as in the cell before, as they are in most, project the same */
+#define PROJECT(c) do { \
+        if (!any || (c)->v[list].y != last.y || (c)->v[list].x != last.x) { \
+            p = projected(c, list, own, other, shift); \
+            last = (c)->v[list]; \
+            any = true; \
+        } } while (0)
+    nrv_vector last = {0, 0};
     for (int i = 0; i < h->cells_x * h->cells_y; i++, s++) {
-        if (s->direction >> list & 1) to[i] = projected(s, list, before, after);
-        else to[i].there = 0;
+        if (!(s->direction >> list & 1)) { to[i].there = 0; continue; }
+        PROJECT(s);
+        to[i] = p;
     }
     s = source;
     for (int row = 0; row < h->cells_y; row++)
         for (int column = 0; column < h->cells_x; column++, s++) {
             if (!(s->direction >> list & 1)) continue;
-            nrv_projected p = projected(s, list, before, after);
+            PROJECT(s);
             nrv_vector t = p.v[1 - list];
             int y = (8 * row + 4 + (-t.y >> 2)) >> 3, x = (8 * column + 4 + (-t.x >> 2)) >> 3;
             if (y >= 0 && x >= 0 && y < h->cells_y && x < h->cells_x) to[(ptrdiff_t)y * h->cells_x + x] = p;
         }
+#undef PROJECT
 }
 
 static void merged(const view *v, const nrv_leaf *l, int set, nrv_cell *out) {
@@ -150,171 +167,273 @@ static const int16_t CHROMA_TAPS[8][4] = {{0, 64, 0, 0}, {-2, 58, 10, -2}, {-4, 
                                           {-4, 36, 36, -4}, {-4, 28, 46, -6}, {-2, 16, 54, -4}, {-2, 10, 58, -2}};
 
 #define WIDE 72   /* samples of a row of the fetched area: 64 + 7, rounded up */
+#define BIAS 8192 /* with 8 bits, -16830 <= S <= 33150: S - BIAS fits in 16 bits */
+
+/* Where the samples of a block lie in a reference, and the taps of its vector; NULL without a fraction. */
+typedef struct place {
+    const uint16_t *src;      /* the sample of the whole part of the vector */
+    ptrdiff_t stride;
+    const int16_t *tx, *ty;
+} place;
 
 /* Sum over the taps, `step` apart; count, 4 or 8, is a constant where this stands. */
-#define SUM(type, s, step) (count == 8 ? \
-    (type)(taps[0] * (s)[0] + taps[1] * (s)[step] + taps[2] * (s)[2 * (step)] + taps[3] * (s)[3 * (step)] + \
-           taps[4] * (s)[4 * (step)] + taps[5] * (s)[5 * (step)] + taps[6] * (s)[6 * (step)] + taps[7] * (s)[7 * (step)]) : \
-    (type)(taps[0] * (s)[0] + taps[1] * (s)[step] + taps[2] * (s)[2 * (step)] + taps[3] * (s)[3 * (step)]))
+#define SUM(s, step) (count == 8 ? \
+    taps[0] * (s)[0] + taps[1] * (s)[step] + taps[2] * (s)[2 * (step)] + taps[3] * (s)[3 * (step)] + \
+    taps[4] * (s)[4 * (step)] + taps[5] * (s)[5 * (step)] + taps[6] * (s)[6 * (step)] + taps[7] * (s)[7 * (step)] : \
+    taps[0] * (s)[0] + taps[1] * (s)[step] + taps[2] * (s)[2 * (step)] + taps[3] * (s)[3 * (step)])
 
-/* One pass over w columns, a multiple of chunk. With 8 bits its sums fit in 16 bits. */
-NRV_INLINE void pass_narrow(const uint16_t *restrict src, ptrdiff_t stride, ptrdiff_t step, const int16_t *restrict taps,
-                            int count, int w, int h, int chunk, int16_t *restrict out) {
-    for (int y = 0; y < h; y++, src += stride, out += WIDE)
-        for (int x = 0; x < w; x += chunk) {
-            const int16_t *s = (const int16_t *)src + x;
-            for (int i = 0; i < chunk; i++) out[x + i] = SUM(int16_t, s + i, step);
-        }
+/* Samples side by side: vectors where the compiler has them, else one. With 8 bits all sums fit in 16 bits. */
+#if defined(__GNUC__) && !defined(NRV_PLAIN)
+typedef int16_t row8 __attribute__((vector_size(16)));
+typedef int16_t row16 __attribute__((vector_size(32)));
+#else
+typedef int16_t row8, row16;
+#endif
+
+/* The same sum for a row of samples from s on */
+#define ROW_SUM(row, sum, s, step) \
+    row sum; \
+    do { \
+        row a0, a1, a2, a3, a4 = {0}, a5 = {0}, a6 = {0}, a7 = {0}; \
+        memcpy(&a0, (s), sizeof a0); memcpy(&a1, (s) + (step), sizeof a0); \
+        memcpy(&a2, (s) + 2 * (step), sizeof a0); memcpy(&a3, (s) + 3 * (step), sizeof a0); \
+        if (count == 8) { \
+            memcpy(&a4, (s) + 4 * (step), sizeof a0); memcpy(&a5, (s) + 5 * (step), sizeof a0); \
+            memcpy(&a6, (s) + 6 * (step), sizeof a0); memcpy(&a7, (s) + 7 * (step), sizeof a0); \
+            sum = (row)((a0 * taps[0] + a1 * taps[1]) + (a2 * taps[2] + a3 * taps[3]) + \
+                        ((a4 * taps[4] + a5 * taps[5]) + (a6 * taps[6] + a7 * taps[7]))); \
+        } else sum = (row)((a0 * taps[0] + a1 * taps[1]) + (a2 * taps[2] + a3 * taps[3])); \
+    } while (0)
+
+/* pass: one pass over w columns. both: both passes in 16-bit arithmetic: first = 64 * high + low, so the
+ * sum of the second pass >> 6 is that of the high parts, which may wrap, and that of the low parts, below
+ * 2^13, >> 6; it takes all rows as one, in pieces of row16 (w * h is a multiple of 16). */
+#define PASSES(row, pass, both) \
+NRV_INLINE void pass(const uint16_t *restrict src, ptrdiff_t stride, ptrdiff_t step, const int16_t *restrict taps, \
+                     int count, int w, int h, int16_t *restrict out) { \
+    src -= (count / 2 - 1) * step; \
+    for (int y = 0; y < h; y++, src += stride, out += w) \
+        for (int x = 0; x < w; x += (int)(sizeof(row) / 2)) { \
+            ROW_SUM(row, v, src + x, step); \
+            v = (row)(v - BIAS); \
+            memcpy(out + x, &v, sizeof v); \
+        } \
+} \
+NRV_INLINE void both(const uint16_t *restrict src, ptrdiff_t stride, const int16_t *restrict tx, const int16_t *restrict ty, \
+                     int count, int w, int h, int16_t *restrict out) { \
+    int16_t high[64 * 71], low[64 * 71]; \
+    const int16_t *taps = tx; \
+    int c0 = count / 2 - 1; \
+    src -= c0 * stride + c0; \
+    for (int y = 0; y < h + count - 1; y++, src += stride) \
+        for (int x = 0; x < w; x += (int)(sizeof(row) / 2)) { \
+            ROW_SUM(row, v, src + x, 1); \
+            row hi = (row)(v >> 6), lo = (row)(v & 63); \
+            memcpy(high + w * y + x, &hi, sizeof hi); \
+            memcpy(low + w * y + x, &lo, sizeof lo); \
+        } \
+    taps = ty; \
+    for (int at = 0; at < w * h; at += (int)(sizeof(row16) / 2)) { \
+        ROW_SUM(row16, hi, high + at, w); \
+        ROW_SUM(row16, lo, low + at, w); \
+        row16 v = (row16)(hi + (lo >> 6) - BIAS); \
+        memcpy(out + at, &v, sizeof v); \
+    } \
+}
+PASSES(row8, pass_narrow8, both_narrow8)
+PASSES(row16, pass_narrow16, both_narrow16)
+
+NRV_INLINE void blocks_narrow(const place *p, int count, int w, int h, int chunk, int16_t *restrict out) {
+    if (p->tx && p->ty) {
+        if (chunk == 16) both_narrow16(p->src, p->stride, p->tx, p->ty, count, w, h, out);
+        else both_narrow8(p->src, p->stride, p->tx, p->ty, count, w, h, out);
+    } else if (p->tx || p->ty) {
+        const int16_t *taps = p->tx ? p->tx : p->ty;
+        ptrdiff_t step = p->tx ? 1 : p->stride;
+        if (chunk == 16) pass_narrow16(p->src, p->stride, step, taps, count, w, h, out);
+        else pass_narrow8(p->src, p->stride, step, taps, count, w, h, out);
+    } else {
+        const uint16_t *restrict src = p->src;
+        for (int y = 0; y < h; y++, src += p->stride, out += w)
+            for (int x = 0; x < w; x += chunk)
+                for (int i = 0; i < chunk; i++) out[x + i] = (int16_t)(64 * src[x + i] - BIAS);
+    }
+}
+
+/* S - BIAS, w a multiple of 8 */
+static void displaced_narrow(const place *p, bool luma, int w, int h, int16_t *restrict out) {
+    if (luma) {
+        if (w == 8) blocks_narrow(p, 8, 8, h, 8, out);
+        else if (w == 16) blocks_narrow(p, 8, 16, h, 16, out);
+        else if (w % 16 == 0) blocks_narrow(p, 8, w, h, 16, out);
+        else blocks_narrow(p, 8, w, h, 8, out);
+    } else {
+        if (w == 8) blocks_narrow(p, 4, 8, h, 8, out);
+        else if (w % 16 == 0) blocks_narrow(p, 4, w, h, 16, out);
+        else blocks_narrow(p, 4, w, h, 8, out);
+    }
 }
 
 NRV_INLINE void pass_wide(const uint16_t *restrict src, ptrdiff_t stride, ptrdiff_t step, const int16_t *restrict taps,
-                          int count, int w, int h, int chunk, int32_t *restrict out) {
-    for (int y = 0; y < h; y++, src += stride, out += WIDE)
-        for (int x = 0; x < w; x += chunk) {
+                          int count, int w, int h, int32_t *restrict out) {
+    for (int y = 0; y < h; y++, src += stride, out += 64)
+        for (int x = 0; x < w; x += 4) {
             const int16_t *s = (const int16_t *)src + x;
-            for (int i = 0; i < chunk; i++) out[x + i] = SUM(int32_t, s + i, step);
+            for (int i = 0; i < 4; i++) out[x + i] = SUM(s + i, step);
         }
 }
 
-NRV_INLINE void second_narrow(const int16_t *restrict first, const int16_t *restrict taps, int count, int w, int h, int chunk,
-                              int32_t *restrict out) {
-    for (int y = 0; y < h; y++, first += WIDE, out += w)
-        for (int x = 0; x < w; x += chunk)
-            for (int i = 0; i < chunk; i++) out[x + i] = SUM(int32_t, first + x + i, WIDE) >> 6;
-}
-
-NRV_INLINE void second_wide(const int32_t *restrict first, const int16_t *restrict taps, int count, int w, int h, int chunk,
-                            int32_t *restrict out) {
-    for (int y = 0; y < h; y++, first += WIDE, out += w)
-        for (int x = 0; x < w; x += chunk)
-            for (int i = 0; i < chunk; i++) out[x + i] = SUM(int32_t, first + x + i, WIDE) >> 6;
-}
-
-/* src is at (-c0, -c0) of the area, c0 the taps before the sample */
-NRV_INLINE void displaced(const uint16_t *restrict src, ptrdiff_t stride, int w, int h, const int16_t *tx, const int16_t *ty,
-                          int count, int chunk, bool narrow, int32_t *restrict out) {
+NRV_INLINE void blocks_wide(const place *p, int count, int w, int h, int32_t *restrict out) {
     int c0 = count / 2 - 1;
-    if (!tx && !ty) {
-        src += c0 * stride + c0;
-        for (int y = 0; y < h; y++, src += stride, out += w)
-            for (int x = 0; x < w; x += chunk)
-                for (int i = 0; i < chunk; i++) out[x + i] = 64 * src[x + i];
+    if (p->tx && p->ty) {
+        int32_t first[64 * 71];
+        const int16_t *taps = p->ty;
+        pass_wide(p->src - c0 * p->stride - c0, p->stride, 1, p->tx, count, w, h + count - 1, first);
+        for (int y = 0; y < h; y++, out += 64)
+            for (int x = 0; x < w; x += 4) {
+                const int32_t *s = first + 64 * y + x;
+                for (int i = 0; i < 4; i++) out[x + i] = (SUM(s + i, 64)) >> 6;
+            }
+    } else if (p->tx) pass_wide(p->src - c0, p->stride, 1, p->tx, count, w, h, out);
+    else if (p->ty) pass_wide(p->src - c0 * p->stride, p->stride, p->stride, p->ty, count, w, h, out);
+    else
+        for (int y = 0; y < h; y++, out += 64)
+            for (int x = 0; x < w; x++) out[x] = 64 * p->src[y * p->stride + x];
+}
+
+/* S for more than 8 bits */
+static void displaced_wide(const place *p, bool luma, int w, int h, int32_t *restrict out) {
+    if (luma) blocks_wide(p, 8, w, h, out);
+    else blocks_wide(p, 4, w, h, out);
+}
+
+/* Finds a block in a reference, with four columns more where w is no multiple of 8; `area`, of WIDE * 71 samples, takes a copy where it reaches over the border. */
+static void locate(const nrv_decoder *d, const nrv_canvas *ref, nrv_vector v, int plane, int x, int y, int w, int h,
+                   uint16_t *restrict area, place *out) {
+    int pw = d->hybrid->plane_width[plane], ph = d->hybrid->plane_height[plane];
+    bool halfx = plane && d->info.sub_x == 2, halfy = plane && d->info.sub_y == 2;
+    int fx = halfx ? v.x & 7 : v.x & 3, fy = halfy ? v.y & 7 : v.y & 3;
+    x += halfx ? v.x >> 3 : v.x >> 2;
+    y += halfy ? v.y >> 3 : v.y >> 2;
+    int before = plane ? 1 : 3, after = plane ? 2 : 4;
+    if (!plane) {
+        out->tx = fx ? LUMA_TAPS[fx] : NULL;
+        out->ty = fy ? LUMA_TAPS[fy] : NULL;
+    } else {
+        out->tx = fx ? CHROMA_TAPS[halfx ? fx : 2 * fx] : NULL;
+        out->ty = fy ? CHROMA_TAPS[halfy ? fy : 2 * fy] : NULL;
+    }
+    w = (w + 7) & ~7;
+    int x0 = x - (fx ? before : 0), x1 = x + w + (fx ? after : 0), y0 = y - (fy ? before : 0), y1 = y + h + (fy ? after : 0);
+    const uint16_t *from = ref->plane[plane];
+    if (x0 >= 0 && y0 >= 0 && x1 <= pw && y1 <= ph) {
+        out->src = from + (ptrdiff_t)y * pw + x;
+        out->stride = pw;
         return;
     }
-    if (narrow) {
-        int16_t first[WIDE * 71];
-        if (tx && ty) {
-            pass_narrow(src, stride, 1, tx, count, w, h + count - 1, chunk, first);
-            second_narrow(first, ty, count, w, h, chunk, out);
-            return;
-        }
-        if (tx) pass_narrow(src + c0 * stride, stride, 1, tx, count, w, h, chunk, first);
-        else pass_narrow(src + c0, stride, stride, ty, count, w, h, chunk, first);
-        for (int y = 0; y < h; y++)
-            for (int x = 0; x < w; x += chunk)
-                for (int i = 0; i < chunk; i++) out[y * w + x + i] = first[y * WIDE + x + i];
-    } else {
-        int32_t first[WIDE * 71];
-        if (tx && ty) {
-            pass_wide(src, stride, 1, tx, count, w, h + count - 1, chunk, first);
-            second_wide(first, ty, count, w, h, chunk, out);
-            return;
-        }
-        if (tx) pass_wide(src + c0 * stride, stride, 1, tx, count, w, h, chunk, first);
-        else pass_wide(src + c0, stride, stride, ty, count, w, h, chunk, first);
-        for (int y = 0; y < h; y++)
-            for (int x = 0; x < w; x += chunk)
-                for (int i = 0; i < chunk; i++) out[y * w + x + i] = first[y * WIDE + x + i];
+    out->src = area + (y - y0) * WIDE + x - x0;
+    out->stride = WIDE;
+    /* columns left of the plane, in it, and right of it */
+    int left = nrv_clip(0, x1 - x0, -x0), right = nrv_clip(0, x1 - x0 - left, x1 - pw), middle = x1 - x0 - left - right;
+    for (int i = y0; i < y1; i++, area += WIDE) {
+        const uint16_t *row = from + (ptrdiff_t)nrv_clip(0, ph - 1, i) * pw;
+        for (int k = 0; k < left; k++) area[k] = row[0];
+        memcpy(area + left, row + x0 + left, (size_t)middle * sizeof *row);
+        for (int k = left + middle; k < x1 - x0; k++) area[k] = row[pw - 1];
     }
 }
 
-#define CASE(count, narrow, chunk) displaced(src, stride, w, h, tx, ty, count, chunk, narrow, out)
-#define CHUNKS(count, narrow) do { \
-    if (w % 16 == 0) CASE(count, narrow, 16); \
-    else if (w % 8 == 0) CASE(count, narrow, 8); \
-    else CASE(count, narrow, 4); } while (0)
-
-/* w x h samples of a plane at (x, y), coordinates clipped: where they are, or a copy. */
-static const uint16_t *fetch(const uint16_t *ref, int plane_w, int plane_h, int x, int y, int w, int h, uint16_t *area, ptrdiff_t *stride) {
-    if (x >= 0 && y >= 0 && x + w <= plane_w && y + h <= plane_h) {
-        *stride = plane_w;
-        return ref + (ptrdiff_t)y * plane_w + x;
-    }
-    for (int i = 0; i < h; i++) {
-        const uint16_t *row = ref + (ptrdiff_t)nrv_clip(0, plane_h - 1, y + i) * plane_w;
-        for (int k = 0; k < w; k++) area[i * WIDE + k] = row[nrv_clip(0, plane_w - 1, x + k)];
-    }
-    *stride = WIDE;
-    return area;
+NRV_INLINE void copy_rows(const uint16_t *restrict from, ptrdiff_t from_stride, int w, int h, int chunk, uint16_t *restrict out, ptrdiff_t stride) {
+    for (int y = 0; y < h; y++, from += from_stride, out += stride)
+        for (int x = 0; x < w; x += chunk) memcpy(out + x, from + x, (size_t)chunk * sizeof *out);
 }
 
-const uint16_t *nrv_whole(const uint16_t *ref, int plane_w, int plane_h, int x, int y, int w, int h,
-                          int vy, int vx, bool luma, int sub_x, int sub_y, uint16_t *area, ptrdiff_t *stride) {
-    int bx = luma || sub_x == 1 ? 2 : 3, by = luma || sub_y == 1 ? 2 : 3;
-    if ((vx & ((1 << bx) - 1)) || (vy & ((1 << by) - 1))) return NULL;
-    return fetch(ref, plane_w, plane_h, x + (vx >> bx), y + (vy >> by), w, h, area, stride);
-}
-
-void nrv_displaced(const uint16_t *restrict ref, int plane_w, int plane_h, int x, int y, int w, int h,
-                   int vy, int vx, bool luma, int sub_x, int sub_y, bool narrow, int32_t *restrict out) {
-    uint16_t area[WIDE * 71];
-    int fx, fy, ix, iy, count = luma ? 8 : 4, c0 = luma ? 3 : 1;
-    if (luma || sub_x == 1) { fx = vx & 3; ix = vx >> 2; if (!luma) fx *= 2; }
-    else { fx = vx & 7; ix = vx >> 3; }
-    if (luma || sub_y == 1) { fy = vy & 3; iy = vy >> 2; if (!luma) fy *= 2; }
-    else { fy = vy & 7; iy = vy >> 3; }
-    const int16_t *tx = fx ? (luma ? LUMA_TAPS[fx] : CHROMA_TAPS[fx]) : NULL;
-    const int16_t *ty = fy ? (luma ? LUMA_TAPS[fy] : CHROMA_TAPS[fy]) : NULL;
-    ptrdiff_t stride;
-    const uint16_t *src = fetch(ref, plane_w, plane_h, x + ix - c0, y + iy - c0, w + count - 1, h + count - 1, area, &stride);
-    if (luma) {
-        if (narrow) CHUNKS(8, true);
-        else CHUNKS(8, false);
-    } else {
-        if (narrow) CHUNKS(4, true);
-        else CHUNKS(4, false);
+NRV_INLINE void mean_rows(const place *a, const place *b, int w, int h, int chunk, uint16_t *restrict out, ptrdiff_t stride) {
+    for (int y = 0; y < h; y++, out += stride) {
+        const uint16_t *s = a->src + y * a->stride, *t = b->src + y * b->stride;
+        for (int x = 0; x < w; x += chunk)
+            for (int i = 0; i < chunk; i++) out[x + i] = (uint16_t)((s[x + i] + t[x + i] + 1) >> 1);
     }
 }
 
-void nrv_inter_leaves(nrv_decoder *d, nrv_canvas *c) {
-    nrv_hybrid *h = d->hybrid;
+/* w x h samples from S - BIAS, w a multiple of chunk: (S + 32) >> 6; of two S, PRED + 64 is twice their
+ * mean, rounded down, + 32, or one more. */
+NRV_INLINE void finish_narrow(const int16_t *restrict a, const int16_t *restrict b, int w, int h, int chunk, uint16_t *restrict out, ptrdiff_t stride) {
+    for (int y = 0; y < h; y++, a += w, out += stride) {
+        for (int x = 0; x < w; x += chunk)
+            for (int i = 0; i < chunk; i++) {
+                int16_t s = a[x + i];
+                if (b) s = (int16_t)((s & b[x + i]) + ((s ^ b[x + i]) >> 1));
+                s = s < -BIAS - 32 ? -BIAS - 32 : s;
+                s = s > 16383 - BIAS - 32 ? 16383 - BIAS - 32 : s;
+                out[x + i] = (uint16_t)((int16_t)(s + BIAS + 32) >> 6);
+            }
+        if (b) b += w;
+    }
+}
+
+NRV_INLINE void finish(const int16_t *restrict a, const int16_t *restrict b, int w, int h, uint16_t *restrict out, ptrdiff_t stride) {
+    if (w % 16 == 0) finish_narrow(a, b, w, h, 16, out, stride);
+    else {                    /* the rows as one, then apart */
+        uint16_t samples[64 * 64];
+        int side = (w + 7) & ~7;
+        finish_narrow(a, b, 16, side * h / 16, 16, samples, 16);
+        if (w == 8) copy_rows(samples, 8, 8, h, 8, out, stride);
+        else copy_rows(samples, side, w, h, 4, out, stride);
+    }
+}
+
+static void narrow(const place *p, int count, bool luma, int w, int h, uint16_t *restrict out, ptrdiff_t stride) {
+    int16_t s[2][64 * 64];
+    for (int r = 0; r < count; r++) displaced_narrow(&p[r], luma, (w + 7) & ~7, h, s[r]);
+    if (count == 2) finish(s[0], s[1], w, h, out, stride);
+    else finish(s[0], NULL, w, h, out, stride);
+}
+
+static void wide(const place *p, int count, bool luma, int w, int h, int32_t peak, uint16_t *restrict out, ptrdiff_t stride) {
     int32_t s[2][64 * 64];
+    for (int r = 0; r < count; r++) displaced_wide(&p[r], luma, w, h, s[r]);
+    const int32_t *a = s[0], *b = s[count - 1];
+    for (int y = 0; y < h; y++, a += 64, b += 64, out += stride)
+        for (int x = 0; x < w; x += 4)
+            for (int i = 0; i < 4; i++) out[x + i] = (uint16_t)nrv_clip(0, peak, (a[x + i] + b[x + i] + 64) >> 7);
+}
+
+void nrv_predict(const nrv_decoder *d, const nrv_canvas *const *ref, const nrv_vector *v, int count, int plane,
+                 int x, int y, int w, int h, uint16_t *restrict out, ptrdiff_t stride) {
     uint16_t area[2][WIDE * 71];
-    int32_t peak = (1 << d->info.bit_depth) - 1;
-    bool narrow = d->info.bit_depth == 8;
-    for (uint32_t k = 0; k < h->leaf_count; k++) {
-        const nrv_leaf *l = &h->leaves[k];
-        if (l->intra) continue;
-        const nrv_cell *cell = c->cells + (ptrdiff_t)(l->y >> 3) * h->cells_x + (l->x >> 3);
-        for (int p = 0; p < d->info.planes; p++) {
-            int sx = p ? d->info.sub_x : 1, sy = p ? d->info.sub_y : 1;
-            int x = l->x / sx, y = l->y / sy, w = (1 << l->size) / sx, n = (1 << l->size) / sy;
-            uint16_t *out = c->plane[p] + (ptrdiff_t)y * h->plane_width[p] + x;
-            const uint16_t *whole[2] = {NULL, NULL};
-            ptrdiff_t stride[2];
-            for (int r = 0; r < 2; r++)
-                if (cell->direction >> r & 1)
-                    whole[r] = nrv_whole(c->reference[r]->plane[p], h->plane_width[p], h->plane_height[p], x, y, w, n,
-                                         cell->v[r].y, cell->v[r].x, p == 0, sx, sy, area[r], &stride[r]);
-            if (cell->direction == 3 && whole[0] && whole[1]) {
-                const uint16_t *a = whole[0], *b = whole[1];
-                for (int i = 0; i < n; i++, out += h->plane_width[p], a += stride[0], b += stride[1])
-                    for (int j = 0; j < w; j++) out[j] = (uint16_t)((a[j] + b[j] + 1) >> 1);
-                continue;
-            }
-            if (cell->direction != 3 && (whole[0] || whole[1])) {
-                int r = cell->direction - 1;
-                const uint16_t *a = whole[r];
-                for (int i = 0; i < n; i++, out += h->plane_width[p], a += stride[r]) memcpy(out, a, (size_t)w * 2);
-                continue;
-            }
-            for (int r = 0; r < 2; r++)
-                if (cell->direction >> r & 1)
-                    nrv_displaced(c->reference[r]->plane[p], h->plane_width[p], h->plane_height[p], x, y, w, n,
-                                  cell->v[r].y, cell->v[r].x, p == 0, sx, sy, narrow, s[r]);
-            const int32_t *a = cell->direction & 1 ? s[0] : s[1], *b = cell->direction & 2 ? s[1] : s[0];
-            for (int i = 0; i < n; i++, out += h->plane_width[p], a += w, b += w)
-                for (int j = 0; j < w; j++) out[j] = (uint16_t)nrv_clip(0, peak, (a[j] + b[j] + 64) >> 7);
+    place p[2];
+    bool whole = true;
+    for (int r = 0; r < count; r++) {
+        locate(d, ref[r], v[r], plane, x, y, w, h, area[r], &p[r]);
+        whole = whole && !p[r].tx && !p[r].ty;
+    }
+    if (whole && count == 1) {
+        if (w % 16 == 0) copy_rows(p->src, p->stride, w, h, 16, out, stride);
+        else if (w % 8 == 0) copy_rows(p->src, p->stride, w, h, 8, out, stride);
+        else copy_rows(p->src, p->stride, w, h, 4, out, stride);
+    } else if (whole) {
+        if (w % 16 == 0) mean_rows(&p[0], &p[1], w, h, 16, out, stride);
+        else if (w % 8 == 0) mean_rows(&p[0], &p[1], w, h, 8, out, stride);
+        else mean_rows(&p[0], &p[1], w, h, 4, out, stride);
+    } else if (d->info.bit_depth == 8) narrow(p, count, plane == 0, w, h, out, stride);
+    else wide(p, count, plane == 0, w, h, (1 << d->info.bit_depth) - 1, out, stride);
+}
+
+void nrv_inter_leaf(const nrv_decoder *d, nrv_canvas *c, const nrv_leaf *l) {
+    const nrv_hybrid *h = d->hybrid;
+    const nrv_cell *cell = c->cells + (ptrdiff_t)(l->y >> 3) * h->cells_x + (l->x >> 3);
+    const nrv_canvas *ref[2];
+    nrv_vector v[2];
+    int count = 0;
+    for (int r = 0; r < 2; r++)
+        if (cell->direction >> r & 1) {
+            ref[count] = c->reference[r];
+            v[count++] = cell->v[r];
         }
+    for (int p = 0; p < d->info.planes; p++) {
+        int sx = p && d->info.sub_x == 2, sy = p && d->info.sub_y == 2, x = l->x >> sx, y = l->y >> sy;
+        nrv_predict(d, ref, v, count, p, x, y, 1 << l->size >> sx, 1 << l->size >> sy,
+                    c->plane[p] + (ptrdiff_t)y * h->plane_width[p] + x, h->plane_width[p]);
     }
 }

@@ -19,8 +19,6 @@ typedef struct work {
     int16_t *line;          /* three rows of luma */
     int32_t (*steps)[2], (*reciprocals)[2];  /* of luma and chroma of a row of cells (9.1) */
     int32_t cell_row;       /* that row; -1 if none */
-    int32_t s[64 * 8];
-    uint16_t area[72 * 71];
 } work;
 
 #define RING_IN (2 * HALO + RING)
@@ -59,10 +57,14 @@ nrv_status nrv_hybrid_workspace(nrv_decoder *d, nrv_workspace *w) {
 }
 
 /* Rows of a plane as the picture has them. */
-static void store(const nrv_picture *dst, int p, int y, const uint16_t *s, int w, bool narrow) {
-    uint8_t *row = (uint8_t *)dst->plane[p] + (size_t)y * dst->stride[p];
-    if (narrow) for (int x = 0; x < w; x++) row[x] = (uint8_t)s[x];
-    else memcpy(row, s, (size_t)w * 2);
+static void store(const nrv_picture *dst, int p, int y, const uint16_t *restrict s, int w, bool narrow) {
+    uint8_t *restrict row = (uint8_t *)dst->plane[p] + (size_t)y * dst->stride[p];
+    if (narrow) {
+        int x = 0;
+        for (; x + 32 <= w; x += 32)
+            for (int i = 0; i < 32; i++) row[x + i] = (uint8_t)s[x + i];
+        for (; x < w; x++) row[x] = (uint8_t)s[x];
+    } else memcpy(row, s, (size_t)w * 2);
 }
 
 static void store_plane(const nrv_decoder *d, const uint16_t *plane, const nrv_picture *dst, int p, int row0, int row1) {
@@ -77,7 +79,6 @@ static void store_plane(const nrv_decoder *d, const uint16_t *plane, const nrv_p
 static void warps(const nrv_decoder *d, work *k, const nrv_canvas *c, int row) {
     const nrv_hybrid *h = d->hybrid;
     const nrv_cell *cells = c->cells + (ptrdiff_t)row * h->cells_x;
-    int peak = (1 << d->info.bit_depth) - 1;
     for (int x = 0; x < h->cells_x; ) {
         const nrv_cell *t = cells + x;
         int n = 1, most = 8;
@@ -98,18 +99,8 @@ static void warps(const nrv_decoder *d, work *k, const nrv_canvas *c, int row) {
                     for (int y = 0; y < rows; y++) memcpy(to + y * (ptrdiff_t)pw, k->warp[0][p] + px + y * (ptrdiff_t)pw, (size_t)w * 2);
                     continue;
                 }
-                ptrdiff_t stride;
-                const uint16_t *whole = nrv_whole(c->reference[from]->plane[p], pw, h->plane_height[p], px, py, w, rows, t->v[from].y,
-                                                  t->v[from].x, p == 0, sx, sy, k->area, &stride);
-                if (whole) {
-                    for (int y = 0; y < rows; y++) memcpy(to + y * (ptrdiff_t)pw, whole + y * stride, (size_t)w * 2);
-                    continue;
-                }
-                nrv_displaced(c->reference[from]->plane[p], pw, h->plane_height[p], px, py, w, rows, t->v[from].y, t->v[from].x,
-                              p == 0, sx, sy, d->info.bit_depth == 8, k->s);
-                const int32_t *s = k->s;
-                for (int y = 0; y < rows; y++, to += pw, s += w)
-                    for (int i = 0; i < w; i++) to[i] = (uint16_t)nrv_clip(0, peak, (2 * s[i] + 64) >> 7);
+                const nrv_canvas *ref = c->reference[from];
+                nrv_predict(d, &ref, &t->v[from], 1, p, px, py, w, rows, to, pw);
             }
         }
         x += n;

@@ -4,7 +4,7 @@
 
 #define HEADER 16u
 
-void *nrv_alloc(nrv_memory *m, uint64_t size, nrv_status *why) {
+void *nrv_alloc_as_is(nrv_memory *m, uint64_t size, nrv_status *why) {
     if (size > (uint64_t)(SIZE_MAX / 2) - HEADER || (m->limit && (m->used > m->limit || size + HEADER > m->limit - m->used))) {
         *why = NRV_OVER_LIMIT;
         return NULL;
@@ -15,11 +15,17 @@ void *nrv_alloc(nrv_memory *m, uint64_t size, nrv_status *why) {
         *why = NRV_NO_MEMORY;
         return NULL;
     }
-    memset(p, 0, all);
+    memset(p, 0, HEADER);
     uint64_t total = all;
     memcpy(p, &total, sizeof total);
     m->used += total;
     return p + HEADER;
+}
+
+void *nrv_alloc(nrv_memory *m, uint64_t size, nrv_status *why) {
+    void *p = nrv_alloc_as_is(m, size, why);
+    if (p) memset(p, 0, (size_t)size);
+    return p;
 }
 
 void nrv_free(nrv_memory *m, void *block) {

@@ -15,18 +15,25 @@ void nrv_contexts_start(nrv_context *c, const uint16_t *defaults, int count) {
     }
 }
 
+void nrv_range_tail(nrv_range *r) {
+    for (int i = 0; i < 4; i++, r->taken++) r->window = r->window << 8 | (r->taken < r->length ? r->bytes[r->taken] : 0u);
+    r->more += 32;
+}
+
 /* 3.2; false if the first 4 bytes are all FF */
 bool nrv_range_start(nrv_range *r, const uint8_t *bytes, size_t length) {
     r->bytes = bytes;
     r->length = length;
     r->range = 0xFFFFFFFFu;
-    r->code = 0;
-    for (r->read = 0; r->read < 4; r->read++) r->code = r->code << 8 | (r->read < length ? bytes[r->read] : 0u);
-    return r->code != 0xFFFFFFFFu;
+    r->window = 0;
+    r->more = -32;
+    r->taken = 0;
+    nrv_range_tail(r);
+    return r->window != 0xFFFFFFFFu;
 }
 
 bool nrv_range_end(const nrv_range *r) {
-    return r->read >= r->length && (r->length == 0 || r->bytes[r->length - 1] != 0);
+    return r->taken - (size_t)r->more / 8 >= r->length && (r->length == 0 || r->bytes[r->length - 1] != 0);
 }
 
 /* 3.3 */

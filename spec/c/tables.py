@@ -99,12 +99,21 @@ array("uint8_t", "NRV_BETA", db[0::2])
 array("uint8_t", "NRV_TC", db[1::2])
 M = ints("transform.txt")
 assert len(M) == 1024
+
+
+def transform(name, n, m):
+    """A matrix of 8.5, and with its rows in pairs: [row / 2][column][2]."""
+    array("int16_t", name, m)
+    pairs = [m[(k + j) * n + i] for k in range(0, n, 2) for i in range(n) for j in range(2)]
+    array("int16_t", name + "_PAIRS", pairs)
+
+
 for n in (4, 8, 16, 32):
-    array("int16_t", f"NRV_COS{n}", [M[k * 32 // n * 32 + i] for k in range(n) for i in range(n)])
+    transform(f"NRV_COS{n}", n, [M[k * 32 // n * 32 + i] for k in range(n) for i in range(n)])
 S = ints("sine_transform.txt")
 at = 0
 for n in (4, 8, 16):
-    array("int16_t", f"NRV_SIN{n}", S[at : at + n * n])
+    transform(f"NRV_SIN{n}", n, S[at : at + n * n])
     at += n * n
 assert at == len(S)
 
