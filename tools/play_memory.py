@@ -1,11 +1,12 @@
 """Memory of the player over a long play, in Chromium.
 
-    python -m tools.play_memory FILE [--frames N] [--seeks N]
+    python -m tools.play_memory FILE [--frames N] [--seeks N] [--fill BYTES]
 
-FILE is repeated to a long file. First the page plays it at speed 4; then a decoder gives frames as
-fast as it can, with a seek to another frame after every 500. Each line has the frames so far, the
-JavaScript heap of the page after its garbage was collected, the memory of the WebAssembly modules
-where it is known, and what the processes of the browser have for themselves (USS).
+FILE is repeated to a long file, with a silent sound and BYTES of data for each frame. First the
+page plays it at speed 4; then a decoder gives frames as fast as it can, with a seek to another
+frame after every 500. Each line has the frames so far, the JavaScript heap of the page after its
+garbage was collected, the memory of the WebAssembly modules and of the source where it is known,
+and what the processes of the browser have for themselves (USS).
 """
 
 from __future__ import annotations
@@ -51,8 +52,10 @@ _SOME = """async ([start, count]) => {
 }"""
 
 
-def repeated(source: Path, out: Path, frames: int) -> int:
-    """Write the groups of a file again and again, with a silent sound; gives the frames."""
+def repeated(source: Path, out: Path, frames: int, fill: int) -> int:
+    """Write the groups of a file again and again, with a silent sound and `fill` bytes of data for
+    each frame; gives the frames.
+    """
     with source.open("rb") as file:
         reader = UnitReader(file)
         header = reader.open()
@@ -61,15 +64,20 @@ def repeated(source: Path, out: Path, frames: int) -> int:
     groups = [event.group for event in events if isinstance(event, GroupUnit)]
     length = sum(group.frame_count for group in groups)
     ticks = sum(sum(group.durations) for group in groups)
-    track = Track(1, "audio", "pcm_s16le", header.time_base, rate=_RATE, channels=1)
+    tracks = [Track(1, "audio", "pcm_s16le", header.time_base, rate=_RATE, channels=1)]
+    if fill:
+        tracks.append(Track(2, "data", "bin_data", header.time_base))
     with out.open("wb") as target:
         writer = NrvWriter(target)
-        writer.begin(header, description, {}, tracks=[track])
+        writer.begin(header, description, {}, tracks=tracks)
         times = -(-frames // length)
         for k in range(times):
             for group in groups:
                 pts = group.first_pts + k * ticks
-                writer.add_packets([_sound(group, pts, float(header.time_base))])
+                packets = [_sound(group, pts, float(header.time_base))]
+                if fill:
+                    packets.append(Packet(2, pts, 1, bytes(fill * group.frame_count)))
+                writer.add_packets(packets)
                 first = group.first_frame + k * length
                 writer.add_group(replace(group, first_frame=first, first_pts=pts))
         writer.finish()
@@ -110,11 +118,13 @@ class _Memory:
                 continue
         return dict(found)
 
-    def tell(self, frames: int, modules: int | None = None) -> None:
+    def tell(self, frames: int, workers: dict[str, int] | None = None) -> None:
+        """Print a line; `workers` is what NrvDecoder.memory() gives."""
         parts = [f"heap {self.heap():.2f}"]
-        if modules is not None:
-            parts.append(f"modules {modules / 2**20:.1f}")
-        parts += [f"{name} {size:.0f}" for name, size in sorted(self.processes().items())]
+        parts += [f"{name} {size / 2**20:.1f}" for name, size in (workers or {}).items()]
+        processes = self.processes()
+        parts += [f"{name} {size:.0f}" for name, size in sorted(processes.items())]
+        parts.append(f"all {sum(processes.values()):.0f}")
         print(f"{frames:8} frames, MiB: {', '.join(parts)}", flush=True)
 
 
@@ -139,10 +149,10 @@ def _seek(page: Page, server: PlayServer, count: int, most: int) -> None:
     memory = _Memory(page)
     done = 0
     for turn in range(-(-most // 500)):
-        modules = page.evaluate(_SOME, [turn * 7919 % (count - 500), 500])
+        workers = page.evaluate(_SOME, [turn * 7919 % (count - 500), 500])
         done += 500
         if turn % 4 == 0:
-            memory.tell(done, modules)
+            memory.tell(done, workers)
 
 
 @click.command(help=__doc__)
@@ -150,10 +160,12 @@ def _seek(page: Page, server: PlayServer, count: int, most: int) -> None:
 @click.option("--frames", default=20000, show_default=True, help="Frames of the long file.")
 @click.option("--seeks", default=20000, show_default=True, help="Frames given between seeks.")
 @click.option("--every", default=20.0, show_default=True, help="Seconds between lines.")
-def main(file: Path, frames: int, seeks: int, every: float) -> None:
+@click.option("--fill", default=0, show_default=True, help="Bytes of data for each frame.")
+def main(file: Path, frames: int, seeks: int, every: float, fill: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "long.nrv"
-        count = repeated(file, path, frames)
+        count = repeated(file, path, frames, fill)
+        print(f"{count} frames, {path.stat().st_size / 1e6:.1f} MB", flush=True)
         with sync_playwright() as playwright, PlayServer(open_content(str(path))) as server:
             chromium = playwright.chromium.launch(
                 executable_path=shutil.which("chromium"), args=_FLAGS

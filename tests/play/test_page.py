@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import threading
 import time
 import zlib
 from base64 import b64decode, b64encode
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -381,23 +383,33 @@ def test_cut_connections_are_opened_again(page):
     assert found == digests(LONG)
 
 
-def far_apart():
-    """A video whose groups lie 6 MiB apart, so that not all of it has arrived at the first."""
-    with open(VECTORS / "sine.nrv", "rb") as file:
+def apart(name, packets, times=1):
+    """A vector, repeated, with packets of these sizes before each group."""
+    with open(VECTORS / f"{name}.nrv", "rb") as file:
         events = UnitReader(file)
         header = events.open()
         listed = list(events)
     description = next(e.payload for e in listed if type(e).__name__ == "Description")
     groups = [e.group for e in listed if hasattr(e, "group")]
+    frames = sum(group.frame_count for group in groups)
+    ticks = sum(sum(group.durations) for group in groups)
     out = io.BytesIO()
     writer = NrvWriter(out)
     track = Track(1, "data", "bin_data", Fraction(1, 10))
     writer.begin(header, description, {}, tracks=[track])
-    for number, group in enumerate(groups):
-        writer.add_packets([Packet(1, 3 * number + k, 1, bytes(2**21)) for k in range(3)])
-        writer.add_group(group)
+    pts = itertools.count()
+    for turn in range(times):
+        for group in groups:
+            writer.add_packets([Packet(1, next(pts), 1, bytes(size)) for size in packets])
+            first, begin = group.first_frame + turn * frames, group.first_pts + turn * ticks
+            writer.add_group(replace(group, first_frame=first, first_pts=begin))
     writer.finish()
     return out.getvalue()
+
+
+def far_apart():
+    """A video whose groups lie 6 MiB apart, so that not all of it has arrived at the first."""
+    return apart("sine", [2**21] * 3)
 
 
 def with_index(data, change):
@@ -437,10 +449,13 @@ def test_a_damaged_index_is_replaced_by_a_scan(page, tmp_path, spoil, workers):
 
 KEPT = """async ([blob, need]) => {
     const { Store } = await import("/store.js");
-    const store = new Store(new Blob(Array(blob).fill(new Uint8Array(2 ** 20))));
+    const store = new Store(new Blob(Array(blob).fill(new Uint8Array(2 ** 20))), 2 ** 25);
     try {
         const there = await store.need(100, need * 2 ** 20);
-        return [there, store.bytes(100, need * 2 ** 20).length, store.received];
+        const count = store.bytes(100, need * 2 ** 20).length;
+        const { held } = store;
+        await store.need(0, 1);
+        return [there, count, store.received, held, store.held];
     } catch (error) {
         return [error.kind];
     }
@@ -449,9 +464,12 @@ KEPT = """async ([blob, need]) => {
 
 def test_more_is_kept_while_it_is_needed(page):
     with serving(LONG) as server:
-        there, count, received = evaluated(page, server, KEPT, [150, 140])
+        there, count, received, held, later = evaluated(page, server, KEPT, [150, 140])
         assert (there, count) == (True, 140 * 2**20 - 100)
         assert received <= 150 * 2**20
+        assert held >= 140 * 2**20
+        # What is not needed any more goes.
+        assert later <= 2**25
         assert evaluated(page, server, KEPT, [300, 280]) == ["over limit"]
 
 
@@ -493,6 +511,79 @@ def test_memory_is_stable(page):
     with serving(LONG) as server:
         memory = evaluated(page, server, REPEATED, [server.file_path, 30])
     assert memory[-1] == memory[2]
+
+
+class Counted:
+    """A content in parts that counts what is asked for."""
+
+    name = "counted.nrv"
+
+    def __init__(self, data):
+        self._data = data
+        self.sent = self.asked = 0
+
+    def size(self):
+        return len(self._data)
+
+    def read(self, start, end):
+        self.asked += 1
+        for at in range(start, len(self._data) if end is None else end, 2**14):
+            part = self._data[at : min(at + 2**14, end or len(self._data))]
+            yield part
+            self.sent += len(part)
+
+
+KEEPS = """async ([url, asked, options]) => {
+    const { NrvDecoder } = await import("/nrv.js");
+    const decoder = new NrvDecoder(url, options);
+    const found = [];
+    let most = 0;
+    for (const [start, count] of asked) {
+        await decoder.seek(start);
+        let done = 0;
+        for await (const picture of decoder.pictures()) {
+            found.push(picture.index);
+            picture.close();
+            if (done % 7 === 0) most = Math.max(most, (await decoder.memory()).source);
+            if (++done === count) break;
+        }
+    }
+    decoder.close();
+    return [found, most];
+}"""
+
+
+@pytest.mark.parametrize("where", ["server", "file"])
+@pytest.mark.parametrize("network", [True, False])
+def test_little_of_a_long_source_is_kept(page, where, network):
+    data = apart("network", [2**18], times=12)
+    frames = 22 * 12
+    asked = [[0, frames], [frames - 9, 9], [30, 60], [29, 5]]
+    options = {"workers": 3, "kept": 2**22, "network": network}
+    script = KEEPS
+    if where == "file":
+        script = script.replace("Decoder(url,", "Decoder(await (await fetch(url)).blob(),")
+    content = Counted(data)
+    with serving(content) as server:
+        found, most = evaluated(page, server, script, [server.file_path, asked, options])
+    assert found == [n for start, count in asked for n in range(start, start + count)]
+    # From a key group to the frame that is sought there are up to 1.3 MB, beside which two workers
+    # read 0.5 MB ahead.
+    assert most <= 2**22 + 2 * 2**20
+    # All of it once, then from key groups to the frames of each seek, a little ahead of them.
+    assert content.sent < len(data) + 24 * 2**20
+
+
+def test_groups_larger_than_what_is_kept_are_not_fetched_again_and_again(page):
+    data = apart("network", [3 * 2**20])
+    content = Counted(data)
+    options = {"workers": 3, "kept": 2**21}
+    with serving(content) as server:
+        found, _ = evaluated(page, server, KEEPS, [server.file_path, [[0, 99]], options])
+    assert found == list(range(22))
+    groups = len(group_offsets(data))
+    assert content.sent <= 4 * len(data)
+    assert content.asked <= 5 * groups
 
 
 def test_page_memory_is_stable(page):

@@ -1,6 +1,7 @@
 // A worker that decodes, and the calls that wait for its answers.
 
 import { NrvError } from "./decoder.js";
+import { release } from "./store.js";
 
 export class Link {
   #worker;
@@ -33,7 +34,8 @@ export class Link {
 
   /** Give the memory of a picture back. */
   recycle(buffer) {
-    if (!this.#closed) this.#worker.postMessage({ recycle: buffer }, [buffer]);
+    if (this.#closed) release(buffer);
+    else this.#worker.postMessage({ recycle: buffer }, [buffer]);
   }
 
   close() {

@@ -19,6 +19,7 @@ export { NrvError, Picture };
 
 const AHEAD = 3;
 const MOST_WORKERS = 8;
+const KEPT = 2 ** 26;
 const DEFAULT_WORKERS = Math.min(MOST_WORKERS, (navigator.hardwareConcurrency ?? 2) - 1);
 
 const GPU_WORKERS = 2; // one decodes while WebGPU works for the other
@@ -35,6 +36,7 @@ export class NrvDecoder extends EventTarget {
   #generation = 0;
   #most; // links
   #mostInWasm; // of them where WebGPU fails
+  #keptByOthers; // bytes of the source, by each worker but the first
   #tell;
 
   /** What the header says; set once `ready` is. */
@@ -58,13 +60,16 @@ export class NrvDecoder extends EventTarget {
    *  @param options network: frames through the network (true); verify: compare each group with its
    *  CRC, by one worker (false); size: [width, height] of frames; region: {x, y, width, height} of
    *  them; workers: at most as many for the network (one less than processors, at most 8); gpu: the
-   *  network by WebGPU (true), "any": by a software adapter too.
+   *  network by WebGPU (true), "any": by a software adapter too; kept: bytes of the source that all
+   *  workers keep, where it can be read again (2^26).
    */
   constructor(source, options = {}) {
     super();
     const { network = true, verify = false, size = null, region = null, gpu = true } = options;
-    this.#options = { network, verify, size, region, gpu };
     this.#mostInWasm = this.#most = verify ? 1 : Math.max(1, options.workers ?? DEFAULT_WORKERS);
+    const kept = (options.kept ?? KEPT) / 2; // by the first worker, and as much by the others together
+    this.#options = { network, verify, size, region, gpu, kept };
+    this.#keptByOthers = kept / Math.max(1, this.#most - 1);
     this.#tell = (type, detail) => {
       if (type === "fallback") this.#fallBack(detail);
       else this.dispatchEvent(new CustomEvent(type, { detail }));
@@ -103,6 +108,7 @@ export class NrvDecoder extends EventTarget {
       for (;;) {
         while (wanted.length < ahead) wanted.push(this.next());
         const picture = await wanted.shift();
+        if (generation !== this.#generation) picture?.close();
         if (!picture || generation !== this.#generation) return;
         yield picture;
       }
@@ -167,9 +173,11 @@ export class NrvDecoder extends EventTarget {
     await this.#all("view", { size, region });
   }
 
-  /** Bytes of memory of the decoders. */
+  /** Bytes of memory of the workers: of the modules, and of the source that they keep. */
   async memory() {
-    return (await this.#all("memory")).reduce((sum, bytes) => sum + bytes, 0);
+    const all = await this.#all("memory");
+    const sum = (name) => all.reduce((before, each) => before + each[name], 0);
+    return { modules: sum("modules"), source: sum("source") };
   }
 
   close() {
@@ -184,7 +192,7 @@ export class NrvDecoder extends EventTarget {
     while (this.#links.length < this.#most) {
       const link = new Link(this.#tell);
       const { port1, port2 } = new MessageChannel();
-      const options = { ...this.#options, quiet: true };
+      const options = { ...this.#options, kept: this.#keptByOthers, quiet: true };
       this.#links.push(link);
       first.call("share", { port: port1 }, this.#generation, [port1]).catch(() => {});
       const opened = link.call("open", { source: port2, options }, generation, [port2]);

@@ -4,6 +4,8 @@
 // Messages in: {config, turn} begins; {chunks, turn} are packets. Out: {channels, rate, timestamp, turn}
 // of a packet, or {failed, turn}. `turn` is a number that the page chooses for each begin.
 
+import { release } from "./store.js";
+
 let decoder = null;
 
 function close() {
@@ -32,7 +34,10 @@ function begin(config, turn) {
 onmessage = ({ data: { config, chunks = [], turn } }) => {
   try {
     if (config) begin(config, turn);
-    for (const chunk of chunks) decoder?.decode(new EncodedAudioChunk(chunk));
+    for (const chunk of chunks) {
+      decoder?.decode(new EncodedAudioChunk(chunk));
+      release(chunk.data.buffer);
+    }
   } catch {
     close();
     postMessage({ failed: true, turn });

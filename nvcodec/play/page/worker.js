@@ -2,7 +2,7 @@
 
 import { Decoder, NrvError, microseconds } from "./decoder.js";
 import { GpuNetwork, findAdapter } from "./gpu_network.js";
-import { Store } from "./store.js";
+import { Store, release } from "./store.js";
 import { FIRST, Units } from "./units.js";
 
 const FEND_BYTES = 40;
@@ -10,6 +10,7 @@ const FEND_INDEX_AT = 28;
 const SCANNED = 72; // of a unit, by a scan for groups
 const MOST_UNITS = 2 ** 18; // that a scan goes through
 const PROGRESS_MS = 200;
+const MOST_SPARE = 4; // buffers of pictures
 const SOUGHT = ["next", "seek"]; // calls that a later seek makes useless
 
 const sameBytes = (a, b) => a.length === b.length && a.every((byte, i) => byte === b[i]);
@@ -43,7 +44,7 @@ class Session {
   #tracks = new Map();
   #table = null; // groups, once they are known to the end
   #scanned = false; // the table is that of a scan
-  #seen = new Map(); // what groups hold, by offset
+  #seen = new Map(); // what groups hold, by offset, in a source that gives no parts
   #seenFrames = 0; // frames of the groups that arrived, in a source that gives no parts
   #watched = false; // they are all told of
   #within = false; // the next frame is of the group that was decoded
@@ -57,7 +58,7 @@ class Session {
 
   constructor(source, options) {
     this.#options = options;
-    this.#store = new Store(source, () => this.#progress());
+    this.#store = new Store(source, options.kept, () => this.#progress());
     this.#units = new Units(this.#store);
     this.#watching = new Units(this.#store);
   }
@@ -71,7 +72,7 @@ class Session {
     if (!(await store.need(0, FIRST)) && store.size === 0) {
       throw new NrvError("truncated", "The file is empty.");
     }
-    this.#decoder = await Decoder.create(await wasm);
+    this.#decoder = await Decoder.create(await wasm, { packets: !this.#options.quiet });
     await this.#begin();
     const tracks = this.#decoder.tracks();
     for (const track of tracks) this.#tracks.set(track.number, track);
@@ -132,29 +133,27 @@ class Session {
     }
     this.#within = true;
     this.#deliverPackets();
-    if (found.target) await this.#tellGroup(found.target.offset);
+    if (found.offset !== undefined) await this.#tellGroup(found.offset);
     return { random: this.#store.random, through: found.through };
   }
 
   /** Seek by the table. Gives the group of the frame, and the end of what was needed for it. */
   async #go(frame) {
     const groups = this.#table ?? this.#decoder.groups();
-    let target = groups.length - 1;
-    while (target > 0 && groups[target].firstFrame > frame) target--;
+    let target = groups.count - 1;
+    while (target > 0 && groups.firstFrame[target] > frame) target--;
     let key = target;
-    while (key > 0 && !groups[key].key) key--;
+    while (key > 0 && !groups.key[key]) key--;
     let through = 0;
     if (target >= 0) {
-      const end = groups[target].offset;
-      const last = (unit, at) => isGroup(unit) && at >= end;
-      through = await this.#units.through(groups[key].offset, last);
-      await this.#units.need(groups[key].offset, through); // all of it at a time
+      const last = (unit, at) => isGroup(unit) && at >= groups.offset[target];
+      through = await this.#units.through(groups.offset[key], last);
     }
     this.#ahead = null;
     this.#within = false;
     this.#decoder.takePackets();
     this.#decoder.seek(frame);
-    return { target: groups[target], through };
+    return { offset: groups.offset[target], through };
   }
 
   /** All groups with their times; where the source gives no parts, those that have arrived. */
@@ -162,8 +161,10 @@ class Session {
     const { timeBaseNum: num, timeBaseDen: den } = this.#info;
     if (!this.#store.random) return [...this.#seen.values()];
     await this.#know(0);
-    return this.#table.map(({ offset, pts, firstFrame, key }) => ({
-      offset, firstFrame, key, timestamp: microseconds(pts, num, den),
+    const { count, offset, pts, firstFrame, key } = this.#table;
+    return Array.from({ length: count }, (_, i) => ({
+      offset: offset[i], firstFrame: firstFrame[i], key: key[i] === 1,
+      timestamp: microseconds(pts[i], num, den),
     }));
   }
 
@@ -181,11 +182,12 @@ class Session {
   }
 
   recycle(buffer) {
-    if (this.#spare.length < 4) this.#spare.push(buffer);
+    if (this.#spare.length < MOST_SPARE) this.#spare.push(buffer);
+    else release(buffer);
   }
 
   memory() {
-    return this.#decoder.memory;
+    return { modules: this.#decoder.memory, source: this.#store.held };
   }
 
   close() {
@@ -286,7 +288,7 @@ class Session {
     const { timeBaseNum: num, timeBaseDen: den } = this.#info;
     group.timestamp = microseconds(group.pts, num, den);
     delete group.pts;
-    this.#seen.set(offset, group);
+    if (!this.#store.random) this.#seen.set(offset, group);
     postMessage({ group });
   }
 
@@ -323,7 +325,7 @@ class Session {
       const index = end > FIRST ? this.#indexOffset(end) : 0;
       if (index) await store.tail(index);
       const table = this.#decoder.groups();
-      this.#table = table.length ? table : await this.#scan();
+      this.#table = table.count ? table : await this.#scan();
       return;
     }
     while (this.#seenFrames <= frame && !this.#watched) {
@@ -375,7 +377,7 @@ class Session {
 
   #deliverPackets() {
     const packets = this.#decoder.takePackets();
-    if (this.#options.quiet || !packets.length) return;
+    if (!packets.length) return;
     for (const packet of packets) {
       const { timeBaseNum: num, timeBaseDen: den } = this.#tracks.get(packet.track);
       packet.timestamp = microseconds(packet.pts, num, den);
@@ -388,7 +390,10 @@ class Session {
   #copy(frame, picture) {
     const size = picture.planes.reduce((sum, plane) => sum + plane.bytes.length, 0);
     let buffer = this.#spare.pop();
-    if (buffer?.byteLength !== size) buffer = new ArrayBuffer(size);
+    if (buffer?.byteLength !== size) {
+      if (buffer) release(buffer);
+      buffer = new ArrayBuffer(size);
+    }
     const all = new Uint8Array(buffer);
     let offset = 0;
     const planes = picture.planes.map(({ bytes, stride, rows }) => {
