@@ -3,6 +3,25 @@
 import { NrvError } from "./decoder.js";
 import { release } from "./store.js";
 
+/** The decoder's WebAssembly.Module; NrvError where there is none. */
+async function compile() {
+  const url = new URL("nrv.wasm", import.meta.url);
+  try {
+    return await WebAssembly.compileStreaming(fetch(url));
+  } catch {
+    // A host that does not know the type of the file.
+    const response = await fetch(url);
+    if (!response.ok) throw new NrvError("input", "The decoder, nrv.wasm, cannot be loaded.");
+    const bytes = await response.arrayBuffer();
+    if (!WebAssembly.validate(bytes)) {
+      throw new NrvError("internal", "This browser lacks what the decoder needs: WebAssembly SIMD.");
+    }
+    return WebAssembly.compile(bytes);
+  }
+}
+
+let module = null; // a promise of the module of all workers
+
 export class Link {
   #worker;
   #calls = new Map();
@@ -20,6 +39,14 @@ export class Link {
       event.preventDefault();
       this.#fail(new NrvError("internal", "The decoder cannot run in this browser."));
     };
+    module ??= compile();
+    module.then(
+      (compiled) => this.#worker.postMessage({ module: compiled }),
+      ({ kind = "internal", message }) => {
+        module = null; // the next decoder tries again
+        this.#worker.postMessage({ failed: { kind, message } });
+      },
+    );
   }
 
   /** Call a method of the worker's session; what was asked for in an older generation is dropped. */

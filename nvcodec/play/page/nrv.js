@@ -31,6 +31,7 @@ const GPU_WORKERS = 2; // one decodes while WebGPU works for the other
 export class NrvDecoder extends EventTarget {
   #links;
   #options;
+  #leading; // a promise that the first link can give the next picture
   #rendering; // a promise of the links that render in turn
   #count = 0; // pictures that were asked for since the last seek
   #generation = 0;
@@ -85,9 +86,8 @@ export class NrvDecoder extends EventTarget {
       if (this.gpu) this.#most = Math.min(this.#most, GPU_WORKERS);
       return this;
     });
-    this.#rendering = this.ready.then(() => this.#renderers());
     this.ready.catch(() => {}); // whoever waits for it is told
-    this.#rendering.catch(() => {});
+    this.#lead(this.ready, () => this.#renderers());
   }
 
   /** VideoFrames in order, from the frame that was sought; close() each of them. */
@@ -121,7 +121,8 @@ export class NrvDecoder extends EventTarget {
   async next() {
     const number = this.#count++;
     const generation = this.#generation;
-    const links = await this.#rendering;
+    // The first picture does not wait for those that render the others.
+    const links = await (number ? this.#rendering : this.#leading);
     if (generation !== this.#generation) return null;
     const link = links[number % links.length];
     const skip = number < links.length ? number : links.length - 1;
@@ -135,18 +136,19 @@ export class NrvDecoder extends EventTarget {
     const generation = ++this.#generation;
     this.#count = 0;
     const [first, ...others] = this.#links;
-    this.#rendering = (async () => {
-      await this.ready;
+    const sought = this.ready.then(() => {
       for (const link of others) link.call("set", {}, generation).catch(() => {});
-      const shared = await first.call("seek", { frame }, generation);
+      return first.call("seek", { frame }, generation);
+    });
+    this.#lead(sought, async (shared) => {
       if (shared.stale || generation !== this.#generation) return [first];
       const links = await this.#renderers(generation);
       await Promise.all(
         links.slice(1).map((link) => link.call("seek", { frame, shared }, generation)),
       );
       return links;
-    })();
-    await this.#rendering;
+    });
+    await sought;
   }
 
   /** [{offset, firstFrame, key, timestamp}] of all groups, or of those that have arrived. */
@@ -182,6 +184,13 @@ export class NrvDecoder extends EventTarget {
 
   close() {
     for (const link of this.#links) link.close();
+  }
+
+  /** The first link leads once `ready` is there; `others` then gives a promise of all that render. */
+  #lead(ready, others) {
+    this.#leading = ready.then(() => [this.#links[0]]);
+    this.#rendering = ready.then(others);
+    for (const promise of [this.#leading, this.#rendering]) promise.catch(() => {});
   }
 
   /** The links that frames from here on are spread over; those that are new begin with frame 0. */

@@ -1,6 +1,7 @@
 // The page: controls around a Playback.
 
 import { clock, facts } from "./facts.js";
+import { NrvDecoder } from "./nrv.js";
 import { Playback } from "./playback.js";
 import { Renderer } from "./renderer.js";
 import { Sound, canHear } from "./sound.js";
@@ -45,14 +46,17 @@ function open(source, name) {
   document.title = name;
   note("Loading");
   if (chosenNetwork === null) get("network").checked = true;
+  // Its workers start while the renderer is made.
+  const decoder = new NrvDecoder(source, { network: get("network").checked, gpu: GPU });
   try {
     renderer ??= new Renderer(get("picture"), () => playback?.redraw());
   } catch (error) {
+    decoder.close();
     note("");
     fail(error);
     return;
   }
-  const opened = new Playback(source, renderer, { network: get("network").checked, gpu: GPU });
+  const opened = new Playback(decoder, renderer);
   playback = opened;
   playback.speed = Number(get("speed").value);
   const on = (type, act) => opened.addEventListener(type, ({ detail }) => act(detail));

@@ -55,6 +55,9 @@ export class Store {
   #kept; // chunks
   #ahead; // bytes that are read beyond what was asked for
   #most; // chunks, while more are needed at a time
+  #shared = false;
+  #begin = 0; // of what is needed at a time
+  #before = 0; // of what was needed before that
   #wanted = 0; // how far the pump may go
   #waiting = [];
   #failure = null;
@@ -62,7 +65,8 @@ export class Store {
   #first = true;
   #onProgress;
   #resume = null;
-  #asked = [];
+  #asked = new Map(); // what waits for answers of another store
+  #questions = 0;
   received = 0;
 
   /** `kept`: bytes of a source that gives parts; half of them are for what is needed at a time. */
@@ -83,13 +87,15 @@ export class Store {
 
   /** Give bytes to the store whose source is the other end of a channel. */
   share(port) {
-    port.onmessage = async ({ data: { offset, buffer } }) => {
+    this.#shared = true;
+    port.onmessage = async ({ data: { id, offset, buffer } }) => {
       try {
         await this.#arrival(offset, offset + 1, null, true);
         const count = this.read(offset, new Uint8Array(buffer));
-        port.postMessage({ bytes: new Uint8Array(buffer, 0, count), size: this.#size }, [buffer]);
+        const bytes = new Uint8Array(buffer, 0, count);
+        port.postMessage({ id, bytes, size: this.#size }, [buffer]);
       } catch ({ kind = "input", message }) {
-        port.postMessage({ error: { kind, message } });
+        port.postMessage({ id, error: { kind, message } });
       }
     };
   }
@@ -199,8 +205,12 @@ export class Store {
         "over limit", `The file needs ${bytes} bytes at a time; this player keeps ${MOST_NEEDED}.`,
       );
     }
+    if (from !== this.#begin) [this.#before, this.#begin] = [this.#begin, from];
+    // Others may still read what was needed before.
+    const others = this.#shared ? from - this.#before : 0;
+    const all = bytes + (others > 0 && others <= MOST_NEEDED ? others : 0);
     if (!this.#needing) this.#most = this.#kept;
-    this.#most = Math.max(this.#most, Math.ceil((bytes + 2 * this.#ahead) / CHUNK));
+    this.#most = Math.max(this.#most, Math.ceil((all + 2 * this.#ahead) / CHUNK));
     for (let index = Math.floor(start / CHUNK); index * CHUNK < from + bytes; index++) {
       const chunk = this.#chunks.get(index);
       if (chunk) this.#use(index, chunk);
@@ -331,15 +341,18 @@ export class Store {
     return reading(response.body);
   }
 
-  /** Answers come in the order of the questions. */
   #fromPort(offset) {
     const port = this.#source;
     let buffer = new ArrayBuffer(CHUNK);
-    port.onmessage = ({ data }) => this.#asked.shift()(data);
+    port.onmessage = ({ data }) => {
+      this.#asked.get(data.id)(data);
+      this.#asked.delete(data.id);
+    };
     const read = async () => {
+      const id = ++this.#questions;
       const { bytes, size, error } = await new Promise((resolve) => {
-        this.#asked.push(resolve);
-        port.postMessage({ offset, buffer }, [buffer]);
+        this.#asked.set(id, resolve);
+        port.postMessage({ id, offset, buffer }, [buffer]);
       });
       if (error) throw new NrvError(error.kind, error.message);
       buffer = bytes.buffer;

@@ -17,22 +17,6 @@ const sameBytes = (a, b) => a.length === b.length && a.every((byte, i) => byte =
 const isGroup = (unit) => unit.type === "GRUP";
 const isAfterHeader = (unit) => ["GRUP", "aPKt", "iNDX"].includes(unit.type);
 
-async function compile() {
-  const url = new URL("nrv.wasm", import.meta.url);
-  try {
-    return await WebAssembly.compileStreaming(fetch(url));
-  } catch {
-    // A host that does not know the type of the file.
-    const response = await fetch(url);
-    if (!response.ok) throw new NrvError("input", "The decoder, nrv.wasm, cannot be loaded.");
-    const bytes = await response.arrayBuffer();
-    if (!WebAssembly.validate(bytes)) {
-      throw new NrvError("internal", "This browser lacks what the decoder needs: WebAssembly SIMD.");
-    }
-    return WebAssembly.compile(bytes);
-  }
-}
-
 class Session {
   #options;
   #store;
@@ -48,7 +32,7 @@ class Session {
   #seenFrames = 0; // frames of the groups that arrived, in a source that gives no parts
   #watched = false; // they are all told of
   #within = false; // the next frame is of the group that was decoded
-  #ahead = null; // offset of a group that was read when the file was opened
+  #ahead = null; // a group that was read when the file was opened, before it is told of
   #spare = [];
   #adapter = null; // of WebGPU, until it is used
   #gpu = null; // the network by WebGPU, once it is ready
@@ -65,14 +49,12 @@ class Session {
 
   async open() {
     const store = this.#store;
-    const wasm = compile();
-    wasm.catch(() => {}); // a source that cannot be read is told first
     const { gpu } = this.#options;
     const adapter = gpu ? findAdapter(gpu === "any") : null;
     if (!(await store.need(0, FIRST)) && store.size === 0) {
       throw new NrvError("truncated", "The file is empty.");
     }
-    this.#decoder = await Decoder.create(await wasm, { packets: !this.#options.quiet });
+    this.#decoder = await Decoder.create(await module, { packets: !this.#options.quiet });
     await this.#begin();
     const tracks = this.#decoder.tracks();
     for (const track of tracks) this.#tracks.set(track.number, track);
@@ -121,39 +103,36 @@ class Session {
     } else {
       await this.#know(frame);
     }
-    let found;
+    let through;
     try {
-      found = await this.#go(frame);
+      through = await this.#go(frame);
     } catch (error) {
       const damaged = ["corrupt", "truncated"].includes(error.kind);
       if (!damaged || !this.#table || this.#scanned || !this.#store.random) throw error;
       // The index may not be that of the groups: once more by a scan (spec 2.8).
       this.#table = await this.#scan();
-      found = await this.#go(frame);
+      through = await this.#go(frame);
     }
     this.#within = true;
     this.#deliverPackets();
-    if (found.offset !== undefined) await this.#tellGroup(found.offset);
-    return { random: this.#store.random, through: found.through };
+    return { random: this.#store.random, through };
   }
 
-  /** Seek by the table. Gives the group of the frame, and the end of what was needed for it. */
+  /** Seek by the table. Gives the end of what was needed for it. */
   async #go(frame) {
     const groups = this.#table ?? this.#decoder.groups();
     let target = groups.count - 1;
     while (target > 0 && groups.firstFrame[target] > frame) target--;
     let key = target;
     while (key > 0 && !groups.key[key]) key--;
-    let through = 0;
-    if (target >= 0) {
-      const last = (unit, at) => isGroup(unit) && at >= groups.offset[target];
-      through = await this.#units.through(groups.offset[key], last);
-    }
+    const begin = groups.offset[key];
+    const found = target < 0 ? null : await this.#through(begin, groups.offset[target]);
     this.#ahead = null;
     this.#within = false;
     this.#decoder.takePackets();
     this.#decoder.seek(frame);
-    return { offset: groups.offset[target], through };
+    if (found) this.#tellGroup(this.#group(found));
+    return found?.end ?? 0;
   }
 
   /** All groups with their times; where the source gives no parts, those that have arrived. */
@@ -247,10 +226,10 @@ class Session {
   }
 
   async #begin() {
-    await this.#units.through(FIRST, (unit, at) => {
-      if (!isAfterHeader(unit)) return false;
-      this.#ahead = isGroup(unit) ? at : null;
-      return true;
+    let at = null;
+    const end = await this.#units.through(FIRST, (unit, offset) => {
+      if (isGroup(unit)) at = offset;
+      return isAfterHeader(unit);
     });
     const store = this.#store;
     const read = (offset, target) => store.read(offset, target);
@@ -261,6 +240,7 @@ class Session {
       this.#input.read = (offset, target) => (offset === FIRST ? 0 : read(offset, target));
     }
     this.#within = false;
+    this.#ahead = this.#group({ at, end });
     const { size, region } = this.#options;
     if (size || region) {
       const native = [this.#info.width, this.#info.height];
@@ -269,26 +249,39 @@ class Session {
   }
 
   async #nextGroup() {
-    let at = this.#ahead;
-    this.#ahead = null;
-    if (at === null) {
-      await this.#units.through(this.#decoder.position, (unit, offset) => {
-        if (isGroup(unit)) at = offset;
-        return isGroup(unit);
-      });
+    if (this.#ahead) {
+      this.#tellGroup(this.#ahead);
+      this.#ahead = null;
+      return;
     }
-    if (at !== null) await this.#tellGroup(at);
+    this.#tellGroup(this.#group(await this.#through(this.#decoder.position)));
   }
 
-  async #tellGroup(offset) {
-    if (this.#options.quiet || this.#seen.has(offset)) return;
-    const unit = await this.#units.head(offset);
-    const group = unit && this.#units.group(offset, unit.end);
-    if (!group) return;
+  /** Wait for the units to the first group that begins at `least` or later. Gives where they end, and
+   * where that group begins, or null.
+   */
+  async #through(begin, least = 0, units = this.#units) {
+    let at = null;
+    const end = await units.through(begin, (unit, offset) => {
+      if (isGroup(unit) && offset >= least) at = offset;
+      return at !== null;
+    });
+    return { at, end };
+  }
+
+  /** What a group that is there holds; null where there is none, or a damaged one. */
+  #group({ at, end }) {
+    const group = at === null ? null : this.#units.group(at, end);
+    if (!group) return null;
     const { timeBaseNum: num, timeBaseDen: den } = this.#info;
     group.timestamp = microseconds(group.pts, num, den);
     delete group.pts;
-    if (!this.#store.random) this.#seen.set(offset, group);
+    return group;
+  }
+
+  #tellGroup(group) {
+    if (!group || this.#options.quiet || this.#seen.has(group.offset)) return;
+    if (!this.#store.random) this.#seen.set(group.offset, group);
     postMessage({ group });
   }
 
@@ -297,17 +290,12 @@ class Session {
     let at = FIRST;
     try {
       for (;;) {
-        let found = null;
-        const end = await this.#watching.through(at, (unit, offset) => {
-          if (isGroup(unit)) found = offset;
-          return isGroup(unit);
-        });
-        if (found === null) break;
-        await this.#tellGroup(found);
-        const group = this.#seen.get(found);
+        const found = await this.#through(at, 0, this.#watching);
+        const group = this.#group(found);
         if (!group) break;
+        this.#tellGroup(group);
         this.#seenFrames = group.firstFrame + group.frames;
-        at = end;
+        at = found.end;
       }
     } catch {
       // The decoder tells it when it comes there.
@@ -419,6 +407,9 @@ class Session {
 }
 
 let session = null;
+let compiled; // takes the module, or a promise that fails
+const module = new Promise((resolve) => (compiled = resolve));
+module.catch(() => {}); // a source that cannot be read is told first
 let work = Promise.resolve();
 
 async function answer({ id, call, generation, value }) {
@@ -446,6 +437,10 @@ async function answer({ id, call, generation, value }) {
 onmessage = ({ data }) => {
   if (data.recycle) {
     session?.recycle(data.recycle);
+    return;
+  }
+  if (data.module || data.failed) {
+    compiled(data.module ?? Promise.reject(data.failed));
     return;
   }
   // What was asked for before a seek is not wanted any more.
