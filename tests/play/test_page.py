@@ -558,7 +558,7 @@ def test_little_of_a_long_source_is_kept(page, where, network):
     data = apart("network", [2**18], times=12)
     frames = 22 * 12
     asked = [[0, frames], [frames - 9, 9], [30, 60], [29, 5]]
-    options = {"workers": 3, "kept": 2**22, "network": network}
+    options = {"workers": 3, "kept": 2**23, "network": network}
     script = KEEPS
     if where == "file":
         script = script.replace("Decoder(url,", "Decoder(await (await fetch(url)).blob(),")
@@ -568,9 +568,9 @@ def test_little_of_a_long_source_is_kept(page, where, network):
     assert found == [n for start, count in asked for n in range(start, start + count)]
     # From a key group to the frame that is sought there are up to 1.3 MB, beside which two workers
     # read 0.5 MB ahead.
-    assert most <= 2**22 + 2 * 2**20
+    assert most <= 2**23 + 2**21
     # All of it once, then for each seek from a key group to the frame, and ahead of it.
-    assert received < len(data) + 3 * 2**22
+    assert received < len(data) + 3 * 2**23
     assert content.asked < 40
 
 
@@ -582,7 +582,7 @@ def test_groups_larger_than_what_is_kept_are_not_fetched_again_and_again(page):
         found, _, received = evaluated(page, server, KEEPS, [server.file_path, [[0, 99]], options])
     assert found == list(range(22))
     assert received < 3 * len(data)
-    assert content.asked < 60
+    assert content.asked < 200
 
 
 def test_page_memory_is_stable(page):

@@ -1,7 +1,7 @@
 // A worker that decodes, and the calls that wait for its answers.
 
 import { NrvError } from "./decoder.js";
-import { release } from "./store.js";
+import { release } from "./memory.js";
 
 /** The decoder's WebAssembly.Module; NrvError where there is none. */
 async function compile() {
@@ -20,6 +20,8 @@ async function compile() {
   }
 }
 
+const MOST_SPARE = 4;
+
 let module = null; // a promise of the module of all workers
 
 export class Link {
@@ -27,6 +29,7 @@ export class Link {
   #calls = new Map();
   #last = 0;
   #closed = false;
+  #spare = []; // buffers of pictures
 
   /** `tell(type, detail)` takes packets, groups and progress. */
   constructor(tell = () => {}) {
@@ -59,10 +62,16 @@ export class Link {
     });
   }
 
+  /** Ask for a picture; it may take memory that was given back. */
+  next(skip, generation) {
+    const spare = this.#spare.pop();
+    return this.call("next", { skip, spare }, generation, spare ? [spare] : []);
+  }
+
   /** Give the memory of a picture back. */
   recycle(buffer) {
-    if (this.#closed) release(buffer);
-    else this.#worker.postMessage({ recycle: buffer }, [buffer]);
+    if (this.#closed || this.#spare.length === MOST_SPARE) release(buffer);
+    else this.#spare.push(buffer);
   }
 
   close() {

@@ -126,7 +126,7 @@ export class NrvDecoder extends EventTarget {
     if (generation !== this.#generation) return null;
     const link = links[number % links.length];
     const skip = number < links.length ? number : links.length - 1;
-    const found = await link.call("next", { skip }, generation);
+    const found = await link.next(skip, generation);
     if (!found || found.stale) return null;
     return new Picture(found, this.info, (buffer) => link.recycle(buffer));
   }

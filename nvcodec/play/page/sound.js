@@ -3,7 +3,7 @@
 // Packets are decoded by WebCodecs, in a worker, PCM by itself. The samples of a packet are heard at
 // its time; at another speed than 1, in the same pitch.
 
-import { release } from "./store.js";
+import { release } from "./memory.js";
 import { Stretch } from "./stretch.js";
 
 const AHEAD = 1.5e6; // microseconds decoded before they are heard

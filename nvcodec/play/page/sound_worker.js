@@ -4,7 +4,7 @@
 // Messages in: {config, turn} begins; {chunks, turn} are packets. Out: {channels, rate, timestamp, turn}
 // of a packet, or {failed, turn}. `turn` is a number that the page chooses for each begin.
 
-import { release } from "./store.js";
+import { collectSometimes, release } from "./memory.js";
 
 let decoder = null;
 
@@ -32,6 +32,7 @@ function begin(config, turn) {
 }
 
 onmessage = ({ data: { config, chunks = [], turn } }) => {
+  collectSometimes();
   try {
     if (config) begin(config, turn);
     for (const chunk of chunks) {

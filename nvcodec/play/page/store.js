@@ -5,10 +5,9 @@
 // one that was not used for longest takes the next that arrives, and what was dropped is fetched again
 // where it is wanted. Else all of them are kept, up to a bound. A store can give its bytes to others:
 // share() on one end of a MessageChannel, the other end is their source.
-//
-// No memory is left to the garbage collection where that can be helped: workers collect late.
 
 import { NrvError } from "./decoder.js";
+import { release } from "./memory.js";
 
 const CHUNK = 65536;
 const MOST_NEEDED = 2 ** 28; // at a time; two units of the largest size (spec 2.11)
@@ -16,12 +15,8 @@ const MOST_TRIES = 3; // in a row that give no byte
 const MOST_KEPT = 2 ** 29; // of a source that gives no parts
 const MOST_AHEAD = 128 * CHUNK; // read beyond what was asked for
 const NEAR = 16 * CHUNK; // worth waiting for rather than a new request
-const LEAST_CHUNKS = 16;
-
-/** Give the memory of a buffer back at once, where the browser can. */
-export function release(buffer) {
-  buffer.transfer?.(0);
-}
+const LEAST_CHUNKS = 32;
+const SHARED = 4 * CHUNK; // given to another store at a time; messages are garbage afterwards
 
 /** A reader that reads to the same memory again and again, where the stream does that. */
 function reading(stream) {
@@ -91,8 +86,10 @@ export class Store {
     port.onmessage = async ({ data: { id, offset, buffer } }) => {
       try {
         await this.#arrival(offset, offset + 1, null, true);
-        const count = this.read(offset, new Uint8Array(buffer));
+        const end = Math.min(offset + buffer.byteLength, this.#size ?? Infinity);
+        const count = Math.max(0, (this.#missing(offset, end) ?? end) - offset);
         const bytes = new Uint8Array(buffer, 0, count);
+        this.#copy(offset, bytes);
         port.postMessage({ id, bytes, size: this.#size }, [buffer]);
       } catch ({ kind = "input", message }) {
         port.postMessage({ id, error: { kind, message } });
@@ -115,9 +112,9 @@ export class Store {
     return this.#random;
   }
 
-  /** Whether all bytes up to the end have been seen. */
+  /** Whether the end has been seen. */
   get complete() {
-    return this.#size !== null && (this.#random || this.#at >= this.#size);
+    return this.#size !== null && this.#at >= this.#size;
   }
 
   /** Wait for the bytes from `start` to `end`; false where the source ends before.
@@ -139,12 +136,7 @@ export class Store {
   /** A copy of bytes that are there. */
   bytes(start, end) {
     const out = new Uint8Array(end - start);
-    let done = 0;
-    while (done < out.length) {
-      const count = this.read(start + done, out.subarray(done));
-      if (!count) throw new NrvError("input", "Bytes are read that have not arrived.");
-      done += count;
-    }
+    this.#copy(start, out);
     return out;
   }
 
@@ -162,6 +154,15 @@ export class Store {
     target.set(part);
     this.#use(index, chunk);
     return part.length;
+  }
+
+  #copy(start, target) {
+    let done = 0;
+    while (done < target.length) {
+      const count = this.read(start + done, target.subarray(done));
+      if (!count) throw new NrvError("input", "Bytes are read that have not arrived.");
+      done += count;
+    }
   }
 
   /** Let those who wait look whether their turn was stopped. */
@@ -343,7 +344,7 @@ export class Store {
 
   #fromPort(offset) {
     const port = this.#source;
-    let buffer = new ArrayBuffer(CHUNK);
+    let buffer = new ArrayBuffer(SHARED);
     port.onmessage = ({ data }) => {
       this.#asked.get(data.id)(data);
       this.#asked.delete(data.id);

@@ -2,7 +2,8 @@
 
 import { Decoder, NrvError, microseconds } from "./decoder.js";
 import { GpuNetwork, findAdapter } from "./gpu_network.js";
-import { Store, release } from "./store.js";
+import { collectSometimes, release } from "./memory.js";
+import { Store } from "./store.js";
 import { FIRST, Units } from "./units.js";
 
 const FEND_BYTES = 40;
@@ -435,14 +436,12 @@ async function answer({ id, call, generation, value }) {
 }
 
 onmessage = ({ data }) => {
-  if (data.recycle) {
-    session?.recycle(data.recycle);
-    return;
-  }
+  collectSometimes();
   if (data.module || data.failed) {
     compiled(data.module ?? Promise.reject(data.failed));
     return;
   }
+  if (data.value?.spare) session?.recycle(data.value.spare);
   // What was asked for before a seek is not wanted any more.
   if (session && session.generation !== data.generation) {
     session.generation = data.generation;
