@@ -493,6 +493,40 @@ def test_groups_are_listed_though_a_seek_comes_between(page, tmp_path):
     assert found == len(group_offsets(path.read_bytes()))
 
 
+FIRST = """async (url) => {
+    const { NrvDecoder } = await import("/nrv.js");
+    let count = 0;
+    window.Worker = class extends Worker {
+        number = count++;
+        postMessage(...message) {
+            if (this.number === 0) super.postMessage(...message);
+        }
+    };
+    const decoder = new NrvDecoder(url, { workers: 3 });
+    const late = new Promise((resolve) => setTimeout(resolve, 10000, {}));
+    const first = await Promise.race([decoder.next(), late]);
+    await Promise.race([decoder.seek(7), late]);
+    const sought = await Promise.race([decoder.next(), late]);
+    decoder.close();
+    return [count, first.index, sought.index];
+}"""
+
+
+def test_the_first_picture_waits_for_one_worker_alone(page):
+    with serving(VECTORS / "network.nrv") as server:
+        found = evaluated(page, server, FIRST, server.file_path)
+    assert found == [3, 0, 7]
+
+
+def test_a_missing_decoder_is_told(page):
+    with serving(LONG) as server:
+        del server.page["/nrv.wasm"]
+        page.goto(server.url)
+        alert = page.get_by_role("alert")
+        alert.wait_for()
+    assert alert.text_content() == "The decoder, nrv.wasm, cannot be loaded."
+
+
 def test_missing_file(page):
     with serving(LONG) as server:
         page.goto(f"{server.url}x")
