@@ -1,6 +1,7 @@
 // The page: controls around a Playback.
 
 import { clock, facts } from "./facts.js";
+import { collectSometimes } from "./memory.js";
 import { NrvDecoder } from "./nrv.js";
 import { Playback } from "./playback.js";
 import { Renderer } from "./renderer.js";
@@ -178,6 +179,7 @@ function limitPlace() {
 }
 
 function shown({ index, timestamp, network, gpu }) {
+  collectSometimes();
   if (!playback.listed) {
     playback.listed = true;
     if (playback.decoder.random) listGroups(playback);
