@@ -33,7 +33,7 @@ class Session {
   #seenFrames = 0; // frames of the groups that arrived, in a source that gives no parts
   #watched = false; // they are all told of
   #within = false; // the next frame is of the group that was decoded
-  #ahead = null; // a group that was read when the file was opened, before it is told of
+  #ahead = null; // {group} that was read when the file was opened, until it is told of
   #spare = [];
   #adapter = null; // of WebGPU, until it is used
   #gpu = null; // the network by WebGPU, once it is ready
@@ -241,7 +241,7 @@ class Session {
       this.#input.read = (offset, target) => (offset === FIRST ? 0 : read(offset, target));
     }
     this.#within = false;
-    this.#ahead = this.#group({ at, end });
+    this.#ahead = at === null ? null : { group: this.#group({ at, end }) };
     const { size, region } = this.#options;
     if (size || region) {
       const native = [this.#info.width, this.#info.height];
@@ -251,7 +251,7 @@ class Session {
 
   async #nextGroup() {
     if (this.#ahead) {
-      this.#tellGroup(this.#ahead);
+      this.#tellGroup(this.#ahead.group);
       this.#ahead = null;
       return;
     }
