@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import threading
 import time
 import zlib
 from base64 import b64decode, b64encode
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -381,23 +383,33 @@ def test_cut_connections_are_opened_again(page):
     assert found == digests(LONG)
 
 
-def far_apart():
-    """A video whose groups lie 6 MiB apart, so that not all of it has arrived at the first."""
-    with open(VECTORS / "sine.nrv", "rb") as file:
+def apart(name, packets, times=1):
+    """A vector, repeated, with packets of these sizes before each group."""
+    with open(VECTORS / f"{name}.nrv", "rb") as file:
         events = UnitReader(file)
         header = events.open()
         listed = list(events)
     description = next(e.payload for e in listed if type(e).__name__ == "Description")
     groups = [e.group for e in listed if hasattr(e, "group")]
+    frames = sum(group.frame_count for group in groups)
+    ticks = sum(sum(group.durations) for group in groups)
     out = io.BytesIO()
     writer = NrvWriter(out)
     track = Track(1, "data", "bin_data", Fraction(1, 10))
     writer.begin(header, description, {}, tracks=[track])
-    for number, group in enumerate(groups):
-        writer.add_packets([Packet(1, 3 * number + k, 1, bytes(2**21)) for k in range(3)])
-        writer.add_group(group)
+    pts = itertools.count()
+    for turn in range(times):
+        for group in groups:
+            writer.add_packets([Packet(1, next(pts), 1, bytes(size)) for size in packets])
+            first, begin = group.first_frame + turn * frames, group.first_pts + turn * ticks
+            writer.add_group(replace(group, first_frame=first, first_pts=begin))
     writer.finish()
     return out.getvalue()
+
+
+def far_apart():
+    """A video whose groups lie 6 MiB apart, so that not all of it has arrived at the first."""
+    return apart("sine", [2**21] * 3)
 
 
 def with_index(data, change):
@@ -437,10 +449,13 @@ def test_a_damaged_index_is_replaced_by_a_scan(page, tmp_path, spoil, workers):
 
 KEPT = """async ([blob, need]) => {
     const { Store } = await import("/store.js");
-    const store = new Store(new Blob(Array(blob).fill(new Uint8Array(2 ** 20))));
+    const store = new Store(new Blob(Array(blob).fill(new Uint8Array(2 ** 20))), 2 ** 25);
     try {
         const there = await store.need(100, need * 2 ** 20);
-        return [there, store.bytes(100, need * 2 ** 20).length, store.received];
+        const count = store.bytes(100, need * 2 ** 20).length;
+        const { held } = store;
+        await store.need(0, 1);
+        return [there, count, store.received, held, store.held];
     } catch (error) {
         return [error.kind];
     }
@@ -449,9 +464,12 @@ KEPT = """async ([blob, need]) => {
 
 def test_more_is_kept_while_it_is_needed(page):
     with serving(LONG) as server:
-        there, count, received = evaluated(page, server, KEPT, [150, 140])
+        there, count, received, held, later = evaluated(page, server, KEPT, [150, 140])
         assert (there, count) == (True, 140 * 2**20 - 100)
         assert received <= 150 * 2**20
+        assert held >= 140 * 2**20
+        # What is not needed any more goes.
+        assert later <= 2**25
         assert evaluated(page, server, KEPT, [300, 280]) == ["over limit"]
 
 
@@ -475,6 +493,40 @@ def test_groups_are_listed_though_a_seek_comes_between(page, tmp_path):
     assert found == len(group_offsets(path.read_bytes()))
 
 
+FIRST = """async (url) => {
+    const { NrvDecoder } = await import("/nrv.js");
+    let count = 0;
+    window.Worker = class extends Worker {
+        number = count++;
+        postMessage(...message) {
+            if (this.number === 0) super.postMessage(...message);
+        }
+    };
+    const decoder = new NrvDecoder(url, { workers: 3 });
+    const late = new Promise((resolve) => setTimeout(resolve, 10000, {}));
+    const first = await Promise.race([decoder.next(), late]);
+    await Promise.race([decoder.seek(7), late]);
+    const sought = await Promise.race([decoder.next(), late]);
+    decoder.close();
+    return [count, first.index, sought.index];
+}"""
+
+
+def test_the_first_picture_waits_for_one_worker_alone(page):
+    with serving(VECTORS / "network.nrv") as server:
+        found = evaluated(page, server, FIRST, server.file_path)
+    assert found == [3, 0, 7]
+
+
+def test_a_missing_decoder_is_told(page):
+    with serving(LONG) as server:
+        del server.page["/nrv.wasm"]
+        page.goto(server.url)
+        alert = page.get_by_role("alert")
+        alert.wait_for()
+    assert alert.text_content() == "The decoder, nrv.wasm, cannot be loaded."
+
+
 def test_missing_file(page):
     with serving(LONG) as server:
         page.goto(f"{server.url}x")
@@ -495,6 +547,78 @@ def test_memory_is_stable(page):
     assert memory[-1] == memory[2]
 
 
+class Counted:
+    """A content in parts that counts how often it is asked for one."""
+
+    name = "counted.nrv"
+
+    def __init__(self, data):
+        self._data = data
+        self.asked = 0
+
+    def size(self):
+        return len(self._data)
+
+    def read(self, start, end):
+        self.asked += 1
+        yield self._data[start:end]
+
+
+KEEPS = """async ([url, asked, options]) => {
+    const { NrvDecoder } = await import("/nrv.js");
+    const decoder = new NrvDecoder(url, options);
+    const found = [];
+    let most = 0;
+    let received = 0;
+    decoder.addEventListener("progress", ({ detail }) => (received = detail.received));
+    for (const [start, count] of asked) {
+        await decoder.seek(start);
+        let done = 0;
+        for await (const picture of decoder.pictures()) {
+            found.push(picture.index);
+            picture.close();
+            if (done % 7 === 0) most = Math.max(most, (await decoder.memory()).source);
+            if (++done === count) break;
+        }
+    }
+    decoder.close();
+    return [found, most, received];
+}"""
+
+
+@pytest.mark.parametrize("where", ["server", "file"])
+@pytest.mark.parametrize("network", [True, False])
+def test_little_of_a_long_source_is_kept(page, where, network):
+    data = apart("network", [2**18], times=12)
+    frames = 22 * 12
+    asked = [[0, frames], [frames - 9, 9], [30, 60], [29, 5]]
+    options = {"workers": 3, "kept": 2**23, "network": network}
+    script = KEEPS
+    if where == "file":
+        script = script.replace("Decoder(url,", "Decoder(await (await fetch(url)).blob(),")
+    content = Counted(data)
+    with serving(content) as server:
+        found, most, received = evaluated(page, server, script, [server.file_path, asked, options])
+    assert found == [n for start, count in asked for n in range(start, start + count)]
+    # From a key group to the frame that is sought there are up to 1.3 MB, beside which two workers
+    # read 0.5 MB ahead.
+    assert most <= 2**23 + 2**21
+    # All of it once, then for each seek from a key group to the frame, and ahead of it.
+    assert received < len(data) + 3 * 2**23
+    assert content.asked < 40
+
+
+def test_groups_larger_than_what_is_kept_are_not_fetched_again_and_again(page):
+    data = apart("network", [3 * 2**20])
+    content = Counted(data)
+    options = {"workers": 3, "kept": 2**21}
+    with serving(content) as server:
+        found, _, received = evaluated(page, server, KEEPS, [server.file_path, [[0, 99]], options])
+    assert found == list(range(22))
+    assert received < 3 * len(data)
+    assert content.asked < 200
+
+
 def test_page_memory_is_stable(page):
     with serving(LONG) as server:
         page.goto(server.url)
@@ -510,6 +634,36 @@ def test_page_memory_is_stable(page):
         before = heap()
         page.evaluate(REPEATED, [server.file_path, 30])
         assert heap() < before + 1_000_000
+
+
+STRIP = """async (count) => {
+    const { Strip } = await import("/strip.js");
+    const canvas = document.createElement("canvas");
+    document.body.append(canvas);
+    Object.assign(canvas.style, { width: "500px", height: "40px", display: "block" });
+    document.documentElement.style.setProperty("--rest", "#0f0");
+    const strip = new Strip(canvas);
+    const group = (_, i) => ({ firstFrame: 16 * i, offset: 100 * i });
+    const groups = Array.from({ length: count }, group);
+    strip.begin(16 * count);
+    strip.index(groups, 16 * count, 100 * count);
+    strip.add({ firstFrame: 0, frames: 16, bytes: 200, content: 0, motion: 0, network: 0 });
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const { data } = canvas.getContext("2d").getImageData(0, 25, canvas.width, 1);
+    const bars = Array.from({ length: canvas.width }, (_, x) => data[4 * x + 1] === 255);
+    return [canvas.width, bars.filter(Boolean).length, strip.frames];
+}"""
+
+
+def test_strip_of_a_long_file(page):
+    count = 300_000
+    with serving(LONG) as server:
+        page.goto(server.url.partition("?")[0])
+        width, bars, frames = page.evaluate(STRIP, count)
+    assert frames == 16 * count
+    # All but where the mark of the frame is.
+    assert width >= 500
+    assert bars >= width - 4
 
 
 LUMA_WEIGHTS = {1: (0.2126, 0.0722), 6: (0.299, 0.114)}

@@ -63,12 +63,14 @@ export class Decoder {
   #input;
   #position = 0;
   #packets = [];
+  #wantsPackets;
   #failed = null;
   #info = null;
 
-  /** `module` is a WebAssembly.Module of nrv.wasm. */
-  static async create(module) {
+  /** `module` is a WebAssembly.Module of nrv.wasm; `packets`: keep packets for takePackets(). */
+  static async create(module, { packets = true } = {}) {
     const decoder = new Decoder();
+    decoder.#wantsPackets = packets;
     const host = {
       read: (target, size) => decoder.#read(target >>> 0, size >>> 0),
       seek: (offset) => {
@@ -145,14 +147,22 @@ export class Decoder {
     };
   }
 
-  /** Groups of the index, or of a scan of what is there: [{offset, pts, firstFrame, key}]. */
+  /** Groups of the index, or of a scan of what is there: arrays of what groups have. */
   groups() {
-    const count = this.#wasm.groups();
+    const count = Math.max(0, this.#wasm.groups());
     this.#failed = null; // a scan ends where bytes are not there
-    return Array.from({ length: Math.max(0, count) }, (_, i) => {
+    const groups = {
+      count, offset: new Float64Array(count), pts: new BigInt64Array(count),
+      firstFrame: new Float64Array(count), key: new Uint8Array(count),
+    };
+    for (let i = 0; i < count; i++) {
       const [offset, pts, firstFrame, key] = this.#integers(this.#wasm.group(i) >>> 0, 4);
-      return { offset: Number(offset), pts, firstFrame: Number(firstFrame), key: key !== 0n };
-    });
+      groups.offset[i] = Number(offset);
+      groups.pts[i] = pts;
+      groups.firstFrame[i] = Number(firstFrame);
+      groups.key[i] = Number(key);
+    }
+    return groups;
   }
 
   /** The next frame, with its time in microseconds; null after the last. */
@@ -282,6 +292,7 @@ export class Decoder {
   }
 
   #packet(fields, data, length) {
+    if (!this.#wantsPackets) return;
     const [track, key, pts, duration, skip, discard] = this.#integers(fields, 6);
     this.#packets.push({
       track: Number(track), key: key !== 0n, pts, duration, skip: Number(skip),

@@ -1,12 +1,35 @@
 // A worker that decodes, and the calls that wait for its answers.
 
 import { NrvError } from "./decoder.js";
+import { release } from "./memory.js";
+
+/** The decoder's WebAssembly.Module; NrvError where there is none. */
+async function compile() {
+  const url = new URL("nrv.wasm", import.meta.url);
+  try {
+    return await WebAssembly.compileStreaming(fetch(url));
+  } catch {
+    // A host that does not know the type of the file.
+    const response = await fetch(url);
+    if (!response.ok) throw new NrvError("input", "The decoder, nrv.wasm, cannot be loaded.");
+    const bytes = await response.arrayBuffer();
+    if (!WebAssembly.validate(bytes)) {
+      throw new NrvError("internal", "This browser lacks what the decoder needs: WebAssembly SIMD.");
+    }
+    return WebAssembly.compile(bytes);
+  }
+}
+
+const MOST_SPARE = 4;
+
+let module = null; // a promise of the module of all workers
 
 export class Link {
   #worker;
   #calls = new Map();
   #last = 0;
   #closed = false;
+  #spare = []; // buffers of pictures
 
   /** `tell(type, detail)` takes packets, groups and progress. */
   constructor(tell = () => {}) {
@@ -19,6 +42,14 @@ export class Link {
       event.preventDefault();
       this.#fail(new NrvError("internal", "The decoder cannot run in this browser."));
     };
+    module ??= compile();
+    module.then(
+      (compiled) => this.#worker.postMessage({ module: compiled }),
+      ({ kind = "internal", message }) => {
+        module = null; // the next decoder tries again
+        this.#worker.postMessage({ failed: { kind, message } });
+      },
+    );
   }
 
   /** Call a method of the worker's session; what was asked for in an older generation is dropped. */
@@ -31,9 +62,16 @@ export class Link {
     });
   }
 
+  /** Ask for a picture; it may take memory that was given back. */
+  next(skip, generation) {
+    const spare = this.#spare.pop();
+    return this.call("next", { skip, spare }, generation, spare ? [spare] : []);
+  }
+
   /** Give the memory of a picture back. */
   recycle(buffer) {
-    if (!this.#closed) this.#worker.postMessage({ recycle: buffer }, [buffer]);
+    if (this.#closed || this.#spare.length === MOST_SPARE) release(buffer);
+    else this.#spare.push(buffer);
   }
 
   close() {

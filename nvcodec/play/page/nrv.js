@@ -19,6 +19,7 @@ export { NrvError, Picture };
 
 const AHEAD = 3;
 const MOST_WORKERS = 8;
+const KEPT = 2 ** 26;
 const DEFAULT_WORKERS = Math.min(MOST_WORKERS, (navigator.hardwareConcurrency ?? 2) - 1);
 
 const GPU_WORKERS = 2; // one decodes while WebGPU works for the other
@@ -30,11 +31,13 @@ const GPU_WORKERS = 2; // one decodes while WebGPU works for the other
 export class NrvDecoder extends EventTarget {
   #links;
   #options;
+  #leading; // a promise that the first link can give the next picture
   #rendering; // a promise of the links that render in turn
   #count = 0; // pictures that were asked for since the last seek
   #generation = 0;
   #most; // links
   #mostInWasm; // of them where WebGPU fails
+  #keptByOthers; // bytes of the source, by each worker but the first
   #tell;
 
   /** What the header says; set once `ready` is. */
@@ -58,13 +61,16 @@ export class NrvDecoder extends EventTarget {
    *  @param options network: frames through the network (true); verify: compare each group with its
    *  CRC, by one worker (false); size: [width, height] of frames; region: {x, y, width, height} of
    *  them; workers: at most as many for the network (one less than processors, at most 8); gpu: the
-   *  network by WebGPU (true), "any": by a software adapter too.
+   *  network by WebGPU (true), "any": by a software adapter too; kept: bytes of the source that all
+   *  workers keep, where it can be read again (2^26).
    */
   constructor(source, options = {}) {
     super();
     const { network = true, verify = false, size = null, region = null, gpu = true } = options;
-    this.#options = { network, verify, size, region, gpu };
     this.#mostInWasm = this.#most = verify ? 1 : Math.max(1, options.workers ?? DEFAULT_WORKERS);
+    const kept = (options.kept ?? KEPT) / 2; // by the first worker, and as much by the others together
+    this.#options = { network, verify, size, region, gpu, kept };
+    this.#keptByOthers = kept / Math.max(1, this.#most - 1);
     this.#tell = (type, detail) => {
       if (type === "fallback") this.#fallBack(detail);
       else this.dispatchEvent(new CustomEvent(type, { detail }));
@@ -80,9 +86,8 @@ export class NrvDecoder extends EventTarget {
       if (this.gpu) this.#most = Math.min(this.#most, GPU_WORKERS);
       return this;
     });
-    this.#rendering = this.ready.then(() => this.#renderers());
     this.ready.catch(() => {}); // whoever waits for it is told
-    this.#rendering.catch(() => {});
+    this.#lead(this.ready, () => this.#renderers());
   }
 
   /** VideoFrames in order, from the frame that was sought; close() each of them. */
@@ -103,6 +108,7 @@ export class NrvDecoder extends EventTarget {
       for (;;) {
         while (wanted.length < ahead) wanted.push(this.next());
         const picture = await wanted.shift();
+        if (generation !== this.#generation) picture?.close();
         if (!picture || generation !== this.#generation) return;
         yield picture;
       }
@@ -115,11 +121,12 @@ export class NrvDecoder extends EventTarget {
   async next() {
     const number = this.#count++;
     const generation = this.#generation;
-    const links = await this.#rendering;
+    // The first picture does not wait for those that render the others.
+    const links = await (number ? this.#rendering : this.#leading);
     if (generation !== this.#generation) return null;
     const link = links[number % links.length];
     const skip = number < links.length ? number : links.length - 1;
-    const found = await link.call("next", { skip }, generation);
+    const found = await link.next(skip, generation);
     if (!found || found.stale) return null;
     return new Picture(found, this.info, (buffer) => link.recycle(buffer));
   }
@@ -129,18 +136,19 @@ export class NrvDecoder extends EventTarget {
     const generation = ++this.#generation;
     this.#count = 0;
     const [first, ...others] = this.#links;
-    this.#rendering = (async () => {
-      await this.ready;
+    const sought = this.ready.then(() => {
       for (const link of others) link.call("set", {}, generation).catch(() => {});
-      const shared = await first.call("seek", { frame }, generation);
+      return first.call("seek", { frame }, generation);
+    });
+    this.#lead(sought, async (shared) => {
       if (shared.stale || generation !== this.#generation) return [first];
       const links = await this.#renderers(generation);
       await Promise.all(
         links.slice(1).map((link) => link.call("seek", { frame, shared }, generation)),
       );
       return links;
-    })();
-    await this.#rendering;
+    });
+    await sought;
   }
 
   /** [{offset, firstFrame, key, timestamp}] of all groups, or of those that have arrived. */
@@ -167,13 +175,22 @@ export class NrvDecoder extends EventTarget {
     await this.#all("view", { size, region });
   }
 
-  /** Bytes of memory of the decoders. */
+  /** Bytes of memory of the workers: of the modules, and of the source that they keep. */
   async memory() {
-    return (await this.#all("memory")).reduce((sum, bytes) => sum + bytes, 0);
+    const all = await this.#all("memory");
+    const sum = (name) => all.reduce((before, each) => before + each[name], 0);
+    return { modules: sum("modules"), source: sum("source") };
   }
 
   close() {
     for (const link of this.#links) link.close();
+  }
+
+  /** The first link leads once `ready` is there; `others` then gives a promise of all that render. */
+  #lead(ready, others) {
+    this.#leading = ready.then(() => [this.#links[0]]);
+    this.#rendering = ready.then(others);
+    for (const promise of [this.#leading, this.#rendering]) promise.catch(() => {});
   }
 
   /** The links that frames from here on are spread over; those that are new begin with frame 0. */
@@ -184,7 +201,7 @@ export class NrvDecoder extends EventTarget {
     while (this.#links.length < this.#most) {
       const link = new Link(this.#tell);
       const { port1, port2 } = new MessageChannel();
-      const options = { ...this.#options, quiet: true };
+      const options = { ...this.#options, kept: this.#keptByOthers, quiet: true };
       this.#links.push(link);
       first.call("share", { port: port1 }, this.#generation, [port1]).catch(() => {});
       const opened = link.call("open", { source: port2, options }, generation, [port2]);

@@ -1,7 +1,5 @@
 // Plays a file: a queue of decoded pictures, a clock, and what is shown when.
 
-import { NrvDecoder } from "./nrv.js";
-
 const QUEUE_BYTES = 96 * 2 ** 20;
 const MOST_QUEUED = 64;
 const LEAST_QUEUED = 3;
@@ -28,10 +26,11 @@ export class Playback extends EventTarget {
   playing = false;
   waiting = false;
 
-  constructor(source, renderer, options = {}) {
+  /** `decoder` is a NrvDecoder that has just begun; close() closes it too. */
+  constructor(decoder, renderer) {
     super();
     this.#renderer = renderer;
-    this.decoder = new NrvDecoder(source, options);
+    this.decoder = decoder;
     for (const type of ["packets", "group", "progress", "fallback"]) {
       this.decoder.addEventListener(type, ({ detail }) => this.#tell(type, detail));
     }

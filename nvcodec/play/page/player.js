@@ -1,6 +1,8 @@
 // The page: controls around a Playback.
 
 import { clock, facts } from "./facts.js";
+import { collectSometimes } from "./memory.js";
+import { NrvDecoder } from "./nrv.js";
 import { Playback } from "./playback.js";
 import { Renderer } from "./renderer.js";
 import { Sound, canHear } from "./sound.js";
@@ -45,14 +47,17 @@ function open(source, name) {
   document.title = name;
   note("Loading");
   if (chosenNetwork === null) get("network").checked = true;
+  // Its workers start while the renderer is made.
+  const decoder = new NrvDecoder(source, { network: get("network").checked, gpu: GPU });
   try {
     renderer ??= new Renderer(get("picture"), () => playback?.redraw());
   } catch (error) {
+    decoder.close();
     note("");
     fail(error);
     return;
   }
-  const opened = new Playback(source, renderer, { network: get("network").checked, gpu: GPU });
+  const opened = new Playback(decoder, renderer);
   playback = opened;
   playback.speed = Number(get("speed").value);
   const on = (type, act) => opened.addEventListener(type, ({ detail }) => act(detail));
@@ -174,6 +179,7 @@ function limitPlace() {
 }
 
 function shown({ index, timestamp, network, gpu }) {
+  collectSometimes();
   if (!playback.listed) {
     playback.listed = true;
     if (playback.decoder.random) listGroups(playback);

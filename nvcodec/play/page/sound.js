@@ -3,11 +3,13 @@
 // Packets are decoded by WebCodecs, in a worker, PCM by itself. The samples of a packet are heard at
 // its time; at another speed than 1, in the same pitch.
 
+import { release } from "./memory.js";
 import { Stretch } from "./stretch.js";
 
 const AHEAD = 1.5e6; // microseconds decoded before they are heard
 const BEHIND = 0.2e6; // decoded before the place that is sought, for codecs that look back
 const KEPT = 10e6;
+const TRIMMED = 64; // packets at a time
 const GAP = 5e3; // a longer one between samples is kept when they are stretched
 const PCM_CHANNELS = 32; // these and the rates are what browsers play
 const PCM_RATES = [3000, 768000];
@@ -81,6 +83,10 @@ export function pcmSamples(codec, channels, data) {
   const count = Math.floor(data.byteLength / bytes / channels);
   return Array.from({ length: channels }, (_, c) =>
     Float32Array.from({ length: count }, (_, i) => read((i * channels + c) * bytes)));
+}
+
+function releaseAll(arrays) {
+  for (const { buffer } of arrays) release(buffer);
 }
 
 export class Sound {
@@ -166,8 +172,8 @@ export class Sound {
 
   #trim(media) {
     const old = this.#packets.findIndex(({ timestamp }) => timestamp > media - KEPT);
-    if (old <= 256) return;
-    this.#packets.splice(0, old);
+    if (old < TRIMMED) return;
+    releaseAll(this.#packets.splice(0, old).map(({ data }) => data));
     this.#next = Math.max(0, this.#next - old);
   }
 
@@ -183,6 +189,7 @@ export class Sound {
   /** Forget all packets: others follow. */
   clear() {
     this.stop();
+    releaseAll(this.#packets.map(({ data }) => data));
     this.#packets = [];
     this.#next = 0;
   }
@@ -209,10 +216,12 @@ export class Sound {
 
   #hear(channels, rate, timestamp) {
     if (!channels[0]?.length) return;
-    if (this.#speed === 1) {
-      this.#schedule(channels, rate, timestamp);
-      return;
-    }
+    if (this.#speed === 1) this.#schedule(channels, rate, timestamp);
+    else this.#stretch(channels, rate, timestamp);
+    releaseAll(channels);
+  }
+
+  #stretch(channels, rate, timestamp) {
     const found = this.#stretched;
     if (!found || found.rate !== rate || Math.abs(timestamp - found.next) > GAP) {
       const stretch = new Stretch(channels.length, rate, this.#speed);
@@ -221,7 +230,9 @@ export class Sound {
     const { stretch, media } = this.#stretched;
     const first = media + (stretch.given * this.#speed * 1e6) / rate;
     this.#stretched.next = timestamp + (channels[0].length * 1e6) / rate;
-    this.#schedule(stretch.add(channels), rate, first);
+    const stretched = stretch.add(channels);
+    this.#schedule(stretched, rate, first);
+    releaseAll(stretched);
   }
 
   #schedule(channels, rate, timestamp) {

@@ -4,6 +4,8 @@
 // Messages in: {config, turn} begins; {chunks, turn} are packets. Out: {channels, rate, timestamp, turn}
 // of a packet, or {failed, turn}. `turn` is a number that the page chooses for each begin.
 
+import { collectSometimes, release } from "./memory.js";
+
 let decoder = null;
 
 function close() {
@@ -30,9 +32,13 @@ function begin(config, turn) {
 }
 
 onmessage = ({ data: { config, chunks = [], turn } }) => {
+  collectSometimes();
   try {
     if (config) begin(config, turn);
-    for (const chunk of chunks) decoder?.decode(new EncodedAudioChunk(chunk));
+    for (const chunk of chunks) {
+      decoder?.decode(new EncodedAudioChunk(chunk));
+      release(chunk.data.buffer);
+    }
   } catch {
     close();
     postMessage({ failed: true, turn });

@@ -29,14 +29,14 @@ export class Units {
     this.#store = store;
   }
 
-  /** Wait for bytes of the store, as long as the turn is not stopped. */
-  need(start, end) {
-    return this.#store.need(start, end, this.turn);
+  /** Wait for bytes of the store, as long as the turn is not stopped; those from `from` on stay. */
+  need(start, end, from = start) {
+    return this.#store.need(start, end, this.turn, from);
   }
 
   /** Wait for the head of the unit at an offset; null at the end or where there is no unit. */
-  async head(offset) {
-    if (!(await this.need(offset, offset + HEAD_BYTES))) return null;
+  async head(offset, from = offset) {
+    if (!(await this.need(offset, offset + HEAD_BYTES, from))) return null;
     if (this.#most === 4096 && offset > FIRST) {
       const level = this.#store.bytes(LEVEL_AT, LEVEL_AT + 1)[0];
       this.#most = MOST[level] ?? MOST[5];
@@ -44,22 +44,25 @@ export class Units {
     return unitHead(this.#store.bytes(offset, offset + HEAD_BYTES), offset, this.#most);
   }
 
-  /** Wait until all units from `offset` to the first one that `last` accepts are there.
+  /** Wait until all units from `begin` to the first one that `last` accepts are there at a time.
    *
    * Gives the end of that unit; where the file ends or is damaged before, what is there is enough
    * for the decoder to say so.
    */
-  async through(offset, last) {
-    for (;;) {
-      const unit = await this.head(offset);
-      if (!unit || !(await this.need(offset, unit.end))) return offset;
-      if (unit.type === "FEND") {
-        await this.need(unit.end, unit.end + 1); // nothing stands after it
-        return unit.end;
-      }
-      if (last(unit, offset)) return unit.end;
-      offset = unit.end;
+  async through(begin, last) {
+    let offset = begin;
+    let until = begin;
+    for (let found = false; !found; ) {
+      const unit = await this.head(offset, begin);
+      until = unit?.end ?? offset + HEAD_BYTES;
+      if (!unit || !(await this.need(offset, until, begin))) break;
+      const end = unit.type === "FEND";
+      if (end) await this.need(until, until + 1, begin); // nothing stands after it
+      found = end || last(unit, offset);
+      offset = until;
     }
+    await this.need(begin, until);
+    return offset;
   }
 
   /** What the group whose unit begins at `offset` and is there holds; null where it is damaged. */

@@ -2,6 +2,7 @@
 
 import { Decoder, NrvError, microseconds } from "./decoder.js";
 import { GpuNetwork, findAdapter } from "./gpu_network.js";
+import { collectSometimes, release } from "./memory.js";
 import { Store } from "./store.js";
 import { FIRST, Units } from "./units.js";
 
@@ -10,27 +11,12 @@ const FEND_INDEX_AT = 28;
 const SCANNED = 72; // of a unit, by a scan for groups
 const MOST_UNITS = 2 ** 18; // that a scan goes through
 const PROGRESS_MS = 200;
+const MOST_SPARE = 4; // buffers of pictures
 const SOUGHT = ["next", "seek"]; // calls that a later seek makes useless
 
 const sameBytes = (a, b) => a.length === b.length && a.every((byte, i) => byte === b[i]);
 const isGroup = (unit) => unit.type === "GRUP";
 const isAfterHeader = (unit) => ["GRUP", "aPKt", "iNDX"].includes(unit.type);
-
-async function compile() {
-  const url = new URL("nrv.wasm", import.meta.url);
-  try {
-    return await WebAssembly.compileStreaming(fetch(url));
-  } catch {
-    // A host that does not know the type of the file.
-    const response = await fetch(url);
-    if (!response.ok) throw new NrvError("input", "The decoder, nrv.wasm, cannot be loaded.");
-    const bytes = await response.arrayBuffer();
-    if (!WebAssembly.validate(bytes)) {
-      throw new NrvError("internal", "This browser lacks what the decoder needs: WebAssembly SIMD.");
-    }
-    return WebAssembly.compile(bytes);
-  }
-}
 
 class Session {
   #options;
@@ -43,11 +29,11 @@ class Session {
   #tracks = new Map();
   #table = null; // groups, once they are known to the end
   #scanned = false; // the table is that of a scan
-  #seen = new Map(); // what groups hold, by offset
+  #seen = new Map(); // what groups hold, by offset, in a source that gives no parts
   #seenFrames = 0; // frames of the groups that arrived, in a source that gives no parts
   #watched = false; // they are all told of
   #within = false; // the next frame is of the group that was decoded
-  #ahead = null; // offset of a group that was read when the file was opened
+  #ahead = null; // {group} that was read when the file was opened, until it is told of
   #spare = [];
   #adapter = null; // of WebGPU, until it is used
   #gpu = null; // the network by WebGPU, once it is ready
@@ -57,21 +43,19 @@ class Session {
 
   constructor(source, options) {
     this.#options = options;
-    this.#store = new Store(source, () => this.#progress());
+    this.#store = new Store(source, options.kept, () => this.#progress());
     this.#units = new Units(this.#store);
     this.#watching = new Units(this.#store);
   }
 
   async open() {
     const store = this.#store;
-    const wasm = compile();
-    wasm.catch(() => {}); // a source that cannot be read is told first
     const { gpu } = this.#options;
     const adapter = gpu ? findAdapter(gpu === "any") : null;
     if (!(await store.need(0, FIRST)) && store.size === 0) {
       throw new NrvError("truncated", "The file is empty.");
     }
-    this.#decoder = await Decoder.create(await wasm);
+    this.#decoder = await Decoder.create(await module, { packets: !this.#options.quiet });
     await this.#begin();
     const tracks = this.#decoder.tracks();
     for (const track of tracks) this.#tracks.set(track.number, track);
@@ -120,41 +104,36 @@ class Session {
     } else {
       await this.#know(frame);
     }
-    let found;
+    let through;
     try {
-      found = await this.#go(frame);
+      through = await this.#go(frame);
     } catch (error) {
       const damaged = ["corrupt", "truncated"].includes(error.kind);
       if (!damaged || !this.#table || this.#scanned || !this.#store.random) throw error;
       // The index may not be that of the groups: once more by a scan (spec 2.8).
       this.#table = await this.#scan();
-      found = await this.#go(frame);
+      through = await this.#go(frame);
     }
     this.#within = true;
     this.#deliverPackets();
-    if (found.target) await this.#tellGroup(found.target.offset);
-    return { random: this.#store.random, through: found.through };
+    return { random: this.#store.random, through };
   }
 
-  /** Seek by the table. Gives the group of the frame, and the end of what was needed for it. */
+  /** Seek by the table. Gives the end of what was needed for it. */
   async #go(frame) {
     const groups = this.#table ?? this.#decoder.groups();
-    let target = groups.length - 1;
-    while (target > 0 && groups[target].firstFrame > frame) target--;
+    let target = groups.count - 1;
+    while (target > 0 && groups.firstFrame[target] > frame) target--;
     let key = target;
-    while (key > 0 && !groups[key].key) key--;
-    let through = 0;
-    if (target >= 0) {
-      const end = groups[target].offset;
-      const last = (unit, at) => isGroup(unit) && at >= end;
-      through = await this.#units.through(groups[key].offset, last);
-      await this.#units.need(groups[key].offset, through); // all of it at a time
-    }
+    while (key > 0 && !groups.key[key]) key--;
+    const begin = groups.offset[key];
+    const found = target < 0 ? null : await this.#through(begin, groups.offset[target]);
     this.#ahead = null;
     this.#within = false;
     this.#decoder.takePackets();
     this.#decoder.seek(frame);
-    return { target: groups[target], through };
+    if (found) this.#tellGroup(this.#group(found));
+    return found?.end ?? 0;
   }
 
   /** All groups with their times; where the source gives no parts, those that have arrived. */
@@ -162,8 +141,10 @@ class Session {
     const { timeBaseNum: num, timeBaseDen: den } = this.#info;
     if (!this.#store.random) return [...this.#seen.values()];
     await this.#know(0);
-    return this.#table.map(({ offset, pts, firstFrame, key }) => ({
-      offset, firstFrame, key, timestamp: microseconds(pts, num, den),
+    const { count, offset, pts, firstFrame, key } = this.#table;
+    return Array.from({ length: count }, (_, i) => ({
+      offset: offset[i], firstFrame: firstFrame[i], key: key[i] === 1,
+      timestamp: microseconds(pts[i], num, den),
     }));
   }
 
@@ -181,11 +162,12 @@ class Session {
   }
 
   recycle(buffer) {
-    if (this.#spare.length < 4) this.#spare.push(buffer);
+    if (this.#spare.length < MOST_SPARE) this.#spare.push(buffer);
+    else release(buffer);
   }
 
   memory() {
-    return this.#decoder.memory;
+    return { modules: this.#decoder.memory, source: this.#store.held };
   }
 
   close() {
@@ -245,10 +227,10 @@ class Session {
   }
 
   async #begin() {
-    await this.#units.through(FIRST, (unit, at) => {
-      if (!isAfterHeader(unit)) return false;
-      this.#ahead = isGroup(unit) ? at : null;
-      return true;
+    let at = null;
+    const end = await this.#units.through(FIRST, (unit, offset) => {
+      if (isGroup(unit)) at = offset;
+      return isAfterHeader(unit);
     });
     const store = this.#store;
     const read = (offset, target) => store.read(offset, target);
@@ -259,6 +241,7 @@ class Session {
       this.#input.read = (offset, target) => (offset === FIRST ? 0 : read(offset, target));
     }
     this.#within = false;
+    this.#ahead = at === null ? null : { group: this.#group({ at, end }) };
     const { size, region } = this.#options;
     if (size || region) {
       const native = [this.#info.width, this.#info.height];
@@ -267,26 +250,39 @@ class Session {
   }
 
   async #nextGroup() {
-    let at = this.#ahead;
-    this.#ahead = null;
-    if (at === null) {
-      await this.#units.through(this.#decoder.position, (unit, offset) => {
-        if (isGroup(unit)) at = offset;
-        return isGroup(unit);
-      });
+    if (this.#ahead) {
+      this.#tellGroup(this.#ahead.group);
+      this.#ahead = null;
+      return;
     }
-    if (at !== null) await this.#tellGroup(at);
+    this.#tellGroup(this.#group(await this.#through(this.#decoder.position)));
   }
 
-  async #tellGroup(offset) {
-    if (this.#options.quiet || this.#seen.has(offset)) return;
-    const unit = await this.#units.head(offset);
-    const group = unit && this.#units.group(offset, unit.end);
-    if (!group) return;
+  /** Wait for the units to the first group that begins at `least` or later. Gives where they end, and
+   * where that group begins, or null.
+   */
+  async #through(begin, least = 0, units = this.#units) {
+    let at = null;
+    const end = await units.through(begin, (unit, offset) => {
+      if (isGroup(unit) && offset >= least) at = offset;
+      return at !== null;
+    });
+    return { at, end };
+  }
+
+  /** What a group that is there holds; null where there is none, or a damaged one. */
+  #group({ at, end }) {
+    const group = at === null ? null : this.#units.group(at, end);
+    if (!group) return null;
     const { timeBaseNum: num, timeBaseDen: den } = this.#info;
     group.timestamp = microseconds(group.pts, num, den);
     delete group.pts;
-    this.#seen.set(offset, group);
+    return group;
+  }
+
+  #tellGroup(group) {
+    if (!group || this.#options.quiet || this.#seen.has(group.offset)) return;
+    if (!this.#store.random) this.#seen.set(group.offset, group);
     postMessage({ group });
   }
 
@@ -295,17 +291,12 @@ class Session {
     let at = FIRST;
     try {
       for (;;) {
-        let found = null;
-        const end = await this.#watching.through(at, (unit, offset) => {
-          if (isGroup(unit)) found = offset;
-          return isGroup(unit);
-        });
-        if (found === null) break;
-        await this.#tellGroup(found);
-        const group = this.#seen.get(found);
+        const found = await this.#through(at, 0, this.#watching);
+        const group = this.#group(found);
         if (!group) break;
+        this.#tellGroup(group);
         this.#seenFrames = group.firstFrame + group.frames;
-        at = end;
+        at = found.end;
       }
     } catch {
       // The decoder tells it when it comes there.
@@ -323,7 +314,7 @@ class Session {
       const index = end > FIRST ? this.#indexOffset(end) : 0;
       if (index) await store.tail(index);
       const table = this.#decoder.groups();
-      this.#table = table.length ? table : await this.#scan();
+      this.#table = table.count ? table : await this.#scan();
       return;
     }
     while (this.#seenFrames <= frame && !this.#watched) {
@@ -375,7 +366,7 @@ class Session {
 
   #deliverPackets() {
     const packets = this.#decoder.takePackets();
-    if (this.#options.quiet || !packets.length) return;
+    if (!packets.length) return;
     for (const packet of packets) {
       const { timeBaseNum: num, timeBaseDen: den } = this.#tracks.get(packet.track);
       packet.timestamp = microseconds(packet.pts, num, den);
@@ -388,7 +379,10 @@ class Session {
   #copy(frame, picture) {
     const size = picture.planes.reduce((sum, plane) => sum + plane.bytes.length, 0);
     let buffer = this.#spare.pop();
-    if (buffer?.byteLength !== size) buffer = new ArrayBuffer(size);
+    if (buffer?.byteLength !== size) {
+      if (buffer) release(buffer);
+      buffer = new ArrayBuffer(size);
+    }
     const all = new Uint8Array(buffer);
     let offset = 0;
     const planes = picture.planes.map(({ bytes, stride, rows }) => {
@@ -414,6 +408,9 @@ class Session {
 }
 
 let session = null;
+let compiled; // takes the module, or a promise that fails
+const module = new Promise((resolve) => (compiled = resolve));
+module.catch(() => {}); // a source that cannot be read is told first
 let work = Promise.resolve();
 
 async function answer({ id, call, generation, value }) {
@@ -439,10 +436,12 @@ async function answer({ id, call, generation, value }) {
 }
 
 onmessage = ({ data }) => {
-  if (data.recycle) {
-    session?.recycle(data.recycle);
+  collectSometimes();
+  if (data.module || data.failed) {
+    compiled(data.module ?? Promise.reject(data.failed));
     return;
   }
+  if (data.value?.spare) session?.recycle(data.value.spare);
   // What was asked for before a seek is not wanted any more.
   if (session && session.generation !== data.generation) {
     session.generation = data.generation;
