@@ -51,17 +51,6 @@ def manifest() -> dict[str, Any]:
     return read()
 
 
-def ours(kind: str) -> list[Any]:
-    """The vectors of a kind; those that take a minute to compile kernels for are deep."""
-    found = []
-    for entry in manifest()[kind]:
-        high = "-10" in entry["file"] or "-12" in entry["file"] or entry.get("bit_depth", 8) > 8
-        deep = high and ("hybrid" in entry["file"] or "7.5-1" in entry["file"])
-        marks = (pytest.mark.deep,) if deep else ()
-        found.append(pytest.param(entry, id=entry["file"], marks=marks))
-    return found
-
-
 def entries(kind: str) -> list[Any]:
     return [pytest.param(entry, id=entry["file"]) for entry in manifest()[kind]]
 
@@ -77,18 +66,28 @@ def decoded(entry: dict[str, Any], **options: Any) -> tuple[Outcome, NrvError | 
     return Outcome(frames, False), None
 
 
-EXECUTORS: list[dict[str, Any]] = [{"threads": 1}, {"threads": 3, "batch": 5}]
-"""On the CPU; tests/decode/test_cuda.py has the device."""
+EXECUTORS: list[dict[str, Any]] = [
+    {"threads": 1},
+    {"threads": 3, "batch": 5},
+    {"device": "cuda", "threads": 2},
+]
 
 
-@pytest.mark.parametrize("entry", ours("valid"))
-@pytest.mark.parametrize("options", EXECUTORS, ids=str)
-def test_valid(entry: dict[str, Any], options: dict[str, Any]) -> None:
-    outcome, error = decoded(entry, **options)
+@pytest.fixture(params=EXECUTORS, ids=str)
+def executor(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Options of a decoder; its CUDA device is Triton's interpreter."""
+    if request.param.get("device") == "cuda":
+        request.getfixturevalue("interpreted_device")
+    return request.param
+
+
+@pytest.mark.parametrize("entry", entries("valid"))
+def test_valid(entry: dict[str, Any], executor: dict[str, Any]) -> None:
+    outcome, error = decoded(entry, **executor)
     assert judge(entry, outcome) is None, error
 
 
-@pytest.mark.parametrize("entry", ours("valid"))
+@pytest.mark.parametrize("entry", entries("valid"))
 def test_views_and_random_access(entry: dict[str, Any]) -> None:
     with Decoder(VECTORS / entry["file"], threads=2) as decoder:
         for view in entry["views"]:
@@ -98,10 +97,9 @@ def test_views_and_random_access(entry: dict[str, Any]) -> None:
             assert frame_digest(decoder[number].planes) == entry["frames"][number]
 
 
-@pytest.mark.parametrize("entry", ours("faulty"))
-@pytest.mark.parametrize("options", EXECUTORS, ids=str)
-def test_faulty(entry: dict[str, Any], options: dict[str, Any]) -> None:
-    outcome, error = decoded(entry, **options)
+@pytest.mark.parametrize("entry", entries("faulty"))
+def test_faulty(entry: dict[str, Any], executor: dict[str, Any]) -> None:
+    outcome, error = decoded(entry, **executor)
     assert judge(entry, outcome) is None, error
     if error is not None:
         assert error.rule in (entry["clause"], ALSO.get(entry["rule"]))

@@ -18,7 +18,7 @@ from tests.model.hybrid.fusion.samples import random_shape, random_source, rando
 
 pytest.importorskip("triton", reason="Triton is not installed")
 
-from nvcodec.model.cuda import fusion, fusion_kernels, motion
+from nvcodec.model.cuda import fusion_kernels
 from nvcodec.model.cuda.fusion import CudaFusion, CudaSource
 from nvcodec.model.cuda.fusion_check import random_network, require_exact
 from nvcodec.model.cuda.fusion_check import random_source as checked_source
@@ -27,13 +27,6 @@ from nvcodec.model.cuda.planes import to_host
 pytestmark = pytest.mark.usefixtures("quick_interpreter")
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture
-def large_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tile for a whole picture: the interpreter takes as long for a small one."""
-    monkeypatch.setattr(fusion, "_SITES", 512)
-    monkeypatch.setattr(motion, "_SAMPLES", 2048)
 
 
 @pytest.mark.parametrize("seed", range(4))
