@@ -22,6 +22,7 @@ from tools.conform import Outcome, judge
 from tools.vectors.coverage import UNBROKEN
 from tools.vectors.faulty import all_faults
 from tools.vectors.manifest import BYTES, VECTORS, frame_digest, read, valid_entry
+from tools.vectors.pack import HYBRID
 from tools.vectors.reference import SPEC, reference, tables
 from tools.vectors.rules import CLASSES, read_rules
 from tools.vectors.valid import Case, all_cases
@@ -73,7 +74,7 @@ EXECUTORS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.fixture(params=EXECUTORS, ids=str)
+@pytest.fixture
 def executor(request: pytest.FixtureRequest) -> dict[str, Any]:
     """Options of a decoder; its CUDA device is Triton's interpreter."""
     if request.param.get("device") == "cuda":
@@ -81,7 +82,21 @@ def executor(request: pytest.FixtureRequest) -> dict[str, Any]:
     return request.param
 
 
-@pytest.mark.parametrize("entry", entries("valid"))
+def by_executors(kind: str) -> pytest.MarkDecorator:
+    """Parameters of a test: all vectors of a kind with all executors.
+
+    The hybrid model takes a minute to compile its kernels for more than 8 bits.
+    """
+    cases = []
+    for options in EXECUTORS:
+        for entry in manifest()[kind]:
+            high = entry.get("model") == HYBRID and entry["bit_depth"] > 8
+            marks = [pytest.mark.compiles] if high and options == EXECUTORS[0] else []
+            cases.append(pytest.param(entry, options, id=f"{entry['file']}-{options}", marks=marks))
+    return pytest.mark.parametrize(("entry", "executor"), cases, indirect=["executor"])
+
+
+@by_executors("valid")
 def test_valid(entry: dict[str, Any], executor: dict[str, Any]) -> None:
     outcome, error = decoded(entry, **executor)
     assert judge(entry, outcome) is None, error
@@ -97,7 +112,7 @@ def test_views_and_random_access(entry: dict[str, Any]) -> None:
             assert frame_digest(decoder[number].planes) == entry["frames"][number]
 
 
-@pytest.mark.parametrize("entry", entries("faulty"))
+@by_executors("faulty")
 def test_faulty(entry: dict[str, Any], executor: dict[str, Any]) -> None:
     outcome, error = decoded(entry, **executor)
     assert judge(entry, outcome) is None, error
