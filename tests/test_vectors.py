@@ -85,7 +85,7 @@ def executor(request: pytest.FixtureRequest) -> dict[str, Any]:
 def by_executors(kind: str) -> pytest.MarkDecorator:
     """Parameters of a test: all vectors of a kind with all executors.
 
-    The hybrid model takes a minute to compile its kernels for more than 8 bits.
+    Kernels of the hybrid model for more than 8 bits take long to compile.
     """
     cases = []
     for options in EXECUTORS:
