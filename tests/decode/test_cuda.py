@@ -95,7 +95,6 @@ def test_hybrid(network: int, opened: Opened, device_checks: list[str]) -> None:
     assert set(device_checks) == {"require_exact_canvases", *(["require_exact_fusion"] * network)}
 
 
-@pytest.mark.deep
 def test_hybrid_tensors(opened: Opened) -> None:
     data, pictures = synthesize_hybrid(PLAN)
     with opened(data, tensors=True) as decoder:
@@ -163,7 +162,6 @@ def test_no_device(tmp_path: Path) -> None:
     assert result.stderr == "nvdec: device cuda: no CUDA device is available; use cpu\n"
 
 
-@pytest.mark.deep
 @pytest.mark.parametrize("tensors", [False, True])
 def test_rgb_tensors(tensors: bool, opened: Opened) -> None:
     data, _ = synthesize_hybrid(HybridPlan(CanvasShape(1, 3), 37, 21, (1, 1), (0, 1)))

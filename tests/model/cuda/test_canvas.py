@@ -106,7 +106,6 @@ def test_bytes_equal_the_cpu() -> None:
     check(tables_of(43, EXTENT, YUV420P8), EXTENT, YUV420P8)
 
 
-@pytest.mark.deep
 @pytest.mark.usefixtures("large_tiles", "backwards")
 @pytest.mark.parametrize(
     "samples",
@@ -114,7 +113,7 @@ def test_bytes_equal_the_cpu() -> None:
         SampleFormat(8, 0),
         SampleFormat(8, 2),
         SampleFormat(8, 3),
-        *(pytest.param(s, marks=pytest.mark.deep) for s in SAMPLE_FORMATS if s.bit_depth > 8),
+        *(s for s in SAMPLE_FORMATS if s.bit_depth > 8),
     ],
     ids=str,
 )
