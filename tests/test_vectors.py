@@ -22,6 +22,7 @@ from tools.conform import Outcome, judge
 from tools.vectors.coverage import UNBROKEN
 from tools.vectors.faulty import all_faults
 from tools.vectors.manifest import BYTES, VECTORS, frame_digest, read, valid_entry
+from tools.vectors.pack import HYBRID
 from tools.vectors.reference import SPEC, reference, tables
 from tools.vectors.rules import CLASSES, read_rules
 from tools.vectors.valid import Case, all_cases
@@ -51,17 +52,6 @@ def manifest() -> dict[str, Any]:
     return read()
 
 
-def ours(kind: str) -> list[Any]:
-    """The vectors of a kind; those that take a minute to compile kernels for are deep."""
-    found = []
-    for entry in manifest()[kind]:
-        high = "-10" in entry["file"] or "-12" in entry["file"] or entry.get("bit_depth", 8) > 8
-        deep = high and ("hybrid" in entry["file"] or "7.5-1" in entry["file"])
-        marks = (pytest.mark.deep,) if deep else ()
-        found.append(pytest.param(entry, id=entry["file"], marks=marks))
-    return found
-
-
 def entries(kind: str) -> list[Any]:
     return [pytest.param(entry, id=entry["file"]) for entry in manifest()[kind]]
 
@@ -77,18 +67,42 @@ def decoded(entry: dict[str, Any], **options: Any) -> tuple[Outcome, NrvError | 
     return Outcome(frames, False), None
 
 
-EXECUTORS: list[dict[str, Any]] = [{"threads": 1}, {"threads": 3, "batch": 5}]
-"""On the CPU; tests/decode/test_cuda.py has the device."""
+EXECUTORS: list[dict[str, Any]] = [
+    {"threads": 1},
+    {"threads": 3, "batch": 5},
+    {"device": "cuda", "threads": 2},
+]
 
 
-@pytest.mark.parametrize("entry", ours("valid"))
-@pytest.mark.parametrize("options", EXECUTORS, ids=str)
-def test_valid(entry: dict[str, Any], options: dict[str, Any]) -> None:
-    outcome, error = decoded(entry, **options)
+@pytest.fixture
+def executor(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Options of a decoder; its CUDA device is Triton's interpreter."""
+    if request.param.get("device") == "cuda":
+        request.getfixturevalue("interpreted_device")
+    return request.param
+
+
+def by_executors(kind: str) -> pytest.MarkDecorator:
+    """Parameters of a test: all vectors of a kind with all executors.
+
+    Kernels of the hybrid model for more than 8 bits take long to compile.
+    """
+    cases = []
+    for options in EXECUTORS:
+        for entry in manifest()[kind]:
+            high = entry.get("model") == HYBRID and entry["bit_depth"] > 8
+            marks = [pytest.mark.compiles] if high and options == EXECUTORS[0] else []
+            cases.append(pytest.param(entry, options, id=f"{entry['file']}-{options}", marks=marks))
+    return pytest.mark.parametrize(("entry", "executor"), cases, indirect=["executor"])
+
+
+@by_executors("valid")
+def test_valid(entry: dict[str, Any], executor: dict[str, Any]) -> None:
+    outcome, error = decoded(entry, **executor)
     assert judge(entry, outcome) is None, error
 
 
-@pytest.mark.parametrize("entry", ours("valid"))
+@pytest.mark.parametrize("entry", entries("valid"))
 def test_views_and_random_access(entry: dict[str, Any]) -> None:
     with Decoder(VECTORS / entry["file"], threads=2) as decoder:
         for view in entry["views"]:
@@ -98,10 +112,9 @@ def test_views_and_random_access(entry: dict[str, Any]) -> None:
             assert frame_digest(decoder[number].planes) == entry["frames"][number]
 
 
-@pytest.mark.parametrize("entry", ours("faulty"))
-@pytest.mark.parametrize("options", EXECUTORS, ids=str)
-def test_faulty(entry: dict[str, Any], options: dict[str, Any]) -> None:
-    outcome, error = decoded(entry, **options)
+@by_executors("faulty")
+def test_faulty(entry: dict[str, Any], executor: dict[str, Any]) -> None:
+    outcome, error = decoded(entry, **executor)
     assert judge(entry, outcome) is None, error
     if error is not None:
         assert error.rule in (entry["clause"], ALSO.get(entry["rule"]))

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from nvcodec.cli.outcome import ExitCode
-from nvcodec.decode import decoder as decoding
 from nvcodec.decode.decoder import Decoder
 from nvcodec.decode.devices import make_device
 from nvcodec.format import UnsupportedError, VerificationError
@@ -25,60 +22,13 @@ from nvcodec.picture import Planes
 from tests.decode.samples import cut, rebuild, same, sample
 from tests.hybrid import HybridPlan, synthesize_hybrid
 from tests.nirvana import NirvanaPlan, synthesize_nirvana
-from tools.vectors.manifest import VECTORS, frame_digest, read
 
 Opened = Callable[..., Decoder]
 
-CHECKS = (
-    "require_equal",
-    "require_exact_canvases",
-    "require_exact_fusion",
-    "require_exact_synthesis",
-)
-"""What tests a device before it renders; tests/model/cuda has their tests."""
-
 
 @pytest.fixture
-def checked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The checks that were made, which are not."""
-    from nvcodec.decode import cuda
-
-    made: list[str] = []
-    for name in CHECKS:
-        monkeypatch.setattr(cuda, name, lambda *_, name=name: made.append(name))
-    return made
-
-
-@pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Opened:
-    """Makes decoders whose device is the interpreter: a `CudaDevice` with tensors on the host."""
-    pytest.importorskip("triton", reason="Triton is not installed")
-    from nvcodec.decode.cuda import CudaDevice
-    from nvcodec.model.cuda import canvas, fusion, motion, synthesis, units
-
-    request.getfixturevalue("checked")
-    request.getfixturevalue("quick_interpreter")
-    # The interpreter takes as long for a small tile as for a large one.
-    monkeypatch.setattr(fusion, "_SITES", 512)
-    monkeypatch.setitem(synthesis._TILE, "BLOCK_N", 256)
-    for module, name in (
-        (canvas, "_SAMPLES"),
-        (motion, "_SAMPLES"),
-        (units, "_ELEMENTS"),
-    ):
-        monkeypatch.setattr(module, name, 4096)
-    monkeypatch.setattr(canvas, "_INTRA", 1024)
-
-    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
-    monkeypatch.setattr(torch.cuda, "current_stream", lambda _: None)
-    monkeypatch.setattr(torch.cuda, "stream", lambda _: contextlib.nullcontext())
-
-    def make(_: str, __: int | None, batch: int | None, tensors: bool) -> CudaDevice:
-        device = CudaDevice(batch, tensors)
-        device._device = torch.device("cpu")
-        return device
-
-    monkeypatch.setattr(decoding, "make_device", make)
+def opened(interpreted_device: None) -> Opened:
+    """Makes decoders whose device is Triton's interpreter."""
 
     def decoder(data: bytes, **options: bool) -> Decoder:
         return Decoder(io.BytesIO(data), device="cuda", **options)
@@ -92,13 +42,13 @@ def arrays(planes: Planes) -> Planes:
 
 
 @pytest.mark.parametrize("name", ["small", "deep"])
-def test_frames(name: str, opened: Opened, checked: list[str]) -> None:
+def test_frames(name: str, opened: Opened, device_checks: list[str]) -> None:
     data, pictures = sample(name)
     frames = list(opened(data).frames(count=4))
     for frame, planes in zip(frames, pictures[:4], strict=True):
         assert all(isinstance(plane, np.ndarray) for plane in frame.planes)
         assert same(frame.planes, planes)
-    assert set(checked) == {"require_equal"}
+    assert set(device_checks) == {"require_equal"}
 
 
 @pytest.mark.parametrize("verify", [False, True])
@@ -135,17 +85,16 @@ PLAN = HybridPlan(CanvasShape(2, 3, 1), 37, 21, frames=(1, 2, 1), keys=(0,))
 
 
 @pytest.mark.parametrize("network", [0, 1])
-def test_hybrid(network: int, opened: Opened, checked: list[str]) -> None:
+def test_hybrid(network: int, opened: Opened, device_checks: list[str]) -> None:
     """The last group does not use the network."""
     plan = replace(PLAN, shape=replace(PLAN.shape, network=network))
     data, pictures = synthesize_hybrid(plan)
     frames = list(opened(data).frames())
     for frame, planes in zip(frames, pictures, strict=True):
         assert same(frame.planes, planes)
-    assert set(checked) == {"require_exact_canvases", *(["require_exact_fusion"] * network)}
+    assert set(device_checks) == {"require_exact_canvases", *(["require_exact_fusion"] * network)}
 
 
-@pytest.mark.deep
 def test_hybrid_tensors(opened: Opened) -> None:
     data, pictures = synthesize_hybrid(PLAN)
     with opened(data, tensors=True) as decoder:
@@ -157,11 +106,11 @@ def test_hybrid_tensors(opened: Opened) -> None:
         assert same(arrays(decoder.render(2, size=(20, 30)).planes), expected)
 
 
-def test_nirvana(opened: Opened, checked: list[str]) -> None:
+def test_nirvana(opened: Opened, device_checks: list[str]) -> None:
     data, pictures = synthesize_nirvana(NirvanaPlan(frames=(3, 1), keys=(0,)))
     for frame, planes in zip(opened(data).frames(), pictures, strict=True):
         assert same(frame.planes, planes)
-    assert set(checked) == {"require_exact_synthesis"}
+    assert set(device_checks) == {"require_exact_synthesis"}
     with opened(data, tensors=True) as decoder:
         crop = (20, 10, 4, 6)
         assert same(arrays(decoder[3].planes), pictures[3])
@@ -213,7 +162,6 @@ def test_no_device(tmp_path: Path) -> None:
     assert result.stderr == "nvdec: device cuda: no CUDA device is available; use cpu\n"
 
 
-@pytest.mark.deep
 @pytest.mark.parametrize("tensors", [False, True])
 def test_rgb_tensors(tensors: bool, opened: Opened) -> None:
     data, _ = synthesize_hybrid(HybridPlan(CanvasShape(1, 3), 37, 21, (1, 1), (0, 1)))
@@ -228,28 +176,3 @@ def test_rgb_tensors(tensors: bool, opened: Opened) -> None:
         frame = decoder.render(1)
         assert np.array_equal(frame.to_rgb(), rgb)
         assert frame.to_video_frame().width == frame.width
-
-
-QUICK = (
-    "hybrid-size-8x8",
-    *(f"nirvana-{name}" for name in ("size-8x8", "mono-12", "422-10", "444-8", "no-components")),
-    *(f"sine-{name}" for name in ("size-1x1", "size-17x9", "deep", "shallow", "steps")),
-)
-"""Vectors of the main run: each kernel. All depths and chroma formats are in the deep ones."""
-
-
-def vectors() -> list[Any]:
-    """All vectors; it takes minutes in the interpreter."""
-    entries = {Path(entry["file"]).stem: entry for entry in read()["valid"]}
-    assert set(QUICK) <= set(entries)
-    return [
-        pytest.param(entry, marks=() if name in QUICK else pytest.mark.deep, id=name)
-        for name, entry in entries.items()
-    ]
-
-
-@pytest.mark.parametrize("entry", vectors())
-def test_vectors(entry: dict[str, Any], opened: Opened) -> None:
-    with opened((VECTORS / entry["file"]).read_bytes()) as decoder:
-        frames = [frame_digest(frame.planes) for frame in decoder]
-    assert frames == entry["frames"]

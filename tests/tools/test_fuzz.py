@@ -115,6 +115,12 @@ def test_files_that_take_too_much_are_found(corpus, monkeypatch):
         found.require()
 
 
+def test_memory_is_that_of_the_decoder():
+    """A large file that is refused at its first unit takes next to nothing."""
+    data = mutate.join([mutate.Unit(b"GRUP", bytes(1 << 20))] * 64)
+    assert large.taken(data).memory < 16 << 20
+
+
 def test_large_files_have_the_syntax_that_they_are_for():
     """Root blocks that are repeated are taken for what they are, at the bounds of the level."""
     with Decoder(io.BytesIO(large.made("hybrid escapes")), limits=large.LIMITS) as decoder:

@@ -341,7 +341,9 @@ def taken(data: bytes, threads: int = 1) -> Taken:
     except NrvError:
         pass
     seconds = time.process_time() - start
-    return Taken(seconds, steps_of(data), longest, _memory("VmHWM") - before, stated)
+    memory = _memory("VmHWM") - before
+    # Only now, as it copies the units.
+    return Taken(seconds, steps_of(data), longest, memory, stated)
 
 
 def settled(data: bytes, threads: int = 1) -> Taken:

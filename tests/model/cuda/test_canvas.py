@@ -36,10 +36,8 @@ from nvcodec.model.cuda import (
     canvas_check,
     filter_kernels,
     intra_kernels,
-    motion,
     motion_kernels,
     transform_kernels,
-    units,
 )
 from nvcodec.model.cuda.canvas_check import compared, require_exact_canvases
 from nvcodec.model.cuda.packed import Layout
@@ -50,14 +48,6 @@ pytestmark = pytest.mark.usefixtures("quick_interpreter")
 CPU = torch.device("cpu")
 EXTENT = 48, 32
 SPLIT = {64: 0.7, 32: 0.8, 16: 0.7}
-
-
-@pytest.fixture
-def large_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The interpreter takes as long for a small tile as for a large one."""
-    for module, name in ((canvas, "_SAMPLES"), (motion, "_SAMPLES"), (units, "_ELEMENTS")):
-        monkeypatch.setattr(module, name, 4096)
-    monkeypatch.setattr(canvas, "_INTRA", 1024)
 
 
 @pytest.fixture
@@ -116,7 +106,6 @@ def test_bytes_equal_the_cpu() -> None:
     check(tables_of(43, EXTENT, YUV420P8), EXTENT, YUV420P8)
 
 
-@pytest.mark.deep
 @pytest.mark.usefixtures("large_tiles", "backwards")
 @pytest.mark.parametrize(
     "samples",
@@ -124,7 +113,7 @@ def test_bytes_equal_the_cpu() -> None:
         SampleFormat(8, 0),
         SampleFormat(8, 2),
         SampleFormat(8, 3),
-        *(pytest.param(s, marks=pytest.mark.deep) for s in SAMPLE_FORMATS if s.bit_depth > 8),
+        *(s for s in SAMPLE_FORMATS if s.bit_depth > 8),
     ],
     ids=str,
 )

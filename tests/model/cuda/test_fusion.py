@@ -18,7 +18,7 @@ from tests.model.hybrid.fusion.samples import random_shape, random_source, rando
 
 pytest.importorskip("triton", reason="Triton is not installed")
 
-from nvcodec.model.cuda import fusion, fusion_kernels, motion
+from nvcodec.model.cuda import fusion_kernels
 from nvcodec.model.cuda.fusion import CudaFusion, CudaSource
 from nvcodec.model.cuda.fusion_check import random_network, require_exact
 from nvcodec.model.cuda.fusion_check import random_source as checked_source
@@ -27,13 +27,6 @@ from nvcodec.model.cuda.planes import to_host
 pytestmark = pytest.mark.usefixtures("quick_interpreter")
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture
-def large_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tile for a whole picture: the interpreter takes as long for a small one."""
-    monkeypatch.setattr(fusion, "_SITES", 512)
-    monkeypatch.setattr(motion, "_SAMPLES", 2048)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -56,13 +49,11 @@ def test_bytes_equal_the_cpu(seed: int) -> None:
 
 @pytest.mark.parametrize(
     "fmt",
-    [SampleFormat(8, 0), SampleFormat(8, 2), SampleFormat(8, 3)]
-    + [pytest.param(SampleFormat(*x), marks=pytest.mark.deep) for x in ((10, 1), (12, 3))],
+    [SampleFormat(*x) for x in ((8, 0), (8, 2), (8, 3), (10, 1), (12, 3))],
     ids=lambda fmt: fmt.name,
 )
 @pytest.mark.usefixtures("large_tiles")
 def test_other_formats(fmt: SampleFormat) -> None:
-    """Their CPU kernels of more than 8 bits take long to compile."""
     rng = np.random.default_rng(1)
     source = checked_source(rng, True, 24, 16, fmt)
     network = random_network(rng, SHAPES[1], 0.05)

@@ -19,6 +19,8 @@ pytest.importorskip("triton", reason="Triton is not installed")
 from nvcodec.model.cuda import check, launch
 from nvcodec.model.cuda.check import CHECKS, require_equal, used_by
 
+pytestmark = pytest.mark.usefixtures("quick_interpreter")
+
 CPU = torch.device("cpu")
 
 

@@ -24,6 +24,8 @@ from nvcodec.model.cuda.planes import to_host
 from nvcodec.model.cuda.renderer import CudaRenderer
 from nvcodec.model.cuda.resample import resample
 
+pytestmark = pytest.mark.usefixtures("quick_interpreter")
+
 CPU = torch.device("cpu")
 SHAPES = {
     "small": SMALL,

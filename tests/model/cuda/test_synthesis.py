@@ -25,14 +25,9 @@ from nvcodec.model.cuda.launch import run, tiles
 from nvcodec.model.cuda.synthesis import CudaSynthesis, synthesis_of
 from nvcodec.model.cuda.synthesis_check import on_cpu, random_network, require_exact
 
+pytestmark = pytest.mark.usefixtures("quick_interpreter")
+
 CPU = torch.device("cpu")
-
-
-@pytest.fixture
-def large_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tiles of all units: the interpreter takes nearly as long for fewer of them."""
-    monkeypatch.setitem(synthesis._TILE, "BLOCK_N", 256)
-    monkeypatch.setitem(synthesis._TILE, "BLOCK_M", 64)
 
 
 def same(found: torch.Tensor, expected: Plane) -> None:
