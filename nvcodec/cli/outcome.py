@@ -242,7 +242,7 @@ def compilation_told(console: Console, whose: str, clear: Callable[[], object]) 
     Each is reported once, the first on terminals only, where a line follows every ten seconds that
     says how many kernels there are by then. `clear` is called before a line is written.
     """
-    from nvcodec.kernel_cache import unkept_told
+    from nvcodec.kernel_cache import compilation_told, unkept_told
 
     unkept = False
 
@@ -260,30 +260,27 @@ def compilation_told(console: Console, whose: str, clear: Callable[[], object]) 
         if not console.on_terminal:
             yield
             return
-        from numba.core import event
+        compiled = 0
+        said: float | None = None
 
-        class Teller(event.Listener):
-            compiled = 0
-            said: float | None = None
+        def say(text: str) -> None:
+            nonlocal said
+            said = time.monotonic()
+            clear()
+            console.say(text)
 
-            def on_start(self, event: Any) -> None:
-                if self.said is None:
-                    self._say(
-                        f"compiling the {whose}'s kernels, which takes a while the first time"
-                    )
+        def begins() -> None:
+            if said is None:
+                say(f"compiling the {whose}'s kernels, which takes a while the first time")
 
-            def on_end(self, event: Any) -> None:
-                self.compiled += 1
-                if self.said is not None and time.monotonic() > self.said + _TELLING_SECONDS:
-                    done, most = counted(self.compiled, "kernel"), _KERNELS[whose]
-                    self._say(f"compiled {done} so far, of about {most} for a first use")
+        def ends() -> None:
+            nonlocal compiled
+            compiled += 1
+            if said is not None and time.monotonic() > said + _TELLING_SECONDS:
+                done, most = counted(compiled, "kernel"), _KERNELS[whose]
+                say(f"compiled {done} so far, of about {most} for a first use")
 
-            def _say(self, text: str) -> None:
-                self.said = time.monotonic()
-                clear()
-                console.say(text)
-
-        with event.install_listener("numba:compile", Teller()):
+        with compilation_told(begins, ends):
             yield
 
 
