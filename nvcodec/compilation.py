@@ -36,7 +36,6 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.environment import lookup_environment
 from numba.core.registry import CPUDispatcher, cpu_target
 from numba.core.serialize import dumps
-from numba.core.sigutils import normalize_signature
 from numba.core.typed_passes import NopythonRewrites
 from numba.core.types.functions import BaseFunction
 from numba.core.untyped_passes import InlineClosureLikes
@@ -150,17 +149,16 @@ class _Dispatcher(CPUDispatcher):
             self.overloads.pop(types, None)
             _calls.of = self, key
             try:
-                self.compile(types)  # type: ignore[no-untyped-call]
+                self.compile(types)
             finally:
                 _calls.of = around
             return _code_of(self.overloads[types])
 
-    def compile(self, sig: Any) -> Any:
-        """Compile or load the kernel for a signature."""
-        known = tuple(normalize_signature(sig)[0])  # type: ignore[no-untyped-call]
-        if known in self.overloads:
-            return self.overloads[known].entry_point
-        return super().compile(sig)
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        """Numba's; what becomes part of its callers need not be compiled for each constant."""
+        if self.kernel.options.inlined:
+            args = tuple(map(numba.types.unliteral, args))
+        return super().get_call_template(args, kws)
 
     def _compilation_chain_init_hook(self) -> None:
         """Extensions of Numba are found where something is compiled; kernels need none."""
@@ -221,7 +219,7 @@ class _Compiler(Compiler):
             return super()._compile_bytecode()  # type: ignore[no-untyped-call]
 
 
-_linked: dict[str, tuple[Any, Reference | None]] = {}
+_linked: dict[str, tuple[Any, Reference]] = {}
 """By name of their machine code, kernels that callers do not copy. They stay."""
 
 
@@ -238,7 +236,11 @@ def _code_of(result: Any) -> Code:
     wrapper = wrapper if library.get_pointer_to_function(wrapper) else ""
     declared = [f.name for f in library._final_module.functions if f.is_declaration]
     names = [v.name for v in library._final_module.global_variables]
-    environments = {n: lookup_environment(n) for n in names if n.startswith(_ENVIRONMENT)}
+    environments = {
+        name: lookup_environment(name)  # type: ignore[no-untyped-call]
+        for name in names
+        if name.startswith(_ENVIRONMENT)
+    }
     # The own environment is the last one.
     environments[described.env_name] = environments.pop(described.env_name, result.environment)
     return Code(
@@ -246,7 +248,7 @@ def _code_of(result: Any) -> Code:
         wrapper,
         {name: pickle.dumps(e.consts) for name, e in environments.items() if e is not None},
         tuple(n for n in declared if n not in _linked and not n.startswith("llvm.")),
-        {n: tuple(_linked[n][1] or ("", "", "", "")) for n in declared if n in _linked},
+        {n: _linked[n][1] for n in declared if n in _linked},
         library._get_compiled_object(),
     )
 
@@ -280,12 +282,10 @@ class _KernelCache(_Cache):
     def _key(self, types: Any) -> str:
         return self._dispatcher.called_by or self._kernel.key(types)
 
-    def _reference(self, types: Any) -> Reference | None:
-        if self._kernel.stamp is None:
-            return None
+    def _reference(self, types: Any) -> Reference:
         kernel = self._kernel
         module = kernel.py_func.__module__
-        return Reference(module, str(kernel.stamp), kernel.name, self._key(types))
+        return Reference(module, kernel.stamp or "", kernel.name, self._key(types))
 
     def link(self, result: Any) -> None:
         """Let callers of a compiled kernel know it by name, unless it is short."""
@@ -298,13 +298,12 @@ class _KernelCache(_Cache):
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """What Numba knows of a kernel that is kept, or None."""
-        reference = self._reference(sig)
-        if reference is None or self._dispatcher.called_by is not None:
+        if self._kernel.store is None or self._dispatcher.called_by is not None:
             return None
         name_helpers()
         try:
             # Two types can have the same name, so the whole key is compared.
-            return _load(target_context, reference, sig)
+            return _load(target_context, self._reference(sig), sig)
         except Exception:
             # An intact file that cannot be used counts as missing: the kernel is compiled again.
             return None
@@ -342,7 +341,7 @@ def _load(target_context: Any, reference: Reference, types: Any = None) -> Any:
             continue
         for callee, of_callee in code.callees.items():
             if callee not in _linked:
-                _load(target_context, Reference(*of_callee))
+                _load(target_context, of_callee)
         # Numba asks its engine only for symbols that it has seen.
         target_context.codegen()._engine._defined_symbols.update((code.name, code.wrapper))
         library = name, kind, (code.objects, shared)

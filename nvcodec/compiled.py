@@ -22,14 +22,14 @@ import os
 import pickle
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 
 from nvcodec.kernel_cache import Store, stamp
 from nvcodec.machine_code import Code, Reference, python_function
-from nvcodec.target import kernels_folder, option, settings
+from nvcodec.target import kernels_folder, option, settings, target
 
 Integer = Any
 """int or any integer of NumPy: compiled functions take all of them."""
@@ -39,8 +39,12 @@ Real = Any
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
+_Array = np.ndarray
 _NUMBERS: dict[type, type] = {int: np.int64, bool: np.bool_, float: np.float64}
 """Python's numbers are of one type with some of NumPy's."""
+target()
+"""Kernels that the package carries can be found from here on."""
+
 _C_ORDER, _F_ORDER, _ALIGNED, _WRITEABLE = 1, 2, 0x100, 0x400
 """Bits of NumPy's flags."""
 _LAYOUT = _C_ORDER | _F_ORDER | _ALIGNED | _WRITEABLE
@@ -97,6 +101,7 @@ class Kernel:
         self._functions: dict[tuple[Any, ...], Callable[..., Any]] = {}
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """Call the compiled function, which takes its arguments as the function in Python does."""
         if named or len(arguments) != self._parameters:
             bound = inspect.signature(self.py_func).bind(*arguments, **named)
             bound.apply_defaults()
@@ -189,7 +194,7 @@ def _kind(value: Any) -> Any:
     cls = type(value)
     if cls in _NUMBERS:
         return _NUMBERS[cls]
-    if isinstance(value, np.ndarray):
+    if cls is _Array or isinstance(value, _Array):
         layout = value.flags.num & _LAYOUT
         if layout & _C_ORDER:
             layout &= ~_F_ORDER
@@ -235,7 +240,7 @@ def kept(reference: Reference) -> Code:
     raise LookupError(reference.kernel)
 
 
-def contents(reference: Reference) -> Any:
+def contents(reference: Reference) -> Iterator[bytes]:
     """The contents of a kernel's files."""
     store = _store(str(sys.modules[reference.module].__file__), reference.stamp)
     return store.load(reference.kernel, reference.key)
@@ -268,7 +273,6 @@ class Intrinsic:
     """
 
     def __init__(self, typed: Callable[..., Any], *, literal: bool) -> None:
-        functools.update_wrapper(self, typed)
         self.typed = typed
         self.literal = literal
 

@@ -50,7 +50,7 @@ class Code(NamedTuple):
     """By name of the variables of `objects` that point to them: pickled lists."""
     externals: tuple[str, ...]
     """Functions that the process must have."""
-    callees: dict[str, tuple[str, str, str, str]]
+    callees: dict[str, Reference]
     """Other kernels by name, with their References."""
     objects: bytes
 
@@ -94,7 +94,7 @@ def _load(code: Code, find: Callable[[Reference], Code]) -> None:
     for name, reference in code.callees.items():
         if name not in _loaded:
             provided = _provided.pop(name, None)
-            _load(find(Reference(*reference)) if provided is None else provided, find)
+            _load(find(reference) if provided is None else provided, find)
     engine = _engine()
     engine.add_object_file(llvm.ObjectFileRef.from_data(code.objects))
     _loaded.add(code.name)

@@ -189,7 +189,7 @@ def operation(generate: Callable[[Operands], None], **kinds: Any) -> Any:
     """A function that kernels can call; `generate` emits its code.
 
     Its first argument is the number of elements, a literal. `kinds` are the other arguments, in
-    order: None for an array or tuple, which is passed as it is, else the name of the Numba type that
+    order: None for an array or tuple, which is passed as it is, else the Numba type, by name, that
     a number is cast to. It returns nothing and checks places with NUMBA_BOUNDSCHECK only.
     """
     names = ["width", *kinds]

@@ -353,6 +353,82 @@ def test_a_kernel_that_kernels_call_can_be_called_from_python(package):
     assert again == [whole[0], whole[1].replace(" 0", " 1"), "found"]
 
 
+ALL_KINDS = """
+import sys
+from typing import NamedTuple
+import numpy as np
+from nvcodec.compiled import allocating, kernel
+class Pair(NamedTuple):
+    first: np.ndarray
+    second: int
+@kernel
+def total(values, pair, record, scale):
+    sum = 0
+    for k in range(values.shape[0]):
+        sum += values[k, 0] + pair.first[k] * pair.second
+    record.count[0] += 1
+    return scale * sum
+@kernel
+def both(x):
+    return x + 1, x * 2
+@allocating
+def doubled(values):
+    if values.size == 3:
+        raise ValueError(values.size)
+    return 2 * values
+record = np.zeros((), np.dtype((np.record, np.dtype([("count", "i4", (2,))], align=True))))[()]
+wide = np.arange(24).reshape(4, 6)
+locked = wide.copy()
+locked.flags.writeable = False
+for values in (wide, wide[::2], np.asfortranarray(wide), locked, wide.astype("u1"), wide / 2):
+    first = values[:, 0]
+    pair = Pair(first, np.int8(2))
+    print(total(values, Pair(first, 2), record, 1), total(values, pair, record, 1.5))
+print(both(1), both(True), both(np.uint8(255)), both(x=0.5), record.count.tolist())
+print("numba" in sys.modules, total.loaded, both.loaded)
+print(doubled(wide[0]).tolist(), doubled(wide[1:3, 1]).tolist(), doubled.loaded)
+try:
+    doubled(np.zeros(3))
+except ValueError as error:
+    print(repr(error))
+try:
+    total([1], 2, 3, 4)
+except TypeError as error:
+    print(error)
+import numba
+print(numba.njit(lambda x: doubled(x) + both(x.size)[1])(wide[0]).tolist())
+print(doubled(wide[2]).tolist())
+"""
+
+
+def test_kept_kernels_take_all_kinds_of_arguments_without_numba(package):
+    """Numba can be imported and used after that, with the same kernels."""
+    (package.code / "kinds.py").write_text(ALL_KINDS)
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", "import nvcodec.kinds"],
+            env={**os.environ, "PYTHONPATH": str(package.root)},
+            capture_output=True,
+            text=True,
+            cwd=package.root,
+        )
+        for _ in range(2)
+    ]
+    assert [run.returncode for run in runs] == [0, 0], runs[0].stderr + runs[1].stderr
+    compiled, loaded = (run.stdout.splitlines() for run in runs)
+    assert compiled == [
+        *("108 162.0", "36 54.0", "108 162.0", "108 162.0", "108 162.0", "54.0 81.0"),
+        "(2, 2) (2, 2) (256, 510) (1.5, 1.0) [12, 0]",
+        "True 0 0",
+        "[0, 2, 4, 6, 8, 10] [14, 26] 0",
+        "ValueError(3)",
+        "kernels take numbers, arrays, records and tuples of these, no list",
+        *("[12, 14, 16, 18, 20, 22]", "[24, 26, 28, 30, 32, 34]"),
+    ]
+    assert loaded[6:9] == [compiled[6], "False 12 4", compiled[8][:-1] + "2"]
+    assert loaded[:6] + loaded[9:] == compiled[:6] + compiled[9:]
+
+
 CARRYING = """
 from nvcodec import baselines
 none = baselines.Baseline("none", "generic", ("a feature that no processor has",))

@@ -8,7 +8,6 @@ rounded mean of two references.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ ROWS = 8
 """Rows of a tile: the part of a block that one piece of SIMD code compares."""
 
 
-def _make_tile(width: int, hadamard: bool, mean: bool) -> Callable[..., int]:
+def _make_tile(width: int, hadamard: bool, mean: bool) -> Any:
     """Make the function for one tile of ROWS rows of `width` samples, 8 or 16."""
     references = 2 if mean else 1
 

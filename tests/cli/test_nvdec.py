@@ -11,9 +11,9 @@ import pytest
 
 from nvcodec.cli import outcome
 from nvcodec.cli.outcome import Console, compilation_told
+from nvcodec.compiled import kernel
 from nvcodec.decode.decoder import Decoder
 from nvcodec.format import SIGNATURE
-from nvcodec.compiled import kernel
 from nvcodec.kernel_cache import tell_unkept
 from tests.cli.support import (
     assert_same_pictures,
