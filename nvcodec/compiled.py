@@ -7,7 +7,7 @@ and those that it calls, and keeps them. The key of a kernel has
 
 * its sources,
 * the function's bytecode and its closure,
-* the kinds of its arguments (`_kind`),
+* the kinds of its arguments (`_kinds`),
 * processor, settings and versions (`target.settings`).
 """
 
@@ -18,6 +18,7 @@ import functools
 import hashlib
 import importlib
 import inspect
+import operator
 import os
 import pickle
 import sys
@@ -40,6 +41,7 @@ Real = Any
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 _Array = np.ndarray
+_kind_of_array = operator.attrgetter("dtype", "ndim", "flags.num")
 _NUMBERS: dict[type, type] = {int: np.int64, bool: np.bool_, float: np.float64}
 """Python's numbers are of one type with some of NumPy's."""
 target()
@@ -47,7 +49,6 @@ target()
 
 _C_ORDER, _F_ORDER, _ALIGNED, _WRITEABLE = 1, 2, 0x100, 0x400
 """Bits of NumPy's flags."""
-_LAYOUT = _C_ORDER | _F_ORDER | _ALIGNED | _WRITEABLE
 
 
 def allocating(function: _Function) -> _Function:
@@ -98,7 +99,9 @@ class Kernel:
         self.loaded = 0
         """How many of its signatures were kept."""
         self._parameters = function.__code__.co_argcount
+        self._by_key: dict[str, Callable[..., Any]] = {}
         self._functions: dict[tuple[Any, ...], Callable[..., Any]] = {}
+        """By kinds of arguments; several can have one key."""
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Call the compiled function, which takes its arguments as the function in Python does."""
@@ -106,16 +109,16 @@ class Kernel:
             bound = inspect.signature(self.py_func).bind(*arguments, **named)
             bound.apply_defaults()
             arguments = bound.args
-        kinds = tuple([_kind(argument) for argument in arguments])
+        kinds = _kinds(arguments)
         function = self._functions.get(kinds)
         if function is None:
             function = self._find(kinds, arguments)
         return function(*arguments)
 
     @property
-    def signatures(self) -> list[tuple[Any, ...]]:
-        """The kinds of arguments that it was called with."""
-        return list(self._functions)
+    def signatures(self) -> list[str]:
+        """The keys of what it was called with."""
+        return list(self._by_key)
 
     @functools.cached_property
     def name(self) -> str:
@@ -141,12 +144,8 @@ class Kernel:
         return _store(self.py_func.__code__.co_filename, self.stamp)
 
     def key(self, types: Any) -> str:
-        """What it is kept by for arguments of some types."""
+        """What it is kept by for types of Numba, or for a text of the kinds of arguments."""
         return _digest((self.identity, settings(), types))
-
-    def key_of_kinds(self, kinds: tuple[Any, ...]) -> str:
-        """What it is kept by for a call from Python."""
-        return self.key(_text(kinds))
 
     @property
     def _numba_type_(self) -> Any:
@@ -156,17 +155,19 @@ class Kernel:
         return dispatcher(self)._numba_type_
 
     def _find(self, kinds: tuple[Any, ...], arguments: tuple[Any, ...]) -> Callable[..., Any]:
+        key = self.key(_text(kinds))
         with _lock:
-            if kinds not in self._functions:
-                self._functions[kinds] = self._load(kinds) or self._make(kinds, arguments)
-            return self._functions[kinds]
+            if key not in self._by_key:
+                self._by_key[key] = self._load(key) or self._make(key, arguments)
+            self._functions[kinds] = self._by_key[key]
+            return self._by_key[key]
 
-    def _load(self, kinds: tuple[Any, ...]) -> Callable[..., Any] | None:
+    def _load(self, key: str) -> Callable[..., Any] | None:
         """The kernel as it is kept, or None. Only compilation imports Numba."""
         if self.store is None:
             return None
         try:
-            for content in self.store.load(self.name, self.key_of_kinds(kinds)):
+            for content in self.store.load(self.name, key):
                 found = python_function(_code(content), self.py_func, kept)
                 self.loaded += 1
                 return found
@@ -175,48 +176,50 @@ class Kernel:
             pass
         return None
 
-    def _make(self, kinds: tuple[Any, ...], arguments: tuple[Any, ...]) -> Callable[..., Any]:
+    def _make(self, key: str, arguments: tuple[Any, ...]) -> Callable[..., Any]:
         from nvcodec.compilation import compile_for
 
-        code = compile_for(self, self.key_of_kinds(kinds), arguments)
-        return python_function(code, self.py_func, kept)
+        return python_function(compile_for(self, key, arguments), self.py_func, kept)
 
 
 _lock = threading.RLock()
 """Held while a kernel is loaded or compiled."""
 
 
-def _kind(value: Any) -> Any:
-    """What a kernel is compiled for: all of an argument that decides about machine code.
+def _kinds(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """All of some arguments that decides about machine code; it can be compared and hashed.
 
-    It can be compared and hashed. Two arguments of one kind have one type in Numba.
+    It is computed at each call. It has more than is needed of arrays: `_text` has no more.
     """
+    return tuple([_kind_of_array(v) if type(v) is _Array else _kind(v) for v in values])
+
+
+def _kind(value: Any) -> Any:
     cls = type(value)
     if cls in _NUMBERS:
         return _NUMBERS[cls]
-    if cls is _Array or isinstance(value, _Array):
-        layout = value.flags.num & _LAYOUT
-        if layout & _C_ORDER:
-            layout &= ~_F_ORDER
-        return value.dtype, value.ndim, layout
+    if isinstance(value, tuple):
+        return cls, *_kinds(value)
     if isinstance(value, np.void):
         return np.void, value.dtype
-    if isinstance(value, tuple):
-        return cls, *map(_kind, value)
+    if isinstance(value, _Array):
+        return _kind_of_array(value)
     if value is None or isinstance(value, np.generic | enum.Enum):
         return cls
     raise TypeError(f"kernels take numbers, arrays, records and tuples of these, no {cls.__name__}")
 
 
 def _text(kind: Any) -> str:
-    """A kind as a text that is the same in all processes."""
-    if isinstance(kind, tuple):
-        return f"({' '.join(map(_text, kind))})"
-    if isinstance(kind, type):
-        return f"{kind.__module__}.{kind.__qualname__}{getattr(kind, '_fields', '')}"
+    """A kind as a text that is the same in all processes; arguments of one have one Numba type."""
     if isinstance(kind, np.dtype):
         return f"{kind!r}:{kind.itemsize}"
-    return repr(kind)
+    if isinstance(kind, type):
+        return f"{kind.__module__}.{kind.__qualname__}{getattr(kind, '_fields', '')}"
+    if kind and isinstance(kind[0], np.dtype):
+        dtype, dimensions, flags = kind
+        order = "C" if flags & _C_ORDER else "F" if flags & _F_ORDER else "A"
+        return f"{_text(dtype)} {dimensions} {order} {flags & (_ALIGNED | _WRITEABLE)}"
+    return f"({', '.join(map(_text, kind))})"
 
 
 def _digest(of: Any) -> str:

@@ -76,7 +76,7 @@ def python_function(
     """
     _load(code, find)
     made: Callable[..., Any] = _c_module("_dynfunc").make_function(
-        sys.modules[function.__module__],
+        sys.modules[__name__],
         function.__name__,
         function.__doc__ or "",
         _engine().get_function_address(code.wrapper),

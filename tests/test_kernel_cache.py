@@ -547,3 +547,18 @@ def test_no_other_module_compiles():
         if re.search(r"\bn?jit\(|@(numba\.)?n?jit|\bCPUDispatcher\b", path.read_text())
     ]
     assert [path.name for path in callers if "cuda" not in path.parts] == ["compilation.py"]
+
+
+def test_modules_with_kernels_are_imported_without_numba():
+    """Its import would take longer than all else before a first frame."""
+    sources = [path for path in (ROOT / "nvcodec").rglob("*.py") if "cuda" not in path.parts]
+    sources = [path for path in sources if "from nvcodec.compiled import" in path.read_text()]
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in sources]
+    names.remove("nvcodec.compilation")
+    assert len(names) > 50
+    statement = f"import sys, {', '.join(names)}; print('numba' in sys.modules)"
+    known = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA_")}
+    done = subprocess.run(
+        [sys.executable, "-c", statement], env=known, capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.stdout == "False\n", done.stderr
