@@ -200,8 +200,8 @@ def _noise(sample_format: SampleFormat, width: int, height: int) -> Planes:
     planes: list[np.ndarray] = []
     for rows, columns in sample_format.plane_shapes(width, height):
         mixed = np.arange(1, rows * columns + 1, dtype=np.uint32) * np.uint32(0x9E3779B9)
-        mixed = (mixed ^ (mixed >> 15)) * np.uint32(0x85EBCA6B)
-        samples = (mixed >> 16) & np.uint32(sample_format.peak)
+        mixed = (mixed ^ (mixed >> np.uint32(15))) * np.uint32(0x85EBCA6B)
+        samples = (mixed >> np.uint32(16)) & np.uint32(sample_format.peak)
         planes.append(samples.astype(sample_format.dtype).reshape(rows, columns))
     return tuple(planes)
 
