@@ -1,6 +1,7 @@
 """The cache of compiled kernels, tested through a small package that uses it."""
 
 import hashlib
+import importlib
 import inspect
 import json
 import os
@@ -15,7 +16,7 @@ import numba
 import pytest
 from numba.core import caching, compiler, serialize
 
-from nvcodec import compilation, kernel_cache
+from nvcodec import compilation, kernel_cache, machine_code
 from nvcodec.coding.carry import shift_low
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -521,7 +522,7 @@ def test_imports_are_found(tmp_path, statement, found):
 
 
 def test_what_numba_is_expected_to_have():
-    """Fails where a new version of Numba needs another `nvcodec.compilation`."""
+    """Fails where a new version of Numba needs other modules `compilation` and `machine_code`."""
     asked = caching._Cache.__abstractmethods__
     assert asked <= set(vars(compilation._KernelCache)), "the cache has new methods"
     for method, parameters in {
@@ -534,6 +535,10 @@ def test_what_numba_is_expected_to_have():
     assert hasattr(compiler.CompileResult, "_rebuild")
     assert callable(serialize.dumps)
     assert isinstance(numba.njit(lambda x: x)._cache, caching.NullCache)
+    for module in ("_helperlib", "_dynfunc", "core.runtime._nrt_python"):
+        alone = machine_code._c_module(module)
+        assert alone.c_helpers == importlib.import_module(f"numba.{module}").c_helpers
+    assert {"make_function", "Environment"} <= set(vars(machine_code._c_module("_dynfunc")))
     dispatcher = compilation.dispatcher(shift_low)
     assert isinstance(dispatcher._cache, compilation._KernelCache)
 
