@@ -71,6 +71,29 @@ def tell_unkept(reason: str) -> None:
         tell(reason)
 
 
+_watchers: list[tuple[Callable[[], None], Callable[[], None]]] = []
+
+
+@contextlib.contextmanager
+def compilation_told(begins: Callable[[], None], ends: Callable[[], None]) -> Iterator[None]:
+    """Call `begins` and `ends` around each kernel that is compiled while the block runs."""
+    _watchers.append((begins, ends))
+    try:
+        yield
+    finally:
+        _watchers.remove((begins, ends))
+
+
+@contextlib.contextmanager
+def compiling() -> Iterator[None]:
+    """Report that the block compiles a kernel."""
+    for begins, _ in list(_watchers):
+        begins()
+    yield
+    for _, ends in list(_watchers):
+        ends()
+
+
 @dataclass(frozen=True)
 class _Source:
     digest: bytes

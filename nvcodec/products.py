@@ -13,18 +13,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
-from numba.core import types
-from numba.core.registry import cpu_target
-from numba.extending import intrinsic
 
-from nvcodec.compiled import Integer, kernel
+from nvcodec.compiled import Integer, intrinsic_of_literals, kernel, types
 from nvcodec.simd import INDEX, Vectors, check_places, constant
+from nvcodec.target import target
 
 COLUMNS = 16
 """Columns of words come in multiples of this."""
 
 # Constants in cached kernels. They follow from the processor's features, which are in their key.
-_FEATURES = cpu_target.target_context.codegen().magic_tuple()[2].split(",")
+_FEATURES = target().features.split(",")
 _PAIRS = "+avx2" in _FEATURES
 _SUMS = "+avx512vnni" in _FEATURES
 _LANES = 16 if _SUMS else 8
@@ -179,7 +177,7 @@ def _type_layer(
     return signature, generate
 
 
-layer_block: Any = intrinsic(prefer_literal=True)(_type_layer)
+layer_block: Any = intrinsic_of_literals(_type_layer)
 
 
 def _type_add(
@@ -211,7 +209,7 @@ def _type_add(
     return signature, generate
 
 
-add_products: Any = intrinsic(prefer_literal=True)(_type_add)
+add_products: Any = intrinsic_of_literals(_type_add)
 
 
 def _type_sum(
@@ -284,4 +282,4 @@ def _type_sum(
     return signature, generate
 
 
-sum_products: Any = intrinsic(prefer_literal=True)(_type_sum)
+sum_products: Any = intrinsic_of_literals(_type_sum)

@@ -12,16 +12,16 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba.core import cgutils, config, types
-from numba.extending import intrinsic
+
+from nvcodec.compiled import intrinsic_of_literals, types
+from nvcodec.target import option
 
 WORD = ir.IntType(32)
 INDEX = ir.IntType(64)
 
-PLACE = types.int64
-NUMBER = types.int32
-
-_config: Any = config
+PLACE = "int64"
+NUMBER = "int32"
+"""Numba's types of numbers, by name."""
 
 
 def check_places(context: Any, builder: Any, array: Any, first: Any, count: int) -> None:
@@ -29,7 +29,9 @@ def check_places(context: Any, builder: Any, array: Any, first: Any, count: int)
 
     `array` is what Numba's `make_array` gives. Without that setting nothing is emitted.
     """
-    if _config.BOUNDSCHECK:
+    if option("BOUNDSCHECK"):
+        from numba.core import cgutils
+
         for place in (first, builder.add(first, constant(count - 1))):
             cgutils.do_boundscheck(  # type: ignore[no-untyped-call]
                 context, builder, place, array.nitems
@@ -187,8 +189,8 @@ def operation(generate: Callable[[Operands], None], **kinds: Any) -> Any:
     """A function that kernels can call; `generate` emits its code.
 
     Its first argument is the number of elements, a literal. `kinds` are the other arguments, in
-    order: None for an array or tuple, which is passed as it is, else the Numba type that a number
-    is cast to. It returns nothing and checks places with NUMBA_BOUNDSCHECK only.
+    order: None for an array or tuple, which is passed as it is, else the Numba type, by name, that
+    a number is cast to. It returns nothing and checks places with NUMBA_BOUNDSCHECK only.
     """
     names = ["width", *kinds]
 
@@ -198,14 +200,15 @@ def operation(generate: Callable[[Operands], None], **kinds: Any) -> Any:
 
     def typed(context: Any, width: Any, *arguments: Any) -> tuple[Any, Callable[..., Any]]:
         given = zip(arguments, kinds.values(), strict=True)
-        return types.void(width, *(a if kind is None else kind for a, kind in given)), code
+        cast = (a if kind is None else getattr(types, kind) for a, kind in given)
+        return types.void(width, *cast), code
 
     typed.__name__ = generate.__name__
     # Numba reads the argument names and does not accept *arguments.
     typed.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in ("context", *names)]
     )
-    return intrinsic(prefer_literal=True)(typed)
+    return intrinsic_of_literals(typed)
 
 
 def _bytes(element: Any) -> int:

@@ -1,6 +1,7 @@
 """The cache of compiled kernels, tested through a small package that uses it."""
 
 import hashlib
+import importlib
 import inspect
 import json
 import os
@@ -15,10 +16,14 @@ import numba
 import pytest
 from numba.core import caching, compiler, serialize
 
-from nvcodec import compiled, kernel_cache
+from nvcodec import compilation, kernel_cache, machine_code
 from nvcodec.coding.carry import shift_low
 
 ROOT = Path(__file__).resolve().parents[1]
+MODULES = (
+    *("__init__", "version", "baselines", "compiled", "compilation", "kernel_cache"),
+    *("machine_code", "target"),
+)
 BELOW_A_FILE = "/dev/null/none"
 
 LOW = """
@@ -65,9 +70,9 @@ def longer(x):
 @kernel
 def top(x):
     return longer(x) - 1
-print(top(int(sys.argv[1])), sum(top.stats.cache_hits.values()))
+print(top(int(sys.argv[1])), top.loaded)
 if len(sys.argv) > 2:
-    print(long(int(sys.argv[1]), -1), sum(long.stats.cache_hits.values()))
+    print(long(int(sys.argv[1]), -1), long.loaded)
     try:
         long(7, 7)
     except ValueError as error:
@@ -91,7 +96,7 @@ reasons = []
 with unkept_told(reasons.append):
     from nvcodec.high import twice
     value = twice(argument)
-kept = sum(twice.stats.cache_hits.values())
+kept = twice.loaded
 print(json.dumps({"value": value, "kept": kept, "reasons": reasons}))
 """
 
@@ -105,7 +110,7 @@ class Package:
         self.beside = self.code / "__pycache__"
         self.user = folder / "user"
         self.code.mkdir(parents=True)
-        for name in ("__init__", "version", "baselines", "compiled", "kernel_cache"):
+        for name in MODULES:
             shutil.copy(ROOT / "nvcodec" / f"{name}.py", self.code)
         data = self.code / "tables" / "data"
         data.mkdir(parents=True)
@@ -349,6 +354,82 @@ def test_a_kernel_that_kernels_call_can_be_called_from_python(package):
     assert again == [whole[0], whole[1].replace(" 0", " 1"), "found"]
 
 
+ALL_KINDS = """
+import sys
+from typing import NamedTuple
+import numpy as np
+from nvcodec.compiled import allocating, kernel
+class Pair(NamedTuple):
+    first: np.ndarray
+    second: int
+@kernel
+def total(values, pair, record, scale):
+    sum = 0
+    for k in range(values.shape[0]):
+        sum += values[k, 0] + pair.first[k] * pair.second
+    record.count[0] += 1
+    return scale * sum
+@kernel
+def both(x):
+    return x + 1, x * 2
+@allocating
+def doubled(values):
+    if values.size == 3:
+        raise ValueError(values.size)
+    return 2 * values
+record = np.zeros((), np.dtype((np.record, np.dtype([("count", "i4", (2,))], align=True))))[()]
+wide = np.arange(24).reshape(4, 6)
+locked = wide.copy()
+locked.flags.writeable = False
+for values in (wide, wide[::2], np.asfortranarray(wide), locked, wide.astype("u1"), wide / 2):
+    first = values[:, 0]
+    pair = Pair(first, np.int8(2))
+    print(total(values, Pair(first, 2), record, 1), total(values, pair, record, 1.5))
+print(both(1), both(True), both(np.uint8(255)), both(x=0.5), record.count.tolist())
+print("numba" in sys.modules, total.loaded, both.loaded)
+print(doubled(wide[0]).tolist(), doubled(wide[1:3, 1]).tolist(), doubled.loaded)
+try:
+    doubled(np.zeros(3))
+except ValueError as error:
+    print(repr(error))
+try:
+    total([1], 2, 3, 4)
+except TypeError as error:
+    print(error)
+import numba
+print(numba.njit(lambda x: doubled(x) + both(x.size)[1])(wide[0]).tolist())
+print(doubled(wide[2]).tolist())
+"""
+
+
+def test_kept_kernels_take_all_kinds_of_arguments_without_numba(package):
+    """Numba can be imported and used after that, with the same kernels."""
+    (package.code / "kinds.py").write_text(ALL_KINDS)
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", "import nvcodec.kinds"],
+            env={**os.environ, "PYTHONPATH": str(package.root)},
+            capture_output=True,
+            text=True,
+            cwd=package.root,
+        )
+        for _ in range(2)
+    ]
+    assert [run.returncode for run in runs] == [0, 0], runs[0].stderr + runs[1].stderr
+    compiled, loaded = (run.stdout.splitlines() for run in runs)
+    assert compiled == [
+        *("108 162.0", "36 54.0", "108 162.0", "108 162.0", "108 162.0", "54.0 81.0"),
+        "(2, 2) (2, 2) (256, 510) (1.5, 1.0) [12, 0]",
+        "True 0 0",
+        "[0, 2, 4, 6, 8, 10] [14, 26] 0",
+        "ValueError(3)",
+        "kernels take numbers, arrays, records and tuples of these, no list",
+        *("[12, 14, 16, 18, 20, 22]", "[24, 26, 28, 30, 32, 34]"),
+    ]
+    assert loaded[6:9] == [compiled[6], "False 12 4", compiled[8][:-1] + "2"]
+    assert loaded[:6] + loaded[9:] == compiled[:6] + compiled[9:]
+
+
 CARRYING = """
 from nvcodec import baselines
 none = baselines.Baseline("none", "generic", ("a feature that no processor has",))
@@ -441,24 +522,25 @@ def test_imports_are_found(tmp_path, statement, found):
 
 
 def test_what_numba_is_expected_to_have():
-    """Fails where a new version of Numba needs another `nvcodec.compiled`."""
-    assert list(inspect.signature(caching.FunctionCache.__init__).parameters) == ["self", "py_func"]
+    """Fails where a new version of Numba needs other modules `compilation` and `machine_code`."""
+    asked = caching._Cache.__abstractmethods__
+    assert asked <= set(vars(compilation._KernelCache)), "the cache has new methods"
     for method, parameters in {
         "load_overload": ["self", "sig", "target_context"],
         "save_overload": ["self", "sig", "data"],
-        "_index_key": ["self", "sig", "codegen"],
     }.items():
-        found = inspect.signature(getattr(caching.FunctionCache, method)).parameters
+        found = inspect.signature(getattr(caching._Cache, method)).parameters
         assert list(found) == parameters, method
-    asked = caching._CacheLocator.__abstractmethods__
-    assert asked <= set(vars(compiled._Locator)), "the locator has new methods"
-    assert issubclass(caching.FunctionCache._impl_class, caching.CompileResultCacheImpl)
-    assert hasattr(caching.CompileResultCacheImpl, "_locator_classes")
+    assert hasattr(compiler.CompileResult, "_reduce")
     assert hasattr(compiler.CompileResult, "_rebuild")
     assert callable(serialize.dumps)
     assert isinstance(numba.njit(lambda x: x)._cache, caching.NullCache)
-    assert isinstance(shift_low._cache, compiled._KernelCache)
-    assert shift_low.stats.cache_path == shift_low._cache._cache_file._store.folders[0]
+    for module in ("_helperlib", "_dynfunc", "core.runtime._nrt_python"):
+        alone = machine_code._c_module(module)
+        assert alone.c_helpers == importlib.import_module(f"numba.{module}").c_helpers
+    assert {"make_function", "Environment"} <= set(vars(machine_code._c_module("_dynfunc")))
+    dispatcher = compilation.dispatcher(shift_low)
+    assert isinstance(dispatcher._cache, compilation._KernelCache)
 
 
 def test_no_other_module_compiles():
@@ -469,4 +551,19 @@ def test_no_other_module_compiles():
         for path in sources
         if re.search(r"\bn?jit\(|@(numba\.)?n?jit|\bCPUDispatcher\b", path.read_text())
     ]
-    assert [path.name for path in callers if "cuda" not in path.parts] == ["compiled.py"]
+    assert [path.name for path in callers if "cuda" not in path.parts] == ["compilation.py"]
+
+
+def test_modules_with_kernels_are_imported_without_numba():
+    """Its import would take longer than all else before a first frame."""
+    sources = [path for path in (ROOT / "nvcodec").rglob("*.py") if "cuda" not in path.parts]
+    sources = [path for path in sources if "from nvcodec.compiled import" in path.read_text()]
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in sources]
+    names.remove("nvcodec.compilation")
+    assert len(names) > 50
+    statement = f"import sys, {', '.join(names)}; print('numba' in sys.modules)"
+    known = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA_")}
+    done = subprocess.run(
+        [sys.executable, "-c", statement], env=known, capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.stdout == "False\n", done.stderr

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from nvcodec import compilation
 from nvcodec.compiled import kernel
 from nvcodec.records import Record, array, nested
 
@@ -38,7 +39,7 @@ def test_a_kernel_writes_into_a_record():
 def test_names_of_machine_code_do_not_tell_what_was_compiled_before():
     """Processes that compile at the same time use each other's kernels, by name."""
     fill(Outer.make(), 1)
-    ((arguments, result),) = fill.overloads.items()
+    ((arguments, result),) = compilation.dispatcher(fill).overloads.items()
     assert f"Li{arguments[0]._code}E" not in result.fndesc.llvm_func_name
 
 

@@ -84,6 +84,8 @@ class EncodeReport(Observer):
         self._move(f"segment of frame {progress.first_frame}", progress.text)
 
     def _move(self, what: str, text: str) -> None:
+        if not self._console.on_terminal:
+            return
         result = self._result
         speed = self._bar.n / max(self._bar.format_dict["elapsed"], 1e-9)
         said = [f"{speed:.2f} fps"]

@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from enum import IntEnum
 from types import FrameType
-from typing import Any, BinaryIO, TextIO, TypeVar
+from typing import Any, BinaryIO, Self, TextIO, TypeVar
 
 import click
 
@@ -199,13 +199,15 @@ class Console:
         click.echo(text + end, nl=False)
 
     def bar(self, total: int | None, **options: Any) -> Any:
-        """A tqdm progress bar, of frames if nothing else is said, which shows on terminals only."""
+        """A tqdm progress bar, of frames if nothing else is said; on terminals only it shows."""
+        if not self.on_terminal:
+            return HiddenBar()
         from tqdm import tqdm
 
-        if self.on_terminal and not os.get_terminal_size(sys.stderr.fileno()).columns:
+        if not os.get_terminal_size(sys.stderr.fileno()).columns:
             # The terminal does not report its size.
             options |= {"ncols": 80, "nrows": 24}
-        return tqdm(total=total, disable=not self.on_terminal, **{"unit": "frame"} | options)
+        return tqdm(total=total, **{"unit": "frame"} | options)
 
     def keeps(self, output: str, frames: int) -> None:
         """Let an error line say that `output` keeps the frames before the error."""
@@ -235,6 +237,25 @@ class Console:
             _discard(sys.stderr)
 
 
+class HiddenBar:
+    """Stands for a progress bar where none shows: tqdm's import takes a tenth of a start."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def update(self) -> None:
+        """A step is done."""
+
+    def clear(self) -> None:
+        """A line is about to be written."""
+
+    def close(self) -> None:
+        """The work has ended."""
+
+
 @contextlib.contextmanager
 def compilation_told(console: Console, whose: str, clear: Callable[[], object]) -> Iterator[None]:
     """While the block runs, report compilation of kernels, and kernels that cannot be stored.
@@ -242,7 +263,7 @@ def compilation_told(console: Console, whose: str, clear: Callable[[], object]) 
     Each is reported once, the first on terminals only, where a line follows every ten seconds that
     says how many kernels there are by then. `clear` is called before a line is written.
     """
-    from nvcodec.kernel_cache import unkept_told
+    from nvcodec.kernel_cache import compilation_told, unkept_told
 
     unkept = False
 
@@ -260,30 +281,27 @@ def compilation_told(console: Console, whose: str, clear: Callable[[], object]) 
         if not console.on_terminal:
             yield
             return
-        from numba.core import event
+        compiled = 0
+        said: float | None = None
 
-        class Teller(event.Listener):
-            compiled = 0
-            said: float | None = None
+        def say(text: str) -> None:
+            nonlocal said
+            said = time.monotonic()
+            clear()
+            console.say(text)
 
-            def on_start(self, event: Any) -> None:
-                if self.said is None:
-                    self._say(
-                        f"compiling the {whose}'s kernels, which takes a while the first time"
-                    )
+        def begins() -> None:
+            if said is None:
+                say(f"compiling the {whose}'s kernels, which takes a while the first time")
 
-            def on_end(self, event: Any) -> None:
-                self.compiled += 1
-                if self.said is not None and time.monotonic() > self.said + _TELLING_SECONDS:
-                    done, most = counted(self.compiled, "kernel"), _KERNELS[whose]
-                    self._say(f"compiled {done} so far, of about {most} for a first use")
+        def ends() -> None:
+            nonlocal compiled
+            compiled += 1
+            if said is not None and time.monotonic() > said + _TELLING_SECONDS:
+                done, most = counted(compiled, "kernel"), _KERNELS[whose]
+                say(f"compiled {done} so far, of about {most} for a first use")
 
-            def _say(self, text: str) -> None:
-                self.said = time.monotonic()
-                clear()
-                console.say(text)
-
-        with event.install_listener("numba:compile", Teller()):
+        with compilation_told(begins, ends):
             yield
 
 

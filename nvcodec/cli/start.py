@@ -81,6 +81,8 @@ def _run(command: str, name: str) -> None:
         ):
             signal.signal(number, stop)
     postpone_collection()
+    # OpenBLAS would start a thread for each core when NumPy is imported. Tasks use the cores.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from importlib import import_module
 
     import_module(f"nvcodec.cli.{command}").main(prog_name=name)

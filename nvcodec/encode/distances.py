@@ -8,22 +8,19 @@ rounded mean of two references.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba.core import types
-from numba.extending import intrinsic
 
-from nvcodec.compiled import Integer, Real, kernel
+from nvcodec.compiled import Integer, Real, intrinsic, kernel, types
 from nvcodec.simd import INDEX, WORD, Vectors, constant
 
 ROWS = 8
 """Rows of a tile: the part of a block that one piece of SIMD code compares."""
 
 
-def _make_tile(width: int, hadamard: bool, mean: bool) -> Callable[..., int]:
+def _make_tile(width: int, hadamard: bool, mean: bool) -> Any:
     """Make the function for one tile of ROWS rows of `width` samples, 8 or 16."""
     references = 2 if mean else 1
 

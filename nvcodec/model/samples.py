@@ -10,10 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba.core import types
-from numba.extending import intrinsic
 
-from nvcodec.compiled import Integer, kernel
+from nvcodec.compiled import Integer, intrinsic, kernel, types
 from nvcodec.picture import YUV420P8, SampleFormat
 
 FORMAT = YUV420P8

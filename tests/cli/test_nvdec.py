@@ -6,12 +6,12 @@ import itertools
 import json
 import os
 
-import numba
 import numpy as np
 import pytest
 
 from nvcodec.cli import outcome
 from nvcodec.cli.outcome import Console, compilation_told
+from nvcodec.compiled import kernel
 from nvcodec.decode.decoder import Decoder
 from nvcodec.format import SIGNATURE
 from nvcodec.kernel_cache import tell_unkept
@@ -453,7 +453,7 @@ def test_compilation_is_told_on_a_terminal(on_terminal, capsys):
     cleared: list[int] = []
     with compilation_told(console, "decoder", lambda: cleared.append(1)):
         for value in (1, 1.5):
-            numba.njit(lambda x: x + 1)(value)
+            kernel(lambda x: x + 1)(value)
     told = capsys.readouterr().err.splitlines()
     assert len(told) == len(cleared) == on_terminal
     assert all("kernels" in line for line in told)
@@ -465,7 +465,7 @@ def test_a_long_compilation_says_how_far_it_is(monkeypatch, capsys):
     console.on_terminal = True
     with compilation_told(console, "decoder", lambda: None):
         for value in (1, 1.5):
-            numba.njit(lambda x: x + 1)(value)
+            kernel(lambda x: x + 1)(value)
     told = capsys.readouterr().err.splitlines()
     assert [line.split()[1:3] for line in told[1:]] == [["compiled", "1"], ["compiled", "2"]]
     assert all("of about 80" in line for line in told[1:])

@@ -196,11 +196,14 @@ def _tiny_key(settings: CanvasSettings) -> tuple[CanvasSettings, Pyramid, Quanti
 
 
 def _noise(sample_format: SampleFormat, width: int, height: int) -> Planes:
-    rng = np.random.default_rng(0)
-    return tuple(
-        rng.integers(0, sample_format.peak + 1, shape, sample_format.dtype)
-        for shape in sample_format.plane_shapes(width, height)
-    )
+    # `np.random` would be imported for this alone.
+    planes: list[np.ndarray] = []
+    for rows, columns in sample_format.plane_shapes(width, height):
+        mixed = np.arange(1, rows * columns + 1, dtype=np.uint32) * np.uint32(0x9E3779B9)
+        mixed = (mixed ^ (mixed >> np.uint32(15))) * np.uint32(0x85EBCA6B)
+        samples = (mixed >> np.uint32(16)) & np.uint32(sample_format.peak)
+        planes.append(samples.astype(sample_format.dtype).reshape(rows, columns))
+    return tuple(planes)
 
 
 def _same(canvas: Canvas, other: Canvas) -> bool:

@@ -14,12 +14,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba.core import types
-from numba.core.registry import cpu_target
-from numba.extending import intrinsic
 
-from nvcodec.compiled import allocating
+from nvcodec.compiled import allocating, intrinsic_of_literals, types
 from nvcodec.simd import INDEX, WORD, Vectors, constant
+from nvcodec.target import target
 
 BLOCK_ROWS = 3
 """Rows that are computed together. Few rows waste little padding; with `_WIDE` vectors of columns
@@ -38,8 +36,8 @@ Packed = npt.NDArray[np.int8] | npt.NDArray[np.int16]
 
 
 def _lanes() -> int:
-    """Words in the widest vector with these instructions on Numba's target, 0 without them."""
-    features = cpu_target.target_context.codegen().magic_tuple()[2].split(",")
+    """Words in the widest vector with these instructions on the target, 0 without them."""
+    features = target().features.split(",")
     if "+avx512vnni" in features:
         return 16
     return 8 if "+avxvnni" in features else 0
@@ -153,7 +151,7 @@ def _type_block(
     return signature, generate
 
 
-_block: Any = intrinsic(prefer_literal=True)(_type_block)
+_block: Any = intrinsic_of_literals(_type_block)
 
 
 @allocating

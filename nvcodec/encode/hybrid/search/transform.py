@@ -10,10 +10,8 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba.core import types
-from numba.extending import intrinsic
 
-from nvcodec.compiled import Integer, Real, kernel
+from nvcodec.compiled import Integer, Real, intrinsic, kernel, types
 from nvcodec.simd import Vectors, constant
 from nvcodec.tables import load_table
 

@@ -68,14 +68,19 @@ def pack_motion(
     return packed
 
 
-@allocating
 def packed_motion(direction: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """`pack_motion` of all cells: int64 (cell rows, cell columns).
 
     `direction` and `vectors` are those of `motion_of_leaves`.
     """
+    packed = np.empty(direction.shape, np.int64)
+    _pack_cells(direction, vectors, packed)
+    return packed
+
+
+@kernel
+def _pack_cells(direction: np.ndarray, vectors: np.ndarray, packed: np.ndarray) -> None:
     rows, columns = direction.shape
-    packed = np.empty((rows, columns), np.int64)
     for y in range(rows):
         for x in range(columns):
             v = vectors[:, y, x]
@@ -86,7 +91,6 @@ def packed_motion(direction: np.ndarray, vectors: np.ndarray) -> np.ndarray:
                 np.int64(v[1, 0]),
                 np.int64(v[1, 1]),
             )
-    return packed
 
 
 @kernel

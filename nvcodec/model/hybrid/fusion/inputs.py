@@ -33,15 +33,19 @@ _SITES = 2
 """Log2 of the sites across a cell."""
 
 
-@allocating
-def cell_quantisers(leaves: np.ndarray, rows: Integer, columns: Integer) -> np.ndarray:
+def cell_quantisers(leaves: np.ndarray, rows: int, columns: int) -> np.ndarray:
     """Quantiser indices u8 (rows, columns) of all cells."""
     out = np.empty((rows, columns), np.uint8)
+    _put_quantisers(leaves, out)
+    return out
+
+
+@kernel
+def _put_quantisers(leaves: np.ndarray, out: np.ndarray) -> None:
     for n in range(len(leaves)):
         y, x = np.int64(leaves[n, Y]) >> 3, np.int64(leaves[n, X]) >> 3
         size = np.int64(leaves[n, SIZE]) >> 3
         out[y : y + size, x : x + size] = leaves[n, Q]
-    return out
 
 
 @kernel
