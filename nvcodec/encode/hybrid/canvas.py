@@ -102,7 +102,11 @@ def _three(planes: Planes) -> tuple[Plane, Plane, Plane]:
 
 
 def _given(
-    settings: CanvasSettings, source: Pyramid, prices: Prices, q: QuantiserMap, depth: int
+    settings: CanvasSettings,
+    source: Pyramid,
+    prices: Prices,
+    q: QuantiserMap,
+    intended: QuantiserMap,
 ) -> CanvasInput:
     codes = tuple(plane_code(settings.format, number) for number in range(3))
     return CanvasInput(
@@ -110,10 +114,12 @@ def _given(
         codes=(codes[0], codes[1], codes[2]),
         parts=_PARTS[settings.format.chroma_format],
         quantisers=q,
+        intended=intended,
         chroma_offset=settings.chroma_offset,
         content=prices.content,
         intra=prices.intra,
-        depth=depth,
+        depth=settings.effort.tree_depth,
+        thorough=settings.effort.thorough,
     )
 
 
@@ -133,6 +139,7 @@ def _coded(
     leaves: Table,
     pool: Pool,
     q: QuantiserMap,
+    intended: QuantiserMap,
 ) -> CodedCanvas:
     """Assemble the tables and reconstruct the canvas from them."""
     quantiser = int(q[0, 0])
@@ -150,7 +157,7 @@ def _coded(
     if step.set < 2:
         filters = Filters.empty(settings.format.planes, *settings.size)
         if settings.tools.adaptive_filter:
-            multiplier = WEIGHT * 2 ** ((float(q.mean()) - 4) / 3)
+            multiplier = WEIGHT * 2 ** ((float(intended.mean()) - 4) / 3)
             filters, planes = choose_filters(
                 canvas.planes, source.planes, multiplier, settings.format
             )
@@ -159,9 +166,14 @@ def _coded(
 
 
 def code_key(
-    settings: CanvasSettings, source: Pyramid, step: Step, q: QuantiserMap, prices: Prices
+    settings: CanvasSettings,
+    source: Pyramid,
+    step: Step,
+    q: QuantiserMap,
+    intended: QuantiserMap,
+    prices: Prices,
 ) -> CodedCanvas:
-    """Code a key canvas with the quantiser indices `q`."""
+    """Code a key canvas with the quantiser indices `q`; lambda is that of those `intended`."""
     width, height = settings.size
     workspace = make_workspace(settings.format)
     # The pool keeps the units of every block size that is tried.
@@ -169,7 +181,7 @@ def code_key(
     search = KeySearch(
         walk=workspace.walk,
         intra=Intra(
-            given=_given(settings, source, prices, q, settings.effort.tree_depth),
+            given=_given(settings, source, prices, q, intended),
             rebuilt=_rebuilt(
                 settings.format.empty(width, height),
                 np.zeros((height // 4, width // 4), np.uint8),
@@ -185,10 +197,27 @@ def code_key(
         used=np.zeros(1, np.int64),
     )
     search_key_canvas(search)
-    return _coded(settings, source, step, [], search.leaves[: search.used[0]], pool, q)
+    leaves = search.leaves[: search.used[0]]
+    return _coded(settings, source, step, [], leaves, pool, q, intended)
 
 
-def code_inter(
+@dataclass(frozen=True, eq=False)
+class InterLeaves:
+    """The leaves of an inter canvas and their motion, decided; units and intra modes are not.
+
+    `planes` are predicted by them; samples of intra leaves are undefined.
+    """
+
+    cells: Cells
+    planes: Planes
+
+    @property
+    def table(self) -> Table:
+        """A copy of the table of leaves."""
+        return self.cells.leaves[: self.cells.used[0]].copy()
+
+
+def search_inter(
     settings: CanvasSettings,
     source: Pyramid,
     step: Step,
@@ -196,27 +225,49 @@ def code_inter(
     coarse: npt.NDArray[np.int16],
     q: QuantiserMap,
     prices: Prices,
-) -> CodedCanvas:
-    """Code a chain or interior canvas with the quantiser indices `q`.
+) -> InterLeaves:
+    """Decide the leaves of a chain or interior canvas with the quantiser indices `q`.
 
     `references` are one or two; `coarse` are their coarse vectors, as in InterSearch. `prices` must
     be those of Set 1 or 2.
     """
     workspace = make_workspace(settings.format)
-    given = _given(settings, source, prices, q, settings.effort.tree_depth)
+    given = _given(settings, source, prices, q, q)
     palettes = source.drawn and settings.tools.palettes
     cells = _search(settings, given, step, references, coarse, prices, workspace, palettes)
     leaves = cells.leaves[: cells.used[0]]
-    canvases = [reference.canvas for reference in references]
     planes = settings.format.empty(*settings.size)
     packed = packed_motion(cells.direction, cells.vectors)
     rows = -(-settings.height // ROOT)
     for number, plane in enumerate(planes):
-        first, last = canvases[0].planes[number], canvases[-1].planes[number]
+        first, last = (references[k].canvas.planes[number] for k in (0, -1))
         code = plane_code(settings.format, number)
         predict_rows(code, leaves, 0, rows, packed, first, last, plane)
+    return InterLeaves(cells, planes)
+
+
+def code_leaves(
+    settings: CanvasSettings,
+    source: Pyramid,
+    step: Step,
+    references: Sequence[Reference],
+    found: InterLeaves,
+    q: QuantiserMap,
+    intended: QuantiserMap,
+    prices: Prices,
+) -> tuple[CodedCanvas, npt.NDArray[np.float64]]:
+    """Code a chain or interior canvas whose leaves are decided; lambda is that of `intended`.
+
+    Also gives the cost of the leaves in each block of `q`, in squared error.
+    """
+    workspace = make_workspace(settings.format)
+    given = _given(settings, source, prices, q, intended)
+    leaves, cells = found.table, found.cells
+    planes = tuple(plane.copy() for plane in found.planes)
+    rows = -(-settings.height // ROOT)
     pool = make_pool(*settings.size)
-    decide_inter_units(given, Predicted(*_three(planes)), workspace, pool, leaves)
+    costs = np.zeros(len(leaves))
+    decide_inter_units(given, Predicted(*_three(planes)), workspace, pool, leaves, costs)
     if leaves[:, INTRA].any():
         leaves[:, Q] = q[leaves[:, Y] >> 5, leaves[:, X] >> 5]
         for number, plane in enumerate(planes):
@@ -233,10 +284,27 @@ def code_inter(
             pool=pool,
             tries=settings.effort.intra_tries,
             earlier=source.earlier if settings.tools.copies else NONE,
-            palettes=palettes,
+            palettes=source.drawn and settings.tools.palettes,
         )
-        decide_intra_leaves(intra, leaves)
-    return _coded(settings, source, step, canvases, leaves, pool, q)
+        decide_intra_leaves(intra, leaves, costs)
+    of_blocks = np.zeros(q.shape)
+    np.add.at(of_blocks, (leaves[:, Y] >> 5, leaves[:, X] >> 5), costs)
+    canvases = [reference.canvas for reference in references]
+    return _coded(settings, source, step, canvases, leaves, pool, q, intended), of_blocks
+
+
+def code_inter(
+    settings: CanvasSettings,
+    source: Pyramid,
+    step: Step,
+    references: Sequence[Reference],
+    coarse: npt.NDArray[np.int16],
+    q: QuantiserMap,
+    prices: Prices,
+) -> CodedCanvas:
+    """Code a chain or interior canvas in one pass; arguments are those of `search_inter`."""
+    found = search_inter(settings, source, step, references, coarse, q, prices)
+    return code_leaves(settings, source, step, references, found, q, q, prices)[0]
 
 
 def _search(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 
@@ -21,6 +21,9 @@ class MotionLimits(NamedTuple):
         both_starts: how many of the two starts of bi-prediction with coded vectors are refined: 2,
             or 1 for the better one.
         refinements: iterations that refine both vectors of a bi-predicted block.
+        apart: whether every merge entry, the best vector to each reference and the best pair of
+            vectors are kept for trials, not the best by SATD alone.
+        starts_beside: whether searches also start from the coarse vectors to the right and below.
 
     """
 
@@ -32,6 +35,8 @@ class MotionLimits(NamedTuple):
     directions: int
     both_starts: int
     refinements: int
+    apart: bool
+    starts_beside: bool
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,11 @@ class Effort:
         trial: True to compare predictions by coding their residuals (RDO), intra among them; False
             to compare inter predictions by SATD.
         trial_depth: levels of splits that the transform tree of such a trial may have.
+        thorough: whether the levels of a unit are revised once, for both of its transforms.
         key_passes: how often a key canvas is decided. Each pass uses the prices of the one before.
+        step_trials: whether the units of a canvas are decided with other quantiser steps too, and
+            the cheapest canvas is kept.
+        first_pass: the effort of a first pass of inter canvases, None for a single pass.
         temporal_filter: whether pictures are averaged along motion before they are coded.
         network_sites: approximate number of sites of each frame (spec 9.1) that the fusion network
             is trained on; 0 for the default weights alone.
@@ -58,7 +67,10 @@ class Effort:
     intra_tries: int
     trial: bool
     trial_depth: int
+    thorough: bool
     key_passes: int
+    step_trials: bool
+    first_pass: Effort | None
     temporal_filter: bool
     network_sites: int
     network_estimate: bool
@@ -75,12 +87,17 @@ EFFORTS = {
             directions=4,
             both_starts=1,
             refinements=0,
+            apart=False,
+            starts_beside=False,
         ),
         tree_depth=1,
         intra_tries=1,
         trial=False,
         trial_depth=0,
+        thorough=False,
         key_passes=1,
+        step_trials=False,
+        first_pass=None,
         temporal_filter=False,
         network_sites=0,
         network_estimate=True,
@@ -95,12 +112,17 @@ EFFORTS = {
             directions=8,
             both_starts=1,
             refinements=1,
+            apart=False,
+            starts_beside=False,
         ),
         tree_depth=2,
         intra_tries=2,
         trial=False,
         trial_depth=0,
+        thorough=False,
         key_passes=1,
+        step_trials=False,
+        first_pass=None,
         temporal_filter=True,
         network_sites=3000,
         network_estimate=True,
@@ -115,12 +137,17 @@ EFFORTS = {
             directions=8,
             both_starts=2,
             refinements=2,
+            apart=False,
+            starts_beside=False,
         ),
         tree_depth=2,
         intra_tries=3,
         trial=True,
         trial_depth=1,
+        thorough=False,
         key_passes=2,
+        step_trials=False,
+        first_pass=None,
         temporal_filter=True,
         network_sites=6000,
         network_estimate=False,
@@ -134,16 +161,23 @@ EFFORTS = {
             fine_step=2,
             directions=8,
             both_starts=2,
-            refinements=4,
+            refinements=6,
+            apart=True,
+            starts_beside=True,
         ),
         tree_depth=3,
-        intra_tries=8,
+        intra_tries=16,
         trial=True,
-        trial_depth=3,
+        trial_depth=2,
+        thorough=True,
         key_passes=3,
+        step_trials=True,
+        first_pass=None,
         temporal_filter=True,
         network_sites=12000,
         network_estimate=False,
     ),
 }
+
+EFFORTS["slow"] = replace(EFFORTS["slow"], first_pass=EFFORTS["fast"])
 """By preset."""

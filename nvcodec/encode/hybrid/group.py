@@ -97,19 +97,6 @@ def code_substreams(canvases: Sequence[CodedCanvas], settings: CanvasSettings) -
     )
 
 
-def code_key_canvas(
-    settings: CanvasSettings, source: Pyramid, quantisers: QuantiserMap
-) -> CodedCanvas:
-    """Code a key canvas in `effort.key_passes` passes; each uses the prices of the one before."""
-    (step,) = schedule(1, key=True)
-    prices = default_prices(step.set, settings.tools)
-    canvas = code_key(settings, source, step, quantisers, prices)
-    for _ in range(settings.effort.key_passes - 1):
-        prices = code_substreams([canvas], settings).prices(step.set)
-        canvas = code_key(settings, source, step, quantisers, prices)
-    return canvas
-
-
 def decode_group(
     settings: CanvasSettings,
     substreams: Substreams,
@@ -190,7 +177,8 @@ def _tiny_key(settings: CanvasSettings) -> tuple[CanvasSettings, Pyramid, Quanti
     (quantisers,) = for_depth(
         quantiser_maps(30, [analyse([source], None)]), settings.format.bit_depth
     )
-    key = code_key_canvas(tiny, source, quantisers)
+    (step,) = schedule(1, key=True)
+    key = code_key(tiny, source, step, quantisers, quantisers, default_prices(step.set))
     decode_group(tiny, code_substreams([key], tiny), [key.canvas], {})
     return tiny, source, quantisers, Reference.of(key.canvas)
 

@@ -41,19 +41,18 @@ from nvcodec.encode.hybrid.canvas import (
     CanvasSettings,
     CodedCanvas,
     Reference,
-    code_inter,
 )
 from nvcodec.encode.hybrid.effort import Effort
 from nvcodec.encode.hybrid.fusion.choice import CodedNetwork, GroupFrames, NetworkChoice
 from nvcodec.encode.hybrid.group import (
     Substreams,
-    code_key_canvas,
     code_substreams,
     compile_inter_kernels,
     compile_key_kernels,
     decode_group,
     default_prices,
 )
+from nvcodec.encode.hybrid.passes import code_inter_canvas, code_key_canvas
 from nvcodec.encode.hybrid.rate.prices import Prices
 from nvcodec.encode.hybrid.rate.tradeoff import most_bits_per_sample
 from nvcodec.encode.hybrid.tools import ALL, Tools
@@ -476,7 +475,8 @@ class HybridCoder:
         prices: Prices,
         *references: Reference,
     ) -> CodedCanvas:
-        return code_inter(self._settings, source, step, references, coarse, maps[number], prices)
+        q = maps[number]
+        return code_inter_canvas(self._settings, source, step, references, coarse, q, prices)
 
     def _code_chain(
         self,
@@ -494,7 +494,7 @@ class HybridCoder:
         second, fields = choose_second(source, coarse, canvases, self._settings.tools)
         step = replace(step, b=SECOND[second])
         used = [known[frame] for frame in step.references]
-        return code_inter(self._settings, source, step, used, fields, maps[0], prices)
+        return code_inter_canvas(self._settings, source, step, used, fields, maps[0], prices)
 
     def _code_substreams(self, *canvases: CodedCanvas) -> Substreams:
         return code_substreams(canvases, self._settings)

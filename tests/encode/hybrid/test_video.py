@@ -262,14 +262,14 @@ def test_what_ends_the_reading_leaves_the_groups_before(monkeypatch, error):
 
 
 def test_a_failing_task_is_the_error(monkeypatch):
-    true = coder.code_inter
+    true = coder.code_inter_canvas
 
     def failing(settings, source, step, *rest):
         if step.set == 1 and step.frame == 2:
             raise MemoryError("no more")
         return true(settings, source, step, *rest)
 
-    monkeypatch.setattr(coder, "code_inter", failing)
+    monkeypatch.setattr(coder, "code_inter_canvas", failing)
     out = io.BytesIO()
     with pytest.raises(MemoryError):
         encode(

@@ -9,6 +9,7 @@ from nvcodec.encode.distances import satd_mean
 from nvcodec.encode.hybrid.search.block import NEVER, Block
 from nvcodec.encode.hybrid.search.phases import MARGIN
 from nvcodec.encode.hybrid.search.prediction import (
+    BOTH,
     DIFFERENCES,
     OWN_VECTORS,
     InterSearch,
@@ -116,10 +117,12 @@ def _offer(s: InterSearch, b: Block, flags: Real, v: np.ndarray) -> None:
     bits += vector_bits(s, v[1, 0] - p[1, 0], v[1, 1] - p[1, 1])
     distance = block_satd(s, b, 3, v[0, 0], v[0, 1], v[1, 0], v[1, 1])
     cost = distance + b.lam_satd * bits
-    if cost < c.cost[OWN_VECTORS]:
-        c.cost[OWN_VECTORS] = cost
-        c.bits[OWN_VECTORS] = bits
-        choice = c.choice[OWN_VECTORS]
+    for place in (OWN_VECTORS, BOTH):
+        if cost >= c.cost[place] or (place != OWN_VECTORS and not s.limits.apart):
+            continue
+        c.cost[place] = cost
+        c.bits[place] = bits
+        choice = c.choice[place]
         set_choice(choice, 3, v[0, 0], v[0, 1], v[1, 0], v[1, 1])
         for k in range(4):
             choice[DIFFERENCES + k] = v[k >> 1, k & 1] - p[k >> 1, k & 1]

@@ -24,8 +24,9 @@ class CanvasInput(NamedTuple):
 
     `source0` to `source2` are the planes of the coded size, those of chroma empty in monochrome.
     `codes` are those of the planes (`plane_code`); a node has `parts` units in each chroma plane.
-    `quantisers` are the u8 quantiser indices of blocks of 32 x 32 luma samples. A transform tree
-    has up to `depth` levels of splits.
+    `quantisers` are the u8 quantiser indices of blocks of 32 x 32 luma samples, `intended` those
+    that lambda follows from. A transform tree has up to `depth` levels of splits. With `thorough`
+    the levels of a unit are revised once, for both of its transforms where it has two.
     """
 
     source0: Plane
@@ -34,17 +35,19 @@ class CanvasInput(NamedTuple):
     codes: tuple[int, int, int]
     parts: int
     quantisers: npt.NDArray[np.uint8]
+    intended: npt.NDArray[np.uint8]
     chroma_offset: int
     content: ContentBits
     intra: IntraBits
     depth: int
+    thorough: bool
 
 
 class Block(NamedTuple):
     """A block of n x n luma samples at (y, x).
 
     `level` is log2(n) - 3, `q` the quantiser index and `step` the quantiser step. `lam` is lambda
-    for squared errors, `lam_satd` is lambda for SATD and SAD.
+    for squared errors, `weight` the same in squared steps, `lam_satd` is lambda for SATD and SAD.
     """
 
     y: int
@@ -54,6 +57,7 @@ class Block(NamedTuple):
     q: int
     step: float
     lam: float
+    weight: float
     lam_satd: float
 
 
@@ -61,7 +65,10 @@ class Block(NamedTuple):
 def block_at(given: CanvasInput, y: Integer, x: Integer, n: Integer) -> Block:
     """The block of n x n luma samples at (y, x)."""
     q = int(given.quantisers[y >> 5, x >> 5])
+    intended = int(given.intended[y >> 5, x >> 5])
     step = REAL_STEP[q]
+    usual = REAL_STEP[intended]
+    lam = WEIGHT * usual * usual
     return Block(
         y=int(y),
         x=int(x),
@@ -69,8 +76,9 @@ def block_at(given: CanvasInput, y: Integer, x: Integer, n: Integer) -> Block:
         level=log2(n) - 3,
         q=q,
         step=step,
-        lam=WEIGHT * step * step,
-        lam_satd=SATD_WEIGHT * step,
+        lam=lam,
+        weight=WEIGHT if q == intended else lam / (step * step),
+        lam_satd=SATD_WEIGHT * usual,
     )
 
 

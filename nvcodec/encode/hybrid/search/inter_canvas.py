@@ -32,6 +32,7 @@ from nvcodec.encode.hybrid.search.prediction import (
     MERGED,
     OWN_VECTORS,
     PLACES,
+    SINGLE,
     VECTORS,
     InterSearch,
     clear,
@@ -79,7 +80,7 @@ def _best_choice(s: InterSearch, b: Block) -> Real:
         return best_satd
     near = _NEAR * best_satd + b.lam_satd * _NEAR_BITS
     best = NEVER
-    for place in range(PLACES):
+    for place in range(SINGLE if s.limits.apart else 0, PLACES if s.limits.apart else SINGLE):
         if c.cost[place] < near:
             cost = trial_cost(s, b, place)
             if cost < best:

@@ -161,11 +161,15 @@ def _decide_leaf(
 
 @allocating
 def decide_inter_units(
-    given: CanvasInput, predicted: Predicted, w: Workspace, pool: Pool, leaves: np.ndarray
-) -> Real:
-    """Choose the units of all leaves that are not intra; returns their cost in squared error."""
+    given: CanvasInput,
+    predicted: Predicted,
+    w: Workspace,
+    pool: Pool,
+    leaves: np.ndarray,
+    costs: np.ndarray,
+) -> None:
+    """Choose the units of all leaves that are not intra; sets their costs in squared error."""
     coded = np.zeros((given.source0.shape[0] >> 3, given.source0.shape[1] >> 3), np.uint8)
-    total = 0.0
     for k in range(leaves.shape[0]):
         leaf = leaves[k]
         row = leaf[Y] >> 3
@@ -177,10 +181,9 @@ def decide_inter_units(
                 beside += coded[row, column - 1]
             if row > 0:
                 beside += coded[row - 1, column]
-            total += _decide_leaf(given, predicted, w, pool, leaf, beside)
+            costs[k] = _decide_leaf(given, predicted, w, pool, leaf, beside)
             mark = leaf[CODED]
         cells = leaf[SIZE] >> 3
         for i in range(row, row + cells):
             for j in range(column, column + cells):
                 coded[i, j] = mark
-    return total

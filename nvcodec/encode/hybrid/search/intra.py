@@ -34,7 +34,6 @@ from nvcodec.coding.hybrid.motion import MODES
 from nvcodec.compiled import Integer, Real, kernel
 from nvcodec.encode.distances import satd
 from nvcodec.encode.hybrid.rate.intra import IntraBits
-from nvcodec.encode.hybrid.rate.tradeoff import WEIGHT
 from nvcodec.encode.hybrid.search.block import (
     NEVER,
     Block,
@@ -366,6 +365,7 @@ def _decide_luma(
     """
     t, space, canvas, c = s.workspace.transform, s.workspace.intra, s.rebuilt, s.given.content
     log2n = log2(n)
+    thorough = s.given.thorough
     zero = s.given.content.luma[b.level, 1, 0]
     one = s.given.content.luma[b.level, 1, 1]
     _list_modes(canvas.modes, y, x, space.listed)
@@ -394,7 +394,7 @@ def _decide_luma(
         _predict_leaf(s, b, mode, y, x, n)
         load_residual(s.given.source0, y, x, space.prediction, n, t.residual)
         cost, count, energy = transform_unit(
-            t, 0, 0, n, log2n, b.step, WEIGHT, c.units, c.sine[1], space.levels[:]
+            t, 0, 0, n, log2n, b.step, b.weight, c.units, c.sine[1], space.levels[:], thorough
         )
         bits = screen * (flag[0] + palette[0])
         if mode == COPY:
@@ -733,18 +733,16 @@ def recall(s: Intra, leaves: np.ndarray, used: Integer) -> None:
 
 
 @kernel
-def decide_intra_leaves(s: Intra, leaves: np.ndarray) -> Real:
-    """Decide and reconstruct the intra leaves of an inter canvas; returns their cost.
+def decide_intra_leaves(s: Intra, leaves: np.ndarray, costs: np.ndarray) -> None:
+    """Decide and reconstruct the intra leaves of an inter canvas; sets their costs.
 
     All other leaves have to be reconstructed before.
     """
-    total = 0.0
     for k in range(leaves.shape[0]):
         if leaves[k, INTRA]:
             b = block_at(s.given, leaves[k, Y], leaves[k, X], leaves[k, SIZE])
             recall(s, leaves, k)
-            total += decide_intra_leaf(s, b, 0, leaves[k])
-    return total
+            costs[k] = decide_intra_leaf(s, b, 0, leaves[k])
 
 
 @kernel

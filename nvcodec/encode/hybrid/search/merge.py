@@ -12,6 +12,7 @@ from nvcodec.encode.hybrid.search.prediction import (
     ENTRY,
     LISTS,
     MERGED,
+    MERGES,
     SECOND_MERGE,
     VECTORS,
     InterSearch,
@@ -69,6 +70,10 @@ def offer_merges(s: InterSearch, b: Block) -> None:
         m = c.merges[k]
         distance = block_satd(s, b, m[0], m[1], m[2], m[3], m[4])
         cost = distance + b.lam_satd * (flags + s.bits.entry[k])
+        if s.limits.apart:
+            c.cost[MERGES + k] = cost
+            c.bits[MERGES + k] = flags + s.bits.entry[k]
+            _set_merge(c.choice[MERGES + k], c.merges, k)
         if cost < c.cost[BEST_MERGE]:
             c.cost[SECOND_MERGE] = c.cost[BEST_MERGE]
             second = best

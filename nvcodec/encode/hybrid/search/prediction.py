@@ -45,7 +45,16 @@ CHOICE = 11
 BEST_MERGE = 0
 SECOND_MERGE = 1
 OWN_VECTORS = 2
-PLACES = 3
+SINGLE = 3
+"""Two places: the best vector to reference 0 and to reference 1, with MotionLimits.apart."""
+BOTH = 5
+"""The best pair of vectors, with MotionLimits.apart."""
+MERGES = 6
+"""A place for each entry of the merge list, with MotionLimits.apart."""
+PLACES = MERGES + ENTRIES
+
+STARTS = ENTRIES + 6
+"""Most start vectors of a search."""
 
 _NONE_AROUND = 4
 """Row of `Candidates.around` for no block."""
@@ -115,7 +124,7 @@ class Candidates(Record):
     predicted = array(np.int64, 2, 2)
     single = array(np.int64, 2, 2)
     vectors = array(np.int64, 2, 2)
-    starts = array(np.int64, ENTRIES + 4, 2)
+    starts = array(np.int64, STARTS, 2)
 
 
 def make_candidates() -> Candidates:

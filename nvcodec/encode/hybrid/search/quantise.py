@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from nvcodec.coding.hybrid.leaves import lookup
 from nvcodec.coding.hybrid.levels import GREATER_CLASS, HIDING, PLACE, SIG_CLASS, diagonals
 from nvcodec.compiled import Integer, Real, kernel
 from nvcodec.encode.hybrid.rate.content import MOST_LISTED, UnitBits, escape_bits
@@ -27,6 +28,12 @@ def _scans() -> np.ndarray:
 
 
 SCAN = _scans()
+
+_AFTER_Y = lookup([0, 0, 1, 2, 1])
+_AFTER_X = lookup([1, 2, 0, 0, 1])
+"""Where the levels are, before a level, whose contexts it is counted in (`_template`)."""
+_NEAR_HALF = np.float32(0.4)
+"""A magnitude is not raised if that leaves a coefficient further away, in steps."""
 
 
 class _Unit(NamedTuple):
@@ -51,6 +58,7 @@ def quantise(
     least: Real,
     space: TransformSpace,
     levels: np.ndarray,
+    revise: bool,
 ) -> tuple[Real, Integer]:
     """Choose the levels of a unit.
 
@@ -58,7 +66,8 @@ def quantise(
     last level is never at a coefficient below `least`. `space.magnitudes` has to be zero, and is
     zero again afterwards. Fills `levels`, int32 (n * n,) by position. Returns the cost
     D + weight * R in squared steps, and the number of levels that are not zero. R is without flags
-    outside the unit. Without levels the cost is the energy of the coefficients.
+    outside the unit. Without levels the cost is the energy of the coefficients. With `revise` the
+    levels are decided once more, with what they change in the contexts of others.
     """
     scan = SCAN[log2n - 2]
     zero_cost = np.float32(0.0)
@@ -80,7 +89,10 @@ def quantise(
     for b in range(last >> 4, -1, -1):
         total += _choose_block(unit, b, last)
     best, last_kept = _best_last(unit, last, total, zero_cost)
-    hiding, count = _finish(unit, last, last_kept)
+    _clear_after(unit, last, last_kept)
+    if revise:
+        best += _revise(unit, last_kept)
+    hiding, count = _finish(unit, last_kept)
     if best + hiding < zero_cost:
         return best + hiding, count
     for k in range(n * n):
@@ -290,16 +302,93 @@ def _hide_sign(u: _Unit, b: Integer, last: Integer) -> Real:
 
 
 @kernel
-def _finish(u: _Unit, last: Integer, last_kept: Integer) -> tuple[Real, Integer]:
-    """Clear levels behind the last one, hide signs, and give all levels theirs.
-
-    Returns what hiding costs, and how many levels there are.
-    """
+def _clear_after(u: _Unit, last: Integer, last_kept: Integer) -> None:
+    """Clear levels behind the last one."""
     for k in range(last_kept + 1, last + 1):
         position = SCAN[u.log2n - 2, k]
         if u.levels[position] > 0:
             u.space.magnitudes[_at(u, position)] = 0
             u.levels[position] = 0
+
+
+@kernel
+def _magnitude_cost(
+    u: _Unit, position: Integer, magnitude: Integer, t: Integer, last: bool
+) -> Real:
+    """What a magnitude costs where the others around sum to `t`; the last level has no flag."""
+    place = PLACE[(position >> u.log2n) + (position & (u.n - 1))]
+    sig = u.costs.sig[u.log2n - 2, place, SIG_CLASS[min(t, SIG_CLASS.size - 1)]]
+    error = abs(u.coefficients[position]) - magnitude
+    bits = np.float32(0.0) if last else sig[1 if magnitude > 0 else 0]
+    if magnitude > 0:
+        level_class = GREATER_CLASS[min(t, GREATER_CLASS.size - 1)]
+        bits += u.costs.level[place, level_class, min(magnitude, MOST_LISTED)]
+        if magnitude >= MOST_LISTED:
+            bits += escape_bits(magnitude)
+    return error * error + u.weight * bits
+
+
+@kernel
+def _revised_cost(u: _Unit, k: Integer, last_kept: Integer, change: Integer) -> Real:
+    """What it costs to change the magnitude at scan index k, with the contexts that follow it."""
+    position = SCAN[u.log2n - 2, k]
+    y = position >> u.log2n
+    x = position & (u.n - 1)
+    magnitudes = u.space.magnitudes
+    at = _at(u, position)
+    magnitude = u.levels[position]
+    t = _template(magnitudes, at)
+    ends = k == last_kept
+    cost = _magnitude_cost(u, position, magnitude + change, t, ends)
+    cost -= _magnitude_cost(u, position, magnitude, t, ends)
+    for number in range(5):
+        dy = _AFTER_Y[number]
+        dx = _AFTER_X[number]
+        if y < dy or x < dx:
+            continue
+        if u.space.full[((y - dy) >> 2) * 9 + ((x - dx) >> 2)] == 0:
+            continue
+        other = position - (dy << u.log2n) - dx
+        t = _template(magnitudes, _at(u, other))
+        cost += _magnitude_cost(u, other, u.levels[other], t + change, False)
+        cost -= _magnitude_cost(u, other, u.levels[other], t, False)
+    return cost
+
+
+@kernel
+def _revise(u: _Unit, last_kept: Integer) -> Real:
+    """Change magnitudes by 1 where that saves, contexts of others included; returns the sum."""
+    total = np.float32(0.0)
+    for k in range(last_kept, -1, -1):
+        position = SCAN[u.log2n - 2, k]
+        value = abs(u.coefficients[position])
+        magnitude = u.levels[position]
+        best = np.float32(0.0)
+        chosen = 0
+        if magnitude > (1 if k == last_kept else 0):
+            cost = _revised_cost(u, k, last_kept, -1)
+            if cost < best:
+                best = cost
+                chosen = -1
+        coded = u.space.full[((position >> u.log2n) >> 2) * 9 + ((position & (u.n - 1)) >> 2)]
+        if value > magnitude + _NEAR_HALF and coded:
+            cost = _revised_cost(u, k, last_kept, 1)
+            if cost < best:
+                best = cost
+                chosen = 1
+        if chosen != 0:
+            total += best
+            u.levels[position] = magnitude + chosen
+            u.space.magnitudes[_at(u, position)] = magnitude + chosen
+    return total
+
+
+@kernel
+def _finish(u: _Unit, last_kept: Integer) -> tuple[Real, Integer]:
+    """Hide signs, and give all levels theirs.
+
+    Returns what hiding costs, and how many levels there are.
+    """
     cost = np.float32(0.0)
     if last_kept >= HIDING:
         for b in range(last_kept >> 4, -1, -1):

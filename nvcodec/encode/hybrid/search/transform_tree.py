@@ -10,7 +10,6 @@ import numpy.typing as npt
 from nvcodec.coding.hybrid.leaves import Z_LOG, Z_X, Z_Y
 from nvcodec.compiled import Integer, Real, kernel
 from nvcodec.encode.hybrid.rate.content import ContentBits
-from nvcodec.encode.hybrid.rate.tradeoff import WEIGHT
 from nvcodec.encode.hybrid.search.block import NEVER, Block, CanvasInput, log2
 from nvcodec.encode.hybrid.search.partition import Walk, partition
 from nvcodec.encode.hybrid.search.units import Pool, append_unit, transform_unit
@@ -28,7 +27,10 @@ _NUMBER[Z_Y, Z_X] = np.arange(64)
 
 
 class Tree(NamedTuple):
-    """The search of a tree: its root has level `top`, it has at most `depth` levels of splits."""
+    """The search of a tree: its root has level `top`, it has at most `depth` levels of splits.
+
+    `thorough` is as in CanvasInput.
+    """
 
     walk: Walk
     bits: ContentBits
@@ -36,8 +38,10 @@ class Tree(NamedTuple):
     space: TreeSpace
     step: float
     lam: float
+    weight: float
     top: int
     depth: int
+    thorough: bool
     sine: npt.NDArray[np.float32]
 
 
@@ -46,8 +50,9 @@ def _evaluate(s: Tree, k: Integer, y: Integer, x: Integer) -> bool:
     """Transform a block as one unit; hook of `partition`."""
     z = _NUMBER[y >> (k + 2), x >> (k + 2)]
     levels = s.transform.levels[k, z << (2 * k + 4) :]
+    n = _SMALLEST << k
     cost, count, energy = transform_unit(
-        s.transform, y, x, _SMALLEST << k, k + 2, s.step, WEIGHT, s.bits.units, s.sine, levels
+        s.transform, y, x, n, k + 2, s.step, s.weight, s.bits.units, s.sine, levels, s.thorough
     )
     s.space.split[k, z] = 0
     s.space.count[k, z] = count
@@ -106,8 +111,10 @@ def best_tree(
         space=w.tree,
         step=b.step,
         lam=b.lam,
+        weight=b.weight,
         top=top,
         depth=given.depth,
+        thorough=given.thorough,
         sine=given.content.sine[intra],
     )
     cost = _walk_tree(tree, top, 0, 0, n, n)

@@ -142,7 +142,7 @@ def transform_chroma(
     bits = given.content.chroma_units
     levels = t.chroma[plane - 1, part]
     sine = given.content.sine[CHROMA_SINE]
-    return transform_unit(t, 0, 0, n, log2(n), step, weight, bits, sine, levels)
+    return transform_unit(t, 0, 0, n, log2(n), step, weight, bits, sine, levels, given.thorough)
 
 
 @kernel
@@ -161,6 +161,38 @@ def _rough_cost(t: TransformSpace, sine: Integer, count: Integer, weight: Real) 
 
 
 @kernel
+def _better_transform(
+    t: TransformSpace,
+    n: Integer,
+    log2n: Integer,
+    step: Real,
+    lam: Real,
+    bits: UnitBits,
+    prices: np.ndarray,
+    levels: np.ndarray,
+    energy: Real,
+) -> tuple[Real, Integer, Real]:
+    """Quantise the coefficients of both transforms and keep the better; as `transform_unit`."""
+    least = np.float32(LEAST)
+    cost, count = quantise(t.coefficients[0], n, log2n, lam, bits, least, t, levels, True)
+    # A unit of its first coefficient alone has no flag, and the cosine transform.
+    if count > 1 or (count == 1 and levels[0] == 0):
+        cost += lam * prices[0]
+    other, other_count = quantise(
+        t.coefficients[1], n, log2n, lam, bits, least, t, t.other[:], True
+    )
+    other += lam * prices[1]
+    alone = other_count == 1 and t.other[0] != 0
+    if other_count > 0 and not alone and other < cost:
+        t.sine[0] = 1
+        for k in range(n * n):
+            levels[k] = t.other[k]
+        cost = other
+        count = other_count
+    return cost * step * step, count, energy
+
+
+@kernel
 def transform_unit(
     t: TransformSpace,
     y: Integer,
@@ -172,13 +204,15 @@ def transform_unit(
     bits: UnitBits,
     sine: np.ndarray,
     levels: np.ndarray,
+    thorough: bool,
 ) -> tuple[Real, Integer, Real]:
     """Transform and quantise the n x n block of t.residual at (y, x).
 
     `step` is the quantiser step, `weight` lambda in squared steps. Fills `levels` (n * n,), by
     position, unless the energy is too low for a unit. `sine` are the bits of its flag `sine`, by
-    size; the flag is left in t.sine. Returns the cost in squared error, the number of nonzero
-    levels, and the cost without levels.
+    size; the flag is left in t.sine. With `thorough` the levels are revised, and those of both
+    transforms compared; else the transform is chosen by its coefficients. Returns the cost in
+    squared error, the number of nonzero levels, and the cost without levels.
     """
     energy = np.float32(0.0)
     t.sine[0] = 0
@@ -196,11 +230,13 @@ def transform_unit(
     if log2n - 2 < sine.shape[0] and sine[log2n - 2, 1] < UNAFFORDABLE:
         forward(t.block, n, log2n, 1, scale, t.product, t.coefficients[1])
         prices = sine[log2n - 2]
+        if thorough:
+            return _better_transform(t, n, log2n, step, lam, bits, prices, levels, energy)
         cosine_cost = _rough_cost(t, 0, n * n, lam) + lam * prices[0]
         if _rough_cost(t, 1, n * n, lam) + lam * prices[1] < cosine_cost:
             chosen = 1
         sine_bits = prices[chosen]
-    cost, count = quantise(t.coefficients[chosen], n, log2n, lam, bits, least, t, levels)
+    cost, count = quantise(t.coefficients[chosen], n, log2n, lam, bits, least, t, levels, thorough)
     if count == 0:
         sine_bits = np.float32(0.0)
     elif count == 1 and levels[0] != 0:
@@ -208,7 +244,9 @@ def transform_unit(
         sine_bits = np.float32(0.0)
         if chosen == 1:
             chosen = 0
-            cost, count = quantise(t.coefficients[0], n, log2n, lam, bits, least, t, levels)
+            cost, count = quantise(
+                t.coefficients[0], n, log2n, lam, bits, least, t, levels, thorough
+            )
             sine_bits = sine[log2n - 2, 0]
     t.sine[0] = chosen
     return (cost + weight * sine_bits) * step * step, count, energy

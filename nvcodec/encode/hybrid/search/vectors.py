@@ -12,6 +12,8 @@ from nvcodec.encode.hybrid.search.phases import MARGIN
 from nvcodec.encode.hybrid.search.prediction import (
     DIFFERENCES,
     OWN_VECTORS,
+    SINGLE,
+    STARTS,
     VECTORS,
     InterSearch,
     block_satd,
@@ -53,8 +55,13 @@ def _put_starts(s: InterSearch, b: Block, r: Integer) -> Integer:
         c.starts[ENTRIES + 1, axis] = around[VECTORS + 2 * r + axis]
         c.starts[ENTRIES + 2, axis] = s.coarse[r, row, column, axis]
         c.starts[ENTRIES + 3, axis] = 0
+        if s.limits.starts_beside:
+            right = min(column + max(1, b.n >> 4), s.coarse.shape[2] - 1)
+            below = min(row + max(1, b.n >> 4), s.coarse.shape[1] - 1)
+            c.starts[ENTRIES + 4, axis] = s.coarse[r, row, right, axis]
+            c.starts[ENTRIES + 5, axis] = s.coarse[r, below, column, axis]
     count: Integer = np.int64(0)
-    for k in range(ENTRIES + 4):
+    for k in range(STARTS if s.limits.starts_beside else STARTS - 2):
         known = False
         for other in range(count):
             if c.starts[other, 0] == c.starts[k, 0] and c.starts[other, 1] == c.starts[k, 1]:
@@ -174,10 +181,12 @@ def offer_vectors(s: InterSearch, b: Block) -> None:
         if s.two:
             bits += s.bits.both[b.level, 0] + s.bits.second[r]
         cost = block_satd(s, b, r + 1, vy, vx, vy, vx) + b.lam_satd * bits
-        if cost < c.cost[OWN_VECTORS]:
-            c.cost[OWN_VECTORS] = cost
-            c.bits[OWN_VECTORS] = bits
-            choice = c.choice[OWN_VECTORS]
+        for place in (OWN_VECTORS, SINGLE + r):
+            if cost >= c.cost[place] or (place != OWN_VECTORS and not s.limits.apart):
+                continue
+            c.cost[place] = cost
+            c.bits[place] = bits
+            choice = c.choice[place]
             # The vector of the unused reference follows from it (spec 8.2).
             oy = -vy if s.interior else vy
             ox = -vx if s.interior else vx

@@ -40,6 +40,7 @@ class TransformSpace(Record):
         full: 1 for each 4 x 4 sub-block with a level, with a border.
         block_cost: cost of the flag of each sub-block.
         levels: levels of a luma tree, by size of the unit.
+        other: levels of the other transform.
         chroma: levels of the units of Cb and Cr, [plane][part].
         chroma_cost: what these units cost.
         chroma_empty: cost without each of these units.
@@ -56,6 +57,7 @@ class TransformSpace(Record):
     full = array(np.int8, 100)
     block_cost = array(np.float32, 64)
     levels = array(np.int32, 4, _AREA)
+    other = array(np.int32, _AREA)
     chroma = array(np.int32, 2, _PARTS, _AREA)
     chroma_cost = array(np.float64, 2, _PARTS)
     chroma_empty = array(np.float64, 2, _PARTS)

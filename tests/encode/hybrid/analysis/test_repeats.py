@@ -15,7 +15,8 @@ from nvcodec.encode.hybrid.analysis.repeats import (
 )
 from nvcodec.encode.hybrid.canvas import CanvasSettings
 from nvcodec.encode.hybrid.effort import EFFORTS
-from nvcodec.encode.hybrid.group import code_key_canvas, code_substreams
+from nvcodec.encode.hybrid.group import code_substreams
+from nvcodec.encode.hybrid.passes import code_key_canvas
 from nvcodec.encode.hybrid.tools import ALL
 from nvcodec.picture import YUV420P8
 

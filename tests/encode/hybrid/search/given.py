@@ -16,8 +16,10 @@ def canvas_input(luma, q, canvas_set=1, depth=3, chroma_offset=0):
         codes=(0, 1, 2),
         parts=1,
         quantisers=np.broadcast_to(np.asarray(q, np.uint8), blocks).copy(),
+        intended=np.broadcast_to(np.asarray(q, np.uint8), blocks).copy(),
         chroma_offset=chroma_offset,
         content=prices.content,
         intra=prices.intra,
         depth=depth,
+        thorough=False,
     )

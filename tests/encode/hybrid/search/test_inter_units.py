@@ -53,12 +53,16 @@ def test_units_of_inter_leaves(depth, noise):
         codes=(0, 1, 2),
         parts=1,
         quantisers=q,
+        intended=q,
         chroma_offset=0,
         content=prices.content,
         intra=prices.intra,
         depth=depth,
+        thorough=False,
     )
-    cost = decide_inter_units(given, Predicted(*predicted), workspace, pool, leaves)
+    costs = np.zeros(len(leaves))
+    decide_inter_units(given, Predicted(*predicted), workspace, pool, leaves, costs)
+    cost = costs.sum()
     energy = sum(((a.astype(float) - b) ** 2).sum() for a, b in zip(source, predicted, strict=True))
     assert cost <= energy + 1000 * WEIGHT * REAL_STEP[24] ** 2
     assert not workspace.transform.magnitudes.any()

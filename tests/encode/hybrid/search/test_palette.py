@@ -24,7 +24,8 @@ from nvcodec.encode.hybrid.analysis.pyramid import Pyramid
 from nvcodec.encode.hybrid.analysis.repeats import drawn
 from nvcodec.encode.hybrid.canvas import CanvasSettings
 from nvcodec.encode.hybrid.effort import EFFORTS
-from nvcodec.encode.hybrid.group import code_key_canvas, code_substreams
+from nvcodec.encode.hybrid.group import code_substreams
+from nvcodec.encode.hybrid.passes import code_key_canvas
 from nvcodec.encode.hybrid.search.block import NEVER
 from nvcodec.encode.hybrid.search.palette import PaletteSearch, find_palette
 from nvcodec.encode.hybrid.search.palette_tables import append_palette, settle_palettes

@@ -79,6 +79,7 @@ def test_levels_are_worth_their_bits(n, log2n):
                 np.float32(0.55),
                 space,
                 levels,
+                False,
             )
             assert not space.magnitudes.any()
             energy = float((coefficients.astype(np.float64) ** 2).sum())
@@ -103,6 +104,29 @@ def test_levels_are_worth_their_bits(n, log2n):
             exact += cost == pytest.approx(recount, rel=5e-3)
     assert coded > 10
     assert exact > coded / 2
+
+
+@pytest.mark.parametrize(("n", "log2n"), SIZES.items())
+def test_revised_levels_cost_less(n, log2n):
+    rng = np.random.default_rng(n)
+    costs = unit_bits(context_bits(default_content_contexts()), 1, 0)
+    space = TransformSpace.make()
+    y, x = np.indices((n, n))
+    total = [0.0, 0.0]
+    for _ in range(200):
+        coefficients = rng.laplace(size=(n, n)) * rng.choice([0.7, 1.5, 3]) * np.exp(-(x + y) / 4)
+        coefficients = coefficients.astype(np.float32).ravel()
+        for revise in (False, True):
+            levels = np.zeros(n * n, np.int32)
+            quantise(
+                coefficients, n, log2n, np.float32(WEIGHT), costs, np.float32(0.55), space,
+                levels, revise,
+            )  # fmt: skip
+            assert not space.magnitudes.any()
+            energy = float((coefficients.astype(np.float64) ** 2).sum())
+            coded = unit_cost(coefficients, levels, n, WEIGHT, costs) if levels.any() else energy
+            total[revise] += coded
+    assert total[True] < total[False]
 
 
 def template(magnitudes, y, x):
@@ -228,7 +252,7 @@ def test_many_units(scale, n, log2n, kernel_bench):
         for k in range(count):
             quantise(
                 units[k], n, log2n, np.float32(WEIGHT), costs, np.float32(0.55), space,
-                levels[k],
+                levels[k], False,
             )  # fmt: skip
 
     def call():

@@ -33,7 +33,7 @@ class Slow:
             levels, content = np.zeros(n * n, np.int32), self.given.content
             cost, count, energy = transform_unit(
                 self.space, y, x, n, log2(n), self.b.step, WEIGHT, content.units, content.sine[0],
-                levels,
+                levels, False,
             )  # fmt: skip
             self.units[x, y, n] = float(cost), float(energy), levels if count else None
             self.sines[x, y, n] = int(self.space.sine[0])

@@ -37,7 +37,8 @@ def recounted(residual, levels, step, lam, prices, sine=0):
 
 @pytest.mark.parametrize(("n", "log2n"), SIZES.items())
 @pytest.mark.parametrize("q", [16, 34])
-def test_the_cost_is_error_plus_bits(q, n, log2n):
+@pytest.mark.parametrize("thorough", [False, True])
+def test_the_cost_is_error_plus_bits(thorough, q, n, log2n):
     rng = np.random.default_rng(n)
     content = canvas_input(np.zeros((32, 32), np.uint8), q).content
     prices, sine_bits = content.units, content.sine[1]
@@ -52,7 +53,7 @@ def test_the_cost_is_error_plus_bits(q, n, log2n):
         block = t.residual[y : y + n, x : x + n].astype(float)
         levels = np.zeros(n * n, np.int32)
         cost, count, energy = transform_unit(
-            t, y, x, n, log2n, REAL_STEP[q], WEIGHT, prices, sine_bits, levels
+            t, y, x, n, log2n, REAL_STEP[q], WEIGHT, prices, sine_bits, levels, thorough
         )
         assert energy == pytest.approx((block**2).sum(), rel=1e-4)
         assert count == np.count_nonzero(levels)
@@ -86,7 +87,7 @@ def test_little_energy_gets_no_unit():
         t.coefficients[:] = 0
         levels = np.zeros(16, np.int32)
         cost, count, energy = transform_unit(
-            t, 0, 0, 4, 2, REAL_STEP[q], WEIGHT, content.units, content.sine[1], levels
+            t, 0, 0, 4, 2, REAL_STEP[q], WEIGHT, content.units, content.sine[1], levels, False
         )
         assert bool(t.coefficients.any()) == some
         if not some:
