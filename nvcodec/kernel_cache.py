@@ -75,7 +75,7 @@ _watchers: list[tuple[Callable[[], None], Callable[[], None]]] = []
 
 
 @contextlib.contextmanager
-def compilation_told(begins: Callable[[], None], ends: Callable[[], None]) -> Iterator[None]:
+def compiling_told(begins: Callable[[], None], ends: Callable[[], None]) -> Iterator[None]:
     """Call `begins` and `ends` around each kernel that is compiled while the block runs."""
     _watchers.append((begins, ends))
     try:

@@ -199,7 +199,7 @@ class Console:
         click.echo(text + end, nl=False)
 
     def bar(self, total: int | None, **options: Any) -> Any:
-        """A tqdm progress bar, of frames if nothing else is said; on terminals only it shows."""
+        """A tqdm progress bar, of frames by default; one that does not show without a terminal."""
         if not self.on_terminal:
             return HiddenBar()
         from tqdm import tqdm
@@ -263,7 +263,7 @@ def compilation_told(console: Console, whose: str, clear: Callable[[], object]) 
     Each is reported once, the first on terminals only, where a line follows every ten seconds that
     says how many kernels there are by then. `clear` is called before a line is written.
     """
-    from nvcodec.kernel_cache import compilation_told, unkept_told
+    from nvcodec.kernel_cache import compiling_told, unkept_told
 
     unkept = False
 
@@ -301,7 +301,7 @@ def compilation_told(console: Console, whose: str, clear: Callable[[], object]) 
                 done, most = counted(compiled, "kernel"), _KERNELS[whose]
                 say(f"compiled {done} so far, of about {most} for a first use")
 
-        with compilation_told(begins, ends):
+        with compiling_told(begins, ends):
             yield
 
 

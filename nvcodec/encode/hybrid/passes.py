@@ -32,6 +32,7 @@ from nvcodec.encode.hybrid.rate.prices import Prices
 from nvcodec.encode.hybrid.rate.tradeoff import WEIGHT
 from nvcodec.model.hybrid.canvas.plane import Step, schedule
 from nvcodec.model.hybrid.canvas.quantiser import REAL_STEP
+from nvcodec.squared_error import block_errors
 
 _BLOCK = 32
 """Luma samples across a block of the quantiser map."""
@@ -139,14 +140,10 @@ class _Cheapest:
     def _error(self, canvas: CodedCanvas) -> float:
         """Squared error in bits, by what they are worth in each block."""
         total = 0.0
-        rows, columns = self.lambdas.shape
         for number, plane in enumerate(canvas.canvas.planes):
             across, down = self._settings.format.plane_shift(number)
             tall, wide = _BLOCK >> down, _BLOCK >> across
-            wrong = np.square(self._source.planes[number].astype(np.int32) - plane)
-            missing = tall * rows - plane.shape[0], wide * columns - plane.shape[1]
-            wrong = np.pad(wrong, ((0, missing[0]), (0, missing[1])))
-            errors = wrong.reshape(rows, tall, columns, wide).sum((1, 3), dtype=np.int64)
+            errors = block_errors(self._source.planes[number], plane, tall, wide)
             total += float((errors / self.lambdas).sum())
         return total
 
