@@ -2,7 +2,10 @@
 
 An unreferenced block gets crf + BASE. An error that later canvases inherit weighs more
 (lookahead.error_weights), so the index falls with the logarithm of its weight. The mean over the
-canvas counts in full, the deviation of a block from it only in part.
+canvas counts in full, the deviation of a block from it only in part. In a key canvas it is the mean
+of the weights, in others that of their logarithms, which is lower: what later canvases inherit from
+the still part of a picture is worth a finer key canvas, but not finer chain canvases, which would
+code that part again (decision 0050).
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from nvcodec.encode.hybrid.analysis.lookahead import GroupAnalysis, error_weight
 from nvcodec.encode.hybrid.rate.tradeoff import (
     BLOCK_STRENGTH,
     CANVAS_STRENGTH,
+    KEY_BLOCK_STRENGTH,
     MOST_BLOCK_OFFSET,
     quantiser_index,
 )
@@ -34,11 +38,15 @@ def quantiser_maps(crf: float, window: Sequence[GroupAnalysis]) -> list[Quantise
     The rest of the window are the groups that follow, about AHEAD_FRAMES frames.
     """
     maps = []
-    for weights in error_weights(window):
+    for step, weights in zip(window[0].steps, error_weights(window), strict=True):
         logs = np.log2(weights)
         mean = logs.mean()
-        block = np.clip(BLOCK_STRENGTH * (logs - mean), -MOST_BLOCK_OFFSET, MOST_BLOCK_OFFSET)
-        index = quantiser_index(crf, CANVAS_STRENGTH * mean + block)
+        if step.references:
+            level, strength = mean, BLOCK_STRENGTH
+        else:
+            level, strength = np.log2(weights.mean()), KEY_BLOCK_STRENGTH
+        block = np.clip(strength * (logs - mean), -MOST_BLOCK_OFFSET, MOST_BLOCK_OFFSET)
+        index = quantiser_index(crf, CANVAS_STRENGTH * level + block)
         maps.append(np.clip(np.floor(index + 0.5), 0, LAST_Q).astype(np.uint8))
     return maps
 

@@ -32,6 +32,9 @@ right for errors that later canvases inherit in full; a little more measured bet
 BLOCK_STRENGTH = 1.5
 """The same for a block relative to its canvas; estimated less reliably, hence smaller."""
 
+KEY_BLOCK_STRENGTH = 1.0
+"""The same for blocks of a key canvas."""
+
 MOST_BLOCK_OFFSET = 12.0
 """Largest offset of a block's index from its canvas's mean. It keeps neighbouring blocks within a
 difference of 32, which the syntax can code (spec 7.5)."""
