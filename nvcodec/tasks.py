@@ -1,4 +1,8 @@
-"""Tasks that depend on one another and wait without occupying a thread."""
+"""Tasks that depend on one another and wait without occupying a thread.
+
+A job is a coroutine in tasks: it submits tasks of its own, and `await done(tasks)` lets go of the
+thread until they are done. What follows is one more task.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,11 @@ import errno
 import heapq
 import itertools
 import threading
-from collections.abc import Callable, Sequence
+import types
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Generic, TypeVar
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -16,31 +22,71 @@ T = TypeVar("T")
 class TaskPool:
     """Runs tasks on `threads` threads; a task starts once those before it are done.
 
-    Tasks that are submitted with `last` come after all others that could start. `check` is called
-    before each task, whose error is then that of the task.
+    Tasks start in the order in which they become ready, those of a job in its place. So a thread
+    begins a job only when no job that has begun could use it, and no more jobs are under way than
+    there are threads. Tasks that are submitted with `last` come after all others that could start.
+    `check` is called before each task, whose error is then that of the task.
     """
 
     def __init__(self, threads: int, check: Callable[[], None] | None = None) -> None:
+        self.threads = threads
         self._check = check
         self._pool = ThreadPoolExecutor(threads, "nvcodec")
-        self._ready: list[tuple[bool, int, _Task[Any]]] = []
+        self._ready: list[tuple[bool, int, int, _Task[Any]]] = []
         self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._started = self._closed = False
 
     def submit(
-        self, work: Callable[[], T], after: Sequence[Future[Any]] = (), *, last: bool = False
+        self,
+        work: Callable[[], T],
+        after: Sequence[Future[Any]] = (),
+        *,
+        last: bool = False,
+        job: Job | None = None,
     ) -> Future[T]:
         """Run `work` once all of `after` are done; if `last`, when no other task could start.
 
         Gives its result, or the error of the first of `after` that has one. References to `work`
-        and `after` are dropped once the result is there.
+        and `after` are dropped once the result is there. `job` is the one that it belongs to.
         """
-        task = _Task(self, work, tuple(after), last)
+        task = _Task(self, work, tuple(after), last, job)
         for other in task.after:
             other.add_done_callback(task.count_down)
         task.count_down(None)
         return task.result
+
+    def perform(
+        self, work: Callable[[Job], Coroutine[Any, Any, T]], after: Sequence[Future[Any]] = ()
+    ) -> Future[T]:
+        """Run a job once all of `after` are done: `work` makes its coroutine.
+
+        Gives what the coroutine returns. An error of a task that it awaits ends it.
+        """
+        job, result = Job(self), Future[T]()
+
+        def begin() -> None:
+            go_on(work(job))
+
+        def go_on(coroutine: Coroutine[Any, Any, T]) -> None:
+            try:
+                awaited = coroutine.send(None)
+            except StopIteration as end:
+                result.set_result(end.value)
+            else:
+                submit(partial(go_on, coroutine), awaited)
+
+        def submit(step: Callable[[], None], after: Sequence[Future[Any]]) -> None:
+            self.submit(step, after, job=job).add_done_callback(end_by_error)
+
+        def end_by_error(step: Future[None]) -> None:
+            if step.cancelled():
+                result.cancel()
+            elif (error := step.exception()) is not None:
+                result.set_exception(error)
+
+        submit(begin, after)
+        return result
 
     def start(self, task: _Task[Any], last: bool) -> None:
         """Run a task that waits for no other.
@@ -48,7 +94,12 @@ class TaskPool:
         Raises RuntimeError if this is closed, OSError if the system gives it no thread at all.
         """
         with self._lock:
-            heapq.heappush(self._ready, (last, next(self._numbers), task))
+            number = place = next(self._numbers)
+            if task.job is not None:
+                if task.job.place is None:
+                    task.job.place = number
+                place = task.job.place
+            heapq.heappush(self._ready, (last, place, number, task))
         try:
             self._pool.submit(self._run)
         except RuntimeError as error:
@@ -72,14 +123,79 @@ class TaskPool:
         self._pool.shutdown(cancel_futures=True)
 
 
+class Tasks(Protocol):
+    """Where a coroutine submits tasks, which run on up to `threads` threads."""
+
+    @property
+    def threads(self) -> int:
+        """Most tasks that run at a time."""
+
+    def submit(self, work: Callable[[], T], after: Sequence[Future[Any]] = ()) -> Future[T]:
+        """Run `work` once all of `after` are done."""
+
+
+class Job:
+    """The Tasks of a job of a pool; its `place` is the number of its first task, once it is ready.
+
+    Only what runs in the job submits tasks to it.
+    """
+
+    def __init__(self, pool: TaskPool) -> None:
+        self.place: int | None = None
+        self.threads = pool.threads
+        self._pool = pool
+
+    def submit(self, work: Callable[[], T], after: Sequence[Future[Any]] = ()) -> Future[T]:
+        """As submit of the pool."""
+        return self._pool.submit(work, after, job=self)
+
+
+class _Alone:
+    """Tasks of one thread, the caller's: each is done once it is submitted."""
+
+    threads = 1
+
+    def submit(self, work: Callable[[], T], after: Sequence[Future[Any]] = ()) -> Future[T]:
+        for other in after:
+            other.result()
+        result = Future[T]()
+        result.set_result(work())
+        return result
+
+
+@types.coroutine
+def done(tasks: Sequence[Future[Any]]) -> Generator[Sequence[Future[Any]], None, None]:
+    """For `await` in a job: goes on once these are done."""
+    yield tasks
+
+
+def performed(work: Callable[..., Coroutine[Any, Any, T]], *arguments: Any) -> T:
+    """Perform a job in the caller's thread: `work` is called with Tasks and the arguments.
+
+    Returns its result.
+    """
+    coroutine = work(_Alone(), *arguments)
+    while True:
+        try:
+            coroutine.send(None)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+
+
 class _Task(Generic[T]):
     # A future keeps the callbacks that it has called, and these keep their task. So a task must
     # drop its inputs once it is done; otherwise every result would keep all results before it.
     def __init__(
-        self, pool: TaskPool, work: Callable[[], T], after: tuple[Future[Any], ...], last: bool
+        self,
+        pool: TaskPool,
+        work: Callable[[], T],
+        after: tuple[Future[Any], ...],
+        last: bool,
+        job: Job | None,
     ) -> None:
         self.result: Future[T] = Future()
         self.after = after
+        self.job = job
         self._work: Callable[[], T] | None = work
         self._pool = pool
         self._last = last

@@ -24,6 +24,7 @@ from nvcodec.model.hybrid.canvas.adaptive_filter import (
 from nvcodec.model.hybrid.canvas.plane import ROOT
 from nvcodec.picture import Planes, SampleFormat
 from nvcodec.squared_error import block_errors
+from nvcodec.tasks import Tasks
 
 _SCALE = 128
 """A tap of 1 (spec 8.8)."""
@@ -134,8 +135,8 @@ def _merged(solver: _Solver) -> list[_Filter]:
     return sorted(filters, key=lambda f: f.classes)
 
 
-def choose_filters(
-    planes: Planes, picture: Planes, multiplier: float, sample_format: SampleFormat
+async def choose_filters(
+    tasks: Tasks, planes: Planes, picture: Planes, multiplier: float, sample_format: SampleFormat
 ) -> tuple[Filters, Planes]:
     """Filters of a canvas, and its planes with them.
 

@@ -29,6 +29,7 @@ from nvcodec.model.hybrid.canvas.plane import ROOT, Canvas, schedule
 from nvcodec.model.hybrid.canvas.reconstruct import reconstruct
 from nvcodec.model.hybrid.fusion.render import NetworkSource
 from nvcodec.picture import Planes, SampleFormat
+from nvcodec.tasks import performed
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +163,8 @@ def compile_inter_kernels(settings: CanvasSettings) -> None:
         for step, coarse in zip(schedule(frames, key=False), analysis.coarse, strict=True):
             used = [references[frame] for frame in step.references]
             prices = default_prices(step.set)
-            canvas = code_inter(tiny, source, step, used, coarse, quantisers, prices)
+            given = tiny, source, step, used, coarse, quantisers, prices
+            canvas = performed(code_inter, *given)
             references[step.frame] = Reference.of(canvas.canvas)
             canvases.append(canvas)
         coded = code_substreams(canvases, tiny)
@@ -178,7 +180,8 @@ def _tiny_key(settings: CanvasSettings) -> tuple[CanvasSettings, Pyramid, Quanti
         quantiser_maps(30, [analyse([source], None)]), settings.format.bit_depth
     )
     (step,) = schedule(1, key=True)
-    key = code_key(tiny, source, step, quantisers, quantisers, default_prices(step.set))
+    given = tiny, source, step, quantisers, quantisers, default_prices(step.set)
+    key = performed(code_key, *given)
     decode_group(tiny, code_substreams([key], tiny), [key.canvas], {})
     return tiny, source, quantisers, Reference.of(key.canvas)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
@@ -70,7 +70,7 @@ from nvcodec.model.hybrid.canvas.plane import (
 from nvcodec.model.hybrid.fusion.weights import FusionWeights, default_weights
 from nvcodec.options import HYBRID_GROUP
 from nvcodec.picture import YUV420P8, SampleFormat, samples_crc
-from nvcodec.tasks import TaskPool
+from nvcodec.tasks import TaskPool, Tasks
 
 T = TypeVar("T")
 
@@ -277,6 +277,12 @@ class HybridCoder:
         """Run `work` on the results of `after` once they are there."""
         return self._pool.submit(lambda: work(*(other.result() for other in after)), after)
 
+    def _job(self, work: Callable[..., Coroutine[Any, Any, T]], *after: Future[Any]) -> Future[T]:
+        """Perform the job `work` on the results of `after` once they are there."""
+        return self._pool.perform(
+            lambda job: work(job, *(other.result() for other in after)), after
+        )
+
     def _take(self, pictures: PictureGroup) -> None:
         """Start the tasks that prepare, analyse and cut the pictures of the next stretch."""
         size = self._settings.size
@@ -389,7 +395,7 @@ class HybridCoder:
         crf: float,
     ) -> tuple[_Running, _Tail]:
         (source,) = sources
-        canvas = self._task(self._code_key, source, maps)
+        canvas = self._job(self._code_key, source, maps)
         substreams = self._task(self._code_substreams, canvas)
         frames = self._task(partial(self._decoded, cut.group, ()), substreams, canvas)
         network = self._chosen(crf, 1, frames)
@@ -419,7 +425,7 @@ class HybridCoder:
         for number, step in enumerate(steps):
             coarse = cut.analysis.coarse[number]
             if step.set == 1:
-                canvas = self._task(
+                canvas = self._job(
                     partial(self._code_chain, step, coarse, earlier),
                     sources[number],
                     maps,
@@ -427,7 +433,7 @@ class HybridCoder:
                     *before.references.values(),
                 )
             else:
-                canvas = self._task(
+                canvas = self._job(
                     partial(self._code_canvas, step, coarse, number),
                     sources[number],
                     maps,
@@ -462,27 +468,33 @@ class HybridCoder:
         )
         return _Running(canvases, coded), tail
 
-    def _code_key(self, source: Pyramid, maps: list[QuantiserMap]) -> CodedCanvas:
-        return code_key_canvas(self._settings, source, maps[0])
+    async def _code_key(
+        self, tasks: Tasks, source: Pyramid, maps: list[QuantiserMap]
+    ) -> CodedCanvas:
+        return await code_key_canvas(tasks, self._settings, source, maps[0])
 
-    def _code_canvas(
+    async def _code_canvas(
         self,
         step: Step,
         coarse: npt.NDArray[np.int16],
         number: int,
+        tasks: Tasks,
         source: Pyramid,
         maps: list[QuantiserMap],
         prices: Prices,
         *references: Reference,
     ) -> CodedCanvas:
         q = maps[number]
-        return code_inter_canvas(self._settings, source, step, references, coarse, q, prices)
+        return await code_inter_canvas(
+            tasks, self._settings, source, step, references, coarse, q, prices
+        )
 
-    def _code_chain(
+    async def _code_chain(
         self,
         step: Step,
         coarse: npt.NDArray[np.int16],
         earlier: tuple[int, ...],
+        tasks: Tasks,
         source: Pyramid,
         maps: list[QuantiserMap],
         prices: Prices,
@@ -494,7 +506,9 @@ class HybridCoder:
         second, fields = choose_second(source, coarse, canvases, self._settings.tools)
         step = replace(step, b=SECOND[second])
         used = [known[frame] for frame in step.references]
-        return code_inter_canvas(self._settings, source, step, used, fields, maps[0], prices)
+        return await code_inter_canvas(
+            tasks, self._settings, source, step, used, fields, maps[0], prices
+        )
 
     def _code_substreams(self, *canvases: CodedCanvas) -> Substreams:
         return code_substreams(canvases, self._settings)

@@ -1,0 +1,85 @@
+"""The root blocks of a canvas as tasks: in a wavefront, or by rows that do not depend on others.
+
+A block of a wavefront is done after its left neighbour and after the row above up to the block
+above to the right. These are all that the search of a block looks at, as prices are fixed within a
+canvas. So results are the same for any number of threads and any pieces.
+
+Blocks of a row are done in pieces, as a task costs something. Pieces of a row end one block before
+those of the row above: so a piece waits for one piece of that row, not for two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from functools import partial
+from itertools import pairwise
+
+from nvcodec.model.hybrid.canvas.plane import ROOT
+from nvcodec.tasks import Tasks, done
+
+_LONGEST = 8
+"""Most root blocks of a piece."""
+_PARTS = 8
+"""Most parts that the rows of a canvas are cut into."""
+
+Piece = Callable[[int, int, int], object]
+"""Does root blocks `first` to `end - 1` of a row: called with row, first and end."""
+
+
+def root_blocks(size: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns of root blocks of a canvas of this width and height."""
+    width, height = size
+    return -(-height // ROOT), -(-width // ROOT)
+
+
+async def wavefront(tasks: Tasks, blocks: tuple[int, int], work: Piece, *, ordered: bool) -> None:
+    """Do all `blocks`, rows and columns of a canvas; `ordered` is for one after the other."""
+    rows, columns = blocks
+    if ordered or tasks.threads == 1 or rows == 1:
+        for row in range(rows):
+            work(row, 0, columns)
+        return
+    length = piece_length(blocks, tasks.threads)
+    above: dict[int, Future[object]] = {}
+    for row in range(rows):
+        ends = [*range(length - row % length, columns, length), columns]
+        own: dict[int, Future[object]] = {}
+        before: list[Future[object]] = []
+        for first, end in pairwise([0, *ends]):
+            needed = min(end + 1, columns)
+            corner = [above[needed]] if above else []
+            before = [tasks.submit(partial(work, row, first, end), [*before, *corner])]
+            own[end] = before[0]
+        above = own
+    await done(before)
+
+
+def piece_length(blocks: tuple[int, int], threads: int) -> int:
+    """Blocks of a piece: as many as let all threads work at a time, if that is possible.
+
+    A row begins when the row above is a piece and one block ahead.
+    """
+    rows, columns = blocks
+    return max(1, min(_LONGEST, columns // min(rows, threads) - 1))
+
+
+async def by_rows(tasks: Tasks, rows: int, work: Callable[[int, int], object]) -> None:
+    """Do rows of anything, in no order: `work` is called with the first row and the end of some."""
+    await together(tasks, [partial(work, *part) for part in parts(tasks, rows)])
+
+
+def parts(tasks: Tasks, rows: int) -> list[tuple[int, int]]:
+    """Rows cut into parts for the threads: the first row and the end of each."""
+    count = min(rows, _PARTS, tasks.threads)
+    edges = [rows * k // count for k in range(count + 1)]
+    return list(pairwise(edges))
+
+
+async def together(tasks: Tasks, calls: Sequence[Callable[[], object]]) -> None:
+    """Make calls that do not depend on each other."""
+    if tasks.threads == 1 or len(calls) == 1:
+        for call in calls:
+            call()
+        return
+    await done([tasks.submit(call) for call in calls])
