@@ -16,6 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
+R = TypeVar("R")
 T = TypeVar("T")
 
 
@@ -43,7 +44,7 @@ class TaskPool:
         after: Sequence[Future[Any]] = (),
         *,
         last: bool = False,
-        job: Job | None = None,
+        job: Job[Any] | None = None,
     ) -> Future[T]:
         """Run `work` once all of `after` are done; if `last`, when no other task could start.
 
@@ -57,13 +58,14 @@ class TaskPool:
         return task.result
 
     def perform(
-        self, work: Callable[[Job], Coroutine[Any, Any, T]], after: Sequence[Future[Any]] = ()
+        self, work: Callable[[Job[T]], Coroutine[Any, Any, T]], after: Sequence[Future[Any]] = ()
     ) -> Future[T]:
         """Run a job once all of `after` are done: `work` makes its coroutine.
 
         Gives what the coroutine returns. An error of a task that it awaits ends it.
         """
-        job, result = Job(self), Future[T]()
+        job = Job[T](self)
+        result = job.result
 
         def begin() -> None:
             go_on(work(job))
@@ -134,18 +136,19 @@ class Tasks(Protocol):
         """Run `work` once all of `after` are done."""
 
 
-class Job:
+class Job(Generic[T]):
     """The Tasks of a job of a pool; its `place` is the number of its first task, once it is ready.
 
-    Only what runs in the job submits tasks to it.
+    Only what runs in the job submits tasks to it. `result` is what its coroutine returns.
     """
 
     def __init__(self, pool: TaskPool) -> None:
         self.place: int | None = None
+        self.result: Future[T] = Future()
         self.threads = pool.threads
         self._pool = pool
 
-    def submit(self, work: Callable[[], T], after: Sequence[Future[Any]] = ()) -> Future[T]:
+    def submit(self, work: Callable[[], R], after: Sequence[Future[Any]] = ()) -> Future[R]:
         """As submit of the pool."""
         return self._pool.submit(work, after, job=self)
 
@@ -167,6 +170,15 @@ class _Alone:
 def done(tasks: Sequence[Future[Any]]) -> Generator[Sequence[Future[Any]], None, None]:
     """For `await` in a job: goes on once these are done."""
     yield tasks
+
+
+async def together(tasks: Tasks, calls: Sequence[Callable[[], R]]) -> list[R]:
+    """Make calls that do not depend on each other; gives what they return."""
+    if tasks.threads == 1 or len(calls) == 1:
+        return [call() for call in calls]
+    made = [tasks.submit(call) for call in calls]
+    await done(made)
+    return [each.result() for each in made]
 
 
 def performed(work: Callable[..., Coroutine[Any, Any, T]], *arguments: Any) -> T:
@@ -191,7 +203,7 @@ class _Task(Generic[T]):
         work: Callable[[], T],
         after: tuple[Future[Any], ...],
         last: bool,
-        job: Job | None,
+        job: Job[Any] | None,
     ) -> None:
         self.result: Future[T] = Future()
         self.after = after

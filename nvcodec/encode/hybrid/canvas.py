@@ -38,14 +38,14 @@ from nvcodec.encode.hybrid.search.prediction import (
 from nvcodec.encode.hybrid.search.units import Pool, make_pools
 from nvcodec.encode.hybrid.search.workspace import Workspace, make_workspace
 from nvcodec.encode.hybrid.tools import ALL, Tools
-from nvcodec.encode.hybrid.wavefront import parts, root_blocks, together, wavefront
+from nvcodec.encode.hybrid.wavefront import parts, root_blocks, wavefront
 from nvcodec.model.hybrid.canvas.inter import packed_motion, predict_rows
 from nvcodec.model.hybrid.canvas.plane import CELL, ROOT, Canvas, Step
 from nvcodec.model.hybrid.canvas.projection import projected_motion
 from nvcodec.model.hybrid.canvas.reconstruct import Edges, add_residuals
 from nvcodec.model.samples import plane_code
 from nvcodec.picture import YUV420P8, Plane, Planes, SampleFormat
-from nvcodec.tasks import Tasks
+from nvcodec.tasks import Tasks, together
 
 T = TypeVar("T")
 
@@ -61,9 +61,9 @@ class Reference:
     phases: Phases
 
     @classmethod
-    def of(cls, canvas: Canvas) -> Reference:
+    async def of(cls, tasks: Tasks, canvas: Canvas) -> Reference:
         """Prepare a canvas for motion search."""
-        return cls(canvas, make_phases(canvas.planes[0], canvas.format))
+        return cls(canvas, await make_phases(tasks, canvas.planes[0], canvas.format))
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,16 +228,15 @@ async def _deblocked(
 ) -> None:
     """Deblock planes in place."""
     edges = Edges.of(leaves, units, *motion, settings.format, settings.chroma_offset)
-    rows = planes[0].shape[0] // CELL
+
+    def deblock(horizontal: bool, row: int, end: int) -> None:
+        for number, plane in enumerate(planes):
+            edges.filter(number, plane, horizontal, row, end)
+
+    height, width = planes[0].shape
     for horizontal in (False, True):
-        await together(
-            tasks,
-            [
-                partial(edges.filter, number, plane, horizontal, *part)
-                for part in parts(tasks, rows)
-                for number, plane in enumerate(planes)
-            ],
-        )
+        cut = parts(tasks, height // CELL, height * width)
+        await together(tasks, [partial(deblock, horizontal, *part) for part in cut])
 
 
 async def code_key(
@@ -324,12 +323,13 @@ async def search_inter(
     planes = settings.format.empty(*settings.size)
     packed = packed_motion(cells.direction, cells.vectors)
 
-    def predict(number: int, plane: Plane, row: int, end: int) -> None:
-        first, last = (references[k].canvas.planes[number] for k in (0, -1))
-        code = plane_code(settings.format, number)
-        predict_rows(code, leaves, row, end, packed, first, last, plane)
+    def predict(row: int, end: int) -> None:
+        for number, plane in enumerate(planes):
+            first, last = (references[k].canvas.planes[number] for k in (0, -1))
+            code = plane_code(settings.format, number)
+            predict_rows(code, leaves, row, end, packed, first, last, plane)
 
-    await _rows_of_planes(tasks, settings, planes, predict)
+    await _root_rows(tasks, settings, predict)
     return InterLeaves(leaves, cells, planes)
 
 
@@ -370,11 +370,12 @@ async def code_leaves(
     await wavefront(tasks, blocks, decide, ordered=False)
     leaves[:, Q] = q[leaves[:, Y] >> 5, leaves[:, X] >> 5]
 
-    def add(number: int, plane: Plane, row: int, end: int) -> None:
-        code = plane_code(settings.format, number)
-        add_residuals(leaves, units, levels, row, end, code, settings.chroma_offset, plane)
+    def add(row: int, end: int) -> None:
+        for number, plane in enumerate(planes):
+            code = plane_code(settings.format, number)
+            add_residuals(leaves, units, levels, row, end, code, settings.chroma_offset, plane)
 
-    await _rows_of_planes(tasks, settings, planes, add)
+    await _root_rows(tasks, settings, add)
     if leaves[:, INTRA].any():
         rebuilt = _rebuilt(planes, cells.direction)
 
@@ -408,21 +409,12 @@ async def code_inter(
     return (await code_leaves(tasks, settings, source, step, found, q, q, prices))[0]
 
 
-async def _rows_of_planes(
-    tasks: Tasks,
-    settings: CanvasSettings,
-    planes: Planes,
-    work: Callable[[int, Plane, int, int], None],
+async def _root_rows(
+    tasks: Tasks, settings: CanvasSettings, work: Callable[[int, int], None]
 ) -> None:
-    """Do rows of root blocks of each plane: calls with number, plane, first row and end."""
-    await together(
-        tasks,
-        [
-            partial(work, number, plane, *part)
-            for part in parts(tasks, root_blocks(settings.size)[0])
-            for number, plane in enumerate(planes)
-        ],
-    )
+    """Do rows of root blocks in parts: calls with the first row and the end."""
+    cut = parts(tasks, root_blocks(settings.size)[0], settings.width * settings.height)
+    await together(tasks, [partial(work, *part) for part in cut])
 
 
 def _first_of_blocks(leaves: Table, blocks: tuple[int, int]) -> npt.NDArray[np.int64]:

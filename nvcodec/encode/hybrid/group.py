@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
-from nvcodec.coding.hybrid.canvases import CanvasReader, default_contexts
+from nvcodec.coding.hybrid.canvases import CanvasReader, ReadCanvas, default_contexts
 from nvcodec.coding.hybrid.content import content_capacity, encode_content
 from nvcodec.coding.hybrid.filters import encode_filters, filters_capacity
 from nvcodec.coding.hybrid.motion import encode_motion, motion_capacity
@@ -29,7 +31,7 @@ from nvcodec.model.hybrid.canvas.plane import ROOT, Canvas, schedule
 from nvcodec.model.hybrid.canvas.reconstruct import reconstruct
 from nvcodec.model.hybrid.fusion.render import NetworkSource
 from nvcodec.picture import Planes, SampleFormat
-from nvcodec.tasks import performed
+from nvcodec.tasks import Tasks, done, performed
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +100,8 @@ def code_substreams(canvases: Sequence[CodedCanvas], settings: CanvasSettings) -
     )
 
 
-def decode_group(
+async def decode_group(
+    tasks: Tasks,
     settings: CanvasSettings,
     substreams: Substreams,
     canvases: Sequence[Canvas],
@@ -113,34 +116,47 @@ def decode_group(
     reader = CanvasReader(
         substreams.motion, substreams.content, settings.size, contexts, settings.format
     )
-    decoded = dict(before)
-    sources: dict[int, NetworkSource] = {}
+    read: list[Future[ReadCanvas]] = []
+    sources: dict[int, Future[NetworkSource]] = {}
     for canvas in canvases:
         step = canvas.step
-        _, leaves, units, levels, filters = reader.read(step.set, step.b is not None)
-        references = [decoded[frame] for frame in step.references]
-        decoded[step.frame] = reconstruct(
-            leaves,
-            units,
-            levels,
-            step,
-            references,
-            settings.size,
-            settings.chroma_offset,
-            deblocking=settings.tools.deblocking,
-            sample_format=settings.format,
-            filters=filters,
+        read.append(tasks.submit(partial(reader.read, step.set, step.b is not None), read[-1:]))
+        # What is equal to the encoder's canvas needs not wait for those before it.
+        known = {**before, **{c.step.frame: c for c in canvases}}
+        references = [known[frame] for frame in step.references]
+        sources[step.frame] = tasks.submit(
+            partial(_decoded, settings, canvas, references, read[-1]), read[-1:]
         )
-        if not _same(decoded[step.frame], canvas):
-            raise RuntimeError("a group does not decode to what was encoded")
-        sources[step.frame] = NetworkSource.of(
-            decoded[step.frame],
-            leaves,
-            [reference.planes for reference in references],
-            settings.chroma_offset,
-        )
+    await done([*read, *sources.values()])
     reader.close()
-    return [sources[frame] for frame in range(len(canvases))]
+    return [sources[frame].result() for frame in range(len(canvases))]
+
+
+def _decoded(
+    settings: CanvasSettings,
+    canvas: Canvas,
+    references: Sequence[Canvas],
+    read: Future[ReadCanvas],
+) -> NetworkSource:
+    """Reconstruct a canvas as a decoder does; raises RuntimeError if it is another one."""
+    _, leaves, units, levels, filters = read.result()
+    made = reconstruct(
+        leaves,
+        units,
+        levels,
+        canvas.step,
+        references,
+        settings.size,
+        settings.chroma_offset,
+        deblocking=settings.tools.deblocking,
+        sample_format=settings.format,
+        filters=filters,
+    )
+    if not _same(made, canvas):
+        raise RuntimeError("a group does not decode to what was encoded")
+    return NetworkSource.of(
+        canvas, leaves, [reference.planes for reference in references], settings.chroma_offset
+    )
 
 
 def compile_key_kernels(settings: CanvasSettings) -> None:
@@ -165,10 +181,11 @@ def compile_inter_kernels(settings: CanvasSettings) -> None:
             prices = default_prices(step.set)
             given = tiny, source, step, used, coarse, quantisers, prices
             canvas = performed(code_inter, *given)
-            references[step.frame] = Reference.of(canvas.canvas)
+            references[step.frame] = performed(Reference.of, canvas.canvas)
             canvases.append(canvas)
         coded = code_substreams(canvases, tiny)
-        decode_group(tiny, coded, [canvas.canvas for canvas in canvases], {-1: before.canvas})
+        made = [canvas.canvas for canvas in canvases]
+        performed(decode_group, tiny, coded, made, {-1: before.canvas})
         before = references[frames - 1]
 
 
@@ -182,8 +199,8 @@ def _tiny_key(settings: CanvasSettings) -> tuple[CanvasSettings, Pyramid, Quanti
     (step,) = schedule(1, key=True)
     given = tiny, source, step, quantisers, quantisers, default_prices(step.set)
     key = performed(code_key, *given)
-    decode_group(tiny, code_substreams([key], tiny), [key.canvas], {})
-    return tiny, source, quantisers, Reference.of(key.canvas)
+    performed(decode_group, tiny, code_substreams([key], tiny), [key.canvas], {})
+    return tiny, source, quantisers, performed(Reference.of, key.canvas)
 
 
 def _noise(sample_format: SampleFormat, width: int, height: int) -> Planes:

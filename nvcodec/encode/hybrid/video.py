@@ -291,16 +291,17 @@ class HybridCoder:
             for p in pictures.pictures
         ]
         before = [] if pictures.key or self._last is None else [self._last]
-        analyses = self._task(partial(self._analyse, len(before)), *before, *sources)
+        analyses = self._job(partial(self._analyse, len(before)), *before, *sources)
         self._read.append(_Read(pictures, sources, analyses))
         self._last = sources[-1]
 
-    def _analyse(self, before: int, *sources: Pyramid) -> list[GroupAnalysis]:
+    async def _analyse(self, before: int, tasks: Tasks, *sources: Pyramid) -> list[GroupAnalysis]:
         stretch = Stretch(sources[before:], sources[0] if before else None)
         frames = len(sources) - before
+        groups = [(0, frames)]
         if self._by_content:
-            return [stretch.group(*part) for part in group_lengths(stretch, frames)]
-        return [stretch.group(0, frames)]
+            groups = await group_lengths(tasks, stretch, frames)
+        return [await stretch.group(tasks, *part) for part in groups]
 
     def _cut_oldest(self) -> None:
         """Wait for the analysis of the oldest stretch, and cut it into its groups."""
@@ -397,10 +398,10 @@ class HybridCoder:
         (source,) = sources
         canvas = self._job(self._code_key, source, maps)
         substreams = self._task(self._code_substreams, canvas)
-        frames = self._task(partial(self._decoded, cut.group, ()), substreams, canvas)
+        frames = self._job(partial(self._decoded, cut.group, ()), substreams, canvas)
         network = self._chosen(crf, 1, frames)
         coded = self._task(partial(self._coded, cut.group, None), substreams, frames, network)
-        reference = self._task(_reference, canvas)
+        reference = self._job(_reference, canvas)
         return _Running([canvas], coded), _Tail(
             canvases=handed_on({}, canvas),
             references=handed_on({}, reference),
@@ -442,10 +443,10 @@ class HybridCoder:
                 )
             canvases.append(canvas)
             if step.frame in predicted_from or step.set == 1:
-                references[step.frame] = self._task(_reference, canvas)
+                references[step.frame] = self._job(_reference, canvas)
         first = self._task(self._code_substreams, canvases[0])
         substreams = self._task(self._code_substreams, *canvases)
-        frames = self._task(
+        frames = self._job(
             partial(self._decoded, cut.group, tuple(before.canvases)),
             substreams,
             *before.canvases.values(),
@@ -513,17 +514,20 @@ class HybridCoder:
     def _code_substreams(self, *canvases: CodedCanvas) -> Substreams:
         return code_substreams(canvases, self._settings)
 
-    def _decoded(
+    async def _decoded(
         self,
         group: PictureGroup,
         earlier: tuple[int, ...],
+        tasks: Tasks,
         substreams: Substreams,
         *canvases: CodedCanvas,
     ) -> GroupFrames:
         """Decode the group, without the network; canvases by the numbers `earlier` come first."""
         given = [coded.canvas for coded in canvases]
         before = dict(zip(earlier, given, strict=False))
-        sources = decode_group(self._settings, substreams, given[len(earlier) :], before)
+        sources = await decode_group(
+            tasks, self._settings, substreams, given[len(earlier) :], before
+        )
         return GroupFrames(sources, [picture.planes for picture in group.pictures])
 
     def _chosen(
@@ -608,5 +612,5 @@ def _weights(coded: CodedNetwork) -> FusionWeights:
     return coded.weights
 
 
-def _reference(coded: CodedCanvas) -> Reference:
-    return Reference.of(coded.canvas)
+async def _reference(tasks: Tasks, coded: CodedCanvas) -> Reference:
+    return await Reference.of(tasks, coded.canvas)

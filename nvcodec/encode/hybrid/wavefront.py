@@ -1,4 +1,4 @@
-"""The root blocks of a canvas as tasks: in a wavefront, or by rows that do not depend on others.
+"""The root blocks of a canvas as tasks: in a wavefront, or in parts that do not depend on others.
 
 A block of a wavefront is done after its left neighbour and after the row above up to the block
 above to the right. These are all that the search of a block looks at, as prices are fixed within a
@@ -10,7 +10,7 @@ those of the row above: so a piece waits for one piece of that row, not for two.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 from itertools import pairwise
@@ -20,8 +20,6 @@ from nvcodec.tasks import Tasks, done
 
 _LONGEST = 8
 """Most root blocks of a piece."""
-_PARTS = 8
-"""Most parts that the rows of a canvas are cut into."""
 
 Piece = Callable[[int, int, int], object]
 """Does root blocks `first` to `end - 1` of a row: called with row, first and end."""
@@ -64,22 +62,12 @@ def piece_length(blocks: tuple[int, int], threads: int) -> int:
     return max(1, min(_LONGEST, columns // min(rows, threads) - 1))
 
 
-async def by_rows(tasks: Tasks, rows: int, work: Callable[[int, int], object]) -> None:
-    """Do rows of anything, in no order: `work` is called with the first row and the end of some."""
-    await together(tasks, [partial(work, *part) for part in parts(tasks, rows)])
+def parts(tasks: Tasks, rows: int, samples: int, least: int = 1 << 19) -> list[tuple[int, int]]:
+    """Rows cut into parts that are worth a task: the first row and the end of each.
 
-
-def parts(tasks: Tasks, rows: int) -> list[tuple[int, int]]:
-    """Rows cut into parts for the threads: the first row and the end of each."""
-    count = min(rows, _PARTS, tasks.threads)
+    `samples` are those of all rows, `least` those that are worth a task; if they take little time,
+    as deblocking does, that is many.
+    """
+    count = max(1, min(rows, tasks.threads, samples // least))
     edges = [rows * k // count for k in range(count + 1)]
     return list(pairwise(edges))
-
-
-async def together(tasks: Tasks, calls: Sequence[Callable[[], object]]) -> None:
-    """Make calls that do not depend on each other."""
-    if tasks.threads == 1 or len(calls) == 1:
-        for call in calls:
-            call()
-        return
-    await done([tasks.submit(call) for call in calls])
