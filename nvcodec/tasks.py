@@ -36,6 +36,7 @@ class TaskPool:
         self._ready: list[tuple[bool, int, int, _Task[Any]]] = []
         self._numbers = itertools.count()
         self._lock = threading.Lock()
+        self._under_way = 0
         self._started = self._closed = False
 
     def submit(
@@ -58,16 +59,26 @@ class TaskPool:
         return task.result
 
     def perform(
-        self, work: Callable[[Job[T]], Coroutine[Any, Any, T]], after: Sequence[Future[Any]] = ()
+        self,
+        work: Callable[[Job[T]], Coroutine[Any, Any, T]],
+        after: Sequence[Future[Any]] = (),
+        *,
+        urgent: bool = True,
     ) -> Future[T]:
         """Run a job once all of `after` are done: `work` makes its coroutine.
 
-        Gives what the coroutine returns. An error of a task that it awaits ends it.
+        Gives what the coroutine returns. An error of a task that it awaits ends it. A job that is
+        not `urgent` is told of the threads that other work leaves it when it begins, at least one:
+        what it cuts into few tasks costs less.
         """
         job = Job[T](self)
         result = job.result
 
         def begin() -> None:
+            if not urgent:
+                job.threads = max(1, self.threads // (self._under_way + len(self._ready) + 1))
+            self._count(1)
+            result.add_done_callback(lambda _: self._count(-1))
             go_on(work(job))
 
         def go_on(coroutine: Coroutine[Any, Any, T]) -> None:
@@ -89,6 +100,10 @@ class TaskPool:
 
         submit(begin, after)
         return result
+
+    def _count(self, change: int) -> None:
+        with self._lock:
+            self._under_way += change
 
     def start(self, task: _Task[Any], last: bool) -> None:
         """Run a task that waits for no other.

@@ -26,8 +26,10 @@ from nvcodec.encode.hybrid.search.inter_canvas import search_inter_blocks
 from nvcodec.encode.hybrid.search.inter_units import Predicted, decide_inter_units
 from nvcodec.encode.hybrid.search.intra import Intra, Rebuilt, decide_intra_leaves
 from nvcodec.encode.hybrid.search.key_canvas import KeySearch, search_key_blocks
-from nvcodec.encode.hybrid.search.phases import Phases, make_phases
+from nvcodec.encode.hybrid.search.partition import Walk
+from nvcodec.encode.hybrid.search.phases import Phases, phases_of
 from nvcodec.encode.hybrid.search.prediction import (
+    Candidates,
     Cells,
     InterSearch,
     first_leaves,
@@ -53,6 +55,11 @@ Motion = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int16]]
 """Direction and vectors, as of a Canvas."""
 
 
+_KEY, _INTER, _UNITS = 1, 2, 4
+"""Least root blocks of a piece of the search of a key canvas, of an inter canvas, and of the
+decision on units: a task and the call of a kernel take about 50 microseconds."""
+
+
 @dataclass(frozen=True, eq=False)
 class Reference:
     """A canvas that others are predicted from, and its quarter-sample planes for the search."""
@@ -63,7 +70,9 @@ class Reference:
     @classmethod
     async def of(cls, tasks: Tasks, canvas: Canvas) -> Reference:
         """Prepare a canvas for motion search."""
-        return cls(canvas, await make_phases(tasks, canvas.planes[0], canvas.format))
+        phases, calls = phases_of(canvas.planes[0], canvas.format)
+        await together(tasks, calls)
+        return cls(canvas, phases)
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,16 +272,16 @@ async def code_key(
     cells = height // CELL, width // CELL
     motion = np.zeros(cells, np.uint8), np.zeros((2, *cells, 2), np.int16)
     rebuilt = _rebuilt(planes, motion[0])
-    scratch = _Scratch(lambda: make_workspace(settings.format))
+    scratch = _Scratch(lambda: (Walk.make(), make_workspace(settings.format)))
 
     def search(row: int, first: int, end: int) -> None:
         table = min(row, tables - 1)
-        with scratch.taken() as workspace:
+        with scratch.taken() as (walk, workspace):
             intra = _intra(settings, source, given, rebuilt, workspace, pools[table])
-            search = KeySearch(workspace.walk, intra, leaves, used[table : table + 1])
+            search = KeySearch(walk, intra, leaves, used[table : table + 1])
             search_key_blocks(search, row, first, end)
 
-    await wavefront(tasks, blocks, search, ordered=screen)
+    await wavefront(tasks, blocks, search, least=_KEY, ordered=screen)
     found = found_leaves(leaves, used, width, height)
     return await _coded(tasks, settings, source, step, found, pools[0], planes, motion, q, intended)
 
@@ -304,21 +313,22 @@ async def search_inter(
     `references` are one or two; `coarse` are their coarse vectors, as in InterSearch. `prices` must
     be those of Set 1 or 2.
     """
-    whole = _inter_search(settings, source, step, references, coarse, q, prices)
-    scratch = _Scratch(lambda: (make_workspace(settings.format), make_candidates()))
+    scratch = _Scratch(lambda: (Walk.make(), make_workspace(settings.format), make_candidates()))
+    with scratch.taken() as given:
+        whole = _inter_search(settings, source, step, references, coarse, q, prices, *given)
     cells = whole.cells
 
     def search(row: int, first: int, end: int) -> None:
-        with scratch.taken() as (workspace, candidates):
+        with scratch.taken() as (walk, workspace, candidates):
             part = whole._replace(
-                walk=workspace.walk,
+                walk=walk,
                 workspace=workspace,
                 candidates=candidates,
                 cells=cells._replace(used=cells.used[row : row + 1]),
             )
             search_inter_blocks(part, row, first, end)
 
-    await wavefront(tasks, root_blocks(settings.size), search, ordered=False)
+    await wavefront(tasks, root_blocks(settings.size), search, least=_INTER)
     leaves = found_leaves(cells.leaves, cells.used, *settings.size)
     planes = settings.format.empty(*settings.size)
     packed = packed_motion(cells.direction, cells.vectors)
@@ -367,7 +377,7 @@ async def code_leaves(
                 given, predicted, workspace, pools[row], leaves, k, stop, coded, costs
             )
 
-    await wavefront(tasks, blocks, decide, ordered=False)
+    await wavefront(tasks, blocks, decide, least=_UNITS)
     leaves[:, Q] = q[leaves[:, Y] >> 5, leaves[:, X] >> 5]
 
     def add(row: int, end: int) -> None:
@@ -385,7 +395,9 @@ async def code_leaves(
                 intra = _intra(settings, source, given, rebuilt, workspace, pools[row])
                 decide_intra_leaves(intra, leaves, k, stop, costs)
 
-        await wavefront(tasks, blocks, decide_intra, ordered=_screen(settings, source))
+        await wavefront(
+            tasks, blocks, decide_intra, least=_UNITS, ordered=_screen(settings, source)
+        )
     of_blocks = np.zeros(q.shape)
     np.add.at(of_blocks, (leaves[:, Y] >> 5, leaves[:, X] >> 5), costs)
     canvas = await _coded(
@@ -433,19 +445,21 @@ def _inter_search(
     coarse: npt.NDArray[np.int16],
     q: QuantiserMap,
     prices: Prices,
+    walk: Walk,
+    workspace: Workspace,
+    candidates: Candidates,
 ) -> InterSearch:
     """The search of an inter canvas, with cells for all of it."""
     width, height = settings.size
     effort, tools = settings.effort, settings.tools
     assert prices.motion is not None
-    workspace = make_workspace(settings.format)
     given = _given(settings, source, prices, q, q)
     return InterSearch(
-        walk=workspace.walk,
+        walk=walk,
         given=given._replace(depth=effort.trial_depth),
         workspace=workspace,
         cells=no_cells(width, height),
-        candidates=make_candidates(),
+        candidates=candidates,
         current=given.source0.reshape(-1),
         width=width,
         height=height,

@@ -277,10 +277,15 @@ class HybridCoder:
         """Run `work` on the results of `after` once they are there."""
         return self._pool.submit(lambda: work(*(other.result() for other in after)), after)
 
-    def _job(self, work: Callable[..., Coroutine[Any, Any, T]], *after: Future[Any]) -> Future[T]:
+    def _job(
+        self,
+        work: Callable[..., Coroutine[Any, Any, T]],
+        *after: Future[Any],
+        urgent: bool = True,
+    ) -> Future[T]:
         """Perform the job `work` on the results of `after` once they are there."""
         return self._pool.perform(
-            lambda job: work(job, *(other.result() for other in after)), after
+            lambda job: work(job, *(other.result() for other in after)), after, urgent=urgent
         )
 
     def _take(self, pictures: PictureGroup) -> None:
@@ -440,6 +445,7 @@ class HybridCoder:
                     maps,
                     before.interior[0],
                     *(references[frame] for frame in step.references),
+                    urgent=False,
                 )
             canvases.append(canvas)
             if step.frame in predicted_from or step.set == 1:

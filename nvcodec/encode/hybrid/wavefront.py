@@ -31,14 +31,19 @@ def root_blocks(size: tuple[int, int]) -> tuple[int, int]:
     return -(-height // ROOT), -(-width // ROOT)
 
 
-async def wavefront(tasks: Tasks, blocks: tuple[int, int], work: Piece, *, ordered: bool) -> None:
-    """Do all `blocks`, rows and columns of a canvas; `ordered` is for one after the other."""
+async def wavefront(
+    tasks: Tasks, blocks: tuple[int, int], work: Piece, *, least: int, ordered: bool = False
+) -> None:
+    """Do all `blocks`, rows and columns of a canvas; `ordered` is for one after the other.
+
+    Pieces have at least `least` blocks.
+    """
     rows, columns = blocks
     if ordered or tasks.threads == 1 or rows == 1:
         for row in range(rows):
             work(row, 0, columns)
         return
-    length = piece_length(blocks, tasks.threads)
+    length = piece_length(blocks, tasks.threads, least)
     above: dict[int, Future[object]] = {}
     for row in range(rows):
         ends = [*range(length - row % length, columns, length), columns]
@@ -53,13 +58,13 @@ async def wavefront(tasks: Tasks, blocks: tuple[int, int], work: Piece, *, order
     await done(before)
 
 
-def piece_length(blocks: tuple[int, int], threads: int) -> int:
-    """Blocks of a piece: as many as let all threads work at a time, if that is possible.
+def piece_length(blocks: tuple[int, int], threads: int, least: int) -> int:
+    """Blocks of a piece: as many as let all threads work at a time, but `least` or more.
 
     A row begins when the row above is a piece and one block ahead.
     """
     rows, columns = blocks
-    return max(1, min(_LONGEST, columns // min(rows, threads) - 1))
+    return max(least, min(_LONGEST, columns // min(rows, threads) - 1))
 
 
 def parts(tasks: Tasks, rows: int, samples: int, least: int = 1 << 19) -> list[tuple[int, int]]:

@@ -6,6 +6,7 @@ prediction (spec 8.3) from one reference, rounded to samples.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -18,7 +19,6 @@ from nvcodec.model.hybrid.canvas.plane import CELL
 from nvcodec.model.hybrid.canvas.rows import filter_row, filter_row_into, sample_row
 from nvcodec.model.samples import peak_of, plane_code
 from nvcodec.picture import Plane, SampleFormat
-from nvcodec.tasks import Tasks, together
 
 MARGIN = 48
 """Luma samples of padding around the coded plane."""
@@ -103,8 +103,11 @@ def _fill(
                 _down(flat_sums, y * columns, columns, taps_y, columns, peak, line, flat, to)
 
 
-async def make_phases(tasks: Tasks, luma: Plane, sample_format: SampleFormat) -> Phases:
-    """All phases of a coded luma plane (height, width)."""
+def phases_of(luma: Plane, sample_format: SampleFormat) -> tuple[Phases, list[Callable[[], None]]]:
+    """All phases of a coded luma plane (height, width), and the calls that fill them.
+
+    The calls do not depend on each other.
+    """
     code = plane_code(sample_format, 0)
     height, width = luma.shape
     out = np.empty((16, height + 2 * MARGIN, width + 2 * MARGIN), luma.dtype)
@@ -116,5 +119,4 @@ async def make_phases(tasks: Tasks, luma: Plane, sample_format: SampleFormat) ->
         sums = np.empty((height + 2 * MARGIN + 7, width + 2 * MARGIN), kind)
         _fill(padded, sums, fx, code, out)
 
-    await together(tasks, [partial(fill, fx) for fx in range(4)])
-    return out
+    return out, [partial(fill, fx) for fx in range(4)]
