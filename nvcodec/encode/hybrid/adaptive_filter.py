@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -77,46 +78,51 @@ def _moments(
                     products[number, k, j] += inputs[k] * inputs[j]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Filter:
-    """The filter of some classes: its taps, and what it costs in squared error."""
+    """The filter of some classes: its taps, what it costs in squared error, and their moments."""
 
     classes: tuple[int, ...]
     taps: npt.NDArray[np.int64]
     cost: float
+    moments: _Moments
 
 
-class _Solver:
-    """Finds the filters of sets of classes of a plane."""
+class _Moments(NamedTuple):
+    """What `_moments` adds up for a set of classes, or for each of several sets.
 
-    def __init__(
-        self, products: Floats, targets: Floats, errors: Floats, multiplier: float
-    ) -> None:
-        self._products = products
-        self._targets = targets
-        self._errors = errors
-        self._multiplier = multiplier
+    The numbers are whole, so sums of them are exact in any order.
+    """
 
-    def solve(self, sets: Sequence[tuple[int, ...]]) -> list[_Filter]:
-        """The best filter of each set of classes, or taps of 0 where none is worth its bits."""
-        chosen = [list(classes) for classes in sets]
-        products = np.array([self._products[k].sum(0) for k in chosen])
-        targets = np.array([self._targets[k].sum(0) for k in chosen])
-        size = targets.shape[1]
-        identity, ridge = np.eye(size), 1 + 1e-3 * np.trace(products, axis1=1, axis2=2) / size
-        systems = products + ridge[:, None, None] * identity
-        exact = np.linalg.solve(systems, targets[..., None])[..., 0]
-        taps = np.clip(np.round(_SCALE * exact), -MAX_TAP, MAX_TAP)
-        bits = _tap_bits(taps)
-        found = []
-        for k, classes in enumerate(sets):
-            error, used = float(self._errors[chosen[k]].sum()), taps[k] / _SCALE
-            none = _Filter(classes, np.zeros(size, np.int64), error + self._multiplier * size)
-            left = error - 2 * float(targets[k] @ used) + float(used @ products[k] @ used)
-            cost = left + self._multiplier * bits[k]
-            better = products[k].any() and cost < none.cost
-            found.append(_Filter(classes, taps[k].astype(np.int64), cost) if better else none)
-        return found
+    products: Floats
+    targets: Floats
+    errors: Floats
+
+
+def _solved(sets: Sequence[tuple[int, ...]], moments: _Moments, multiplier: float) -> list[_Filter]:
+    """The best filter of each set of classes, or taps of 0 where none is worth its bits.
+
+    `moments` are those of the sets. A bit is worth a squared error of `multiplier`.
+    """
+    size = moments.targets.shape[1]
+    ridge = 1 + 1e-3 * np.trace(moments.products, axis1=1, axis2=2) / size
+    systems = moments.products + ridge[:, None, None] * np.eye(size)
+    exact = np.linalg.solve(systems, moments.targets[..., None])[..., 0]
+    taps = np.clip(np.round(_SCALE * exact), -MAX_TAP, MAX_TAP)
+    bits, parts_of = _tap_bits(taps).tolist(), taps / _SCALE
+    whole, some = taps.astype(np.int64), np.any(moments.products, axis=(1, 2))
+    found = []
+    for k, classes in enumerate(sets):
+        own, used = _Moments(*(of_sets[k] for of_sets in moments)), parts_of[k]
+        error = float(own.errors)
+        best = _Filter(classes, np.zeros(size, np.int64), error + multiplier * size, own)
+        if some[k]:
+            cost = error - 2 * float(own.targets @ used) + float(used @ own.products @ used)
+            cost += multiplier * bits[k]
+            if cost < best.cost:
+                best = _Filter(classes, whole[k], cost, own)
+        found.append(best)
+    return found
 
 
 def _tap_bits(taps: Floats) -> Floats:
@@ -126,15 +132,19 @@ def _tap_bits(taps: Floats) -> Floats:
     return np.asarray(bits.sum(1))
 
 
-def _merged(solver: _Solver) -> list[_Filter]:
+def _merged(moments: _Moments, multiplier: float) -> list[_Filter]:
     """Filters for all classes: of each alone, then joined where that costs least."""
-    filters = solver.solve([(k,) for k in range(CLASSES)])
+    filters = _solved([(k,) for k in range(CLASSES)], moments, multiplier)
     joined: dict[tuple[int, ...], _Filter] = {}
     while len(filters) > 1:
         pairs = [(i, j) for i in range(len(filters)) for j in range(i)]
         sets = [tuple(sorted(filters[i].classes + filters[j].classes)) for i, j in pairs]
-        new = [classes for classes in sets if classes not in joined]
-        joined.update(zip(new, solver.solve(new), strict=True))
+        new = [k for k, classes in enumerate(sets) if classes not in joined]
+        of_filters = _Moments(*map(np.array, zip(*(f.moments for f in filters), strict=True)))
+        first, second = np.array([pairs[k] for k in new], np.int64).reshape(-1, 2).T
+        both = _Moments(*(each[first] + each[second] for each in of_filters))
+        chosen = [sets[k] for k in new]
+        joined.update(zip(chosen, _solved(chosen, both, multiplier), strict=True))
         best, pair = -np.inf, (0, 0)
         for (i, j), classes in zip(pairs, sets, strict=True):
             gain = filters[i].cost + filters[j].cost - joined[classes].cost
@@ -191,9 +201,8 @@ async def choose_filters(
         given = [sums for k, sums in zip(of_plane, parts_of, strict=True) if k == number]
         products, targets, errors = (sum(each[1:], each[0]) for each in zip(*given, strict=True))
         whole = products + np.tril(products, -1).swapaxes(1, 2)
-        a, b, c = (m.astype(np.float64) for m in (whole, targets, errors))
-        solver = _Solver(a, b, c, multiplier)
-        found = solver.solve([(0,)]) if number else _merged(solver)
+        moments = _Moments(*(m.astype(np.float64) for m in (whole, targets, errors)))
+        found = _solved([(0,)], moments, multiplier) if number else _merged(moments, multiplier)
         if not any(f.taps.any() for f in found):
             continue
         filters.used[number] = 1

@@ -55,7 +55,7 @@ Motion = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int16]]
 """Direction and vectors, as of a Canvas."""
 
 
-_KEY, _INTER, _UNITS = 1, 2, 4
+_KEY, _INTER, _UNITS = 1, 2, 3
 """Least root blocks of a piece of the search of a key canvas, of an inter canvas, and of the
 decision on units: a task and the call of a kernel take about 50 microseconds."""
 
@@ -377,7 +377,7 @@ async def code_leaves(
                 given, predicted, workspace, pools[row], leaves, k, stop, coded, costs
             )
 
-    await wavefront(tasks, blocks, decide, least=_UNITS)
+    await wavefront(tasks, blocks, decide, least=_UNITS, reach=0)
     leaves[:, Q] = q[leaves[:, Y] >> 5, leaves[:, X] >> 5]
 
     def add(row: int, end: int) -> None:

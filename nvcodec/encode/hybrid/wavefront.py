@@ -1,11 +1,11 @@
 """The root blocks of a canvas as tasks: in a wavefront, or in parts that do not depend on others.
 
-A block of a wavefront is done after its left neighbour and after the row above up to the block
-above to the right. These are all that the search of a block looks at, as prices are fixed within a
-canvas. So results are the same for any number of threads and any pieces.
+A block of a wavefront is done after its left neighbour and after the row above, up to the block
+above to the right if it looks at that. These are all that the search of a block looks at, as prices
+are fixed within a canvas. So results are the same for any number of threads and any pieces.
 
-Blocks of a row are done in pieces, as a task costs something. Pieces of a row end one block before
-those of the row above: so a piece waits for one piece of that row, not for two.
+Blocks of a row are done in pieces, as a task costs something. Where blocks look to the right,
+pieces end one block before those of the row above: so one waits for one piece of it, not for two.
 """
 
 from __future__ import annotations
@@ -32,11 +32,18 @@ def root_blocks(size: tuple[int, int]) -> tuple[int, int]:
 
 
 async def wavefront(
-    tasks: Tasks, blocks: tuple[int, int], work: Piece, *, least: int, ordered: bool = False
+    tasks: Tasks,
+    blocks: tuple[int, int],
+    work: Piece,
+    *,
+    least: int,
+    reach: int = 1,
+    ordered: bool = False,
 ) -> None:
     """Do all `blocks`, rows and columns of a canvas; `ordered` is for one after the other.
 
-    Pieces have at least `least` blocks.
+    Pieces have at least `least` blocks. A block looks `reach` blocks to the right in the row above,
+    0 or 1.
     """
     rows, columns = blocks
     if ordered or tasks.threads == 1 or rows == 1:
@@ -46,11 +53,11 @@ async def wavefront(
     length = piece_length(blocks, tasks.threads, least)
     above: dict[int, Future[object]] = {}
     for row in range(rows):
-        ends = [*range(length - row % length, columns, length), columns]
+        ends = [*range(length - row * reach % length, columns, length), columns]
         own: dict[int, Future[object]] = {}
         before: list[Future[object]] = []
         for first, end in pairwise([0, *ends]):
-            needed = min(end + 1, columns)
+            needed = min(end + reach, columns)
             corner = [above[needed]] if above else []
             before = [tasks.submit(partial(work, row, first, end), [*before, *corner])]
             own[end] = before[0]

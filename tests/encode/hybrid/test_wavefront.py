@@ -13,9 +13,10 @@ from nvcodec.tasks import TaskPool, Tasks, performed
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 16])
 @pytest.mark.parametrize("least", [1, 2, 3])
+@pytest.mark.parametrize("reach", [0, 1])
 @pytest.mark.parametrize("blocks", [(1, 1), (5, 1), (1, 7), (2, 2), (6, 10), (9, 5)])
 def test_a_block_comes_after_those_that_it_looks_at(
-    blocks: tuple[int, int], least: int, threads: int
+    blocks: tuple[int, int], reach: int, least: int, threads: int
 ) -> None:
     rows, columns = blocks
     made: set[tuple[int, int]] = set()
@@ -29,12 +30,12 @@ def test_a_block_comes_after_those_that_it_looks_at(
             if column:
                 assert (row, column - 1) in seen
             if row:
-                assert (row - 1, min(column + 1, columns - 1)) in seen
+                assert (row - 1, min(column + reach, columns - 1)) in seen
             with lock:
                 made.add((row, column))
 
     with closing(TaskPool(threads)) as pool:
-        pool.perform(lambda job: wavefront(job, blocks, work, least=least)).result()
+        pool.perform(lambda job: wavefront(job, blocks, work, least=least, reach=reach)).result()
     assert len(made) == rows * columns
 
 
