@@ -1,6 +1,6 @@
 """The groups of a video to coded groups, by tasks: several groups are in flight at a time.
 
-A task for a canvas waits for its references and its prices (rate tables). A chain canvas (P anchor)
+The job of a canvas waits for its references and its prices (rate tables). A chain canvas (P anchor)
 takes its prices from the chain canvas before it. Interior canvases (B pictures) take theirs from an
 earlier group. So chain canvases run ahead, and the interior canvases of several groups are coded in
 parallel. Nothing depends on the order in which tasks run: the bytes are the same for any number of
@@ -510,7 +510,8 @@ class HybridCoder:
         """Code a chain canvas; `references` are canvases of earlier groups by these numbers."""
         known = dict(zip(earlier, references, strict=True))
         canvases = {frame: reference.canvas for frame, reference in known.items()}
-        second, fields = choose_second(source, coarse, canvases, self._settings.tools)
+        tools = self._settings.tools
+        second, fields = await choose_second(tasks, source, coarse, canvases, tools)
         step = replace(step, b=SECOND[second])
         used = [known[frame] for frame in step.references]
         return await code_inter_canvas(

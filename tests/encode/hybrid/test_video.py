@@ -347,8 +347,8 @@ def test_maps_see_the_groups_that_follow(monkeypatch, frames, ahead):
             self.key = before is None
             assert self.key or int(before.planes[0][0, 0]) == self.shown[0] - 1
 
-        def group(self, first, frames):
-            analysis = super().group(first, frames)
+        async def group(self, tasks, first, frames):
+            analysis = await super().group(tasks, first, frames)
             assert analysis.key == self.key
             numbers[id(analysis)] = analysis, self.shown[first : first + frames]
             return analysis
