@@ -68,15 +68,15 @@ class TaskPool:
         """Run a job once all of `after` are done: `work` makes its coroutine.
 
         Gives what the coroutine returns. An error of a task that it awaits ends it. A job that is
-        not `urgent` is told of the threads that other work leaves it when it begins, at least one:
-        what it cuts into few tasks costs less.
+        not `urgent` is told of its share of the threads when it begins, at least one: what it cuts
+        into few tasks costs less.
         """
         job = Job[T](self)
         result = job.result
 
         def begin() -> None:
             if not urgent:
-                job.threads = max(1, self.threads // (self._under_way + len(self._ready) + 1))
+                job.threads = -(-self.threads // (self._under_way + len(self._ready) + 1))
             self._count(1)
             result.add_done_callback(lambda _: self._count(-1))
             go_on(work(job))

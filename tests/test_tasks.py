@@ -175,7 +175,7 @@ def test_an_error_ends_a_job() -> None:
     assert not ended
 
 
-def test_a_job_that_can_wait_is_told_of_the_threads_that_are_left() -> None:
+def test_a_job_that_is_not_urgent_is_told_of_its_share_of_the_threads() -> None:
     told: dict[str, int] = {}
     gate: Future[None] = Future()
 
@@ -192,7 +192,7 @@ def test_a_job_that_can_wait_is_told_of_the_threads_that_are_left() -> None:
         gate.set_result(None)
         for job in jobs:
             job.result()
-    assert told == {"urgent": 4, "a": 2, "b": 1, "c": 1, "d": 1}
+    assert told == {"urgent": 4, "a": 2, "b": 2, "c": 1, "d": 1}
 
 
 def test_a_job_of_a_closed_pool_is_cancelled() -> None:
