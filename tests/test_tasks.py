@@ -11,7 +11,7 @@ from contextlib import closing
 
 import pytest
 
-from nvcodec.tasks import TaskPool
+from nvcodec.tasks import Job, TaskPool, Tasks, done, performed, together
 
 
 @pytest.mark.parametrize("threads", [1, 4])
@@ -115,3 +115,96 @@ def test_threads_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch, there: 
         else:
             with pytest.raises(OSError, match="no thread"):
                 pool.submit(lambda: 1)
+
+
+async def summed(tasks: Tasks, number: int) -> int:
+    """The sum of the squares below a number, by tasks."""
+    squares = await together(tasks, [lambda k=k: k * k for k in range(number)])
+    first = tasks.submit(lambda: sum(squares))
+    second = tasks.submit(lambda: first.result() + 0, [first])
+    await done([second])
+    return second.result()
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_job_waits_without_a_thread(threads: int) -> None:
+    with closing(TaskPool(threads)) as pool:
+        jobs = [pool.perform(lambda job, k=k: summed(job, k)) for k in range(8)]
+        after = pool.submit(lambda: sum(job.result() for job in jobs), jobs)
+        assert after.result() == sum(k * k for n in range(8) for k in range(n))
+        assert performed(summed, 4) == 14
+
+
+def test_a_job_that_has_begun_comes_first() -> None:
+    order: list[str] = []
+
+    async def steps(job: Job[None], name: str) -> None:
+        order.append(name)
+        for step in "12":
+            await done([job.submit(lambda step=step: order.append(name + step))])
+
+    with closing(TaskPool(1)) as pool:
+        gate: Future[None] = Future()
+        pool.submit(gate.result)
+        jobs = [pool.perform(lambda job, name=name: steps(job, name)) for name in "ab"]
+        jobs.append(pool.submit(lambda: order.append("task")))
+        gate.set_result(None)
+        for job in jobs:
+            job.result()
+    assert order == ["a", "a1", "a2", "b", "b1", "b2", "task"]
+
+
+def test_an_error_ends_a_job() -> None:
+    ended: list[str] = []
+
+    async def fails_itself(_: Job[None]) -> None:
+        raise ValueError("itself")
+
+    async def waits_for_what_fails(job: Job[None]) -> None:
+        await done([job.submit(lambda: 1 // 0)])
+        ended.append("never")
+
+    with closing(TaskPool(2)) as pool:
+        with pytest.raises(ValueError, match="itself"):
+            pool.perform(fails_itself).result()
+        failing = pool.perform(waits_for_what_fails)
+        after = pool.submit(lambda: ended.append("after"), [failing])
+        for future in (failing, after):
+            with pytest.raises(ZeroDivisionError):
+                future.result()
+    assert not ended
+
+
+def test_a_job_that_is_not_urgent_is_told_of_its_share_of_the_threads() -> None:
+    told: dict[str, int] = {}
+    gate: Future[None] = Future()
+
+    async def holds(job: Job[None], name: str) -> None:
+        told[name] = job.threads
+        await done([gate])
+
+    with closing(TaskPool(4)) as pool:
+        jobs = [pool.perform(lambda job: holds(job, "urgent"))]
+        for name in "abcd":
+            jobs.append(pool.perform(lambda job, name=name: holds(job, name), urgent=False))
+            while name not in told:
+                time.sleep(0.001)
+        gate.set_result(None)
+        for job in jobs:
+            job.result()
+    assert told == {"urgent": 4, "a": 2, "b": 2, "c": 1, "d": 1}
+
+
+def test_a_job_of_a_closed_pool_is_cancelled() -> None:
+    pool = TaskPool(1)
+    outside: Future[None] = Future()
+
+    async def waits(_: Job[None]) -> None:
+        await done([outside])
+
+    job = pool.perform(waits)
+    pool.submit(lambda: None).result()
+    pool.close()
+    outside.set_result(None)
+    with pytest.raises(CancelledError):
+        job.result(1)

@@ -7,13 +7,17 @@ left as it is.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from nvcodec.coding.hybrid.filters import CLASSES, MAX_TAP, MOST_FILTERS, Filters
 from nvcodec.compiled import allocating
+from nvcodec.encode.hybrid.wavefront import parts
 from nvcodec.model.hybrid.canvas.adaptive_filter import (
     MARGIN,
     adaptively_filtered,
@@ -22,8 +26,9 @@ from nvcodec.model.hybrid.canvas.adaptive_filter import (
     tap_places,
 )
 from nvcodec.model.hybrid.canvas.plane import ROOT
-from nvcodec.picture import Planes, SampleFormat
+from nvcodec.picture import Plane, Planes, SampleFormat
 from nvcodec.squared_error import block_errors
+from nvcodec.tasks import Tasks, together
 
 _SCALE = 128
 """A tap of 1 (spec 8.8)."""
@@ -32,7 +37,13 @@ _ROOT_BITS = 0.8
 _CLASS_BITS = 1.5
 """Estimate of the bits of a class's filter number, where there are several filters."""
 
+_PART = 1 << 16
+"""Least samples of a part of a plane whose moments are a task."""
+
 Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+Sums = tuple[Integers, Integers, Integers]
+"""Products, targets and errors of `_moments`."""
 
 
 @allocating
@@ -67,65 +78,78 @@ def _moments(
                     products[number, k, j] += inputs[k] * inputs[j]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Filter:
-    """The filter of some classes: its taps, and what it costs in squared error."""
+    """The filter of some classes: its taps, what it costs in squared error, and their moments."""
 
     classes: tuple[int, ...]
     taps: npt.NDArray[np.int64]
     cost: float
+    moments: _Moments
 
 
-class _Solver:
-    """Finds the filter of any set of classes of a plane."""
+class _Moments(NamedTuple):
+    """What `_moments` adds up for a set of classes, or for each of several sets.
 
-    def __init__(
-        self, products: Floats, targets: Floats, errors: Floats, multiplier: float
-    ) -> None:
-        self._products = products
-        self._targets = targets
-        self._errors = errors
-        self._multiplier = multiplier
+    The numbers are whole, so sums of them are exact in any order.
+    """
 
-    def solve(self, classes: tuple[int, ...]) -> _Filter:
-        """The best filter of these classes, or taps of 0 where none is worth its bits."""
-        chosen = list(classes)
-        products = self._products[chosen].sum(0)
-        targets = self._targets[chosen].sum(0)
-        error = float(self._errors[chosen].sum())
-        size = len(targets)
-        none = _Filter(classes, np.zeros(size, np.int64), error + self._multiplier * size)
-        if not products.any():
-            return none
-        ridge = 1 + 1e-3 * float(np.trace(products)) / size
-        exact = np.linalg.solve(products + ridge * np.eye(size), targets)
-        taps = np.clip(np.round(_SCALE * exact), -MAX_TAP, MAX_TAP)
-        used = taps / _SCALE
-        left = error - 2 * float(targets @ used) + float(used @ products @ used)
-        cost = left + self._multiplier * _tap_bits(taps)
-        return _Filter(classes, taps.astype(np.int64), cost) if cost < none.cost else none
+    products: Floats
+    targets: Floats
+    errors: Floats
 
 
-def _tap_bits(taps: Floats) -> float:
-    """Estimate of the bits of taps."""
+def _solved(sets: Sequence[tuple[int, ...]], moments: _Moments, multiplier: float) -> list[_Filter]:
+    """The best filter of each set of classes, or taps of 0 where none is worth its bits.
+
+    `moments` are those of the sets. A bit is worth a squared error of `multiplier`.
+    """
+    size = moments.targets.shape[1]
+    ridge = 1 + 1e-3 * np.trace(moments.products, axis1=1, axis2=2) / size
+    systems = moments.products + ridge[:, None, None] * np.eye(size)
+    exact = np.linalg.solve(systems, moments.targets[..., None])[..., 0]
+    taps = np.clip(np.round(_SCALE * exact), -MAX_TAP, MAX_TAP)
+    bits, parts_of = _tap_bits(taps).tolist(), taps / _SCALE
+    whole, some = taps.astype(np.int64), np.any(moments.products, axis=(1, 2))
+    found = []
+    for k, classes in enumerate(sets):
+        own, used = _Moments(*(of_sets[k] for of_sets in moments)), parts_of[k]
+        error = float(own.errors)
+        best = _Filter(classes, np.zeros(size, np.int64), error + multiplier * size, own)
+        if some[k]:
+            cost = error - 2 * float(own.targets @ used) + float(used @ own.products @ used)
+            cost += multiplier * bits[k]
+            if cost < best.cost:
+                best = _Filter(classes, whole[k], cost, own)
+        found.append(best)
+    return found
+
+
+def _tap_bits(taps: Floats) -> Floats:
+    """Estimates of the bits of filters, (filters, taps)."""
     sizes = np.abs(taps)
-    return float(np.where(sizes > 0, 2 + 2 * np.floor(np.log2(np.maximum(sizes, 1))), 1).sum())
+    bits = np.where(sizes > 0, 2 + 2 * np.floor(np.log2(np.maximum(sizes, 1))), 1)
+    return np.asarray(bits.sum(1))
 
 
-def _merged(solver: _Solver) -> list[_Filter]:
+def _merged(moments: _Moments, multiplier: float) -> list[_Filter]:
     """Filters for all classes: of each alone, then joined where that costs least."""
-    filters = [solver.solve((k,)) for k in range(CLASSES)]
+    filters = _solved([(k,) for k in range(CLASSES)], moments, multiplier)
     joined: dict[tuple[int, ...], _Filter] = {}
     while len(filters) > 1:
+        pairs = [(i, j) for i in range(len(filters)) for j in range(i)]
+        sets = [tuple(sorted(filters[i].classes + filters[j].classes)) for i, j in pairs]
+        new = [k for k, classes in enumerate(sets) if classes not in joined]
+        of_filters = _Moments(*map(np.array, zip(*(f.moments for f in filters), strict=True)))
+        first, second = np.array([pairs[k] for k in new], np.int64).reshape(-1, 2).T
+        both = _Moments(*(each[first] + each[second] for each in of_filters))
+        chosen = [sets[k] for k in new]
+        joined.update(zip(chosen, _solved(chosen, both, multiplier), strict=True))
         best, pair = -np.inf, (0, 0)
-        for i, one in enumerate(filters):
-            for j in range(i):
-                classes = tuple(sorted(one.classes + filters[j].classes))
-                if classes not in joined:
-                    joined[classes] = solver.solve(classes)
-                gain = one.cost + filters[j].cost - joined[classes].cost
-                if gain > best:
-                    best, pair = gain, (i, j)
+        for (i, j), classes in zip(pairs, sets, strict=True):
+            gain = filters[i].cost + filters[j].cost - joined[classes].cost
+            if gain > best:
+                best, pair = gain, (i, j)
         if best <= 0 and len(filters) <= MOST_FILTERS:
             break
         i, j = pair
@@ -134,8 +158,24 @@ def _merged(solver: _Solver) -> list[_Filter]:
     return sorted(filters, key=lambda f: f.classes)
 
 
-def choose_filters(
-    planes: Planes, picture: Planes, multiplier: float, sample_format: SampleFormat
+def _sums_of(
+    padded: Plane, picture: Plane, classes: npt.NDArray[np.uint8], number: int, row: int, end: int
+) -> Sums:
+    """What `_moments` adds up in rows `row` to `end - 1` of a plane, both multiples of 4."""
+    tap_y, tap_x = tap_places(number)
+    count, size = CLASSES if classes.size else 1, tap_y.size
+    sums = (
+        np.zeros((count, size, size), np.int64),
+        np.zeros((count, size), np.int64),
+        np.zeros(count, np.int64),
+    )
+    rows = padded[row : end + 2 * MARGIN]
+    _moments(rows, picture[row:end], classes[row // 4 : end // 4], tap_y, tap_x, *sums)
+    return sums
+
+
+async def choose_filters(
+    tasks: Tasks, planes: Planes, picture: Planes, multiplier: float, sample_format: SampleFormat
 ) -> tuple[Filters, Planes]:
     """Filters of a canvas, and its planes with them.
 
@@ -144,26 +184,31 @@ def choose_filters(
     """
     height, width = planes[0].shape
     filters = Filters.empty(len(planes), width, height)
+    calls: list[Callable[[], Sums]] = []
+    of_plane = []
     for number, plane in enumerate(planes):
-        padded = padded_plane(plane)
-        tap_y, tap_x = tap_places(number)
-        classes, count = np.empty((0, 0), np.uint8), 1
+        padded, classes = padded_plane(plane), np.empty((0, 0), np.uint8)
         if number == 0:
-            classes, count = luma_classes(padded, sample_format.bit_depth - 8), CLASSES
-        size = tap_y.size
-        products = np.zeros((count, size, size), np.int64)
-        targets, errors = np.zeros((count, size), np.int64), np.zeros(count, np.int64)
-        _moments(padded, picture[number], classes, tap_y, tap_x, products, targets, errors)
+            classes = luma_classes(padded, sample_format.bit_depth - 8)
+        cut = parts(tasks, plane.shape[0] // 4, plane.size, _PART)
+        of_plane += [number] * len(cut)
+        calls += [
+            partial(_sums_of, padded, picture[number], classes, number, 4 * row, 4 * end)
+            for row, end in cut
+        ]
+    parts_of = await together(tasks, calls)
+    for number in range(len(planes)):
+        given = [sums for k, sums in zip(of_plane, parts_of, strict=True) if k == number]
+        products, targets, errors = (sum(each[1:], each[0]) for each in zip(*given, strict=True))
         whole = products + np.tril(products, -1).swapaxes(1, 2)
-        a, b, c = (m.astype(np.float64) for m in (whole, targets, errors))
-        solver = _Solver(a, b, c, multiplier)
-        found = [solver.solve((0,))] if number else _merged(solver)
+        moments = _Moments(*(m.astype(np.float64) for m in (whole, targets, errors)))
+        found = _solved([(0,)], moments, multiplier) if number else _merged(moments, multiplier)
         if not any(f.taps.any() for f in found):
             continue
         filters.used[number] = 1
         filters.counts[number] = len(found)
         for k, one in enumerate(found):
-            filters.taps[number, k, :size] = one.taps
+            filters.taps[number, k, : one.taps.size] = one.taps
             if number == 0:
                 filters.classes[list(one.classes)] = k
         filters.on[number] = 1
@@ -195,7 +240,7 @@ def _leave_out(
         filters.on[number] = after < before
         count = int(filters.counts[number])
         bits = _ROOT_BITS * filters.on[number].size
-        bits += _tap_bits(filters.taps[number, :count].astype(np.float64))
+        bits += float(_tap_bits(filters.taps[number, :count].astype(np.float64)).sum())
         bits += _CLASS_BITS * CLASSES if count > 1 else 0.0
         if float(np.maximum(before - after, 0).sum()) <= multiplier * bits:
             filters.used[number] = 0
@@ -204,6 +249,7 @@ def _leave_out(
             filters.on[number] = 0
             if number == 0:
                 filters.classes[:] = 0
-        on = filters.on[number].repeat(tall, 0).repeat(wide, 1)[: plane.shape[0], : plane.shape[1]]
-        made[number] = np.where(on, made[number], plane)
+        for r, c in np.argwhere(filters.on[number] == 0):
+            block = np.s_[tall * r : tall * (r + 1), wide * c : wide * (c + 1)]
+            made[number][block] = plane[block]
     return tuple(made)

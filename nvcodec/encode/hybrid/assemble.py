@@ -18,9 +18,20 @@ from nvcodec.coding.hybrid.leaves import (
     X,
     Y,
 )
-from nvcodec.compiled import Integer, allocating
+from nvcodec.compiled import Integer, allocating, kernel
 from nvcodec.encode.hybrid.search.palette_tables import settle_palettes
 from nvcodec.encode.hybrid.search.units import Pool
+
+
+@kernel
+def _level_count(leaves: np.ndarray, pool_units: np.ndarray) -> Integer:
+    """Number of levels of all leaves."""
+    count: Integer = np.int64(0)
+    for k in range(leaves.shape[0]):
+        first = leaves[k, FIRST]
+        for u in range(first, first + leaves[k, UNITS]):
+            count += pool_units[u, UNIT_COUNT]
+    return count
 
 
 @allocating
@@ -71,11 +82,7 @@ def assemble(
     index that the canvas starts from.
     """
     units = np.empty((int(leaves[:, UNITS].sum()), UNIT_COLUMNS), np.int32)
-    counts = [
-        int(pool.units[first : first + number, UNIT_COUNT].sum())
-        for first, number in leaves[leaves[:, UNITS] > 0][:, [FIRST, UNITS]]
-    ]
-    levels = np.empty((sum(counts), LEVEL_COLUMNS), np.int32)
+    levels = np.empty((_level_count(leaves, pool.units), LEVEL_COLUMNS), np.int32)
     leaves = leaves.copy()
     _assemble(leaves, pool.units, pool.levels, q, quantiser, units, levels)
     settle_palettes(units, levels)

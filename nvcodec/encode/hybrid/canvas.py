@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,26 +22,42 @@ from nvcodec.encode.hybrid.effort import Effort
 from nvcodec.encode.hybrid.rate.prices import Prices
 from nvcodec.encode.hybrid.rate.tradeoff import WEIGHT
 from nvcodec.encode.hybrid.search.block import CanvasInput
-from nvcodec.encode.hybrid.search.inter_canvas import search_inter_canvas
+from nvcodec.encode.hybrid.search.inter_canvas import search_inter_blocks
 from nvcodec.encode.hybrid.search.inter_units import Predicted, decide_inter_units
 from nvcodec.encode.hybrid.search.intra import Intra, Rebuilt, decide_intra_leaves
-from nvcodec.encode.hybrid.search.key_canvas import KeySearch, search_key_canvas
-from nvcodec.encode.hybrid.search.phases import Phases, make_phases
+from nvcodec.encode.hybrid.search.key_canvas import KeySearch, search_key_blocks
+from nvcodec.encode.hybrid.search.partition import Walk
+from nvcodec.encode.hybrid.search.phases import Phases, phases_of
 from nvcodec.encode.hybrid.search.prediction import (
+    Candidates,
     Cells,
     InterSearch,
+    first_leaves,
+    found_leaves,
     make_candidates,
     no_cells,
 )
-from nvcodec.encode.hybrid.search.units import Pool, make_pool
+from nvcodec.encode.hybrid.search.units import Pool, make_pools
 from nvcodec.encode.hybrid.search.workspace import Workspace, make_workspace
 from nvcodec.encode.hybrid.tools import ALL, Tools
+from nvcodec.encode.hybrid.wavefront import parts, root_blocks, wavefront
 from nvcodec.model.hybrid.canvas.inter import packed_motion, predict_rows
 from nvcodec.model.hybrid.canvas.plane import CELL, ROOT, Canvas, Step
 from nvcodec.model.hybrid.canvas.projection import projected_motion
-from nvcodec.model.hybrid.canvas.reconstruct import add_residuals, reconstruct
+from nvcodec.model.hybrid.canvas.reconstruct import Edges, add_residuals
 from nvcodec.model.samples import plane_code
 from nvcodec.picture import YUV420P8, Plane, Planes, SampleFormat
+from nvcodec.tasks import Tasks, together
+
+T = TypeVar("T")
+
+Motion = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int16]]
+"""Direction and vectors, as of a Canvas."""
+
+
+_KEY, _INTER, _UNITS = 1, 2, 3
+"""Least root blocks of a piece of the search of a key canvas, of an inter canvas, and of the
+decision on units: a task and the call of a kernel take about 50 microseconds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,9 +68,11 @@ class Reference:
     phases: Phases
 
     @classmethod
-    def of(cls, canvas: Canvas) -> Reference:
+    async def of(cls, tasks: Tasks, canvas: Canvas) -> Reference:
         """Prepare a canvas for motion search."""
-        return cls(canvas, make_phases(canvas.planes[0], canvas.format))
+        phases, calls = phases_of(canvas.planes[0], canvas.format)
+        await together(tasks, calls)
+        return cls(canvas, phases)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,49 +144,112 @@ def _given(
     )
 
 
-def _rebuilt(
-    planes: Planes,
-    known: npt.NDArray[np.uint8],
-    size: npt.NDArray[np.uint8],
-) -> Rebuilt:
-    return Rebuilt(*_three(planes), known=known, modes=np.ones(known.shape, np.uint8), size=size)
+def _rebuilt(planes: Planes, direction: npt.NDArray[np.uint8]) -> Rebuilt:
+    """Planes to which intra leaves are added: what is predicted in a `direction` is there."""
+    known = np.repeat(np.repeat((direction > 0).astype(np.uint8), 2, 0), 2, 1)
+    return Rebuilt(
+        *_three(planes),
+        known=known,
+        modes=np.ones(known.shape, np.uint8),
+        size=np.zeros(direction.shape, np.uint8),
+    )
 
 
-def _coded(
+def _screen(settings: CanvasSettings, source: Pyramid) -> bool:
+    """Whether intra leaves may be copied or have palettes, whose prices depend on those before."""
+    tools = settings.tools
+    return bool((tools.copies and source.earlier.size) or (tools.palettes and source.drawn))
+
+
+def _intra(
+    settings: CanvasSettings,
+    source: Pyramid,
+    given: CanvasInput,
+    rebuilt: Rebuilt,
+    workspace: Workspace,
+    pool: Pool,
+) -> Intra:
+    return Intra(
+        given=given,
+        rebuilt=rebuilt,
+        workspace=workspace,
+        pool=pool,
+        tries=settings.effort.intra_tries,
+        earlier=source.earlier if settings.tools.copies else NONE,
+        palettes=source.drawn and settings.tools.palettes,
+    )
+
+
+class _Scratch(Generic[T]):
+    """Scratch memory for the tasks of a canvas: as many as run at a time."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._free: list[T] = []
+
+    @contextmanager
+    def taken(self) -> Iterator[T]:
+        """One that no other task has meanwhile."""
+        try:
+            one = self._free.pop()
+        except IndexError:
+            one = self._make()
+        yield one
+        self._free.append(one)
+
+
+async def _coded(
+    tasks: Tasks,
     settings: CanvasSettings,
     source: Pyramid,
     step: Step,
-    references: Sequence[Canvas],
     leaves: Table,
     pool: Pool,
+    planes: Planes,
+    motion: Motion,
     q: QuantiserMap,
     intended: QuantiserMap,
 ) -> CodedCanvas:
-    """Assemble the tables and reconstruct the canvas from them."""
+    """Assemble the tables, and finish the canvas, whose planes are still to be filtered."""
     quantiser = int(q[0, 0])
     tables = assemble(leaves, pool, q, quantiser)
-    canvas = reconstruct(
-        *tables,
-        step,
-        references,
-        settings.size,
-        settings.chroma_offset,
-        deblocking=settings.tools.deblocking,
-        sample_format=settings.format,
-    )
-    varying, filters = bool((q != quantiser).any()), None
+    if settings.tools.deblocking:
+        await _deblocked(tasks, settings, tables[0], tables[1], motion, planes)
+    filters = None
     if step.set < 2:
         filters = Filters.empty(settings.format.planes, *settings.size)
         if settings.tools.adaptive_filter:
             multiplier = WEIGHT * 2 ** ((float(intended.mean()) - 4) / 3)
-            filters, planes = choose_filters(
-                canvas.planes, source.planes, multiplier, settings.format
+            filters, planes = await choose_filters(
+                tasks, planes, source.planes, multiplier, settings.format
             )
-            canvas = replace(canvas, planes=planes)
-    return CodedCanvas(*tables, quantiser, varying, canvas, filters)
+    canvas = Canvas(planes, *motion, step, settings.format)
+    return CodedCanvas(*tables, quantiser, bool((q != quantiser).any()), canvas, filters)
 
 
-def code_key(
+async def _deblocked(
+    tasks: Tasks,
+    settings: CanvasSettings,
+    leaves: Table,
+    units: Table,
+    motion: Motion,
+    planes: Planes,
+) -> None:
+    """Deblock planes in place."""
+    edges = Edges.of(leaves, units, *motion, settings.format, settings.chroma_offset)
+
+    def deblock(horizontal: bool, row: int, end: int) -> None:
+        for number, plane in enumerate(planes):
+            edges.filter(number, plane, horizontal, row, end)
+
+    height, width = planes[0].shape
+    for horizontal in (False, True):
+        cut = parts(tasks, height // CELL, height * width)
+        await together(tasks, [partial(deblock, horizontal, *part) for part in cut])
+
+
+async def code_key(
+    tasks: Tasks,
     settings: CanvasSettings,
     source: Pyramid,
     step: Step,
@@ -175,30 +259,31 @@ def code_key(
 ) -> CodedCanvas:
     """Code a key canvas with the quantiser indices `q`; lambda is that of those `intended`."""
     width, height = settings.size
-    workspace = make_workspace(settings.format)
-    # The pool keeps the units of every block size that is tried.
-    pool = make_pool(4 * width, 2 * height)
-    search = KeySearch(
-        walk=workspace.walk,
-        intra=Intra(
-            given=_given(settings, source, prices, q, intended),
-            rebuilt=_rebuilt(
-                settings.format.empty(width, height),
-                np.zeros((height // 4, width // 4), np.uint8),
-                np.zeros((height // CELL, width // CELL), np.uint8),
-            ),
-            workspace=workspace,
-            pool=pool,
-            tries=settings.effort.intra_tries,
-            earlier=source.earlier if settings.tools.copies else NONE,
-            palettes=source.drawn and settings.tools.palettes,
-        ),
-        leaves=np.zeros((width * height // CELL**2, LEAF_COLUMNS), np.int32),
-        used=np.zeros(1, np.int64),
-    )
-    search_key_canvas(search)
-    leaves = search.leaves[: search.used[0]]
-    return _coded(settings, source, step, [], leaves, pool, q, intended)
+    screen = _screen(settings, source)
+    blocks = root_blocks(settings.size)
+    # The pools keep the units of every block size that is tried. What is known of a screen's leaf
+    # follows from the leaves before it: they have one table, not one for each row.
+    tables = 1 if screen else blocks[0]
+    pools = make_pools(4 * width, 2 * (ROOT * blocks[0] // tables), tables)
+    leaves = np.zeros((width * height // CELL**2, LEAF_COLUMNS), np.int32)
+    used = first_leaves(width, height)[:tables]
+    given = _given(settings, source, prices, q, intended)
+    planes = settings.format.empty(width, height)
+    cells = height // CELL, width // CELL
+    motion = np.zeros(cells, np.uint8), np.zeros((2, *cells, 2), np.int16)
+    rebuilt = _rebuilt(planes, motion[0])
+    scratch = _Scratch(lambda: (Walk.make(), make_workspace(settings.format)))
+
+    def search(row: int, first: int, end: int) -> None:
+        table = min(row, tables - 1)
+        with scratch.taken() as (walk, workspace):
+            intra = _intra(settings, source, given, rebuilt, workspace, pools[table])
+            search = KeySearch(walk, intra, leaves, used[table : table + 1])
+            search_key_blocks(search, row, first, end)
+
+    await wavefront(tasks, blocks, search, least=_KEY, ordered=screen)
+    found = found_leaves(leaves, used, width, height)
+    return await _coded(tasks, settings, source, step, found, pools[0], planes, motion, q, intended)
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,16 +293,13 @@ class InterLeaves:
     `planes` are predicted by them; samples of intra leaves are undefined.
     """
 
+    leaves: Table
     cells: Cells
     planes: Planes
 
-    @property
-    def table(self) -> Table:
-        """A copy of the table of leaves."""
-        return self.cells.leaves[: self.cells.used[0]].copy()
 
-
-def search_inter(
+async def search_inter(
+    tasks: Tasks,
     settings: CanvasSettings,
     source: Pyramid,
     step: Step,
@@ -231,26 +313,41 @@ def search_inter(
     `references` are one or two; `coarse` are their coarse vectors, as in InterSearch. `prices` must
     be those of Set 1 or 2.
     """
-    workspace = make_workspace(settings.format)
-    given = _given(settings, source, prices, q, q)
-    palettes = source.drawn and settings.tools.palettes
-    cells = _search(settings, given, step, references, coarse, prices, workspace, palettes)
-    leaves = cells.leaves[: cells.used[0]]
+    scratch = _Scratch(lambda: (Walk.make(), make_workspace(settings.format), make_candidates()))
+    with scratch.taken() as given:
+        whole = _inter_search(settings, source, step, references, coarse, q, prices, *given)
+    cells = whole.cells
+
+    def search(row: int, first: int, end: int) -> None:
+        with scratch.taken() as (walk, workspace, candidates):
+            part = whole._replace(
+                walk=walk,
+                workspace=workspace,
+                candidates=candidates,
+                cells=cells._replace(used=cells.used[row : row + 1]),
+            )
+            search_inter_blocks(part, row, first, end)
+
+    await wavefront(tasks, root_blocks(settings.size), search, least=_INTER)
+    leaves = found_leaves(cells.leaves, cells.used, *settings.size)
     planes = settings.format.empty(*settings.size)
     packed = packed_motion(cells.direction, cells.vectors)
-    rows = -(-settings.height // ROOT)
-    for number, plane in enumerate(planes):
-        first, last = (references[k].canvas.planes[number] for k in (0, -1))
-        code = plane_code(settings.format, number)
-        predict_rows(code, leaves, 0, rows, packed, first, last, plane)
-    return InterLeaves(cells, planes)
+
+    def predict(row: int, end: int) -> None:
+        for number, plane in enumerate(planes):
+            first, last = (references[k].canvas.planes[number] for k in (0, -1))
+            code = plane_code(settings.format, number)
+            predict_rows(code, leaves, row, end, packed, first, last, plane)
+
+    await _root_rows(tasks, settings, predict)
+    return InterLeaves(leaves, cells, planes)
 
 
-def code_leaves(
+async def code_leaves(
+    tasks: Tasks,
     settings: CanvasSettings,
     source: Pyramid,
     step: Step,
-    references: Sequence[Reference],
     found: InterLeaves,
     q: QuantiserMap,
     intended: QuantiserMap,
@@ -260,40 +357,57 @@ def code_leaves(
 
     Also gives the cost of the leaves in each block of `q`, in squared error.
     """
-    workspace = make_workspace(settings.format)
     given = _given(settings, source, prices, q, intended)
-    leaves, cells = found.table, found.cells
+    leaves, cells = found.leaves.copy(), found.cells
+    motion = cells.direction, cells.vectors
     planes = tuple(plane.copy() for plane in found.planes)
-    rows = -(-settings.height // ROOT)
-    pool = make_pool(*settings.size)
+    predicted = Predicted(*_three(planes))
+    blocks = root_blocks(settings.size)
+    begins = _first_of_blocks(leaves, blocks)
+    pools = make_pools(settings.width, ROOT, blocks[0])
+    units, levels, _ = pools[0]
     costs = np.zeros(len(leaves))
-    decide_inter_units(given, Predicted(*_three(planes)), workspace, pool, leaves, costs)
-    if leaves[:, INTRA].any():
-        leaves[:, Q] = q[leaves[:, Y] >> 5, leaves[:, X] >> 5]
+    coded = np.zeros(cells.direction.shape, np.uint8)
+    scratch = _Scratch(lambda: make_workspace(settings.format))
+
+    def decide(row: int, first: int, end: int) -> None:
+        k, stop = begins[row, first], begins[row, end]
+        with scratch.taken() as workspace:
+            decide_inter_units(
+                given, predicted, workspace, pools[row], leaves, k, stop, coded, costs
+            )
+
+    await wavefront(tasks, blocks, decide, least=_UNITS, reach=0)
+    leaves[:, Q] = q[leaves[:, Y] >> 5, leaves[:, X] >> 5]
+
+    def add(row: int, end: int) -> None:
         for number, plane in enumerate(planes):
             code = plane_code(settings.format, number)
-            add_residuals(
-                leaves, pool.units, pool.levels, 0, rows, code, settings.chroma_offset, plane
-            )
-        known = np.repeat(np.repeat((cells.direction > 0).astype(np.uint8), 2, 0), 2, 1)
-        rebuilt = _rebuilt(planes, known, cells.size)
-        intra = Intra(
-            given=given,
-            rebuilt=rebuilt,
-            workspace=workspace,
-            pool=pool,
-            tries=settings.effort.intra_tries,
-            earlier=source.earlier if settings.tools.copies else NONE,
-            palettes=source.drawn and settings.tools.palettes,
+            add_residuals(leaves, units, levels, row, end, code, settings.chroma_offset, plane)
+
+    await _root_rows(tasks, settings, add)
+    if leaves[:, INTRA].any():
+        rebuilt = _rebuilt(planes, cells.direction)
+
+        def decide_intra(row: int, first: int, end: int) -> None:
+            k, stop = begins[row, first], begins[row, end]
+            with scratch.taken() as workspace:
+                intra = _intra(settings, source, given, rebuilt, workspace, pools[row])
+                decide_intra_leaves(intra, leaves, k, stop, costs)
+
+        await wavefront(
+            tasks, blocks, decide_intra, least=_UNITS, ordered=_screen(settings, source)
         )
-        decide_intra_leaves(intra, leaves, costs)
     of_blocks = np.zeros(q.shape)
     np.add.at(of_blocks, (leaves[:, Y] >> 5, leaves[:, X] >> 5), costs)
-    canvases = [reference.canvas for reference in references]
-    return _coded(settings, source, step, canvases, leaves, pool, q, intended), of_blocks
+    canvas = await _coded(
+        tasks, settings, source, step, leaves, pools[0], planes, motion, q, intended
+    )
+    return canvas, of_blocks
 
 
-def code_inter(
+async def code_inter(
+    tasks: Tasks,
     settings: CanvasSettings,
     source: Pyramid,
     step: Step,
@@ -303,30 +417,49 @@ def code_inter(
     prices: Prices,
 ) -> CodedCanvas:
     """Code a chain or interior canvas in one pass; arguments are those of `search_inter`."""
-    found = search_inter(settings, source, step, references, coarse, q, prices)
-    return code_leaves(settings, source, step, references, found, q, q, prices)[0]
+    found = await search_inter(tasks, settings, source, step, references, coarse, q, prices)
+    return (await code_leaves(tasks, settings, source, step, found, q, q, prices))[0]
 
 
-def _search(
+async def _root_rows(
+    tasks: Tasks, settings: CanvasSettings, work: Callable[[int, int], None]
+) -> None:
+    """Do rows of root blocks in parts: calls with the first row and the end."""
+    cut = parts(tasks, root_blocks(settings.size)[0], settings.width * settings.height)
+    await together(tasks, [partial(work, *part) for part in cut])
+
+
+def _first_of_blocks(leaves: Table, blocks: tuple[int, int]) -> npt.NDArray[np.int64]:
+    """The first leaf of each root block, (rows, columns + 1): a row ends where the next begins."""
+    rows, columns = blocks
+    numbers = leaves[:, Y] // ROOT * columns + leaves[:, X] // ROOT
+    wanted = np.arange(rows)[:, None] * columns + np.arange(columns + 1)
+    return np.searchsorted(numbers, wanted)
+
+
+def _inter_search(
     settings: CanvasSettings,
-    given: CanvasInput,
+    source: Pyramid,
     step: Step,
     references: Sequence[Reference],
     coarse: npt.NDArray[np.int16],
+    q: QuantiserMap,
     prices: Prices,
+    walk: Walk,
     workspace: Workspace,
-    palettes: bool,
-) -> Cells:
-    """Decide the leaves of an inter canvas; intra leaves get no mode yet."""
+    candidates: Candidates,
+) -> InterSearch:
+    """The search of an inter canvas, with cells for all of it."""
     width, height = settings.size
     effort, tools = settings.effort, settings.tools
     assert prices.motion is not None
-    search = InterSearch(
-        walk=workspace.walk,
+    given = _given(settings, source, prices, q, q)
+    return InterSearch(
+        walk=walk,
         given=given._replace(depth=effort.trial_depth),
         workspace=workspace,
         cells=no_cells(width, height),
-        candidates=make_candidates(),
+        candidates=candidates,
         current=given.source0.reshape(-1),
         width=width,
         height=height,
@@ -340,8 +473,6 @@ def _search(
         bits=prices.motion,
         limits=effort.motion,
         trial=effort.trial and tools.trials,
-        palettes=palettes,
+        palettes=source.drawn and settings.tools.palettes,
         largest_intra=tools.largest_intra,
     )
-    search_inter_canvas(search)
-    return search.cells

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
-from nvcodec.coding.hybrid.canvases import CanvasReader, default_contexts
+from nvcodec.coding.hybrid.canvases import CanvasReader, ReadCanvas, default_contexts
 from nvcodec.coding.hybrid.content import content_capacity, encode_content
 from nvcodec.coding.hybrid.filters import encode_filters, filters_capacity
 from nvcodec.coding.hybrid.motion import encode_motion, motion_capacity
 from nvcodec.coding.rangecoder import Contexts, RangeEncoder
+from nvcodec.compiled import stored
 from nvcodec.encode.hybrid.analysis.lookahead import analyse
 from nvcodec.encode.hybrid.analysis.pyramid import Pyramid
 from nvcodec.encode.hybrid.analysis.quantisers import QuantiserMap, for_depth, quantiser_maps
@@ -29,6 +32,8 @@ from nvcodec.model.hybrid.canvas.plane import ROOT, Canvas, schedule
 from nvcodec.model.hybrid.canvas.reconstruct import reconstruct
 from nvcodec.model.hybrid.fusion.render import NetworkSource
 from nvcodec.picture import Planes, SampleFormat
+from nvcodec.target import settings as code_settings
+from nvcodec.tasks import Tasks, done, performed
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +102,8 @@ def code_substreams(canvases: Sequence[CodedCanvas], settings: CanvasSettings) -
     )
 
 
-def decode_group(
+async def decode_group(
+    tasks: Tasks,
     settings: CanvasSettings,
     substreams: Substreams,
     canvases: Sequence[Canvas],
@@ -112,47 +118,76 @@ def decode_group(
     reader = CanvasReader(
         substreams.motion, substreams.content, settings.size, contexts, settings.format
     )
-    decoded = dict(before)
-    sources: dict[int, NetworkSource] = {}
+    read: list[Future[ReadCanvas]] = []
+    sources: dict[int, Future[NetworkSource]] = {}
     for canvas in canvases:
         step = canvas.step
-        _, leaves, units, levels, filters = reader.read(step.set, step.b is not None)
-        references = [decoded[frame] for frame in step.references]
-        decoded[step.frame] = reconstruct(
-            leaves,
-            units,
-            levels,
-            step,
-            references,
-            settings.size,
-            settings.chroma_offset,
-            deblocking=settings.tools.deblocking,
-            sample_format=settings.format,
-            filters=filters,
+        read.append(tasks.submit(partial(reader.read, step.set, step.b is not None), read[-1:]))
+        # What is equal to the encoder's canvas needs not wait for those before it.
+        known = {**before, **{c.step.frame: c for c in canvases}}
+        references = [known[frame] for frame in step.references]
+        sources[step.frame] = tasks.submit(
+            partial(_decoded, settings, canvas, references, read[-1]), read[-1:]
         )
-        if not _same(decoded[step.frame], canvas):
-            raise RuntimeError("a group does not decode to what was encoded")
-        sources[step.frame] = NetworkSource.of(
-            decoded[step.frame],
-            leaves,
-            [reference.planes for reference in references],
-            settings.chroma_offset,
-        )
+    await done([*read, *sources.values()])
     reader.close()
-    return [sources[frame] for frame in range(len(canvases))]
+    return [sources[frame].result() for frame in range(len(canvases))]
+
+
+def _decoded(
+    settings: CanvasSettings,
+    canvas: Canvas,
+    references: Sequence[Canvas],
+    read: Future[ReadCanvas],
+) -> NetworkSource:
+    """Reconstruct a canvas as a decoder does; raises RuntimeError if it is another one."""
+    _, leaves, units, levels, filters = read.result()
+    made = reconstruct(
+        leaves,
+        units,
+        levels,
+        canvas.step,
+        references,
+        settings.size,
+        settings.chroma_offset,
+        deblocking=settings.tools.deblocking,
+        sample_format=settings.format,
+        filters=filters,
+    )
+    if not _same(made, canvas):
+        raise RuntimeError("a group does not decode to what was encoded")
+    return NetworkSource.of(
+        canvas, leaves, [reference.planes for reference in references], settings.chroma_offset
+    )
 
 
 def compile_key_kernels(settings: CanvasSettings) -> None:
-    """Code and decode a tiny key canvas, to compile the kernels that are not cached yet.
+    """Code and decode a tiny key canvas, to compile the kernels that are not kept yet.
 
-    Called in the main thread, where Ctrl-C interrupts it. A task would have to run to its end.
+    Called in the main thread, where Ctrl-C interrupts it. A task would have to run to its end. That
+    it was done is kept beside the kernels, so a later start does not do it again.
     """
-    _tiny_key(settings)
+    _once(_tiny_key, settings)
 
 
 def compile_inter_kernels(settings: CanvasSettings) -> None:
     """Code and decode tiny inter canvases, as `compile_key_kernels` does with a key canvas."""
-    tiny, source, quantisers, before = _tiny_key(settings)
+    _once(_tiny_inter, settings)
+
+
+def _once(work: Callable[[CanvasSettings], object], settings: CanvasSettings) -> None:
+    """Call `work` with the settings of a tiny canvas, unless its kernels are kept."""
+    tiny = replace(settings, width=ROOT, height=ROOT, tools=ALL)
+
+    def done_now() -> bytes:
+        work(tiny)
+        return b"done"
+
+    stored(work, f"{tiny} {code_settings()}", done_now)
+
+
+def _tiny_inter(settings: CanvasSettings) -> None:
+    source, quantisers, before = _tiny_key(settings)
     trust = np.ones(quantisers.shape, np.float32)
     source = filtered(source, [source], [], quantisers, trust, settings.format)
     for frames in (2, 1):
@@ -162,25 +197,28 @@ def compile_inter_kernels(settings: CanvasSettings) -> None:
         for step, coarse in zip(schedule(frames, key=False), analysis.coarse, strict=True):
             used = [references[frame] for frame in step.references]
             prices = default_prices(step.set)
-            canvas = code_inter(tiny, source, step, used, coarse, quantisers, prices)
-            references[step.frame] = Reference.of(canvas.canvas)
+            given = settings, source, step, used, coarse, quantisers, prices
+            canvas = performed(code_inter, *given)
+            references[step.frame] = performed(Reference.of, canvas.canvas)
             canvases.append(canvas)
-        coded = code_substreams(canvases, tiny)
-        decode_group(tiny, coded, [canvas.canvas for canvas in canvases], {-1: before.canvas})
+        coded = code_substreams(canvases, settings)
+        made = [canvas.canvas for canvas in canvases]
+        performed(decode_group, settings, coded, made, {-1: before.canvas})
         before = references[frames - 1]
 
 
-def _tiny_key(settings: CanvasSettings) -> tuple[CanvasSettings, Pyramid, QuantiserMap, Reference]:
-    """Settings, source and quantisers of a tiny canvas, and it as a reference."""
-    tiny = replace(settings, width=ROOT, height=ROOT, tools=ALL)
-    source = Pyramid.of(_noise(settings.format, *tiny.size), *tiny.size, settings.format)
+def _tiny_key(settings: CanvasSettings) -> tuple[Pyramid, QuantiserMap, Reference]:
+    """Code noise; gives it, its quantisers, and its canvas as a reference."""
+    noise = _noise(settings.format, *settings.size)
+    source = Pyramid.of(noise, *settings.size, settings.format)
     (quantisers,) = for_depth(
         quantiser_maps(30, [analyse([source], None)]), settings.format.bit_depth
     )
     (step,) = schedule(1, key=True)
-    key = code_key(tiny, source, step, quantisers, quantisers, default_prices(step.set))
-    decode_group(tiny, code_substreams([key], tiny), [key.canvas], {})
-    return tiny, source, quantisers, Reference.of(key.canvas)
+    given = settings, source, step, quantisers, quantisers, default_prices(step.set)
+    key = performed(code_key, *given)
+    performed(decode_group, settings, code_substreams([key], settings), [key.canvas], {})
+    return source, quantisers, performed(Reference.of, key.canvas)
 
 
 def _noise(sample_format: SampleFormat, width: int, height: int) -> Planes:

@@ -33,6 +33,7 @@ from nvcodec.encode.hybrid.rate.tradeoff import WEIGHT
 from nvcodec.model.hybrid.canvas.plane import Step, schedule
 from nvcodec.model.hybrid.canvas.quantiser import REAL_STEP
 from nvcodec.squared_error import block_errors
+from nvcodec.tasks import Tasks
 
 _BLOCK = 32
 """Luma samples across a block of the quantiser map."""
@@ -44,19 +45,19 @@ _DELTA_BITS = 2.0
 """Estimate of the bits that it takes to change the index of one block."""
 
 
-def code_key_canvas(
-    settings: CanvasSettings, source: Pyramid, quantisers: QuantiserMap
+async def code_key_canvas(
+    tasks: Tasks, settings: CanvasSettings, source: Pyramid, quantisers: QuantiserMap
 ) -> CodedCanvas:
     """Code a key canvas in `effort.key_passes` passes; each uses the prices of the one before."""
     (step,) = schedule(1, key=True)
 
-    def code(q: QuantiserMap, prices: Prices) -> CodedCanvas:
-        return code_key(settings, source, step, q, quantisers, prices)
+    async def code(q: QuantiserMap, prices: Prices) -> CodedCanvas:
+        return await code_key(tasks, settings, source, step, q, quantisers, prices)
 
-    canvas = code(quantisers, default_prices(step.set, settings.tools))
+    canvas = await code(quantisers, default_prices(step.set, settings.tools))
     for _ in range(settings.effort.key_passes - 1):
         prices = code_substreams([canvas], settings).prices(step.set)
-        canvas = code(quantisers, prices)
+        canvas = await code(quantisers, prices)
     if not settings.effort.step_trials:
         return canvas
     best = _Cheapest(settings, source, quantisers)
@@ -65,7 +66,7 @@ def code_key_canvas(
         helps = False
         for change in _CHANGES:
             q = _changed(settings, quantisers, side * change)
-            if not best.offer(code(q, best.prices(step.set))):
+            if not best.offer(await code(q, best.prices(step.set))):
                 break
             helps = True
         if helps:
@@ -73,7 +74,8 @@ def code_key_canvas(
     return best.canvas
 
 
-def code_inter_canvas(
+async def code_inter_canvas(
+    tasks: Tasks,
     settings: CanvasSettings,
     source: Pyramid,
     step: Step,
@@ -85,29 +87,33 @@ def code_inter_canvas(
     """Code a chain or interior canvas in the passes of `effort`; arguments as of `search_inter`."""
     effort = settings.effort
     if effort.first_pass is None:
-        return code_inter(settings, source, step, references, coarse, quantisers, prices)
+        return await code_inter(
+            tasks, settings, source, step, references, coarse, quantisers, prices
+        )
     first = replace(settings, effort=effort.first_pass)
-    canvas = code_inter(first, source, step, references, coarse, quantisers, prices)
+    canvas = await code_inter(tasks, first, source, step, references, coarse, quantisers, prices)
     best = _Cheapest(settings, source, quantisers)
     best.offer(canvas)
     prices = best.prices(step.set)
     coarse = _motion(canvas, coarse)
-    found = search_inter(settings, source, step, references, coarse, quantisers, prices)
+    found = await search_inter(
+        tasks, settings, source, step, references, coarse, quantisers, prices
+    )
 
-    def offer(q: QuantiserMap) -> npt.NDArray[np.float64]:
-        canvas, costs = code_leaves(
-            settings, source, step, references, found, q, quantisers, best.prices(step.set)
+    async def offer(q: QuantiserMap) -> npt.NDArray[np.float64]:
+        canvas, costs = await code_leaves(
+            tasks, settings, source, step, found, q, quantisers, best.prices(step.set)
         )
         best.offer(canvas)
         return costs
 
-    offer(quantisers)
+    await offer(quantisers)
     if effort.step_trials:
         maps = [_changed(settings, quantisers, change) for change in (0, -1, 1)]
-        costs = np.stack([offer(q) for q in maps])
+        costs = np.stack([await offer(q) for q in maps])
         # Another index than that of the block before takes bits.
         costs[1:] += _DELTA_BITS * best.lambdas
-        offer(np.choose(costs.argmin(0), np.stack(maps)))
+        await offer(np.choose(costs.argmin(0), np.stack(maps)))
     return best.canvas
 
 

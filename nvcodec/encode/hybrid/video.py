@@ -1,6 +1,6 @@
 """The groups of a video to coded groups, by tasks: several groups are in flight at a time.
 
-A task for a canvas waits for its references and its prices (rate tables). A chain canvas (P anchor)
+The job of a canvas waits for its references and its prices (rate tables). A chain canvas (P anchor)
 takes its prices from the chain canvas before it. Interior canvases (B pictures) take theirs from an
 earlier group. So chain canvases run ahead, and the interior canvases of several groups are coded in
 parallel. Nothing depends on the order in which tasks run: the bytes are the same for any number of
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
@@ -70,7 +70,7 @@ from nvcodec.model.hybrid.canvas.plane import (
 from nvcodec.model.hybrid.fusion.weights import FusionWeights, default_weights
 from nvcodec.options import HYBRID_GROUP
 from nvcodec.picture import YUV420P8, SampleFormat, samples_crc
-from nvcodec.tasks import TaskPool
+from nvcodec.tasks import TaskPool, Tasks
 
 T = TypeVar("T")
 
@@ -277,6 +277,17 @@ class HybridCoder:
         """Run `work` on the results of `after` once they are there."""
         return self._pool.submit(lambda: work(*(other.result() for other in after)), after)
 
+    def _job(
+        self,
+        work: Callable[..., Coroutine[Any, Any, T]],
+        *after: Future[Any],
+        urgent: bool = True,
+    ) -> Future[T]:
+        """Perform the job `work` on the results of `after` once they are there."""
+        return self._pool.perform(
+            lambda job: work(job, *(other.result() for other in after)), after, urgent=urgent
+        )
+
     def _take(self, pictures: PictureGroup) -> None:
         """Start the tasks that prepare, analyse and cut the pictures of the next stretch."""
         size = self._settings.size
@@ -285,16 +296,17 @@ class HybridCoder:
             for p in pictures.pictures
         ]
         before = [] if pictures.key or self._last is None else [self._last]
-        analyses = self._task(partial(self._analyse, len(before)), *before, *sources)
+        analyses = self._job(partial(self._analyse, len(before)), *before, *sources)
         self._read.append(_Read(pictures, sources, analyses))
         self._last = sources[-1]
 
-    def _analyse(self, before: int, *sources: Pyramid) -> list[GroupAnalysis]:
+    async def _analyse(self, before: int, tasks: Tasks, *sources: Pyramid) -> list[GroupAnalysis]:
         stretch = Stretch(sources[before:], sources[0] if before else None)
         frames = len(sources) - before
+        groups = [(0, frames)]
         if self._by_content:
-            return [stretch.group(*part) for part in group_lengths(stretch, frames)]
-        return [stretch.group(0, frames)]
+            groups = await group_lengths(tasks, stretch, frames)
+        return [await stretch.group(tasks, *part) for part in groups]
 
     def _cut_oldest(self) -> None:
         """Wait for the analysis of the oldest stretch, and cut it into its groups."""
@@ -389,12 +401,12 @@ class HybridCoder:
         crf: float,
     ) -> tuple[_Running, _Tail]:
         (source,) = sources
-        canvas = self._task(self._code_key, source, maps)
+        canvas = self._job(self._code_key, source, maps)
         substreams = self._task(self._code_substreams, canvas)
-        frames = self._task(partial(self._decoded, cut.group, ()), substreams, canvas)
+        frames = self._job(partial(self._decoded, cut.group, ()), substreams, canvas)
         network = self._chosen(crf, 1, frames)
         coded = self._task(partial(self._coded, cut.group, None), substreams, frames, network)
-        reference = self._task(_reference, canvas)
+        reference = self._job(_reference, canvas)
         return _Running([canvas], coded), _Tail(
             canvases=handed_on({}, canvas),
             references=handed_on({}, reference),
@@ -419,7 +431,7 @@ class HybridCoder:
         for number, step in enumerate(steps):
             coarse = cut.analysis.coarse[number]
             if step.set == 1:
-                canvas = self._task(
+                canvas = self._job(
                     partial(self._code_chain, step, coarse, earlier),
                     sources[number],
                     maps,
@@ -427,19 +439,20 @@ class HybridCoder:
                     *before.references.values(),
                 )
             else:
-                canvas = self._task(
+                canvas = self._job(
                     partial(self._code_canvas, step, coarse, number),
                     sources[number],
                     maps,
                     before.interior[0],
                     *(references[frame] for frame in step.references),
+                    urgent=False,
                 )
             canvases.append(canvas)
             if step.frame in predicted_from or step.set == 1:
-                references[step.frame] = self._task(_reference, canvas)
+                references[step.frame] = self._job(_reference, canvas)
         first = self._task(self._code_substreams, canvases[0])
         substreams = self._task(self._code_substreams, *canvases)
-        frames = self._task(
+        frames = self._job(
             partial(self._decoded, cut.group, tuple(before.canvases)),
             substreams,
             *before.canvases.values(),
@@ -462,27 +475,33 @@ class HybridCoder:
         )
         return _Running(canvases, coded), tail
 
-    def _code_key(self, source: Pyramid, maps: list[QuantiserMap]) -> CodedCanvas:
-        return code_key_canvas(self._settings, source, maps[0])
+    async def _code_key(
+        self, tasks: Tasks, source: Pyramid, maps: list[QuantiserMap]
+    ) -> CodedCanvas:
+        return await code_key_canvas(tasks, self._settings, source, maps[0])
 
-    def _code_canvas(
+    async def _code_canvas(
         self,
         step: Step,
         coarse: npt.NDArray[np.int16],
         number: int,
+        tasks: Tasks,
         source: Pyramid,
         maps: list[QuantiserMap],
         prices: Prices,
         *references: Reference,
     ) -> CodedCanvas:
         q = maps[number]
-        return code_inter_canvas(self._settings, source, step, references, coarse, q, prices)
+        return await code_inter_canvas(
+            tasks, self._settings, source, step, references, coarse, q, prices
+        )
 
-    def _code_chain(
+    async def _code_chain(
         self,
         step: Step,
         coarse: npt.NDArray[np.int16],
         earlier: tuple[int, ...],
+        tasks: Tasks,
         source: Pyramid,
         maps: list[QuantiserMap],
         prices: Prices,
@@ -491,25 +510,31 @@ class HybridCoder:
         """Code a chain canvas; `references` are canvases of earlier groups by these numbers."""
         known = dict(zip(earlier, references, strict=True))
         canvases = {frame: reference.canvas for frame, reference in known.items()}
-        second, fields = choose_second(source, coarse, canvases, self._settings.tools)
+        tools = self._settings.tools
+        second, fields = await choose_second(tasks, source, coarse, canvases, tools)
         step = replace(step, b=SECOND[second])
         used = [known[frame] for frame in step.references]
-        return code_inter_canvas(self._settings, source, step, used, fields, maps[0], prices)
+        return await code_inter_canvas(
+            tasks, self._settings, source, step, used, fields, maps[0], prices
+        )
 
     def _code_substreams(self, *canvases: CodedCanvas) -> Substreams:
         return code_substreams(canvases, self._settings)
 
-    def _decoded(
+    async def _decoded(
         self,
         group: PictureGroup,
         earlier: tuple[int, ...],
+        tasks: Tasks,
         substreams: Substreams,
         *canvases: CodedCanvas,
     ) -> GroupFrames:
         """Decode the group, without the network; canvases by the numbers `earlier` come first."""
         given = [coded.canvas for coded in canvases]
         before = dict(zip(earlier, given, strict=False))
-        sources = decode_group(self._settings, substreams, given[len(earlier) :], before)
+        sources = await decode_group(
+            tasks, self._settings, substreams, given[len(earlier) :], before
+        )
         return GroupFrames(sources, [picture.planes for picture in group.pictures])
 
     def _chosen(
@@ -594,5 +619,5 @@ def _weights(coded: CodedNetwork) -> FusionWeights:
     return coded.weights
 
 
-def _reference(coded: CodedCanvas) -> Reference:
-    return Reference.of(coded.canvas)
+async def _reference(tasks: Tasks, coded: CodedCanvas) -> Reference:
+    return await Reference.of(tasks, coded.canvas)

@@ -7,6 +7,7 @@ import numpy as np
 from nvcodec.encode.hybrid.adaptive_filter import choose_filters
 from nvcodec.model.hybrid.canvas.adaptive_filter import adaptively_filtered
 from nvcodec.picture import YUV420P8
+from nvcodec.tasks import performed
 
 WIDTH, HEIGHT = 192, 128
 
@@ -32,7 +33,7 @@ def error(planes, picture) -> float:
 
 def test_noise_is_filtered() -> None:
     planes, picture = pictures(6)
-    filters, made = choose_filters(planes, picture, 20.0, YUV420P8)
+    filters, made = performed(choose_filters, planes, picture, 20.0, YUV420P8)
     assert filters.used.all()
     assert error(made, picture) < 0.5 * error(planes, picture)
     again = adaptively_filtered(planes, filters, YUV420P8)
@@ -41,15 +42,15 @@ def test_noise_is_filtered() -> None:
 
 def test_nothing_to_gain() -> None:
     planes, _ = pictures(6)
-    filters, made = choose_filters(planes, planes, 20.0, YUV420P8)
+    filters, made = performed(choose_filters, planes, planes, 20.0, YUV420P8)
     assert not filters
     assert made is planes
 
 
 def test_bits_that_are_too_dear() -> None:
     planes, picture = pictures(1)
-    assert choose_filters(planes, picture, 1.0, YUV420P8)[0]
-    assert not choose_filters(planes, picture, 1e9, YUV420P8)[0]
+    assert performed(choose_filters, planes, picture, 1.0, YUV420P8)[0]
+    assert not performed(choose_filters, planes, picture, 1e9, YUV420P8)[0]
 
 
 def test_what_a_filter_harms_is_left() -> None:
@@ -60,7 +61,9 @@ def test_what_a_filter_harms_is_left() -> None:
     right[:64, :64] = rng.integers(0, 256, (64, 64))
     noisy = planes[0].copy()
     noisy[:64, :64] = right[:64, :64]
-    filters, made = choose_filters((noisy, *planes[1:]), (right, *picture[1:]), 20.0, YUV420P8)
+    filters, made = performed(
+        choose_filters, (noisy, *planes[1:]), (right, *picture[1:]), 20.0, YUV420P8
+    )
     assert filters.on[0, 0, 0] == 0
     assert filters.on[0, 1, 2] == 1
     np.testing.assert_array_equal(made[0][:64, :64], noisy[:64, :64])

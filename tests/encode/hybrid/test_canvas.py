@@ -10,6 +10,7 @@ from nvcodec.encode.hybrid.effort import EFFORTS
 from nvcodec.encode.hybrid.group import code_substreams, decode_group, default_prices
 from nvcodec.model.hybrid.canvas.plane import Canvas, schedule
 from nvcodec.model.hybrid.canvas.quantiser import REAL_STEP
+from nvcodec.tasks import performed
 from tests.encode.hybrid.pictures import planes_of, smooth_noise, sources
 
 
@@ -26,17 +27,18 @@ def code_chain(before, picture, preset="medium", q=24):
     (step,) = schedule(1, key=False)
     analysis = analyse([second], first)
     map_ = np.full((-(-height // 32), -(-width // 32)), q, np.uint8)
-    coded = code_inter(
+    coded = performed(
+        code_inter,
         settings,
         second,
         step,
-        [Reference.of(canvas)],
+        [performed(Reference.of, canvas)],
         analysis.coarse[0],
         map_,
         default_prices(1),
     )
     substreams = code_substreams([coded], settings)
-    (decoded,) = decode_group(settings, substreams, [coded.canvas], {-1: canvas})
+    (decoded,) = performed(decode_group, settings, substreams, [coded.canvas], {-1: canvas})
     assert all(
         np.array_equal(a, b)
         for a, b in zip(decoded.canvas.planes, coded.canvas.planes, strict=True)

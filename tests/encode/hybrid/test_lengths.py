@@ -4,6 +4,7 @@ import pytest
 from nvcodec.encode.hybrid.analysis.lengths import LEAST, group_lengths
 from nvcodec.encode.hybrid.analysis.lookahead import Stretch
 from nvcodec.encode.hybrid.analysis.pyramid import Pyramid
+from nvcodec.tasks import performed
 
 SIZE = 192, 128
 
@@ -26,7 +27,7 @@ def texture(seed):
 
 def lengths(pictures):
     before, *others = (picture(luma) for luma in pictures)
-    parts = group_lengths(Stretch(others, before), len(others))
+    parts = performed(group_lengths, Stretch(others, before), len(others))
     ends = [first + count for first, count in parts]
     assert [first for first, _ in parts] == [0, *ends[:-1]]
     assert ends[-1] == len(others)

@@ -14,6 +14,7 @@ from nvcodec.encode.hybrid.passes import code_inter_canvas, code_key_canvas
 from nvcodec.encode.hybrid.rate.tradeoff import WEIGHT
 from nvcodec.model.hybrid.canvas.plane import schedule
 from nvcodec.model.hybrid.canvas.quantiser import REAL_STEP
+from nvcodec.tasks import performed
 from tests.encode.hybrid.pictures import smooth_noise, sources
 
 SIZE = 128
@@ -48,9 +49,10 @@ def test_a_key_canvas_costs_no_more_than_without_trials_of_steps():
     slow = EFFORTS["slow"]
     source, _ = scene()
     settings = settings_of(slow)
-    tried = code_key_canvas(settings, source, quantisers())
-    decode_group(settings, code_substreams([tried], settings), [tried.canvas], {})
-    plain = code_key_canvas(settings_of(replace(slow, step_trials=False)), source, quantisers())
+    tried = performed(code_key_canvas, settings, source, quantisers())
+    performed(decode_group, settings, code_substreams([tried], settings), [tried.canvas], {})
+    untried = settings_of(replace(slow, step_trials=False))
+    plain = performed(code_key_canvas, untried, source, quantisers())
     assert cost_of(settings, source, tried) <= cost_of(settings, source, plain)
 
 
@@ -60,16 +62,15 @@ def test_passes_of_a_chain_canvas_cost_less_than_one(step_trials):
     settings = settings_of(effort)
     first, second = scene()
     (key,) = schedule(1, key=True)
-    before = Reference.of(
-        code_key(settings, first, key, quantisers(), quantisers(), default_prices(0)).canvas
-    )
+    given = settings, first, key, quantisers(), quantisers(), default_prices(0)
+    before = performed(Reference.of, performed(code_key, *given).canvas)
     (step,) = schedule(1, key=False)
     coarse = analyse([second], first).coarse[0]
     given = second, step, [before], coarse, quantisers(), default_prices(1)
-    coded = code_inter_canvas(settings, *given)
+    coded = performed(code_inter_canvas, settings, *given)
     substreams = code_substreams([coded], settings)
-    decode_group(settings, substreams, [coded.canvas], {-1: before.canvas})
-    single = code_inter(settings, *given)
+    performed(decode_group, settings, substreams, [coded.canvas], {-1: before.canvas})
+    single = performed(code_inter, settings, *given)
     assert cost_of(settings, second, coded) < cost_of(settings, second, single)
     least, most = (int(f(coded.leaves[:, Q_COLUMN])) for f in (min, max))
     assert Q - step_trials <= least <= most <= Q + step_trials

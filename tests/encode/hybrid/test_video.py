@@ -119,6 +119,18 @@ def test_bytes_do_not_depend_on_threads():
     ]
 
 
+@pytest.mark.parametrize("preset", ["fast", "medium", pytest.param("slow", marks=pytest.mark.deep)])
+def test_bytes_of_several_rows_of_root_blocks_do_not_depend_on_threads(preset):
+    """Their canvases are done by wavefronts of other pieces; stripes make intra leaves."""
+    pictures = textured(5, 200, 140)
+    stripes = (128 + 100 * np.sin(np.arange(100) ** 1.3)).astype(np.uint8)
+    for luma, *_ in pictures[2:]:
+        luma[30:110, 60:160] = stripes
+    whole = coded(pictures, threads=1, group_size=4, preset=preset)[0]
+    for threads in (2, 3, 8):
+        assert coded(pictures, threads=threads, group_size=4, preset=preset)[0] == whole
+
+
 def test_noise_costs_less_when_it_is_filtered(monkeypatch):
     rng = np.random.default_rng(0)
     still = smooth_noise((80, 96), 0)
@@ -264,10 +276,10 @@ def test_what_ends_the_reading_leaves_the_groups_before(monkeypatch, error):
 def test_a_failing_task_is_the_error(monkeypatch):
     true = coder.code_inter_canvas
 
-    def failing(settings, source, step, *rest):
+    async def failing(tasks, settings, source, step, *rest):
         if step.set == 1 and step.frame == 2:
             raise MemoryError("no more")
-        return true(settings, source, step, *rest)
+        return await true(tasks, settings, source, step, *rest)
 
     monkeypatch.setattr(coder, "code_inter_canvas", failing)
     out = io.BytesIO()
@@ -335,8 +347,8 @@ def test_maps_see_the_groups_that_follow(monkeypatch, frames, ahead):
             self.key = before is None
             assert self.key or int(before.planes[0][0, 0]) == self.shown[0] - 1
 
-        def group(self, first, frames):
-            analysis = super().group(first, frames)
+        async def group(self, tasks, first, frames):
+            analysis = await super().group(tasks, first, frames)
             assert analysis.key == self.key
             numbers[id(analysis)] = analysis, self.shown[first : first + frames]
             return analysis

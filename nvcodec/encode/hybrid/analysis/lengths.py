@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from nvcodec.encode.hybrid.analysis.lookahead import GroupAnalysis, Stretch
+from nvcodec.tasks import Tasks
 
 LEAST = 4
 """Frames of the shortest group that a stretch is cut into."""
@@ -24,25 +25,28 @@ _FLOOR = 4.0
 nothing."""
 
 
-def group_lengths(stretch: Stretch, frames: int) -> list[tuple[int, int]]:
+async def group_lengths(tasks: Tasks, stretch: Stretch, frames: int) -> list[tuple[int, int]]:
     """The groups of a stretch of `frames` pictures: (first picture, number of pictures) of each.
 
     A group may be halved, and its halves again, down to LEAST pictures.
     """
 
-    def cut(first: int, count: int) -> list[tuple[int, int]]:
+    async def chain_gain(first: int, count: int) -> float:
+        return _chain_gain(await stretch.group(tasks, first, count))
+
+    async def cut(first: int, count: int) -> list[tuple[int, int]]:
         half = count // 2
         if half < LEAST:
             return [(first, count)]
         parts = [(first, half), (first + half, count - half)]
-        gain = _chain_gain(stretch.group(first, count))
+        gain = await chain_gain(first, count)
         if gain > _LITTLE:
             return [(first, count)]
-        if sum(_chain_gain(stretch.group(*part)) for part in parts) / 2 < _RATIO * gain:
+        if sum([await chain_gain(*part) for part in parts]) / 2 < _RATIO * gain:
             return [(first, count)]
-        return [piece for part in parts for piece in cut(*part)]
+        return [piece for part in parts for piece in await cut(*part)]
 
-    return cut(0, frames)
+    return await cut(0, frames)
 
 
 def _chain_gain(analysis: GroupAnalysis) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +26,7 @@ from nvcodec.encode.hybrid.analysis.pyramid import (
     Pyramid,
 )
 from nvcodec.model.hybrid.canvas.plane import Step, schedule
+from nvcodec.tasks import Tasks, performed, together
 
 _MARGIN = LOOKAHEAD_MARGIN
 _BLOCK = 8
@@ -274,32 +276,29 @@ class Stretch:
             self._pictures[-1] = before
         self._found: dict[tuple[int, ...], tuple[Inheritance, npt.NDArray[np.int16]]] = {}
 
-    def group(self, first: int, frames: int) -> GroupAnalysis:
+    async def group(self, tasks: Tasks, first: int, frames: int) -> GroupAnalysis:
         """The analysis of `frames` pictures from picture `first` on, taken as one group."""
         steps = schedule(frames, self._key)
-        found = [
-            self._canvas(*(first + frame for frame in (step.frame, *step.references)))
-            for step in steps
-        ]
+        asked = [tuple(first + frame for frame in (step.frame, *step.references)) for step in steps]
+        new = [each for each in asked if each not in self._found]
+        await together(tasks, [partial(self._depend, *each) for each in new])
+        found = [self._found[each] for each in asked]
         return GroupAnalysis(steps, [f[0] for f in found], [f[1] for f in found])
 
-    def _canvas(self, frame: int, *references: int) -> tuple[Inheritance, npt.NDArray[np.int16]]:
-        """How picture `frame` depends on `references`, and the coarse vectors to them."""
-        asked = frame, *references
-        if asked not in self._found:
-            source, *others = (self._pictures[k] for k in asked)
-            reach = DRAWN_RANGE if source.drawn else COARSE_RANGE
-            coarse = [coarse_motion(source.small, r.small, COARSE_COST, reach) for r in others]
-            field = np.stack(coarse) if coarse else np.zeros((0, 0, 0, 2), np.int16)
-            self._found[asked] = inherit(source.half, [r.half for r in others], field), field
-        return self._found[asked]
+    def _depend(self, *asked: int) -> None:
+        """Find how a picture depends on others, its references, and the coarse vectors to them."""
+        source, *others = (self._pictures[k] for k in asked)
+        reach = DRAWN_RANGE if source.drawn else COARSE_RANGE
+        coarse = [coarse_motion(source.small, r.small, COARSE_COST, reach) for r in others]
+        field = np.stack(coarse) if coarse else np.zeros((0, 0, 0, 2), np.int16)
+        self._found[asked] = inherit(source.half, [r.half for r in others], field), field
 
 
 def analyse(sources: Sequence[Pyramid], before: Pyramid | None) -> GroupAnalysis:
     """Analyse the pictures of a group; `before` is the last one of the group before, or None for
     a key group.
     """
-    return Stretch(sources, before).group(0, len(sources))
+    return performed(Stretch(sources, before).group, 0, len(sources))
 
 
 def inherited(groups: Sequence[GroupAnalysis]) -> list[dict[int, Costs]]:

@@ -8,6 +8,7 @@ other may show. The key canvas suits what stands still: it is the finest.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +18,15 @@ from nvcodec.encode.hybrid.analysis.lookahead import COARSE_COST, inherit
 from nvcodec.encode.hybrid.analysis.pyramid import Pyramid
 from nvcodec.encode.hybrid.tools import Tools
 from nvcodec.model.hybrid.canvas.plane import EARLIER, KEY, SECOND, Canvas
+from nvcodec.tasks import Tasks, together
 
 
-def choose_second(
-    source: Pyramid, coarse: npt.NDArray[np.int16], canvases: Mapping[int, Canvas], tools: Tools
+async def choose_second(
+    tasks: Tasks,
+    source: Pyramid,
+    coarse: npt.NDArray[np.int16],
+    canvases: Mapping[int, Canvas],
+    tools: Tools,
 ) -> tuple[int, npt.NDArray[np.int16]]:
     """`second` of a group, and the coarse vectors of its chain canvas to each reference.
 
@@ -35,13 +41,13 @@ def choose_second(
         return SECOND.index(KEY), np.concatenate([coarse, coarse])
     height, width = last.planes[0].shape
     near = Pyramid.of(last.planes, width, height, last.format)
-    costs: list[float] = []
-    fields = []
-    for frame in (EARLIER, KEY):
+
+    def tried(frame: int) -> tuple[float, npt.NDArray[np.int16]]:
         far = Pyramid.of(canvases[frame].planes, width, height, last.format)
-        field = coarse_motion(source.small, far.small, COARSE_COST)
-        fields.append(np.stack([coarse[0], field]))
-        found = inherit(source.half, [near.half, far.half], fields[-1])
-        costs.append(float(found.inter.sum(dtype=np.float64)))
-    chosen = int(np.argmin(costs))
-    return SECOND.index((EARLIER, KEY)[chosen]), fields[chosen]
+        field = np.stack([coarse[0], coarse_motion(source.small, far.small, COARSE_COST)])
+        found = inherit(source.half, [near.half, far.half], field)
+        return float(found.inter.sum(dtype=np.float64)), field
+
+    both = await together(tasks, [partial(tried, frame) for frame in (EARLIER, KEY)])
+    chosen = int(np.argmin([cost for cost, _ in both]))
+    return SECOND.index((EARLIER, KEY)[chosen]), both[chosen][1]

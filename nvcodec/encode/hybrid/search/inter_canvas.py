@@ -155,8 +155,11 @@ _walk_root = partition(_evaluate, _settle, CELL)
 
 
 @kernel
-def search_inter_canvas(s: InterSearch) -> None:
-    """Decide all leaves of a canvas; intra leaves are only marked as such."""
-    for y in range(0, s.height, ROOT):
-        for x in range(0, s.width, ROOT):
-            _walk_root(s, 3, y, x, s.height, s.width)
+def search_inter_blocks(s: InterSearch, row: Integer, first: Integer, end: Integer) -> None:
+    """Decide the leaves of root blocks `first` to `end - 1` of a row.
+
+    Intra leaves are only marked as such. The blocks to the left and above have to be decided, up to
+    the one above to the right.
+    """
+    for column in range(first, end):
+        _walk_root(s, 3, ROOT * row, ROOT * column, s.height, s.width)

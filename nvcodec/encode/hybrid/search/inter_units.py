@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nvcodec.coding.hybrid.leaves import CODED, FIRST, INTRA, MERGE, SIZE, UNITS, X, Y
-from nvcodec.compiled import Integer, Real, allocating, kernel
+from nvcodec.compiled import Integer, Real, kernel
 from nvcodec.encode.hybrid.search.block import Block, CanvasInput, block_at, chroma_of, log2
 from nvcodec.encode.hybrid.search.transform_tree import LARGEST, append_tree, best_tree
 from nvcodec.encode.hybrid.search.units import Pool, append_unit, load_residual, transform_chroma
@@ -159,18 +159,24 @@ def _decide_leaf(
     return total
 
 
-@allocating
+@kernel
 def decide_inter_units(
     given: CanvasInput,
     predicted: Predicted,
     w: Workspace,
     pool: Pool,
     leaves: np.ndarray,
+    first: Integer,
+    end: Integer,
+    coded: np.ndarray,
     costs: np.ndarray,
 ) -> None:
-    """Choose the units of all leaves that are not intra; sets their costs in squared error."""
-    coded = np.zeros((given.source0.shape[0] >> 3, given.source0.shape[1] >> 3), np.uint8)
-    for k in range(leaves.shape[0]):
+    """Choose the units of leaves `first` to `end - 1` that are not intra; sets their costs.
+
+    Costs are in squared error. `coded`, u8 by cell, says whether the leaf there has units, or is
+    intra; it has to be set to the left and above.
+    """
+    for k in range(first, end):
         leaf = leaves[k]
         row = leaf[Y] >> 3
         column = leaf[X] >> 3

@@ -733,12 +733,15 @@ def recall(s: Intra, leaves: np.ndarray, used: Integer) -> None:
 
 
 @kernel
-def decide_intra_leaves(s: Intra, leaves: np.ndarray, costs: np.ndarray) -> None:
-    """Decide and reconstruct the intra leaves of an inter canvas; sets their costs.
+def decide_intra_leaves(
+    s: Intra, leaves: np.ndarray, first: Integer, end: Integer, costs: np.ndarray
+) -> None:
+    """Decide and reconstruct the intra leaves of leaves `first` to `end - 1` of an inter canvas.
 
-    All other leaves have to be reconstructed before.
+    Sets their costs. All inter leaves have to be reconstructed before, and the intra leaves to the
+    left and above.
     """
-    for k in range(leaves.shape[0]):
+    for k in range(first, end):
         if leaves[k, INTRA]:
             b = block_at(s.given, leaves[k, Y], leaves[k, X], leaves[k, SIZE])
             recall(s, leaves, k)

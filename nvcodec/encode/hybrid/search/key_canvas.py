@@ -31,7 +31,7 @@ _FOUR_BITS = 6.0
 
 
 class KeySearch(NamedTuple):
-    """The search of a key canvas; `used` is the number of `leaves` so far."""
+    """The search of a key canvas; `used` is where the next one of `leaves` goes."""
 
     walk: Walk
     intra: Intra
@@ -157,11 +157,14 @@ _walk_root = partition(_evaluate, _settle, CELL)
 
 
 @kernel
-def search_key_canvas(s: KeySearch) -> Real:
-    """Decide and reconstruct a key canvas; returns its cost in squared error."""
+def search_key_blocks(s: KeySearch, row: Integer, first: Integer, end: Integer) -> Real:
+    """Decide and reconstruct root blocks `first` to `end - 1` of a row.
+
+    The blocks to the left and above have to be decided, up to the one above to the right. Returns
+    the cost in squared error.
+    """
     height, width = s.intra.given.source0.shape
     total = 0.0
-    for y in range(0, height, ROOT):
-        for x in range(0, width, ROOT):
-            total += _walk_root(s, 3, y, x, height, width)
+    for column in range(first, end):
+        total += _walk_root(s, 3, ROOT * row, ROOT * column, height, width)
     return total

@@ -6,6 +6,8 @@ prediction (spec 8.3) from one reference, rounded to samples.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -80,35 +82,41 @@ def _down(
 
 
 @allocating
-def _fill(padded: np.ndarray, sums: np.ndarray, code: Integer, out: np.ndarray) -> None:
-    """Fill all phases from the padded plane; `sums` has 7 rows more than a phase."""
+def _fill(
+    padded: np.ndarray, sums: np.ndarray, fx: Integer, code: Integer, out: np.ndarray
+) -> None:
+    """Fill the phases of `fx` from the padded plane; `sums` has 7 rows more than a phase."""
     _, rows, columns = out.shape
     peak = peak_of(out, code)
     samples, flat_sums, flat = padded.reshape(-1), sums.reshape(-1), out.reshape(-1)
     line = np.empty(_WIDE, np.int32)
-    for fx in range(4):
-        taps_x = luma_taps(fx)
-        for y in range(rows + 7):
-            _across(samples, y * padded.shape[1], taps_x, columns, flat_sums, y * columns)
-        for fy in range(4):
-            taps_y = luma_taps(fy)
-            for y in range(rows):
-                to = ((4 * fy + fx) * rows + y) * columns
-                if fy == 0:
-                    _straight(flat_sums, (y + 3) * columns, columns, peak, flat, to)
-                else:
-                    _down(
-                        flat_sums, y * columns, columns, taps_y, columns, peak, line, flat, to
-                    )  # fmt: skip
+    taps_x = luma_taps(fx)
+    for y in range(rows + 7):
+        _across(samples, y * padded.shape[1], taps_x, columns, flat_sums, y * columns)
+    for fy in range(4):
+        taps_y = luma_taps(fy)
+        for y in range(rows):
+            to = ((4 * fy + fx) * rows + y) * columns
+            if fy == 0:
+                _straight(flat_sums, (y + 3) * columns, columns, peak, flat, to)
+            else:
+                _down(flat_sums, y * columns, columns, taps_y, columns, peak, line, flat, to)
 
 
-def make_phases(luma: Plane, sample_format: SampleFormat) -> Phases:
-    """All phases of a coded luma plane (height, width)."""
+def phases_of(luma: Plane, sample_format: SampleFormat) -> tuple[Phases, list[Callable[[], None]]]:
+    """All phases of a coded luma plane (height, width), and the calls that fill them.
+
+    The calls do not depend on each other.
+    """
     code = plane_code(sample_format, 0)
     height, width = luma.shape
     out = np.empty((16, height + 2 * MARGIN, width + 2 * MARGIN), luma.dtype)
     # The filter reaches 3 samples before and 4 after.
     padded = np.pad(luma, ((MARGIN + 3, MARGIN + 4), (MARGIN + 3, MARGIN + 4)), mode="edge")
-    sums = np.int16 if luma.dtype == np.uint8 else np.int32
-    _fill(padded, np.empty((height + 2 * MARGIN + 7, width + 2 * MARGIN), sums), code, out)
-    return out
+    kind = np.int16 if luma.dtype == np.uint8 else np.int32
+
+    def fill(fx: int) -> None:
+        sums = np.empty((height + 2 * MARGIN + 7, width + 2 * MARGIN), kind)
+        _fill(padded, sums, fx, code, out)
+
+    return out, [partial(fill, fx) for fx in range(4)]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nvcodec.coding.hybrid.leaves import LEAF_COLUMNS
+from nvcodec.coding.hybrid.leaves import LEAF_COLUMNS, Table
 from nvcodec.compiled import Integer, Real, kernel
 from nvcodec.encode.distances import satd, satd_mean
 from nvcodec.encode.hybrid.effort import MotionLimits
@@ -21,7 +21,7 @@ from nvcodec.encode.hybrid.search.partition import Walk
 from nvcodec.encode.hybrid.search.phases import MARGIN
 from nvcodec.encode.hybrid.search.workspace import Workspace
 from nvcodec.model.hybrid.canvas.motion import ENTRIES
-from nvcodec.model.hybrid.canvas.plane import CELL
+from nvcodec.model.hybrid.canvas.plane import CELL, ROOT
 from nvcodec.model.hybrid.canvas.projection import CANDIDATE, Projection
 from nvcodec.records import Record, array
 
@@ -69,8 +69,9 @@ class Cells(NamedTuple):
         order: 1 if the cell belongs to an inter leaf, else 0: `available` of `merge_list`.
         size: luma samples across the leaf.
         merged: 1 if the leaf is merged.
-        leaves: the table of leaves (coding.hybrid.leaves).
-        used: (1,), the number of leaves so far.
+        leaves: the tables of leaves of all rows of root blocks (coding.hybrid.leaves).
+        used: (rows of root blocks,), where the next leaf of a row goes; the search of a row has its
+            own alone.
 
     """
 
@@ -93,7 +94,19 @@ def no_cells(width: int, height: int) -> Cells:
         size=np.zeros(cells, np.uint8),
         merged=np.zeros(cells, np.uint8),
         leaves=np.zeros((rows * columns, LEAF_COLUMNS), np.int32),
-        used=np.zeros(1, np.int64),
+        used=first_leaves(width, height),
+    )
+
+
+def first_leaves(width: int, height: int) -> npt.NDArray[np.int64]:
+    """Where the leaves of each row of root blocks begin, in a table with room for all."""
+    return np.arange(-(-height // ROOT), dtype=np.int64) * (ROOT // CELL) * (width // CELL)
+
+
+def found_leaves(leaves: Table, used: npt.NDArray[np.int64], width: int, height: int) -> Table:
+    """The leaves of all rows of root blocks, one after the other; `used` is where each ends."""
+    return np.concatenate(
+        [leaves[a:b] for a, b in zip(first_leaves(width, height), used, strict=False)]
     )
 
 

@@ -40,24 +40,29 @@ second times the root of its magnitude."""
 
 
 class Pool(NamedTuple):
-    """Units and levels in the order of decisions; `counts` is (number of units, of levels)."""
+    """Units and levels in the order of decisions; `counts` are the next places in both tables."""
 
     units: npt.NDArray[np.int32]
     levels: npt.NDArray[np.int32]
     counts: npt.NDArray[np.int64]
 
 
-def make_pool(width: int, height: int) -> Pool:
-    """An empty pool with room for all units and levels of a canvas of this coded size.
+def make_pools(width: int, height: int, number: int) -> list[Pool]:
+    """Empty pools, each with room for all units and levels of this many luma samples.
 
+    They share their tables, so places in these are unique; each begins where it has its room.
     Memory pages that nothing is written to cost nothing.
     """
     samples = width * height
-    return Pool(
-        units=np.empty((samples // 16 + samples // 16 + 16, UNIT_COLUMNS), np.int32),
-        levels=np.empty((samples * 3 + 16, LEVEL_COLUMNS), np.int32),
-        counts=np.zeros(2, np.int64),
-    )
+    room = np.array([samples // 16 + samples // 16 + 16, samples * 3 + 16])
+    units = np.empty((number * room[0], UNIT_COLUMNS), np.int32)
+    levels = np.empty((number * room[1], LEVEL_COLUMNS), np.int32)
+    return [Pool(units, levels, counts=k * room) for k in range(number)]
+
+
+def make_pool(width: int, height: int) -> Pool:
+    """One such pool."""
+    return make_pools(width, height, 1)[0]
 
 
 @kernel

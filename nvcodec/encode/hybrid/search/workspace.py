@@ -138,9 +138,8 @@ class _DeepIntraSpace(IntraSpace):
 
 
 class Workspace(Record):
-    """All scratch memory; `walk` is that of the partition into leaves."""
+    """All scratch memory but the walk of the partition into leaves."""
 
-    walk = nested(Walk)
     transform = nested(TransformSpace)
     tree = nested(TreeSpace)
     intra = nested(IntraSpace)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -268,38 +269,59 @@ def reconstruct(
         intra(0)
         _run(pool, [partial(intra, number) for number in numbers[1:]])
     if deblocking:
-        deblock(leaves, units, direction, vectors, sample_format, chroma_offset, planes, pool)
+        edges = Edges.of(leaves, units, direction, vectors, sample_format, chroma_offset)
+        for horizontal in (False, True):
+            _run(
+                pool,
+                [
+                    partial(edges.filter, number, planes[number], horizontal, *part)
+                    for number in numbers
+                    for part in _bands(rows, pool)
+                ],
+            )
     if filters:
         planes = adaptively_filtered(planes, filters, sample_format)
     return Canvas(planes, direction, vectors, step, sample_format)
 
 
-def deblock(
-    leaves: Table,
-    units: Table,
-    direction: npt.NDArray[np.uint8],
-    vectors: npt.NDArray[np.int16],
-    sample_format: SampleFormat,
-    chroma_offset: int,
-    planes: Sequence[Plane],
-    pool: Executor | None = None,
-) -> None:
-    """Deblock the planes of a canvas."""
-    rows, columns = direction.shape
-    areas, holds, indices = np.empty((3, rows, columns), np.uint8)
-    strengths = np.empty((2, rows, columns), np.uint8)
-    transform_areas(leaves, units, areas, holds, indices)
-    edge_strengths(areas, holds, direction, vectors, strengths)
+@dataclass(frozen=True, eq=False)
+class Edges:
+    """The edges that are deblocked in a canvas (spec 8.7).
 
-    def band(number: int, horizontal: bool, row0: int, row1: int) -> None:
-        plane, edges = planes[number], strengths[int(horizontal)]
-        code = plane_code(sample_format, number)
+    `strengths` are those of vertical, then of horizontal edges; `indices` are the quantiser indices
+    of cells.
+    """
+
+    strengths: npt.NDArray[np.uint8]
+    indices: npt.NDArray[np.uint8]
+    format: SampleFormat
+    chroma_offset: int
+
+    @classmethod
+    def of(
+        cls,
+        leaves: Table,
+        units: Table,
+        direction: npt.NDArray[np.uint8],
+        vectors: npt.NDArray[np.int16],
+        sample_format: SampleFormat,
+        chroma_offset: int,
+    ) -> Edges:
+        """The edges of a canvas with these tables and this motion."""
+        rows, columns = direction.shape
+        areas, holds, indices = np.empty((3, rows, columns), np.uint8)
+        strengths = np.empty((2, rows, columns), np.uint8)
+        transform_areas(leaves, units, areas, holds, indices)
+        edge_strengths(areas, holds, direction, vectors, strengths)
+        return cls(strengths, indices, sample_format, chroma_offset)
+
+    def filter(self, number: int, plane: Plane, horizontal: bool, row0: int, row1: int) -> None:
+        """Filter rows row0..row1-1 of cells of plane `number`, all vertical edges first."""
+        edges = self.strengths[int(horizontal)]
+        code = plane_code(self.format, number)
         if number == 0:
-            filter_luma(code, plane, edges, indices, horizontal, row0, row1)
+            filter_luma(code, plane, edges, self.indices, horizontal, row0, row1)
         else:
-            filter_chroma(code, plane, edges, indices, chroma_offset, horizontal, row0, row1)
-
-    parts = _bands(rows, pool)
-    for horizontal in (False, True):
-        numbers = range(sample_format.planes)
-        _run(pool, [partial(band, n, horizontal, *part) for n in numbers for part in parts])
+            filter_chroma(
+                code, plane, edges, self.indices, self.chroma_offset, horizontal, row0, row1
+            )

@@ -19,6 +19,7 @@ from nvcodec.encode.hybrid.group import code_substreams
 from nvcodec.encode.hybrid.passes import code_key_canvas
 from nvcodec.encode.hybrid.tools import ALL
 from nvcodec.picture import YUV420P8
+from nvcodec.tasks import performed
 
 
 def page(seed, letters=12, size=128):
@@ -77,7 +78,7 @@ def test_letters_that_occur_again_are_copied():
     sizes = {}
     for copies in (True, False):
         used = replace(settings, tools=replace(ALL, copies=copies))
-        canvas = code_key_canvas(used, source, quantisers)
+        canvas = performed(code_key_canvas, used, source, quantisers)
         assert (canvas.leaves[:, MODE] == COPY).any() == copies
         sizes[copies] = code_substreams([canvas], used).bytes
     assert sizes[True] < 0.7 * sizes[False]

@@ -14,6 +14,7 @@ from nvcodec.encode.hybrid.analysis.second_reference import choose_second
 from nvcodec.encode.hybrid.tools import ALL
 from nvcodec.model.hybrid.canvas.plane import EARLIER, KEY, Canvas, Step
 from nvcodec.picture import YUV420P8
+from nvcodec.tasks import performed
 
 WIDTH, HEIGHT = 128, 96
 
@@ -37,7 +38,7 @@ def choose(luma: np.ndarray, canvases: dict[int, Canvas], tools=ALL):
         for part in (luma, canvases[-1].planes[0])
     ]
     coarse = coarse_motion(sources[0].small, sources[1].small, COARSE_COST)[None]
-    second, fields = choose_second(sources[0], coarse, canvases, tools)
+    second, fields = performed(choose_second, sources[0], coarse, canvases, tools)
     np.testing.assert_array_equal(fields[0], coarse[0])
     return second, len(fields)
 

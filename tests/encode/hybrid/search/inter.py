@@ -6,7 +6,8 @@ import numpy as np
 
 from nvcodec.encode.hybrid.effort import EFFORTS
 from nvcodec.encode.hybrid.group import default_prices
-from nvcodec.encode.hybrid.search.phases import MARGIN, make_phases
+from nvcodec.encode.hybrid.search.partition import Walk
+from nvcodec.encode.hybrid.search.phases import MARGIN, phases_of
 from nvcodec.encode.hybrid.search.prediction import (
     InterSearch,
     clear,
@@ -66,6 +67,13 @@ def moved(picture, vector):
     return np.roll(picture, [-v for v in vector], (0, 1))
 
 
+def filled_phases(luma):
+    phases, calls = phases_of(luma, YUV420P8)
+    for call in calls:
+        call()
+    return phases
+
+
 def make_scene(
     current, references, q=24, interior=True, seed=0, spread=30, depth=1, two=None, **limits
 ):
@@ -75,7 +83,7 @@ def make_scene(
     """
     two = interior if two is None else two
     rng = np.random.default_rng(seed)
-    phases = [make_phases(reference, YUV420P8) for reference in references]
+    phases = [filled_phases(reference) for reference in references]
     canvas_set = 2 if interior else 1
     prices = default_prices(canvas_set)
     height, width = current.shape
@@ -92,7 +100,7 @@ def make_scene(
     cells.merged[:] = cells.available & (rng.random(cells.merged.shape) < 0.5)
     workspace = Workspace.make()
     search = InterSearch(
-        walk=workspace.walk,
+        walk=Walk.make(),
         given=canvas_input(current, q, canvas_set, depth),
         workspace=workspace,
         cells=cells,

@@ -5,8 +5,8 @@ import pytest
 
 from nvcodec.coding.hybrid.leaves import INTRA, MERGE, SIZE, X, Y
 from nvcodec.coding.hybrid.motion import trace_motion
-from nvcodec.encode.hybrid.search.inter_canvas import _walk_root, search_inter_canvas
-from nvcodec.encode.hybrid.search.prediction import no_cells
+from nvcodec.encode.hybrid.search.inter_canvas import _walk_root, search_inter_blocks
+from nvcodec.encode.hybrid.search.prediction import found_leaves, no_cells
 from nvcodec.model.hybrid.canvas.motion import motion_of_leaves
 from tests.encode.hybrid.pictures import smooth_noise
 from tests.encode.hybrid.rate import recount
@@ -36,8 +36,13 @@ def canvas_scene(height, width, two, interior, trial, q=24):
     return Scene(search, made.current, made.phases)
 
 
+def row_of(s, row):
+    """The search of a row of root blocks."""
+    return s._replace(cells=s.cells._replace(used=s.cells.used[row : row + 1]))
+
+
 def leaves_of(s):
-    return s.cells.leaves[: s.cells.used[0]]
+    return found_leaves(s.cells.leaves, s.cells.used, s.width, s.height)
 
 
 @pytest.mark.parametrize(("height", "width"), [(128, 128), (72, 104)])
@@ -45,7 +50,8 @@ def leaves_of(s):
 @pytest.mark.parametrize("trial", [False, True])
 def test_a_canvas(trial, two, interior, height, width):
     s = canvas_scene(height, width, two, interior, trial).search
-    search_inter_canvas(s)
+    for row in range(-(-height // 64)):
+        search_inter_blocks(row_of(s, row), row, 0, -(-width // 64))
     leaves, cells = leaves_of(s), s.cells
     covered = np.zeros((height, width), int)
     for leaf in leaves:
@@ -78,7 +84,7 @@ def test_the_cost_is_satd_plus_bits(two, interior):
     scene = canvas_scene(height, width, two, interior, False)
     s = scene.search
     cost = sum(
-        _walk_root(s, 3, y, x, height, width)
+        _walk_root(row_of(s, y // 64), 3, y, x, height, width)
         for y in range(0, height, 64)
         for x in range(0, width, 64)
     )

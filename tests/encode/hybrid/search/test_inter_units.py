@@ -61,7 +61,8 @@ def test_units_of_inter_leaves(depth, noise):
         thorough=False,
     )
     costs = np.zeros(len(leaves))
-    decide_inter_units(given, Predicted(*predicted), workspace, pool, leaves, costs)
+    given = given, Predicted(*predicted), workspace, pool, leaves
+    decide_inter_units(*given, 0, len(leaves), np.zeros((12, 16), np.uint8), costs)
     cost = costs.sum()
     energy = sum(((a.astype(float) - b) ** 2).sum() for a, b in zip(source, predicted, strict=True))
     assert cost <= energy + 1000 * WEIGHT * REAL_STEP[24] ** 2

@@ -7,7 +7,8 @@ from nvcodec.coding.hybrid.leaves import FOUR, INTRA, LEAF_COLUMNS, MODE, SIZE, 
 from nvcodec.encode.hybrid.analysis.repeats import NONE
 from nvcodec.encode.hybrid.assemble import assemble
 from nvcodec.encode.hybrid.search.intra import Intra, Rebuilt
-from nvcodec.encode.hybrid.search.key_canvas import KeySearch, search_key_canvas
+from nvcodec.encode.hybrid.search.key_canvas import KeySearch, search_key_blocks
+from nvcodec.encode.hybrid.search.partition import Walk
 from nvcodec.encode.hybrid.search.units import make_pool
 from nvcodec.encode.hybrid.search.workspace import Workspace
 from nvcodec.model.hybrid.canvas.plane import schedule
@@ -44,7 +45,7 @@ def search(luma, q, tries=2):
         size=np.zeros((height // 8, width // 8), np.uint8),
     )
     s = KeySearch(
-        walk=workspace.walk,
+        walk=Walk.make(),
         intra=Intra(
             given=canvas_input(luma, q, 0),
             rebuilt=rebuilt,
@@ -57,7 +58,9 @@ def search(luma, q, tries=2):
         leaves=np.zeros((width * height // 64, LEAF_COLUMNS), np.int32),
         used=np.zeros(1, np.int64),
     )
-    return s, search_key_canvas(s)
+    # One table for all rows, as for screens.
+    rows, columns = -(-height // 64), -(-width // 64)
+    return s, sum(search_key_blocks(s, row, 0, columns) for row in range(rows))
 
 
 def maps(leaves, height, width):

@@ -32,6 +32,7 @@ from nvcodec.encode.hybrid.search.palette_tables import append_palette, settle_p
 from nvcodec.encode.hybrid.search.units import make_pool
 from nvcodec.encode.hybrid.tools import ALL
 from nvcodec.picture import SampleFormat
+from nvcodec.tasks import performed
 from tests.encode.hybrid.rate.recount import random_contexts, traced_bits
 
 
@@ -102,7 +103,7 @@ def test_a_drawing_is_painted_exactly(sample_format):
     for palettes in (True, False):
         tools = replace(ALL, copies=False, adaptive_filter=False, palettes=palettes)
         used = replace(settings, tools=tools)
-        canvas = code_key_canvas(used, source, q)
+        canvas = performed(code_key_canvas, used, source, q)
         painted = canvas.leaves[:, MODE] == PALETTE
         assert painted.any() == palettes
         sizes[palettes] = code_substreams([canvas], used).bytes

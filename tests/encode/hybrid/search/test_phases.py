@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from nvcodec.encode.hybrid.search.phases import MARGIN, make_phases
-from nvcodec.picture import YUV420P8
+from nvcodec.encode.hybrid.search.phases import MARGIN
+from tests.encode.hybrid.search.inter import filled_phases
 from tests.model.hybrid.canvas.reference import pred
 
 
@@ -21,6 +21,4 @@ def test_phases(kind, kernel_bench):
         sums = [pred([luma] * 2, -MARGIN, -MARGIN, rows, columns, 1, v, False) for v in vectors]
         return np.clip((np.stack(sums) + 64) >> 7, 0, 255)
 
-    kernel_bench(
-        f"make_phases of {kind}", 16 * rows * columns, lambda: make_phases(luma, YUV420P8), slow
-    )
+    kernel_bench(f"phases of {kind}", 16 * rows * columns, lambda: filled_phases(luma), slow)
