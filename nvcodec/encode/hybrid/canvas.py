@@ -23,7 +23,7 @@ from nvcodec.encode.hybrid.search.inter_canvas import search_inter_canvas
 from nvcodec.encode.hybrid.search.inter_units import Predicted, decide_inter_units
 from nvcodec.encode.hybrid.search.intra import Intra, Rebuilt, decide_intra_leaves
 from nvcodec.encode.hybrid.search.key_canvas import KeySearch, search_key_canvas
-from nvcodec.encode.hybrid.search.phases import Phases, make_phases
+from nvcodec.encode.hybrid.search.phases import Phases, PhasesMemory, make_phases
 from nvcodec.encode.hybrid.search.prediction import (
     Cells,
     InterSearch,
@@ -49,9 +49,9 @@ class Reference:
     phases: Phases
 
     @classmethod
-    def of(cls, canvas: Canvas) -> Reference:
+    def of(cls, canvas: Canvas, memory: PhasesMemory | None = None) -> Reference:
         """Prepare a canvas for motion search."""
-        return cls(canvas, make_phases(canvas.planes[0], canvas.format))
+        return cls(canvas, make_phases(canvas.planes[0], canvas.format, memory))
 
 
 @dataclass(frozen=True, eq=False)
