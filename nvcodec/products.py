@@ -23,7 +23,8 @@ COLUMNS = 16
 
 # Constants in cached kernels. They follow from the processor's features, which are in their key.
 _FEATURES = target().features.split(",")
-_PAIRS = "+avx2" in _FEATURES
+PAIRS = "+avx2" in _FEATURES
+"""Whether there are x86's instructions for pairs, those of AVX2."""
 _SUMS = "+avx512vnni" in _FEATURES
 LANES = 16 if _SUMS else 8
 """Words that are multiplied at once."""
@@ -65,7 +66,7 @@ def add_pairs(vectors: Vectors, total: Any, a: Any, b: Any) -> Any:
     builder = vectors.builder
     if _SUMS:
         return vectors.call("llvm.x86.avx512.vpdpwssd.512", a.type, total, a, b)
-    if _PAIRS:
+    if PAIRS:
         pairs = builder.bitcast(a, _PAIR), builder.bitcast(b, _PAIR)
         return builder.add(total, vectors.call("llvm.x86.avx2.pmadd.wd", a.type, *pairs))
     half = vectors.same(16)
@@ -80,7 +81,7 @@ def joined(vectors: Vectors, low: Any, high: Any) -> Any:
     This is the order of `vpackssdw`.
     """
     name = {16: "llvm.x86.avx512.packssdw.512", 8: "llvm.x86.avx2.packssdw"}[vectors.lanes]
-    if _PAIRS:
+    if PAIRS:
         return vectors.call(name, _PAIR, low, high)
     half = vectors.vector(ir.IntType(16))
     order = [start + k for at in range(0, LANES, 4) for start in (at, LANES + at) for k in range(4)]

@@ -110,7 +110,8 @@ class _Task(Generic[T]):
         """Do the work after a check, and keep its result or error."""
         work, after, result = self._work, self.after, self._result
         self._work, self.after, self._result = None, (), None
-        assert work is not None and result is not None
+        assert work is not None
+        assert result is not None
         try:
             for other in after:
                 other.result()
