@@ -17,6 +17,9 @@ from nvcodec.compiled import Integer, Real, intrinsic, kernel, types
 from nvcodec.products import PAIRS
 from nvcodec.simd import INDEX, WORD, Vectors, constant
 
+ANY = 1 << 40
+"""Above all distances: a limit that stops nothing."""
+
 ROWS = 8
 """Rows of a tile: the part of a block that one piece of SIMD code compares."""
 
@@ -210,8 +213,9 @@ def satd(
     reference_at: Integer,
     reference_stride: Integer,
     n: Integer,
+    most: Real,
 ) -> Integer:
-    """SATD of an n x n block, n = 8 or a multiple of 16."""
+    """SATD of an n x n block, n = 8 or a multiple of 16; stops as `sad` does."""
     if n == 8:
         return _satd8(current, at, stride, reference, reference_at, reference_stride)
     total = 0
@@ -225,6 +229,8 @@ def satd(
                 reference_at + y * reference_stride + x,
                 reference_stride,
             )
+        if total > most:
+            break
     return total
 
 
@@ -239,8 +245,9 @@ def satd_mean(
     b_at: Integer,
     reference_stride: Integer,
     n: Integer,
+    most: Real,
 ) -> Integer:
-    """SATD of a block to the rounded mean of two others; n as for `satd`."""
+    """SATD of a block to the rounded mean of two others; n and `most` are as for `satd`."""
     if n == 8:
         return _satd8_mean(current, at, stride, a, a_at, b, b_at, reference_stride)
     total = 0
@@ -257,4 +264,6 @@ def satd_mean(
                 b_at + step,
                 reference_stride,
             )
+        if total > most:
+            break
     return total
