@@ -62,12 +62,16 @@ def pack_words(matrix: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
 
 
 def add_pairs(vectors: Vectors, total: Any, a: Any, b: Any) -> Any:
-    """`total` plus, for each word of `a` and `b`, both products of their integers."""
+    """`total` plus, for each word of `a` and `b`, both products of their integers.
+
+    There are LANES words, or 8.
+    """
     builder = vectors.builder
-    if _SUMS:
+    if _SUMS and vectors.lanes == LANES:
         return vectors.call("llvm.x86.avx512.vpdpwssd.512", a.type, total, a, b)
     if PAIRS:
-        pairs = builder.bitcast(a, _PAIR), builder.bitcast(b, _PAIR)
+        pair = ir.VectorType(ir.IntType(16), 2 * vectors.lanes)
+        pairs = builder.bitcast(a, pair), builder.bitcast(b, pair)
         return builder.add(total, vectors.call("llvm.x86.avx2.pmadd.wd", a.type, *pairs))
     half = vectors.same(16)
     high = builder.mul(builder.ashr(a, half), builder.ashr(b, half))
