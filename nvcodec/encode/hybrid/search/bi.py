@@ -6,7 +6,7 @@ import numpy as np
 
 from nvcodec.compiled import Integer, Real, kernel
 from nvcodec.encode.distances import ANY, satd_mean
-from nvcodec.encode.hybrid.search.block import Block
+from nvcodec.encode.hybrid.search.block import NEVER, Block
 from nvcodec.encode.hybrid.search.phases import MARGIN
 from nvcodec.encode.hybrid.search.prediction import (
     BOTH,
@@ -19,7 +19,7 @@ from nvcodec.encode.hybrid.search.prediction import (
     set_choice,
     vector_bits,
 )
-from nvcodec.encode.hybrid.search.vectors import STEP_X, STEP_Y, own_bits
+from nvcodec.encode.hybrid.search.vectors import own_bits, step_of
 
 _FIRST_STEP = 2
 """First step, in quarter samples; small, as each vector has been refined alone before."""
@@ -31,7 +31,7 @@ def _refine(s: InterSearch, b: Block, v: np.ndarray, distance: Integer) -> Integ
 
     `distance` is their SATD; returns that of the refined ones.
     """
-    p = s.candidates.predicted
+    c, p = s.candidates, s.candidates.predicted
     at = b.y * s.width + b.x
     stride = s.width + 2 * MARGIN
     place0 = place_of(s, v[0, 0], v[0, 1], b.y, b.x, b.n)
@@ -49,8 +49,11 @@ def _refine(s: InterSearch, b: Block, v: np.ndarray, distance: Integer) -> Integ
             cy = v[r, 0]
             cx = v[r, 1]
             for k in range(s.limits.directions):
-                vy = cy + step * STEP_Y[k]
-                vx = cx + step * STEP_X[k]
+                dy, dx = step_of(c, k, s.limits.directions)
+                vy = cy + step * dy
+                vx = cx + step * dx
+                if k < 4:
+                    c.sides[k] = NEVER
                 place = place_of(s, vy, vx, b.y, b.x, b.n)
                 if place < 0:
                     continue
@@ -63,6 +66,8 @@ def _refine(s: InterSearch, b: Block, v: np.ndarray, distance: Integer) -> Integ
                     s.current, at, s.width, s.phases0, first, s.phases1, second, stride, b.n,
                     best - rate,
                 )  # fmt: skip
+                if k < 4:
+                    c.sides[k] = rate + found
                 if rate + found < best:
                     distance = found
                     best = rate + found

@@ -111,6 +111,7 @@ class Candidates(Record):
         predicted: predicted vectors, (list, y and x).
         single: the best vector to each reference alone, (list, y and x).
         of_both: the bi-predicted entry of the merge list with the least SATD, or -1; and its SATD.
+        sides: what the steps right, left, down and up cost, for `vectors.step_of`.
         vectors: scratch.
         starts: scratch.
 
@@ -125,6 +126,7 @@ class Candidates(Record):
     predicted = array(np.int64, 2, 2)
     single = array(np.int64, 2, 2)
     of_both = array(np.int64, 2)
+    sides = array(np.float64, 4)
     vectors = array(np.int64, 2, 2)
     starts = array(np.int64, STARTS, 2)
 

@@ -15,6 +15,7 @@ from nvcodec.encode.hybrid.search.prediction import (
     SINGLE,
     STARTS,
     VECTORS,
+    Candidates,
     InterSearch,
     place_of,
     set_choice,
@@ -30,6 +31,19 @@ _STRAIGHT_FROM = 4
 """Quarter samples: steps of this length or more are only horizontal and vertical."""
 _ROUNDS = 6
 """Most moves with one step length. Few blocks need more, as a start vector is usually close."""
+
+
+@kernel
+def step_of(c: Candidates, k: Integer, directions: Integer) -> tuple[Integer, Integer]:
+    """The k-th of the steps in so many directions, (y, x).
+
+    The last of five goes between the better one of right and left and that of down and up, as
+    `sides` has them.
+    """
+    if directions == 5 and k == 4:
+        right, left, down, up = c.sides
+        return 1 if down < up else -1, 1 if right < left else -1
+    return STEP_Y[k], STEP_X[k]
 
 
 @kernel
@@ -111,11 +125,12 @@ def _refine(s: InterSearch, b: Block, r: Integer) -> tuple[Integer, Integer, Int
 
     Returns its SATD too.
     """
+    c = s.candidates
     phases = s.phases0 if r == 0 else s.phases1
     at = b.y * s.width + b.x
     stride = s.width + 2 * MARGIN
-    py = s.candidates.predicted[r, 0]
-    px = s.candidates.predicted[r, 1]
+    py = c.predicted[r, 0]
+    px = c.predicted[r, 1]
     best, by, bx = _best_start(s, b, r, phases)
     step = s.limits.first_step
     fine = False
@@ -131,15 +146,20 @@ def _refine(s: InterSearch, b: Block, r: Integer) -> tuple[Integer, Integer, Int
         # The centre before: what is as near to it has been tried.
         oy = by + 4 * step
         ox = bx
-        directions = s.limits.directions if step < _STRAIGHT_FROM else 4
+        directions = s.limits.last_directions if step == 1 else s.limits.directions
+        if step >= _STRAIGHT_FROM:
+            directions = 4
         while moved and rounds < _ROUNDS:
             moved = False
             rounds += 1
             cy = by
             cx = bx
             for k in range(directions):
-                vy = cy + step * STEP_Y[k]
-                vx = cx + step * STEP_X[k]
+                dy, dx = step_of(c, k, directions)
+                vy = cy + step * dy
+                vx = cx + step * dx
+                if k < 4:
+                    c.sides[k] = NEVER
                 if _tried(vy - oy, vx - ox, step, directions):
                     continue
                 place = place_of(s, vy, vx, b.y, b.x, b.n)
@@ -153,6 +173,8 @@ def _refine(s: InterSearch, b: Block, r: Integer) -> tuple[Integer, Integer, Int
                     found = satd(s.current, at, s.width, phases, place, stride, b.n, most)
                 else:
                     found = sad(s.current, at, s.width, phases, place, stride, b.n, most)
+                if k < 4:
+                    c.sides[k] = rate + found
                 if rate + found < best:
                     distance = found
                     best = rate + found
