@@ -167,7 +167,7 @@ def _moments(
             at = (y + MARGIN) * stride + x + MARGIN
             for k in range(taps):
                 away = tap_y[k] * stride + tap_x[k]
-                to = k * 2 * _SAMPLES
+                to: Integer = k * 2 * _SAMPLES
                 _input_squares(_WIDE, flat, at, at + away, at - away, stride, values, to)
             place = y * picture_stride + x
             to = taps * 2 * _SAMPLES
@@ -189,8 +189,8 @@ def _moments(
                 if used[number] == room:
                     used[number] = 0
                     _hand_over(sums[number], products[number], targets[number], errors[number:])
-    for number in range(errors.size):
-        _hand_over(sums[number], products[number], targets[number], errors[number:])
+    for k in range(errors.size):
+        _hand_over(sums[k], products[k], targets[k], errors[k:])
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from nvcodec.encode.hybrid.search.phases import MARGIN, make_phases
-from nvcodec.picture import YUV420P8
+from nvcodec.encode.hybrid.search.phases import MARGIN, PhasesMemory, make_phases
+from nvcodec.picture import YUV420P8, SampleFormat
 from tests.model.hybrid.canvas.reference import pred
 
 
@@ -24,3 +24,18 @@ def test_phases(kind, kernel_bench):
     kernel_bench(
         f"make_phases of {kind}", 16 * rows * columns, lambda: make_phases(luma, YUV420P8), slow
     )
+
+
+def test_memory_is_used_again():
+    memory = PhasesMemory()
+    luma, other = (np.full((16, 24), value, np.uint8) for value in (1, 2))
+    first, second = (make_phases(plane, YUV420P8, memory) for plane in (luma, other))
+    place = first.ctypes.data
+    assert second.ctypes.data != place
+    del first
+    third = make_phases(luma, YUV420P8, memory)
+    assert third.ctypes.data == place
+    assert (third == 1).all()
+    assert (second == 2).all()
+    deep = make_phases(luma.astype(np.uint16), SampleFormat(10, 1), memory)
+    assert (deep == 1).all()
