@@ -165,12 +165,13 @@ class PhasesMemory:
 
     def take(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Phases:
         """An array of a shape; what is in it is undefined. It comes back when it is dropped."""
-        while self._free:
-            memory = self._free.pop()
-            if memory.shape == shape and memory.dtype == dtype:
-                break
-        else:
-            memory = np.empty(shape, dtype)
+        memory = None
+        while memory is None or memory.shape != shape or memory.dtype != dtype:
+            try:
+                # Not asked before: another thread could take the last one in between.
+                memory = self._free.pop()
+            except IndexError:
+                memory = np.empty(shape, dtype)
         # The array that is handed out is another object, so that it can be dropped.
         taken = memory[:]
         weakref.finalize(taken, self._free.append, memory)
