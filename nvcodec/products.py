@@ -23,12 +23,15 @@ COLUMNS = 16
 
 # Constants in cached kernels. They follow from the processor's features, which are in their key.
 _FEATURES = target().features.split(",")
-_PAIRS = "+avx2" in _FEATURES
+PAIRS = "+avx2" in _FEATURES
+"""Whether there are x86's instructions for pairs, those of AVX2."""
 _SUMS = "+avx512vnni" in _FEATURES
-_LANES = 16 if _SUMS else 8
-_VECTORS = COLUMNS // _LANES
+LANES = 16 if _SUMS else 8
+"""Words that are multiplied at once."""
+_VECTORS = COLUMNS // LANES
 
-_PAIR = ir.VectorType(ir.IntType(16), 2 * _LANES)
+_PAIR = ir.VectorType(ir.IntType(16), 2 * LANES)
+_ORDER = ir.VectorType(ir.IntType(32), 2 * LANES)
 
 
 @kernel
@@ -58,18 +61,36 @@ def pack_words(matrix: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
     return np.concatenate(blocks)
 
 
-def _add_pairs(vectors: Vectors, total: Any, a: Any, b: Any) -> Any:
-    """`total` plus, for each word of `a` and `b`, both products of their integers."""
+def add_pairs(vectors: Vectors, total: Any, a: Any, b: Any) -> Any:
+    """`total` plus, for each word of `a` and `b`, both products of their integers.
+
+    There are LANES words, or 8.
+    """
     builder = vectors.builder
-    if _SUMS:
+    if _SUMS and vectors.lanes == LANES:
         return vectors.call("llvm.x86.avx512.vpdpwssd.512", a.type, total, a, b)
-    if _PAIRS:
-        pairs = builder.bitcast(a, _PAIR), builder.bitcast(b, _PAIR)
+    if PAIRS:
+        pair = ir.VectorType(ir.IntType(16), 2 * vectors.lanes)
+        pairs = builder.bitcast(a, pair), builder.bitcast(b, pair)
         return builder.add(total, vectors.call("llvm.x86.avx2.pmadd.wd", a.type, *pairs))
     half = vectors.same(16)
     high = builder.mul(builder.ashr(a, half), builder.ashr(b, half))
     low = [builder.ashr(builder.shl(value, half), half) for value in (a, b)]
     return builder.add(total, builder.add(high, builder.mul(*low)))
+
+
+def joined(vectors: Vectors, low: Any, high: Any) -> Any:
+    """16-bit integers of two vectors of words, each in that range: 4 of `low`, 4 of `high`, 4 of..
+
+    This is the order of `vpackssdw`.
+    """
+    name = {16: "llvm.x86.avx512.packssdw.512", 8: "llvm.x86.avx2.packssdw"}[vectors.lanes]
+    if PAIRS:
+        return vectors.call(name, _PAIR, low, high)
+    half = vectors.vector(ir.IntType(16))
+    order = [start + k for at in range(0, LANES, 4) for start in (at, LANES + at) for k in range(4)]
+    parts = [vectors.builder.trunc(value, half) for value in (low, high)]
+    return vectors.builder.shuffle_vector(*parts, ir.Constant(_ORDER, order))
 
 
 def _type_layer(
@@ -109,12 +130,12 @@ def _type_layer(
             return context.make_array(signature.args[number])(context, builder, args[number])
 
         def lane(pointer: Any, number: int) -> Any:
-            return builder.gep(pointer, [constant(number * _LANES)])
+            return builder.gep(pointer, [constant(number * LANES)])
 
         def word_at(pointer: Any, number: int) -> Any:
             return builder.load(builder.gep(pointer, [constant(number)]))
 
-        vectors = Vectors(builder, _LANES)
+        vectors = Vectors(builder, LANES)
         vector = vectors.vector()
         made, offsets = array(2), array(3)
         values = made.data
@@ -127,7 +148,7 @@ def _type_layer(
         target = builder.add(args[11], column)
         for pair in (0, units // 2 - 1):
             place = builder.add(target, builder.mul(args[12], constant(pair)))
-            check_places(context, builder, made, place, _VECTORS * _LANES)
+            check_places(context, builder, made, place, _VECTORS * LANES)
         weights = builder.gep(array(5).data, [args[6]])
         biases = builder.gep(array(7).data, [args[8]])
         cells = [(r, c) for r in range(units) for c in range(_VECTORS)]
@@ -140,7 +161,7 @@ def _type_layer(
         k = builder.phi(INDEX)
         sums = [builder.phi(vector) for _ in cells]
         offset = builder.add(builder.load(builder.gep(offsets.data, [k])), column)
-        check_places(context, builder, made, offset, _VECTORS * _LANES)
+        check_places(context, builder, made, offset, _VECTORS * LANES)
         source = builder.gep(values, [offset])
         loaded = [vectors.read(lane(source, c)) for c in range(_VECTORS)]
         own = builder.gep(weights, [builder.mul(k, constant(units))])
@@ -148,7 +169,7 @@ def _type_layer(
         for r in range(units):
             factor = vectors.splat(word_at(own, r))
             for c in range(_VECTORS):
-                added.append(_add_pairs(vectors, sums[r * _VECTORS + c], loaded[c], factor))
+                added.append(add_pairs(vectors, sums[r * _VECTORS + c], loaded[c], factor))
         following = builder.add(k, constant(1))
         end = builder.block
         builder.cbranch(builder.icmp_signed("<", following, terms), loop, after)
@@ -195,15 +216,15 @@ def _type_add(
 
         def pointer(number: int) -> Any:
             made = context.make_array(signature.args[number])(context, builder, args[number])
-            check_places(context, builder, made, args[number + 1], count * _LANES)
+            check_places(context, builder, made, args[number + 1], count * LANES)
             return builder.gep(made.data, [args[number + 1]])
 
-        vectors = Vectors(builder, _LANES)
+        vectors = Vectors(builder, LANES)
         totals, factors, word = pointer(1), pointer(3), vectors.splat(args[5])
         for k in range(count):
-            to = builder.gep(totals, [constant(k * _LANES)])
-            weight = vectors.read(builder.gep(factors, [constant(k * _LANES)]))
-            vectors.write(_add_pairs(vectors, vectors.read(to), weight, word), to)
+            to = builder.gep(totals, [constant(k * LANES)])
+            weight = vectors.read(builder.gep(factors, [constant(k * LANES)]))
+            vectors.write(add_pairs(vectors, vectors.read(to), weight, word), to)
         return context.get_dummy_value()
 
     return signature, generate
@@ -248,11 +269,11 @@ def _type_sum(
             return builder.gep(made.data, [args[at]])
 
         def block(pointer: Any, k: int) -> Any:
-            return builder.gep(pointer, [constant(k * _LANES)])
+            return builder.gep(pointer, [constant(k * LANES)])
 
-        vectors = Vectors(builder, _LANES)
-        totals = pointer(1, 2, count * _LANES)
-        factors = pointer(3, 4, count * _LANES, args[5])
+        vectors = Vectors(builder, LANES)
+        totals = pointer(1, 2, count * LANES)
+        factors = pointer(3, 4, count * LANES, args[5])
         source = pointer(6, 7, 1, constant(1))
         first = [vectors.read(block(totals, k)) for k in range(count)]
         entry = builder.block
@@ -264,7 +285,7 @@ def _type_sum(
         word = vectors.splat(builder.load(builder.gep(source, [term])))
         row = builder.gep(factors, [builder.mul(term, args[5])])
         added = [
-            _add_pairs(vectors, total, vectors.read(block(row, k)), word)
+            add_pairs(vectors, total, vectors.read(block(row, k)), word)
             for k, total in enumerate(sums)
         ]
         following = builder.add(term, constant(1))

@@ -52,11 +52,12 @@ class TaskPool:
         Gives its result, or the error of the first of `after` that has one. References to `work`
         and `after` are dropped once the result is there. `job` is the one that it belongs to.
         """
-        task = _Task(self, work, tuple(after), last, job)
+        result: Future[T] = Future()
+        task = _Task(self, work, tuple(after), result, last, job)
         for other in task.after:
             other.add_done_callback(task.count_down)
         task.count_down(None)
-        return task.result
+        return result
 
     def perform(
         self,
@@ -211,19 +212,21 @@ def performed(work: Callable[..., Coroutine[Any, Any, T]], *arguments: Any) -> T
 
 class _Task(Generic[T]):
     # A future keeps the callbacks that it has called, and these keep their task. So a task must
-    # drop its inputs once it is done; otherwise every result would keep all results before it.
+    # drop its inputs, its result and its job once it is done; otherwise every result would keep all
+    # results before it, and all that follow from it.
     def __init__(
         self,
         pool: TaskPool,
         work: Callable[[], T],
         after: tuple[Future[Any], ...],
+        result: Future[T],
         last: bool,
         job: Job[Any] | None,
     ) -> None:
-        self.result: Future[T] = Future()
         self.after = after
         self.job = job
         self._work: Callable[[], T] | None = work
+        self._result: Future[T] | None = result
         self._pool = pool
         self._last = last
         self._lock = threading.Lock()
@@ -239,13 +242,15 @@ class _Task(Generic[T]):
             self._pool.start(self, self._last)
         except RuntimeError:
             # The pool is closed: nobody waits for the result.
-            self.result.cancel()
+            if self._result is not None:
+                self._result.cancel()
 
     def run(self, check: Callable[[], None] | None) -> None:
         """Do the work after a check, and keep its result or error."""
-        work, after = self._work, self.after
-        self._work, self.after = None, ()
+        work, after, result = self._work, self.after, self._result
+        self._work, self.after, self._result, self.job = None, (), None, None
         assert work is not None
+        assert result is not None
         try:
             for other in after:
                 other.result()
@@ -253,6 +258,6 @@ class _Task(Generic[T]):
                 check()
             value = work()
         except BaseException as error:
-            self.result.set_exception(error)
+            result.set_exception(error)
         else:
-            self.result.set_result(value)
+            result.set_result(value)

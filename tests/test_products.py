@@ -33,15 +33,15 @@ def compiled(units, hidden):
 @pytest.fixture(params=["plain", "pairs", "sums"])
 def instruction(request, monkeypatch):
     """The name of what the products of this test are compiled with."""
-    if request.param == "pairs" and not products._PAIRS:
+    if request.param == "pairs" and not products.PAIRS:
         pytest.skip("this processor has no vpmaddwd")
     if request.param == "sums" and not products._SUMS:
         pytest.skip("this processor has no vpdpwssd")
     lanes = 16 if request.param == "sums" else 8
     for name, value in (
         ("_SUMS", request.param == "sums"),
-        ("_PAIRS", request.param == "pairs"),
-        ("_LANES", lanes),
+        ("PAIRS", request.param == "pairs"),
+        ("LANES", lanes),
         ("_VECTORS", COLUMNS // lanes),
         ("_PAIR", ir.VectorType(ir.IntType(16), 2 * lanes)),
     ):

@@ -84,6 +84,22 @@ def test_nothing_is_kept() -> None:
     pool.close()
 
 
+def test_a_result_keeps_none_that_follows_from_it() -> None:
+    class Big: ...
+
+    pool = TaskPool(1)
+    first: Future[int] = Future()
+    second = pool.submit(Big, [first])
+    first.set_result(1)
+    seen = weakref.ref(second.result())
+    pool.submit(lambda: None).result()
+    del second
+    gc.collect()
+    assert first.result() == 1
+    assert seen() is None
+    pool.close()
+
+
 def test_close() -> None:
     pool = TaskPool(1)
     outside: Future[int] = Future()

@@ -14,10 +14,29 @@ import numpy as np
 from llvmlite import ir
 
 from nvcodec.compiled import Integer, Real, intrinsic, kernel, types
+from nvcodec.products import PAIRS
 from nvcodec.simd import INDEX, WORD, Vectors, constant
+
+ANY = 1 << 40
+"""Above all distances: a limit that stops nothing."""
 
 ROWS = 8
 """Rows of a tile: the part of a block that one piece of SIMD code compares."""
+
+
+def _sum_of_differences(vectors: Vectors, pairs: list[tuple[Any, Any]]) -> Any:
+    """SAD of pairs of rows of bytes, by x86's instruction for it."""
+    builder, halves = vectors.builder, ir.VectorType(INDEX, 2)
+    zero = ir.Constant(ir.VectorType(ir.IntType(8), vectors.lanes), [0] * vectors.lanes)
+    order = ir.Constant(ir.VectorType(WORD, 16), list(range(16)))
+    total = None
+    for pair in pairs:
+        if vectors.lanes < 16:
+            pair = tuple(builder.shuffle_vector(row, zero, order) for row in pair)
+        part = vectors.call("llvm.x86.sse2.psad.bw", halves, *pair)
+        total = part if total is None else builder.add(total, part)
+    parts = [builder.extract_element(total, constant(k, WORD)) for k in range(2)]
+    return builder.add(*parts)
 
 
 def _make_tile(width: int, hadamard: bool, mean: bool) -> Any:
@@ -41,17 +60,23 @@ def _make_tile(width: int, hadamard: bool, mean: bool) -> Any:
         vectors = Vectors(builder, width)
         halves = vectors.vector(half)
 
-        def rows(number: int, stride: Any) -> list[Any]:
+        def samples(number: int, stride: Any) -> list[Any]:
             array = context.make_array(signature.args[number])(context, builder, args[number])
             place = builder.gep(array.data, [args[number + 1]])
             loaded = []
             for _ in range(ROWS):
-                loaded.append(builder.zext(vectors.read(place, sample), halves))
+                loaded.append(vectors.read(place, sample))
                 place = builder.gep(place, [stride])
             return loaded
 
-        current = rows(0, args[2])
+        def rows(number: int, stride: Any) -> list[Any]:
+            return [builder.zext(row, halves) for row in samples(number, stride)]
+
         stride = args[3 + 2 * references]
+        if not (hadamard or mean) and sample.width == 8 and PAIRS:
+            pairs = zip(samples(0, args[2]), samples(3, stride), strict=True)
+            return _sum_of_differences(vectors, list(pairs))
+        current = rows(0, args[2])
         predicted = rows(3, stride)
         if mean:
             one = vectors.same(1, half)
@@ -62,8 +87,8 @@ def _make_tile(width: int, hadamard: bool, mean: bool) -> Any:
             ]
         d = [builder.sub(a, b) for a, b in zip(current, predicted, strict=True)]
 
-        def butterflies(v: list[Any]) -> list[Any]:
-            for span in (1, 2, 4):
+        def butterflies(v: list[Any], spans: tuple[int, ...]) -> list[Any]:
+            for span in spans:
                 for i in range(ROWS):
                     if not i & span:
                         a, b = v[i], v[i + span]
@@ -71,36 +96,50 @@ def _make_tile(width: int, hadamard: bool, mean: bool) -> Any:
             return v
 
         def transposed(v: list[Any]) -> list[Any]:
-            for span in (1, 2, 4):
-                low, high = [], []
-                for lane in range(width):
-                    low.append(lane if not lane & span else width + lane - span)
-                    high.append(lane + span if not lane & span else width + lane)
-                for i in range(ROWS):
-                    if not i & span:
-                        a, b = v[i], v[i + span]
-                        lanes = vectors.vector()
-                        v[i] = builder.shuffle_vector(a, b, ir.Constant(lanes, low))
-                        v[i + span] = builder.shuffle_vector(a, b, ir.Constant(lanes, high))
+            """Lanes k of row i become lanes i of row k, in each group of eight lanes."""
+            eights = range(0, width, ROWS)
+            for _ in range(3):
+                rows = []
+                for i in range(ROWS // 2):
+                    for first in (0, 4):
+                        lanes = [
+                            at + first + k + of
+                            for at in eights
+                            for k in range(4)
+                            for of in (0, width)
+                        ]
+                        order = ir.Constant(vectors.vector(), lanes)
+                        rows.append(builder.shuffle_vector(v[i], v[i + ROWS // 2], order))
+                v = rows
             return v
 
+        def sizes(v: list[Any]) -> list[Any]:
+            zero = vectors.same(0, half)
+            found = []
+            for value in v:
+                negative = builder.icmp_signed("<", value, zero)
+                found.append(builder.select(negative, builder.sub(zero, value), value))
+            return found
+
+        def added(v: list[Any]) -> Any:
+            """The sum of four vectors of numbers below 2^14, or of fewer, widened."""
+            part = v[0]
+            for value in v[1:]:
+                part = builder.add(part, value)
+            return builder.zext(part, vectors.vector()) if half.width < WORD.width else part
+
         if hadamard:
-            d = butterflies(transposed(butterflies(d)))
-        zero = vectors.same(0, half)
-        sizes = []
-        for v in d:
-            negative = builder.icmp_signed("<", v, zero)
-            sizes.append(builder.select(negative, builder.sub(zero, v), v))
-        # Four values of 8 bits add up to less than 2^16: at most 4 * 64 * 255 for Hadamard
-        # coefficients.
-        total = None
-        for quarter in (sizes[:4], sizes[4:]):
-            part = quarter[0]
-            for v in quarter[1:]:
-                part = builder.add(part, v)
-            if half.width < WORD.width:
-                part = builder.zext(part, vectors.vector())
-            total = part if total is None else builder.add(total, part)
+            d = butterflies(transposed(butterflies(d, (1, 2, 4))), (1, 2))
+            # The last step is left out: |a + b| + |a - b| is twice the greater of |a| and |b|.
+            d = sizes(d)
+            most = [
+                builder.select(builder.icmp_signed(">", a, b), a, b)
+                for a, b in zip(d[:4], d[4:], strict=True)
+            ]
+            total = builder.shl(added(most), vectors.same(1))
+        else:
+            d = sizes(d)
+            total = builder.add(added(d[:4]), added(d[4:]))
         result = builder.zext(vectors.sum(total), INDEX)
         if hadamard:
             result = builder.lshr(builder.add(result, constant(4)), constant(3))
@@ -174,8 +213,9 @@ def satd(
     reference_at: Integer,
     reference_stride: Integer,
     n: Integer,
+    most: Real,
 ) -> Integer:
-    """SATD of an n x n block, n = 8 or a multiple of 16."""
+    """SATD of an n x n block, n = 8 or a multiple of 16; stops as `sad` does."""
     if n == 8:
         return _satd8(current, at, stride, reference, reference_at, reference_stride)
     total = 0
@@ -189,6 +229,8 @@ def satd(
                 reference_at + y * reference_stride + x,
                 reference_stride,
             )
+        if total > most:
+            break
     return total
 
 
@@ -203,8 +245,9 @@ def satd_mean(
     b_at: Integer,
     reference_stride: Integer,
     n: Integer,
+    most: Real,
 ) -> Integer:
-    """SATD of a block to the rounded mean of two others; n as for `satd`."""
+    """SATD of a block to the rounded mean of two others; n and `most` are as for `satd`."""
     if n == 8:
         return _satd8_mean(current, at, stride, a, a_at, b, b_at, reference_stride)
     total = 0
@@ -221,4 +264,6 @@ def satd_mean(
                 b_at + step,
                 reference_stride,
             )
+        if total > most:
+            break
     return total

@@ -26,10 +26,11 @@ def test_distances(n, extreme):
     two = *one, b.ravel(), 100 * by + bx
     mean = (first + second + 1) >> 1
     assert sad(*one, 100, n, FAR) == abs(block - first).sum()
-    assert satd(*one, 100, n) == hadamard_sum(block - first)
-    assert satd_mean(*two, 100, n) == hadamard_sum(block - mean)
-    most = sad(*one, 100, n, FAR) // 3
-    assert most < sad(*one, 100, n, most) <= sad(*one, 100, n, FAR)
+    assert satd(*one, 100, n, FAR) == hadamard_sum(block - first)
+    assert satd_mean(*two, 100, n, FAR) == hadamard_sum(block - mean)
+    for distance, blocks in ((sad, one), (satd, one), (satd_mean, two)):
+        whole = distance(*blocks, 100, n, FAR)
+        assert whole // 3 < distance(*blocks, 100, n, whole // 3) <= whole
 
 
 def blocks_of(plane, places, n):
@@ -51,9 +52,9 @@ def test_many_blocks(hadamard, mean, n, kernel_bench):
     def run(current, a, b, at, a_at, b_at, out):
         for k in range(count):
             if mean:
-                out[k] = satd_mean(current, at[k], size, a, a_at[k], b, b_at[k], size, n)
+                out[k] = satd_mean(current, at[k], size, a, a_at[k], b, b_at[k], size, n, FAR)
             elif hadamard:
-                out[k] = satd(current, at[k], size, a, a_at[k], size, n)
+                out[k] = satd(current, at[k], size, a, a_at[k], size, n, FAR)
             else:
                 out[k] = sad(current, at[k], size, a, a_at[k], size, n, FAR)
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from llvmlite import ir
 
 from nvcodec.coding.hybrid.filters import CLASSES, MAX_TAP, MOST_FILTERS, Filters
-from nvcodec.compiled import allocating
+from nvcodec.compiled import Integer, allocating, kernel
 from nvcodec.encode.hybrid.wavefront import parts
 from nvcodec.model.hybrid.canvas.adaptive_filter import (
     MARGIN,
@@ -27,6 +28,8 @@ from nvcodec.model.hybrid.canvas.adaptive_filter import (
 )
 from nvcodec.model.hybrid.canvas.plane import ROOT
 from nvcodec.picture import Plane, Planes, SampleFormat
+from nvcodec.products import add_pairs
+from nvcodec.simd import PLACE, WORD, Operands, constant, operation
 from nvcodec.squared_error import block_errors
 from nvcodec.tasks import Tasks, together
 
@@ -46,6 +49,101 @@ Sums = tuple[Integers, Integers, Integers]
 """Products, targets and errors of `_moments`."""
 
 
+_SQUARE = 4
+"""Samples across a square of samples that have one class."""
+_SAMPLES = _SQUARE * _SQUARE
+_WIDE = 2 * _SQUARE
+"""Columns of two squares, which are looked at together."""
+_SUMS = _SAMPLES // 2
+"""Sums of products that are added up side by side, each of pairs of samples of a square."""
+
+
+def _rows(code: Operands, array: str, place: Any, stride: str) -> list[Any]:
+    """Rows of two squares, as 16-bit integers."""
+    rows = []
+    for _ in range(_SQUARE):
+        rows.append(code.load(array, 16, place))
+        place = code.builder.add(place, code[stride])
+    return rows
+
+
+def _store_squares(code: Operands, rows: list[Any]) -> None:
+    """Store rows of two squares at out[to..], one square after the other."""
+    builder = code.builder
+    for number in range(2):
+        halves = []
+        for k in range(0, _SQUARE, 2):
+            order = [number * _SQUARE + j + row for row in (0, _WIDE) for j in range(_SQUARE)]
+            lanes = ir.Constant(code.vector(), order)
+            halves.append(builder.shuffle_vector(*rows[k : k + 2], lanes))
+        whole = ir.Constant(ir.VectorType(WORD, _SAMPLES), list(range(_SAMPLES)))
+        place = builder.add(code["to"], constant(number * _SAMPLES))
+        value = builder.shuffle_vector(*halves, whole)
+        code.write(value, code.pointer("out", place, _SAMPLES))
+
+
+def _inputs(code: Operands) -> None:
+    builder, found = code.builder, []
+    rows = (_rows(code, "padded", code[place], "stride") for place in ("at", "one", "other"))
+    for sample, one, other in zip(*rows, strict=True):
+        found.append(builder.sub(builder.add(one, other), builder.add(sample, sample)))
+    _store_squares(code, found)
+
+
+def _errors(code: Operands) -> None:
+    shown = _rows(code, "padded", code["at"], "stride")
+    wanted = _rows(code, "picture", code["place"], "picture_stride")
+    _store_squares(code, [code.builder.sub(*both) for both in zip(wanted, shown, strict=True)])
+
+
+def _products(code: Operands) -> None:
+    places = code["at"], code["other"]
+    one, other = (code.read(code.pointer("values", place, _SAMPLES)) for place in places)
+    code.store(add_pairs(code, code.load("sums"), one, other), "sums")
+
+
+_input_squares: Any = operation(
+    _inputs,
+    padded=None, at=PLACE, one=PLACE, other=PLACE, stride=PLACE, out=None, to=PLACE,
+)  # fmt: skip
+"""The inputs of a tap in two squares, whose samples, and those beside them, begin at these places.
+
+They are int16, and so are errors.
+"""
+
+_error_squares: Any = operation(
+    _errors,
+    padded=None, at=PLACE, stride=PLACE, picture=None, place=PLACE, picture_stride=PLACE,
+    out=None, to=PLACE,
+)  # fmt: skip
+"""The errors in two squares."""
+
+_add_products: Any = operation(_products, values=None, at=PLACE, other=PLACE, sums=None, to=PLACE)
+"""Add to sums[to..] the products of values[at..] and values[other..] in a square, by pairs."""
+
+
+@kernel
+def _hand_over(
+    sums: np.ndarray, products: np.ndarray, targets: np.ndarray, errors: np.ndarray
+) -> None:
+    """Add the sums of a class to its moments, and clear them; `errors` has one element."""
+    count = targets.size
+    pair = 0
+    for k in range(count + 1):
+        for j in range(k + 1):
+            total = np.int64(0)
+            for lane in range(_SUMS):
+                total += sums[pair, lane]
+                sums[pair, lane] = 0
+            pair += 1
+            if k < count:
+                products[k, j] += total
+            elif j < count:
+                targets[j] += total
+            else:
+                errors[0] += total
+
+
 @allocating
 def _moments(
     padded: np.ndarray,
@@ -53,6 +151,7 @@ def _moments(
     classes: np.ndarray,
     tap_y: np.ndarray,
     tap_x: np.ndarray,
+    peak: Integer,
     products: np.ndarray,
     targets: np.ndarray,
     errors: np.ndarray,
@@ -60,22 +159,48 @@ def _moments(
     """Add up, by classes, the products of taps' inputs, those with the error, and its square.
 
     All are int64: (classes, taps, taps), of which the lower triangle is set, (classes, taps) and
-    (classes,). There is one class where `classes` is empty.
+    (classes,). There is one class where `classes` is empty. Rows of `picture` may be longer than
+    those of the plane, which are a multiple of _SQUARE.
     """
-    inputs = np.zeros(tap_y.size, np.int64)
-    for y in range(picture.shape[0]):
-        for x in range(picture.shape[1]):
-            number = np.int64(classes[y >> 2, x >> 2]) if classes.size > 0 else np.int64(0)
-            sample = np.int64(padded[y + MARGIN, x + MARGIN])
-            error = np.int64(picture[y, x]) - sample
-            errors[number] += error * error
-            for k in range(tap_y.size):
-                one = np.int64(padded[y + MARGIN + tap_y[k], x + MARGIN + tap_x[k]])
-                other = np.int64(padded[y + MARGIN - tap_y[k], x + MARGIN - tap_x[k]])
-                inputs[k] = one + other - 2 * sample
-                targets[number, k] += inputs[k] * error
-                for j in range(k + 1):
-                    products[number, k, j] += inputs[k] * inputs[j]
+    stride, picture_stride = padded.shape[1], picture.shape[1]
+    height, width = padded.shape[0] - 2 * MARGIN, stride - 2 * MARGIN
+    flat, flat_picture = padded.reshape(-1), picture.reshape(-1)
+    taps = tap_y.size
+    values = np.empty((taps + 1) * 2 * _SAMPLES, np.int16)
+    sums = np.zeros((errors.size, (taps + 1) * (taps + 2) // 2, _SUMS), np.int32)
+    flat_sums = sums.reshape(-1)
+    # Squares that sums of 32 bits have room for: inputs are differences of two times the peak.
+    room = ((1 << 31) - 1) // (8 * peak * peak)
+    used = np.zeros(errors.size, np.int64)
+    for y in range(0, height, _SQUARE):
+        for x in range(0, width, _WIDE):
+            at = (y + MARGIN) * stride + x + MARGIN
+            for k in range(taps):
+                away = tap_y[k] * stride + tap_x[k]
+                to: Integer = k * 2 * _SAMPLES
+                _input_squares(_WIDE, flat, at, at + away, at - away, stride, values, to)
+            place = y * picture_stride + x
+            to = taps * 2 * _SAMPLES
+            _error_squares(
+                _WIDE, flat, at, stride, flat_picture, place, picture_stride, values, to
+            )  # fmt: skip
+            for square in range(min(2, (width - x) // _SQUARE)):
+                number = np.int64(0)
+                if classes.size > 0:
+                    number = np.int64(classes[y // _SQUARE, x // _SQUARE + square])
+                to = number * sums.shape[1] * _SUMS
+                for k in range(taps + 1):
+                    one = (2 * k + square) * _SAMPLES
+                    for j in range(k + 1):
+                        other = (2 * j + square) * _SAMPLES
+                        _add_products(_SUMS, values, one, other, flat_sums, to)
+                        to += _SUMS
+                used[number] += 1
+                if used[number] == room:
+                    used[number] = 0
+                    _hand_over(sums[number], products[number], targets[number], errors[number:])
+    for k in range(errors.size):
+        _hand_over(sums[k], products[k], targets[k], errors[k:])
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,9 +284,15 @@ def _merged(moments: _Moments, multiplier: float) -> list[_Filter]:
 
 
 def _sums_of(
-    padded: Plane, picture: Plane, classes: npt.NDArray[np.uint8], number: int, row: int, end: int
+    padded: Plane,
+    picture: Plane,
+    classes: npt.NDArray[np.uint8],
+    number: int,
+    peak: int,
+    row: int,
+    end: int,
 ) -> Sums:
-    """What `_moments` adds up in rows `row` to `end - 1` of a plane, both multiples of 4."""
+    """What `_moments` adds up in rows `row` to `end - 1` of a plane, both multiples of _SQUARE."""
     tap_y, tap_x = tap_places(number)
     count, size = CLASSES if classes.size else 1, tap_y.size
     sums = (
@@ -170,7 +301,8 @@ def _sums_of(
         np.zeros(count, np.int64),
     )
     rows = padded[row : end + 2 * MARGIN]
-    _moments(rows, picture[row:end], classes[row // 4 : end // 4], tap_y, tap_x, *sums)
+    squares = classes[row // _SQUARE : end // _SQUARE]
+    _moments(rows, picture[row:end], squares, tap_y, tap_x, peak, *sums)
     return sums
 
 
@@ -190,10 +322,15 @@ async def choose_filters(
         padded, classes = padded_plane(plane), np.empty((0, 0), np.uint8)
         if number == 0:
             classes = luma_classes(padded, sample_format.bit_depth - 8)
-        cut = parts(tasks, plane.shape[0] // 4, plane.size, _PART)
+        wanted = picture[number]
+        if plane.shape[1] % _WIDE:
+            # Two squares are read at once, the last one of a row with what follows it.
+            wanted = np.pad(wanted, ((0, 0), (0, _SQUARE)))
+        peak = sample_format.peak
+        cut = parts(tasks, plane.shape[0] // _SQUARE, plane.size, _PART)
         of_plane += [number] * len(cut)
         calls += [
-            partial(_sums_of, padded, picture[number], classes, number, 4 * row, 4 * end)
+            partial(_sums_of, padded, wanted, classes, number, peak, _SQUARE * row, _SQUARE * end)
             for row, end in cut
         ]
     parts_of = await together(tasks, calls)

@@ -27,7 +27,7 @@ from nvcodec.encode.hybrid.search.inter_units import Predicted, decide_inter_uni
 from nvcodec.encode.hybrid.search.intra import Intra, Rebuilt, decide_intra_leaves
 from nvcodec.encode.hybrid.search.key_canvas import KeySearch, search_key_blocks
 from nvcodec.encode.hybrid.search.partition import Walk
-from nvcodec.encode.hybrid.search.phases import Phases, phases_of
+from nvcodec.encode.hybrid.search.phases import Phases, PhasesMemory, phases_of
 from nvcodec.encode.hybrid.search.prediction import (
     Candidates,
     Cells,
@@ -68,9 +68,11 @@ class Reference:
     phases: Phases
 
     @classmethod
-    async def of(cls, tasks: Tasks, canvas: Canvas) -> Reference:
+    async def of(
+        cls, tasks: Tasks, canvas: Canvas, memory: PhasesMemory | None = None
+    ) -> Reference:
         """Prepare a canvas for motion search."""
-        phases, calls = phases_of(canvas.planes[0], canvas.format)
+        phases, calls = phases_of(canvas.planes[0], canvas.format, memory)
         await together(tasks, calls)
         return cls(canvas, phases)
 

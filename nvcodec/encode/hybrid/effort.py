@@ -14,10 +14,13 @@ class MotionLimits(NamedTuple):
         merge_bits: bits per cell: coded vectors are not tried if a merge costs less than this.
         split_bits: bits per cell: a block that costs less is not split. Costs by SATD do not vanish
             where nothing is coded, so with these it is higher.
+        split_margin: bits that a split has to save to be taken. Costs by SATD flatter small blocks.
+        cell_margin: the same for a split into 8 x 8.
         first_step: first step of the refinement of a vector, in quarter samples; start vectors are
             usually this close.
         fine_step: steps up to this length are compared by SATD, longer ones by SAD.
-        directions: of steps of less than a sample, 4 or 8.
+        directions: of steps of half a sample and of bi-prediction, 4, 8 or 5 (`vectors.step_of`).
+        last_directions: of steps of a quarter of a sample.
         both_starts: how many of the two starts of bi-prediction with coded vectors are refined: 2,
             or 1 for the better one.
         refinements: iterations that refine both vectors of a bi-predicted block.
@@ -30,9 +33,12 @@ class MotionLimits(NamedTuple):
     least_level: int
     merge_bits: float
     split_bits: float
+    split_margin: float
+    cell_margin: float
     first_step: int
     fine_step: int
     directions: int
+    last_directions: int
     both_starts: int
     refinements: int
     apart: bool
@@ -82,9 +88,12 @@ EFFORTS = {
             least_level=0,
             merge_bits=2.0,
             split_bits=6.0,
+            split_margin=2.0,
+            cell_margin=3.0,
             first_step=4,
             fine_step=1,
             directions=4,
+            last_directions=4,
             both_starts=1,
             refinements=0,
             apart=False,
@@ -107,9 +116,12 @@ EFFORTS = {
             least_level=0,
             merge_bits=2.0,
             split_bits=4.0,
+            split_margin=2.0,
+            cell_margin=3.0,
             first_step=4,
             fine_step=1,
-            directions=8,
+            directions=5,
+            last_directions=8,
             both_starts=1,
             refinements=1,
             apart=False,
@@ -132,9 +144,12 @@ EFFORTS = {
             least_level=0,
             merge_bits=0.25,
             split_bits=0.15,
+            split_margin=0.0,
+            cell_margin=0.0,
             first_step=8,
             fine_step=2,
             directions=8,
+            last_directions=8,
             both_starts=2,
             refinements=2,
             apart=False,
@@ -157,9 +172,12 @@ EFFORTS = {
             least_level=0,
             merge_bits=0.25,
             split_bits=0.15,
+            split_margin=0.0,
+            cell_margin=0.0,
             first_step=8,
             fine_step=2,
             directions=8,
+            last_directions=8,
             both_starts=2,
             refinements=6,
             apart=True,

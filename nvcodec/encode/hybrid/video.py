@@ -55,6 +55,7 @@ from nvcodec.encode.hybrid.group import (
 from nvcodec.encode.hybrid.passes import code_inter_canvas, code_key_canvas
 from nvcodec.encode.hybrid.rate.prices import Prices
 from nvcodec.encode.hybrid.rate.tradeoff import most_bits_per_sample
+from nvcodec.encode.hybrid.search.phases import PhasesMemory
 from nvcodec.encode.hybrid.tools import ALL, Tools
 from nvcodec.format import LEVELS, Group, Header, counted_samples, smallest_level
 from nvcodec.media.quality import QualityMeter
@@ -184,6 +185,7 @@ class HybridCoder:
         self._metrics = tuple(metrics)
         self._report = report
         self._pool = TaskPool(threads)
+        self._phases_memory = PhasesMemory()
         # A group holds about four references at a time, each as 16 quarter-sample planes, and about
         # four bytes per luma sample of each frame. All groups share the two references before the
         # last one.
@@ -406,7 +408,7 @@ class HybridCoder:
         frames = self._job(partial(self._decoded, cut.group, ()), substreams, canvas)
         network = self._chosen(crf, 1, frames)
         coded = self._task(partial(self._coded, cut.group, None), substreams, frames, network)
-        reference = self._job(_reference, canvas)
+        reference = self._job(self._reference, canvas)
         return _Running([canvas], coded), _Tail(
             canvases=handed_on({}, canvas),
             references=handed_on({}, reference),
@@ -449,7 +451,7 @@ class HybridCoder:
                 )
             canvases.append(canvas)
             if step.frame in predicted_from or step.set == 1:
-                references[step.frame] = self._job(_reference, canvas)
+                references[step.frame] = self._job(self._reference, canvas)
         first = self._task(self._code_substreams, canvases[0])
         substreams = self._task(self._code_substreams, *canvases)
         frames = self._job(
@@ -517,6 +519,9 @@ class HybridCoder:
         return await code_inter_canvas(
             tasks, self._settings, source, step, used, fields, maps[0], prices
         )
+
+    async def _reference(self, tasks: Tasks, coded: CodedCanvas) -> Reference:
+        return await Reference.of(tasks, coded.canvas, self._phases_memory)
 
     def _code_substreams(self, *canvases: CodedCanvas) -> Substreams:
         return code_substreams(canvases, self._settings)
@@ -617,7 +622,3 @@ def _without_network(frames: GroupFrames) -> CodedNetwork:
 
 def _weights(coded: CodedNetwork) -> FusionWeights:
     return coded.weights
-
-
-async def _reference(tasks: Tasks, coded: CodedCanvas) -> Reference:
-    return await Reference.of(tasks, coded.canvas)

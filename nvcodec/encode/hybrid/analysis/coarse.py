@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nvcodec.compiled import Integer, allocating, kernel
-from nvcodec.encode.distances import sad
+from nvcodec.encode.distances import ANY, sad
 from nvcodec.encode.hybrid.analysis.pyramid import COARSE_MARGIN, COARSE_RANGE, SCALE, STEP
 
 _BLOCK = STEP // SCALE
@@ -20,8 +20,6 @@ _WINDOW = 8
 """Samples across the window that is compared, at a quarter of the size; the block is its middle."""
 _QUARTERS = 4 * SCALE
 """Quarter luma samples per sample at a quarter of the size."""
-_ALL = 1 << 40
-"""No limit for a SAD."""
 _GOOD = 3 * _WINDOW * _WINDOW // 4
 """SAD of a window up to which no grid is tried."""
 _POOR = 0.6
@@ -160,7 +158,7 @@ def _search(
             elif r > 0:
                 py = found[r - 1, c, 0]
                 px = found[r - 1, c, 1]
-            best[0] = sad(current, at, stride, reference, at, stride, _WINDOW, _ALL)
+            best[0] = sad(current, at, stride, reference, at, stride, _WINDOW, ANY)
             best[1] = cost * (abs(py) + abs(px))
             best[2] = 0
             best[3] = 0

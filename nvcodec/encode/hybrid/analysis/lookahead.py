@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nvcodec.compiled import Integer, allocating, kernel
-from nvcodec.encode.distances import sad, satd, satd_mean
+from nvcodec.encode.distances import ANY, sad, satd, satd_mean
 from nvcodec.encode.hybrid.analysis.coarse import coarse_motion
 from nvcodec.encode.hybrid.analysis.pyramid import (
     COARSE_RANGE,
@@ -34,9 +34,6 @@ COARSE_COST = 8
 """The `cost` of `coarse_motion`. It keeps the vectors of noisy areas smooth."""
 _REACH = 2
 """Search range around the coarse vector and around zero, in half-size samples."""
-_FAR = 1 << 40
-"""Above all distances; as a limit, none."""
-
 Costs = npt.NDArray[np.float32]
 """(rows, columns) of 16 x 16 luma blocks: SATD at half size."""
 
@@ -67,7 +64,7 @@ def _intra_costs(
     for r in range(rows):
         for c in range(columns):
             at = (_MARGIN + 8 * r) * stride + _MARGIN + 8 * c
-            best = _FAR
+            best = ANY
             for mode in range(3):
                 if (mode == 1 and r == 0) or (mode == 2 and c == 0):
                     continue
@@ -84,7 +81,7 @@ def _intra_costs(
                         elif mode == 2:
                             value = plane[at + i * stride - 1]
                         block[8 * i + j] = value
-                best = min(best, satd(plane, at, stride, block, 0, 8, 8))
+                best = min(best, satd(plane, at, stride, block, 0, 8, 8, ANY))
             out[r, c] = best
 
 
@@ -104,7 +101,7 @@ def _best_vector(
     # Keeps the search range inside the plane.
     most_y = height - _BLOCK - _REACH - y
     most_x = stride - _BLOCK - _REACH - x
-    best = _FAR
+    best = ANY
     by = 0
     bx = 0
     for candidate in range(2):
@@ -115,7 +112,7 @@ def _best_vector(
         for dy in range(-_REACH, _REACH + 1):
             for dx in range(-_REACH, _REACH + 1):
                 place = at + (vy + dy) * stride + vx + dx
-                cost = sad(plane, at, stride, reference, place, stride, _BLOCK, _FAR)
+                cost = sad(plane, at, stride, reference, place, stride, _BLOCK, ANY)
                 if cost < best:
                     best = cost
                     by = vy + dy
@@ -146,7 +143,7 @@ def _inter_costs(
             y = _MARGIN + 8 * r
             x = _MARGIN + 8 * c
             at = y * stride + x
-            least = float(_FAR)
+            least = float(ANY)
             for k in range(references):
                 reference = first if k == 0 else second
                 by, bx = _best_vector(
@@ -155,13 +152,15 @@ def _inter_costs(
                 places[k] = at + by * stride + bx
                 vectors[k, r, c, 0] = by
                 vectors[k, r, c, 1] = bx
-                cost = float(satd(plane, at, stride, reference, places[k], stride, 8))
+                cost = float(satd(plane, at, stride, reference, places[k], stride, 8, ANY))
                 if cost < least:
                     least = cost
                     used[r, c] = k + 1
             if both:
                 cost = float(
-                    satd_mean(plane, at, stride, first, places[0], second, places[1], stride, 8)
+                    satd_mean(
+                        plane, at, stride, first, places[0], second, places[1], stride, 8, ANY
+                    )
                 )
                 if cost < least:
                     least = cost

@@ -28,6 +28,7 @@ _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 _MIXING = np.uint64(0xD6E8FEB86659FD93)
 """Odd multipliers of 64-bit keys."""
 _FOLD = np.uint64(29)
+_BYTE = np.uint64(8)
 _NO_KEY = np.uint64(0)
 
 Places = npt.NDArray[np.int32]
@@ -134,7 +135,9 @@ def _fill_keys(luma: np.ndarray, step: Integer, keys: np.ndarray) -> None:
             for x in range(wide):
                 line = np.uint64(0)
                 for j in range(_SIDE):
-                    line = line * _FACTOR + np.uint64(samples[x + j])
+                    # Rows of bytes are numbers of 64 bits themselves.
+                    shifted = line << _BYTE if luma.itemsize == 1 else line * _FACTOR
+                    line = shifted + np.uint64(samples[x + j])
                 line *= _MIXING
                 keys[row, x] = keys[row, x] * _FACTOR + (line ^ (line >> _FOLD))
 
@@ -172,10 +175,39 @@ def _is_textured(luma: Plane) -> npt.NDArray[np.bool_]:
 
 def _is_textured_sparsely(luma: Plane) -> npt.NDArray[np.bool_]:
     """Every eighth row of `_is_textured`, whose squares share no row of samples."""
-    bands = luma[: luma.shape[0] // _SIDE * _SIDE].reshape(-1, _SIDE, luma.shape[1])
-    down = (bands[:, 1:] != bands[:, :-1]).any(1)
-    across = (bands[:, :, 1:] != bands[:, :, :-1]).any(1)
-    return _any(down, 1, _SIDE) & _any(across, 1, _SIDE - 1)
+    textured = np.empty((luma.shape[0] // _SIDE, luma.shape[1] - _SIDE + 1), np.bool_)
+    changes = np.empty((2, luma.shape[1]), np.uint8)
+    _find_texture(luma, changes[0], changes[1], textured)
+    return textured
+
+
+@kernel
+def _find_texture(
+    luma: np.ndarray, down: np.ndarray, across: np.ndarray, textured: np.ndarray
+) -> None:
+    """Fill `textured`, see `_is_textured_sparsely`; `down` and `across` are scratch, of a row."""
+    rows, wide = textured.shape
+    width = luma.shape[1]
+    for row in range(rows):
+        first = luma[row * _SIDE]
+        for x in range(width):
+            down[x] = 0
+        for x in range(width - 1):
+            across[x] = first[x + 1] != first[x]
+        for i in range(1, _SIDE):
+            above, line = luma[row * _SIDE + i - 1], luma[row * _SIDE + i]
+            for x in range(width):
+                down[x] |= line[x] != above[x]
+            for x in range(width - 1):
+                across[x] |= line[x + 1] != line[x]
+        for x in range(wide):
+            some_down = np.uint8(0)
+            some_across = np.uint8(0)
+            for j in range(_SIDE):
+                some_down |= down[x + j]
+            for j in range(_SIDE - 1):
+                some_across |= across[x + j]
+            textured[row, x] = (some_down & some_across) > 0
 
 
 def _any(flags: npt.NDArray[np.bool_], high: int, wide: int) -> npt.NDArray[np.bool_]:

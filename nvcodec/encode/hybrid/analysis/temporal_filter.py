@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from nvcodec.coding.hybrid.leaves import LEAF_COLUMNS, SIZE, Table, X, Y
 from nvcodec.compiled import Integer, Real, allocating, kernel
-from nvcodec.encode.distances import sad
+from nvcodec.encode.distances import ANY, sad
 from nvcodec.encode.hybrid.analysis.pyramid import LOOKAHEAD_MARGIN, Pyramid
 from nvcodec.encode.hybrid.analysis.quantisers import QuantiserMap
 from nvcodec.encode.hybrid.rate.tradeoff import CANVAS_STRENGTH, quantiser_index
@@ -59,7 +59,6 @@ _ROUNDS = 4
 """Most moves with one step length."""
 _STEP_Y = (0, -1, 0, 1)
 _STEP_X = (-1, 0, 1, 0)
-_FAR = 1 << 40
 
 Vectors = npt.NDArray[np.int16]
 """(rows, columns, y and x) of blocks of 16 x 16, in quarter luma samples."""
@@ -76,11 +75,11 @@ def _around(
     vy: Integer,
     vx: Integer,
 ) -> Integer:
-    """SAD of a block at half size with a vector; _FAR if that leaves the margin."""
+    """SAD of a block at half size with a vector; ANY if that leaves the margin."""
     if y + vy < 0 or x + vx < 0 or y + vy + _HALF > plane.size // stride or x + vx + _HALF > stride:
-        return _FAR
+        return ANY
     place = at + vy * stride + vx
-    return sad(plane, at, stride, reference, place, stride, _HALF, _FAR)
+    return sad(plane, at, stride, reference, place, stride, _HALF, ANY)
 
 
 @kernel
@@ -189,7 +188,7 @@ def _track(
             inside = min(y, x, y + by, x + bx) >= 1
             inside = inside and max(y, y + by) + _BLOCK < height
             if inside and max(x, x + bx) + _BLOCK < width:
-                best = _FAR
+                best = ANY
                 cy = by
                 cx = bx
                 for dy in range(-1, 2):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from nvcodec.compiled import Integer, Real, kernel
-from nvcodec.encode.distances import satd_mean
+from nvcodec.encode.distances import ANY, satd_mean
 from nvcodec.encode.hybrid.search.block import NEVER, Block
 from nvcodec.encode.hybrid.search.phases import MARGIN
 from nvcodec.encode.hybrid.search.prediction import (
     BOTH,
     DIFFERENCES,
+    FAR,
     OWN_VECTORS,
     InterSearch,
     block_satd,
@@ -18,27 +19,28 @@ from nvcodec.encode.hybrid.search.prediction import (
     set_choice,
     vector_bits,
 )
-from nvcodec.encode.hybrid.search.vectors import STEP_X, STEP_Y, own_bits
-from nvcodec.model.hybrid.canvas.motion import ENTRIES
+from nvcodec.encode.hybrid.search.vectors import own_bits, step_of
 
 _FIRST_STEP = 2
 """First step, in quarter samples; small, as each vector has been refined alone before."""
 
 
 @kernel
-def _refine(s: InterSearch, b: Block, v: np.ndarray) -> None:
-    """Refine the vectors v (list, y and x) in turn, by SATD of the mean plus rate."""
-    p = s.candidates.predicted
+def _refine(s: InterSearch, b: Block, v: np.ndarray, distance: Integer) -> Integer:
+    """Refine the vectors v (list, y and x) in turn, by SATD of the mean plus rate.
+
+    `distance` is their SATD; returns that of the refined ones.
+    """
+    c, p = s.candidates, s.candidates.predicted
     at = b.y * s.width + b.x
     stride = s.width + 2 * MARGIN
     place0 = place_of(s, v[0, 0], v[0, 1], b.y, b.x, b.n)
     place1 = place_of(s, v[1, 0], v[1, 1], b.y, b.x, b.n)
     if place0 < 0 or place1 < 0:
-        return
+        return FAR
     bits0 = vector_bits(s, v[0, 0] - p[0, 0], v[0, 1] - p[0, 1])
     bits1 = vector_bits(s, v[1, 0] - p[1, 0], v[1, 1] - p[1, 1])
-    best = b.lam_satd * (bits0 + bits1)
-    best += satd_mean(s.current, at, s.width, s.phases0, place0, s.phases1, place1, stride, b.n)
+    best = b.lam_satd * (bits0 + bits1) + distance
     for turn in range(s.limits.refinements):
         step = _FIRST_STEP if turn == 0 else 1
         improved = False
@@ -47,8 +49,11 @@ def _refine(s: InterSearch, b: Block, v: np.ndarray) -> None:
             cy = v[r, 0]
             cx = v[r, 1]
             for k in range(s.limits.directions):
-                vy = cy + step * STEP_Y[k]
-                vx = cx + step * STEP_X[k]
+                dy, dx = step_of(c, k, s.limits.directions)
+                vy = cy + step * dy
+                vx = cx + step * dx
+                if k < 4:
+                    c.sides[k] = NEVER
                 place = place_of(s, vy, vx, b.y, b.x, b.n)
                 if place < 0:
                     continue
@@ -57,11 +62,15 @@ def _refine(s: InterSearch, b: Block, v: np.ndarray) -> None:
                 if rate >= best:
                     continue
                 first, second = (place, place1) if r == 0 else (place0, place)
-                cost = rate + satd_mean(
-                    s.current, at, s.width, s.phases0, first, s.phases1, second, stride, b.n
-                )
-                if cost < best:
-                    best = cost
+                found = satd_mean(
+                    s.current, at, s.width, s.phases0, first, s.phases1, second, stride, b.n,
+                    best - rate,
+                )  # fmt: skip
+                if k < 4:
+                    c.sides[k] = rate + found
+                if rate + found < best:
+                    distance = found
+                    best = rate + found
                     improved = True
                     v[r, 0] = vy
                     v[r, 1] = vx
@@ -75,21 +84,7 @@ def _refine(s: InterSearch, b: Block, v: np.ndarray) -> None:
                 place1 = place_of(s, v[1, 0], v[1, 1], b.y, b.x, b.n)
         if not improved and turn > 0:
             break
-
-
-@kernel
-def _best_merge_of_both(s: InterSearch, b: Block) -> tuple[Integer, Real]:
-    """The bi-predicted entry of the merge list with the least SATD, -1 for none; and its SATD."""
-    chosen = -1
-    least = NEVER
-    for k in range(ENTRIES):
-        m = s.candidates.merges[k]
-        if m[0] == 3:
-            cost = float(block_satd(s, b, 3, m[1], m[2], m[3], m[4]))
-            if cost < least:
-                least = cost
-                chosen = k
-    return chosen, least
+    return distance
 
 
 @kernel
@@ -107,15 +102,14 @@ def _put_merge(s: InterSearch, chosen: Integer, v: np.ndarray) -> None:
 
 
 @kernel
-def _offer(s: InterSearch, b: Block, flags: Real, v: np.ndarray) -> None:
-    """Refine the vectors v and offer them."""
+def _offer(s: InterSearch, b: Block, flags: Real, v: np.ndarray, distance: Integer) -> None:
+    """Refine the vectors v, whose SATD is `distance`, and offer them."""
     c = s.candidates
     p = c.predicted
-    _refine(s, b, v)
+    distance = _refine(s, b, v, distance)
     bits = flags + s.bits.both[b.level, 1]
     bits += vector_bits(s, v[0, 0] - p[0, 0], v[0, 1] - p[0, 1])
     bits += vector_bits(s, v[1, 0] - p[1, 0], v[1, 1] - p[1, 1])
-    distance = block_satd(s, b, 3, v[0, 0], v[0, 1], v[1, 0], v[1, 1])
     cost = distance + b.lam_satd * bits
     for place in (OWN_VECTORS, BOTH):
         if cost >= c.cost[place] or (place != OWN_VECTORS and not s.limits.apart):
@@ -140,18 +134,18 @@ def offer_both(s: InterSearch, b: Block) -> None:
     c = s.candidates
     v = c.vectors
     flags = own_bits(s, b)
-    chosen, distance = _best_merge_of_both(s, b)
+    chosen, distance = c.of_both
     o = c.single
+    own = block_satd(s, b, 3, o[0, 0], o[0, 1], o[1, 0], o[1, 1], ANY)
     if s.limits.both_starts == 1 and chosen >= 0:
-        own = block_satd(s, b, 3, o[0, 0], o[0, 1], o[1, 0], o[1, 1])
         if distance < own:
             _put_merge(s, chosen, v)
         else:
             _put_start(s, v)
-        _offer(s, b, flags, v)
+        _offer(s, b, flags, v, min(distance, own))
         return
     _put_start(s, v)
-    _offer(s, b, flags, v)
+    _offer(s, b, flags, v, own)
     if chosen >= 0:
         _put_merge(s, chosen, v)
-        _offer(s, b, flags, v)
+        _offer(s, b, flags, v, distance)

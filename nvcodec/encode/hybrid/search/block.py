@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from llvmlite import ir
 
-from nvcodec.compiled import Integer, kernel
+from nvcodec.compiled import Integer, intrinsic, kernel, types
 from nvcodec.encode.hybrid.rate.content import ContentBits
 from nvcodec.encode.hybrid.rate.intra import IntraBits
 from nvcodec.encode.hybrid.rate.tradeoff import SATD_WEIGHT, WEIGHT
@@ -103,15 +105,20 @@ def log2(n: Integer) -> Integer:
     return log2n
 
 
+@intrinsic
+def _leading_zeros(context: Any, number: Any) -> tuple[Any, Callable[..., Any]]:
+    """Zeros before the highest bit of an int64; 64 for 0."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ctlz(args[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.int64), generate
+
+
 @kernel
 def bit_length(d: Integer) -> Integer:
     """Bits of the magnitude of a component of a vector."""
-    d = abs(d)
-    bits = 0
-    while d > 0:
-        d >>= 1
-        bits += 1
-    return bits
+    return 64 - _leading_zeros(abs(np.int64(d)))
 
 
 @kernel

@@ -110,7 +110,8 @@ def _evaluate(s: InterSearch, k: Integer, y: Integer, x: Integer) -> bool:
         if k > 0:
             smaller = smaller_beside(s.cells.size, b)
             walk.whole[k] += lam * s.bits.split[k - 1, smaller, 0]
-            walk.parts[k] = lam * s.bits.split[k - 1, smaller, 1]
+            margin = s.limits.cell_margin if k == 1 else s.limits.split_margin
+            walk.parts[k] = lam * (s.bits.split[k - 1, smaller, 1] + margin)
     if walk.whole[k] >= NEVER:
         return True
     return bool(

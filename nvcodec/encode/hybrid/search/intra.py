@@ -32,7 +32,7 @@ from nvcodec.coding.hybrid.leaves import (
 )
 from nvcodec.coding.hybrid.motion import MODES
 from nvcodec.compiled import Integer, Real, kernel
-from nvcodec.encode.distances import satd
+from nvcodec.encode.distances import ANY, satd
 from nvcodec.encode.hybrid.rate.intra import IntraBits
 from nvcodec.encode.hybrid.search.block import (
     NEVER,
@@ -215,7 +215,7 @@ def _rough_cost(s: Intra, b: Block, mode: Integer, y: Integer, x: Integer, n: In
         width = s.given.source0.shape[1]
         source = s.given.source0.reshape(-1)
         prediction = space.prediction.reshape(-1)
-        cost = satd(source, y * width + x, width, prediction, 0, MOST, n)
+        cost = satd(source, y * width + x, width, prediction, 0, MOST, n, ANY)
     return cost + b.lam_satd * _mode_bits(s.given.intra, space.listed, mode)
 
 
@@ -260,7 +260,7 @@ def _try_copy(s: Intra, b: Block, vy: Integer, vx: Integer, best: Real) -> Real:
     width = s.given.source0.shape[1]
     source, plane = s.given.source0.reshape(-1), canvas.plane0.reshape(-1)
     at = b.y * width + b.x
-    cost = float(satd(source, at, width, plane, at + vy * width + vx, width, b.n))
+    cost = float(satd(source, at, width, plane, at + vy * width + vx, width, b.n, ANY))
     cost += b.lam_satd * _copy_bits(s, vy, vx)
     if cost < best:
         space.copy[0] = vy
@@ -764,7 +764,7 @@ def intra_cost(s: InterSearch, b: Block, best_satd: Real) -> Real:
     mode = 0
     for candidate in _INTRA_MODES:
         predict_luma(space, s.given.codes[0], candidate, b.n)
-        cost = satd(s.current, at, s.width, prediction, 0, MOST, b.n)
+        cost = satd(s.current, at, s.width, prediction, 0, MOST, b.n, ANY)
         if cost < least:
             least = cost
             mode = candidate

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nvcodec.compiled import Integer, kernel
+from nvcodec.encode.distances import ANY
 from nvcodec.encode.hybrid.search.block import Block
 from nvcodec.encode.hybrid.search.prediction import (
     BEST_MERGE,
@@ -46,7 +47,10 @@ def _set_merge(choice: np.ndarray, merges: np.ndarray, entry: Integer) -> None:
 
 @kernel
 def offer_merges(s: InterSearch, b: Block) -> None:
-    """Offer the two best entries of the merge list; leaves the list in `candidates.merges`."""
+    """Offer the two best entries of the merge list.
+
+    Leaves the list in candidates.merges, and the best bi-predicted entry in candidates.of_both.
+    """
     cells, c = s.cells, s.candidates
     default = 3 if s.interior else 1
     listed = merge_list(
@@ -63,13 +67,23 @@ def offer_merges(s: InterSearch, b: Block) -> None:
     beside = merged_beside(cells.merged, b)
     # The intra flag is priced as beside no intra leaf, for all tools; leaves of 64 have none.
     flags = s.bits.merge[b.level, beside, 1] + s.bits.intra[0, 0]
+    c.of_both[0] = -1
+    c.of_both[1] = ANY
     best = 0
     second = 0
     # All entries after the listed ones are the same zero motion; one of them is enough.
     for k in range(min(ENTRIES, listed + 1)):
         m = c.merges[k]
-        distance = block_satd(s, b, m[0], m[1], m[2], m[3], m[4])
-        cost = distance + b.lam_satd * (flags + s.bits.entry[k])
+        rate = b.lam_satd * (flags + s.bits.entry[k])
+        # Beyond this it is neither one of the best two nor the best bi-predicted one.
+        most = float(ANY) if s.limits.apart else c.cost[SECOND_MERGE] - rate
+        if m[0] == 3:
+            most = max(most, float(c.of_both[1]))
+        distance = block_satd(s, b, m[0], m[1], m[2], m[3], m[4], most)
+        cost = distance + rate
+        if m[0] == 3 and distance < c.of_both[1]:
+            c.of_both[0] = k
+            c.of_both[1] = distance
         if s.limits.apart:
             c.cost[MERGES + k] = cost
             c.bits[MERGES + k] = flags + s.bits.entry[k]

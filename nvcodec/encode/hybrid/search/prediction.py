@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from nvcodec.coding.hybrid.leaves import LEAF_COLUMNS, Table
 from nvcodec.compiled import Integer, Real, kernel
-from nvcodec.encode.distances import satd, satd_mean
+from nvcodec.encode.distances import ANY, satd, satd_mean
 from nvcodec.encode.hybrid.effort import MotionLimits
 from nvcodec.encode.hybrid.rate.motion import MotionBits
 from nvcodec.encode.hybrid.search.block import NEVER, Block, CanvasInput, bit_length
@@ -25,8 +25,8 @@ from nvcodec.model.hybrid.canvas.plane import CELL, ROOT
 from nvcodec.model.hybrid.canvas.projection import CANDIDATE, Projection
 from nvcodec.records import Record, array
 
-FAR = 1 << 40
-"""Above every SATD: that of a block outside its padded reference."""
+FAR = ANY
+"""The SATD of a block outside its padded reference."""
 _MOST_VECTOR = 8191
 """Largest component of a vector. The difference of two such vectors can be coded (spec 7.4)."""
 
@@ -123,6 +123,8 @@ class Candidates(Record):
         merges: the merge list.
         predicted: predicted vectors, (list, y and x).
         single: the best vector to each reference alone, (list, y and x).
+        of_both: the bi-predicted entry of the merge list with the least SATD, or -1; and its SATD.
+        sides: what the steps right, left, down and up cost, for `vectors.step_of`.
         vectors: scratch.
         starts: scratch.
 
@@ -136,6 +138,8 @@ class Candidates(Record):
     merges = array(np.int64, ENTRIES, CANDIDATE)
     predicted = array(np.int64, 2, 2)
     single = array(np.int64, 2, 2)
+    of_both = array(np.int64, 2)
+    sides = array(np.float64, 4)
     vectors = array(np.int64, 2, 2)
     starts = array(np.int64, STARTS, 2)
 
@@ -222,8 +226,12 @@ def block_satd(
     v0x: Integer,
     v1y: Integer,
     v1x: Integer,
+    most: Real,
 ) -> Integer:
-    """SATD of a block predicted with a direction and vectors; FAR if beyond the margin."""
+    """SATD of a block predicted with a direction and vectors; FAR if beyond the margin.
+
+    A result above `most` may be less than the whole SATD.
+    """
     at = b.y * s.width + b.x
     stride = s.width + 2 * MARGIN
     first = 0
@@ -235,10 +243,10 @@ def block_satd(
     if first < 0 or second < 0:
         return FAR
     if direction == 1:
-        return satd(s.current, at, s.width, s.phases0, first, stride, b.n)
+        return satd(s.current, at, s.width, s.phases0, first, stride, b.n, most)
     if direction == 2:
-        return satd(s.current, at, s.width, s.phases1, second, stride, b.n)
-    return satd_mean(s.current, at, s.width, s.phases0, first, s.phases1, second, stride, b.n)
+        return satd(s.current, at, s.width, s.phases1, second, stride, b.n, most)
+    return satd_mean(s.current, at, s.width, s.phases0, first, s.phases1, second, stride, b.n, most)
 
 
 @kernel

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nvcodec.compiled import Integer, Real, kernel
-from nvcodec.encode.distances import sad, satd
+from nvcodec.encode.distances import ANY, sad, satd
 from nvcodec.encode.hybrid.search.block import NEVER, Block
 from nvcodec.encode.hybrid.search.merge import merged_beside
 from nvcodec.encode.hybrid.search.phases import MARGIN
@@ -15,8 +15,8 @@ from nvcodec.encode.hybrid.search.prediction import (
     SINGLE,
     STARTS,
     VECTORS,
+    Candidates,
     InterSearch,
-    block_satd,
     place_of,
     set_choice,
     vector_bits,
@@ -31,6 +31,19 @@ _STRAIGHT_FROM = 4
 """Quarter samples: steps of this length or more are only horizontal and vertical."""
 _ROUNDS = 6
 """Most moves with one step length. Few blocks need more, as a start vector is usually close."""
+
+
+@kernel
+def step_of(c: Candidates, k: Integer, directions: Integer) -> tuple[Integer, Integer]:
+    """The k-th of the steps in so many directions, (y, x).
+
+    The last of five goes between the better one of right and left and that of down and up, as
+    `sides` has them.
+    """
+    if directions == 5 and k == 4:
+        right, left, down, up = c.sides
+        return 1 if down < up else -1, 1 if right < left else -1
+    return STEP_Y[k], STEP_X[k]
 
 
 @kernel
@@ -107,36 +120,46 @@ def _tried(dy: Integer, dx: Integer, step: Integer, directions: Integer) -> bool
 
 
 @kernel
-def _refine(s: InterSearch, b: Block, r: Integer) -> tuple[Integer, Integer]:
-    """The vector (y, x) to reference r, refined from the best start by distance plus rate."""
+def _refine(s: InterSearch, b: Block, r: Integer) -> tuple[Integer, Integer, Integer]:
+    """The vector (y, x) to reference r, refined from the best start by distance plus rate.
+
+    Returns its SATD too.
+    """
+    c = s.candidates
     phases = s.phases0 if r == 0 else s.phases1
     at = b.y * s.width + b.x
     stride = s.width + 2 * MARGIN
-    py = s.candidates.predicted[r, 0]
-    px = s.candidates.predicted[r, 1]
+    py = c.predicted[r, 0]
+    px = c.predicted[r, 1]
     best, by, bx = _best_start(s, b, r, phases)
     step = s.limits.first_step
     fine = False
+    distance = 0
     while step > 0:
         if step <= s.limits.fine_step and not fine:
             fine = True
             place = place_of(s, by, bx, b.y, b.x, b.n)
-            best = b.lam_satd * vector_bits(s, by - py, bx - px)
-            best += satd(s.current, at, s.width, phases, place, stride, b.n)
+            distance = satd(s.current, at, s.width, phases, place, stride, b.n, ANY)
+            best = b.lam_satd * vector_bits(s, by - py, bx - px) + distance
         rounds = 0
         moved = True
         # The centre before: what is as near to it has been tried.
         oy = by + 4 * step
         ox = bx
-        directions = s.limits.directions if step < _STRAIGHT_FROM else 4
+        directions = s.limits.last_directions if step == 1 else s.limits.directions
+        if step >= _STRAIGHT_FROM:
+            directions = 4
         while moved and rounds < _ROUNDS:
             moved = False
             rounds += 1
             cy = by
             cx = bx
             for k in range(directions):
-                vy = cy + step * STEP_Y[k]
-                vx = cx + step * STEP_X[k]
+                dy, dx = step_of(c, k, directions)
+                vy = cy + step * dy
+                vx = cx + step * dx
+                if k < 4:
+                    c.sides[k] = NEVER
                 if _tried(vy - oy, vx - ox, step, directions):
                     continue
                 place = place_of(s, vy, vx, b.y, b.x, b.n)
@@ -145,21 +168,23 @@ def _refine(s: InterSearch, b: Block, r: Integer) -> tuple[Integer, Integer]:
                 rate = b.lam_satd * vector_bits(s, vy - py, vx - px)
                 if rate >= best:
                     continue
+                most = best - rate
                 if fine:
-                    cost = rate + satd(s.current, at, s.width, phases, place, stride, b.n)
+                    found = satd(s.current, at, s.width, phases, place, stride, b.n, most)
                 else:
-                    cost = rate + sad(
-                        s.current, at, s.width, phases, place, stride, b.n, best - rate
-                    )
-                if cost < best:
-                    best = cost
+                    found = sad(s.current, at, s.width, phases, place, stride, b.n, most)
+                if k < 4:
+                    c.sides[k] = rate + found
+                if rate + found < best:
+                    distance = found
+                    best = rate + found
                     by = vy
                     bx = vx
                     moved = True
             oy = cy
             ox = cx
         step >>= 1
-    return by, bx
+    return by, bx, distance
 
 
 @kernel
@@ -174,13 +199,13 @@ def offer_vectors(s: InterSearch, b: Block) -> None:
         py, px = predicted_vector(r, cells.vectors, cells.available, b.y >> 3, b.x >> 3, b.n >> 3)
         c.predicted[r, 0] = py
         c.predicted[r, 1] = px
-        vy, vx = _refine(s, b, r)
+        vy, vx, distance = _refine(s, b, r)
         c.single[r, 0] = vy
         c.single[r, 1] = vx
         bits = flags + vector_bits(s, vy - py, vx - px)
         if s.two:
             bits += s.bits.both[b.level, 0] + s.bits.second[r]
-        cost = block_satd(s, b, r + 1, vy, vx, vy, vx) + b.lam_satd * bits
+        cost = distance + b.lam_satd * bits
         for place in (OWN_VECTORS, SINGLE + r):
             if cost >= c.cost[place] or (place != OWN_VECTORS and not s.limits.apart):
                 continue

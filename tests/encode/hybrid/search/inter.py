@@ -67,8 +67,8 @@ def moved(picture, vector):
     return np.roll(picture, [-v for v in vector], (0, 1))
 
 
-def filled_phases(luma):
-    phases, calls = phases_of(luma, YUV420P8)
+def filled_phases(luma, sample_format=YUV420P8, memory=None):
+    phases, calls = phases_of(luma, sample_format, memory)
     for call in calls:
         call()
     return phases

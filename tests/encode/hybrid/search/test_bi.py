@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nvcodec.encode.hybrid.search.bi import _best_merge_of_both, offer_both
+from nvcodec.encode.hybrid.search.bi import offer_both
 from nvcodec.encode.hybrid.search.block import block_at
 from nvcodec.encode.hybrid.search.merge import offer_merges
 from nvcodec.encode.hybrid.search.prediction import OWN_VECTORS, clear
@@ -93,7 +93,7 @@ def test_the_best_merge_of_both():
                 if direction == 3
             }
             expected = min(costs, key=costs.__getitem__) if costs else -1
-            chosen, least = _best_merge_of_both(scene.search, b)
+            chosen, least = scene.search.candidates.of_both
             assert chosen == expected
             assert chosen < 0 or least == costs[chosen]
             found.add(expected)

@@ -67,7 +67,7 @@ def test_block_satd(direction, n, kernel_bench):
     vectors = np.array([(-9, 14), (21, -6)])
 
     def call():
-        return block_satd(s, b, direction, *vectors.ravel())
+        return block_satd(s, b, direction, *vectors.ravel(), FAR)
 
     def slow():
         return scene.satd(direction, vectors, b.y, b.x, n)
@@ -77,7 +77,7 @@ def test_block_satd(direction, n, kernel_bench):
     for r in range(2):
         far = vectors.copy()
         far[r, 0] = 4 * (HEIGHT + MARGIN)
-        found = block_satd(s, b, direction, *far.ravel())
+        found = block_satd(s, b, direction, *far.ravel(), FAR)
         assert found == (FAR if direction >> r & 1 else call())
 
 

@@ -12,8 +12,9 @@ from nvcodec.encode.hybrid.search.prediction import (
     OWN_VECTORS,
     VECTORS,
     clear,
+    make_candidates,
 )
-from nvcodec.encode.hybrid.search.vectors import offer_vectors
+from nvcodec.encode.hybrid.search.vectors import offer_vectors, step_of
 from nvcodec.model.hybrid.canvas.motion import predicted_vector
 from tests.encode.hybrid.pictures import smooth_noise
 
@@ -114,3 +115,12 @@ def test_no_neighbouring_vector_is_better(y, x, n):
             vectors = [s.candidates.single[0] + [dy, dx]]
             bits = own_bits(scene, b, 1, vectors)
             assert cost <= scene.satd(1, vectors, y, x, n) + b.lam_satd * bits + 1e-3
+
+
+def test_the_fifth_step_goes_between_the_better_sides():
+    c = make_candidates()
+    for sides, step in (((1, 2, 3, 4), (1, 1)), ((2, 1, 4, 3), (-1, -1)), ((1, 2, 4, 3), (-1, 1))):
+        c.sides[:] = sides
+        assert step_of(c, 4, 5) == step
+    assert [step_of(c, k, 5) for k in range(4)] == [(0, 1), (0, -1), (1, 0), (-1, 0)]
+    assert len({step_of(c, k, 8) for k in range(8)}) == 8
