@@ -189,7 +189,7 @@ STAGES: tuple[tuple[str, Any, str], ...] = (
     ("inter", reconstruct, "predict_rows"),
     ("residuals", reconstruct, "add_residuals"),
     ("intra", reconstruct, "reconstruct_intra"),
-    ("deblocking", reconstruct, "deblock"),
+    ("deblocking", reconstruct.Edges, "filter"),
     ("network", hybrid, "render_band"),
     ("motion parse", layers, "decode_motion"),
     ("trace", parameters, "make_trace"),
