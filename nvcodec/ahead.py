@@ -45,9 +45,9 @@ class Helpers:
 
     def __init__(self, work: str, threads: int | None) -> None:
         self._work = work
-        self._most = min(_MOST_HELPERS, threads or _MOST_HELPERS, _cores() - 1)
+        self._most = min(_MOST_HELPERS, min(threads or _cores(), _cores()) - 1)
         self._decided = self._most < 1 or not sys.executable or not kernel_cache.CLAIMS_WORK
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self.processes: list[subprocess.Popen[bytes]] = []
         self._compiled = 0
         self._lock = threading.Lock()
 
@@ -57,12 +57,12 @@ class Helpers:
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._decided = True
-        for process in self._processes:
+        for process in self.processes:
             for pipe in (process.stdin, process.stdout):
                 with contextlib.suppress(OSError):
                     assert pipe is not None
                     pipe.close()
-        for process in self._processes:
+        for process in self.processes:
             try:
                 process.wait(_SECONDS_TO_END)
             except subprocess.TimeoutExpired:
@@ -81,12 +81,12 @@ class Helpers:
             with contextlib.suppress(Exception):
                 if _is_listed(self._work, kernel, key):
                     for _ in range(self._most):
-                        self._processes.append(self._start())
+                        self.processes.append(self._start())
 
     @property
     def compiled(self) -> int:
         """Kernels that they have compiled so far."""
-        for process in self._processes:
+        for process in self.processes:
             assert process.stdout is not None
             with contextlib.suppress(OSError, ValueError):
                 self._compiled += len(os.read(process.stdout.fileno(), 1 << 16))

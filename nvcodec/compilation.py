@@ -13,8 +13,8 @@ This uses undocumented names of Numba: of dispatchers, `_cache`, where they look
 `_compiler` with `_customize_flags`, `_compilation_chain_init_hook` and `add_overload`;
 `CompileResult` with `_reduce` and `_rebuild`; `Compiler._compile_bytecode`; of code libraries
 `_final_module`, `_shared_module`, `_get_compiled_object`, and the `_engine` of their `codegen`;
-`serialize.dumps`; `mangling_args` of records; `BaseFunction.get_call_type`; `_Intrinsic`; and the
-option `_nrt`.
+`serialize.dumps`; `normalize_signature`; `mangling_args` of records;
+`BaseFunction.get_call_type`; `_Intrinsic`; and the option `_nrt`.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ class _Dispatcher(CPUDispatcher):
         if self.called_by is not None:
             # It is claimed by who compiles it for a call from Python.
             return super().compile(sig)
-        types, _ = normalize_signature(sig)
+        types, _ = normalize_signature(sig)  # type: ignore[no-untyped-call]
         if types in self.overloads:
             return super().compile(sig)
         with self.kernel.claimed(self.kernel.key(types)):
