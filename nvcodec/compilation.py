@@ -13,8 +13,8 @@ This uses undocumented names of Numba: of dispatchers, `_cache`, where they look
 `_compiler` with `_customize_flags`, `_compilation_chain_init_hook` and `add_overload`;
 `CompileResult` with `_reduce` and `_rebuild`; `Compiler._compile_bytecode`; of code libraries
 `_final_module`, `_shared_module`, `_get_compiled_object`, and the `_engine` of their `codegen`;
-`serialize.dumps`; `mangling_args` of records; `BaseFunction.get_call_type`; `_Intrinsic`; and the
-option `_nrt`.
+`serialize.dumps`; `normalize_signature`; `mangling_args` of records;
+`BaseFunction.get_call_type`; `_Intrinsic`; and the option `_nrt`.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.environment import lookup_environment
 from numba.core.registry import CPUDispatcher, cpu_target
 from numba.core.serialize import dumps
+from numba.core.sigutils import normalize_signature
 from numba.core.typed_passes import NopythonRewrites
 from numba.core.types.functions import BaseFunction
 from numba.core.untyped_passes import InlineClosureLikes
@@ -153,6 +154,17 @@ class _Dispatcher(CPUDispatcher):
             finally:
                 _calls.of = around
             return _code_of(self.overloads[types])
+
+    def compile(self, sig: Any) -> Any:
+        """Numba's; two processes do not compile the same at a time."""
+        if self.called_by is not None:
+            # It is claimed by who compiles it for a call from Python.
+            return super().compile(sig)
+        types, _ = normalize_signature(sig)  # type: ignore[no-untyped-call]
+        if types in self.overloads:
+            return super().compile(sig)
+        with self.kernel.claimed(self.kernel.key(types)):
+            return super().compile(sig)
 
     def get_call_template(self, args: Any, kws: Any) -> Any:
         """Numba's; what becomes part of its callers need not be compiled for each constant."""

@@ -13,6 +13,7 @@ and those that it calls, and keeps them. The key of a kernel has
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import functools
 import hashlib
@@ -28,7 +29,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 
-from nvcodec.kernel_cache import Store, stamp
+from nvcodec.kernel_cache import Store, missing, stamp
 from nvcodec.machine_code import Code, Reference, python_function
 from nvcodec.target import kernels_folder, option, settings, target
 
@@ -158,7 +159,7 @@ class Kernel:
         key = self.key(_text(kinds))
         with _lock:
             if key not in self._by_key:
-                self._by_key[key] = self._load(key) or self._make(key, arguments)
+                self._by_key[key] = self._load(key) or self._compiled(key, arguments)
             self._functions[kinds] = self._by_key[key]
             return self._by_key[key]
 
@@ -176,10 +177,41 @@ class Kernel:
             pass
         return None
 
+    def claimed(self, key: str, *, wait: bool = True) -> contextlib.AbstractContextManager[bool]:
+        """Claim the compilation of this kernel, as `claimed` of its store does."""
+        if self.store is None:
+            return contextlib.nullcontext(True)
+        return self.store.claimed(self.name, key, wait=wait)
+
+    def compile_ahead(self, arguments: tuple[Any, ...]) -> None:
+        """Keep the kernel for a later call, unless it is kept or another process compiles it."""
+        key = key_of(self, arguments)
+        if self._is_kept(key):
+            return
+        with self.claimed(key, wait=False) as is_ours:
+            if is_ours and not self._is_kept(key):
+                from nvcodec.compilation import compile_for
+
+                compile_for(self, key, arguments)
+
+    def _is_kept(self, key: str) -> bool:
+        return self.store is not None and any(True for _ in self.store.load(self.name, key))
+
+    def _compiled(self, key: str, arguments: tuple[Any, ...]) -> Callable[..., Any]:
+        missing(self, key)
+        with self.claimed(key):
+            # Another process may have compiled it while this one waited.
+            return self._load(key) or self._make(key, arguments)
+
     def _make(self, key: str, arguments: tuple[Any, ...]) -> Callable[..., Any]:
         from nvcodec.compilation import compile_for
 
         return python_function(compile_for(self, key, arguments), self.py_func, kept)
+
+
+def key_of(kernel: Kernel, arguments: tuple[Any, ...]) -> str:
+    """What a kernel is kept by for a call from Python."""
+    return kernel.key(_text(_kinds(arguments)))
 
 
 _lock = threading.RLock()

@@ -25,6 +25,7 @@ None. A kernel that cannot be written anywhere is reported to `unkept_told`.
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import hashlib
 import importlib.util
@@ -33,9 +34,18 @@ import os
 import re
 import stat
 import sys
+import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
+
+try:
+    import fcntl
+except ImportError:
+    # There are no claims on this system, and no processes that compile ahead.
+    fcntl = None  # type: ignore[assignment]
 
 _PACKAGE = __name__.partition(".")[0]
 _TABLES = f"{_PACKAGE}.tables"
@@ -51,6 +61,16 @@ _NAME = re.compile(r"[\w.]+")
 _DIGEST_BYTES = 32
 _SUFFIX = ".nbc"
 _OF_KERNELS = (_SUFFIX, ".nbi", ".tmp")
+_CLAIMS = "nvcodec.lock"
+"""A file of each place; who compiles a kernel locks the byte that its name gives."""
+
+CLAIMS_WORK = fcntl is not None
+"""Whether two processes never compile the same kernel, on this system."""
+_MOST_WAITED, _WAITED_AT_ONCE = 60.0, 0.01
+"""Seconds."""
+
+writing = threading.Lock()
+"""Held while a file is written."""
 
 _tellers: list[Callable[[str], None]] = []
 
@@ -69,6 +89,25 @@ def tell_unkept(reason: str) -> None:
     """Report that a kernel was compiled in memory only."""
     for tell in list(_tellers):
         tell(reason)
+
+
+_seekers: list[Callable[[Any, str], None]] = []
+
+
+@contextlib.contextmanager
+def missing_told(tell: Callable[[Any, str], None]) -> Iterator[None]:
+    """Call `tell` with each kernel that Python calls and that is not kept, and with its key."""
+    _seekers.append(tell)
+    try:
+        yield
+    finally:
+        _seekers.remove(tell)
+
+
+def missing(kernel: Any, key: str) -> None:
+    """Report that a kernel has to be compiled."""
+    for tell in list(_seekers):
+        tell(kernel, key)
 
 
 _watchers: list[tuple[Callable[[], None], Callable[[], None]]] = []
@@ -238,9 +277,10 @@ class _Place:
         part = f"{path}.{uuid.uuid4().hex[:16]}.tmp"
         try:
             # At most mode 0644 with any umask: not writable by others, so it is trusted later.
-            with open(part, "xb", opener=lambda p, flags: os.open(p, flags, 0o644)) as file:
-                file.write(hashlib.sha256(content).digest() + content)
-            os.replace(part, path)
+            with writing:
+                with open(part, "xb", opener=lambda p, flags: os.open(p, flags, 0o644)) as file:
+                    file.write(hashlib.sha256(content).digest() + content)
+                os.replace(part, path)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(part)
@@ -350,6 +390,22 @@ def _content_of(data: bytes) -> bytes | None:
     return content if hashlib.sha256(content).digest() == digest else None
 
 
+@functools.cache
+def _opened(path: str) -> int:
+    """Open a file of claims; it stays open, as closing it would release all of them."""
+    return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+
+
+def _lock_byte(descriptor: int, byte: int) -> bool:
+    """Lock a byte of a file of claims; False if another process has locked it."""
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
+    except OSError as error:
+        # Where there are no locks (ENOLCK and others) a claim is as good as none.
+        return error.errno not in (errno.EACCES, errno.EAGAIN)
+    return True
+
+
 class Store:
     """The kernels of one source file.
 
@@ -395,6 +451,41 @@ class Store:
             except OSError as error:
                 reasons.append(f"{place.folder}: {error.strerror or error}")
         tell_unkept("; ".join(reasons))
+
+    @contextlib.contextmanager
+    def claimed(self, kernel: str, key: str, *, wait: bool = True) -> Iterator[bool]:
+        """Claim the compilation of a kernel: no other process has the same claim meanwhile.
+
+        Gives False if another process has it and `wait` is false. A process that ends loses its
+        claims. One that was stopped keeps them, so a claim is waited for for a minute only. What
+        cannot be locked is not: two processes may then compile the same, which does no harm.
+        """
+        descriptor = self._claims() if fcntl is not None else None
+        if descriptor is None:
+            yield True
+            return
+        name = self._name(kernel, key).encode()
+        byte = int.from_bytes(hashlib.sha256(name).digest()[:8], "little") >> 2
+        until = time.monotonic() + (_MOST_WAITED if wait else 0)
+        while not (is_ours := _lock_byte(descriptor, byte)) and time.monotonic() < until:
+            time.sleep(_WAITED_AT_ONCE)
+        if not is_ours:
+            yield wait
+            return
+        try:
+            yield True
+        finally:
+            with contextlib.suppress(OSError):
+                fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, byte)
+
+    def _claims(self) -> int | None:
+        """The file of claims where new kernels are kept."""
+        for place in self._places:
+            with contextlib.suppress(OSError):
+                place.make()
+                if place.ready():
+                    return _opened(os.path.join(place.folder, _CLAIMS))
+        return None
 
     def remove(self, kernel: str) -> None:
         """Remove a kernel under all keys."""

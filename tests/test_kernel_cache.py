@@ -502,6 +502,60 @@ def test_processes_that_compile_at_once(package):
     assert package.run(0.5) == used(202.5)
 
 
+COUNTED = """
+from nvcodec.high import twice
+from nvcodec.kernel_cache import compiling_told, missing_told
+compiled, missing = [], []
+with missing_told(lambda kernel, key: missing.append(kernel.name)):
+    with compiling_told(lambda: None, lambda: compiled.append(1)):
+        print(twice(5), len(compiled), len(missing))
+"""
+
+
+def test_processes_compile_a_kernel_once(package):
+    environment = {**os.environ, "PYTHONPATH": str(package.root)}
+    command = [sys.executable, "-c", COUNTED]
+
+    def begun():
+        return subprocess.Popen(
+            command, env=environment, cwd=package.root, stdout=subprocess.PIPE, text=True
+        )
+
+    def results(*processes):
+        return [[int(n) for n in each.communicate()[0].split()] for each in processes]
+
+    both = results(begun(), begun())
+    assert [value for value, _, _ in both] == [207, 207]
+    assert sum(compiled for _, compiled, _ in both) == 2
+    assert results(begun()) == [[207, 0, 0]]
+
+
+CLAIMING = """
+import sys, time
+from nvcodec.kernel_cache import Store
+with Store(sys.argv[1], "stamp", sys.argv[2]).claimed("file.name", "key"):
+    print("claimed", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_claim_ends_with_its_process(tmp_path):
+    where = str(tmp_path / "file.py"), str(tmp_path / "kernels")
+    store = kernel_cache.Store(where[0], "stamp", where[1])
+    with subprocess.Popen(
+        [sys.executable, "-c", CLAIMING, *where], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "claimed\n"
+        with store.claimed("file.name", "key", wait=False) as is_ours:
+            assert not is_ours
+        with store.claimed("file.other", "key", wait=False) as is_ours:
+            assert is_ours
+        process.kill()
+    with store.claimed("file.name", "key", wait=False) as is_ours:
+        assert is_ours
+
+
 @pytest.mark.parametrize(
     ("statement", "found"),
     [

@@ -270,7 +270,9 @@ def _decode(
         asked: dict[str, Any] = {"start": options.skip, "count": options.frames, "size": size}
         asked |= {"crop": options.crop, "verify": options.verify}
         with _kept(out, request, delivered, console):
-            _deliver(decoder, view, asked, options.fps, out, delivered, console)
+            _deliver(
+                decoder, view, asked, options.fps, out, delivered, console, decoding["threads"]
+            )
     if decoder.metadata_error is not None:
         console.say(f"{message(decoder.metadata_error, source)}; no frame depends on it")
     if not delivered.frames:
@@ -408,6 +410,15 @@ def _kept(
                     console.keeps(request.path, delivered.frames)
 
 
+def _is_usual(decoder: Decoder) -> bool:
+    """Whether a stream is of the model and samples that a first use most often has."""
+    from nvcodec.format.header import HYBRID
+    from nvcodec.picture import YUV420P8
+
+    header = decoder.header
+    return header.model == HYBRID and header.sample_format == YUV420P8
+
+
 def _deliver(
     decoder: Decoder,
     view: View,
@@ -416,6 +427,7 @@ def _deliver(
     output: Output,
     delivered: _Delivered,
     console: Console,
+    threads: int | None,
 ) -> None:
     """Decode the frames asked for, and write and count them."""
     from nvcodec.cli.track_feed import TrackFeed
@@ -431,7 +443,7 @@ def _deliver(
     frames = _from_origin(decoder.frames(**asked), feed)
     with (
         console.bar(expected, desc=COMMAND) as bar,
-        compilation_told(console, "decoder", bar.clear),
+        compilation_told(console, "decoder", bar.clear, threads=threads, usual=_is_usual(decoder)),
     ):
         for frame in frames if rate is None else at_rate(frames, rate):
             output.write(frame)

@@ -262,7 +262,13 @@ def main(
         report = EncodeReport(console, output)
         complete = False
         try:
-            with compilation_told(console, "encoder", report.clear):
+            with compilation_told(
+                console,
+                "encoder",
+                report.clear,
+                threads=options["threads"],
+                usual=options["model"] == DEFAULTS.model,
+            ):
                 encode(
                     standard_input() if source == "-" else source,
                     output,

@@ -9,12 +9,13 @@ import os
 import re
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from enum import IntEnum
 from types import FrameType
-from typing import Any, BinaryIO, Self, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, TextIO, TypeVar
 
 import click
 
@@ -22,6 +23,10 @@ from nvcodec.cli import start
 from nvcodec.media.remote import is_remote
 from nvcodec.media.sequence import is_pattern, sequence
 from nvcodec.words import counted, in_one_line
+
+if TYPE_CHECKING:
+    from nvcodec.ahead import Helpers
+    from nvcodec.compiled import Kernel
 
 NOT_NVIDIA = "A neural video codec; not NVIDIA's NVENC or NVDEC."
 
@@ -257,13 +262,22 @@ class HiddenBar:
 
 
 @contextlib.contextmanager
-def compilation_told(console: Console, whose: str, clear: Callable[[], object]) -> Iterator[None]:
+def compilation_told(
+    console: Console,
+    whose: str,
+    clear: Callable[[], object],
+    *,
+    threads: int | None = None,
+    usual: bool = False,
+) -> Iterator[None]:
     """While the block runs, report compilation of kernels, and kernels that cannot be stored.
+
+    With `usual` work, other processes may compile ahead, one less than the threads.
 
     Each is reported once, the first on terminals only, where a line follows every ten seconds that
     says how many kernels there are by then. `clear` is called before a line is written.
     """
-    from nvcodec.kernel_cache import compiling_told, unkept_told
+    from nvcodec.kernel_cache import compiling_told, missing_told, unkept_told
 
     unkept = False
 
@@ -277,7 +291,22 @@ def compilation_told(console: Console, whose: str, clear: Callable[[], object]) 
                 " (NUMBA_CACHE_DIR can name another folder)"
             )
 
-    with unkept_told(tell_unkept):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(unkept_told(tell_unkept))
+        helpers: Helpers | None = None
+
+        def missing(kernel: Kernel, key: str) -> None:
+            nonlocal helpers
+            from nvcodec.ahead import Helpers
+
+            with lock:
+                if helpers is None:
+                    helpers = stack.enter_context(Helpers(whose, threads))
+            helpers.missing(kernel, key)
+
+        lock = threading.Lock()
+        if usual:
+            stack.enter_context(missing_told(missing))
         if not console.on_terminal:
             yield
             return
@@ -298,7 +327,8 @@ def compilation_told(console: Console, whose: str, clear: Callable[[], object]) 
             nonlocal compiled
             compiled += 1
             if said is not None and time.monotonic() > said + _TELLING_SECONDS:
-                done, most = counted(compiled, "kernel"), _KERNELS[whose]
+                by_all = compiled + (0 if helpers is None else helpers.compiled)
+                done, most = counted(by_all, "kernel"), _KERNELS[whose]
                 say(f"compiled {done} so far, of about {most} for a first use")
 
         with compiling_told(begins, ends):
