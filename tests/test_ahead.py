@@ -1,6 +1,8 @@
 """Processes that compile ahead."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,3 +49,15 @@ def test_helpers_end_with_their_command(monkeypatch, tmp_path):
         assert process.poll() is None
         assert helpers.compiled == 0
     assert process.returncode is not None
+
+
+@pytest.mark.deep
+def test_the_list_is_that_of_a_first_use():
+    # In a process of its own: what others have called before is not recorded again.
+    program = "from tools import first_calls as f; print(f.text(f.recorded()), end='')"
+    made = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    found, listed = (
+        {work: [{name for name, _ in part} for part in parts] for work, parts in each.items()}
+        for each in (json.loads(made.stdout), ahead._list())
+    )
+    assert found == listed

@@ -2,7 +2,7 @@
 
     python -m tools.first_calls
 
-To be run when a kernel that Python calls, or its arguments, have changed; a test says so. Encodes
+To be run when a kernel that Python calls, or its arguments, have changed; a deep test says so. Encodes
 and decodes a synthetic clip, one frame of it and then all, and records each kernel with the kinds
 of its arguments. With kept kernels this takes a few seconds.
 """
