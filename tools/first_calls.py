@@ -2,9 +2,9 @@
 
     python -m tools.first_calls
 
-To be run when a kernel that Python calls, or its arguments, have changed; a deep test says so. Encodes
-and decodes a synthetic clip, one frame of it and then all, and records each kernel with the kinds
-of its arguments. With kept kernels this takes a few seconds.
+To be run when a kernel that Python calls, or its arguments, have changed; a deep test says so.
+Encodes and decodes a synthetic clip, one frame of it and then all, and records each kernel with the
+kinds of its arguments. With kept kernels this takes a few seconds.
 """
 
 from __future__ import annotations
