@@ -91,7 +91,7 @@ def package_files():
     sources = [path.relative_to(ROOT) for path in (ROOT / "nvcodec").rglob("*.py")]
     tables = [path.name for path in (ROOT / "spec" / "tables").iterdir()]
     page = [path.relative_to(ROOT) for path in (ROOT / "nvcodec" / "play" / "page").iterdir()]
-    files = {path.as_posix() for path in sources + page}
+    files = {path.as_posix() for path in sources + page} | {"nvcodec/first_calls.json"}
     return files | {f"nvcodec/tables/data/{n}" for n in tables}
 
 
