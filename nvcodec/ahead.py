@@ -73,13 +73,15 @@ class Helpers:
         """Start the helpers if the first kernel that is missing is one of the list.
 
         Otherwise the command does other work than the list was made for, as with other samples.
+        Where kernels cannot be kept, helpers would compile for nobody.
         """
         with self._lock:
             if self._decided:
                 return
             self._decided = True
             with contextlib.suppress(Exception):
-                if _is_listed(self._work, kernel, key):
+                kept = kernel.store is not None and kernel.store.can_be_claimed()
+                if kept and _is_listed(self._work, kernel, key):
                     for _ in range(self._most):
                         self.processes.append(self._start())
 

@@ -478,6 +478,10 @@ class Store:
             with contextlib.suppress(OSError):
                 fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, byte)
 
+    def can_be_claimed(self) -> bool:
+        """Whether there is a place to keep kernels, with claims."""
+        return fcntl is not None and self._claims() is not None
+
     def _claims(self) -> int | None:
         """The file of claims where new kernels are kept."""
         for place in self._places:

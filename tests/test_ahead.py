@@ -51,6 +51,15 @@ def test_helpers_end_with_their_command(monkeypatch, tmp_path):
     assert process.returncode is not None
 
 
+def test_no_process_where_kernels_cannot_be_kept(monkeypatch):
+    monkeypatch.setattr(ahead, "_cores", lambda: 2)
+    (listed, arguments), *_ = calls("decoder")
+    monkeypatch.setattr(type(listed.store), "_claims", lambda _: None)
+    with Helpers("decoder", None) as helpers:
+        helpers.missing(listed, ahead.key_of(listed, arguments))
+        assert helpers.processes == []
+
+
 @pytest.mark.deep
 def test_the_list_is_that_of_a_first_use():
     # In a process of its own: what others have called before is not recorded again.
