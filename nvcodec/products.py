@@ -80,9 +80,9 @@ def add_pairs(vectors: Vectors, total: Any, a: Any, b: Any) -> Any:
 
 
 def joined(vectors: Vectors, low: Any, high: Any) -> Any:
-    """16-bit integers of two vectors of words, each in that range: 4 of `low`, 4 of `high`, 4 of..
+    """Two vectors of words as one of 16-bit integers: four of `low`, then four of `high`, in turn.
 
-    This is the order of `vpackssdw`.
+    Each word has to fit. The order is that of `vpackssdw`.
     """
     name = {16: "llvm.x86.avx512.packssdw.512", 8: "llvm.x86.avx2.packssdw"}[vectors.lanes]
     if PAIRS:

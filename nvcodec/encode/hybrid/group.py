@@ -118,13 +118,13 @@ async def decode_group(
     reader = CanvasReader(
         substreams.motion, substreams.content, settings.size, contexts, settings.format
     )
+    # What is equal to the encoder's canvas need not wait for those before it.
+    known = {**before, **{canvas.step.frame: canvas for canvas in canvases}}
     read: list[Future[ReadCanvas]] = []
     sources: dict[int, Future[NetworkSource]] = {}
     for canvas in canvases:
         step = canvas.step
         read.append(tasks.submit(partial(reader.read, step.set, step.b is not None), read[-1:]))
-        # What is equal to the encoder's canvas needs not wait for those before it.
-        known = {**before, **{c.step.frame: c for c in canvases}}
         references = [known[frame] for frame in step.references]
         sources[step.frame] = tasks.submit(
             partial(_decoded, settings, canvas, references, read[-1]), read[-1:]

@@ -34,6 +34,7 @@ COARSE_COST = 8
 """The `cost` of `coarse_motion`. It keeps the vectors of noisy areas smooth."""
 _REACH = 2
 """Search range around the coarse vector and around zero, in half-size samples."""
+
 Costs = npt.NDArray[np.float32]
 """(rows, columns) of 16 x 16 luma blocks: SATD at half size."""
 

@@ -60,11 +60,6 @@ def make_pools(width: int, height: int, number: int) -> list[Pool]:
     return [Pool(units, levels, counts=k * room) for k in range(number)]
 
 
-def make_pool(width: int, height: int) -> Pool:
-    """One such pool."""
-    return make_pools(width, height, 1)[0]
-
-
 @kernel
 def begin_unit(
     pool: Pool, plane: Integer, x: Integer, y: Integer, n: Integer, sine: Integer

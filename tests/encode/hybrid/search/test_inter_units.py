@@ -23,7 +23,7 @@ from nvcodec.encode.hybrid.group import default_prices
 from nvcodec.encode.hybrid.rate.tradeoff import WEIGHT
 from nvcodec.encode.hybrid.search.block import CanvasInput
 from nvcodec.encode.hybrid.search.inter_units import Predicted, decide_inter_units
-from nvcodec.encode.hybrid.search.units import make_pool
+from nvcodec.encode.hybrid.search.units import make_pools
 from nvcodec.encode.hybrid.search.workspace import Workspace
 from nvcodec.model.hybrid.canvas.quantiser import REAL_STEP
 from tests.encode.hybrid.pictures import planes_of, smooth_noise
@@ -46,7 +46,7 @@ def test_units_of_inter_leaves(depth, noise):
         )
         for p in predicted
     ]
-    pool, workspace = make_pool(128, 96), Workspace.make()
+    pool, workspace = make_pools(128, 96, 1)[0], Workspace.make()
     prices = default_prices(1)
     given = CanvasInput(
         *source,

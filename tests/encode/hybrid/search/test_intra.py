@@ -18,7 +18,7 @@ from nvcodec.encode.hybrid.search.intra import (
     intra_cost,
 )
 from nvcodec.encode.hybrid.search.transform_tree import best_tree
-from nvcodec.encode.hybrid.search.units import make_pool
+from nvcodec.encode.hybrid.search.units import make_pools
 from nvcodec.encode.hybrid.search.workspace import IntraSpace, Workspace
 from nvcodec.model.hybrid.canvas.intra import intra_references, intra_smooth
 from tests.coding.hybrid.reference import quarters
@@ -50,7 +50,7 @@ def make_intra(q=30, seed=0, tries=3):
         given=canvas_input(luma, q, 0),
         rebuilt=Rebuilt(*planes, known=known, modes=modes, size=size),
         workspace=Workspace.make(),
-        pool=make_pool(SIZE, SIZE),
+        pool=make_pools(SIZE, SIZE, 1)[0],
         tries=tries,
         earlier=NONE,
         palettes=False,

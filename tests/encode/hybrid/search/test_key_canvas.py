@@ -9,7 +9,7 @@ from nvcodec.encode.hybrid.assemble import assemble
 from nvcodec.encode.hybrid.search.intra import Intra, Rebuilt
 from nvcodec.encode.hybrid.search.key_canvas import KeySearch, search_key_blocks
 from nvcodec.encode.hybrid.search.partition import Walk
-from nvcodec.encode.hybrid.search.units import make_pool
+from nvcodec.encode.hybrid.search.units import make_pools
 from nvcodec.encode.hybrid.search.workspace import Workspace
 from nvcodec.model.hybrid.canvas.plane import schedule
 from nvcodec.model.hybrid.canvas.quantiser import REAL_STEP
@@ -50,7 +50,7 @@ def search(luma, q, tries=2):
             given=canvas_input(luma, q, 0),
             rebuilt=rebuilt,
             workspace=workspace,
-            pool=make_pool(4 * width, 2 * height),
+            pool=make_pools(4 * width, 2 * height, 1)[0],
             tries=tries,
             earlier=NONE,
             palettes=False,

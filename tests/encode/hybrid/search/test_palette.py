@@ -29,7 +29,7 @@ from nvcodec.encode.hybrid.passes import code_key_canvas
 from nvcodec.encode.hybrid.search.block import NEVER
 from nvcodec.encode.hybrid.search.palette import PaletteSearch, find_palette
 from nvcodec.encode.hybrid.search.palette_tables import append_palette, settle_palettes
-from nvcodec.encode.hybrid.search.units import make_pool
+from nvcodec.encode.hybrid.search.units import make_pools
 from nvcodec.encode.hybrid.tools import ALL
 from nvcodec.picture import SampleFormat
 from nvcodec.tasks import performed
@@ -60,7 +60,7 @@ def test_prices_are_the_bits_of_coding():
         costs = -np.log2(np.stack([1 - probability, probability], 1))[1769:].astype(np.float32)
         source = np.sort(rng.integers(0, 256, most))[rng.integers(0, most, (n, n))]
         source = np.where(rng.random((n, n)) < 0.5, 9, source).astype(np.uint8)
-        found, pool = PaletteSearch.make(), make_pool(64, 64)
+        found, pool = PaletteSearch.make(), make_pools(64, 64, 1)[0]
         place = source, 0, 0, 0, n, (0, 0, 0), 8
         cost = find_palette(found, costs, *place, 20.0, NEVER)
         append_palette(pool, found, 0, 0, 0, n, 0)

@@ -7,7 +7,7 @@ import pytest
 
 from nvcodec.encode.hybrid.search.block import block_at
 from nvcodec.encode.hybrid.search.transform_tree import append_tree, best_tree
-from nvcodec.encode.hybrid.search.units import make_pool, transform_unit
+from nvcodec.encode.hybrid.search.units import make_pools, transform_unit
 from nvcodec.encode.hybrid.search.workspace import TransformSpace, Workspace
 from tests.coding.hybrid.reference import log2, quarters
 
@@ -92,7 +92,7 @@ def test_the_best_of_all_trees(depth, n):
             assert count == 0
             continue
         best, units = trees[0]
-        pool = make_pool(64, 64)
+        pool = make_pools(64, 64, 1)[0]
         append_tree(pool, workspace, 32, 0, n)
         if count == 0:
             # Then one that has levels costs more than none.

@@ -7,7 +7,7 @@ from nvcodec.encode.hybrid.search.block import block_at
 from nvcodec.encode.hybrid.search.units import (
     append_unit,
     load_residual,
-    make_pool,
+    make_pools,
     transform_chroma,
     transform_unit,
 )
@@ -125,7 +125,7 @@ def test_load_residual():
 
 def test_units_are_appended_in_coding_order():
     rng = np.random.default_rng(2)
-    pool = make_pool(64, 64)
+    pool = make_pools(64, 64, 1)[0]
     units, rows = [], []
     for k, (n, log2n) in enumerate([*SIZES.items()] * 3):
         levels = (rng.integers(-3, 4, n * n) * (rng.random(n * n) < 0.3)).astype(np.int32)
@@ -142,6 +142,6 @@ def test_units_are_appended_in_coding_order():
 
 def test_a_pool_holds_every_unit_of_a_canvas():
     """Luma in units of 4 x 4, chroma too, with all levels."""
-    pool = make_pool(32, 16)
+    pool = make_pools(32, 16, 1)[0]
     assert len(pool.units) >= 32 + 16
     assert len(pool.levels) >= 32 * 16 * 3 // 2
