@@ -154,8 +154,7 @@ typedef struct nrv_cell {     /* 8 x 8 luma samples */
     nrv_vector v[2];
     uint8_t direction;        /* 0 intra, bit 0 reference 0, bit 1 reference 1 */
     uint8_t q;                /* quantiser index of the leaf */
-    uint8_t size;             /* log2 of the leaf's size */
-    uint8_t area;             /* log2 of the transform area (8.7) */
+    uint8_t width, height;    /* less 1: of the leaf (7.4), then of the transform area (8.7) */
     uint8_t luma;             /* holds a luma sample of a unit */
     uint8_t merge, coded;     /* contexts of 7.4, 7.5 */
     uint8_t mode;             /* 38 copied, 39 palette, else 0: contexts of 7.4, and 8.7 */
@@ -178,12 +177,25 @@ typedef struct nrv_canvas {
 
 typedef struct nrv_leaf {
     uint16_t x, y;
-    uint8_t size;             /* log2 */
-    uint8_t intra, merge, index, direction, four;
+    uint8_t log2w, log2h;
+    uint8_t intra, merge, index, direction;
+    uint8_t cut;              /* luma_cut() of 7.4 */
     uint8_t mode[4], chroma_mode;            /* 38: copied, 39: palette */
     uint8_t luma_units, cb_units, cr_units;  /* bit masks of the units of an intra leaf */
     int16_t d[2][2];          /* coded components [list][y, x]; d[0] of a copied leaf is its copy vector */
 } nrv_leaf;
+
+/* The luma blocks of an intra leaf (7.4) */
+typedef struct nrv_rectangle { int32_t x, y, log2w, log2h; } nrv_rectangle;
+NRV_INLINE int nrv_luma_blocks(const nrv_leaf *l) { return l->cut == 0 ? 1 : l->cut == 1 ? 4 : 2; }
+NRV_INLINE nrv_rectangle nrv_luma_block(const nrv_leaf *l, int i) {
+    switch (l->cut) {
+    case 0: return (nrv_rectangle){l->x, l->y, l->log2w, l->log2h};
+    case 1: return (nrv_rectangle){l->x + 4 * (i & 1), l->y + 4 * (i >> 1), 2, 2};
+    case 2: return (nrv_rectangle){l->x, l->y + 4 * i, 3, 2};
+    default: return (nrv_rectangle){l->x + 4 * i, l->y, 2, 3};
+    }
+}
 
 typedef struct nrv_filters {  /* 7.8, of one plane */
     uint8_t used, count;
@@ -368,9 +380,9 @@ void nrv_palette(nrv_palettes *s, nrv_range *r, nrv_context *c, const nrv_info *
 void nrv_intra_leaves(nrv_decoder *d, nrv_canvas *c);                        /* 8.4 */
 void nrv_deblock(nrv_decoder *d, nrv_canvas *c);                             /* 8.7 */
 void nrv_adapt(nrv_decoder *d, nrv_canvas *c);                               /* 8.8 */
-/* 8.5 on dequantised coefficients d[y * 32 + x], 0 beyond width and height: residual of n x n to out, clipped to the peak */
-void nrv_transform(const int32_t *restrict d, int log2n, bool sine, int width, int height, int extra,
-                   int32_t peak, int16_t *restrict out, ptrdiff_t stride);
+/* 8.5 on dequantised coefficients d[y * 32 + x], 0 beyond width and height: residual of a unit to out, clipped to -Peak - 1..Peak */
+void nrv_transform(const int32_t *restrict d, int log2w, int log2h, bool sine, int width, int height, int extra,
+                   int16_t *restrict out, ptrdiff_t stride);
 /* The prediction (8.3) of a w x h area of a plane at (x, y), w a multiple of 4 and w and h at most 64, by
  * `count` references, 1 or 2, with a vector for each. */
 void nrv_predict(const nrv_decoder *d, const nrv_canvas *const *ref, const nrv_vector *v, int count, int plane,

@@ -34,6 +34,12 @@ typedef short nrv_pairs __attribute__((vector_size(16)));
 typedef uint32_t nrv_lanes __attribute__((vector_size(16)));
 typedef short nrv_pairs __attribute__((vector_size(16)));
 #define MADD(a, b) ((nrv_lanes)__builtin_wasm_dot_s_i32x4_i16x8((nrv_pairs)(a), (nrv_pairs)(b)))
+#define PACK(a, b) __builtin_wasm_narrow_s_i16x8_i32x4(a, b)
+#endif
+
+/* Two vectors of four 32-bit integers, clipped to 16 bits */
+#if defined(LANES) && !defined(PACK)
+#define PACK(a, b) __builtin_ia32_packssdw128(a, b)
 #endif
 
 #ifdef MADD

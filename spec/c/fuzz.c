@@ -40,7 +40,7 @@ static void decode(const uint8_t *bytes, size_t size, bool seek) {
     source s = {bytes, size, 0};
     nrv_input input = {&s, read_source, seek ? seek_source : NULL, seek ? size : 0};
     nrv_allocator allocator = {&live, take, give};
-    nrv_limits limits = {1 << 17, 1u << 28, 0};
+    nrv_limits limits = {1 << 18, 1u << 28, 0};
     fail_in = rnd(4) ? -1 : (long)rnd(60);
     nrv_decoder *d;
     nrv_error e;

@@ -4,18 +4,10 @@
 #include "core.h"
 
 enum { DELTA = 0, CODED = 7, CB = 55, CR = 64, LUMA = 82, TREE = 100, PART = 106, LAST = 113, FULL = 545, SIG = 581,
-       MORE = 1157, SINE = 1733, SAME = 1748, TAP = 1749, ON = 1763 };
+       MORE = 1157, SINE = 1733, SAME = 1748, TAP = 1749, ON = 1763, OBLONG = 1957 /* TREE of v != z */ };
 
-/* DIAG(k): x and y of each position, k = 1, 2, 4, 8 */
+/* DIAG(4, 4): x and y of each position, 0xXY */
 static const uint8_t DIAG4[16] = {0x00, 0x01, 0x10, 0x02, 0x11, 0x20, 0x03, 0x12, 0x21, 0x30, 0x13, 0x22, 0x31, 0x23, 0x32, 0x33};
-
-static int diagonal(int k, uint8_t *out) {  /* 0xXY */
-    int at = 0;
-    for (int s = 0; s < 2 * k - 1; s++)
-        for (int x = 0; x < k; x++)
-            if (s - x >= 0 && s - x < k) out[at++] = (uint8_t)(x << 4 | (s - x));
-    return at;
-}
 
 typedef struct parser {
     nrv_decoder *d;
@@ -28,7 +20,6 @@ typedef struct parser {
     int32_t level_step[3];      /* by plane, of the leaf */
     bool intra;
     int32_t coefficients[32 * 32];
-    uint8_t diag[4][64];        /* DIAG(1), (2), (4), (8) */
     nrv_palettes palettes;
 } parser;
 
@@ -41,10 +32,10 @@ NRV_INLINE int last(nrv_range *r, nrv_context *c, int log2n) {
     return v;
 }
 
-/* Adds n x n residuals, n a multiple of chunk. */
-NRV_INLINE void add(uint16_t *restrict to, ptrdiff_t stride, const int16_t *restrict from, int n, int chunk, int peak) {
-    for (int y = 0; y < n; y++, to += stride, from += n)
-        for (int x = 0; x < n; x += chunk)
+/* Adds w x h residuals, w a multiple of chunk. */
+NRV_INLINE void add(uint16_t *restrict to, ptrdiff_t stride, const int16_t *restrict from, int w, int h, int chunk, int peak) {
+    for (int y = 0; y < h; y++, to += stride, from += w)
+        for (int x = 0; x < w; x += chunk)
             for (int i = 0; i < chunk; i++) {
                 int16_t v = (int16_t)(to[x + i] + from[x + i]);
                 v = v < 0 ? 0 : v;
@@ -52,31 +43,33 @@ NRV_INLINE void add(uint16_t *restrict to, ptrdiff_t stride, const int16_t *rest
             }
 }
 
-/* A unit of n x n at (x0, y0) of a plane (7.6). */
-static void unit(parser *p, int plane, int x0, int y0, int log2n) {
+/* A unit of w x h at (x0, y0) of a plane (7.6). */
+static void unit(parser *p, int plane, int x0, int y0, int log2w, int log2h) {
     static const uint8_t place_of[7] = {0, 1, 1, 2, 2, 2, 3};
     static const uint8_t sig_class[16] = {0, 1, 2, 3, 4, 4, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5};
     static const uint8_t gt_class[16] = {0, 1, 2, 3, 3, 4, 4, 5, 5, 5, 6, 6, 6, 6, 6, 7};
     nrv_range own = *p->r, *r = &own;   /* a copy, so that it stays in registers */
-    int n = 1 << log2n, chroma = plane != 0;
-    nrv_context *last_of = &p->c[LAST + 144 * p->set + 72 * chroma + 9 * (log2n - 2)];
-    int lastx = last(r, last_of, log2n), lasty = last(r, last_of + 36, log2n), sine = 0;
-    if (!plane && log2n < 5 && lastx + lasty > 0)
-        sine = nrv_bit(r, &p->c[SINE + (p->set ? 3 * (2 * p->set - 1 + p->intra) : 0) + log2n - 2]);
+    int chroma = plane != 0, e = log2w + log2h, size4 = ((e + 1) >> 1) - 2;   /* Size4 of R */
+    nrv_context *last_of = &p->c[LAST + 144 * p->set + 72 * chroma - 18];
+    int lastx = last(r, last_of + 9 * log2w, log2w), lasty = last(r, last_of + 36 + 9 * log2h, log2h), sine = 0;
+    if (!plane && log2w < 5 && log2h < 5 && lastx + lasty > 0)
+        sine = nrv_bit(r, &p->c[SINE + (p->set ? 3 * (2 * p->set - 1 + p->intra) : 0) + (e >> 1) - 2]);
     int width = 0, height = 0, first = 0;
-    const uint8_t *diag = p->diag[log2n - 2];
+    const uint8_t *diag = NRV_DIAG + 64 * (4 * (log2w - 2) + log2h - 2);
     uint8_t last_block = (uint8_t)((lastx >> 2) << 4 | (lasty >> 2));
     while (diag[first] != last_block) first++;
     /* what the sub-blocks up to the first one read can touch */
-    int reach = nrv_min(n, 4 * ((lastx >> 2) + (lasty >> 2) + 1));
+    int reach = nrv_min(1 << log2h, 4 * ((lastx >> 2) + (lasty >> 2) + 1));
     uint8_t a_of[34 * 36];      /* Min(15, A), a border of 2 to the right and below */
     for (int y = 0; y < reach + 2; y++) memset(a_of + 36 * y, 0, 36);
     uint8_t full_of[9 * 9];
     memset(full_of, 0, sizeof full_of);
-    nrv_context *sig = &p->c[SIG + 192 * p->set + 96 * chroma + 24 * (log2n - 2)];
+    nrv_context *sig = &p->c[SIG + 192 * p->set + 96 * chroma + 24 * size4];
     nrv_context *more = &p->c[MORE + 192 * p->set + 96 * chroma];
-    nrv_context *full = log2n > 2 ? &p->c[FULL + 12 * p->set + 6 * chroma + 2 * (log2n - 3)] : p->c;
-    int64_t step = p->level_step[plane], half = 1 << (log2n - 2);
+    nrv_context *full = size4 > 0 ? &p->c[FULL + 12 * p->set + 6 * chroma + 2 * (size4 - 1)] : p->c;
+    /* 8.6 */
+    int shift = (e >> 1) - 1 + (e & 1 ? 8 : 0);
+    int64_t step = (int64_t)p->level_step[plane] * (e & 1 ? 181 : 1), half = (int64_t)1 << (shift - 1);
     int64_t hi = ((int64_t)1 << (15 + p->extra)) - 1, lo = -hi - 1;
     for (int b = first; b >= 0; b--) {
         int bx = diag[b] >> 4, by = diag[b] & 15, start = 15;
@@ -126,36 +119,40 @@ static void unit(parser *p, int plane, int x0, int y0, int log2n) {
             int x = DIAG4[number[k]] >> 4, y = DIAG4[number[k]] & 15;
             width = nrv_max(width, 4 * bx + x + 1);
             height = nrv_max(height, 4 * by + y + 1);
-            to[32 * y + x] = (int32_t)nrv_clip64(lo, hi, (level * step + half) >> (log2n - 1));
+            to[32 * y + x] = (int32_t)nrv_clip64(lo, hi, (level * step + half) >> shift);
         }
     }
     *p->r = own;
     ptrdiff_t stride = p->h->plane_width[plane], at = y0 * stride + x0;
     if (p->intra) {
-        nrv_transform(p->coefficients, log2n, sine, width, height, p->extra, p->peak, p->h->residual[plane] + at, stride);
+        nrv_transform(p->coefficients, log2w, log2h, sine, width, height, p->extra, p->h->residual[plane] + at, stride);
     } else {
         int16_t residual[32 * 32];
-        nrv_transform(p->coefficients, log2n, sine, width, height, p->extra, p->peak, residual, n);
+        int w = 1 << log2w, h = 1 << log2h;
+        nrv_transform(p->coefficients, log2w, log2h, sine, width, height, p->extra, residual, w);
         uint16_t *to = p->canvas->plane[plane] + at;
-        if (log2n == 2) add(to, stride, residual, 4, 4, p->peak);
-        else add(to, stride, residual, n, 8, p->peak);
+        if (e == 4) add(to, stride, residual, 4, 4, 4, p->peak);
+        else if (w == 4) add(to, stride, residual, 4, h, 4, p->peak);
+        else add(to, stride, residual, w, h, 8, p->peak);
     }
     for (int y = 0; y < height; y++) memset(p->coefficients + 32 * y, 0, (size_t)width * sizeof *p->coefficients);
 }
 
 /* A unit of luma, noted in its cells (8.7). */
-static void luma_unit(parser *p, int x, int y, int log2n) {
+static void luma_unit(parser *p, int x, int y, int log2w, int log2h) {
     nrv_hybrid *h = p->h;
-    unit(p, 0, x, y, log2n);
+    unit(p, 0, x, y, log2w, log2h);
     nrv_cell *c = p->canvas->cells + (ptrdiff_t)(y >> 3) * h->cells_x + (x >> 3);
-    int cells = log2n > 3 ? 1 << (log2n - 3) : 1;
-    for (int i = 0; i < cells; i++, c += h->cells_x)
-        for (int k = 0; k < cells; k++) {
+    int columns = 1 << nrv_max(0, log2w - 3), rows = 1 << nrv_max(0, log2h - 3);
+    for (int i = 0; i < rows; i++, c += h->cells_x)
+        for (int k = 0; k < columns; k++) {
             c[k].luma = 1;
-            c[k].area = (uint8_t)nrv_max(3, log2n);
+            c[k].width = (uint8_t)(8 * columns - 1);
+            c[k].height = (uint8_t)(8 * rows - 1);
         }
 }
 
+/* A square block of a node */
 static void tree(parser *p, int x, int y, int s) {
     if (s > 2 && nrv_bit(p->r, &p->c[TREE + 3 * p->inter + s - 3])) {
         int half = 1 << (s - 1);
@@ -163,7 +160,18 @@ static void tree(parser *p, int x, int y, int s) {
             if (nrv_bit(p->r, &p->c[PART + 3 * p->inter + s - 1 - 2])) tree(p, x + (i & 1) * half, y + (i >> 1) * half, s - 1);
         return;
     }
-    luma_unit(p, x, y, s);
+    luma_unit(p, x, y, s, s);
+}
+
+/* A node that is no square: its parts are the squares of its shorter side. */
+static void oblong(parser *p, int x, int y, int log2w, int log2h) {
+    if (!nrv_bit(p->r, &p->c[OBLONG + 3 * p->inter + log2w + log2h - 7])) {
+        luma_unit(p, x, y, log2w, log2h);
+        return;
+    }
+    int s = nrv_min(log2w, log2h);
+    for (int i = 0; i < 1 << nrv_abs(log2w - log2h); i++)
+        if (nrv_bit(p->r, &p->c[PART + 3 * p->inter + s - 2])) tree(p, x + (log2w > s ? i << s : 0), y + (log2h > s ? i << s : 0), s);
 }
 
 /* A block with a palette; `row` is its first one in the leaf's part of the plane. */
@@ -180,8 +188,8 @@ static void delta(parser *p) {
     p->offset = nrv_clip(-p->quantiser, p->last_q - p->quantiser, p->offset + m);
 }
 
-static void node(parser *p, nrv_leaf *l, int x, int y, int m) {
-    int parts = p->h->unit_parts, size = m - 3, cb = 0, cr = 0, luma;
+static void node(parser *p, nrv_leaf *l, int x, int y, int log2w, int log2h) {
+    int parts = p->h->unit_parts, size = ((log2w + log2h) >> 1) - 3, cb = 0, cr = 0, luma;   /* size: of M */
     bool colours = l->chroma_mode == 39;   /* then that of luma is too */
     if (!colours) {
         for (int i = 0; i < parts; i++) cb |= nrv_bit(p->r, &p->c[CB + 3 * p->set + size]) << i;
@@ -189,43 +197,44 @@ static void node(parser *p, nrv_leaf *l, int x, int y, int m) {
     }
     nrv_context *c = &p->c[LUMA + 6 * p->set + 2 * size + (cb || cr)];
     if (l->intra) {
-        if (l->mode[0] == 39) palette(p, 0, x, y, 0, m);
-        else for (int i = 0; i < (l->four ? 4 : 1); i++)
+        if (l->mode[0] == 39) palette(p, 0, x, y, 0, log2w);
+        else for (int i = 0; i < nrv_luma_blocks(l); i++)
             if (nrv_bit(p->r, c)) {
+                nrv_rectangle b = nrv_luma_block(l, i);
                 l->luma_units |= (uint8_t)(1 << i);
-                if (l->four) luma_unit(p, x + 4 * (i & 1), y + 4 * (i >> 1), 2);
-                else luma_unit(p, x, y, m);
+                luma_unit(p, b.x, b.y, b.log2w, b.log2h);
             }
         l->cb_units = (uint8_t)cb;
         l->cr_units = (uint8_t)cr;
     } else {
-        if (l->size < 6 && !cb && !cr) luma = 1;
+        if (l->log2w < 6 && l->log2h < 6 && !cb && !cr) luma = 1;
         else luma = nrv_bit(p->r, c);
-        if (luma) tree(p, x, y, m);
+        if (luma && log2w == log2h) tree(p, x, y, log2w);
+        else if (luma) oblong(p, x, y, log2w, log2h);
     }
     if (!parts) return;
-    int sub_x = p->d->info.sub_x, sub_y = p->d->info.sub_y, s = m - (sub_x - 1);
+    int sub_x = p->d->info.sub_x, sub_y = p->d->info.sub_y;
+    log2w -= sub_x - 1;       /* of a part */
+    log2h -= sub_x - 1;
     if (colours)
         for (int plane = 1; plane < 3; plane++)
-            for (int i = 0; i < parts; i++) palette(p, plane, x / sub_x, y / sub_y + (i << s), i << s, s);
+            for (int i = 0; i < parts; i++) palette(p, plane, x / sub_x, y / sub_y + (i << log2h), i << log2h, log2h);
     for (int i = 0; i < parts; i++)
-        if (cb >> i & 1) unit(p, 1, x / sub_x, y / sub_y + (i << s), s);
+        if (cb >> i & 1) unit(p, 1, x / sub_x, y / sub_y + (i << log2h), log2w, log2h);
     for (int i = 0; i < parts; i++)
-        if (cr >> i & 1) unit(p, 2, x / sub_x, y / sub_y + (i << s), s);
+        if (cr >> i & 1) unit(p, 2, x / sub_x, y / sub_y + (i << log2h), log2w, log2h);
 }
 
 static void leaf(parser *p, nrv_leaf *l) {
     nrv_hybrid *h = p->h;
-    int x = l->x, y = l->y, cells = 1 << (l->size - 3), coded = 1;
+    int x = l->x, y = l->y, log2w = l->log2w, log2h = l->log2h, coded = 1;
     nrv_cell *at = p->canvas->cells + (ptrdiff_t)(y >> 3) * h->cells_x + (x >> 3);
-    for (int i = 0; i < cells; i++)
-        for (int k = 0; k < cells; k++) at[i * (ptrdiff_t)h->cells_x + k].area = l->size;
     if (!l->intra) {
         int c = (x && at[-1].coded) + (y && at[-h->cells_x].coded);
-        coded = nrv_bit(p->r, &p->c[CODED + 24 * p->inter + 6 * (l->size - 3) + 3 * l->merge + c]);
+        coded = nrv_bit(p->r, &p->c[CODED + 24 * p->inter + 6 * (((log2w + log2h) >> 1) - 3) + 3 * l->merge + c]);
     }
     if (coded) {
-        int block = (y >> 5) * 4096 + (x >> 5);
+        int block = (y >> 5) * 4096 + (x >> 5);   /* leaves of a quantiser block follow one another */
         if (p->varying && p->delta_block != block) {
             p->delta_block = block;
             delta(p);
@@ -234,13 +243,12 @@ static void leaf(parser *p, nrv_leaf *l) {
         p->level_step[0] = nrv_step(q);
         p->level_step[1] = p->level_step[2] = nrv_step(qc);
         p->intra = l->intra;
-        if (l->size == 6)
-            for (int i = 0; i < 4; i++) node(p, l, x + 32 * (i & 1), y + 32 * (i >> 1), 5);
-        else node(p, l, x, y, l->size);
+        for (int j = 0; j < 1 << log2h; j += 32)
+            for (int i = 0; i < 1 << log2w; i += 32) node(p, l, x + i, y + j, nrv_min(5, log2w), nrv_min(5, log2h));
     }
     uint8_t q = (uint8_t)(p->quantiser + p->offset);
-    for (int i = 0; i < cells; i++, at += h->cells_x)
-        for (int k = 0; k < cells; k++) {
+    for (int i = 0; i < 1 << (log2h - 3); i++, at += h->cells_x)
+        for (int k = 0; k < 1 << (log2w - 3); k++) {
             at[k].q = q;
             at[k].coded = (uint8_t)coded;
         }
@@ -299,7 +307,6 @@ nrv_status nrv_content_syntax(nrv_decoder *d, nrv_canvas *c) {
     p.last_q = 63 + 6 * p.extra;
     p.peak = (1 << d->info.bit_depth) - 1;
     p.delta_block = -1;
-    for (int i = 0; i < 4; i++) diagonal(1 << i, p.diag[i]);
     if (c->set < 2) {
         nrv_status s = filters(&p);
         if (s) return s;

@@ -7,8 +7,9 @@ typedef struct filter {
 
 static bool far_apart(nrv_vector a, nrv_vector b) { return nrv_abs(a.y - b.y) >= 4 || nrv_abs(a.x - b.x) >= 4; }
 
-static int strength(const nrv_cell *p, const nrv_cell *q, int at) {
-    if (at & ((1 << nrv_min(p->area, q->area)) - 1)) return 0;
+/* areas: width or height of both areas; one less than a power of 2, so that & gives the smaller one */
+static int strength(const nrv_cell *p, const nrv_cell *q, int at, int areas) {
+    if (at & areas) return 0;
     if (p->mode == 39 || q->mode == 39) return 0;
     if (!p->direction || !q->direction) return 2;
     if (p->luma || q->luma || p->direction != q->direction) return 1;
@@ -158,7 +159,7 @@ NRV_INLINE void chroma_lines(uint16_t *s, ptrdiff_t across, ptrdiff_t along, int
 NRV_INLINE void edge(nrv_decoder *d, nrv_canvas *c, int x, int y, bool horizontal) {
     const nrv_hybrid *h = d->hybrid;
     const nrv_cell *q = c->cells + (ptrdiff_t)y * h->cells_x + x, *p = q - (horizontal ? h->cells_x : 1);
-    int at = 8 * (horizontal ? y : x), strong = strength(p, q, at);
+    int at = 8 * (horizontal ? y : x), strong = strength(p, q, at, horizontal ? p->height & q->height : p->width & q->width);
     if (!strong) return;
     int extra = d->info.bit_depth - 8, sub_x = d->info.sub_x, sub_y = d->info.sub_y;
     int qm = (p->q + q->q + 1) >> 1, qe = nrv_clip(0, 63, qm - 6 * extra);

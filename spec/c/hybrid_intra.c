@@ -16,18 +16,18 @@ typedef struct planes {
     int32_t bit_depth, peak, sub_x, sub_y;
 } planes;
 
-/* The sequence left[2n] .. left[0] = top[0] .. top[2n] in e[0..4n]. */
-static void edges(const planes *t, int plane, int x, int y, int n, int32_t *e) {
+/* The sequence left[m] .. left[0] = top[0] .. top[m] in e[0..2m], m = w + h. */
+static void edges(const planes *t, int plane, int x, int y, int m, int32_t *e) {
     int w = t->h->plane_width[plane], h = t->h->plane_height[plane], dw = w >> 2;
     const uint16_t *s = t->c->plane[plane] + (ptrdiff_t)y * w + x;
     const uint8_t *done = t->h->done[plane];
     int known = -1;   /* entries before it are filled */
     int32_t value = 1 << (t->bit_depth - 1);
-    for (int k = 2 * n; k > 0; k -= 4) {          /* left[k] .. left[k-3] */
+    for (int k = m; k > 0; k -= 4) {              /* left[k] .. left[k-3] */
         int row = y + k - 4;
         bool ok = x > 0 && row < h && done[(row >> 2) * (ptrdiff_t)dw + ((x - 1) >> 2)];
         for (int i = 0; i < 4; i++) {
-            int at = 2 * n - k + i;
+            int at = m - k + i;
             if (ok) {
                 value = s[(ptrdiff_t)(k - 1 - i) * w - 1];
                 if (known < 0) {
@@ -41,15 +41,15 @@ static void edges(const planes *t, int plane, int x, int y, int n, int32_t *e) {
     if (x > 0 && y > 0 && done[((y - 1) >> 2) * (ptrdiff_t)dw + ((x - 1) >> 2)]) {
         value = s[-(ptrdiff_t)w - 1];
         if (known < 0) {
-            known = 2 * n;
-            for (int j = 0; j < 2 * n; j++) e[j] = value;
+            known = m;
+            for (int j = 0; j < m; j++) e[j] = value;
         }
     }
-    e[2 * n] = value;
-    for (int k = 0; k < 2 * n; k += 4) {          /* top[k+1] .. top[k+4] */
+    e[m] = value;
+    for (int k = 0; k < m; k += 4) {              /* top[k+1] .. top[k+4] */
         bool ok = y > 0 && x + k < w && done[((y - 1) >> 2) * (ptrdiff_t)dw + ((x + k) >> 2)];
         for (int i = 0; i < 4; i++) {
-            int at = 2 * n + 1 + k + i;
+            int at = m + 1 + k + i;
             if (ok) {
                 value = s[k + i - (ptrdiff_t)w];
                 if (known < 0) {
@@ -62,77 +62,84 @@ static void edges(const planes *t, int plane, int x, int y, int n, int32_t *e) {
     }
 }
 
-NRV_INLINE int32_t weight(int k, int log2n) { return 32 >> ((2 * k) >> ((log2n - 1) >> 1)); }
+/* No shift exceeds 31: k is below 8 where it is doubled, below 32 elsewhere. */
+NRV_INLINE int32_t weight(int k, int class) { return 32 >> ((2 * k) >> ((class - 1) >> 1)); }
 
-static void predict(const planes *t, int plane, int x, int y, int log2n, int mode, uint16_t *restrict out) {
-    int n = 1 << log2n, peak = t->peak;
+static void predict(const planes *t, int plane, int x, int y, int log2w, int log2h, int mode, uint16_t *restrict out) {
+    int w = 1 << log2w, h = 1 << log2h, m = w + h, class = (log2w + log2h) >> 1, peak = t->peak;
     int32_t raw[129 + 1], soft[129 + 1], *e = raw;
-    int32_t w[32];
-    edges(t, plane, x, y, n, e);
+    int32_t near[32];          /* weight() */
+    edges(t, plane, x, y, m, e);
     bool smooth = false;
-    if (plane == 0 && n >= 8 && mode != 1) {
+    if (plane == 0 && class >= 3 && mode != 1) {
         int away = nrv_min(nrv_abs(mode - 10), nrv_abs(mode - 26));
-        smooth = mode == 0 || away > (n == 8 ? 7 : n == 16 ? 1 : 0);
+        smooth = mode == 0 || away > (class == 3 ? 7 : class == 4 ? 1 : 0);
     }
     if (smooth) {
         soft[0] = e[0];
-        soft[4 * n] = e[4 * n];
-        for (int i = 1; i < 4 * n; i++) soft[i] = (e[i - 1] + 2 * e[i] + e[i + 1] + 2) >> 2;
+        soft[2 * m] = e[2 * m];
+        for (int i = 1; i < 2 * m; i++) soft[i] = (e[i - 1] + 2 * e[i] + e[i + 1] + 2) >> 2;
         e = soft;
     }
-    const int32_t *top = e + 2 * n, *left = e + 2 * n;   /* top[k], left[-k] */
-    for (int k = 0; k < n; k++) w[k] = weight(k, log2n);
+    const int32_t *top = e + m, *left = e + m;   /* top[k], left[-k] */
+    int longer = nrv_max(log2w, log2h);
+    for (int k = 0; k < 1 << longer; k++) near[k] = weight(k, class);
     if (mode <= 1) {
-        int32_t dc = n;
-        for (int k = 1; k <= n; k++) dc += left[-k] + top[k];
-        dc >>= log2n + 1;
-        for (int i = 0; i < n; i++)
-            for (int j = 0; j < n; j++) {
+        int32_t dc = m >> 1;
+        for (int k = 1; k <= h; k++) dc += left[-k];
+        for (int k = 1; k <= w; k++) dc += top[k];
+        dc = w == h ? dc >> (log2w + 1) : dc / m;
+        /* planar: numerator and denominator are both divided by the shorter side */
+        int by_h = longer - log2w, by_w = longer - log2h;
+        int32_t right = top[w + 1] * (1 << by_h);
+        for (int i = 0; i < h; i++) {
+            int32_t at_left = left[-1 - i], a = at_left * (1 << by_h), c = (h - 1 - i) << by_w;
+            int32_t d = ((i + 1) * left[-h - 1]) * (1 << by_w) + (1 << longer);
+            for (int j = 0; j < w; j++) {
                 int32_t v = dc;
-                if (mode == 0)
-                    v = ((n - 1 - j) * left[-1 - i] + (j + 1) * top[n + 1] + (n - 1 - i) * top[1 + j] +
-                         (i + 1) * left[-n - 1] + n) >> (log2n + 1);
-                out[i * n + j] = (uint16_t)(v + ((w[j] * (left[-1 - i] - v) + w[i] * (top[1 + j] - v) + 32) >> 6));
+                if (mode == 0) v = ((w - 1 - j) * a + (j + 1) * right + c * top[1 + j] + d) >> (longer + 1);
+                out[i * w + j] = (uint16_t)(v + ((near[j] * (at_left - v) + near[i] * (top[1 + j] - v) + 32) >> 6));
             }
+        }
         return;
     }
     bool across = mode < 18;   /* main = left: i and j exchanged */
-    int angle = ANGLE[mode];
+    int angle = ANGLE[mode], side_length = across ? w : h, length = across ? h : w;
     int32_t line[32 + 65 + 2], *ref = line + 32;
-    for (int k = 0; k <= 2 * n; k++) ref[k] = across ? left[-k] : top[k];
-    ref[2 * n + 1] = ref[2 * n];
+    for (int k = 0; k <= m; k++) ref[k] = across ? left[-k] : top[k];
+    ref[m + 1] = ref[m];
     if (angle < 0) {
         int32_t inv = inverse(angle);
-        for (int k = -n; k < 0; k++) {
-            int at = nrv_min(n, (k * inv + 128) >> 8);
+        for (int k = -side_length; k < 0; k++) {
+            int at = nrv_min(side_length, (k * inv + 128) >> 8);
             ref[k] = across ? top[at] : left[-at];
         }
     }
     uint16_t turned[32 * 32], *to = across ? turned : out;
     if (angle == 0) {
-        int32_t corner = e[2 * n];
-        for (int i = 0; i < n; i++) {
+        int32_t corner = e[m];
+        for (int i = 0; i < side_length; i++, to += length) {
             int32_t side = across ? top[1 + i] : left[-1 - i];
-            for (int j = 0; j < n; j++)
-                to[i * n + j] = (uint16_t)nrv_clip(0, peak, ref[1 + j] + ((w[j] * (side - corner) + 32) >> 6));
+            for (int j = 0; j < length; j++)
+                to[j] = (uint16_t)nrv_clip(0, peak, ref[1 + j] + ((near[j] * (side - corner) + 32) >> 6));
         }
     } else {
-        for (int i = 0; i < n; i++) {
+        for (int i = 0; i < side_length; i++, to += length) {
             int p = ((i + 1) * angle) >> 5, f = ((i + 1) * angle) & 31;
             const int32_t *s = ref + p;
             if (f == 0)
-                for (int j = 0; j < n; j++) to[i * n + j] = (uint16_t)s[j + 1];
+                for (int j = 0; j < length; j++) to[j] = (uint16_t)s[j + 1];
             else if (plane == 0 && !smooth) {
                 const int8_t *c = NRV_CUBIC + 4 * f;
-                for (int j = 0; j < n; j++)
-                    to[i * n + j] = (uint16_t)nrv_clip(0, peak, (c[0] * s[j] + c[1] * s[j + 1] + c[2] * s[j + 2] + c[3] * s[j + 3] + 32) >> 6);
+                for (int j = 0; j < length; j++)
+                    to[j] = (uint16_t)nrv_clip(0, peak, (c[0] * s[j] + c[1] * s[j + 1] + c[2] * s[j + 2] + c[3] * s[j + 3] + 32) >> 6);
             } else
-                for (int j = 0; j < n; j++) to[i * n + j] = (uint16_t)(((32 - f) * s[j + 1] + f * s[j + 2] + 16) >> 5);
+                for (int j = 0; j < length; j++) to[j] = (uint16_t)(((32 - f) * s[j + 1] + f * s[j + 2] + 16) >> 5);
         }
     }
     if (across)
-        for (int i = 0; i < n; i++)
-            for (int j = 0; j < n; j++) out[i * n + j] = turned[j * n + i];
+        for (int i = 0; i < h; i++)
+            for (int j = 0; j < w; j++) out[i * w + j] = turned[j * h + i];
 }
 
 /* D(a, b) of chroma from luma */
@@ -148,37 +155,39 @@ NRV_INLINE int32_t luma_at(const planes *t, int a, int b) {
     return sum >> (1 + t->sub_y);
 }
 
-static void from_luma(const planes *t, int plane, int x, int y, int log2n, int mode, uint16_t *restrict out) {
-    int n = 1 << log2n, log2_points = log2n, extra = t->bit_depth - 8;
-    ptrdiff_t w = t->h->plane_width[plane];
-    const uint16_t *s = t->c->plane[plane] + y * w + x;
+static void from_luma(const planes *t, int plane, int x, int y, int log2w, int log2h, int mode, uint16_t *restrict out) {
+    int w = 1 << log2w, h = 1 << log2h, extra = t->bit_depth - 8;
+    ptrdiff_t stride = t->h->plane_width[plane];
+    const uint16_t *s = t->c->plane[plane] + y * stride + x;
     int64_t sl = 0, sc = 0, sll = 0, slc = 0;
     bool with_left = x > 0 && mode != 37, with_top = y > 0 && mode != 36;
     if (!with_left && !with_top) {
-        for (int i = 0; i < n * n; i++) out[i] = (uint16_t)(1 << (t->bit_depth - 1));
+        for (int i = 0; i < w * h; i++) out[i] = (uint16_t)(1 << (t->bit_depth - 1));
         return;
     }
-    for (int i = 0; i < n; i++) {
-        if (with_left) {
-            int64_t l = luma_at(t, x - 1, y + i), c = s[i * w - 1];
+    /* of both sides as many points as the shorter one has, of one all */
+    bool both = with_left && with_top;
+    int log2_points = both ? nrv_min(log2w, log2h) + 1 : with_left ? log2h : log2w;
+    if (with_left)
+        for (int i = 0, step = both && h > w ? h >> log2w : 1; i < h; i += step) {
+            int64_t l = luma_at(t, x - 1, y + i), c = s[i * stride - 1];
             sl += l; sc += c; sll += l * l; slc += l * c;
         }
-        if (with_top) {
-            int64_t l = luma_at(t, x + i, y - 1), c = s[i - w];
+    if (with_top)
+        for (int i = 0, step = both && w > h ? w >> log2h : 1; i < w; i += step) {
+            int64_t l = luma_at(t, x + i, y - 1), c = s[i - stride];
             sl += l; sc += c; sll += l * l; slc += l * c;
         }
-    }
-    if (with_left && with_top) log2_points++;
     int64_t points = 1 << log2_points;
     int64_t size = points * sll - sl * sl + ((2 * points * points) << (2 * extra));
     int32_t slope = (int32_t)nrv_clip64(-2048, 2047, nrv_floor_div((points * slc - sl * sc) * 256, size));
     int32_t add = (int32_t)(256 * sc + 128 * points);
-    for (int i = 0; i < n; i++)
-        for (int j = 0; j < n; j++)
-            out[i * n + j] = (uint16_t)nrv_clip(0, t->peak, (slope * ((int32_t)points * luma_at(t, x + j, y + i) - (int32_t)sl) + add) >> (8 + log2_points));
+    for (int i = 0; i < h; i++)
+        for (int j = 0; j < w; j++)
+            out[i * w + j] = (uint16_t)nrv_clip(0, t->peak, (slope * ((int32_t)points * luma_at(t, x + j, y + i) - (int32_t)sl) + add) >> (8 + log2_points));
 }
 
-/* A block of a copied leaf: the samples at (x + dx, y + dy), where they are reconstructed. */
+/* A block of a copied leaf, which is a square: the samples at (x + dx, y + dy), where they are reconstructed. */
 static void copied(const planes *t, int plane, int x, int y, int n, int dy, int dx, uint16_t *out) {
     int w = t->h->plane_width[plane], h = t->h->plane_height[plane];
     const uint16_t *s = t->c->plane[plane];
@@ -192,25 +201,25 @@ static void copied(const planes *t, int plane, int x, int y, int n, int dy, int 
 }
 
 /* Predicts a block, adds its unit if it has one, and marks it as reconstructed. */
-static void block(const planes *t, const nrv_leaf *l, int plane, int x, int y, int log2n, int mode, bool unit) {
+static void block(const planes *t, const nrv_leaf *l, int plane, int x, int y, int log2w, int log2h, int mode, bool unit) {
     uint16_t predicted[32 * 32];
-    int n = 1 << log2n;
-    ptrdiff_t w = t->h->plane_width[plane];
+    int w = 1 << log2w, h = 1 << log2h;
+    ptrdiff_t stride = t->h->plane_width[plane];
     if (mode == 38) {
         int sx = plane ? t->sub_x : 1, sy = plane ? t->sub_y : 1;
-        copied(t, plane, x, y, n, l->d[0][0] >> (sy - 1), l->d[0][1] >> (sx - 1), predicted);
-    } else if (mode >= 35 && mode < 38) from_luma(t, plane, x, y, log2n, mode, predicted);
-    else if (mode < 35) predict(t, plane, x, y, log2n, mode, predicted);
-    uint16_t *to = t->c->plane[plane] + y * w + x;
-    const int16_t *add = t->h->residual[plane] + y * w + x;
+        copied(t, plane, x, y, w, l->d[0][0] >> (sy - 1), l->d[0][1] >> (sx - 1), predicted);
+    } else if (mode >= 35 && mode < 38) from_luma(t, plane, x, y, log2w, log2h, mode, predicted);
+    else if (mode < 35) predict(t, plane, x, y, log2w, log2h, mode, predicted);
+    uint16_t *to = t->c->plane[plane] + y * stride + x;
+    const int16_t *add = t->h->residual[plane] + y * stride + x;
     const uint16_t *from = predicted;
-    for (int i = 0; i < n; i++, to += w, add += w, from += n) {
-        if (mode == 39) for (int j = 0; j < n; j++) to[j] = (uint16_t)add[j];   /* 7.9 */
-        else if (unit) for (int j = 0; j < n; j++) to[j] = (uint16_t)nrv_clip(0, t->peak, from[j] + add[j]);
-        else memcpy(to, from, (size_t)n * sizeof *to);
+    for (int i = 0; i < h; i++, to += stride, add += stride, from += w) {
+        if (mode == 39) for (int j = 0; j < w; j++) to[j] = (uint16_t)add[j];   /* 7.9 */
+        else if (unit) for (int j = 0; j < w; j++) to[j] = (uint16_t)nrv_clip(0, t->peak, from[j] + add[j]);
+        else memcpy(to, from, (size_t)w * sizeof *to);
     }
-    uint8_t *done = t->h->done[plane] + (y >> 2) * (w >> 2) + (x >> 2);
-    for (int i = 0; i < n >> 2; i++, done += w >> 2) memset(done, 1, (size_t)(n >> 2));
+    uint8_t *done = t->h->done[plane] + (y >> 2) * (stride >> 2) + (x >> 2);
+    for (int i = 0; i < h >> 2; i++, done += stride >> 2) memset(done, 1, (size_t)(w >> 2));
 }
 
 void nrv_intra_leaves(nrv_decoder *d, nrv_canvas *c) {
@@ -228,21 +237,21 @@ void nrv_intra_leaves(nrv_decoder *d, nrv_canvas *c) {
             int sx = p ? t.sub_x : 1, sy = p ? t.sub_y : 1;
             ptrdiff_t w = h->plane_width[p] >> 2;
             uint8_t *done = h->done[p] + (l->y / sy >> 2) * w + (l->x / sx >> 2);
-            for (int i = 0; i < (1 << l->size) / sy >> 2; i++, done += w) memset(done, 0, (size_t)((1 << l->size) / sx >> 2));
+            for (int i = 0; i < (1 << l->log2h) / sy >> 2; i++, done += w) memset(done, 0, (size_t)((1 << l->log2w) / sx >> 2));
         }
     }
     if (!any) return;
     for (uint32_t k = 0; k < h->leaf_count; k++) {
         const nrv_leaf *l = &h->leaves[k];
         if (!l->intra) continue;
-        if (l->four)
-            for (int i = 0; i < 4; i++)
-                block(&t, l, 0, l->x + 4 * (i & 1), l->y + 4 * (i >> 1), 2, l->mode[i], l->luma_units >> i & 1);
-        else block(&t, l, 0, l->x, l->y, l->size, l->mode[0], l->luma_units & 1);
-        int s = l->size - (t.sub_x - 1);
+        for (int i = 0; i < nrv_luma_blocks(l); i++) {
+            nrv_rectangle b = nrv_luma_block(l, i);
+            block(&t, l, 0, b.x, b.y, b.log2w, b.log2h, l->mode[i], l->luma_units >> i & 1);
+        }
+        int log2w = l->log2w - (t.sub_x - 1), log2h = l->log2h - (t.sub_x - 1);
         for (int p = 1; p < d->info.planes; p++)
             for (int i = 0; i < h->unit_parts; i++)
-                block(&t, l, p, l->x / t.sub_x, l->y / t.sub_y + (i << s), s, l->chroma_mode,
+                block(&t, l, p, l->x / t.sub_x, l->y / t.sub_y + (i << log2h), log2w, log2h, l->chroma_mode,
                       (p == 1 ? l->cb_units : l->cr_units) >> i & 1);
     }
 }

@@ -78,8 +78,8 @@ void nrv_project(nrv_decoder *d, const nrv_canvas *a, const nrv_canvas *b, int b
 }
 
 static void merged(const view *v, const nrv_leaf *l, int set, nrv_cell *out) {
-    int x = l->x, y = l->y, n = 1 << l->size, count = 0;
-    const int at[5][2] = {{x - 1, y + n - 1}, {x + n - 1, y - 1}, {x + n, y - 1}, {x - 1, y + n}, {x - 1, y - 1}};
+    int x = l->x, y = l->y, w = 1 << l->log2w, h = 1 << l->log2h, count = 0;
+    const int at[5][2] = {{x - 1, y + h - 1}, {x + w - 1, y - 1}, {x + w, y - 1}, {x - 1, y + h}, {x - 1, y - 1}};
     const nrv_cell *list[5];
     for (int i = 0; i < 5; i++) {
         const nrv_cell *c = available(v, at[i][0], at[i][1]);
@@ -89,7 +89,7 @@ static void merged(const view *v, const nrv_leaf *l, int set, nrv_cell *out) {
     }
     nrv_cell own[2];
     for (int i = 0; set == 2 && i < 2 && count < 5; i++) {
-        int px = x + (i ? n / 2 : n), py = y + (i ? n / 2 : n);
+        int px = x + (i ? w / 2 : w), py = y + (i ? h / 2 : h);
         if (px >= v->h->coded_width || py >= v->h->coded_height) continue;
         const nrv_projected *p = v->h->projected + (ptrdiff_t)(py >> 3) * v->h->cells_x + (px >> 3);
         if (!p->there) continue;
@@ -109,8 +109,8 @@ static void merged(const view *v, const nrv_leaf *l, int set, nrv_cell *out) {
 }
 
 static void predicted(const view *v, const nrv_leaf *l, int set, nrv_cell *out) {
-    int x = l->x, y = l->y, n = 1 << l->size;
-    const nrv_cell *near[3] = {available(v, x - 1, y), available(v, x, y - 1), available(v, x + n, y - 1)};
+    int x = l->x, y = l->y, w = 1 << l->log2w;
+    const nrv_cell *near[3] = {available(v, x - 1, y), available(v, x, y - 1), available(v, x + w, y - 1)};
     if (!near[2]) near[2] = available(v, x - 1, y - 1);
     int count = (near[0] != NULL) + (near[1] != NULL) + (near[2] != NULL);
     out->direction = l->direction;
@@ -154,8 +154,8 @@ void nrv_motion_vectors(nrv_decoder *d, nrv_canvas *c) {
         nrv_cell *at = c->cells + (ptrdiff_t)(l->y >> 3) * h->cells_x + (l->x >> 3), own = *at;
         if (l->merge) merged(&v, l, c->set, &own);
         else predicted(&v, l, c->set, &own);
-        for (int k = 0; k < 1 << (l->size - 3); k++, at += h->cells_x)
-            for (int j = 0; j < 1 << (l->size - 3); j++) at[j] = own;
+        for (int k = 0; k < 1 << (l->log2h - 3); k++, at += h->cells_x)
+            for (int j = 0; j < 1 << (l->log2w - 3); j++) at[j] = own;
     }
 }
 
@@ -433,7 +433,7 @@ void nrv_inter_leaf(const nrv_decoder *d, nrv_canvas *c, const nrv_leaf *l) {
         }
     for (int p = 0; p < d->info.planes; p++) {
         int sx = p && d->info.sub_x == 2, sy = p && d->info.sub_y == 2, x = l->x >> sx, y = l->y >> sy;
-        nrv_predict(d, ref, v, count, p, x, y, 1 << l->size >> sx, 1 << l->size >> sy,
+        nrv_predict(d, ref, v, count, p, x, y, 1 << l->log2w >> sx, 1 << l->log2h >> sy,
                     c->plane[p] + (ptrdiff_t)y * h->plane_width[p] + x, h->plane_width[p]);
     }
 }

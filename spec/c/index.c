@@ -192,8 +192,10 @@ static nrv_status seek(nrv_decoder *d, uint32_t frame, bool key) {
         nrv_status s = nrv_advance(d);
         d->chain_only = false;
         if (s) return s;
-        if (d->at_end || d->first_frame != d->table[k].first_frame || (bool)(d->flags & 1) != d->table[k].key)
+        if (d->at_end || d->first_frame != d->table[k].first_frame || (bool)(d->flags & 1) != d->table[k].key) {
+            d->next_in_group = d->frames;  /* not to be delivered: it may lack its interior canvases */
             return nrv_fail(d, NRV_CORRUPT, "2.8", "the index is not that of the groups");
+        }
     }
     if (key) return NRV_OK;
     if (frame - d->first_frame >= d->frames) return NRV_REFUSED;

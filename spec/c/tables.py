@@ -80,6 +80,14 @@ for i in range(256):
         crc[k][i] = (crc[k - 1][i] >> 8) ^ crc[0][crc[k - 1][i] & 255]
 array("uint32_t", "NRV_CRC", [x for t in crc for x in t])
 
+# DIAG(1 << i, 1 << k) of 7.6 from 64 * (4 * i + k) on: x and y of each position, 0xXY.
+diag = []
+for i in range(16):
+    a, b = 1 << (i >> 2), 1 << (i & 3)
+    at = sorted(((x, y) for x in range(a) for y in range(b)), key=lambda p: (p[0] + p[1], p[0]))
+    diag += [x << 4 | y for x, y in at] + [0] * (64 - a * b)
+array("uint8_t", "NRV_DIAG", diag)
+
 contexts("NRV_SINE_CONTEXTS", ints("contexts.txt"))
 contexts("NRV_MOTION_CONTEXTS", ints("motion_contexts.txt"))
 contexts("NRV_CONTENT_CONTEXTS", ints("content_contexts.txt"))
@@ -103,7 +111,7 @@ assert len(M) == 1024
 
 def transform(name, n, m):
     """A matrix of 8.5, and with its rows in pairs: [row / 2][column][2]."""
-    array("int16_t", name, m)
+    array("int32_t", name, m)
     pairs = [m[(k + j) * n + i] for k in range(0, n, 2) for i in range(n) for j in range(2)]
     array("int16_t", name + "_PAIRS", pairs)
 

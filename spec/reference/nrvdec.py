@@ -43,7 +43,9 @@ S6 = (40, 45, 51, 57, 64, 72)  # 8.6
 SAME, TAP, ON = 1748, 1749, 1763  # 7.7, of the content substream: the last two of P and i = 0
 REUSE, COLOUR, HIT, NEXT = 1769, 1791, 1807, 1907  # 7.7, as before; NEXT is NEXT(0, 1, 0)
 UNTRIED, PARALLEL = 1937, 1953
+TREE = 1957  # 7.7, as before: that of v != z, 8 x 16 and Set 1
 SCREEN, PALETTES = 213, 214  # 7.7, of the motion substream; PALETTES is PALETTE(0, 0)
+CUT, HALVED, BESIDE = (27, 283, 284), 220, 274  # 7.7, likewise
 FILTER_TAPS = (  # 8.8, v and u of each tap of luma, of chroma
     ((0, 1), (0, 2), (0, 3), (1, -2), (1, -1), (1, 0), (1, 1), (1, 2), (2, -1), (2, 0), (2, 1),
      (3, 0)),
@@ -112,6 +114,11 @@ def signed32(a: Ints) -> Ints:
 def ceil_div(a: int, b: int) -> int:
     """CeilDiv of 1.2."""
     return (a + b - 1) // b
+
+
+def log2(n: int) -> int:
+    """The logarithm of a power of 2."""
+    return n.bit_length() - 1
 
 
 class Fields:
@@ -187,8 +194,8 @@ class Tables:
         self.gelu = load("gelu", 4096)
         self.kernel = load("resampling_kernel", 768)
         self.contexts = load("contexts", 2 * CONTEXTS).reshape(CONTEXTS, 2).tolist()
-        self.motion_contexts = load("motion_contexts", 2 * 220).reshape(220, 2).tolist()
-        self.content_contexts = load("content_contexts", 2 * 1957).reshape(1957, 2).tolist()
+        self.motion_contexts = load("motion_contexts", 2 * 285).reshape(285, 2).tolist()
+        self.content_contexts = load("content_contexts", 2 * 1963).reshape(1963, 2).tolist()
         self.transform = load("transform", 1024).reshape(32, 32)
         sines = np.split(load("sine_transform", 16 + 64 + 256), (16, 16 + 64))
         self.sine_transform = {n: m.reshape(n, n) for n, m in zip((4, 8, 16), sines, strict=True)}
@@ -593,15 +600,53 @@ def convolve(layer: Layer, x: Ints, rows: slice) -> Ints:
     return rshift(layer.acc(inputs, rows) * layer.scale, 32).transpose(0, 3, 1, 2)
 
 
-def quarters(x: int, y: int, n: int) -> list[tuple[int, int]]:
-    """The four quarters of a block of size n in the order of block(), 7.4."""
-    h = n // 2
-    return [(x, y), (x + h, y), (x, y + h), (x + h, y + h)]
+class Rect(NamedTuple):
+    """A rectangle of samples of a plane: an area, a leaf, a node or a block."""
+
+    x: int
+    y: int
+    w: int
+    h: int
+
+    @property
+    def log2_class(self) -> int:
+        """The logarithm of N, its class, 7.4."""
+        return (log2(self.w) + log2(self.h)) >> 1
+
+    @property
+    def samples(self) -> tuple[slice, slice]:
+        """Its rows and columns."""
+        return slice(self.y, self.y + self.h), slice(self.x, self.x + self.w)
+
+    def grid(self, n: int) -> tuple[slice, slice]:
+        """The rows and columns of the squares of n x n samples that it touches."""
+        x, y, w, h = self
+        return slice(y // n, ceil_div(y + h, n)), slice(x // n, ceil_div(x + w, n))
+
+    @property
+    def cells(self) -> tuple[slice, slice]:
+        """The rows and columns of the cells that it touches, of one in luma."""
+        return self.grid(8)
+
+    def tiles(self, w: int, h: int) -> list[Rect]:
+        """The blocks of w x h samples that it consists of, in rows from the top left one.
+
+        Those of a square in quarters are so in the order of block(), 7.4.
+        """
+        ys, xs = range(self.y, self.y + self.h, h), range(self.x, self.x + self.w, w)
+        return [Rect(x, y, w, h) for y in ys for x in xs]
+
+    def chroma(self, form: Format) -> list[Rect]:
+        """Its parts in each chroma plane, 7.5 and 8.4, of one in luma."""
+        sub_x, sub_y = form.sub
+        w, h = self.w // sub_x, self.h // sub_x
+        x, y = self.x // sub_x, self.y // sub_y
+        return [Rect(x, y + part * h, w, h) for part in range(form.parts)]
 
 
-def diagonal(k: int) -> list[tuple[int, int]]:
-    """DIAG(k) of 7.6."""
-    return sorted(((x, y) for y in range(k) for x in range(k)), key=lambda at: (sum(at), at[0]))
+def diagonal(a: int, b: int) -> list[tuple[int, int]]:
+    """DIAG(a, b) of 7.6."""
+    return sorted(((x, y) for y in range(b) for x in range(a)), key=lambda at: (sum(at), at[0]))
 
 
 def clip_vector(y: int, x: int) -> Vector:
@@ -647,14 +692,13 @@ class Filters(NamedTuple):
 
 @dataclass
 class Leaf:
-    """A block that is not split: its syntax, 7.4 and 7.5, and its motion, 8.2."""
+    """An area that is not halved: its syntax, 7.4 and 7.5, and its motion, 8.2."""
 
     number: int  # in coding order
-    x: int
-    y: int
-    n: int
+    area: Rect
     intra: bool = False
-    modes: list[int] = field(default_factory=list)  # of its one or four luma blocks
+    cut: int = 0
+    modes: list[int] = field(default_factory=list)  # of its luma blocks
     chroma_mode: int = 0
     copied: bool = False
     copy: Vector = (0, 0)  # CopyY and CopyX
@@ -665,8 +709,15 @@ class Leaf:
     motion: Motion = STILL
     coded: bool = False
     q: int = 0
-    units: dict[tuple[int, int, int], Unit] = field(default_factory=dict)  # of plane, x, y there
-    palettes: dict[tuple[int, int, int], Palette] = field(default_factory=dict)  # likewise
+    units: dict[tuple[int, Rect], Unit] = field(default_factory=dict)  # of plane, block there
+    palettes: dict[tuple[int, Rect], Palette] = field(default_factory=dict)  # likewise
+
+    @property
+    def luma_blocks(self) -> list[Rect]:
+        """The luma blocks of an intra leaf, 7.4."""
+        w = 4 if self.cut in (1, 3) else self.area.w
+        h = 4 if self.cut in (1, 2) else self.area.h
+        return self.area.tiles(w, h)
 
 
 class Canvas:
@@ -687,7 +738,7 @@ class Canvas:
         self.copy: Vector = (0, 0)  # CopyY and CopyX so far, 7.4
         self.colours: list[list[int]] = [[], [], []]  # the list of each plane so far, 7.9
         self.projected: dict[tuple[int, int], Motion] = {}  # of cells: row, column, 8.2
-        self.area = np.zeros((rows, columns), np.int64)  # size of the transform area, 8.7
+        self.areas = np.zeros((rows, columns, 2), np.int64)  # w, h of the transform areas, 8.7
         self.luma = np.zeros((rows, columns), np.bool_)  # the cell has a sample of a luma unit
         self.filters: list[Filters | None] = []  # of each plane, None where not used
         self.planes: list[Ints] = []
@@ -697,9 +748,16 @@ class Canvas:
         inside = 0 <= x < self.width and 0 <= y < self.height
         return self.grid[y // 8][x // 8] if inside else None
 
-    def neighbours(self, x: int, y: int) -> list[Leaf]:
+    def neighbours(self, area: Rect) -> list[Leaf]:
         """The leaves of the left and of the upper cell, those inside the canvas."""
+        x, y = area.x, area.y
         return [leaf for leaf in (self.leaf(x - 1, y), self.leaf(x, y - 1)) if leaf]
+
+    def smaller(self, area: Rect) -> tuple[int, int]:
+        """The l and u of 7.4: whether the leaf to the left is less high, that above less wide."""
+        left, up = self.leaf(area.x - 1, area.y), self.leaf(area.x, area.y - 1)
+        lower = int(left is not None and left.area.h < area.h)
+        return lower, int(up is not None and up.area.w < area.w)
 
     def mode(self, x: int, y: int) -> int:
         """The intra mode at the luma sample (x, y), for the list of 7.4."""
@@ -731,35 +789,52 @@ class MotionStream(Substream):
         canvas.screen = bool(self.bit(SCREEN))
         for y in range(0, canvas.height, 64):
             for x in range(0, canvas.width, 64):
-                self.block(canvas, x, y, 64)
+                self.block(canvas, Rect(x, y, 64, 64))
 
-    def block(self, canvas: Canvas, x: int, y: int, n: int) -> None:
-        """Read a block of size n, cut into leaves."""
+    def block(self, canvas: Canvas, block: Rect) -> None:
+        """Read a block of size n, split into areas."""
+        x, y, n, _ = block
         if x >= canvas.width or y >= canvas.height:
             return
         if n > 8:
             outside = x + n > canvas.width or y + n > canvas.height
             split = outside or (canvas.kind == 0 and n == 64)
             if not split:
-                c = sum(leaf.n < n for leaf in canvas.neighbours(x, y))
-                split = bool(self.bit(9 * canvas.kind + 3 * (n.bit_length() - 5) + c))
+                c = sum(canvas.smaller(block))
+                split = bool(self.bit(9 * canvas.kind + 3 * (log2(n) - 4) + c))
             if split:
-                for quarter in quarters(x, y, n):
-                    self.block(canvas, *quarter, n // 2)
+                for quarter in block.tiles(n // 2, n // 2):
+                    self.block(canvas, quarter)
                 return
-        leaf = Leaf(len(canvas.leaves), x, y, n)
+        self.area(canvas, block)
+
+    def area(self, canvas: Canvas, area: Rect) -> None:
+        """Read an area, cut into leaves."""
+        _, _, w, h = area
+        if min(w, h) > 8 and max(w, h) <= 2 * min(w, h):
+            lower, narrower = canvas.smaller(area)
+            context = HALVED + 18 * canvas.kind + 9 * (w != h) + 3 * (log2(max(w, h)) - 4)
+            context += lower + narrower
+            if self.bit(context):
+                side = BESIDE + 3 * canvas.kind + 1 + narrower - lower
+                beside = self.bit(side) if w == h else w < h
+                for half in area.tiles(w // 2, h) if beside else area.tiles(w, h // 2):
+                    self.area(canvas, half)
+                return
+        leaf = Leaf(len(canvas.leaves), area)
         self.leaf(canvas, leaf)
         canvas.leaves.append(leaf)
-        for row in canvas.grid[y // 8 : (y + n) // 8]:
-            row[x // 8 : (x + n) // 8] = [leaf] * (n // 8)
+        rows, columns = area.cells
+        for row in canvas.grid[rows]:
+            row[columns] = [leaf] * (w // 8)
 
     def leaf(self, canvas: Canvas, leaf: Leaf) -> None:
         """Read what is coded of a leaf."""
-        kind, inter, size = canvas.kind, canvas.kind - 1, leaf.n.bit_length() - 4
-        around = canvas.neighbours(leaf.x, leaf.y)
+        kind, inter, size = canvas.kind, canvas.kind - 1, leaf.area.log2_class - 3
+        around = canvas.neighbours(leaf.area)
         if kind == 0:
             leaf.intra = True
-        elif leaf.n < 64:
+        elif max(leaf.area.w, leaf.area.h) < 64:
             c = sum(other.intra for other in around)
             leaf.intra = bool(self.bit(28 + 3 * inter + c))
         if leaf.intra:
@@ -794,9 +869,10 @@ class MotionStream(Substream):
         return -r if self.bypass() else r
 
     def intra(self, canvas: Canvas, leaf: Leaf) -> None:
-        """The modes of an intra leaf and its copy vector."""
-        if canvas.screen:
-            around, inter = canvas.neighbours(leaf.x, leaf.y), 3 if canvas.kind else 0
+        """The modes of an intra leaf, its luma blocks and its copy vector."""
+        area = leaf.area
+        if canvas.screen and area.w == area.h:
+            around, inter = canvas.neighbours(area), 3 if canvas.kind else 0
             e = sum(other.copied for other in around)
             f = sum(other.palette for other in around)
             leaf.copied = bool(self.bit(179 + inter + e))
@@ -809,14 +885,20 @@ class MotionStream(Substream):
         elif leaf.palette:
             leaf.modes = [PALETTE]  # likewise
         else:
-            four = canvas.kind == 0 and leaf.n == 8 and self.bit(27)
-            size = 4 if four else leaf.n
-            for x, y in quarters(leaf.x, leaf.y, 8) if four else [(leaf.x, leaf.y)]:
-                mode = self.luma_mode(canvas, x, y)
+            if canvas.kind == 0 and area.w == area.h == 8:
+                leaf.cut = self.luma_cut()
+            for block in leaf.luma_blocks:
+                mode = self.luma_mode(canvas, block.x, block.y)
                 leaf.modes.append(mode)
-                canvas.modes[y // 4 : (y + size) // 4, x // 4 : (x + size) // 4] = mode
+                canvas.modes[block.grid(4)] = mode
         if canvas.form.chroma_format:
-            leaf.chroma_mode = self.chroma_mode(canvas.kind, leaf.n, leaf.modes[0])
+            leaf.chroma_mode = self.chroma_mode(canvas.kind, area, leaf.modes[0])
+
+    def luma_cut(self) -> int:
+        """Read how an intra leaf of 8 x 8 is cut into luma blocks."""
+        if not self.bit(CUT[0]):
+            return 0
+        return 2 + self.bit(CUT[2]) if self.bit(CUT[1]) else 1
 
     def luma_mode(self, canvas: Canvas, x: int, y: int) -> int:
         """Read the mode of the luma block at (x, y)."""
@@ -834,9 +916,9 @@ class MotionStream(Substream):
             k = 2 * k + self.bit(135 + k)
         return [m for m in range(35) if m not in modes][k - 32]
 
-    def chroma_mode(self, kind: int, n: int, luma_mode: int) -> int:
+    def chroma_mode(self, kind: int, area: Rect, luma_mode: int) -> int:
         """Read the mode of the chroma blocks of a leaf with that (first) luma mode."""
-        if self.bit(171 + (3 if kind else 0) + n.bit_length() - 4):
+        if self.bit(171 + (3 if kind else 0) + area.log2_class - 3):
             return 36 + self.bit(178) if self.bit(177) else 35
         if not self.bit(167):
             return luma_mode
@@ -860,23 +942,20 @@ class ContentStream(Substream):
         varying, offset = self.bypass(), 0
         done: set[tuple[int, int]] = set()  # the quantiser blocks that had their delta()
         for leaf in canvas.leaves:
-            row, column, size = leaf.y // 8, leaf.x // 8, leaf.n // 8
-            cells = slice(row, row + size), slice(column, column + size)
-            around = canvas.neighbours(leaf.x, leaf.y)
+            area = leaf.area
             if not leaf.intra:
-                c = sum(other.intra or other.coded for other in around)
-                context = 7 + 24 * (canvas.kind - 1) + 6 * (leaf.n.bit_length() - 4)
+                c = sum(other.intra or other.coded for other in canvas.neighbours(area))
+                context = 7 + 24 * (canvas.kind - 1) + 6 * (area.log2_class - 3)
                 context += 3 * leaf.merge + c
                 leaf.coded = bool(self.bit(context))
-            canvas.area[cells] = min(leaf.n, 32) if leaf.coded else leaf.n
+            canvas.areas[area.cells] = area.w, area.h
             if leaf.intra or leaf.coded:
-                block = leaf.x // 32, leaf.y // 32
+                block = area.x // 32, area.y // 32
                 if varying and block not in done:
                     offset = max(-quantiser, min(last_q - quantiser, offset + self.delta()))
                     done.add(block)
-                nodes = [(leaf.x, leaf.y)] if leaf.n < 64 else quarters(leaf.x, leaf.y, 64)
-                for x, y in nodes:
-                    self.node(canvas, leaf, x, y, min(leaf.n, 32))
+                for node in area.tiles(min(32, area.w), min(32, area.h)):
+                    self.node(canvas, leaf, node)
             leaf.q = quantiser + offset
 
     def filters(self, canvas: Canvas, p: int) -> Filters:
@@ -913,10 +992,10 @@ class ContentStream(Substream):
             m += 1
         return -m if self.bit(6) else m
 
-    def node(self, canvas: Canvas, leaf: Leaf, x: int, y: int, m: int) -> None:
-        """A node of size m of a leaf."""
-        kind, size = canvas.kind, m.bit_length() - 4
-        parts = range(canvas.form.parts)
+    def node(self, canvas: Canvas, leaf: Leaf, node: Rect) -> None:
+        """A node of a leaf."""
+        kind, size = canvas.kind, node.log2_class - 3
+        parts = node.chroma(canvas.form)
         cb = cr = [1 for _ in parts]
         if leaf.chroma_mode != PALETTE:
             cb = [self.bit(55 + 3 * kind + size) for _ in parts]
@@ -924,69 +1003,73 @@ class ContentStream(Substream):
         chroma = any(cb + cr)
         context = 82 + 6 * kind + 2 * size + chroma
         if leaf.palette:
-            leaf.palettes[0, x, y] = self.palette(canvas, 0, m, None)
+            leaf.palettes[0, node] = self.palette(canvas, 0, node.w, None)
         elif leaf.intra:
-            four = len(leaf.modes) == 4
-            for at in quarters(x, y, 8) if four else [(x, y)]:
+            for block in leaf.luma_blocks:
                 if self.bit(context):
-                    self.luma_unit(canvas, leaf, *at, 4 if four else m)
-        elif (leaf.n < 64 and not chroma) or self.bit(context):
-            self.tree(canvas, leaf, x, y, m)
+                    self.luma_unit(canvas, leaf, block)
+        elif (max(leaf.area.w, leaf.area.h) < 64 and not chroma) or self.bit(context):
+            self.tree(canvas, leaf, node)
         sub_x, sub_y = canvas.form.sub
-        n = m // sub_x
         for plane, coded in ((1, cb), (2, cr)):
-            for part in parts:
-                right, down = x // sub_x, y // sub_y + part * n
+            for part, block in enumerate(parts):
                 if leaf.chroma_mode == PALETTE:
-                    reference = leaf.palettes[0, x, y].indices[::sub_y, ::sub_x]
+                    n = block.w
+                    reference = leaf.palettes[0, node].indices[::sub_y, ::sub_x]
                     reference = reference[part * n : (part + 1) * n]
                     if plane == 2:
-                        reference = leaf.palettes[1, right, down].indices
-                    block = self.palette(canvas, plane, n, reference)
-                    leaf.palettes[plane, right, down] = block
+                        reference = leaf.palettes[1, block].indices
+                    leaf.palettes[plane, block] = self.palette(canvas, plane, n, reference)
                 elif coded[part]:
-                    leaf.units[plane, right, down] = self.unit(kind, leaf.intra, 1, n)
+                    leaf.units[plane, block] = self.unit(kind, leaf.intra, 1, block)
 
-    def tree(self, canvas: Canvas, leaf: Leaf, x: int, y: int, s: int) -> None:
-        """Read the units of luma of a block of size s."""
+    def tree(self, canvas: Canvas, leaf: Leaf, block: Rect) -> None:
+        """Read the units of luma of a block."""
+        _, _, v, z = block
         inter = canvas.kind - 1
-        if s > 4 and self.bit(100 + 3 * inter + s.bit_length() - 4):
-            for quarter in quarters(x, y, s):
-                if self.bit(106 + 3 * inter + (s // 2).bit_length() - 3):
-                    self.tree(canvas, leaf, *quarter, s // 2)
+        if v == z:
+            s, context = v // 2, 100 + 3 * inter + log2(v) - 3
         else:
-            self.luma_unit(canvas, leaf, x, y, s)
+            s, context = min(v, z), TREE + 3 * inter + log2(v * z) - 7
+        if max(v, z) > 4 and self.bit(context):
+            for part in block.tiles(s, s):
+                if self.bit(106 + 3 * inter + log2(s) - 2):
+                    self.tree(canvas, leaf, part)
+        else:
+            self.luma_unit(canvas, leaf, block)
 
-    def luma_unit(self, canvas: Canvas, leaf: Leaf, x: int, y: int, n: int) -> None:
+    def luma_unit(self, canvas: Canvas, leaf: Leaf, block: Rect) -> None:
         """Read a unit of luma and note what deblocking has to know of it."""
-        leaf.units[0, x, y] = self.unit(canvas.kind, leaf.intra, 0, n)
-        cells = slice(y // 8, (y + n + 7) // 8), slice(x // 8, (x + n + 7) // 8)
-        canvas.area[cells] = max(n, 8)
-        canvas.luma[cells] = True
+        leaf.units[0, block] = self.unit(canvas.kind, leaf.intra, 0, block)
+        canvas.areas[block.cells] = max(block.w, 8), max(block.h, 8)
+        canvas.luma[block.cells] = True
 
-    def last(self, context: int, n: int) -> int:
-        """Read lastx or lasty, 7.6, from the context of i = 0."""
+    def last(self, context: int, s: int) -> int:
+        """Read lastx or lasty, 7.6; `context` is LAST(Set, P, axis, 4, 0)."""
+        context += 9 * (log2(s) - 2)
         p = 0
-        while p < 2 * n.bit_length() - 3 and self.bit(context + p):
+        while p < 2 * log2(s) - 1 and self.bit(context + p):
             p += 1
         if p < 4:
             return p
-        s = (p >> 1) - 1
-        return ((2 + (p & 1)) << s) + self.bypass(s)
+        bits = (p >> 1) - 1
+        return ((2 + (p & 1)) << bits) + self.bypass(bits)
 
-    def unit(self, kind: int, intra: bool, p: int, n: int) -> Unit:
-        """A unit of n x n coefficients, 7.6; p is P."""
-        size = n.bit_length() - 3
-        context = 113 + 144 * kind + 72 * p + 9 * size
-        lastx = self.last(context, n)
-        lasty = self.last(context + 36, n)
+    def unit(self, kind: int, intra: bool, p: int, block: Rect) -> Unit:
+        """The unit of a block, 7.6; p is P."""
+        _, _, w, h = block
+        context = 113 + 144 * kind + 72 * p
+        lastx = self.last(context, w)
+        lasty = self.last(context + 36, h)
         sine = False
-        if p == 0 and n < 32 and lastx + lasty > 0:
-            sine = bool(self.bit(1733 + (3 * (2 * kind - 1 + intra) if kind else 0) + size))
-        levels = np.zeros((n, n), np.int64)
-        a = [[0] * (n + 2) for _ in range(n + 2)]  # A(x, y) is a[y][x]
+        if p == 0 and max(w, h) < 32 and lastx + lasty > 0:
+            context = 1733 + (3 * (2 * kind - 1 + intra) if kind else 0)
+            sine = bool(self.bit(context + block.log2_class - 2))
+        size = ((log2(w) + log2(h) + 1) >> 1) - 2  # Size4 of R
+        levels = np.zeros((h, w), np.int64)
+        a = [[0] * (w + 2) for _ in range(h + 2)]  # A(x, y) is a[y][x]
         full: set[tuple[int, int]] = set()
-        blocks, positions = diagonal(n // 4), diagonal(4)
+        blocks, positions = diagonal(w // 4, h // 4), diagonal(4, 4)
         for bx, by in blocks[blocks.index((lastx // 4, lasty // 4)) :: -1]:
             begin, coded = 15, False
             if (bx, by) == (lastx // 4, lasty // 4):
@@ -997,7 +1080,7 @@ class ContentStream(Substream):
                 if not self.bit(545 + 12 * kind + 6 * p + 2 * (size - 1) + beside):
                     continue
             full.add((bx, by))
-            found: list[int] = []  # the numbers in DIAG(4) of the levels that are not 0, as read
+            found: list[int] = []  # the numbers in DIAG(4, 4) of the levels that are not 0, as read
             for i in range(begin, -1, -1):
                 x, y = 4 * bx + positions[i][0], 4 * by + positions[i][1]
                 t = a[y][x + 1] + a[y][x + 2] + a[y + 1][x] + a[y + 2][x] + a[y + 1][x + 1]
@@ -1145,7 +1228,7 @@ def projected_motion(canvas: Canvas) -> dict[tuple[int, int], Motion]:
 
 def motion_of(canvas: Canvas, leaf: Leaf) -> Motion:
     """The motion of a leaf that is not intra, 8.2."""
-    x, y, n = leaf.x, leaf.y, leaf.n
+    x, y, w, h = leaf.area
 
     def available(x: int, y: int) -> Motion | None:
         other = canvas.leaf(x, y)
@@ -1154,10 +1237,10 @@ def motion_of(canvas: Canvas, leaf: Leaf) -> Motion:
 
     if leaf.merge:
         candidates = (
-            available(x - 1, y + n - 1), available(x + n - 1, y - 1),
-            available(x + n, y - 1), available(x - 1, y + n), available(x - 1, y - 1),
-            canvas.projected.get(((y + n) // 8, (x + n) // 8)),
-            canvas.projected.get(((y + n // 2) // 8, (x + n // 2) // 8)),
+            available(x - 1, y + h - 1), available(x + w - 1, y - 1),
+            available(x + w, y - 1), available(x - 1, y + h), available(x - 1, y - 1),
+            canvas.projected.get(((y + h) // 8, (x + w) // 8)),
+            canvas.projected.get(((y + h // 2) // 8, (x + w // 2) // 8)),
         )  # fmt: skip
         entries: list[Motion] = []
         for entry in candidates:
@@ -1165,7 +1248,7 @@ def motion_of(canvas: Canvas, leaf: Leaf) -> Motion:
                 entries.append(entry)
         rest = Motion(1 if canvas.kind == 1 else 3, STILL.vectors)
         return (entries + 5 * [rest])[leaf.index]
-    c = available(x + n, y - 1) or available(x - 1, y - 1)
+    c = available(x + w, y - 1) or available(x - 1, y - 1)
     near = available(x - 1, y), available(x, y - 1), c
     found = [motion for motion in near if motion]
     direction, differences = leaf.coded_motion
@@ -1233,26 +1316,29 @@ def inter_prediction(canvas: Canvas, index: int) -> Ints:
     return predicted
 
 
-def intra_border(
-    plane: Ints, known: NDArray[np.bool_], x: int, y: int, n: int, bit_depth: int
-) -> Ints:
-    """The sequence left[2n], ..., left[1], left[0], top[1], ..., top[2n] of 8.4."""
-    k = np.arange(2 * n)
-    xs = np.concatenate([np.full(2 * n + 1, x - 1), x + k])
-    ys = np.concatenate([y + k[::-1], np.full(2 * n + 1, y - 1)])
+def intra_border(plane: Ints, known: NDArray[np.bool_], block: Rect, bit_depth: int) -> Ints:
+    """The sequence left[w+h], ..., left[1], left[0], top[1], ..., top[w+h] of 8.4."""
+    x, y, w, h = block
+    k = np.arange(w + h)
+    xs = np.concatenate([np.full(w + h + 1, x - 1), x + k])
+    ys = np.concatenate([y + k[::-1], np.full(w + h + 1, y - 1)])
     inside = (xs >= 0) & (ys >= 0) & (xs < plane.shape[1]) & (ys < plane.shape[0])
-    available = np.zeros(4 * n + 1, np.bool_)
+    available = np.zeros(len(xs), np.bool_)
     available[inside] = known[ys[inside], xs[inside]]
     if not available.any():
-        return np.full(4 * n + 1, 1 << (bit_depth - 1))
-    source = np.where(available, np.arange(4 * n + 1), available.argmax())
+        return np.full(len(xs), 1 << (bit_depth - 1))
+    source = np.where(available, np.arange(len(xs)), available.argmax())
     source = np.maximum.accumulate(source)
     sequence: Ints = plane[ys[source], xs[source]]
     return sequence
 
 
-def intra_prediction(sequence: Ints, n: int, mode: int, luma: bool, peak: int, cubic: Ints) -> Ints:
-    """A block of n x n samples predicted from its border, 8.4."""
+def intra_prediction(
+    sequence: Ints, block: Rect, mode: int, luma: bool, peak: int, cubic: Ints
+) -> Ints:
+    """The samples of a block predicted from its border, 8.4."""
+    _, _, w, h = block
+    n = 1 << block.log2_class  # N
     smoothed = False
     if luma and n >= 8:
         smoothed = mode == 0 or (
@@ -1261,46 +1347,52 @@ def intra_prediction(sequence: Ints, n: int, mode: int, luma: bool, peak: int, c
         if smoothed:
             middle = (sequence[:-2] + 2 * sequence[1:-1] + sequence[2:] + 2) >> 2
             sequence = np.concatenate([sequence[:1], middle, sequence[-1:]])
-    left, top = sequence[2 * n :: -1], sequence[2 * n :]
-    block: Ints
-    i, j = np.arange(n)[:, None], np.arange(n)
-    w = 32 >> ((2 * j) >> ((n.bit_length() - 2) >> 1))
+    left, top = sequence[w + h :: -1], sequence[w + h :]
+    v: Ints
+
+    def weight(k: Ints) -> Ints:
+        result: Ints = 32 >> ((2 * k) >> ((log2(n) - 1) >> 1))
+        return result
+
     if mode < 2:
+        i, j = np.arange(h)[:, None], np.arange(w)
         if mode == 0:
-            block = (n - 1 - j) * left[1 + i] + (j + 1) * top[n + 1]
-            block += (n - 1 - i) * top[1 + j] + (i + 1) * left[n + 1]
+            v = h * ((w - 1 - j) * left[1 + i] + (j + 1) * top[w + 1])
+            v += w * ((h - 1 - i) * top[1 + j] + (i + 1) * left[h + 1])
+            v = (v + w * h) >> (log2(w) + log2(h) + 1)
         else:
-            block = np.full((n, n), left[1 : n + 1].sum() + top[1 : n + 1].sum())
-        v = (block + n) >> n.bit_length()
-        return v + ((w[j] * (left[1 + i] - v) + w[i] * (top[1 + j] - v) + 32) >> 6)
+            total = left[1 : h + 1].sum() + top[1 : w + 1].sum()
+            v = np.full((h, w), (total + (w + h) // 2) // (w + h))
+        return v + ((weight(j) * (left[1 + i] - v) + weight(i) * (top[1 + j] - v) + 32) >> 6)
     angle = ANGLE[mode - 2]
-    main, side = (top, left) if mode >= 18 else (left, top)
+    # below mode 18 rows and columns, i and j, are exchanged
+    main, side, b, a = (top, left, w, h) if mode >= 18 else (left, top, h, w)
+    i, j = np.arange(a)[:, None], np.arange(b)
     p, f = ((i + 1) * angle) >> 5, ((i + 1) * angle) & 31
-    # ref(k) for k = -n..2n+2; the last is only used with f = 0
-    below = np.zeros(n, np.int64)
+    # ref(k) for k = -a..w+h+2; the last is only used with f = 0
+    below = np.zeros(a, np.int64)
     if angle < 0:
-        k = np.arange(-n, 0)
-        below = side[np.minimum((k * INVERSE[-angle] + 128) >> 8, n)]
+        k = np.arange(-a, 0)
+        below = side[np.minimum((k * INVERSE[-angle] + 128) >> 8, a)]
     ref = np.concatenate([below, main, main[-1:], main[-1:]])
-    at = n + j + p  # of ref(j + p)
+    at = a + j + p  # of ref(j + p)
     if angle == 0:
-        block = np.clip(main[1 + j] + ((w[j] * (side[1 + i] - side[0]) + 32) >> 6), 0, peak)
+        v = np.clip(main[1 + j] + ((weight(j) * (side[1 + i] - side[0]) + 32) >> 6), 0, peak)
     elif luma and not smoothed:
-        block = np.zeros((n, n), np.int64)
+        v = np.zeros((a, b), np.int64)
         for c in range(4):
-            block += cubic[f, c] * ref[at + c]  # as CUBIC[0] is 64 at c = 1, f = 0 holds too
-        block = np.clip((block + 32) >> 6, 0, peak)
+            v += cubic[f, c] * ref[at + c]  # as CUBIC[0] is 64 at c = 1, f = 0 holds too
+        v = np.clip((v + 32) >> 6, 0, peak)
     else:
-        block = ((32 - f) * ref[at + 1] + f * ref[at + 2] + 16) >> 5
-    return block if mode >= 18 else block.T
+        v = ((32 - f) * ref[at + 1] + f * ref[at + 2] + 16) >> 5
+    return v if mode >= 18 else v.T
 
 
-def copied_prediction(
-    plane: Ints, known: NDArray[np.bool_], x: int, y: int, n: int, bit_depth: int
-) -> Ints:
-    """A block of n x n samples copied from those at (x, y) of its plane, 8.4."""
+def copied_prediction(plane: Ints, known: NDArray[np.bool_], source: Rect, bit_depth: int) -> Ints:
+    """The samples of a block copied from `source` of its plane, 8.4."""
     height, width = plane.shape
-    xs, ys = x + np.arange(n), y + np.arange(n)[:, None]
+    xs = source.x + np.arange(source.w)
+    ys = source.y + np.arange(source.h)[:, None]
     inside = (xs >= 0) & (ys >= 0) & (xs < width) & (ys < height)
     at = np.clip(ys, 0, height - 1), np.clip(xs, 0, width - 1)
     predicted: Ints = np.where(inside & known[at], plane[at], 1 << (bit_depth - 1))
@@ -1319,42 +1411,50 @@ def luma_at(luma: Ints, sub: tuple[int, int], a: Ints, b: Ints) -> Ints:
     return total >> (1 + sub_y)
 
 
-def linear_prediction(
-    luma: Ints, plane: Ints, form: Format, x: int, y: int, n: int, mode: int
-) -> Ints:
-    """A block of n x n chroma samples at (x, y) predicted from luma, 8.4."""
-    k = np.arange(n)
-    points = []
-    if x > 0 and mode != 37:
-        points.append((np.full(n, x - 1), y + k))
-    if y > 0 and mode != 36:
-        points.append((x + k, np.full(n, y - 1)))
-    if not points:
-        return np.full((n, n), 1 << (form.bit_depth - 1))
-    a, b = np.concatenate(points, axis=1)
-    number = len(a)  # N
+def linear_prediction(luma: Ints, plane: Ints, form: Format, block: Rect, mode: int) -> Ints:
+    """The samples of a chroma block predicted from luma, 8.4."""
+    x, y, w, h = block
+    left, above = x > 0 and mode != 37, y > 0 and mode != 36
+    if not left and not above:
+        return np.full((h, w), 1 << (form.bit_depth - 1))
+    # i of the points on each side
+    beside, over = np.arange(h if left else 0), np.arange(w if above else 0)
+    if left and above:
+        beside, over = beside[:: max(1, h // w)], over[:: max(1, w // h)]
+    a = np.concatenate([np.full(len(beside), x - 1), x + over])
+    b = np.concatenate([y + beside, np.full(len(over), y - 1)])
+    number = len(a)  # K
     at, c = luma_at(luma, form.sub, a, b), plane[b, a]
     sum_l, sum_c = int(at.sum()), int(c.sum())
     s = number * int((at * at).sum()) - sum_l * sum_l
     s += (2 * number * number) << (2 * form.extra)
     slope = ((number * int((at * c).sum()) - sum_l * sum_c) * 256) // s
     slope = max(-2048, min(2047, slope))
-    block = luma_at(luma, form.sub, x + k, y + k[:, None])
-    block = slope * (number * block - sum_l) + 256 * sum_c + 128 * number
-    predicted: Ints = np.clip(signed32(block) >> (7 + number.bit_length()), 0, form.peak)
+    d = luma_at(luma, form.sub, x + np.arange(w), y + np.arange(h)[:, None])
+    v = slope * (number * d - sum_l) + 256 * sum_c + 128 * number
+    predicted: Ints = np.clip(signed32(v) >> (8 + log2(number)), 0, form.peak)
     return predicted
 
 
 def residual(unit: Unit, q: int, tables: Tables, extra: int) -> Ints:
     """The residual of a unit with quantiser index q, 8.6 and 8.5."""
-    n, bound = len(unit.levels), 2 ** (15 + extra)
-    log = n.bit_length() - 1
-    step = S6[q % 6] << (q // 6)
-    d = (np.clip(unit.levels, -32768, 32767) * step + (1 << (log - 2))) >> (log - 1)
-    m = tables.sine_transform[n] if unit.sine else tables.transform[:: 32 // n, :n]
+    h, w = unit.levels.shape
+    bound = 2 ** (15 + extra)
+    e = log2(w) + log2(h)
+    scale, shift = S6[q % 6] << (q // 6), (e >> 1) - 1
+    if e % 2:
+        scale, shift = 181 * scale, shift + 8
+    d = (np.clip(unit.levels, -32768, 32767) * scale + (1 << (shift - 1))) >> shift
+
+    def matrix(n: int) -> Ints:
+        """M(n)."""
+        m: Ints = tables.sine_transform[n] if unit.sine else tables.transform[:: 32 // n, :n]
+        return m
+
+    d = np.clip(d, -bound, bound - 1)
     # of i, x
-    g = np.clip((signed32(m.T @ np.clip(d, -bound, bound - 1)) + 64) >> 7, -bound, bound - 1)
-    result: Ints = (signed32(g @ m) + 2048) >> 12
+    g = np.clip((signed32(matrix(h).T @ d) + 64) >> 7, -bound, bound - 1)
+    result: Ints = (signed32(g @ matrix(w)) + 2048) >> 12
     return result
 
 
@@ -1384,7 +1484,7 @@ def find_edges(canvas: Canvas, transposed: bool) -> Edges:
     palette_p, palette_q = sides(canvas.cells(lambda leaf: leaf.palette))
     strength = np.where(palette_p | palette_q, 0, strength)
     coordinate = 8 * np.arange(1, strength.shape[1] + 1)
-    on_border = coordinate % np.minimum(*sides(canvas.area)) == 0
+    on_border = coordinate % np.minimum(*sides(canvas.areas[..., 1 if transposed else 0])) == 0
     q_p, q_q = sides(canvas.cells(lambda leaf: leaf.q))
     return Edges(np.where(on_border, strength, 0), (q_p + q_q + 1) >> 1)
 
@@ -1792,9 +1892,9 @@ class Hybrid:
             known = enlarge(intra, size) == 0
             for leaf in canvas.leaves:
                 if not leaf.intra:
-                    for (plane, x, y), unit in leaf.units.items():
+                    for (plane, block), unit in leaf.units.items():
                         if plane == index:
-                            self.add(canvas, leaf, index, x, y, unit)
+                            self.add(canvas, leaf, index, block, unit)
             for leaf in canvas.leaves:
                 if leaf.intra:
                     self.intra(canvas, leaf, index, known)
@@ -1804,43 +1904,40 @@ class Hybrid:
                 plane = canvas.planes[index]
                 canvas.planes[index] = adaptive_filter(plane, filters, self.form, index)
 
-    def add(self, canvas: Canvas, leaf: Leaf, plane: int, x: int, y: int, unit: Unit) -> None:
+    def add(self, canvas: Canvas, leaf: Leaf, plane: int, block: Rect, unit: Unit) -> None:
         """Add the residual of a unit to its predicted samples, 8.6."""
-        n = len(unit.levels)
         q = max(0, min(self.form.last_q, leaf.q + self.chroma_offset)) if plane else leaf.q
-        block = canvas.planes[plane][y : y + n, x : x + n]
+        samples = canvas.planes[plane][block.samples]
         added = residual(unit, q, self.tables, self.form.extra)
-        block[:] = np.clip(block + added, 0, self.form.peak)
+        samples[:] = np.clip(samples + added, 0, self.form.peak)
 
     def intra(self, canvas: Canvas, leaf: Leaf, index: int, known: NDArray[np.bool_]) -> None:
         """Predict and complete the blocks of an intra leaf in a plane, 8.4."""
-        at, n, modes, (copy_y, copy_x) = [(leaf.x, leaf.y)], leaf.n, leaf.modes, leaf.copy
+        blocks, modes, (copy_y, copy_x) = leaf.luma_blocks, leaf.modes, leaf.copy
         if index:
             sub_x, sub_y = self.form.sub
-            n, modes = leaf.n // sub_x, self.form.parts * [leaf.chroma_mode]
-            at = [(leaf.x // sub_x, leaf.y // sub_y + part * n) for part in range(len(modes))]
+            blocks = leaf.area.chroma(self.form)
+            modes = [leaf.chroma_mode for _ in blocks]
             copy_y, copy_x = copy_y // sub_y, copy_x // sub_x
-        elif len(modes) == 4:
-            at, n = quarters(leaf.x, leaf.y, 8), 4
         # luma is complete before the first block of chroma, and not yet deblocked
         luma, plane, form = canvas.planes[0], canvas.planes[index], self.form
-        for (x, y), mode in zip(at, modes, strict=True):
+        for block, mode in zip(blocks, modes, strict=True):
             if mode < 35:
-                border = intra_border(plane, known, x, y, n, form.bit_depth)
-                arguments = n, mode, index == 0, form.peak, self.tables.cubic
+                border = intra_border(plane, known, block, form.bit_depth)
+                arguments = block, mode, index == 0, form.peak, self.tables.cubic
                 predicted = intra_prediction(border, *arguments)
             elif mode == COPIED:
-                source = x + copy_x, y + copy_y
-                predicted = copied_prediction(plane, known, *source, n, form.bit_depth)
+                source = block._replace(x=block.x + copy_x, y=block.y + copy_y)
+                predicted = copied_prediction(plane, known, source, form.bit_depth)
             elif mode == PALETTE:
-                palette = leaf.palettes[index, x, y]
+                palette = leaf.palettes[index, block]
                 predicted = palette.colour[palette.indices]
             else:
-                predicted = linear_prediction(luma, plane, form, x, y, n, mode)
-            plane[y : y + n, x : x + n] = predicted
-            if (index, x, y) in leaf.units:
-                self.add(canvas, leaf, index, x, y, leaf.units[index, x, y])
-            known[y : y + n, x : x + n] = True
+                predicted = linear_prediction(luma, plane, form, block, mode)
+            plane[block.samples] = predicted
+            if (index, block) in leaf.units:
+                self.add(canvas, leaf, index, block, leaf.units[index, block])
+            known[block.samples] = True
 
     def deblock(self, canvas: Canvas) -> None:
         """Filter the edges of a canvas, vertical ones first, 8.7."""
