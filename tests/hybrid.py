@@ -17,7 +17,7 @@ from nvcodec.coding.hybrid.content import (
 )
 from nvcodec.coding.hybrid.filters import encode_filters, filters_capacity
 from nvcodec.coding.hybrid.fusion import SHARED_TAPS, encode_network
-from nvcodec.coding.hybrid.leaves import INTRA, SIZE, UNITS, Q, Table, X, Y
+from nvcodec.coding.hybrid.leaves import INTRA, UNITS, Q, Table, X, Y
 from nvcodec.coding.hybrid.motion import (
     default_motion_contexts,
     encode_motion,
@@ -76,7 +76,7 @@ def settle_quantisers(leaves: Table, quantiser: int) -> None:
     current, done = quantiser, set()
     for leaf in leaves:
         if leaf[INTRA] or leaf[UNITS]:
-            block = leaf[X] // max(32, leaf[SIZE]), leaf[Y] // max(32, leaf[SIZE]), leaf[SIZE] > 32
+            block = leaf[X] // 32, leaf[Y] // 32
             if block not in done:
                 current += int(np.clip(leaf[Q] - current, -32, 32))
                 done.add(block)

@@ -18,7 +18,9 @@ from nvcodec.coding.hybrid.levels import FULL, LAST, SINE
 from nvcodec.coding.hybrid.motion import (
     BOTH,
     COPIED,
-    FOUR_FLAG,
+    CUT_FLAG,
+    CUT_IN_TWO,
+    HALVED,
     INTRA_FLAG,
     LISTED,
     MERGE_FLAG,
@@ -30,7 +32,7 @@ from nvcodec.coding.hybrid.motion import (
     trace_motion,
 )
 from nvcodec.coding.hybrid.palettes import REUSE
-from nvcodec.coding.hybrid.units import CODED_FLAG, DELTA
+from nvcodec.coding.hybrid.units import CODED_FLAG, DELTA, UNEVEN_TREE
 from nvcodec.coding.rangecoder import RangeDecoder
 from nvcodec.compiled import kernel
 from nvcodec.picture import SampleFormat
@@ -55,7 +57,7 @@ last positions, of new colours and of a canvas's first quantiser are in `signs a
 
 _MOTION = (
     (SPLIT, "partition"),
-    (FOUR_FLAG, "intra modes"),
+    (CUT_FLAG, "intra modes"),
     (INTRA_FLAG, "intra modes"),
     (MERGE_FLAG, "merging"),
     (BOTH, "vectors"),
@@ -63,6 +65,8 @@ _MOTION = (
     (LISTED, "intra modes"),
     (COPIED, "copied leaves"),
     (SCREEN, "palettes"),
+    (HALVED, "partition"),
+    (CUT_IN_TWO, "intra modes"),
 )
 _CONTENT = (
     (DELTA, "quantisers"),
@@ -71,6 +75,7 @@ _CONTENT = (
     (FULL, "levels"),
     (SINE, "transforms"),
     (REUSE, "palettes"),
+    (UNEVEN_TREE, "coded flags"),
 )
 """The first context of each run of contexts of one kind."""
 

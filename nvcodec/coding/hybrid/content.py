@@ -6,16 +6,18 @@ import numpy as np
 import numpy.typing as npt
 
 from nvcodec.coding.hybrid.leaves import (
+    HEIGHT,
     LEAF_COLUMNS,
     LEVEL_COLUMNS,
     LEVEL_VALUE,
     PAINTED,
-    SIZE,
     UNIT_COLUMNS,
     UNIT_COUNT,
+    UNIT_HEIGHT,
     UNIT_SINE,
-    UNIT_SIZE,
     UNIT_START,
+    UNIT_WIDTH,
+    WIDTH,
     Table,
     X,
     Y,
@@ -24,16 +26,13 @@ from nvcodec.coding.hybrid.leaves import (
     last_index,
 )
 from nvcodec.coding.hybrid.levels import MAX_LEVEL
-from nvcodec.coding.hybrid.palettes import MOST_COLOURS, MOST_KNOWN, PALETTES_END
-from nvcodec.coding.hybrid.units import UnitSpace, content_units
+from nvcodec.coding.hybrid.palettes import MOST_COLOURS, MOST_KNOWN
+from nvcodec.coding.hybrid.units import CONTENT_CONTEXTS, UnitSpace, content_units
 from nvcodec.coding.rangecoder import Contexts, RangeDecoder, RangeEncoder
 from nvcodec.coding.syntax import STATE_SIZE, Direction, compile_syntax
 from nvcodec.format.errors import CorruptError
 from nvcodec.picture import YUV420P8, SampleFormat
 from nvcodec.tables import load_table
-
-CONTENT_CONTEXTS = PALETTES_END
-"""Number of contexts of the substream."""
 
 # The other directions are compiled on first use, so that they do not delay every decoder.
 _decode = compile_syntax(content_units, Direction.DECODE)
@@ -47,8 +46,8 @@ def default_content_contexts() -> Contexts:
 
 def _most_bits(leaves: Table, units: Table, levels: Table) -> int:
     """Upper bound of the number of context-coded bits of these tables."""
-    cells = int((leaves[:, SIZE].astype(np.int64) ** 2).sum()) >> 6
-    samples = int((units[:, UNIT_SIZE].astype(np.int64) ** 2).sum())
+    cells = int((leaves[:, WIDTH].astype(np.int64) * leaves[:, HEIGHT]).sum()) >> 6
+    samples = int((units[:, UNIT_WIDTH].astype(np.int64) * units[:, UNIT_HEIGHT]).sum())
     greater = int(np.minimum(np.abs(levels[:, LEVEL_VALUE].astype(np.int64)), 15).sum())
     # A leaf: its flag and delta(). A cell: up to 4 flags of chroma and 11 of `tree`. A unit: its
     # last position, its transform, a flag for each sub-block and each coefficient.
@@ -56,7 +55,7 @@ def _most_bits(leaves: Table, units: Table, levels: Table) -> int:
     painted = units[units[:, UNIT_SINE] == PAINTED]
     # A palette: a flag for each known colour and each of its own; less than one for each of its
     # colours at each sample.
-    each = painted[:, UNIT_SIZE].astype(np.int64) ** 2
+    each = painted[:, UNIT_WIDTH].astype(np.int64) ** 2
     colours = np.maximum(painted[:, UNIT_COUNT] - each + 1, 0)
     return total + (MOST_KNOWN + MOST_COLOURS) * len(painted) + int((each * colours).sum())
 
@@ -77,11 +76,13 @@ def _check_leaves(leaves: Table) -> int:
     check_table(leaves, LEAF_COLUMNS, "leaves")
     if not len(leaves):
         raise ValueError("a canvas has no leaves")
-    x, y, size = leaves[:, X], leaves[:, Y], leaves[:, SIZE]
-    sizes = (size == 8) | (size == 16) | (size == 32) | (size == 64)
-    if not sizes.all() or min(int(x.min()), int(y.min())) < 0 or ((x | y) & (size - 1)).any():
+    x, y, wide, tall = leaves[:, X], leaves[:, Y], leaves[:, WIDTH], leaves[:, HEIGHT]
+    sizes = np.isin(wide, (8, 16, 32, 64)) & np.isin(tall, (8, 16, 32, 64))
+    even = (wide <= 4 * tall) & (tall <= 4 * wide)
+    outside = min(int(x.min()), int(y.min())) < 0
+    if not (sizes & even).all() or outside or (x & (wide - 1)).any() or (y & (tall - 1)).any():
         raise ValueError("a leaf is no block of a canvas")
-    return int((x + size).max())
+    return int((x + wide).max())
 
 
 def _check(
@@ -98,8 +99,9 @@ def _check(
     check_table(levels, LEVEL_COLUMNS, "levels")
     if not 0 <= quantiser <= last_index(sample_format.bit_depth):
         raise ValueError(f"{quantiser} is no quantiser index")
-    sizes, counts = units[:, UNIT_SIZE], units[:, UNIT_COUNT].astype(np.int64)
-    if not np.isin(sizes, (4, 8, 16, 32)).all() or not (counts > 0).all():
+    sizes, counts = units[:, UNIT_WIDTH], units[:, UNIT_COUNT].astype(np.int64)
+    sides = units[:, [UNIT_WIDTH, UNIT_HEIGHT]]
+    if not np.isin(sides, (4, 8, 16, 32)).all() or not (counts > 0).all():
         raise ValueError("a unit has no size of one, or no levels")
     if not np.isin(units[:, UNIT_SINE], (0, 1, PAINTED)).all():
         raise ValueError("a unit has a flag that is neither 0, 1 nor PAINTED")
@@ -113,7 +115,9 @@ def _check(
         raise ValueError("the levels are not those of the units in their order")
     of_levels = np.repeat(units[:, UNIT_SINE] != PAINTED, counts)
     position, value = levels[of_levels].astype(np.int64).T
-    if (position < 0).any() or (position >= np.repeat(sizes * sizes, counts)[of_levels]).any():
+    if (position < 0).any() or (
+        position >= np.repeat(sizes * units[:, UNIT_HEIGHT], counts)[of_levels]
+    ).any():
         raise ValueError("a level lies outside its unit")
     if (value == 0).any() or (np.abs(value) > MAX_LEVEL).any():
         raise ValueError(f"a level is 0 or exceeds {MAX_LEVEL}")
@@ -189,11 +193,11 @@ def decode_content(
     """
     check_canvas(coded_width, coded_height, canvas_set)
     width = _check_leaves(leaves)
-    if width > coded_width or int((leaves[:, Y] + leaves[:, SIZE]).max()) > coded_height:
+    if width > coded_width or int((leaves[:, Y] + leaves[:, HEIGHT]).max()) > coded_height:
         raise ValueError("a leaf lies outside the canvas")
     # A cell has up to 4 luma units, and up to 2 in each chroma plane. Memory pages that no unit or
     # level reaches are never touched.
-    samples = int((leaves[:, SIZE].astype(np.int64) ** 2).sum())
+    samples = int((leaves[:, WIDTH].astype(np.int64) * leaves[:, HEIGHT]).sum())
     units = np.empty((samples // 64 * 8, UNIT_COLUMNS), np.int32)
     across, down = sample_format.chroma_shift
     coloured = (sample_format.planes - 1) * samples >> (across + down)

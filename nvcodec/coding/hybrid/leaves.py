@@ -21,26 +21,29 @@ Table = npt.NDArray[np.int32]
 Lookup = npt.NDArray[np.int64]
 
 X = 0
-"""Luma samples, as Y and SIZE."""
+"""Luma samples, as Y, WIDTH and HEIGHT."""
 Y = 1
-SIZE = 2
-"""8, 16, 32 or 64."""
-INTRA = 3
-MERGE = 4
-INDEX = 5
+WIDTH = 2
+"""8, 16, 32 or 64, as HEIGHT; the longer side is one, two or four times the shorter one."""
+HEIGHT = 3
+INTRA = 4
+MERGE = 5
+INDEX = 6
 """Entry 0..4 of the merge list, for merged leaves."""
-DIRECTION = 6
+DIRECTION = 7
 """Bit 0: reference 0, bit 1: reference 1; for leaves that are neither intra nor merged."""
-VY0 = 7
+VY0 = 8
 """Coded differences to the predicted vectors, for the references that the direction uses; of a
 copied intra leaf VY0 and VX0 are the copy vector, in luma samples."""
-VX0 = 8
-VY1 = 9
-VX1 = 10
-FOUR = 11
-MODE = 12
-"""Four columns: the luma mode of each quarter of an intra leaf; all the same unless FOUR is 1."""
-CHROMA = 16
+VX0 = 9
+VY1 = 10
+VX1 = 11
+CUT = 12
+"""The luma blocks of an intra leaf: one (0), four of 4 x 4 (1), an upper and a lower one of 8 x 4
+(2), a left and a right one of 4 x 8 (3)."""
+MODE = 13
+"""Four columns: the mode of each luma block of an intra leaf, repeated if there are fewer."""
+CHROMA = 17
 """Chroma mode 0..39 of an intra leaf: the mode itself, not the coded value."""
 LINEAR = 35
 """The first of three chroma modes that predict from luma (spec 8.4): fitted to the samples on both
@@ -49,36 +52,37 @@ COPY = 38
 """The luma mode of a copied intra leaf. VY0 and VX0 are its copy vector, in luma samples."""
 PALETTE = 39
 """The luma mode of a palette leaf; of chroma too, if that has palettes."""
-MOTION_COLUMNS = 17
+MOTION_COLUMNS = 18
 """Columns before this one belong to the motion substream, the others to content."""
-CODED = 17
+CODED = 18
 """Inter leaf: the flag `coded`. Intra leaf: 1 if it has a unit."""
-Q = 18
+Q = 19
 """Quantiser index 0..LastQ."""
-FIRST = 19
+FIRST = 20
 """Number of the leaf's first unit; if it has none, of the next unit in coding order."""
-UNITS = 20
+UNITS = 21
 """Number of the leaf's units."""
-LEAF_COLUMNS = 21
+LEAF_COLUMNS = 22
 
 UNIT_PLANE = 0
 UNIT_X = 1
-"""Samples of the plane, as UNIT_Y and UNIT_SIZE."""
+"""Samples of the plane, as UNIT_Y, UNIT_WIDTH and UNIT_HEIGHT."""
 UNIT_Y = 2
-UNIT_SIZE = 3
-"""4, 8, 16 or 32."""
-UNIT_START = 4
+UNIT_WIDTH = 3
+"""4, 8, 16 or 32, as UNIT_HEIGHT."""
+UNIT_HEIGHT = 4
+UNIT_START = 5
 """Number of its first level."""
-UNIT_COUNT = 5
+UNIT_COUNT = 6
 """Number of its levels, at least 1."""
-UNIT_SINE = 6
+UNIT_SINE = 7
 """1 if it has the sine transform (spec 8.5), PAINTED if it has samples in place of levels."""
-UNIT_COLUMNS = 7
+UNIT_COLUMNS = 8
 PAINTED = 2
 """UNIT_SINE of a block of a palette leaf; its rows of levels are those of `palettes`."""
 
 LEVEL_POSITION = 0
-"""y * UNIT_SIZE + x."""
+"""y * UNIT_WIDTH + x."""
 LEVEL_VALUE = 1
 LEVEL_COLUMNS = 2
 

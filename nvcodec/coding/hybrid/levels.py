@@ -31,26 +31,27 @@ STRIDE = 34
 SUB_STRIDE = 9
 
 
-def diagonals(size: int) -> list[tuple[int, int]]:
-    """DIAG(size): (x, y) of all positions of a square."""
-    square = [(x, y) for y in range(size) for x in range(size)]
-    return sorted(square, key=lambda position: (sum(position), position[0]))
+def diagonals(width: int, height: int) -> list[tuple[int, int]]:
+    """DIAG(width, height): (x, y) of all positions of a rectangle."""
+    positions = [(x, y) for y in range(height) for x in range(width)]
+    return sorted(positions, key=lambda position: (sum(position), position[0]))
 
 
-# Positions of sub-blocks in scan order: 64 entries for each unit size, log2(n) - 2 = 0..3.
-_SUB_X = np.zeros(256, np.int64)
-_SUB_Y = np.zeros(256, np.int64)
-_SUB_NUMBER = np.zeros(256, np.int64)
-for _log in range(4):
-    for _i, (_x, _y) in enumerate(diagonals(1 << _log)):
-        _SUB_X[64 * _log + _i] = _x
-        _SUB_Y[64 * _log + _i] = _y
-        _SUB_NUMBER[64 * _log + 8 * _y + _x] = _i
-_DIAG_X = lookup([x for x, _ in diagonals(4)])
-_DIAG_Y = lookup([y for _, y in diagonals(4)])
+# Positions of sub-blocks in scan order: 64 entries for each shape of a unit. That is
+# 4 * tall + wide, with log2 of its rows and columns minus 2.
+_SUB_X = np.zeros(1024, np.int64)
+_SUB_Y = np.zeros(1024, np.int64)
+_SUB_NUMBER = np.zeros(1024, np.int64)
+for _shape in range(16):
+    for _i, (_x, _y) in enumerate(diagonals(1 << (_shape & 3), 1 << (_shape >> 2))):
+        _SUB_X[64 * _shape + _i] = _x
+        _SUB_Y[64 * _shape + _i] = _y
+        _SUB_NUMBER[64 * _shape + 8 * _y + _x] = _i
+_DIAG_X = lookup([x for x, _ in diagonals(4, 4)])
+_DIAG_Y = lookup([y for _, y in diagonals(4, 4)])
 _DIAG_SUM = _DIAG_X + _DIAG_Y
 _DIAG_AT = _DIAG_Y * STRIDE + _DIAG_X
-_DIAG_NUMBER = lookup([diagonals(4).index((k & 3, k >> 2)) for k in range(16)])
+_DIAG_NUMBER = lookup([diagonals(4, 4).index((k & 3, k >> 2)) for k in range(16)])
 # Place, SIGCLASS and GTCLASS of spec 7.6.
 PLACE = lookup([0, 1, 1, 2, 2, 2, *[3] * 57])
 SIG_CLASS = lookup([0, 1, 2, 3, 4, 4, *[5] * 70])
@@ -111,7 +112,8 @@ def sub_block(
     stop: int,
     sub_x: int,
     sub_y: int,
-    log: int,
+    wide: int,
+    size: int,
     scan: int,
     known: int,
     alone: int,
@@ -120,14 +122,15 @@ def sub_block(
     """Code the positions of a sub-block from number `scan` down; returns the next level's number.
 
     If `known`, the level at the first position is not 0. If `alone`, some level of the sub-block is
-    not 0 and none has been found so far. In the encoder the unit's levels end at `stop`; a greater
-    result means that the levels are not in coding order.
+    not 0 and none has been found so far. `wide` is log2 of the unit's columns minus 2, `size` that
+    of R. In the encoder the unit's levels end at `stop`; a greater result means that the levels are
+    not in coding order.
     """
-    sig_base = SIG + 96 * family + 24 * log
+    sig_base = SIG + 96 * family + 24 * size
     more_base = MORE + 96 * family
     at_base = 4 * (sub_y * STRIDE + sub_x)
     place_base = 4 * (sub_y + sub_x)
-    position_base = 4 * ((sub_y << (log + 2)) + sub_x)
+    position_base = 4 * ((sub_y << (wide + 2)) + sub_x)
     begin = level
     highest = 0
     lowest = 0
@@ -142,7 +145,7 @@ def sub_block(
             + near[at + 2 * STRIDE]
         )
         place = PLACE[place_base + _DIAG_SUM[scan]]
-        position = position_base + (_DIAG_Y[scan] << (log + 2)) + _DIAG_X[scan]
+        position = position_base + (_DIAG_Y[scan] << (wide + 2)) + _DIAG_X[scan]
         value = 0
         if ENCODING and level < stop and levels[level, LEVEL_POSITION] == position:
             value = levels[level, LEVEL_VALUE]
@@ -204,20 +207,23 @@ def unit_levels(
     fulls: np.ndarray,
     start: int,
     stop: int,
-    log: int,
+    wide: int,
+    tall: int,
     family: int,
     choice: int,
     wanted_sine: int,
 ) -> tuple[int, int]:
     """unit() of spec 7.6; returns the number of the next level, and its flag `sine`.
 
-    The unit has 4 << log coefficients in each direction; `family` is 2 * Set + P. `choice` is the
+    The unit has 4 << wide columns and 4 << tall rows; `family` is 2 * Set + P. `choice` is the
     context of the flag, -1 if a unit of this plane and size has none. In the encoder its levels
     have the numbers start..stop-1; a result other than `stop` means that they are not in coding
     order. `near`, u8 (STRIDE * STRIDE), holds the magnitudes of levels, and `fulls`, int64
     (SUB_STRIDE * SUB_STRIDE), the flags of full sub-blocks. Both are 0 between units.
     """
-    side = 4 << log
+    columns = 4 << wide
+    size = (wide + tall + 1) >> 1
+    sub_base = 64 * (4 * tall + wide)
     last_position = 0
     if ENCODING:
         last_position = levels[start, LEVEL_POSITION]
@@ -226,10 +232,11 @@ def unit_levels(
     for axis in range(2):
         wanted = 0
         if ENCODING:
-            wanted = last_position & (side - 1)
+            wanted = last_position & (columns - 1)
             if axis == 1:
-                wanted = last_position >> (log + 2)
-        coordinate = last(wanted, LAST + 72 * family + 36 * axis + 9 * log, log)
+                wanted = last_position >> (wide + 2)
+        axis_log = tall if axis == 1 else wide
+        coordinate = last(wanted, LAST + 72 * family + 36 * axis + 9 * axis_log, axis_log)
         if axis == 0:
             last_x = coordinate
         else:
@@ -239,14 +246,14 @@ def unit_levels(
     if choice >= 0 and last_x + last_y > 0:
         sine = bit(choice, wanted_sine)
 
-    full_base = FULL + 6 * family + 2 * (log - 1)
-    last_sub = _SUB_NUMBER[64 * log + 8 * (last_y >> 2) + (last_x >> 2)]
+    full_base = FULL + 6 * family + 2 * (size - 1)
+    last_sub = _SUB_NUMBER[sub_base + 8 * (last_y >> 2) + (last_x >> 2)]
     scan = _DIAG_NUMBER[4 * (last_y & 3) + (last_x & 3)]
     level = start
     sub = last_sub
     while sub >= 0:
-        sub_x = _SUB_X[64 * log + sub]
-        sub_y = _SUB_Y[64 * log + sub]
+        sub_x = _SUB_X[sub_base + sub]
+        sub_y = _SUB_Y[sub_base + sub]
         full_at = sub_y * SUB_STRIDE + sub_x
         full = 1
         alone = 0
@@ -254,7 +261,7 @@ def unit_levels(
             full = 0
             if ENCODING and level < stop:
                 position = levels[level, LEVEL_POSITION]
-                if position >> (log + 4) == sub_y and (position & (side - 1)) >> 2 == sub_x:
+                if position >> (wide + 4) == sub_y and (position & (columns - 1)) >> 2 == sub_x:
                     full = 1
             near_full = fulls[full_at + 1] | fulls[full_at + SUB_STRIDE]
             full = bit(full_base + near_full, full)
@@ -263,7 +270,7 @@ def unit_levels(
             fulls[full_at] = 1
             known = 1 if sub == last_sub else 0
             level = sub_block(
-                levels, near, level, stop, sub_x, sub_y, log, scan, known, alone, family
+                levels, near, level, stop, sub_x, sub_y, wide, size, scan, known, alone, family
             )
             if ENCODING and level > stop:
                 break
@@ -271,11 +278,11 @@ def unit_levels(
         sub -= 1
 
     for j in range(last_sub + 1):
-        fulls[_SUB_Y[64 * log + j] * SUB_STRIDE + _SUB_X[64 * log + j]] = 0
+        fulls[_SUB_Y[sub_base + j] * SUB_STRIDE + _SUB_X[sub_base + j]] = 0
     end = level
     if ENCODING:
         end = min(level, stop)
     for j in range(start, end):
         position = np.int64(levels[j, LEVEL_POSITION])
-        near[(position >> (log + 2)) * STRIDE + (position & (side - 1))] = 0
+        near[(position >> (wide + 2)) * STRIDE + (position & (columns - 1))] = 0
     return level, sine

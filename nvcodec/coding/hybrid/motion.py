@@ -9,8 +9,9 @@ from nvcodec.coding.difference import exponential
 from nvcodec.coding.hybrid.leaves import (
     CHROMA,
     COPY,
+    CUT,
     DIRECTION,
-    FOUR,
+    HEIGHT,
     INDEX,
     INTRA,
     LEAF_COLUMNS,
@@ -19,8 +20,8 @@ from nvcodec.coding.hybrid.leaves import (
     MODE,
     MOTION_COLUMNS,
     PALETTE,
-    SIZE,
     VY0,
+    WIDTH,
     Z_LOG,
     Z_X,
     Z_Y,
@@ -39,7 +40,7 @@ from nvcodec.tables import load_table
 
 # Numbers of the first context of each kind (spec 7.7).
 SPLIT = 0
-FOUR_FLAG = 27
+CUT_FLAG = 27
 INTRA_FLAG = 28
 MERGE_FLAG = 34
 INDEX_MORE = 58
@@ -58,7 +59,10 @@ COPY_ZERO = 185
 COPY_MORE = 187
 SCREEN = 213
 PALETTE_FLAG = 214
-MOTION_CONTEXTS = 220
+HALVED = 220
+BESIDE = 274
+CUT_IN_TWO = 283
+MOTION_CONTEXTS = 285
 
 MAX_COMPONENT = (1 << 14) - 1
 """Greatest magnitude of a component of a coded vector difference."""
@@ -66,9 +70,9 @@ MODES = 35
 
 _CHROMA_MODES = lookup([0, 26, 10, 1])
 
-# Upper bound of the bits of a leaf and the splits above it: 4 splits, 2 flags, and 4 components of
-# 1 + 13 + 13 + 1 bits. An intra leaf takes fewer.
-_LEAF_BITS = 4 + 2 + 4 * 28
+# Upper bound of the bits of a leaf and of what is above it: 4 splits, 3 bits of halves, 2 flags,
+# and 4 components of 1 + 13 + 13 + 1 bits. An intra leaf takes fewer.
+_LEAF_BITS = 4 + 3 + 2 + 4 * 28
 
 
 @part
@@ -84,17 +88,20 @@ def block_size(
     size_left: int,
     size_above: int,
 ) -> int:
-    """block() of spec 7.4 down to the leaf at (x, y), whose size is 8 << result.
+    """block() of spec 7.4 down to the area at (x, y), whose size is 8 << result.
 
-    `size`, in the same form, is that of the largest block that begins there; `size_left` and
-    `size_above` are those of the neighbouring leaves.
+    `size`, in the same form, is that of the largest block that begins there; `size_left` is the
+    height of the leaf to the left, `size_above` the width of that above.
     """
     while size > 0:
         n = 8 << size
         split = 1
         if x + n <= width and y + n <= height and not (kind == 0 and size == 3):
             c = (1 if size_left < size else 0) + (1 if size_above < size else 0)
-            split = bit(SPLIT + 9 * kind + 3 * (size - 1) + c, 1 if leaves[row, SIZE] < n else 0)
+            wanted = 0
+            if ENCODING:
+                wanted = 1 if max(leaves[row, WIDTH], leaves[row, HEIGHT]) < n else 0
+            split = bit(SPLIT + 9 * kind + 3 * (size - 1) + c, wanted)
         if split == 0:
             break
         size -= 1
@@ -193,7 +200,7 @@ def intra_leaf(
     beside_palettes: int,
     last: np.ndarray,
 ) -> None:
-    """Code the modes of an intra leaf of size 8 << size, that of chroma if it is `coloured`.
+    """Code the modes of an intra leaf of class 8 << size, that of chroma if it is `coloured`.
 
     Only in a canvas of a `screen` it may be copied or have palettes.
 
@@ -219,14 +226,19 @@ def intra_leaf(
             change = exponential(change, COPY_ZERO + k, COPY_MORE + 13 * k, 13)
             last[k] = min(8191, max(-8192, last[k] + change))
             line[VY0 + k] = last[k]
-    four = 0
-    if kind == 0 and size == 0 and special == 0:
-        four = bit(FOUR_FLAG, 1 if leaves[row, FOUR] != 0 else 0)
-    line[FOUR] = four
+    cut = 0
+    if kind == 0 and line[WIDTH] == 8 and line[HEIGHT] == 8 and special == 0:
+        cut = bit(CUT_FLAG, 1 if leaves[row, CUT] != 0 else 0)
+        if cut != 0:
+            two = bit(CUT_IN_TWO, 1 if leaves[row, CUT] > 1 else 0)
+            if two != 0:
+                beside = bit(CUT_IN_TWO + 1, 1 if leaves[row, CUT] > 2 else 0)
+                cut = 2 + beside
+    line[CUT] = cut
     line[MODE] = COPY if copied != 0 else PALETTE
-    for k in range(0 if special != 0 else 4 if four != 0 else 1):
-        block_x = (line[X] >> 2) + (k & 1)
-        block_y = (line[Y] >> 2) + (k >> 1)
+    for k in range(0 if special != 0 else 2 if cut > 1 else 4 if cut != 0 else 1):
+        block_x = (line[X] >> 2) + (k & 1 if cut != 2 else 0)
+        block_y = (line[Y] >> 2) + (k >> 1 if cut != 2 else k)
         beside = left_mode[block_y & 15] if block_x > 0 else 1
         above = top_mode[block_x] if block_y > 0 else 1
         first, second, third = mode_list(beside, above)
@@ -235,10 +247,17 @@ def intra_leaf(
             wanted = leaves[row, MODE + k]
         mode = luma_mode(wanted, first, second, third, kind)
         line[MODE + k] = mode
-        if four != 0:
+        if cut != 0:
             left_mode[block_y & 15] = mode
             top_mode[block_x] = mode
-    if four == 0:
+            if cut == 2:
+                top_mode[block_x + 1] = mode
+            if cut == 3:
+                left_mode[(block_y & 15) + 1] = mode
+    if cut > 1:
+        line[MODE + 2] = line[MODE]
+        line[MODE + 3] = line[MODE + 1]
+    if cut == 0:
         for k in range(1, 4):
             line[MODE + k] = line[MODE]
     if coloured != 0:
@@ -283,9 +302,10 @@ def vectors(leaves: np.ndarray, row: int, line: np.ndarray, size: int, kind: int
 class LeafSpace(Record):
     """Working memory of `motion_blocks`: the leaves left of the next one, and the leaf in `line`.
 
-    By rows of cells, their size and kind (1 intra, 2 merged, 4 copied, 8 palette); by rows of 4 x 4
-    blocks, their mode. `last` is the last copy vector.
-    In the order of block() the last one written is the neighbour.
+    By rows of cells, their height and kind (1 intra, 2 merged, 4 copied, 8 palette); by rows of
+    4 x 4 blocks, their mode. In the order of block() the last one written is the neighbour. `last`
+    is the last copy vector. `waiting` are second halves: x, y, and log2 of their cells across and
+    down.
     """
 
     size = array(np.int64, 8)
@@ -293,6 +313,7 @@ class LeafSpace(Record):
     mode = array(np.int64, 16)
     last = array(np.int64, 2)
     line = array(np.int64, LEAF_COLUMNS)
+    waiting = array(np.int64, 2, 4)
 
 
 def motion_blocks(
@@ -316,7 +337,7 @@ def motion_blocks(
     `leaves` is int32 (rows, LEAF_COLUMNS); the decoder needs a row for each cell. `found` is int64
     (3,): the number of leaves, and in the encoder row and column of the first value that cannot be
     coded (row -1 if there is none). `space` and `tops` are zero. `tops`, int64 (3, width / 4), has
-    of the leaves above what `space` has of those to the left: size and kind by columns of cells,
+    of the leaves above what `space` has of those to the left: width and kind by columns of cells,
     mode by columns of 4 x 4 blocks.
     """
     inter = kind - 1
@@ -328,6 +349,7 @@ def motion_blocks(
     top_kind = tops[1]
     top_mode = tops[2]
     line = space.line
+    waiting = space.waiting
     leaf = 0
     found[1] = -1
     special = 0
@@ -341,12 +363,17 @@ def motion_blocks(
         root_x = root % ((width + 63) >> 6) * 64
         # After a value that cannot be coded the encoder stops, as its capacity is for valid rows.
         z = 0 if found[1] < 0 else 64
-        while z < 64:
-            x = root_x + 8 * Z_X[z]
-            y = root_y + 8 * Z_Y[z]
-            if x >= width or y >= height:
-                z += 1
-                continue
+        halves = 0
+        while z < 64 or halves > 0:
+            if halves > 0:
+                x = waiting[halves - 1, 0]
+                y = waiting[halves - 1, 1]
+            else:
+                x = root_x + 8 * Z_X[z]
+                y = root_y + 8 * Z_Y[z]
+                if x >= width or y >= height:
+                    z += 1
+                    continue
             row = leaf
             if ENCODING:
                 row = min(leaf, rows - 1)
@@ -357,18 +384,53 @@ def motion_blocks(
             kind_left = left_kind[row_cell] if x > 0 else 0
             kind_above = top_kind[column_cell] if y > 0 else 0
 
-            size = block_size(
-                leaves, row, x, y, width, height, kind, Z_LOG[z], size_left, size_above
-            )
-            z += 1 << (2 * size)
+            if halves > 0:
+                halves -= 1
+                wide = waiting[halves, 2]
+                tall = waiting[halves, 3]
+            else:
+                wide = block_size(
+                    leaves, row, x, y, width, height, kind, Z_LOG[z], size_left, size_above
+                )
+                tall = wide
+                z += 1 << (2 * wide)
+            # area() of spec 7.4: a second half waits until the first one is done.
+            while abs(wide - tall) < 2 and min(wide, tall) > 0:
+                left = 1 if size_left < tall else 0
+                above = 1 if size_above < wide else 0
+                again = 1 if wide != tall else 0
+                wanted = 0
+                if ENCODING and (leaves[row, WIDTH] < 8 << wide or leaves[row, HEIGHT] < 8 << tall):
+                    wanted = 1
+                longer = max(wide, tall)
+                halved = bit(
+                    HALVED + 18 * kind + 9 * again + 3 * (longer - 1) + left + above, wanted
+                )
+                if halved == 0:
+                    break
+                beside = 1 if wide < tall else 0
+                if again == 0:
+                    beside = bit(
+                        BESIDE + 3 * kind + 1 + above - left,
+                        1 if leaves[row, WIDTH] < 8 << wide else 0,
+                    )
+                wide -= beside
+                tall -= 1 - beside
+                waiting[halves, 0] = x + beside * (8 << wide)
+                waiting[halves, 1] = y + (1 - beside) * (8 << tall)
+                waiting[halves, 2] = wide
+                waiting[halves, 3] = tall
+                halves += 1
+            size = (wide + tall) >> 1
             for k in range(LEAF_COLUMNS):
                 line[k] = 0
             line[X] = x
             line[Y] = y
-            line[SIZE] = 8 << size
+            line[WIDTH] = 8 << wide
+            line[HEIGHT] = 8 << tall
 
             intra = 1 if kind == 0 else 0
-            if kind != 0 and size < 3:
+            if kind != 0 and max(wide, tall) < 3:
                 c = (kind_left & 1) + (kind_above & 1)
                 intra = bit(INTRA_FLAG + 3 * inter + c, 1 if leaves[row, INTRA] != 0 else 0)
             line[INTRA] = intra
@@ -385,7 +447,7 @@ def motion_blocks(
                     size,
                     kind,
                     coloured,
-                    screen,
+                    screen if wide == tall else 0,
                     beside_copied,
                     beside_palettes,
                     space.last,
@@ -404,15 +466,17 @@ def motion_blocks(
             cell_kind = intra + 2 * merge
             if line[MODE] >= COPY:
                 cell_kind += 4 if line[MODE] == COPY else 8
-            for k in range(1 << size):
-                left_size[row_cell + k] = size
+            for k in range(1 << tall):
+                left_size[row_cell + k] = tall
                 left_kind[row_cell + k] = cell_kind
-                top_size[column_cell + k] = size
+            for k in range(1 << wide):
+                top_size[column_cell + k] = wide
                 top_kind[column_cell + k] = cell_kind
-            if line[FOUR] == 0:
+            if line[CUT] == 0:
                 mode = line[MODE] if intra != 0 and line[MODE] < COPY else 1
-                for k in range(2 << size):
+                for k in range(2 << tall):
                     left_mode[2 * row_cell + k] = mode
+                for k in range(2 << wide):
                     top_mode[2 * column_cell + k] = mode
             if ENCODING:
                 if found[1] < 0 and leaf >= rows:
@@ -424,6 +488,7 @@ def motion_blocks(
                         found[2] = k
                 if found[1] >= 0:
                     z = 64
+                    halves = 0
             else:
                 for k in range(LEAF_COLUMNS):
                     leaves[row, k] = line[k]

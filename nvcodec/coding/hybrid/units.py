@@ -10,22 +10,24 @@ import numpy as np
 from nvcodec.coding.hybrid.leaves import (
     CHROMA,
     CODED,
+    CUT,
     FIRST,
-    FOUR,
+    HEIGHT,
     INTRA,
     MERGE,
     MODE,
     PAINTED,
     PALETTE,
-    SIZE,
     UNIT_COUNT,
+    UNIT_HEIGHT,
     UNIT_PLANE,
     UNIT_SINE,
-    UNIT_SIZE,
     UNIT_START,
+    UNIT_WIDTH,
     UNIT_X,
     UNIT_Y,
     UNITS,
+    WIDTH,
     Z_LOG,
     Z_X,
     Z_Y,
@@ -34,7 +36,7 @@ from nvcodec.coding.hybrid.leaves import (
     Y,
 )
 from nvcodec.coding.hybrid.levels import SINE, STRIDE, SUB_STRIDE, unit_levels
-from nvcodec.coding.hybrid.palettes import PaletteSpace, painted_unit
+from nvcodec.coding.hybrid.palettes import PALETTES_END, PaletteSpace, painted_unit
 from nvcodec.coding.syntax import ENCODING, bit, bypass, part
 from nvcodec.compiled import kernel
 from nvcodec.records import Record, array, nested
@@ -47,15 +49,18 @@ CR = 64
 LUMA = 82
 TREE = 100
 PART = 106
+UNEVEN_TREE = PALETTES_END
+CONTENT_CONTEXTS = UNEVEN_TREE + 6
+"""Number of contexts of the substream."""
 
 
 @kernel
 def _inside(
-    units: np.ndarray, number: int, plane: int, x: int, y: int, n: int, chroma: int
+    units: np.ndarray, number: int, plane: int, x: int, y: int, wide: int, tall: int, chroma: int
 ) -> bool:  # pragma: no cover - compiled
-    """Whether a unit lies in a plane (3: any) and in the block of n x n luma samples at (x, y).
+    """Whether a unit lies in a plane (3: any) and in a block of luma samples at (x, y).
 
-    `chroma` is HEAD's chroma_format.
+    The block has wide x tall samples. `chroma` is HEAD's chroma_format.
     """
     if number >= units.shape[0]:
         return False
@@ -64,17 +69,25 @@ def _inside(
         return False
     unit_x = units[number, UNIT_X] << (1 if actual > 0 and chroma < 3 else 0)
     unit_y = units[number, UNIT_Y] << (1 if actual > 0 and chroma < 2 else 0)
-    return bool(x <= unit_x < x + n and y <= unit_y < y + n)
+    return bool(x <= unit_x < x + wide and y <= unit_y < y + tall)
 
 
 @kernel
 def _begins(
-    units: np.ndarray, number: int, plane: int, x: int, y: int, n: int, lower: int, chroma: int
+    units: np.ndarray,
+    number: int,
+    plane: int,
+    x: int,
+    y: int,
+    wide: int,
+    tall: int,
+    lower: int,
+    chroma: int,
 ) -> bool:  # pragma: no cover - compiled
-    """Whether a unit is the upper, or the `lower`, of a chroma plane in a node of size n."""
-    if not _inside(units, number, plane, x, y, n, chroma):
+    """Whether a unit is the upper, or the `lower`, of a chroma plane in a node at (x, y)."""
+    if not _inside(units, number, plane, x, y, wide, tall, chroma):
         return False
-    return bool(chroma != 2 or (units[number, UNIT_Y] - y >= n >> 1) == (lower > 0))
+    return bool(chroma != 2 or (units[number, UNIT_Y] - y >= tall >> 1) == (lower > 0))
 
 
 @part
@@ -98,30 +111,40 @@ def delta(q: int, wanted: int, last_q: int) -> int:
 
 @part
 def chroma_flags(
-    units: np.ndarray, unit: int, x: int, y: int, m_log: int, kind: int, chroma: int, parts: int
+    units: np.ndarray,
+    unit: int,
+    x: int,
+    y: int,
+    wide: int,
+    tall: int,
+    kind: int,
+    chroma: int,
+    parts: int,
 ) -> int:
-    """Flags of the chroma units of a node of 8 << m_log luma samples at (x, y).
+    """Flags of the chroma units of a node of 8 << wide by 8 << tall luma samples at (x, y).
 
     Bits 0 and 1 are those of the `parts` units of Cb, bits 2 and 3 those of Cr.
     """
     flags = 0
     ahead = unit
-    m = 8 << m_log
+    columns = 8 << wide
+    rows = 8 << tall
+    size = (wide + tall) >> 1
     if ENCODING:
-        while _inside(units, ahead, 0, x, y, m, chroma):
+        while _inside(units, ahead, 0, x, y, columns, rows, chroma):
             ahead += 1
     for k in range(2 * parts):
         plane = 1 + (k >> (parts - 1))
         lower = k & (parts - 1)
         wanted = 0
-        if ENCODING and _begins(units, ahead, plane, x, y, m, lower, chroma):
+        if ENCODING and _begins(units, ahead, plane, x, y, columns, rows, lower, chroma):
             wanted = 1
             ahead += 1
-        context = CB + 3 * kind + m_log
+        context = CB + 3 * kind + size
         if plane == 2:
-            context = CR + 6 * kind + 2 * m_log + (1 if flags & 3 != 0 else 0)
-        present = bit(context, wanted)
-        flags |= present << (2 * plane - 2 + lower)
+            context = CR + 6 * kind + 2 * size + (1 if flags & 3 != 0 else 0)
+        flag = bit(context, wanted)
+        flags |= flag << (2 * plane - 2 + lower)
     return flags
 
 
@@ -132,35 +155,48 @@ def luma_block(
     x: int,
     y: int,
     log: int,
-    m_log: int,
+    wide: int,
+    tall: int,
+    size: int,
     intra: int,
     always: int,
     coloured: int,
     kind: int,
     chroma: int,
 ) -> tuple[int, int]:
-    """Whether a luma unit begins at (x, y), and the log of its size 4 << log.
+    """Whether a luma unit begins at (x, y), and which block of tree() it is, as a log.
 
-    The argument `log` is that of the largest block that begins there; m_log + 1 is the whole node.
-    The node's flag is coded if `always`, or if it is `coloured`: if it has a chroma unit. An inter
-    block is split by tree(): this follows the first quarter of each split.
+    The largest luma block of the node or leaf has 4 << wide by 4 << tall samples. If it is a square
+    a log of k stands for a square of 4 << k; else the same for squares up to that of its shorter
+    side, and one more for the whole. The argument `log` is that of the largest block that begins at
+    (x, y), `size` the class of the node, 8 << size.
+
+    The flag of the largest block is coded if `always`, or if it is `coloured`: if the node has a
+    chroma unit. An inter block is split by tree(): this follows the first part of each split.
     """
     inter = kind - 1
     present = 1
+    square = min(wide, tall)
+    largest = square + (1 if wide != tall else 0)
     while True:
         present = 1
-        whole = 1 if intra != 0 or log > m_log else 0
+        whole = 1 if intra != 0 or log == largest else 0
+        columns = 4 << (wide if log > square else log)
+        rows = 4 << (tall if log > square else log)
         if whole == 0 or always != 0 or coloured != 0:
             context = PART + 3 * inter + log
             if whole != 0:
-                context = LUMA + 6 * kind + 2 * m_log + coloured
-            present = bit(context, 1 if _inside(units, unit, 0, x, y, 4 << log, chroma) else 0)
+                context = LUMA + 6 * kind + 2 * size + coloured
+            present = bit(context, 1 if _inside(units, unit, 0, x, y, columns, rows, chroma) else 0)
         if present == 0 or intra != 0 or log == 0:
             break
         wanted = 0
-        if ENCODING and unit < units.shape[0] and units[unit, UNIT_SIZE] < 4 << log:
-            wanted = 1
-        split = bit(TREE + 3 * inter + log - 1, wanted)
+        if ENCODING and unit < units.shape[0]:
+            wanted = 1 if units[unit, UNIT_WIDTH] * units[unit, UNIT_HEIGHT] < columns * rows else 0
+        context = TREE + 3 * inter + log - 1
+        if log > square:
+            context = UNEVEN_TREE + 3 * inter + wide + tall - 3
+        split = bit(context, wanted)
         if split == 0:
             break
         log -= 1
@@ -177,30 +213,39 @@ def node_units(
     level: int,
     node_x: int,
     node_y: int,
-    size: int,
+    wide: int,
+    tall: int,
+    always: int,
     intra: int,
-    four: int,
+    cut: int,
     palettes: PaletteSpace,
     painted: int,
     depth: int,
     kind: int,
     chroma: int,
 ) -> tuple[int, int, int]:
-    """Code the node at (node_x, node_y) of a leaf of size 8 << size.
+    """Code the node at (node_x, node_y) of 8 << wide by 8 << tall luma samples.
+
+    Its flag of luma is coded if `always`, or if it has a chroma unit. `cut` is that of an intra
+    leaf.
 
     Returns the numbers of the next unit and level. The third result is 0 if, in the encoder, units
     or levels are not in coding order. `near` and `fulls` are those of `unit_levels`. Planes below
     `painted` have palettes, of samples of `depth` bits.
     """
-    always = 1 if intra != 0 or size == 3 else 0
-    m_log = min(size, 2)
-    blocks = 4 << (2 * m_log)
+    # Luma is a row or a column of squares of 8 << shorter, each with so many blocks of 4 x 4.
+    shorter = min(wide, tall)
+    square = 4 << (2 * shorter)
+    blocks = 4 << (wide + tall)
+    luma_wide = wide + (0 if cut == 3 else 1)
+    luma_tall = tall + (0 if cut == 2 else 1)
+    largest = min(luma_wide, luma_tall) + (1 if luma_wide != luma_tall else 0)
     fits = 1
-    # Square chroma units of a plane: none in monochrome, two one above the other in 4:2:2.
+    # Chroma units of a plane: none in monochrome, two one above the other in 4:2:2.
     parts = 0 if chroma == 0 else 2 if chroma == 2 else 1
     flags = 15
     if painted < 2:
-        flags = chroma_flags(units, unit, node_x, node_y, m_log, kind, chroma, parts)
+        flags = chroma_flags(units, unit, node_x, node_y, wide, tall, kind, chroma, parts)
     coloured = 1 if flags != 0 else 0
     # A loop over the 4 x 4 luma blocks of the node in the order of block(), then over its chroma.
     # Each step codes one unit or none, so the syntax of a unit is expanded only once.
@@ -208,27 +253,52 @@ def node_units(
     while z < blocks + 2 * parts:
         plane = 0
         lower = 0
-        log = 0
         x = node_x
         y = node_y
         if z < blocks:
-            x += 4 * Z_X[z]
-            y += 4 * Z_Y[z]
-            if four == 0:
-                log = Z_LOG[z] if z > 0 else m_log + 1
+            inside = z & (square - 1)
+            before = (z - inside) // square * (8 << shorter)
+            x += 4 * Z_X[inside] + (before if wide > tall else 0)
+            y += 4 * Z_Y[inside] + (before if wide < tall else 0)
+            log = 0
+            if z == 0 or cut > 1:
+                log = largest
+            elif cut == 0:
+                log = Z_LOG[inside] if inside > 0 else shorter + 1
+            if cut == 1:
+                log = 0
             present = 1
             if painted == 0:
                 present, log = luma_block(
-                    units, unit, x, y, log, m_log, intra, always, coloured, kind, chroma
+                    units,
+                    unit,
+                    x,
+                    y,
+                    log,
+                    luma_wide,
+                    luma_tall,
+                    (wide + tall) >> 1,
+                    intra,
+                    always,
+                    coloured,
+                    kind,
+                    chroma,
                 )
-            z += 1 << (2 * log)
+            whole = log > min(luma_wide, luma_tall)
+            unit_wide = luma_wide if whole else log
+            unit_tall = luma_tall if whole else log
+            if cut == 3:
+                z = 1 if z == 0 else blocks
+            else:
+                z += 1 << (unit_wide + unit_tall)
         else:
             plane = 1 + ((z - blocks) >> (parts - 1))
             lower = (z - blocks) & (parts - 1)
             present = flags >> (2 * plane - 2 + lower) & 1
-            log = m_log + (1 if chroma == 3 else 0)
+            unit_wide = wide + (1 if chroma == 3 else 0)
+            unit_tall = tall + (1 if chroma == 3 else 0)
             x >>= 1 if chroma < 3 else 0
-            y = (y >> (1 if chroma < 2 else 0)) + lower * (4 << log)
+            y = (y >> (1 if chroma < 2 else 0)) + lower * (4 << unit_tall)
             z += 1
 
         if present != 0:
@@ -236,8 +306,9 @@ def node_units(
             stop = level
             wanted_sine = 0
             choice = -1
-            if plane == 0 and log < 3:
-                choice = SINE + 3 * (2 * kind - 1 + intra if kind > 0 else 0) + log
+            if plane == 0 and max(unit_wide, unit_tall) < 3:
+                choice = SINE + 3 * (2 * kind - 1 + intra if kind > 0 else 0)
+                choice += (unit_wide + unit_tall) >> 1
             if ENCODING:
                 row = min(unit, units.shape[0] - 1)
                 if (
@@ -245,7 +316,8 @@ def node_units(
                     or units[row, UNIT_PLANE] != plane
                     or units[row, UNIT_X] != x
                     or units[row, UNIT_Y] != y
-                    or units[row, UNIT_SIZE] != 4 << log
+                    or units[row, UNIT_WIDTH] != 4 << unit_wide
+                    or units[row, UNIT_HEIGHT] != 4 << unit_tall
                     or units[row, UNIT_START] != start
                 ):
                     fits = 0
@@ -255,7 +327,7 @@ def node_units(
             family = 2 * kind + (1 if plane > 0 else 0)
             used = PAINTED
             if plane < painted:
-                n = 4 << log
+                n = 4 << unit_wide
                 across = 1 if plane == 1 and chroma < 3 else 0
                 down = 1 if plane == 1 and chroma < 2 else 0
                 level = painted_unit(
@@ -263,7 +335,16 @@ def node_units(
                 )
             else:
                 level, used = unit_levels(
-                    levels, near, fulls, start, stop, log, family, choice, wanted_sine
+                    levels,
+                    near,
+                    fulls,
+                    start,
+                    stop,
+                    unit_wide,
+                    unit_tall,
+                    family,
+                    choice,
+                    wanted_sine,
                 )
             if ENCODING:
                 if level != stop or used != wanted_sine:
@@ -273,7 +354,8 @@ def node_units(
                 units[unit, UNIT_PLANE] = plane
                 units[unit, UNIT_X] = x
                 units[unit, UNIT_Y] = y
-                units[unit, UNIT_SIZE] = 4 << log
+                units[unit, UNIT_WIDTH] = 4 << unit_wide
+                units[unit, UNIT_HEIGHT] = 4 << unit_tall
                 units[unit, UNIT_START] = start
                 units[unit, UNIT_COUNT] = level - start
                 units[unit, UNIT_SINE] = used
@@ -342,12 +424,17 @@ def content_units(
             break
         x = int(leaves[number, X])
         y = int(leaves[number, Y])
-        n = int(leaves[number, SIZE])
+        n = int(leaves[number, WIDTH])
         intra = 1 if leaves[number, INTRA] != 0 else 0
-        four = 1 if leaves[number, FOUR] != 0 else 0
-        size = 0
-        while n > 8 << size:
-            size += 1
+        cut = int(leaves[number, CUT])
+        tall_n = int(leaves[number, HEIGHT])
+        wide = 0
+        while n > 8 << wide:
+            wide += 1
+        tall = 0
+        while tall_n > 8 << tall:
+            tall += 1
+        size = (wide + tall) >> 1
         column_cell = x >> 3
         row_cell = (y >> 3) & 7
         if (x | y) & 31 == 0:
@@ -359,10 +446,11 @@ def content_units(
             merge = 1 if leaves[number, MERGE] != 0 else 0
             coded = bit(
                 CODED_FLAG + 24 * inter + 6 * size + 3 * merge + c,
-                1 if _inside(units, unit, 3, x, y, n, chroma) else 0,
+                1 if _inside(units, unit, 3, x, y, n, tall_n, chroma) else 0,
             )
-        for k in range(1 << size):
+        for k in range(1 << tall):
             left[row_cell + k] = coded
+        for k in range(1 << wide):
             top[column_cell + k] = coded
 
         if coded != 0 and pending != 0:
@@ -374,12 +462,13 @@ def content_units(
             painted = 3 if leaves[number, CHROMA] == PALETTE else 1
         nodes = 0
         if coded != 0:
-            nodes = 4 if size == 3 else 1
+            nodes = (2 if wide == 3 else 1) * (2 if tall == 3 else 1)
         for node in range(nodes):
-            node_x = x + 32 * (node & 1)
-            node_y = y + 32 * (node >> 1)
+            node_x = x + (32 * (node & 1) if wide == 3 else 0)
+            node_y = y + 32 * (node >> (1 if wide == 3 else 0))
             unit, level, fits = node_units(
-                units, levels, near, fulls, unit, level, node_x, node_y, size, intra, four,
+                units, levels, near, fulls, unit, level, node_x, node_y, min(wide, 2), min(tall, 2),
+                1 if intra != 0 or wide == 3 or tall == 3 else 0, intra, cut,
                 palettes, painted, depth, kind, chroma,
             )  # fmt: skip
             if ENCODING and fits == 0:

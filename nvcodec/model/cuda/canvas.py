@@ -100,9 +100,9 @@ class CanvasMaker:
         waves = None
         if step.set == 0 or leaves[:, INTRA].any():
             waves = intra_waves(leaves, direction, self.layout, _INTRA)
-        areas, holds, quantisers = np.empty((3, *cells), np.uint8)
+        areas, strengths = np.empty((2, 2, *cells), np.uint8)
+        holds, quantisers = np.empty((2, *cells), np.uint8)
         transform_areas(leaves, units, areas, holds, quantisers)
-        strengths = np.empty((2, *cells), np.uint8)
         edge_strengths(areas, holds, direction, vectors, strengths)
         return Prepared(
             step,

@@ -4,8 +4,9 @@ A launch is a wave: blocks, of any size and plane, that do not depend on each ot
 what is available (`waves`). A row of the table of blocks has BLOCK_COLUMNS integers. Each program
 computes one tile of a block.
 
-A sample of a block's edge is t: left[-t] for t < 0, the corner for 0, top[t] for t > 0. `edges` has
-for each t where in the plane the sample is that it takes, or -1 where there is none at all.
+A sample of a block's edge is t: left[-t] for t < 0, the corner for 0, top[t] for t > 0. A block of
+width x height has width + height on each side. `edges` has for each t where in the plane the sample
+is that it takes, or -1 where there is none at all.
 """
 
 import triton
@@ -16,8 +17,8 @@ from nvcodec.model.hybrid.canvas import intra
 
 BLOCK_COLUMNS = 13
 (PLACE, PLANE, X, Y, WIDTH, HEIGHT, LOG, MODE) = range(8)
-"""Columns: where the block begins in a packed canvas; its plane, place in it and size; log2 of its
-width; its mode."""
+"""Columns: where the block begins in a packed canvas; its plane, place in it and size; log2 of the
+number of its samples; its mode."""
 (SMOOTH, ORDER, COPY_Y, COPY_X, EDGE) = range(8, 13)
 """Whether the edge is smoothed; the number of the block among those of luma or of chroma; the copy
 vector in samples of the plane; where in `edges` the corner is."""
@@ -44,52 +45,56 @@ def _edge(samples, edges, t, middle):
 
 
 @triton.jit
-def _smoothed(samples, edges, t, least, most, middle, smooth):
-    """The edge at t from `least` to `most`, smoothed if `smooth`."""
+def _smoothed(samples, edges, t, reach, middle, smooth):
+    """The edge at t from -reach to reach, smoothed if `smooth`."""
     value = _edge(samples, edges, t, middle)
     if smooth:
-        before = _edge(samples, edges, tl.maximum(t - 1, least), middle)
-        after = _edge(samples, edges, tl.minimum(t + 1, most), middle)
-        inner = (t > least) & (t < most)
+        before = _edge(samples, edges, tl.maximum(t - 1, -reach), middle)
+        after = _edge(samples, edges, tl.minimum(t + 1, reach), middle)
+        inner = (t > -reach) & (t < reach)
         value = tl.where(inner, (before + 2 * value + after + 2) >> 2, value)
     return value
 
 
 @triton.jit
 def _weight(k, scale):
-    """W of spec 8.4."""
+    """The weight of spec 8.4."""
     return 32 >> ((2 * k) >> scale)
 
 
 @triton.jit
 def _flat(samples, edges, width, height, log, i, j, mode, middle, smooth):
     """Planar and DC."""
-    least, most = -2 * height, 2 * width
-    left = _smoothed(samples, edges, -1 - i, least, most, middle, smooth)
-    above = _smoothed(samples, edges, 1 + j, least, most, middle, smooth)
+    reach = width + height
+    left = _smoothed(samples, edges, -1 - i, reach, middle, smooth)
+    above = _smoothed(samples, edges, 1 + j, reach, middle, smooth)
     value = tl.zeros_like(i)
     if mode == _PLANAR:
-        right = _smoothed(samples, edges, value + (width + 1), least, most, middle, smooth)
-        below = _smoothed(samples, edges, value - (height + 1), least, most, middle, smooth)
-        value = (width - 1 - j) * left + (j + 1) * right + (height - 1 - i) * above
-        value = (value + (i + 1) * below + width) >> (log + 1)
+        right = _smoothed(samples, edges, value + (width + 1), reach, middle, smooth)
+        below = _smoothed(samples, edges, value - (height + 1), reach, middle, smooth)
+        level = (width - 1 - j) * left + (j + 1) * right
+        upright = (height - 1 - i) * above + (i + 1) * below
+        value = (height * level + width * upright + width * height) >> (log + 1)
     else:
         k = tl.arange(0, _POINTS)
         t = tl.where(k < height, -1 - k, tl.minimum(1 + k - height, width))
         edge = _edge(samples, edges, t, middle)
-        total = tl.sum(tl.where(k < width + height, edge, 0))
-        value += (total + width) >> (log + 1)
-    scale = (log - 1) >> 1
+        total = tl.sum(tl.where(k < reach, edge, 0))
+        value += (total + (reach >> 1)) // reach
+    scale = ((log >> 1) - 1) >> 1
     change = _weight(j, scale) * (left - value) + _weight(i, scale) * (above - value)
     return value + ((change + 32) >> 6)
 
 
 @triton.jit
-def _reference(samples, edges, width, height, k, sign, inverse, middle, smooth):
-    """ref(k) of spec 8.4; `sign` is 1 if the main edge is the upper one, else -1."""
-    side = tl.minimum((k * inverse + 128) >> 8, width)
-    t = sign * tl.where(k < 0, -side, tl.minimum(k, 2 * width))
-    return _smoothed(samples, edges, t, -2 * height, 2 * width, middle, smooth)
+def _reference(samples, edges, reach, away, k, sign, inverse, middle, smooth):
+    """ref(k) of spec 8.4; `sign` is 1 if the main edge is the upper one, else -1.
+
+    `away` is the length of the side.
+    """
+    side = tl.minimum((k * inverse + 128) >> 8, away)
+    t = sign * tl.where(k < 0, -side, tl.minimum(k, reach))
+    return _smoothed(samples, edges, t, reach, middle, smooth)
 
 
 @triton.jit
@@ -113,22 +118,24 @@ def _angular(
     angle, inverse = tl.load(directions + 2 * mode), tl.load(directions + 2 * mode + 1)
     sign = tl.where(mode >= 18, 1, -1)
     along, line = tl.where(mode >= 18, j, i), tl.where(mode >= 18, i, j)
+    reach, away = width + height, tl.where(mode >= 18, height, width)
     k = along + (((line + 1) * angle) >> 5)
     f = ((line + 1) * angle) & 31
-    one = _reference(samples, edges, width, height, k + 1, sign, inverse, middle, smooth)
+    one = _reference(samples, edges, reach, away, k + 1, sign, inverse, middle, smooth)
     value = one
     if angle == 0:
         # Modes 10 and 26 follow the samples at their side.
         side = _edge(samples, edges, -sign * (1 + line), middle)
-        change = _weight(along, (log - 1) >> 1) * (side - _edge(samples, edges, 0 * line, middle))
+        scale = ((log >> 1) - 1) >> 1
+        change = _weight(along, scale) * (side - _edge(samples, edges, 0 * line, middle))
         value = tl.minimum(tl.maximum(one + ((change + 32) >> 6), 0), PEAK)
     else:
-        two = _reference(samples, edges, width, height, k + 2, sign, inverse, middle, smooth)
+        two = _reference(samples, edges, reach, away, k + 2, sign, inverse, middle, smooth)
         if chroma or smooth:
             value = ((32 - f) * one + f * two + 16) >> 5
         else:
-            before = _reference(samples, edges, width, height, k, sign, inverse, middle, smooth)
-            after = _reference(samples, edges, width, height, k + 3, sign, inverse, middle, smooth)
+            before = _reference(samples, edges, reach, away, k, sign, inverse, middle, smooth)
+            after = _reference(samples, edges, reach, away, k + 3, sign, inverse, middle, smooth)
             taps = cubic + 4 * f
             value = tl.load(taps) * before + tl.load(taps + 1) * one
             value += tl.load(taps + 2) * two + tl.load(taps + 3) * after
@@ -168,16 +175,22 @@ def _luma_at(samples, width, y, x, inside, DOWN: tl.constexpr, ACROSS: tl.conste
 
 @triton.jit
 def _linear(
-    luma, samples, stride, luma_stride, y, x, width, height, log, i, j, mode, middle,
+    luma, samples, stride, luma_stride, y, x, width, height, i, j, mode, middle,
     DOWN: tl.constexpr, ACROSS: tl.constexpr, EXTRA: tl.constexpr,
 ):  # fmt: skip
     """Chroma from luma."""
     k = tl.arange(0, _POINTS)
-    of_left = k < height
     left = tl.where(mode == _LINEAR + 2, 0, x)
     above = tl.where(mode == _LINEAR + 1, 0, y)
-    used = (tl.where(of_left, left, above) > 0) & (k < width + height)
-    row, column = tl.where(of_left, y + k, y - 1), tl.where(of_left, x - 1, x + k - height)
+    # Of two sides as many points.
+    both = (left > 0) & (above > 0)
+    side = tl.minimum(width, height)
+    points = tl.where(both, side, height)
+    step_y, step_x = tl.where(both, height // side, 1), tl.where(both, width // side, 1)
+    of_left = k < points
+    used = (tl.where(of_left, left, above) > 0) & (k < points + tl.where(both, side, width))
+    row = tl.where(of_left, y + k * step_y, y - 1)
+    column = tl.where(of_left, x - 1, x + (k - points) * step_x)
     light = _luma_at(luma, luma_stride, row, column, used, DOWN, ACROSS)
     light = tl.where(used, light, 0)
     colour = tl.load(samples + row * stride + column, used, 0).to(tl.int32)
@@ -192,7 +205,8 @@ def _linear(
         # Rounded down; the division of integers rounds to 0.
         slope = tl.where(rise < 0, -((spread - 1 - rise) // spread), rise // spread)
         slope = tl.minimum(tl.maximum(slope, -2048), 2047).to(tl.int32)
-        shift = 8 + log + tl.where(count > width, 1, 0)
+        # 8 + log2(count): 4 to 64 points.
+        shift = 10 + (count > 4).to(tl.int32) + (count > 8) + (count > 16) + (count > 32)
         here = _luma_at(luma, luma_stride, y + i, x + j, i >= 0, DOWN, ACROSS)
         value = slope * (count * here - sum_l) + 256 * sum_c + 128 * count
         value = tl.minimum(tl.maximum(value >> shift, 0), (256 << EXTRA) - 1)
@@ -251,8 +265,8 @@ def intra_wave(
         pass  # the residuals are the samples
     elif mode >= _LINEAR:
         predicted = _linear(
-            samples, plane_samples, stride, width, y, x, columns, lines, log, i, j, mode, middle,
-            DOWN, ACROSS, EXTRA,
+            samples, plane_samples, stride, width, y, x, columns, lines, i, j, mode, middle, DOWN,
+            ACROSS, EXTRA,
         )  # fmt: skip
     else:
         edge = edges + tl.load(block + _EDGE)

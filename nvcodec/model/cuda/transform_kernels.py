@@ -1,19 +1,25 @@
 """Triton kernels of units: levels to residuals (spec 8.5, 8.6).
 
-The coefficients of a unit are WIDTH x HEIGHT integers, row by row, unit after unit. A row of the
-table of units has UNIT_COLUMNS integers. Units of one size share a launch, whatever their plane.
-Each program computes one tile of coefficients. Offsets are 32-bit: those in canvases of all levels
-fit.
+The coefficients of a unit are integers, row by row, unit after unit. A row of the table of units
+has UNIT_COLUMNS integers. All units of a canvas share a launch, whatever their plane and shape;
+`owners` are those of each GROUP of coefficients, as all units have a multiple of that. Each program
+computes one tile of coefficients, in as many steps as the longest of its units takes: units of one
+shape should lie side by side. Offsets are 32-bit: those in canvases of all levels fit.
 """
 
 import triton
 import triton.language as tl
 
-SCALE, SHIFT, PLACE, STRIDE, DOWN_AT, DOWN_STEP, ACROSS_AT, ACROSS_STEP = range(8)
-"""Columns of the table of units: quantiser step and shift of spec 8.6; where the residual begins,
-and how far apart its rows are; where in the table of matrices those of columns and of rows begin,
-and how far apart the rows of these matrices are."""
-UNIT_COLUMNS = 8
+(SCALE, SHIFT, PLACE, STRIDE, DOWN_AT, DOWN_STEP, ACROSS_AT, ACROSS_STEP) = range(8)
+"""Columns of the table of units: scale and shift of spec 8.6; where the residual begins, and how
+far apart its rows are; where in the table of matrices those of columns and of rows begin, and how
+far apart the rows of these matrices are."""
+(BEGIN, WIDE, TALL) = range(8, 11)
+"""The place of the first coefficient; log2 of the width and of the height."""
+UNIT_COLUMNS = 11
+
+GROUP = 16
+"""Coefficients of the smallest unit."""
 
 # Triton kernels can only use globals that are constexpr.
 _UNIT_COLUMNS = tl.constexpr(UNIT_COLUMNS)
@@ -21,6 +27,8 @@ _SCALE, _SHIFT = tl.constexpr(SCALE), tl.constexpr(SHIFT)
 _PLACE, _STRIDE = tl.constexpr(PLACE), tl.constexpr(STRIDE)
 _DOWN_AT, _DOWN_STEP = tl.constexpr(DOWN_AT), tl.constexpr(DOWN_STEP)
 _ACROSS_AT, _ACROSS_STEP = tl.constexpr(ACROSS_AT), tl.constexpr(ACROSS_STEP)
+_BEGIN, _WIDE, _TALL = tl.constexpr(BEGIN), tl.constexpr(WIDE), tl.constexpr(TALL)
+_GROUP = tl.constexpr(GROUP)
 
 
 @triton.jit(do_not_specialize=["count"])
@@ -47,46 +55,47 @@ def dequantise(
     tl.store(out + tl.load(places + k, inside, 0), value.to(tl.int32), inside)
 
 
-@triton.jit(do_not_specialize=["first", "count"])
+@triton.jit(do_not_specialize=["count"])
 def transform_columns(
     coefficients,
+    owners,
     units,
     matrices,
     out,
-    first,
     count,
     EXTRA: tl.constexpr,
-    WIDTH: tl.constexpr,
-    HEIGHT: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """The first stage of spec 8.5, g, of `count` units; their first coefficient is at `first`."""
+    """The first stage of spec 8.5, g, of all `count` coefficients."""
     element = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    number = element // (WIDTH * HEIGHT)
-    i = element // WIDTH % HEIGHT
-    inside = number < count
-    unit = units + number * _UNIT_COLUMNS
+    inside = element < count
+    unit = units + tl.load(owners + element // _GROUP, inside, 0) * _UNIT_COLUMNS
+    begin = tl.load(unit + _BEGIN, inside, 0)
+    wide = tl.load(unit + _WIDE, inside, 0)
+    height = tl.where(inside, 1 << tl.load(unit + _TALL, inside, 0), 0)
+    local = element - begin
+    i = local >> wide
     weights = matrices + tl.load(unit + _DOWN_AT, inside, 0) + i
     step = tl.load(unit + _DOWN_STEP, inside, 0)
-    column = coefficients + first + number * (WIDTH * HEIGHT) + element % WIDTH
+    column = coefficients + begin + (local - (i << wide))
     acc = tl.full((BLOCK,), 64, tl.int32)
-    for y in range(HEIGHT):
-        factor = tl.load(weights + y * step, inside, 0)
-        acc += factor * tl.load(column + y * WIDTH, inside, 0)
+    for y in range(0, tl.max(height), 4):
+        used = y < height
+        for r in tl.static_range(4):
+            factor = tl.load(weights + (y + r) * step, used, 0)
+            acc += factor * tl.load(column + ((y + r) << wide), used, 0)
     value = tl.minimum(tl.maximum(acc >> 7, -(32768 << EXTRA)), (32768 << EXTRA) - 1)
-    tl.store(out + first + element, value, inside)
+    tl.store(out + element, value, inside)
 
 
-@triton.jit(do_not_specialize=["first", "count"])
+@triton.jit(do_not_specialize=["count"])
 def transform_rows(
     sums,
+    owners,
     units,
     matrices,
     out,
-    first,
     count,
-    WIDTH: tl.constexpr,
-    HEIGHT: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
     """The second stage of spec 8.5: residuals, int16, at the places of the units.
@@ -94,16 +103,22 @@ def transform_rows(
     Those beyond 16 bits are cut, which changes no sample.
     """
     element = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    number = element // (WIDTH * HEIGHT)
-    i, j = element // WIDTH % HEIGHT, element % WIDTH
-    inside = number < count
-    unit = units + number * _UNIT_COLUMNS
+    inside = element < count
+    unit = units + tl.load(owners + element // _GROUP, inside, 0) * _UNIT_COLUMNS
+    wide = tl.load(unit + _WIDE, inside, 0)
+    width = tl.where(inside, 1 << wide, 0)
+    local = element - tl.load(unit + _BEGIN, inside, 0)
+    i = local >> wide
+    j = local - (i << wide)
     weights = matrices + tl.load(unit + _ACROSS_AT, inside, 0) + j
     step = tl.load(unit + _ACROSS_STEP, inside, 0)
-    row = sums + first + number * (WIDTH * HEIGHT) + i * WIDTH
+    row = sums + (element - j)
     acc = tl.full((BLOCK,), 2048, tl.int32)
-    for x in range(WIDTH):
-        acc += tl.load(weights + x * step, inside, 0) * tl.load(row + x, inside, 0)
+    for x in range(0, tl.max(width), 4):
+        used = x < width
+        for r in tl.static_range(4):
+            factor = tl.load(weights + (x + r) * step, used, 0)
+            acc += factor * tl.load(row + (x + r), used, 0)
     value = tl.minimum(tl.maximum(acc >> 12, -32768), 32767)
     place = tl.load(unit + _PLACE, inside, 0) + i * tl.load(unit + _STRIDE, inside, 0) + j
     tl.store(out + place, value.to(tl.int16), inside)

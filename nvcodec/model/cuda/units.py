@@ -14,10 +14,11 @@ from nvcodec.coding.hybrid.leaves import (
     LEVEL_VALUE,
     PAINTED,
     UNIT_COUNT,
+    UNIT_HEIGHT,
     UNIT_PLANE,
     UNIT_SINE,
-    UNIT_SIZE,
     UNIT_START,
+    UNIT_WIDTH,
     UNIT_X,
     UNIT_Y,
     UNITS,
@@ -57,15 +58,14 @@ def _matrix(
 
 
 class UnitTables(NamedTuple):
-    """The units of a canvas as kernels take them, int32; units of a size lie side by side.
+    """The units of a canvas as kernels take them, int32; units of a shape lie side by side.
 
     Attributes:
         units: (units, UNIT_COLUMNS), the columns of `transform_kernels`.
         values: (levels,).
         places: (levels,), where the coefficients of all units have them.
         owners: (levels,), their units.
-        sizes: for each size (width, height, first unit, units, first coefficient).
-        coefficients: the number of all coefficients.
+        groups: the units of each GROUP of coefficients.
         painted: (samples,), places of the samples of palette blocks in a packed canvas, int64.
         colours: (samples,), these samples, int16.
 
@@ -75,8 +75,7 @@ class UnitTables(NamedTuple):
     values: npt.NDArray[np.int32]
     places: npt.NDArray[np.int32]
     owners: npt.NDArray[np.int32]
-    sizes: list[tuple[int, int, int, int, int]]
-    coefficients: int
+    groups: npt.NDArray[np.int32]
     painted: npt.NDArray[np.int64]
     colours: npt.NDArray[np.int16]
 
@@ -88,12 +87,12 @@ def _painted(
     strides = np.array([columns for _, columns in layout.shapes], np.int64)[units[:, UNIT_PLANE]]
     corners = np.array(layout.firsts, np.int64)[units[:, UNIT_PLANE]]
     corners += units[:, UNIT_Y] * strides + units[:, UNIT_X]
-    sides = units[:, UNIT_SIZE].astype(np.int64)
-    areas = sides * sides
+    widths = units[:, UNIT_WIDTH].astype(np.int64)
+    areas = widths * units[:, UNIT_HEIGHT]
     ends = np.cumsum(areas)
     each = np.repeat(np.arange(len(units)), areas)
     k = np.arange(len(each)) - (ends - areas)[each]
-    places = corners[each] + k // sides[each] * strides[each] + k % sides[each]
+    places = corners[each] + k // widths[each] * strides[each] + k % widths[each]
     rows = (units[:, UNIT_START].astype(np.int64) + units[:, UNIT_COUNT] - areas)[each] + k
     return places, levels[rows, LEVEL_VALUE].astype(np.int16)
 
@@ -110,7 +109,7 @@ def unit_tables(
     units, quantisers = units[~is_painted], quantisers[~is_painted]
     counts = units[:, UNIT_COUNT]
     numbers = np.repeat(np.arange(len(units), dtype=np.int32), counts)
-    widths = heights = units[:, UNIT_SIZE]
+    widths, heights = units[:, UNIT_WIDTH], units[:, UNIT_HEIGHT]
     order = np.lexsort((heights, widths))
     areas = (widths * heights)[order]
     begins = np.cumsum(areas) - areas
@@ -123,28 +122,27 @@ def unit_tables(
     of_chroma = np.clip(quantisers + chroma_offset, 0, most)
     strides = np.array([columns for _, columns in layout.shapes], np.int32)[planes]
     places = np.array(layout.firsts, np.int32)[planes]
+    wide, tall = (np.log2(lengths).astype(np.int32) for lengths in (widths, heights))
+    # 181 / 256 stands for the root of 1/2.
+    odd = (wide + tall) & 1
     columns = (
-        STEP[np.where(planes > 0, of_chroma, quantisers)],
-        np.log2(widths).astype(np.int32) - 1,
+        STEP[np.where(planes > 0, of_chroma, quantisers)] * np.where(odd, 181, 1),
+        ((wide + tall) >> 1) - 1 + 8 * odd,
         places + units[:, UNIT_Y] * strides + units[:, UNIT_X],
         strides,
         *_matrix(heights, units[:, UNIT_SINE]),
         *_matrix(widths, units[:, UNIT_SINE]),
+        begins[rank],
+        wide,
+        tall,
     )
     owners = rank[numbers]
-    sizes, firsts, each = np.unique(
-        np.stack([widths, heights], 1)[order], axis=0, return_index=True, return_counts=True
-    )
     return UnitTables(
         np.stack(columns, 1)[order].astype(np.int32),
         levels[:, LEVEL_VALUE],
         (begins[owners] + levels[:, LEVEL_POSITION]).astype(np.int32),
         owners,
-        [
-            (int(width), int(height), int(first), int(count), int(begins[first]))
-            for (width, height), first, count in zip(sizes, firsts, each, strict=True)
-        ],
-        int(areas.sum()),
+        np.repeat(np.arange(len(units), dtype=np.int32), areas // transform_kernels.GROUP),
         painted,
         colours,
     )
@@ -162,8 +160,9 @@ def residuals(tables: UnitTables, layout: Layout, device: torch.device) -> torch
         )
     if not len(tables.units):
         return out
-    units, *levels = upload(tables[:4], device)
-    coefficients = torch.zeros(tables.coefficients, dtype=torch.int32, device=device)
+    units, *levels, groups = upload(tables[:5], device)
+    count = len(tables.groups) * transform_kernels.GROUP
+    coefficients = torch.zeros(count, dtype=torch.int32, device=device)
     run(
         transform_kernels.dequantise,
         (tiles(len(tables.values), _ELEMENTS),),
@@ -176,30 +175,28 @@ def residuals(tables: UnitTables, layout: Layout, device: torch.device) -> torch
     )
     sums = torch.empty_like(coefficients)
     matrices = _matrices(device)
-    for width, height, first, count, begin in tables.sizes:
-        grid = (tiles(count * width * height, _ELEMENTS),)
-        constants = {"WIDTH": width, "HEIGHT": height, "BLOCK": _ELEMENTS}
-        run(
-            transform_kernels.transform_columns,
-            grid,
-            coefficients,
-            units[first:],
-            matrices,
-            sums,
-            begin,
-            count,
-            EXTRA=layout.extra,
-            **constants,
-        )
-        run(
-            transform_kernels.transform_rows,
-            grid,
-            sums,
-            units[first:],
-            matrices,
-            out,
-            begin,
-            count,
-            **constants,
-        )
+    grid = (tiles(count, _ELEMENTS),)
+    run(
+        transform_kernels.transform_columns,
+        grid,
+        coefficients,
+        groups,
+        units,
+        matrices,
+        sums,
+        count,
+        EXTRA=layout.extra,
+        BLOCK=_ELEMENTS,
+    )
+    run(
+        transform_kernels.transform_rows,
+        grid,
+        sums,
+        groups,
+        units,
+        matrices,
+        out,
+        count,
+        BLOCK=_ELEMENTS,
+    )
     return out

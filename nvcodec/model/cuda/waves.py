@@ -14,14 +14,15 @@ import numpy.typing as npt
 from nvcodec.coding.hybrid.leaves import (
     CHROMA,
     COPY,
-    FOUR,
+    CUT,
+    HEIGHT,
     INTRA,
     LINEAR,
     MODE,
     PALETTE,
-    SIZE,
     VX0,
     VY0,
+    WIDTH,
     Table,
     X,
     Y,
@@ -33,6 +34,9 @@ from nvcodec.model.hybrid.canvas.intra import is_smoothed
 COLUMNS = 13
 _WAVE = COLUMNS
 """Column of the wave, behind those that kernels read."""
+
+_LUMA_BLOCKS = np.array([1, 4, 2, 2])
+"""Blocks of luma of a leaf, by CUT."""
 
 
 class Waves(NamedTuple):
@@ -79,20 +83,20 @@ def _edge(
     shift_x: Integer,
     edge: np.ndarray,
 ) -> Integer:
-    """Set the places of the edge of a block, from left[2n] on; returns its last wave, at least 0.
+    """Set the places of the edge of a block, from the end of its left side on.
 
     (x, y) and the size are in samples of the plane, the shifts log2 of those across a 4 x 4 block
-    of luma.
+    of luma. Returns the last wave of these samples, at least 0.
     """
     rows, columns = waves.shape
-    stride, tall = columns << shift_x, 2 * height
+    stride, reach = columns << shift_x, height + width
     last: Integer = 0
     place: Integer = -1
     known: Integer = -1
-    for k in range(tall + 1 + 2 * width):
-        row, column = y + tall - 1 - k, x - 1
-        if k >= tall:
-            row, column = y - 1, x - 1 + k - tall
+    for k in range(2 * reach + 1):
+        row, column = y + reach - 1 - k, x - 1
+        if k >= reach:
+            row, column = y - 1, x - 1 + k - reach
         i, j = row >> shift_y, column >> shift_x
         if 0 <= i < rows and 0 <= j < columns and waves[i, j] >= 0:
             last = max(last, np.int64(waves[i, j]))
@@ -131,14 +135,14 @@ def _add(
     shift_y, shift_x = 2 - down, 2 - across
     top, left = y >> shift_y, x >> shift_x
     bottom, right = (y + height) >> shift_y, (x + width) >> shift_x
-    log = 2
-    while 1 << log < width:
+    log = 4
+    while 1 << log < width * height:
         log += 1
     block[1], block[2], block[3], block[4], block[5] = plane, x, y, width, height
     block[6], block[7] = log, mode
-    block[8] = 1 if plane == 0 and mode < LINEAR and is_smoothed(mode, width) else 0
+    block[8] = 1 if plane == 0 and mode < LINEAR and is_smoothed(mode, width, height) else 0
     block[9], block[10], block[11] = order, 0, 0
-    block[12] = at + 2 * height
+    block[12] = at + height + width
     end = at + 2 * (height + width) + 1
     last = _edge(waves, y, x, height, width, shift_y, shift_x, edges[at:end])
     if mode == COPY:
@@ -183,25 +187,28 @@ def _blocks(
         leaf = leaves[number]
         if not leaf[INTRA]:
             continue
-        y, x, size = np.int64(leaf[Y]), np.int64(leaf[X]), np.int64(leaf[SIZE])
-        parts: Integer = 2 if leaf[FOUR] else 1
-        n = size // parts
-        for k in range(parts * parts):
+        y, x = np.int64(leaf[Y]), np.int64(leaf[X])
+        cut = np.int64(leaf[CUT])
+        lines: Integer = 2 if cut == 1 or cut == 2 else 1
+        parts: Integer = 2 if cut == 1 or cut == 3 else 1
+        tall, wide = np.int64(leaf[HEIGHT]) // lines, np.int64(leaf[WIDTH]) // parts
+        for k in range(lines * parts):
             luma += 1
             at = _add(
-                leaf, np.int64(leaf[MODE + k]), 0, luma, y + n * (k // parts), x + n * (k % parts),
-                n, n, 0, 0, waves[0], waves[0], orders[0], blocks[count], edges, at,
+                leaf, np.int64(leaf[MODE + k]), 0, luma, y + tall * (k // parts),
+                x + wide * (k % parts), tall, wide, 0, 0, waves[0], waves[0], orders[0],
+                blocks[count], edges, at,
             )  # fmt: skip
             count += 1
         if not chroma:
             continue
         # In 4:2:2 there are two blocks of chroma, one above the other.
-        n = size >> across
+        tall, wide = np.int64(leaf[HEIGHT]) >> across, np.int64(leaf[WIDTH]) >> across
         for k in range(1 << (across - down)):
             colour += 1
             at = _add(
-                leaf, np.int64(leaf[CHROMA]), 1, colour, (y >> down) + n * k, x >> across,
-                n, n, down, across, waves[1], waves[0], orders[1], blocks[count], edges, at,
+                leaf, np.int64(leaf[CHROMA]), 1, colour, (y >> down) + tall * k, x >> across,
+                tall, wide, down, across, waves[1], waves[0], orders[1], blocks[count], edges, at,
             )  # fmt: skip
             count += 1
     return count
@@ -220,10 +227,10 @@ def intra_waves(
     chroma = layout.format.planes > 1
     across, down = layout.format.chroma_shift
     intra = leaves[leaves[:, INTRA] != 0]
-    most = int((1 + 3 * intra[:, FOUR]).sum()) + 2 * len(intra)
+    most = int(_LUMA_BLOCKS[intra[:, CUT]].sum()) + 2 * len(intra)
     blocks = np.empty((most, COLUMNS + 1), np.int32)
     # At most, four blocks of luma of 4 x 4 and two of chroma.
-    edges = np.empty(int((12 * intra[:, SIZE] + 6).sum()), np.int32)
+    edges = np.empty(int((6 * (intra[:, WIDTH] + intra[:, HEIGHT]) + 6).sum()), np.int32)
     blocks = blocks[: _blocks(intra, chroma, down, across, waves, orders, blocks, edges)]
     # Cr beside Cb.
     red = blocks[blocks[:, 1] == 1]
@@ -240,5 +247,5 @@ def intra_waves(
     programs = np.stack([numbers, np.arange(len(numbers)) - begins], 1).astype(np.int32)
     counts = np.bincount(blocks[numbers, _WAVE])
     ends = np.cumsum(counts)[1:].tolist() if len(counts) else []
-    end = int((blocks[:, 12] + 2 * blocks[:, 4] + 1).max(initial=0))
+    end = int((blocks[:, 12] + blocks[:, 4] + blocks[:, 5] + 1).max(initial=0))
     return Waves(blocks[:, :COLUMNS], programs, orders, edges[:end], ends)

@@ -13,7 +13,9 @@ from tests.coding.reference import Context, Decoder, coded_difference
 
 TABLES = Path(__file__).parents[3] / "spec" / "tables"
 
-Blocks = list[tuple[int, int, int]]
+Block = tuple[int, int, int, int]
+"""Place, width and height."""
+Blocks = list[Block]
 Indices = dict[tuple[int, int], int]
 Numbers = list[list[int]]
 
@@ -27,9 +29,10 @@ def contexts(name: str) -> list[Context]:
 class Leaf:
     x: int
     y: int
-    n: int
+    w: int
+    h: int
     intra: int = 0
-    four: int = 0
+    cut: int = 0
     modes: list[int] = field(default_factory=list)
     chroma: int = 0
     merge: int = 0
@@ -46,7 +49,8 @@ class Unit:
     plane: int
     x: int
     y: int
-    n: int
+    w: int
+    h: int
     sine: int = 0
     levels: dict[tuple[int, int], int] = field(default_factory=dict)
     """By (x, y), in coding order, without zeros."""
@@ -59,8 +63,42 @@ def log2(n: int) -> int:
     return n.bit_length() - 1
 
 
-def quarters(x: int, y: int, h: int) -> Blocks:
-    return [(x, y, h), (x + h, y, h), (x, y + h, h), (x + h, y + h, h)]
+def class_of(w: int, h: int, more: int = 0) -> int:
+    """Log2 of N of spec 7.4; with `more` = 1 that of R of 7.6."""
+    return (log2(w) + log2(h) + more) >> 1
+
+
+def quarters(x: int, y: int, w: int, h: int) -> Blocks:
+    """The quarters of a block in the order of block()."""
+    w, h = w // 2, h // 2
+    return [(x, y, w, h), (x + w, y, w, h), (x, y + h, w, h), (x + w, y + h, w, h)]
+
+
+def halves(x: int, y: int, w: int, h: int, beside: int) -> Blocks:
+    if beside:
+        return [(x, y, w // 2, h), (x + w // 2, y, w // 2, h)]
+    return [(x, y, w, h // 2), (x, y + h // 2, w, h // 2)]
+
+
+def luma_blocks(x: int, y: int, w: int, h: int, cut: int) -> Blocks:
+    """The luma blocks of an intra leaf."""
+    if cut == 0:
+        return [(x, y, w, h)]
+    return quarters(x, y, w, h) if cut == 1 else halves(x, y, w, h, int(cut == 3))
+
+
+def nodes(x: int, y: int, w: int, h: int) -> Blocks:
+    """The nodes of a leaf."""
+    m, k = min(32, w), min(32, h)
+    return [(a, b, m, k) for b in range(y, y + h, k) for a in range(x, x + w, m)]
+
+
+def tree_parts(x: int, y: int, v: int, z: int) -> Blocks:
+    """The parts that tree() of spec 7.5 splits a block into."""
+    if v == z:
+        return quarters(x, y, v, z)
+    s = min(v, z)
+    return [(a, b, s, s) for b in range(y, y + z, s) for a in range(x, x + v, s)]
 
 
 class Motion:
@@ -109,32 +147,58 @@ class Motion:
             if x + n > self.width or y + n > self.height or (self.set == 0 and n == 64):
                 split = 1
             else:
-                c = sum(leaf.n < n for leaf in self.neighbours(x, y))
+                c = sum(self.smaller(x, y, n, n))
                 split = self.bit(9 * self.set + 3 * (log2(n) - 3 - 1) + c)
             if split:
-                for quarter in quarters(x, y, n // 2):
-                    self.block(*quarter)
+                for a, b, half, _ in quarters(x, y, n, n):
+                    self.block(a, b, half)
                 return
-        leaf = self.leaf(x, y, n)
+        self.area(x, y, n, n)
+
+    def smaller(self, x: int, y: int, w: int, h: int) -> tuple[int, int]:
+        """Whether the left leaf has fewer rows, and the upper one fewer columns."""
+        left, upper = self.cells.get(((x - 1) // 8, y // 8)), self.cells.get((x // 8, (y - 1) // 8))
+        return int(left is not None and left.h < h), int(upper is not None and upper.w < w)
+
+    def area(self, x: int, y: int, w: int, h: int) -> None:
+        if min(w, h) > 8 and max(w, h) <= 2 * min(w, h):
+            left, upper = self.smaller(x, y, w, h)
+            longer = log2(max(w, h)) - 4
+            if self.bit(220 + 18 * self.set + 9 * int(w != h) + 3 * longer + left + upper):
+                beside = int(w < h)
+                if w == h:
+                    beside = self.bit(274 + 3 * self.set + 1 + upper - left)
+                for half in halves(x, y, w, h, beside):
+                    self.area(*half)
+                return
+        leaf = self.leaf(x, y, w, h)
         self.leaves.append(leaf)
-        for cy in range(y // 8, (y + n) // 8):
-            for cx in range(x // 8, (x + n) // 8):
+        for cy in range(y // 8, (y + h) // 8):
+            for cx in range(x // 8, (x + w) // 8):
                 self.cells[cx, cy] = leaf
 
-    def leaf(self, x: int, y: int, n: int) -> Leaf:
-        leaf = Leaf(x, y, n)
+    def luma_cut(self) -> int:
+        if not self.bit(27):
+            return 0
+        if not self.bit(283):
+            return 1
+        return 3 if self.bit(284) else 2
+
+    def leaf(self, x: int, y: int, w: int, h: int) -> Leaf:
+        leaf = Leaf(x, y, w, h)
         inter = self.set - 1
-        size = log2(n) - 3
+        size = class_of(w, h) - 3
         near = self.neighbours(x, y)
         if self.set == 0:
             leaf.intra = 1
-        elif n < 64:
+        elif max(w, h) < 64:
             leaf.intra = self.bit(28 + 3 * inter + sum(other.intra for other in near))
         if leaf.intra:
             later = 3 * (self.set != 0)
             copied = sum(other.modes == [38] for other in near)
             painted = sum(other.modes == [39] for other in near)
-            if self.screen and self.bit(179 + later + copied):
+            screen = self.screen and w == h
+            if screen and self.bit(179 + later + copied):
                 for axis in range(2):
                     changed = self.copy[axis] + self.component(axis, 185, 187)
                     self.copy[axis] = min(8191, max(-8192, changed))
@@ -143,18 +207,18 @@ class Motion:
                 if self.fmt.chroma_format != 0:
                     leaf.chroma = self.chroma_mode(38, size)
                 return leaf
-            if self.screen and self.bit(214 + later + painted):
+            if screen and self.bit(214 + later + painted):
                 leaf.modes.append(39)
                 if self.fmt.chroma_format != 0:
                     leaf.chroma = self.chroma_mode(39, size)
                 return leaf
-            if self.set == 0 and n == 8:
-                leaf.four = self.bit(27)
-            for bx, by, s in quarters(x, y, 4) if leaf.four else [(x, y, n)]:
+            if self.set == 0 and w == h == 8:
+                leaf.cut = self.luma_cut()
+            for bx, by, bw, bh in luma_blocks(x, y, w, h, leaf.cut):
                 mode = self.luma_mode(bx, by)
                 leaf.modes.append(mode)
-                for y4 in range(by // 4, (by + s) // 4):
-                    for x4 in range(bx // 4, (bx + s) // 4):
+                for y4 in range(by // 4, (by + bh) // 4):
+                    for x4 in range(bx // 4, (bx + bw) // 4):
                         self.modes[x4, y4] = mode
             if self.fmt.chroma_format != 0:
                 leaf.chroma = self.chroma_mode(leaf.modes[0], size)
@@ -246,7 +310,7 @@ class Content:
             self.quantiser = 2 * self.quantiser + decoder.bypass()
         self.varying = decoder.bypass()
         self.offset = 0
-        self.seen: set[tuple[int, int, int]] = set()
+        self.seen: set[tuple[int, int]] = set()
         self.known: list[list[int]] = [[], [], []]
         for leaf in motion.leaves:
             self.leaf(leaf, motion.neighbours(leaf.x, leaf.y))
@@ -256,25 +320,25 @@ class Content:
         return self.decoder.bit(self.contexts[number])
 
     def leaf(self, leaf: Leaf, near: list[Leaf]) -> None:
-        x, y, n = leaf.x, leaf.y, leaf.n
+        x, y, w, h = leaf.x, leaf.y, leaf.w, leaf.h
         inter = self.set - 1
         if not leaf.intra:
             c = sum(other.intra or other.coded for other in near)
-            leaf.coded = self.bit(7 + 24 * inter + 6 * (log2(n) - 3) + 3 * leaf.merge + c)
+            leaf.coded = self.bit(7 + 24 * inter + 6 * (class_of(w, h) - 3) + 3 * leaf.merge + c)
             if not leaf.coded:
                 return
-        block = (x, y, 64) if n == 64 else (x // 32, y // 32, 32)
+        block = x // 32, y // 32
         if self.varying and block not in self.seen:
             self.seen.add(block)
             self.delta()
-        for node in quarters(x, y, 32) if n == 64 else [(x, y, n)]:
+        for node in nodes(x, y, w, h):
             self.node(leaf, node)
         if leaf.intra:
             leaf.coded = int(bool(leaf.units))
 
-    def node(self, leaf: Leaf, node: tuple[int, int, int]) -> None:
-        x, y, m = node
-        size = log2(m) - 3
+    def node(self, leaf: Leaf, node: Block) -> None:
+        x, y, m, k = node
+        size = class_of(m, k) - 3
         parts = {0: 0, 2: 2}.get(self.fmt.chroma_format, 1)
         cbs = crs = [1] * parts
         if leaf.chroma != 39:
@@ -289,20 +353,21 @@ class Content:
             leaf.units.append(self.palette(0, x, y, m, {}))
             before = leaf.units[0].indices
         elif leaf.intra:
-            for block in quarters(x, y, 4) if leaf.four else [(x, y, leaf.n)]:
+            for block in luma_blocks(x, y, m, k, leaf.cut):
                 if self.bit(luma_context):
                     leaf.units.append(self.unit(0, *block, intra=1))
         else:
-            luma = 1 if leaf.n < 64 and not cb and not cr else self.bit(luma_context)
+            luma = 1 if max(leaf.w, leaf.h) < 64 and not cb and not cr else self.bit(luma_context)
             if luma:
                 self.tree(leaf, node)
         across, down = self.fmt.chroma_shift
         for plane, flags in ((1, cbs), (2, crs)):
             for part, coded in enumerate(flags):
                 if coded:
-                    top, n = (y >> down) + part * (m >> across), m >> across
+                    n, tall = m >> across, k >> across
+                    top = (y >> down) + part * tall
                     if leaf.chroma != 39:
-                        leaf.units.append(self.unit(plane, x >> across, top, n))
+                        leaf.units.append(self.unit(plane, x >> across, top, n, tall))
                         continue
                     shift_x, shift_y = (across, down) if plane == 1 else (0, 0)
                     reference = {
@@ -321,7 +386,7 @@ class Content:
     def palette(self, plane: int, x: int, y: int, n: int, reference: Indices) -> Unit:
         """Spec 7.9; `reference` is that of each (x, y)."""
         p = int(plane > 0)
-        unit = Unit(plane, x, y, n, sine=2)
+        unit = Unit(plane, x, y, n, n, sine=2)
         kept = []
         for e, entry in enumerate(self.known[plane]):
             context = 1769 + 11 * p + (e if e < 8 else 7 + (e >> 3))
@@ -420,20 +485,21 @@ class Content:
         offset = self.offset + (-m if self.bit(6) else m)
         self.offset = max(-self.quantiser, min(self.last_q - self.quantiser, offset))
 
-    def tree(self, leaf: Leaf, block: tuple[int, int, int]) -> None:
-        x, y, s = block
+    def tree(self, leaf: Leaf, block: Block) -> None:
+        x, y, v, z = block
         inter = self.set - 1
-        if s > 4 and self.bit(100 + 3 * inter + log2(s) - 3):
-            for quarter in quarters(x, y, s // 2):
-                if self.bit(106 + 3 * inter + log2(s // 2) - 2):
-                    self.tree(leaf, quarter)
+        context = 100 + 3 * inter + log2(v) - 3 if v == z else 1957 + 3 * inter + log2(v * z) - 7
+        if max(v, z) > 4 and self.bit(context):
+            for part in tree_parts(x, y, v, z):
+                if self.bit(106 + 3 * inter + log2(part[2]) - 2):
+                    self.tree(leaf, part)
             return
-        leaf.units.append(self.unit(0, x, y, s))
+        leaf.units.append(self.unit(0, x, y, v, z))
 
-    def last(self, p: int, axis: int, n: int) -> int:
+    def last(self, p: int, axis: int, s: int) -> int:
         prefix = 0
-        while prefix < 2 * log2(n) - 1:
-            number = 113 + 144 * self.set + 72 * p + 36 * axis + 9 * (log2(n) - 2) + prefix
+        while prefix < 2 * log2(s) - 1:
+            number = 113 + 144 * self.set + 72 * p + 36 * axis + 9 * (log2(s) - 2) + prefix
             if not self.bit(number):
                 break
             prefix += 1
@@ -444,15 +510,15 @@ class Content:
             v = 2 * v + self.decoder.bypass()
         return v
 
-    def unit(self, plane: int, x0: int, y0: int, n: int, intra: int = 0) -> Unit:
+    def unit(self, plane: int, x0: int, y0: int, w: int, h: int, intra: int = 0) -> Unit:
         p = int(plane > 0)
-        size = log2(n) - 2
-        last = self.last(p, 0, n), self.last(p, 1, n)
-        unit = Unit(plane, x0, y0, n)
-        if plane == 0 and n < 32 and sum(last) > 0:
+        size = class_of(w, h, 1) - 2
+        last = self.last(p, 0, w), self.last(p, 1, h)
+        unit = Unit(plane, x0, y0, w, h)
+        if plane == 0 and max(w, h) < 32 and sum(last) > 0:
             group = 0 if self.set == 0 else 2 * self.set - 1 + intra
-            unit.sine = self.bit(1733 + 3 * group + size)
-        subs = diagonal(n // 4)
+            unit.sine = self.bit(1733 + 3 * group + class_of(w, h) - 2)
+        subs = diagonal(w // 4, h // 4)
         last_sub = last[0] // 4, last[1] // 4
         full: set[tuple[int, int]] = set()
         for sub in reversed(subs[: subs.index(last_sub) + 1]):
@@ -462,7 +528,7 @@ class Content:
                 if not self.bit(545 + 12 * self.set + 6 * p + 2 * (size - 1) + int(beside)):
                     continue
             full.add(sub)
-            positions = [(4 * sub[0] + x, 4 * sub[1] + y) for x, y in diagonal(4)]
+            positions = [(4 * sub[0] + x, 4 * sub[1] + y) for x, y in diagonal(4, 4)]
             first = positions[0]
             if sub == last_sub:
                 positions = positions[: positions.index(last) + 1]
@@ -476,7 +542,7 @@ class Content:
                 if level:
                     unit.levels[position] = level
             found = [at for at in unit.levels if (at[0] // 4, at[1] // 4) == sub]
-            ends = [diagonal(4).index((x % 4, y % 4)) for x, y in found]
+            ends = [diagonal(4, 4).index((x % 4, y % 4)) for x, y in found]
             for position in found:
                 hidden = position == found[-1] and ends[0] - ends[-1] >= 4
                 total = sum(abs(unit.levels[at]) for at in found)
@@ -486,7 +552,7 @@ class Content:
 
     def magnitude(self, unit: Unit, p: int, position: tuple[int, int], given: bool) -> int:
         x, y = position
-        size = log2(unit.n) - 2
+        size = class_of(unit.w, unit.h, 1) - 2
         around = [(x + 1, y), (x + 2, y), (x, y + 1), (x, y + 2), (x + 1, y + 1)]
         t = sum(abs(unit.levels.get(at, 0)) for at in around)
         place = sum(x + y >= least for least in (1, 3, 6))
@@ -515,9 +581,9 @@ class Content:
         return a
 
 
-def diagonal(k: int) -> list[tuple[int, int]]:
-    """DIAG(k)."""
-    return sorted(((x, y) for x in range(k) for y in range(k)), key=lambda at: (sum(at), at[0]))
+def diagonal(a: int, b: int) -> list[tuple[int, int]]:
+    """DIAG(a, b)."""
+    return sorted(((x, y) for x in range(a) for y in range(b)), key=lambda at: (sum(at), at[0]))
 
 
 def network_kind(p: int, i: int) -> int:

@@ -8,9 +8,10 @@ from nvcodec.coding.hybrid.leaves import (
     CHROMA,
     CODED,
     COPY,
+    CUT,
     DIRECTION,
     FIRST,
-    FOUR,
+    HEIGHT,
     INDEX,
     INTRA,
     LEAF_COLUMNS,
@@ -19,10 +20,10 @@ from nvcodec.coding.hybrid.leaves import (
     MODE,
     PAINTED,
     PALETTE,
-    SIZE,
     UNIT_COLUMNS,
     UNITS,
     VY0,
+    WIDTH,
     Q,
     X,
     Y,
@@ -33,25 +34,43 @@ from nvcodec.coding.hybrid.motion import MAX_COMPONENT
 from nvcodec.coding.hybrid.palettes import MOST_COLOURS, NEW, PaletteSpace, remember
 from nvcodec.picture import YUV420P8, SampleFormat
 
-from .reference import Content, Motion, diagonal, quarters
+from .reference import (
+    Blocks,
+    Content,
+    Motion,
+    diagonal,
+    halves,
+    luma_blocks,
+    nodes,
+    quarters,
+    tree_parts,
+)
 
 Levels = list[tuple[int, int]]
 
 
 def partition(
     rng: np.random.Generator, width: int, height: int, canvas_set: int, split: float
-) -> list[tuple[int, int, int]]:
-    found = []
+) -> Blocks:
+    found: Blocks = []
 
     def block(x: int, y: int, n: int) -> None:
         if x >= width or y >= height:
             return
         outside = x + n > width or y + n > height or (canvas_set == 0 and n == 64)
         if n > 8 and (outside or rng.random() < split):
-            for quarter in quarters(x, y, n // 2):
-                block(*quarter)
+            for a, b, half, _ in quarters(x, y, n, n):
+                block(a, b, half)
         else:
-            found.append((x, y, n))
+            area(x, y, n, n)
+
+    def area(x: int, y: int, w: int, h: int) -> None:
+        if min(w, h) > 8 and max(w, h) <= 2 * min(w, h) and rng.random() < 0.4:
+            beside = int(rng.integers(2)) if w == h else int(w < h)
+            for half in halves(x, y, w, h, beside):
+                area(*half)
+        else:
+            found.append((x, y, w, h))
 
     for y in range(0, height, 64):
         for x in range(0, width, 64):
@@ -78,21 +97,22 @@ def random_leaves(
     rows = []
     copy = np.zeros(2, np.int64)
     favourite = int(rng.integers(0, 35))
-    for x, y, n in partition(rng, width, height, canvas_set, split):
+    for x, y, w, h in partition(rng, width, height, canvas_set, split):
         row = [0] * LEAF_COLUMNS
-        row[X], row[Y], row[SIZE] = x, y, n
-        if canvas_set == 0 or (n < 64 and rng.random() < 0.3):
+        row[X], row[Y], row[WIDTH], row[HEIGHT] = x, y, w, h
+        if canvas_set == 0 or (max(w, h) < 64 and rng.random() < 0.3):
             row[INTRA] = 1
-            row[FOUR] = int(canvas_set == 0 and n == 8 and rng.random() < 0.5)
+            if canvas_set == 0 and w == h == 8 and rng.random() < 0.6:
+                row[CUT] = int(rng.integers(1, 4))
             modes = [favourite if rng.random() < 0.3 else int(rng.integers(35)) for _ in range(4)]
-            row[MODE : MODE + 4] = modes if row[FOUR] else modes[:1] * 4
-            if rng.random() < 0.2:
-                row[FOUR] = 0
+            row[MODE : MODE + 4] = modes_of(modes, row[CUT])
+            if w == h and rng.random() < 0.2:
+                row[CUT] = 0
                 row[MODE : MODE + 4] = modes = [COPY] * 4
                 copy = np.clip(copy + [difference(rng), difference(rng)], -8192, 8191)
                 row[VY0 : VY0 + 2] = copy.tolist()
-            elif rng.random() < palettes:
-                row[FOUR] = 0
+            elif w == h and rng.random() < palettes:
+                row[CUT] = 0
                 row[MODE : MODE + 4] = modes = [PALETTE] * 4
             others = [34 if mode == modes[0] else mode for mode in (0, 26, 10, 1)]
             row[CHROMA] = int(rng.choice([modes[0], *others, 35, 36, 37])) if fmt.planes > 1 else 0
@@ -108,40 +128,45 @@ def random_leaves(
     return np.array(rows, np.int32)
 
 
-def scan(n: int) -> list[tuple[int, int]]:
-    inner = diagonal(4)
-    return [(4 * sx + x, 4 * sy + y) for sx, sy in diagonal(n // 4) for x, y in inner]
+def modes_of(modes: list[int], cut: int) -> list[int]:
+    """Four columns MODE of the modes of the luma blocks of a leaf, of which there are enough."""
+    return (modes[: (1, 4, 2, 2)[cut]] * 4)[:4]
 
 
-SCANS = {n: scan(n) for n in (4, 8, 16, 32)}
+def scan(w: int, h: int) -> list[tuple[int, int]]:
+    inner = diagonal(4, 4)
+    return [(4 * sx + x, 4 * sy + y) for sx, sy in diagonal(w // 4, h // 4) for x, y in inner]
 
 
-def random_unit(rng: np.random.Generator, n: int) -> Levels:
+SCANS = {(w, h): scan(w, h) for w in (4, 8, 16, 32) for h in (4, 8, 16, 32)}
+
+
+def random_unit(rng: np.random.Generator, w: int, h: int) -> Levels:
     density = rng.choice([0.0, 0.02, 0.3, 1.0])
     scale = rng.choice([0.3, 3.0, 100.0])
     levels = []
-    stop = int(rng.integers(1, n * n + 1))
-    for x, y in reversed(SCANS[n][:stop]):
+    stop = int(rng.integers(1, w * h + 1))
+    for x, y in reversed(SCANS[w, h][:stop]):
         if rng.random() < density:
             value = int(rng.laplace(0, scale)) or int(rng.choice([-1, 1]))
             if rng.random() < 0.02:
                 value = int(rng.choice([MAX_LEVEL, -MAX_LEVEL, 14, 15, -16, 46, 47, 32767]))
-            levels.append((y * n + x, value))
+            levels.append((y * w + x, value))
     if not levels:
-        x, y = SCANS[n][stop - 1]
-        levels.append((y * n + x, int(rng.choice([-1, 1, MAX_LEVEL, 2]))))
-    return with_hidden_signs(levels, n)
+        x, y = SCANS[w, h][stop - 1]
+        levels.append((y * w + x, int(rng.choice([-1, 1, MAX_LEVEL, 2]))))
+    return with_hidden_signs(levels, w)
 
 
 def with_hidden_signs(levels: Levels, n: int) -> Levels:
-    """Levels of a unit with the signs that the parities of their sub-blocks say."""
+    """Levels of a unit of n columns with the signs that the parities of their sub-blocks say."""
     subs: dict[tuple[int, int], list[int]] = {}
     for k, (position, _) in enumerate(levels):
         subs.setdefault((position % n // 4, position // n // 4), []).append(k)
     levels = list(levels)
     for found in subs.values():
         ends = [levels[k][0] for k in (found[0], found[-1])]
-        high, low = (diagonal(4).index((at % n % 4, at // n % 4)) for at in ends)
+        high, low = (diagonal(4, 4).index((at % n % 4, at // n % 4)) for at in ends)
         if high - low >= 4:
             position, value = levels[found[-1]]
             odd = sum(abs(levels[k][1]) for k in found) % 2
@@ -161,20 +186,20 @@ def random_content(
     units: list[list[int]] = []
     levels: Levels = []
 
-    def add(plane: int, x: int, y: int, n: int) -> None:
-        found = random_unit(rng, n)
+    def add(plane: int, x: int, y: int, w: int, h: int) -> None:
+        found = random_unit(rng, w, h)
         # One level at the first position has no flag.
-        sines = 1 if plane or n == 32 or found[0][0] == 0 else 2
-        units.append([plane, x, y, n, len(levels), len(found), int(rng.integers(sines))])
+        sines = 1 if plane or max(w, h) == 32 or found[0][0] == 0 else 2
+        units.append([plane, x, y, w, h, len(levels), len(found), int(rng.integers(sines))])
         levels.extend(found)
 
-    def tree(x: int, y: int, s: int) -> None:
-        if s > 4 and rng.random() < 0.5:
-            for quarter in quarters(x, y, s // 2):
+    def tree(x: int, y: int, v: int, z: int) -> None:
+        if max(v, z) > 4 and rng.random() < 0.5:
+            for part in tree_parts(x, y, v, z):
                 if rng.random() < 0.6:
-                    tree(*quarter)
+                    tree(*part)
         else:
-            add(0, x, y, s)
+            add(0, x, y, v, z)
 
     known = PaletteSpace.make()
 
@@ -191,7 +216,7 @@ def random_content(
         known.used[entries] = 1
         known.colours[: len(rows)] = [colour for _, colour in rows]
         remember(known, plane, len(rows))
-        units.append([plane, x, y, n, len(levels), len(rows) + n * n, PAINTED])
+        units.append([plane, x, y, n, n, len(levels), len(rows) + n * n, PAINTED])
         index = 0
         samples = []
         change = rng.choice([0.05, 0.5, 1.0])
@@ -204,27 +229,28 @@ def random_content(
     q = quantiser
     pending = False
     for leaf in leaves:
-        x, y, n = (int(v) for v in leaf[[X, Y, SIZE]])
+        x, y, w, h = (int(v) for v in leaf[[X, Y, WIDTH, HEIGHT]])
         pending = varying if x % 32 == y % 32 == 0 else pending
         first = len(units)
         if leaf[INTRA] or rng.random() < density:
-            for nx, ny, m in quarters(x, y, 32) if n == 64 else [(x, y, n)]:
+            for nx, ny, m, k in nodes(x, y, w, h):
                 if leaf[INTRA] and leaf[MODE] == PALETTE:
-                    paint(0, x, y, n)
+                    paint(0, x, y, w)
                 elif leaf[INTRA]:
-                    for block in quarters(x, y, 4) if leaf[FOUR] else [(x, y, n)]:
+                    for block in luma_blocks(x, y, w, h, int(leaf[CUT])):
                         if rng.random() < density:
                             add(0, *block)
                 elif rng.random() < density:
-                    tree(nx, ny, m)
+                    tree(nx, ny, m, k)
                 across, down = fmt.chroma_shift
                 for plane in range(1, fmt.planes):
                     for part in range(1 << (across - down)):
-                        n_chroma = m >> across
+                        wide, tall = m >> across, k >> across
+                        top = (ny >> down) + part * tall
                         if leaf[INTRA] and leaf[CHROMA] == PALETTE:
-                            paint(plane, nx >> across, (ny >> down) + part * n_chroma, n_chroma)
+                            paint(plane, nx >> across, top, wide)
                         elif rng.random() < density / 2:
-                            add(plane, nx >> across, (ny >> down) + part * n_chroma, n_chroma)
+                            add(plane, nx >> across, top, wide, tall)
         coded = len(units) > first
         if (leaf[INTRA] or coded) and pending:
             pending = False
@@ -243,13 +269,13 @@ def leaves_of(motion: Motion) -> np.ndarray:
     rows = []
     first = 0
     for leaf in motion.leaves:
-        modes = leaf.modes if leaf.four else leaf.modes * 4
         rows.append(
             [
-                *(leaf.x, leaf.y, leaf.n, leaf.intra, leaf.merge, leaf.index, leaf.direction),
+                *(leaf.x, leaf.y, leaf.w, leaf.h),
+                *(leaf.intra, leaf.merge, leaf.index, leaf.direction),
                 *leaf.differences,
-                leaf.four,
-                *(modes or [0] * 4),
+                leaf.cut,
+                *(modes_of(leaf.modes, leaf.cut) if leaf.modes else [0] * 4),
                 leaf.chroma,
                 *(leaf.coded, leaf.q, first, len(leaf.units)),
             ]
@@ -263,9 +289,9 @@ def content_of(motion: Motion, content: Content) -> tuple[int, np.ndarray, np.nd
     levels: Levels = []
     for leaf in motion.leaves:
         for unit in leaf.units:
-            place = unit.plane, unit.x, unit.y, unit.n
+            place = unit.plane, unit.x, unit.y, unit.w, unit.h
             rows = unit.colours + [(k, unit.colours[k][1]) for k in unit.indices.values()]
-            rows += [(y * unit.n + x, a) for (x, y), a in unit.levels.items()]
+            rows += [(y * unit.w + x, a) for (x, y), a in unit.levels.items()]
             units.append([*place, len(levels), len(rows), unit.sine])
             levels.extend(rows)
     return (

@@ -17,20 +17,23 @@ from nvcodec.coding.hybrid.content import (
 )
 from nvcodec.coding.hybrid.leaves import (
     CODED,
+    CUT,
+    HEIGHT,
     INTRA,
     LEAF_COLUMNS,
     LEVEL_COLUMNS,
     LEVEL_POSITION,
     LEVEL_VALUE,
     MERGE,
-    SIZE,
     UNIT_COLUMNS,
     UNIT_COUNT,
+    UNIT_HEIGHT,
     UNIT_SINE,
-    UNIT_SIZE,
     UNIT_START,
+    UNIT_WIDTH,
     UNIT_X,
     UNITS,
+    WIDTH,
     Q,
     X,
     Y,
@@ -221,29 +224,43 @@ def test_constant_data_is_bounded(fill: int, canvas_set: int) -> None:
 
 def whole(canvas_set: int) -> np.ndarray:
     leaves = np.zeros((4, LEAF_COLUMNS), np.int32)
-    leaves[:, :3] = [(0, 0, 32), (32, 0, 32), (0, 32, 32), (32, 32, 32)]
+    leaves[:, :4] = [(0, 0, 32, 32), (32, 0, 32, 32), (0, 32, 32, 32), (32, 32, 32, 32)]
     leaves[:, INTRA if canvas_set == 0 else MERGE] = 1
     leaves[:, Q] = 30
     return leaves
 
 
-def full_unit(plane: int, x: int, y: int, n: int, start: int, value: int) -> tuple:
-    levels = [(y * n + x, value if (x ^ y) & 1 else -value) for x, y in reversed(SCANS[n])]
-    return [[plane, x, y, n, start, n * n, 0]], with_hidden_signs(levels, n)
+def in_shape(canvas_set: int, width: int, height: int) -> np.ndarray:
+    """The leaves of `whole`, each cut into such rectangles."""
+    squares = whole(canvas_set)
+    parts = [(x, y) for y in range(0, 32, height) for x in range(0, 32, width)]
+    leaves = np.repeat(squares, len(parts), 0)
+    leaves[:, :2] += np.tile(parts, (len(squares), 1)).astype(np.int32)
+    leaves[:, [WIDTH, HEIGHT]] = width, height
+    return leaves
+
+
+def full_unit(
+    plane: int, x: int, y: int, w: int, h: int, start: int, value: int
+) -> tuple[list[list[int]], list[tuple[int, int]]]:
+    levels = [(y * w + x, value if (x ^ y) & 1 else -value) for x, y in reversed(SCANS[w, h])]
+    return [[plane, x, y, w, h, start, w * h, 0]], with_hidden_signs(levels, w)
 
 
 @pytest.mark.parametrize("value", [1, 14, 15, 16, MAX_LEVEL])
+@pytest.mark.parametrize("shape", [(32, 32), (32, 8), (16, 32)])
 @pytest.mark.parametrize("canvas_set", [0, 1, 2])
-def test_every_level(canvas_set: int, value: int) -> None:
+def test_every_level(canvas_set: int, shape: tuple[int, int], value: int) -> None:
     """All levels of a canvas, of the least and the greatest magnitude."""
-    leaves = whole(canvas_set)
+    leaves = in_shape(canvas_set, *shape)
     units: list[list[int]] = []
     levels: list[tuple[int, int]] = []
-    for number, (x, y, n) in enumerate(leaves[:, :3].tolist()):
+    for number, (x, y, w, h) in enumerate(leaves[:, :4].tolist()):
         leaves[number, [CODED, UNITS]] = 1, 3
         leaves[number, UNITS - 1] = 3 * number
         for plane, shift in ((0, 0), (1, 1), (2, 1)):
-            unit, more = full_unit(plane, x >> shift, y >> shift, n >> shift, len(levels), value)
+            block = (side >> shift for side in (x, y, w, h))
+            unit, more = full_unit(plane, *block, len(levels), value)
             units += unit
             levels += more
     assert len(levels) == 64 * 64 * 3 // 2
@@ -278,7 +295,12 @@ def one_unit() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The second leaf of an interior canvas has a unit of luma and one of Cr."""
     leaves = whole(2)
     units = np.array(
-        [[0, 32, 16, 16, 0, 3, 1], [0, 48, 16, 16, 3, 1, 0], [2, 16, 0, 16, 4, 1, 0]], np.int32
+        [
+            [0, 32, 16, 16, 16, 0, 3, 1],
+            [0, 48, 16, 16, 16, 3, 1, 0],
+            [2, 16, 0, 16, 16, 4, 1, 0],
+        ],
+        np.int32,
     )
     levels = np.array([[33, 5], [17, -1], [0, 2], [255, 9], [7, 1]], np.int32)
     return leaves, units, levels
@@ -289,15 +311,23 @@ def one_unit() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     [
         (0, 1, Q, 31),
         (0, 0, Q, 29),
-        (0, 1, SIZE, 24),
+        (0, 1, WIDTH, 24),
+        (0, 1, HEIGHT, 24),
+        (0, 1, HEIGHT, 16),
+        (0, 1, WIDTH, 4),
         (0, 1, X, 30),
         (0, 1, Y, -32),
         (1, 0, UNIT_X, 40),
         (1, 0, UNIT_X, 48),
-        (1, 0, UNIT_SIZE, 64),
-        (1, 0, UNIT_SIZE, 32),
-        (1, 1, UNIT_SIZE, 4),
-        (1, 2, UNIT_SIZE, 8),
+        (1, 0, UNIT_WIDTH, 64),
+        (1, 0, UNIT_WIDTH, 32),
+        (1, 1, UNIT_WIDTH, 4),
+        (1, 2, UNIT_WIDTH, 8),
+        (1, 0, UNIT_HEIGHT, 32),
+        (1, 1, UNIT_HEIGHT, 8),
+        (1, 2, UNIT_HEIGHT, 8),
+        (1, 2, UNIT_HEIGHT, 12),
+        (1, 2, UNIT_HEIGHT, 1 << 24),
         (1, 2, UNIT_X, 32),
         (1, 2, 0, 3),
         (1, 2, 0, -1),
@@ -328,6 +358,62 @@ def test_what_cannot_be_coded(table: int, row: int, column: int, value: int) -> 
         encode([(*tables, 30, False, 2)])
     with pytest.raises(ValueError, match=r"leaf|unit|level"):
         trace_content(*tables, 30, False, 2)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "width", "height"),
+    [(0, 0, 8, 64), (0, 0, 64, 8), (8, 0, 16, 32), (0, 16, 16, 32), (0, 0, 0, 8), (0, 0, 128, 64)],
+)
+def test_leaves_of_impossible_shapes(x: int, y: int, width: int, height: int) -> None:
+    leaves = whole(1)
+    leaves[0, :4] = x, y, width, height
+    with pytest.raises(ValueError, match="no block of a canvas"):
+        encode([(leaves, *no_units(), 30, False, 1)])
+    decoder = RangeDecoder(b"\1\2\3\4\5\6", default_content_contexts())
+    with pytest.raises(ValueError, match="no block of a canvas"):
+        decode_content(decoder, leaves, 1, 128, 128)
+
+
+@pytest.mark.parametrize("shape", [(32, 8), (8, 32), (16, 8)])
+def test_units_of_a_rectangle(shape: tuple[int, int]) -> None:
+    """The first leaf has a unit of its shape, or some of the squares in it, but no other ones."""
+    w, h = shape
+    leaves = in_shape(1, w, h)
+
+    def coded(units: list[list[int]], position: int) -> bytes:
+        rows = np.array(units, np.int32).reshape(-1, UNIT_COLUMNS)
+        rows[:, UNIT_START] = np.arange(len(rows))
+        rows[:, UNIT_COUNT] = 1
+        levels = np.array([[position, 1]] * len(rows), np.int32)
+        return encode([(leaves, rows, levels, 30, False, 1)])
+
+    coded([[0, 0, 0, w, h, 0, 0, 0], [1, 0, 0, w // 2, h // 2, 0, 0, 0]], 0)
+    coded([[0, 0, 0, w, h, 0, 0, 0]], w * h - 1)
+    side = min(w, h)
+    coded([[0, x, y, 8, 8, 0, 0, 0] for y in range(0, h, 8) for x in range(0, w, 8)], 63)
+    with pytest.raises(ValueError, match="level"):
+        coded([[0, 0, 0, w, h, 0, 0, 0]], w * h)
+    for wrong in ((h, w), (w // 2, h // 2), (2 * side, side), (w, h // 2)):
+        if wrong in ((w, h), (side, side)):
+            continue
+        with pytest.raises(ValueError, match=r"leaf|unit"):
+            coded([[0, 0, 0, *wrong, 0, 0, 0]], 0)
+
+
+@pytest.mark.parametrize(("cut", "shape"), [(0, (8, 8)), (1, (4, 4)), (2, (8, 4)), (3, (4, 8))])
+def test_units_of_luma_blocks(cut: int, shape: tuple[int, int]) -> None:
+    """The unit of the last luma block of a key leaf of 8 x 8."""
+    leaves = in_shape(0, 8, 8)
+    leaves[0, CUT] = cut
+    levels = np.array([[shape[0] * shape[1] - 1, 1]], np.int32)
+    for w, h in ((8, 8), (4, 4), (8, 4), (4, 8)):
+        units = np.array([[0, 8 - w, 8 - h, w, h, 0, 1, 0]], np.int32)
+        if (w, h) == shape:
+            encode([(leaves, units, levels, 30, False, 0)])
+        else:
+            levels[0, LEVEL_POSITION] = 0
+            with pytest.raises(ValueError, match=r"leaf|unit"):
+                encode([(leaves, units, levels, 30, False, 0)])
 
 
 def test_order_of_units() -> None:

@@ -13,17 +13,29 @@ from nvcodec.coding.hybrid.canvases import ReadCanvas
 from nvcodec.coding.hybrid.filters import Filters
 from nvcodec.coding.hybrid.leaves import (
     CHROMA,
+    CODED,
     COPY,
+    CUT,
     DIRECTION,
-    FOUR,
+    FIRST,
+    HEIGHT,
     INTRA,
+    LEAF_COLUMNS,
+    LEVEL_COLUMNS,
     LINEAR,
     MODE,
     PALETTE,
-    SIZE,
+    UNIT_COLUMNS,
+    UNIT_HEIGHT,
     UNIT_PLANE,
     UNIT_SINE,
-    UNIT_SIZE,
+    UNIT_WIDTH,
+    UNITS,
+    WIDTH,
+    Q,
+    X,
+    Y,
+    last_index,
 )
 from nvcodec.format import UnsupportedError
 from nvcodec.picture import SAMPLE_FORMATS, YUV420P8, SampleFormat
@@ -90,8 +102,9 @@ def tables_of(seed: int, size: tuple[int, int], samples: SampleFormat) -> list[R
         if samples.planes > 1:
             leaf[CHROMA] = COPY if leaf[MODE] == COPY else next(chroma)
         if leaf[MODE] != COPY:
-            for k in range(4 if leaf[FOUR] else 1):
-                leaf[MODE + k : MODE + 4] = next(modes) % 35
+            blocks = (1, 4, 2, 2)[leaf[CUT]]
+            chosen = [next(modes) % 35 for _ in range(blocks)]
+            leaf[MODE : MODE + 4] = chosen * (4 // blocks)
     return made
 
 
@@ -99,6 +112,75 @@ def check(tables: list[ReadCanvas], size: tuple[int, int], samples: SampleFormat
     for got, expected in compared(tables, size, samples, CPU):
         for plane, other in zip(got.planes, expected.planes, strict=True):
             np.testing.assert_array_equal(plane, other)
+
+
+def all_shapes(rng: np.random.Generator, samples: SampleFormat, first: int) -> ReadCanvas:
+    """A key canvas of 96 x 96 with intra leaves of each shape in a square of its own.
+
+    All blocks have a unit. Modes are every eleventh one from `first` on.
+    """
+    leaves, units, levels = [], [], []
+    modes, chroma = itertools.count(first, 11), itertools.count(first, 11)
+    across, down = samples.chroma_shift
+
+    def unit(plane: int, x: int, y: int, width: int, height: int) -> None:
+        sine = plane == 0 and max(width, height) < 32 and rng.random() < 0.5
+        units.append((plane, x, y, width, height, len(levels), 6, int(sine)))
+        places = rng.choice(width * height, 6, replace=False).tolist()
+        levels.extend(
+            (place, int(rng.integers(1, 10)) * (-1) ** k) for k, place in enumerate(places)
+        )
+
+    for number, (width, height) in enumerate(itertools.product((8, 16, 32), repeat=2)):
+        corners = itertools.product(range(0, 32, height), range(0, 32, width))
+        for k, (top, left) in enumerate(corners):
+            x, y = number % 3 * 32 + left, number // 3 * 32 + top
+            leaf = np.zeros(LEAF_COLUMNS, np.int32)
+            leaf[[X, Y, WIDTH, HEIGHT]] = x, y, width, height
+            leaf[[INTRA, CODED, FIRST]] = 1, 1, len(units)
+            leaf[Q] = rng.integers(0, last_index(samples.bit_depth) + 1)
+            leaf[CUT] = k % 4 if width == height == 8 else 0
+            rows, columns = ((1, 1), (2, 2), (2, 1), (1, 2))[leaf[CUT]]
+            chosen = [next(modes) % LINEAR for _ in range(rows * columns)]
+            leaf[MODE : MODE + 4] = chosen * (4 // len(chosen))
+            wide, tall = width // columns, height // rows
+            for i, j in itertools.product(range(rows), range(columns)):
+                unit(0, x + wide * j, y + tall * i, wide, tall)
+            wide, tall = width >> across, height >> across
+            if samples.planes > 1:
+                leaf[CHROMA] = next(chroma) % COPY
+            for plane in range(1, samples.planes):
+                for part in range(1 << (across - down)):
+                    unit(plane, x >> across, (y >> down) + tall * part, wide, tall)
+            leaf[UNITS] = len(units) - leaf[FIRST]
+            leaves.append(leaf)
+    return ReadCanvas(
+        0,
+        np.array(leaves),
+        np.array(units, np.int32).reshape(-1, UNIT_COLUMNS),
+        np.array(levels, np.int32).reshape(-1, LEVEL_COLUMNS),
+        None,
+    )
+
+
+@pytest.mark.usefixtures("large_tiles", "backwards")
+@pytest.mark.parametrize(
+    ("samples", "first"),
+    [
+        (YUV420P8, 0),
+        (SampleFormat(10, 2), 5),
+        *(
+            pytest.param(samples, first, marks=pytest.mark.deep)
+            for samples in SAMPLE_FORMATS
+            for first in range(38 if samples == YUV420P8 else 3)
+        ),
+    ],
+    ids=str,
+)
+def test_all_shapes_of_intra_blocks(samples: SampleFormat, first: int) -> None:
+    size = 96, 96
+    tables = all_shapes(np.random.default_rng(first), samples, first)
+    check([tables], size, samples)
 
 
 @pytest.mark.usefixtures("large_tiles", "backwards")
@@ -135,24 +217,30 @@ def test_tiles_of_a_device() -> None:
     """Blocks of more than a tile, edges and levels in several."""
     size = 32, 32
     tables = tables_of(4, size, YUV420P8)[:2]
-    assert tables[0].leaves[:, SIZE].max() > 8
+    assert tables[0].leaves[:, WIDTH].max() > 8
     check(tables, size, YUV420P8)
 
 
 def test_the_canvases_reach_all_kinds() -> None:
-    """What `test_bytes_equal_the_cpu` compares has every kind of leaf and unit."""
+    """What is compared without the mark `deep` has every kind of leaf and unit."""
     tables = tables_of(43, EXTENT, YUV420P8)
     leaves = np.concatenate([t.leaves for t in tables])
-    all_units = np.concatenate([t.units for t in tables])
     intra = leaves[leaves[:, INTRA] != 0]
     modes = set(intra[:, MODE : MODE + 4].ravel().tolist())
     assert modes == {*range(35), COPY, PALETTE}
     assert set(intra[:, CHROMA].tolist()) > {0, 1, LINEAR, LINEAR + 1, LINEAR + 2, COPY}
-    assert intra[:, FOUR].any()
+    assert set(intra[:, CUT].tolist()) == {0, 1, 2, 3}
     assert set(leaves[:, DIRECTION].tolist()) == {0, 1, 2, 3}
-    luma = all_units[all_units[:, UNIT_PLANE] == 0]
-    assert set(luma[:, UNIT_SIZE].tolist()) == {4, 8, 16, 32}
-    assert set(luma[luma[:, UNIT_SINE] != 0][:, UNIT_SIZE].tolist()) == {4, 8, 16}
+    assert (leaves[:, WIDTH] != leaves[:, HEIGHT])[leaves[:, INTRA] == 0].any()
+    units = all_shapes(np.random.default_rng(0), YUV420P8, 0).units
+    luma, chroma = units[units[:, UNIT_PLANE] == 0], units[units[:, UNIT_PLANE] != 0]
+    sides = [UNIT_WIDTH, UNIT_HEIGHT]
+    large = {*itertools.product((8, 16, 32), repeat=2)}
+    small = {*itertools.product((4, 8, 16), repeat=2)}
+    assert {*map(tuple, luma[:, sides].tolist())} == large | {(4, 4), (4, 8), (8, 4)}
+    assert {*map(tuple, chroma[:, sides].tolist())} == small
+    sine = luma[luma[:, UNIT_SINE] != 0]
+    assert {*map(tuple, sine[:, sides].tolist())} == small - {(4, 16), (16, 4)}
 
 
 def test_waves_cover_each_sample_once() -> None:

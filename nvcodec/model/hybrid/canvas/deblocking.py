@@ -10,16 +10,18 @@ import numpy as np
 
 from nvcodec.coding.hybrid.leaves import (
     FIRST,
+    HEIGHT,
     INTRA,
     LAST_Q,
     MODE,
     PALETTE,
-    SIZE,
+    UNIT_HEIGHT,
     UNIT_PLANE,
-    UNIT_SIZE,
+    UNIT_WIDTH,
     UNIT_X,
     UNIT_Y,
     UNITS,
+    WIDTH,
     Q,
     X,
     Y,
@@ -46,15 +48,17 @@ def transform_areas(
 ) -> None:
     """Set for each cell the size of its transform area, whether it has luma units, and its Q.
 
-    `holds` is 2 for the cells of a palette leaf.
-    `areas`, `holds` and `indices` are u8 (cell rows, cell columns).
+    `holds` is 2 for the cells of a palette leaf. It and `indices` are u8 (cell rows, cell columns),
+    `areas` is u8 (width and height, cell rows, cell columns).
     """
     for number in range(len(leaves)):
         leaf = leaves[number]
-        y, x, n = np.int64(leaf[Y]) >> 3, np.int64(leaf[X]) >> 3, np.int64(leaf[SIZE]) >> 3
-        for i in range(y, y + n):
+        y, x, n = np.int64(leaf[Y]) >> 3, np.int64(leaf[X]) >> 3, np.int64(leaf[WIDTH]) >> 3
+        tall = np.int64(leaf[HEIGHT]) >> 3
+        for i in range(y, y + tall):
             for j in range(x, x + n):
-                areas[i, j], holds[i, j], indices[i, j] = 8 * n, 0, leaf[Q]
+                areas[0, i, j], areas[1, i, j] = 8 * n, 8 * tall
+                holds[i, j], indices[i, j] = 0, leaf[Q]
         if leaf[INTRA] and leaf[MODE] == PALETTE:
             for i in range(y, y + n):
                 for j in range(x, x + n):
@@ -64,10 +68,11 @@ def transform_areas(
             if units[k, UNIT_PLANE]:
                 continue
             y, x = np.int64(units[k, UNIT_Y]) >> 3, np.int64(units[k, UNIT_X]) >> 3
-            size: Integer = max(8, np.int64(units[k, UNIT_SIZE]))
-            for i in range(y, y + (size >> 3)):
+            size: Integer = max(8, np.int64(units[k, UNIT_WIDTH]))
+            height: Integer = max(8, np.int64(units[k, UNIT_HEIGHT]))
+            for i in range(y, y + (height >> 3)):
                 for j in range(x, x + (size >> 3)):
-                    areas[i, j], holds[i, j] = size, 1
+                    areas[0, i, j], areas[1, i, j], holds[i, j] = size, height, 1
 
 
 @kernel
@@ -103,7 +108,7 @@ def edge_strengths(
                 if py < 0 or px < 0:
                     strengths[kind, y, x] = 0
                     continue
-                mask = min(areas[y, x], areas[py, px]) - 1
+                mask = min(areas[kind, y, x], areas[kind, py, px]) - 1
                 painted = holds[y, x] == 2 or holds[py, px] == 2
                 if not painted and (8 * (y if kind else x)) & mask == 0:
                     if direction[y, x] == 0 or direction[py, px] == 0:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nvcodec.coding.hybrid.leaves import INTRA, SIZE, X, Y
+from nvcodec.coding.hybrid.leaves import HEIGHT, INTRA, WIDTH, X, Y
 from nvcodec.compiled import Integer, allocating, kernel
 from nvcodec.model.hybrid.canvas.rows import filter_row, filter_row_into, sample_row
 from nvcodec.model.samples import peak_of, plane_number, plane_shift, type_of_sums
@@ -370,8 +370,8 @@ def predict_rows(
         if leaves[number, INTRA] or y < row0 * BLOCK or y >= row1 * BLOCK:
             continue
         motion = packed[y >> 3, x >> 3]
-        y, x, size = y >> down, x >> across, np.int64(leaves[number, SIZE])
-        rows, width = size >> down, size >> across
+        y, x, size = y >> down, x >> across, np.int64(leaves[number, WIDTH])
+        rows, width = np.int64(leaves[number, HEIGHT]) >> down, size >> across
         predict_block(
             code, reference0, reference1, y, x, rows, width, motion, first, samples, values
         )

@@ -1,7 +1,8 @@
 """Intra prediction of one block of a plane from the samples around it (spec 8.4).
 
-The samples around a block of n x n are one array `edge` of 4n+1 elements: left[2n], .., left[1],
-the corner, top[1], .., top[2n]. So left[k] is edge[2n - k] and top[k] is edge[2n + k].
+The samples around a block of wide x tall are one array `edge`: left[reach], .., left[1], the
+corner, top[1], .., top[reach], with reach = wide + tall. So left[k] is edge[reach - k] and top[k]
+is edge[reach + k].
 """
 
 from __future__ import annotations
@@ -35,15 +36,18 @@ def intra_references(
     code: Integer,
     y: Integer,
     x: Integer,
-    n: Integer,
+    wide: Integer,
+    tall: Integer,
     edge: np.ndarray,
 ) -> None:
-    """Fill edge[0..4n] for the block of n x n samples at (x, y) of a plane.
+    """Fill edge[0..2 * (wide + tall)] for the block of wide x tall samples at (x, y) of a plane.
 
     `code` is the plane's (`plane_code`). `available` says for each 4 x 4 block of luma (rows,
     columns) whether its luma and chroma samples are reconstructed.
     """
     height, width = plane.shape
+    # Samples of the edge on each side; the number of the corner.
+    reach = wide + tall
     across, down = plane_shift(code)
     # Log2 of the samples of the plane across a 4 x 4 luma block.
     shift_x, shift_y = 2 - across, 2 - down
@@ -52,80 +56,84 @@ def intra_references(
     if x > 0:
         column = (x - 1) >> shift_x
         step = 1 << shift_y
-        for start in range(2 * n - step, -1, -step):
+        for start in range(reach - step, -1, -step):
             if y + start < height and available[(y + start) >> shift_y, column]:
                 if known < 0:
-                    known = 2 * n - start - step
+                    known = reach - start - step
                 for i in range(step):
-                    edge[2 * n - 1 - start - i] = plane[y + start + i, x - 1]
+                    edge[reach - 1 - start - i] = plane[y + start + i, x - 1]
             elif known >= 0:
                 for i in range(step):
-                    edge[2 * n - 1 - start - i] = edge[2 * n - start - step - 1]
+                    edge[reach - 1 - start - i] = edge[reach - start - step - 1]
         if y > 0 and available[(y - 1) >> shift_y, column]:
             if known < 0:
-                known = 2 * n
-            edge[2 * n] = plane[y - 1, x - 1]
+                known = reach
+            edge[reach] = plane[y - 1, x - 1]
         elif known >= 0:
-            edge[2 * n] = edge[2 * n - 1]
+            edge[reach] = edge[reach - 1]
     if y > 0:
         row = (y - 1) >> shift_y
         step = 1 << shift_x
         if x == 0 and known >= 0:
-            edge[2 * n] = edge[2 * n - 1]
-        for start in range(0, 2 * n, step):
+            edge[reach] = edge[reach - 1]
+        for start in range(0, reach, step):
             if x + start < width and available[row, (x + start) >> shift_x]:
                 if known < 0:
-                    known = 2 * n + 1 + start
+                    known = reach + 1 + start
                 for i in range(step):
-                    edge[2 * n + 1 + start + i] = plane[y - 1, x + start + i]
+                    edge[reach + 1 + start + i] = plane[y - 1, x + start + i]
             elif known >= 0:
                 for i in range(step):
-                    edge[2 * n + 1 + start + i] = edge[2 * n + start]
+                    edge[reach + 1 + start + i] = edge[reach + start]
     elif known >= 0:
-        for k in range(2 * n + 1, 4 * n + 1):
-            edge[k] = edge[2 * n]
+        for k in range(reach + 1, 2 * reach + 1):
+            edge[k] = edge[reach]
     if known < 0:
-        edge[: 4 * n + 1] = 128 << extra_bits(plane, code)
+        edge[: 2 * reach + 1] = 128 << extra_bits(plane, code)
     else:
         for k in range(known):
             edge[k] = edge[known]
 
 
 @kernel
-def intra_smooth(edge: np.ndarray, n: Integer, smoothed: np.ndarray) -> None:
-    """Fill smoothed[0..4n] with the smoothed edge."""
-    smoothed[0], smoothed[4 * n] = edge[0], edge[4 * n]
-    for k in range(1, 4 * n):
+def intra_smooth(edge: np.ndarray, reach: Integer, smoothed: np.ndarray) -> None:
+    """Fill smoothed[0..2 * reach] with the smoothed edge."""
+    smoothed[0], smoothed[2 * reach] = edge[0], edge[2 * reach]
+    for k in range(1, 2 * reach):
         smoothed[k] = (edge[k - 1] + 2 * edge[k] + edge[k + 1] + 2) >> 2
 
 
 @kernel
-def is_smoothed(mode: Integer, n: Integer) -> bool:
+def is_smoothed(mode: Integer, wide: Integer, tall: Integer) -> bool:
     """Whether a block of luma with this mode is predicted from the smoothed edge."""
-    if n < 8 or mode == DC:
+    # The class N of a block whose longer side is at most four times the shorter one.
+    size = max(min(wide, tall), max(wide, tall) >> 1)
+    if size < 8 or mode == DC:
         return False
     if mode == PLANAR:
         return True
-    most = 7 if n == 8 else 1 if n == 16 else 0
+    most = 7 if size == 8 else 1 if size == 16 else 0
     return bool(min(abs(mode - 10), abs(mode - 26)) > most)
 
 
 @kernel
 def _weight(k: Integer, scale: Integer) -> Integer:
-    """The weight, in 1/64, of a sample of the edge for those k away from it (w of spec 8.4)."""
+    """The weight, in 1/64, of a sample of the edge for those k away from it (spec 8.4)."""
     return 32 >> ((2 * k) >> scale)
 
 
 @kernel
-def _blend(n: Integer, log_size: Integer, edge: np.ndarray, out: np.ndarray) -> None:
+def _blend(
+    wide: Integer, tall: Integer, log_size: Integer, edge: np.ndarray, out: np.ndarray
+) -> None:
     """Draw the samples of a prediction to those of the edge in their row and column."""
-    corner = 2 * n
+    corner = wide + tall
     scale = (log_size - 1) >> 1
-    reach = min(n, 3 << scale)
-    for i in range(n):
+    reach = 3 << scale
+    for i in range(tall):
         left = np.int32(edge[corner - 1 - i])
         above = np.int32(_weight(i, scale)) if i < reach else np.int32(0)
-        for j in range(n if i < reach else reach):
+        for j in range(wide if i < reach else min(wide, reach)):
             value = np.int32(out[i, j])
             change = above * (np.int32(edge[corner + 1 + j]) - value)
             if j < reach:
@@ -135,43 +143,56 @@ def _blend(n: Integer, log_size: Integer, edge: np.ndarray, out: np.ndarray) -> 
 
 @kernel
 def intra_predict(
-    mode: Integer, n: Integer, code: Integer, edge: np.ndarray, line: np.ndarray, out: np.ndarray
+    mode: Integer,
+    wide: Integer,
+    tall: Integer,
+    code: Integer,
+    edge: np.ndarray,
+    line: np.ndarray,
+    out: np.ndarray,
 ) -> None:
-    """Predict out[0..n-1, 0..n-1] by mode 0..34 from an edge, smoothed if `is_smoothed`.
+    """Predict out[0..tall-1, 0..wide-1] by mode 0..34 from an edge, smoothed if `is_smoothed`.
 
     `code` is the plane's (`plane_code`), `line` is scratch of 3 * MOST + 2 elements.
     """
-    corner = 2 * n
-    log_size = 2
-    while 1 << log_size < n:
-        log_size += 1
+    corner = wide + tall
+    log_wide, log_tall = 2, 2
+    while 1 << log_wide < wide:
+        log_wide += 1
+    while 1 << log_tall < tall:
+        log_tall += 1
+    log_size = (log_wide + log_tall) >> 1
     if mode == PLANAR:
-        below, right = np.int32(edge[corner - n - 1]), np.int32(edge[corner + n + 1])
-        for i in range(n):
+        below, right = np.int32(edge[corner - tall - 1]), np.int32(edge[corner + wide + 1])
+        for i in range(tall):
             left = np.int32(edge[corner - 1 - i])
-            for j in range(n):
-                total = (n - 1 - j) * left + (j + 1) * right
-                total += (n - 1 - i) * np.int32(edge[corner + 1 + j]) + (i + 1) * below
-                out[i, j] = (total + n) >> (log_size + 1)
-        _blend(n, log_size, edge, out)
+            for j in range(wide):
+                level = (wide - 1 - j) * left + (j + 1) * right
+                upright = (tall - 1 - i) * np.int32(edge[corner + 1 + j]) + (i + 1) * below
+                total = (level << log_tall) + (upright << log_wide) + wide * tall
+                out[i, j] = total >> (log_wide + log_tall + 1)
+        _blend(wide, tall, log_size, edge, out)
     elif mode == DC:
-        d = n
-        for k in range(1, n + 1):
-            d += edge[corner - k] + edge[corner + k]
-        d >>= log_size + 1
-        for i in range(n):
-            for j in range(n):
+        d = (wide + tall) >> 1
+        for k in range(1, tall + 1):
+            d += edge[corner - k]
+        for k in range(1, wide + 1):
+            d += edge[corner + k]
+        d //= wide + tall
+        for i in range(tall):
+            for j in range(wide):
                 out[i, j] = d
-        _blend(n, log_size, edge, out)
+        _blend(wide, tall, log_size, edge, out)
     else:
-        cubic = plane_number(code) == 0 and not is_smoothed(mode, n)
-        _angular(mode, n, log_size, cubic, peak_of(out, code), edge, line, out)
+        cubic = plane_number(code) == 0 and not is_smoothed(mode, wide, tall)
+        _angular(mode, wide, tall, log_size, cubic, peak_of(out, code), edge, line, out)
 
 
 @kernel
 def _angular(
     mode: Integer,
-    n: Integer,
+    wide: Integer,
+    tall: Integer,
     log_size: Integer,
     cubic: bool,
     peak: Integer,
@@ -179,31 +200,33 @@ def _angular(
     line: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    corner = 2 * n
+    corner = wide + tall
     angle = ANGLES[mode]
     down = mode >= 18
     main = 1 if down else -1
+    # Samples along the main side, and away from it.
+    along, away = (wide, tall) if down else (tall, wide)
     # line[MOST + k] is ref(k).
-    for k in range(2 * n + 1):
+    for k in range(corner + 1):
         line[MOST + k] = edge[corner + main * k]
-    line[MOST + 2 * n + 1] = line[MOST + 2 * n]
+    line[MOST + corner + 1] = line[MOST + corner]
     if angle < 0:
         inverse = INVERSE[-angle]
-        for k in range((n * angle) >> 5, 0):
-            line[MOST + k] = edge[corner - main * min(n, (k * inverse + 128) >> 8)]
-    for i in range(n):
+        for k in range((away * angle) >> 5, 0):
+            line[MOST + k] = edge[corner - main * min(away, (k * inverse + 128) >> 8)]
+    for i in range(away):
         p, f = ((i + 1) * angle) >> 5, ((i + 1) * angle) & 31
         start = MOST + p
         if f == 0:
             if down:
-                for j in range(n):
+                for j in range(along):
                     out[i, j] = line[start + 1 + j]
             else:
-                for j in range(n):
+                for j in range(along):
                     out[j, i] = line[start + 1 + j]
         elif cubic:
             t0, t1, t2, t3 = _CUBIC[f]
-            for j in range(n):
+            for j in range(along):
                 value = t0 * np.int32(line[start + j]) + t1 * np.int32(line[start + j + 1])
                 value += t2 * np.int32(line[start + j + 2]) + t3 * np.int32(line[start + j + 3])
                 value = min(peak, max(0, (value + 32) >> 6))
@@ -213,7 +236,7 @@ def _angular(
                     out[j, i] = value
         else:
             g, h = np.int32(32 - f), np.int32(f)
-            for j in range(n):
+            for j in range(along):
                 value = g * np.int32(line[start + j + 1]) + h * np.int32(line[start + j + 2])
                 value = np.int32(np.int32(value + np.int32(16)) >> np.int32(5))
                 if down:
@@ -221,19 +244,25 @@ def _angular(
                 else:
                     out[j, i] = value
     if angle == 0:
-        _follow_side(n, log_size, main, peak, edge, out)
+        _follow_side(along, away, log_size, main, peak, edge, out)
 
 
 @kernel
 def _follow_side(
-    n: Integer, log_size: Integer, main: Integer, peak: Integer, edge: np.ndarray, out: np.ndarray
+    along: Integer,
+    away: Integer,
+    log_size: Integer,
+    main: Integer,
+    peak: Integer,
+    edge: np.ndarray,
+    out: np.ndarray,
 ) -> None:
     """Let a prediction along rows or columns follow the samples at its side."""
-    corner = 2 * n
+    corner = along + away
     scale = (log_size - 1) >> 1
-    for k in range(n):
+    for k in range(away):
         change = edge[corner - main * (1 + k)] - edge[corner]
-        for j in range(min(n, 3 << scale)):
+        for j in range(min(along, 3 << scale)):
             value = edge[corner + main * (1 + j)] + ((_weight(j, scale) * change + 32) >> 6)
             clipped = min(peak, max(0, value))
             if main > 0:
@@ -261,16 +290,17 @@ def intra_block(
     code: Integer,
     y: Integer,
     x: Integer,
-    n: Integer,
+    wide: Integer,
+    tall: Integer,
     edge: np.ndarray,
     smoothed: np.ndarray,
     line: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """Predict out[0..n-1, 0..n-1] for the block at (x, y) of a plane; see `intra_references`."""
-    intra_references(plane, available, code, y, x, n, edge)
-    if plane_number(code) == 0 and is_smoothed(mode, n):
-        intra_smooth(edge, n, smoothed)
-        intra_predict(mode, n, code, smoothed, line, out)
+    """Predict out[0..tall-1, 0..wide-1] for the block at (x, y); see `intra_references`."""
+    intra_references(plane, available, code, y, x, wide, tall, edge)
+    if plane_number(code) == 0 and is_smoothed(mode, wide, tall):
+        intra_smooth(edge, wide + tall, smoothed)
+        intra_predict(mode, wide, tall, code, smoothed, line, out)
     else:
-        intra_predict(mode, n, code, edge, line, out)
+        intra_predict(mode, wide, tall, code, edge, line, out)

@@ -38,10 +38,11 @@ def linear_predict(
     code: Integer,
     y: Integer,
     x: Integer,
-    n: Integer,
+    wide: Integer,
+    tall: Integer,
     out: np.ndarray,
 ) -> None:
-    """Predict out[0..n-1, 0..n-1] for the block at (x, y) of a chroma plane.
+    """Predict out[0..tall-1, 0..wide-1] for the block at (x, y) of a chroma plane.
 
     `code` is the plane's (`plane_code`). `luma` is reconstructed over the block, and both planes
     are above it and to its left.
@@ -52,11 +53,15 @@ def linear_predict(
     sum_c: Integer = 0
     sum_ll: Integer = 0
     sum_lc: Integer = 0
+    # Of two sides as many points, so that their number is a power of 2.
+    both = mode == LINEAR and x > 0 and y > 0
     for side in range(2):
         if (x if side == 0 else y) == 0 or mode == LINEAR + 2 - side:
             continue
-        count += n
-        for k in range(n):
+        length = tall if side == 0 else wide
+        step = length // min(wide, tall) if both else 1
+        count += length // step
+        for k in range(0, length, step):
             row, column = (y + k, x - 1) if side == 0 else (y - 1, x + k)
             light = _luma_at(luma, across, down, row, column)
             colour = np.int64(plane[row, column])
@@ -65,8 +70,8 @@ def linear_predict(
             sum_ll += light * light
             sum_lc += light * colour
     if count == 0:
-        for i in range(n):
-            for j in range(n):
+        for i in range(tall):
+            for j in range(wide):
                 out[i, j] = 128 << extra_bits(plane, code)
         return
     # A noisy edge gives a low slope.
@@ -78,7 +83,7 @@ def linear_predict(
         shift += 1
     base = (sum_c << _BITS) - slope * sum_l + (1 << (shift - 1))
     peak = peak_of(plane, code)
-    for i in range(n):
-        for j in range(n):
+    for i in range(tall):
+        for j in range(wide):
             light = _luma_at(luma, across, down, y + i, x + j)
             out[i, j] = min(peak, max(0, (slope * count * light + base) >> shift))

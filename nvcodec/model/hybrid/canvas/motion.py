@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nvcodec.coding.hybrid.leaves import DIRECTION, INDEX, INTRA, MERGE, SIZE, VY0, X, Y
+from nvcodec.coding.hybrid.leaves import DIRECTION, HEIGHT, INDEX, INTRA, MERGE, VY0, WIDTH, X, Y
 from nvcodec.compiled import Integer, allocating, kernel
 from nvcodec.model.hybrid.canvas.projection import CANDIDATE
 
@@ -57,9 +57,10 @@ def merge_list(
     y: Integer,
     x: Integer,
     n: Integer,
+    tall: Integer,
     entries: np.ndarray,
 ) -> Integer:
-    """Fill entries (ENTRIES, CANDIDATE) with the merge list of a leaf; y, x, n are in cells.
+    """Fill entries (ENTRIES, CANDIDATE) with the merge list of a leaf; y, x, n, tall are in cells.
 
     `direction`, `vectors` and `available` hold the cells of earlier leaves, `projected` the
     projected motion (`projected_motion`). The list is filled up with entries of direction
@@ -68,13 +69,13 @@ def merge_list(
     """
     count = 0
     for k in range(5):
-        cy, cx = y + n - 1, x - 1
+        cy, cx = y + tall - 1, x - 1
         if k == 1:
             cy, cx = y - 1, x + n - 1
         elif k == 2:
             cy, cx = y - 1, x + n
         elif k == 3:
-            cy, cx = y + n, x - 1
+            cy, cx = y + tall, x - 1
         elif k == 4:
             cy, cx = y - 1, x - 1
         if is_available(available, cy, cx):
@@ -84,7 +85,7 @@ def merge_list(
                 entries[count, 2 + 2 * r] = vectors[r, cy, cx, 1]
             count = _keep(entries, count)
     rows, columns = available.shape
-    for cy, cx in ((y + n, x + n), (y + (n >> 1), x + (n >> 1))):
+    for cy, cx in ((y + tall, x + n), (y + (tall >> 1), x + (n >> 1))):
         if count < ENTRIES and cy < rows and cx < columns and projected[cy, cx, 0]:
             for i in range(CANDIDATE):
                 entries[count, i] = projected[cy, cx, i]
@@ -144,13 +145,14 @@ def set_cells(
     y: Integer,
     x: Integer,
     n: Integer,
+    tall: Integer,
     entry: np.ndarray,
 ) -> None:
     """Set direction and vectors of a leaf's cells from an entry; y, x, n are in cells.
 
     The entry of an intra leaf is all 0.
     """
-    for i in range(y, y + n):
+    for i in range(y, y + tall):
         for j in range(x, x + n):
             direction[i, j] = entry[0]
             available[i, j] = entry[0] != 0
@@ -176,11 +178,12 @@ def motion_of_leaves(
     entry = np.empty(CANDIDATE, np.int64)
     for number in range(len(leaves)):
         leaf = leaves[number]
-        y, x, n = np.int64(leaf[Y]) >> 3, np.int64(leaf[X]) >> 3, np.int64(leaf[SIZE]) >> 3
+        y, x, n = np.int64(leaf[Y]) >> 3, np.int64(leaf[X]) >> 3, np.int64(leaf[WIDTH]) >> 3
+        tall = np.int64(leaf[HEIGHT]) >> 3
         if leaf[INTRA]:
             entry[:] = 0
         elif leaf[MERGE]:
-            merge_list(direction, vectors, available, projected, default, y, x, n, entries)
+            merge_list(direction, vectors, available, projected, default, y, x, n, tall, entries)
             entry[:] = entries[leaf[INDEX]]
         else:
             used = np.int64(leaf[DIRECTION])
@@ -196,4 +199,4 @@ def motion_of_leaves(
                 sign = -1 if default == 3 else 1
                 entry[4 - one] = _clip(sign * entry[one])
                 entry[5 - one] = _clip(sign * entry[one + 1])
-        set_cells(direction, vectors, available, y, x, n, entry)
+        set_cells(direction, vectors, available, y, x, n, tall, entry)

@@ -7,8 +7,8 @@ import numpy as np
 from nvcodec.coding.hybrid.leaves import (
     LEVEL_VALUE,
     UNIT_COUNT,
-    UNIT_SIZE,
     UNIT_START,
+    UNIT_WIDTH,
 )
 from nvcodec.compiled import Integer, kernel
 
@@ -21,7 +21,7 @@ def paint(
     out: np.ndarray,
 ) -> None:
     """Set out[0..n-1, 0..n-1] to the samples of a painted unit."""
-    n = np.int64(units[unit, UNIT_SIZE])
+    n = np.int64(units[unit, UNIT_WIDTH])
     row = np.int64(units[unit, UNIT_START]) + np.int64(units[unit, UNIT_COUNT]) - n * n
     for i in range(n):
         for j in range(n):

@@ -16,23 +16,25 @@ from nvcodec.coding.hybrid.filters import Filters
 from nvcodec.coding.hybrid.leaves import (
     CHROMA,
     COPY,
+    CUT,
     FIRST,
-    FOUR,
+    HEIGHT,
     INTRA,
     LINEAR,
     MODE,
     PALETTE,
-    SIZE,
     UNIT_COUNT,
+    UNIT_HEIGHT,
     UNIT_PLANE,
     UNIT_SINE,
-    UNIT_SIZE,
     UNIT_START,
+    UNIT_WIDTH,
     UNIT_X,
     UNIT_Y,
     UNITS,
     VX0,
     VY0,
+    WIDTH,
     Q,
     X,
     Y,
@@ -90,7 +92,8 @@ def add_numbered(
         levels,
         start,
         start + np.int64(units[number, UNIT_COUNT]),
-        _log2(units[number, UNIT_SIZE]),
+        _log2(units[number, UNIT_WIDTH]),
+        _log2(units[number, UNIT_HEIGHT]),
         np.int64(units[number, UNIT_SINE]),
         index,
         coefficients,
@@ -153,29 +156,36 @@ def reconstruct_intra(
         if not leaves[n, INTRA]:
             continue
         index = plane_index(np.int64(leaves[n, Q]), code, chroma_offset)
-        # Intra blocks are square: in 4:2:2 there are two of chroma, one above the other.
-        size: Integer = np.int64(leaves[n, SIZE]) >> across
+        # In 4:2:2 there are two blocks of chroma, one above the other.
+        wide: Integer = np.int64(leaves[n, WIDTH]) >> across
+        tall: Integer = np.int64(leaves[n, HEIGHT]) >> across
         left, top = np.int64(leaves[n, X]) >> across, np.int64(leaves[n, Y]) >> down
         blocks, columns = 1 << (across - down), 1
-        if leaves[n, FOUR] and number == 0:
-            blocks, columns, size = 4, 2, 4
+        if leaves[n, CUT] and number == 0:
+            blocks, columns, wide, tall = 4, 2, 4, 4
+            if leaves[n, CUT] == 2:
+                blocks, columns, wide = 2, 1, 8
+            elif leaves[n, CUT] == 3:
+                blocks, tall = 2, 8
         unit, end = np.int64(leaves[n, FIRST]), np.int64(leaves[n, FIRST] + leaves[n, UNITS])
         for k in range(blocks):
-            y, x = top + size * (k // columns), left + size * (k % columns)
+            y, x = top + tall * (k // columns), left + wide * (k % columns)
             mode = np.int64(leaves[n, CHROMA] if number else leaves[n, MODE + k])
             while unit < end and units[unit, UNIT_PLANE] < number:
                 unit += 1
             if mode == COPY:
                 vy, vx = np.int64(leaves[n, VY0]), np.int64(leaves[n, VX0])
-                copy_block(plane, available, code, y, x, size, vy, vx, out)
+                copy_block(plane, available, code, y, x, wide, vy, vx, out)
             elif mode == PALETTE:
                 paint(units, levels, unit, out)
             elif mode >= LINEAR:
-                linear_predict(mode, luma, plane, code, y, x, size, out)
+                linear_predict(mode, luma, plane, code, y, x, wide, tall, out)
             else:
-                intra_block(mode, plane, available, code, y, x, size, edge, smoothed, line, out)
-            for i in range(size):
-                for j in range(size):
+                intra_block(
+                    mode, plane, available, code, y, x, wide, tall, edge, smoothed, line, out
+                )
+            for i in range(tall):
+                for j in range(wide):
                     plane[y + i, x + j] = out[i, j]
             if (
                 unit < end
@@ -187,8 +197,8 @@ def reconstruct_intra(
                     add_numbered(code, units, unit, levels, index, coefficients, sums, plane)
                 unit += 1
             shift_y, shift_x = 2 - down, 2 - across
-            for i in range(y >> shift_y, (y + size) >> shift_y):
-                for j in range(x >> shift_x, (x + size) >> shift_x):
+            for i in range(y >> shift_y, (y + tall) >> shift_y):
+                for j in range(x >> shift_x, (x + wide) >> shift_x):
                     available[i, j] = 1
 
 
@@ -309,8 +319,8 @@ class Edges:
     ) -> Edges:
         """The edges of a canvas with these tables and this motion."""
         rows, columns = direction.shape
-        areas, holds, indices = np.empty((3, rows, columns), np.uint8)
-        strengths = np.empty((2, rows, columns), np.uint8)
+        areas, strengths = np.empty((2, 2, rows, columns), np.uint8)
+        holds, indices = np.empty((2, rows, columns), np.uint8)
         transform_areas(leaves, units, areas, holds, indices)
         edge_strengths(areas, holds, direction, vectors, strengths)
         return cls(strengths, indices, sample_format, chroma_offset)

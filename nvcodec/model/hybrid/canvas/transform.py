@@ -39,7 +39,8 @@ def add_unit(
     levels: np.ndarray,
     first: Integer,
     last: Integer,
-    log_size: Integer,
+    wide_log: Integer,
+    tall_log: Integer,
     sine: Integer,
     index: Integer,
     coefficients: np.ndarray,
@@ -48,7 +49,7 @@ def add_unit(
     y: Integer,
     x: Integer,
 ) -> None:
-    """Add the residual of a unit of size 2^log_size to the samples at (x, y) of a plane.
+    """Add the residual of a unit of 2^wide_log x 2^tall_log to the samples at (x, y) of a plane.
 
     `code` is the plane's (`plane_code`), `sine` the unit's flag. Its positions and levels are rows
     first..last-1 of `levels`; `index` is the quantiser index q of the plane (spec 8.6).
@@ -56,10 +57,14 @@ def add_unit(
     """
     if first >= last:
         return
-    n = 1 << log_size
+    wide, tall = 1 << wide_log, 1 << tall_log
     scale: Integer = np.int64(STEP[index])
-    # STEP is in 1/64 sample; coefficients are in 2^(log_size - 7) of one.
-    shift = log_size - 1
+    # STEP is in 1/64 sample; coefficients are in 2^(m - 7) of one, with m the mean of both logs.
+    # 181 / 256 stands for the root of 1/2.
+    shift = ((wide_log + tall_log) >> 1) - 1
+    if (wide_log + tall_log) & 1:
+        shift += 8
+        scale *= 181
     half = np.int64(1) << (shift - 1)
     most = ((_HIGHEST + 1) << extra_bits(plane, code)) - 1
     peak = peak_of(plane, code)
@@ -69,21 +74,23 @@ def add_unit(
         level = min(_HIGHEST, max(_LOWEST, np.int64(levels[k, LEVEL_VALUE])))
         value = min(most, max(-most - 1, (level * scale + half) >> shift))
         # Transposed, so that a column's coefficients are neighbours.
-        row, column = position >> log_size, position & (n - 1)
-        coefficients[column * n + row] = value
+        row, column = position >> wide_log, position & (wide - 1)
+        coefficients[column * tall + row] = value
         columns, rows = max(columns, column + 1), max(rows, row + 1)
-    matrix = _MATRIX_AT[sine, log_size]
+    across, down = _MATRIX_AT[sine, wide_log], _MATRIX_AT[sine, tall_log]
     place = y * plane.shape[1] + x
-    _stages(n, matrix, columns, rows, coefficients, sums, most, plane, place, peak)
+    _stages(wide, tall, across, down, columns, rows, coefficients, sums, most, plane, place, peak)
     for k in range(first, last):
         position = np.int64(levels[k, LEVEL_POSITION])
-        coefficients[(position & (n - 1)) * n + (position >> log_size)] = 0
+        coefficients[(position & (wide - 1)) * tall + (position >> wide_log)] = 0
 
 
 @kernel
 def _stages(
-    n: Integer,
-    matrix: Integer,
+    wide: Integer,
+    tall: Integer,
+    across: Integer,
+    down: Integer,
     columns: Integer,
     rows: Integer,
     coefficients: np.ndarray,
@@ -98,47 +105,51 @@ def _stages(
     `most` is the greatest first-stage sum, `peak` the greatest sample.
     """
     stride = plane.shape[1]
-    if n == 32:
+    if tall == 32:
         for x in range(columns):
-            at = x * n
+            at = x * tall
             combine_rows(
-                32, _MATRICES, matrix, n, coefficients, at, 1, rows, _SHIFT_DOWN, sums, at, most
+                32, _MATRICES, down, 32, coefficients, at, 1, rows, _SHIFT_DOWN, sums, at, most
             )
-        for i in range(n):
-            to = place + i * stride
-            combine_rows(
-                32, _MATRICES, matrix, n, sums, i, n, columns, _SHIFT_ACROSS, plane, to, peak
-            )
-    elif n == 16:
+    elif tall == 16:
         for x in range(columns):
-            at = x * n
+            at = x * tall
             combine_rows(
-                16, _MATRICES, matrix, n, coefficients, at, 1, rows, _SHIFT_DOWN, sums, at, most
+                16, _MATRICES, down, 16, coefficients, at, 1, rows, _SHIFT_DOWN, sums, at, most
             )
-        for i in range(n):
-            to = place + i * stride
-            combine_rows(
-                16, _MATRICES, matrix, n, sums, i, n, columns, _SHIFT_ACROSS, plane, to, peak
-            )
-    elif n == 8:
+    elif tall == 8:
         for x in range(columns):
-            at = x * n
+            at = x * tall
             combine_rows(
-                8, _MATRICES, matrix, n, coefficients, at, 1, rows, _SHIFT_DOWN, sums, at, most
-            )
-        for i in range(n):
-            to = place + i * stride
-            combine_rows(
-                8, _MATRICES, matrix, n, sums, i, n, columns, _SHIFT_ACROSS, plane, to, peak
+                8, _MATRICES, down, 8, coefficients, at, 1, rows, _SHIFT_DOWN, sums, at, most
             )
     else:
         for x in range(columns):
-            at = x * n
+            at = x * tall
             combine_rows(
-                4, _MATRICES, matrix, n, coefficients, at, 1, rows, _SHIFT_DOWN, sums, at, most
+                4, _MATRICES, down, 4, coefficients, at, 1, rows, _SHIFT_DOWN, sums, at, most
             )
-        for i in range(n):
+    if wide == 32:
+        for i in range(tall):
             to = place + i * stride
             combine_rows(
-                4, _MATRICES, matrix, n, sums, i, n, columns, _SHIFT_ACROSS, plane, to, peak
+                32, _MATRICES, across, 32, sums, i, tall, columns, _SHIFT_ACROSS, plane, to, peak
+            )
+    elif wide == 16:
+        for i in range(tall):
+            to = place + i * stride
+            combine_rows(
+                16, _MATRICES, across, 16, sums, i, tall, columns, _SHIFT_ACROSS, plane, to, peak
+            )
+    elif wide == 8:
+        for i in range(tall):
+            to = place + i * stride
+            combine_rows(
+                8, _MATRICES, across, 8, sums, i, tall, columns, _SHIFT_ACROSS, plane, to, peak
+            )
+    else:
+        for i in range(tall):
+            to = place + i * stride
+            combine_rows(
+                4, _MATRICES, across, 4, sums, i, tall, columns, _SHIFT_ACROSS, plane, to, peak
             )

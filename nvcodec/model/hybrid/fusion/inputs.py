@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nvcodec.coding.hybrid.leaves import INTRA, SIZE, Q, X, Y
+from nvcodec.coding.hybrid.leaves import HEIGHT, INTRA, WIDTH, Q, X, Y
 from nvcodec.compiled import Integer, allocating, kernel
 from nvcodec.model.hybrid.canvas.inter import BLOCK, predict_block, scratch, store_rows
 from nvcodec.model.hybrid.canvas.quantiser import STEP, base_index
@@ -44,8 +44,8 @@ def cell_quantisers(leaves: np.ndarray, rows: int, columns: int) -> np.ndarray:
 def _put_quantisers(leaves: np.ndarray, out: np.ndarray) -> None:
     for n in range(len(leaves)):
         y, x = np.int64(leaves[n, Y]) >> 3, np.int64(leaves[n, X]) >> 3
-        size = np.int64(leaves[n, SIZE]) >> 3
-        out[y : y + size, x : x + size] = leaves[n, Q]
+        size = np.int64(leaves[n, WIDTH]) >> 3
+        out[y : y + (np.int64(leaves[n, HEIGHT]) >> 3), x : x + size] = leaves[n, Q]
 
 
 @kernel
@@ -93,8 +93,8 @@ def single_predictions(
     height, width = out0.shape
     for number in range(len(leaves)):
         top, x = np.int64(leaves[number, Y]) >> shift_y, np.int64(leaves[number, X]) >> shift_x
-        size = np.int64(leaves[number, SIZE]) >> shift_x
-        tall = np.int64(leaves[number, SIZE]) >> shift_y
+        size = np.int64(leaves[number, WIDTH]) >> shift_x
+        tall = np.int64(leaves[number, HEIGHT]) >> shift_y
         y, end = max(top, row0), min(top + tall, row0 + height)
         if y >= end or x < column0 or x >= column0 + width:
             continue
@@ -154,7 +154,7 @@ def factors_row(
         chroma[j] = of_chroma
 
 
-WIDTH = 16
+LANES = 16
 """Samples or sites in a vector operation."""
 
 
@@ -175,12 +175,12 @@ def _column_sums(
     j: Integer = begin
     while j < end:
         to = j + shift - begin
-        if j + WIDTH <= end:
+        if j + LANES <= end:
             column_sums(
-                WIDTH, plane, line0 + j, plane, line1 + j, plane, line2 + j, plane, line3 + j,
+                LANES, plane, line0 + j, plane, line1 + j, plane, line2 + j, plane, line3 + j,
                 plane, line4 + j, out, to,
             )  # fmt: skip
-            j += WIDTH
+            j += LANES
         else:
             column_sums(
                 1, plane, line0 + j, plane, line1 + j, plane, line2 + j, plane, line3 + j,
@@ -211,9 +211,9 @@ def luma_high_pass_row(
     at = y * plane.shape[1] + column
     j: Integer = np.int64(0)
     while j < width:
-        if j + WIDTH <= width:
-            luma_high_pass(WIDTH, plane, at + j, sums, j, factors, j, out, to + j, extra)
-            j += WIDTH
+        if j + LANES <= width:
+            luma_high_pass(LANES, plane, at + j, sums, j, factors, j, out, to + j, extra)
+            j += LANES
         else:
             luma_high_pass(1, plane, at + j, sums, j, factors, j, out, to + j, extra)
             j += 1
@@ -239,12 +239,12 @@ def chroma_high_pass_row(
     at = y * blue.shape[1] + column
     j: Integer = np.int64(0)
     while j < width:
-        if j + WIDTH <= width:
+        if j + LANES <= width:
             chroma_high_pass(
-                WIDTH, blue, at + j, blue_sums, j, red, at + j, red_sums, j, factors, j, out,
+                LANES, blue, at + j, blue_sums, j, red, at + j, red_sums, j, factors, j, out,
                 to + j, extra,
             )  # fmt: skip
-            j += WIDTH
+            j += LANES
         else:
             chroma_high_pass(
                 1, blue, at + j, blue_sums, j, red, at + j, red_sums, j, factors, j, out,
@@ -268,9 +268,9 @@ def luma_difference_row(
     """Difference inputs of `width` luma samples at places of two planes, to int16 out[to..]."""
     j: Integer = np.int64(0)
     while j < width:
-        if j + WIDTH <= width:
+        if j + LANES <= width:
             luma_difference(
-                WIDTH,
+                LANES,
                 plane,
                 at + j,
                 predicted,
@@ -281,7 +281,7 @@ def luma_difference_row(
                 to + j,
                 extra,
             )
-            j += WIDTH
+            j += LANES
         else:
             luma_difference(
                 1, plane, at + j, predicted, predicted_at + j, factors, j, out, to + j, extra
@@ -306,12 +306,12 @@ def chroma_difference_row(
     """Difference inputs of `width` sites at places of planes, to words out[to..] of Cb and Cr."""
     j: Integer = np.int64(0)
     while j < width:
-        if j + WIDTH <= width:
+        if j + LANES <= width:
             chroma_difference(
-                WIDTH, blue, at + j, red, at + j, blue_predicted,
+                LANES, blue, at + j, red, at + j, blue_predicted,
                 predicted_at + j, red_predicted, predicted_at + j, factors, j, out, to + j, extra,
             )  # fmt: skip
-            j += WIDTH
+            j += LANES
         else:
             chroma_difference(
                 1, blue, at + j, red, at + j, blue_predicted,

@@ -13,9 +13,9 @@ import numpy as np
 from nvcodec.compiled import Integer, allocating, kernel
 from nvcodec.model.hybrid.canvas.quantiser import STEP
 from nvcodec.model.hybrid.fusion.inputs import (
+    LANES,
     PAIRS,
     RECIPROCAL,
-    WIDTH,
     chroma_difference_row,
     chroma_high_pass_row,
     factors_row,
@@ -194,9 +194,9 @@ def _correct_luma_row(
     """Samples of a frame row: those of the canvas plus int16 corrections, from places on."""
     j: Integer = np.int64(0)
     while j < width:
-        if j + WIDTH <= width:
-            correct_luma(WIDTH, plane, at + j, words, words_at + j, steps, j, out, to + j, extra)
-            j += WIDTH
+        if j + LANES <= width:
+            correct_luma(LANES, plane, at + j, words, words_at + j, steps, j, out, to + j, extra)
+            j += LANES
         else:
             correct_luma(1, plane, at + j, words, words_at + j, steps, j, out, to + j, extra)
             j += 1
@@ -219,12 +219,12 @@ def _correct_chroma_row(
     """Do the same for Cb and Cr, whose corrections share words."""
     j: Integer = np.int64(0)
     while j < width:
-        if j + WIDTH <= width:
+        if j + LANES <= width:
             correct_chroma(
-                WIDTH, blue, at + j, red, at + j, words, words_at + j, steps, j, out_blue, to + j,
+                LANES, blue, at + j, red, at + j, words, words_at + j, steps, j, out_blue, to + j,
                 out_red, to + j, extra,
             )  # fmt: skip
-            j += WIDTH
+            j += LANES
         else:
             correct_chroma(
                 1, blue, at + j, red, at + j, words, words_at + j, steps, j, out_blue, to + j,

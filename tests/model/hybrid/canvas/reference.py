@@ -4,23 +4,24 @@ import numpy as np
 
 from nvcodec.coding.hybrid.leaves import (
     CHROMA,
-    CODED,
+    CUT,
     DIRECTION,
     FIRST,
-    FOUR,
+    HEIGHT,
     INDEX,
     INTRA,
     MERGE,
     MODE,
-    SIZE,
     UNITS,
     VY0,
+    WIDTH,
     Q,
     X,
     Y,
 )
 from nvcodec.picture import YUV420P8
 from nvcodec.tables import load_table
+from tests.coding.hybrid.reference import luma_blocks
 
 
 def clip(lo, hi, a):
@@ -48,9 +49,22 @@ def bound(fmt):
     return 1 << (15 + extra(fmt))
 
 
-def coefficient(level, q, log_size, fmt=YUV420P8):
-    scaled = clip(-32768, 32767, level) * (S6[q % 6] << (q // 6))
-    return clip(-bound(fmt), bound(fmt) - 1, (scaled + (1 << (log_size - 2))) >> (log_size - 1))
+def log2(n):
+    return n.bit_length() - 1
+
+
+def class_of(w, h):
+    """N of 7.4."""
+    return 1 << ((log2(w) + log2(h)) >> 1)
+
+
+def coefficient(level, q, w, h, fmt=YUV420P8):
+    e = log2(w) + log2(h)
+    scale, shift = S6[q % 6] << (q // 6), (e >> 1) - 1
+    if e % 2:
+        scale, shift = 181 * scale, shift + 8
+    scaled = clip(-32768, 32767, level) * scale
+    return clip(-bound(fmt), bound(fmt) - 1, (scaled + (1 << (shift - 1))) >> shift)
 
 
 def matrix_of(n, sine):
@@ -60,20 +74,20 @@ def matrix_of(n, sine):
     return [row[:n] for row in M[:: 32 // n]]
 
 
-def residual(d, n, fmt=YUV420P8, sine=0):
+def residual(d, w, h, fmt=YUV420P8, sine=0):
     """d[y][x] of 8.6 to residual [i][j] of 8.5."""
-    m = matrix_of(n, sine)
+    across, down = matrix_of(w, sine), matrix_of(h, sine)
 
     def stage1(x, i):
-        total = sum(m[y][i] * d[y][x] for y in range(n))
+        total = sum(down[y][i] * d[y][x] for y in range(h))
         assert abs(total) + 64 < 1 << 31
         return clip(-bound(fmt), bound(fmt) - 1, (total + 64) >> 7)
 
-    g = [[stage1(x, i) for i in range(n)] for x in range(n)]
-    out = np.zeros((n, n), np.int64)
-    for i in range(n):
-        for j in range(n):
-            total = sum(m[x][j] * g[x][i] for x in range(n))
+    g = [[stage1(x, i) for i in range(h)] for x in range(w)]
+    out = np.zeros((h, w), np.int64)
+    for i in range(h):
+        for j in range(w):
+            total = sum(across[x][j] * g[x][i] for x in range(w))
             assert abs(total) + 2048 < 1 << 31
             out[i, j] = (total + 2048) >> 12
     return out
@@ -84,18 +98,18 @@ ANGLE += [-26, -21, -17, -13, -9, -5, -2, 0, 2, 5, 9, 13, 17, 21, 26, 32]
 
 
 def weight(k, n):
-    """w(k) of 8.4."""
+    """weight(k) of 8.4 for N = n."""
     return 32 >> ((2 * k) >> ((n.bit_length() - 2) >> 1))
 
 
 CUBIC = load_table("cubic.txt").reshape(32, 4).tolist()
 
 
-def intra(mode, plane, known, x, y, n, luma, fmt=YUV420P8):
+def intra(mode, plane, known, x, y, w, h, luma, fmt=YUV420P8):
     """Prediction [i][j]; known is a plane of whether samples are reconstructed."""
     height, width = plane.shape
-    places = [(x - 1, y + i) for i in reversed(range(2 * n))]
-    places += [(x - 1, y - 1)] + [(x + i, y - 1) for i in range(2 * n)]
+    places = [(x - 1, y + i) for i in reversed(range(w + h))]
+    places += [(x - 1, y - 1)] + [(x + i, y - 1) for i in range(w + h)]
     sequence = [
         int(plane[b, a]) if 0 <= a < width and 0 <= b < height and known[b, a] else None
         for a, b in places
@@ -106,36 +120,39 @@ def intra(mode, plane, known, x, y, n, luma, fmt=YUV420P8):
         if sequence[k] is None:
             sequence[k] = before
         before = sequence[k]
+    n = class_of(w, h)
     limit = {8: 7, 16: 1, 32: 0}.get(n)
     distance = min(abs(mode - 10), abs(mode - 26))
     cubic = luma
     if luma and n >= 8 and mode != 1 and (mode == 0 or distance > limit):
         s = sequence
-        middle = [(s[k - 1] + 2 * s[k] + s[k + 1] + 2) >> 2 for k in range(1, 4 * n)]
+        middle = [(s[k - 1] + 2 * s[k] + s[k + 1] + 2) >> 2 for k in range(1, 2 * (w + h))]
         sequence = [s[0], *middle, s[-1]]
         cubic = False
-    left, top = sequence[2 * n :: -1], sequence[2 * n :]
-    log_size = n.bit_length() - 1
-    out = np.zeros((n, n), np.int64)
+    left, top = sequence[w + h :: -1], sequence[w + h :]
+    out = np.zeros((h, w), np.int64)
     if mode == 0:
-        for i in range(n):
-            for j in range(n):
-                a = (n - 1 - j) * left[1 + i] + (j + 1) * top[n + 1]
-                b = (n - 1 - i) * top[1 + j] + (i + 1) * left[n + 1]
-                out[i, j] = (a + b + n) >> (log_size + 1)
+        for i in range(h):
+            for j in range(w):
+                a = (w - 1 - j) * left[1 + i] + (j + 1) * top[w + 1]
+                b = (h - 1 - i) * top[1 + j] + (i + 1) * left[h + 1]
+                out[i, j] = (h * a + w * b + w * h) >> (log2(w) + log2(h) + 1)
     elif mode == 1:
-        d = (sum(left[1 : n + 1]) + sum(top[1 : n + 1]) + n) >> (log_size + 1)
-        out[:] = d
+        out[:] = (sum(left[1 : h + 1]) + sum(top[1 : w + 1]) + (w + h) // 2) // (w + h)
     else:
         angle = ANGLE[mode - 2]
-        main, side = (top, left) if mode >= 18 else (left, top)
+        main, side, a, along = (top, left, h, w) if mode >= 18 else (left, top, w, h)
         inverse = -round(8192 / abs(angle)) if angle else 0
 
         def ref(k):
-            return main[min(k, 2 * n)] if k >= 0 else side[min(n, (k * inverse + 128) >> 8)]
+            assert k <= (w + h + 1 if angle >= 0 else along + 1)
+            if k >= 0:
+                return main[min(k, w + h)]
+            assert k >= (a * angle) >> 5 >= -a
+            return side[min(a, (k * inverse + 128) >> 8)]
 
-        for i in range(n):
-            for j in range(n):
+        for i in range(a):
+            for j in range(along):
                 p, f = ((i + 1) * angle) >> 5, ((i + 1) * angle) & 31
                 value = ref(j + p + 1)
                 if f and cubic:
@@ -148,8 +165,8 @@ def intra(mode, plane, known, x, y, n, luma, fmt=YUV420P8):
                     out[i, j] = value
                 else:
                     out[j, i] = value
-    for i in range(n):
-        for j in range(n):
+    for i in range(h):
+        for j in range(w):
             value, across, along = int(out[i, j]), weight(j, n), weight(i, n)
             change = 0
             if mode < 2:
@@ -162,12 +179,12 @@ def intra(mode, plane, known, x, y, n, luma, fmt=YUV420P8):
     return out
 
 
-def copied(plane, known, x, y, n, vy, vx, fmt=YUV420P8):
+def copied(plane, known, x, y, w, h, vy, vx, fmt=YUV420P8):
     """8.4: a block of a plane copied from the same plane."""
     rows, columns = plane.shape
-    out = np.full((n, n), 1 << (fmt.bit_depth - 1), fmt.dtype)
-    for i in range(n):
-        for j in range(n):
+    out = np.full((h, w), 1 << (fmt.bit_depth - 1), fmt.dtype)
+    for i in range(h):
+        for j in range(w):
             row, column = y + vy + i, x + vx + j
             if 0 <= row < rows and 0 <= column < columns and known[row, column]:
                 out[i, j] = plane[row, column]
@@ -185,27 +202,32 @@ def linear_light(luma, a, b, fmt=YUV420P8):
     return (total + 2 * len(rows)) >> (1 + len(rows))
 
 
-def linear(mode, luma, plane, x, y, n, fmt=YUV420P8):
+def linear(mode, luma, plane, x, y, w, h, fmt=YUV420P8):
     """Prediction [i][j] of chroma from luma."""
 
     def light(a, b):
         return linear_light(luma, a, b, fmt)
 
-    points = [(x - 1, y + i) for i in range(n)] if x > 0 and mode != 37 else []
-    points += [(x + i, y - 1) for i in range(n)] if y > 0 and mode != 36 else []
+    beside = [(x - 1, y + i) for i in range(h)] if x > 0 and mode != 37 else []
+    above = [(x + i, y - 1) for i in range(w)] if y > 0 and mode != 36 else []
+    if beside and above:
+        least = min(w, h)
+        beside, above = beside[:: h // least], above[:: w // least]
+    points = beside + above
     if not points:
-        return np.full((n, n), fmt.middle)
+        return np.full((h, w), fmt.middle)
     given, count = [(light(*at), int(plane[at[::-1]])) for at in points], len(points)
+    assert count == 1 << log2(count)
     lights, colours = sum(p[0] for p in given), sum(p[1] for p in given)
     s = count * sum(p[0] ** 2 for p in given) - lights**2 + (2 * count**2 << (2 * extra(fmt)))
     slope = ((count * sum(a * b for a, b in given) - lights * colours) * 256) // s
     slope = clip(-2048, 2047, slope)
-    out = np.zeros((n, n), np.int64)
-    for i in range(n):
-        for j in range(n):
+    out = np.zeros((h, w), np.int64)
+    for i in range(h):
+        for j in range(w):
             total = slope * (count * light(x + j, y + i) - lights) + 256 * colours + 128 * count
             assert abs(total) < 1 << 31
-            out[i, j] = clip(0, fmt.peak, total >> (8 + count.bit_length() - 1))
+            out[i, j] = clip(0, fmt.peak, total >> (8 + log2(count)))
     return out
 
 
@@ -305,6 +327,11 @@ def projected(step, a, b):
     return cells
 
 
+def place_of(leaf):
+    """x, y, width and height of a leaf."""
+    return (int(leaf[column]) for column in (X, Y, WIDTH, HEIGHT))
+
+
 def motion(leaves, chain, height, width, projection):
     """Direction and vectors of cells as dicts of (y, x); `projection` is as from `projected`."""
     cells = {}
@@ -321,24 +348,24 @@ def motion(leaves, chain, height, width, projection):
         return any(a[0] >> r & 1 and a[1 + r] != b[1 + r] for r in range(2))
 
     for leaf in leaves:
-        x, y, n = int(leaf[X]), int(leaf[Y]), int(leaf[SIZE])
+        x, y, w, h = place_of(leaf)
         if leaf[INTRA]:
             entry = (0, (0, 0), (0, 0))
         elif leaf[MERGE]:
-            order = [at(x - 1, y + n - 1), at(x + n - 1, y - 1), at(x + n, y - 1)]
-            order += [at(x - 1, y + n), at(x - 1, y - 1)]
+            order = [at(x - 1, y + h - 1), at(x + w - 1, y - 1), at(x + w, y - 1)]
+            order += [at(x - 1, y + h), at(x - 1, y - 1)]
             entries = []
             for new in order:
                 if new and all(differ(new, e) for e in entries):
                     entries.append(new)
-            for cell in ((y + n) // 8, (x + n) // 8), ((y + n // 2) // 8, (x + n // 2) // 8):
+            for cell in ((y + h) // 8, (x + w) // 8), ((y + h // 2) // 8, (x + w // 2) // 8):
                 new = (3, *projection[cell]) if cell in projection else None
                 if new and len(entries) < 5 and all(differ(new, e) for e in entries):
                     entries.append(new)
             entries += [(1 if chain else 3, (0, 0), (0, 0))] * 5
             entry = entries[leaf[INDEX]]
         else:
-            three = [at(x - 1, y), at(x, y - 1), at(x + n, y - 1) or at(x - 1, y - 1)]
+            three = [at(x - 1, y), at(x, y - 1), at(x + w, y - 1) or at(x - 1, y - 1)]
             used, v = int(leaf[DIRECTION]), [None, None]
             for r in range(2):
                 if not used >> r & 1:
@@ -357,8 +384,8 @@ def motion(leaves, chain, height, width, projection):
                 if v[r] is None:
                     v[r] = tuple(clip(-8192, 8191, c if chain else -c) for c in v[1 - r])
             entry = (used, *v)
-        for i in range(y // 8, (y + n) // 8):
-            for j in range(x // 8, (x + n) // 8):
+        for i in range(y // 8, (y + h) // 8):
+            for j in range(x // 8, (x + w) // 8):
                 cells[i, j] = entry
     return cells
 
@@ -379,27 +406,27 @@ def strength(leaves, units, direction, vectors, p, q, axis):
 
     def leaf_of(cell):
         for leaf in leaves:
-            x, y, n = int(leaf[X]), int(leaf[Y]), int(leaf[SIZE])
-            if x <= 8 * cell[1] < x + n and y <= 8 * cell[0] < y + n:
+            x, y, w, h = place_of(leaf)
+            if x <= 8 * cell[1] < x + w and y <= 8 * cell[0] < y + h:
                 return leaf
         raise AssertionError
 
     def unit_of(cell):
         leaf = leaf_of(cell)
         for unit in units[leaf[FIRST] : leaf[FIRST] + leaf[UNITS]]:
-            plane, x, y, n = unit[:4].tolist()
+            plane, x, y, w, h = unit[:5].tolist()
             a, b = 8 * cell[1], 8 * cell[0]
-            if plane == 0 and x < a + 8 and a < x + n and y < b + 8 and b < y + n:
-                return n
+            if plane == 0 and x < a + 8 and a < x + w and y < b + 8 and b < y + h:
+                return (a, b, 8, 8) if min(w, h) < 8 else (x, y, w, h)
         return None
 
     def area_of(cell):
-        leaf = leaf_of(cell)
-        return unit_of(cell) or (32 if leaf[SIZE] == 64 and leaf[CODED] else int(leaf[SIZE]))
+        return unit_of(cell) or tuple(place_of(leaf_of(cell)))
 
     if any(leaf_of(cell)[INTRA] and leaf_of(cell)[MODE] == 39 for cell in (p, q)):
         return 0
-    if 8 * q[axis] % max(8, min(area_of(p), area_of(q))):
+    first, second, along = area_of(p), area_of(q), 1 - axis
+    if 8 * q[axis] not in (first[along] + first[along + 2], second[along]):
         return 0
     if not direction[p] or not direction[q]:
         return 2
@@ -467,8 +494,8 @@ def quantisers(leaves, rows, columns):
     """Q of all cells."""
     out = np.zeros((rows, columns), int)
     for leaf in leaves:
-        x, y, n = leaf[X] // 8, leaf[Y] // 8, leaf[SIZE] // 8
-        out[y : y + n, x : x + n] = leaf[Q]
+        x, y, w, h = (side // 8 for side in place_of(leaf))
+        out[y : y + h, x : x + w] = leaf[Q]
     return out
 
 
@@ -549,13 +576,13 @@ def reconstruct(leaves, units, levels, direction, vectors, references, offset, f
         known = np.repeat(np.repeat(direction > 0, 8 >> down, 0), 8 >> across, 1)
 
         def add(unit, leaf, plane=plane, number=number):
-            _, x, y, n, start, count, sine = unit.tolist()
+            _, x, y, w, h, start, count, sine = unit.tolist()
             q = clip(0, last_q(fmt), int(leaf[Q]) + offset) if number else int(leaf[Q])
-            d = [[0] * n for _ in range(n)]
+            d = [[0] * w for _ in range(h)]
             for position, level in levels[start : start + count].tolist():
-                d[position // n][position % n] = coefficient(level, q, n.bit_length() - 1, fmt)
-            block = plane[y : y + n, x : x + n]
-            block[:] = np.clip(block.astype(int) + residual(d, n, fmt, sine), 0, fmt.peak)
+                d[position // w][position % w] = coefficient(level, q, w, h, fmt)
+            block = plane[y : y + h, x : x + w]
+            block[:] = np.clip(block.astype(int) + residual(d, w, h, fmt, sine), 0, fmt.peak)
 
         def of(leaf, number=number):
             return [u for u in units[leaf[FIRST] : leaf[FIRST] + leaf[UNITS]] if u[0] == number]
@@ -567,30 +594,31 @@ def reconstruct(leaves, units, levels, direction, vectors, references, offset, f
         for leaf in leaves:
             if not leaf[INTRA]:
                 continue
-            x, y, n = int(leaf[X]) >> across, int(leaf[Y]) >> down, int(leaf[SIZE]) >> across
-            blocks = [(x, y), (x, y + n)] if across > down else [(x, y)]
-            if leaf[FOUR] and not number:
-                n, blocks = 4, [(x, y), (x + 4, y), (x, y + 4), (x + 4, y + 4)]
-            for k, (a, b) in enumerate(blocks):
+            x, y, w, h = place_of(leaf)
+            if number:
+                x, y, w, h = x >> across, y >> down, w >> across, h >> across
+                blocks = [(x, y, w, h), (x, y + h, w, h)] if across > down else [(x, y, w, h)]
+            else:
+                blocks = luma_blocks(x, y, w, h, leaf[CUT])
+            for k, (a, b, w, h) in enumerate(blocks):
                 mode = int(leaf[CHROMA] if number else leaf[MODE + k])
                 if mode == 38:
                     vy, vx = int(leaf[VY0]) >> down, int(leaf[VY0 + 1]) >> across
-                    block = copied(plane, known, a, b, n, vy, vx, fmt)
+                    block = copied(plane, known, a, b, w, h, vy, vx, fmt)
                 elif mode == 39:
                     (unit,) = (u.tolist() for u in of(leaf) if u[1:3].tolist() == [a, b])
-                    plane[b : b + n, a : a + n] = levels[: unit[4] + unit[5], 1][-n * n :].reshape(
-                        n, n
-                    )
-                    known[b : b + n, a : a + n] = True
+                    samples = levels[: unit[5] + unit[6], 1][-w * h :]
+                    plane[b : b + h, a : a + w] = samples.reshape(h, w)
+                    known[b : b + h, a : a + w] = True
                     continue
                 elif mode >= 35:
-                    block = linear(mode, planes[0], plane, a, b, n, fmt)
+                    block = linear(mode, planes[0], plane, a, b, w, h, fmt)
                 else:
-                    block = intra(mode, plane, known, a, b, n, not number, fmt)
-                plane[b : b + n, a : a + n] = block
+                    block = intra(mode, plane, known, a, b, w, h, not number, fmt)
+                plane[b : b + h, a : a + w] = block
                 for unit in of(leaf):
                     if tuple(unit[1:3]) == (a, b):
                         add(unit, leaf)
-                known[b : b + n, a : a + n] = True
+                known[b : b + h, a : a + w] = True
         planes.append(plane)
     return deblock(leaves, units, direction, vectors, offset, planes, fmt)

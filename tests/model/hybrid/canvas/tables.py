@@ -6,9 +6,10 @@ from nvcodec.coding.hybrid.leaves import (
     CHROMA,
     CODED,
     COPY,
+    CUT,
     DIRECTION,
     FIRST,
-    FOUR,
+    HEIGHT,
     INDEX,
     INTRA,
     LEAF_COLUMNS,
@@ -16,32 +17,47 @@ from nvcodec.coding.hybrid.leaves import (
     MODE,
     PAINTED,
     PALETTE,
-    SIZE,
+    UNIT_COLUMNS,
     UNITS,
     VY0,
+    WIDTH,
     Q,
     X,
     Y,
     last_index,
 )
 from nvcodec.picture import YUV420P8
+from tests.coding.hybrid.reference import halves, luma_blocks, nodes, quarters, tree_parts
+from tests.coding.hybrid.tables import modes_of
+
+SHAPES = [(w, h) for w in (4, 8, 16, 32) for h in (4, 8, 16, 32) if max(w, h) <= 4 * min(w, h)]
+"""Widths and heights of blocks and units."""
 
 
-def random_leaves(rng, height, width, split, intra=0.0):
-    """A leaf table of a canvas: split[n] is the share of blocks of n that are split."""
+def random_leaves(rng, height, width, split, intra=0.0, halved=0.4):
+    """A leaf table of a canvas.
+
+    split[n] is the share of blocks of n that are split, `halved` that of the others and of halves.
+    """
     out = []
 
     def block(x, y, n):
         if x >= width or y >= height:
             return
         if n > 8 and (x + n > width or y + n > height or rng.random() < split[n]):
-            h = n // 2
-            for a, b in ((0, 0), (h, 0), (0, h), (h, h)):
-                block(x + a, y + b, h)
+            for a, b, half, _ in quarters(x, y, n, n):
+                block(a, b, half)
+            return
+        area(x, y, n, n)
+
+    def area(x, y, w, h):
+        if min(w, h) > 8 and max(w, h) <= 2 * min(w, h) and rng.random() < halved:
+            for half in halves(x, y, w, h, rng.integers(2) if w == h else w < h):
+                area(*half)
             return
         leaf = np.zeros(LEAF_COLUMNS, np.int32)
-        leaf[X], leaf[Y], leaf[SIZE] = x, y, n
-        leaf[INTRA] = n < 64 and rng.random() < intra
+        leaf[X], leaf[Y], leaf[WIDTH], leaf[HEIGHT] = x, y, w, h
+        leaf[INTRA] = max(w, h) < 64 and rng.random() < intra
         out.append(leaf)
 
     for y in range(0, height, 64):
@@ -57,10 +73,10 @@ def random_motion(rng, leaves, height, width, most, same=0.3, chain=False):
     for leaf in leaves:
         if leaf[INTRA]:
             continue
-        y, x, n = leaf[Y] // 8, leaf[X] // 8, leaf[SIZE] // 8
-        direction[y : y + n, x : x + n] = 1 if chain else rng.integers(1, 4)
+        y, x, h, w = leaf[[Y, X, HEIGHT, WIDTH]] // 8
+        direction[y : y + h, x : x + w] = 1 if chain else rng.integers(1, 4)
         v = rng.integers(-most, most + 1, (2, 1, 1, 2))
-        vectors[:, y : y + n, x : x + n] = 3 if rng.random() < same else np.clip(v, -8192, 8191)
+        vectors[:, y : y + h, x : x + w] = 3 if rng.random() < same else np.clip(v, -8192, 8191)
     return direction, vectors
 
 
@@ -72,19 +88,18 @@ def random_tables(
     leaves = random_leaves(rng, height, width, split, 0.15)
     units, entries = [], []
     for leaf in leaves:
-        n = int(leaf[SIZE])
+        x, y, w, h = leaf[[X, Y, WIDTH, HEIGHT]].tolist()
         leaf[Q] = rng.integers(0, last_index(fmt.bit_depth) + 1) if q is None else q
         if set_ == 0:
             leaf[INTRA] = 1
-            leaf[FOUR] = n == 8 and rng.random() < 0.5
+            leaf[CUT] = rng.integers(4) if w == h == 8 else 0
         if leaf[INTRA]:
-            leaf[MODE : MODE + 4] = rng.integers(0, 35, 4)
-            if not leaf[FOUR]:
-                leaf[MODE : MODE + 4] = leaf[MODE]
-            if not leaf[FOUR] and rng.random() < 0.3:
+            leaf[MODE : MODE + 4] = modes_of(rng.integers(0, 35, 4).tolist(), leaf[CUT])
+            whole = w == h and not leaf[CUT]
+            if whole and rng.random() < 0.3:
                 leaf[MODE : MODE + 4] = COPY
                 leaf[VY0 : VY0 + 2] = rng.integers(-most, most + 1, 2)
-            if not leaf[FOUR] and rng.random() < 0.2:
+            if whole and rng.random() < 0.2:
                 leaf[MODE : MODE + 4] = PALETTE
                 leaf[VY0 : VY0 + 2] = 0
             own = max(int(leaf[MODE]), 0)
@@ -101,45 +116,42 @@ def random_tables(
                 leaf[VY0 : VY0 + 4] = rng.integers(-most, most + 1, 4)
         leaf[FIRST] = len(units)
 
-        def unit(plane, x, y, size, leaf=leaf):
+        def unit(plane, x, y, w, h, leaf=leaf):
             if leaf[INTRA] and leaf[CHROMA if plane else MODE] == PALETTE:
                 colours = rng.integers(0, fmt.peak + 1, int(rng.integers(1, 17)))
-                indices = rng.integers(0, len(colours), size * size)
-                rows = len(colours) + size * size
-                units.append((plane, x, y, size, len(entries), rows, PAINTED))
+                indices = rng.integers(0, len(colours), w * h)
+                rows = len(colours) + w * h
+                units.append((plane, x, y, w, h, len(entries), rows, PAINTED))
                 entries.extend((32, int(colour)) for colour in colours)
                 entries.extend((int(k), int(colours[k])) for k in indices)
             elif rng.random() < 0.6:
                 count = int(rng.integers(1, 6))
-                sine = int(plane == 0 and size < 32 and rng.random() < 0.5)
-                units.append((plane, x, y, size, len(entries), count, sine))
-                for position in rng.choice(size * size, count, replace=False).tolist():
+                sine = int(plane == 0 and max(w, h) < 32 and rng.random() < 0.5)
+                units.append((plane, x, y, w, h, len(entries), count, sine))
+                for position in rng.choice(w * h, count, replace=False).tolist():
                     entries.append((position, int(rng.integers(1, levels)) * rng.choice([-1, 1])))
 
-        def tree(x, y, size):
-            if size > 4 and rng.random() < 0.4:
-                h = size // 2
-                for a, b in ((0, 0), (h, 0), (0, h), (h, h)):
-                    tree(x + a, y + b, h)
+        def tree(x, y, v, z):
+            if max(v, z) > 4 and rng.random() < 0.4:
+                for part in tree_parts(x, y, v, z):
+                    tree(*part)
             else:
-                unit(0, x, y, size)
+                unit(0, x, y, v, z)
 
-        x, y = int(leaf[X]), int(leaf[Y])
-        m = min(n, 32)
-        for b in range(0, n if leaf[CODED] else 0, m):
-            for a in range(0, n, m):
-                if leaf[INTRA] and leaf[FOUR]:
-                    for c, d in ((0, 0), (4, 0), (0, 4), (4, 4)):
-                        unit(0, x + c, y + d, 4)
-                elif leaf[INTRA]:
-                    unit(0, x, y, n)
-                else:
-                    tree(x + a, y + b, m)
-                across, down = fmt.chroma_shift
-                for plane in range(1, fmt.planes):
-                    for part in range(1 << (across - down)):
-                        size = m >> across
-                        unit(plane, (x + a) >> across, ((y + b) >> down) + part * size, size)
+        across, down = fmt.chroma_shift
+        for a, b, m, k in nodes(x, y, w, h) if leaf[CODED] else []:
+            if leaf[INTRA]:
+                for block in luma_blocks(x, y, w, h, leaf[CUT]):
+                    unit(0, *block)
+            else:
+                tree(a, b, m, k)
+            for plane in range(1, fmt.planes):
+                for part in range(1 << (across - down)):
+                    tall = k >> across
+                    unit(plane, a >> across, (b >> down) + part * tall, m >> across, tall)
         leaf[UNITS] = len(units) - leaf[FIRST]
-    shape = np.array(units, np.int32).reshape(-1, 7), np.array(entries, np.int32).reshape(-1, 2)
-    return leaves, *shape
+    tables = (
+        np.array(units, np.int32).reshape(-1, UNIT_COLUMNS),
+        np.array(entries, np.int32).reshape(-1, 2),
+    )
+    return leaves, *tables

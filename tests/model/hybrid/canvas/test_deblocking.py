@@ -34,8 +34,8 @@ def test_strengths(canvas_set, kernel_bench):
     direction, vectors = random_motion(rng, leaves, *SIZE, 4, chain=canvas_set == 1)
 
     def call():
-        areas, holds, indices = np.empty((3, *CELLS), np.uint8)
-        out = np.empty((2, *CELLS), np.uint8)
+        areas, out = np.empty((2, 2, *CELLS), np.uint8)
+        holds, indices = np.empty((2, *CELLS), np.uint8)
         transform_areas(leaves, units, areas, holds, indices)
         edge_strengths(areas, holds, direction, vectors, out)
         return out, indices

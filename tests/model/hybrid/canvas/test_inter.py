@@ -106,7 +106,8 @@ def test_blocks_of_one_motion(direction, fraction, size, chroma, kernel_bench):
     rng = np.random.default_rng(size)
     sub = 1 if chroma else 0
     references = [rng.integers(0, 256, (height >> sub, width >> sub), np.uint8) for _ in range(2)]
-    leaves = random_leaves(rng, height, width, dict.fromkeys((64, 32, 16), float(size < 64)))
+    split = dict.fromkeys((64, 32, 16), float(size < 64))
+    leaves = random_leaves(rng, height, width, split, halved=0.0)
     cells = height // 8, width // 8
     directions = np.full(cells, direction, np.uint8)
     vectors = np.broadcast_to(np.array(fraction, np.int16) + 4, (2, *cells, 2)).copy()

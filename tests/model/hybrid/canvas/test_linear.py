@@ -6,6 +6,7 @@ from nvcodec.model.hybrid.canvas.linear import linear_predict
 from nvcodec.model.samples import plane_code
 from nvcodec.picture import SampleFormat
 from tests.model.hybrid.canvas import reference
+from tests.model.hybrid.canvas.tables import SHAPES
 
 MODES = (35, 36, 37)
 
@@ -25,21 +26,21 @@ def planes(rng, fmt, height, width, kind):
 
 @pytest.mark.parametrize(("depth", "chroma_format"), [(8, 1), (10, 1), (12, 2), (8, 3), (12, 3)])
 @pytest.mark.parametrize("kind", ["noise", "extremes", "steep"])
-@pytest.mark.parametrize("n", [4, 8, 16, 32])
-def test_all_modes(n, kind, depth, chroma_format):
+@pytest.mark.parametrize(("wide", "tall"), SHAPES)
+def test_all_modes(wide, tall, kind, depth, chroma_format):
     """Blocks at the edges of the canvas and inside; the reference asserts the width of sums."""
-    rng = np.random.default_rng(n)
+    rng = np.random.default_rng(wide + tall)
     fmt = SampleFormat(depth, chroma_format)
     code = plane_code(fmt, 1)
     across, down = fmt.chroma_shift
-    luma, chroma = planes(rng, fmt, 2 * n << down, 2 * n << across, kind)
+    luma, chroma = planes(rng, fmt, 2 * tall << down, 2 * wide << across, kind)
     out = np.zeros((32, 32), fmt.dtype)
     for mode in MODES:
-        for y in (0, n):
-            for x in (0, n):
-                linear_predict(mode, luma, chroma, code, y, x, n, out)
-                expected = reference.linear(mode, luma, chroma, x, y, n, fmt)
-                assert np.array_equal(out[:n, :n], expected), (mode, x, y)
+        for y in (0, tall):
+            for x in (0, wide):
+                linear_predict(mode, luma, chroma, code, y, x, wide, tall, out)
+                expected = reference.linear(mode, luma, chroma, x, y, wide, tall, fmt)
+                assert np.array_equal(out[:tall, :wide], expected), (mode, x, y)
 
 
 def test_chroma_that_follows_luma():
@@ -50,7 +51,7 @@ def test_chroma_that_follows_luma():
     chroma = (200 - np.array(light) // 2).astype(np.uint8)
     out = np.zeros((32, 32), np.uint8)
     for mode in MODES:
-        linear_predict(mode, luma, chroma, 1, 8, 8, 8, out)
+        linear_predict(mode, luma, chroma, 1, 8, 8, 8, 8, out)
         assert abs(out[:8, :8].astype(int) - chroma[8:, 8:]).max() <= 1
 
 
@@ -59,7 +60,7 @@ def predict_blocks(luma, chroma, n, block, out):
     """All blocks of n x n samples of a chroma plane, each from the plane's own samples."""
     for y in range(0, chroma.shape[0], n):
         for x in range(0, chroma.shape[1], n):
-            linear_predict(35, luma, chroma, 1, y, x, n, block)
+            linear_predict(35, luma, chroma, 1, y, x, n, n, block)
             out[y : y + n, x : x + n] = block[:n, :n]
 
 
@@ -78,7 +79,7 @@ def test_plane(n, kernel_bench):
         expected = np.zeros(chroma.shape, np.int64)
         for y in range(0, 48, n):
             for x in range(0, 64, n):
-                block = reference.linear(35, luma, chroma, x, y, n)
+                block = reference.linear(35, luma, chroma, x, y, n, n)
                 expected[y : y + n, x : x + n] = block
         return expected
 

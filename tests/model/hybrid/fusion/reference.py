@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from nvcodec.coding.hybrid.leaves import SIZE, Q, X, Y
+from nvcodec.coding.hybrid.leaves import HEIGHT, WIDTH, Q, X, Y
 from nvcodec.model.hybrid.canvas.plane import Canvas
 from nvcodec.model.hybrid.fusion.weights import FusionWeights
 from nvcodec.picture import Planes, SampleFormat
@@ -59,8 +59,8 @@ def site_indices(
     """Q of the six planes."""
     luma = np.zeros((rows, columns), np.int64)
     for leaf in leaves:
-        y, x, size = leaf[Y] // 2, leaf[X] // 2, leaf[SIZE] // 2
-        luma[y : y + size, x : x + size] = leaf[Q]
+        y, x, tall, wide = leaf[[Y, X, HEIGHT, WIDTH]] // 2
+        luma[y : y + tall, x : x + wide] = leaf[Q]
     luma -= 6 * extra
     return np.clip(np.stack([luma] * 4 + [luma + offset] * 2), 0, 63)
 
