@@ -179,26 +179,24 @@ def sad(
     reference: np.ndarray,
     reference_at: Integer,
     reference_stride: Integer,
-    n: Integer,
+    wide: Integer,
+    tall: Integer,
     most: Real,
 ) -> Integer:
-    """SAD of an n x n block, n = 8 or a multiple of 16.
+    """SAD of a block of wide x tall samples; the width is 8 or a multiple of 16, the height of 8.
 
     Stops once the sum exceeds `most`, so a result above `most` may be partial.
     """
     total = 0
-    if n == 8:
-        return _sad8(current, at, stride, reference, reference_at, reference_stride)
-    for y in range(0, n, 8):
-        for x in range(0, n, 16):
-            total += _sad16(
-                current,
-                at + y * stride + x,
-                stride,
-                reference,
-                reference_at + y * reference_stride + x,
-                reference_stride,
-            )
+    for y in range(0, tall, ROWS):
+        row, reference_row = at + y * stride, reference_at + y * reference_stride
+        if wide == 8:
+            total += _sad8(current, row, stride, reference, reference_row, reference_stride)
+        else:
+            for x in range(0, wide, 16):
+                total += _sad16(
+                    current, row + x, stride, reference, reference_row + x, reference_stride
+                )
         if total > most:
             break
     return total
@@ -212,23 +210,21 @@ def satd(
     reference: np.ndarray,
     reference_at: Integer,
     reference_stride: Integer,
-    n: Integer,
+    wide: Integer,
+    tall: Integer,
     most: Real,
 ) -> Integer:
-    """SATD of an n x n block, n = 8 or a multiple of 16; stops as `sad` does."""
-    if n == 8:
-        return _satd8(current, at, stride, reference, reference_at, reference_stride)
+    """SATD of a block; the arguments are those of `sad`, and it stops as `sad` does."""
     total = 0
-    for y in range(0, n, 8):
-        for x in range(0, n, 16):
-            total += _satd16(
-                current,
-                at + y * stride + x,
-                stride,
-                reference,
-                reference_at + y * reference_stride + x,
-                reference_stride,
-            )
+    for y in range(0, tall, ROWS):
+        row, reference_row = at + y * stride, reference_at + y * reference_stride
+        if wide == 8:
+            total += _satd8(current, row, stride, reference, reference_row, reference_stride)
+        else:
+            for x in range(0, wide, 16):
+                total += _satd16(
+                    current, row + x, stride, reference, reference_row + x, reference_stride
+                )
         if total > most:
             break
     return total
@@ -244,26 +240,24 @@ def satd_mean(
     b: np.ndarray,
     b_at: Integer,
     reference_stride: Integer,
-    n: Integer,
+    wide: Integer,
+    tall: Integer,
     most: Real,
 ) -> Integer:
-    """SATD of a block to the rounded mean of two others; n and `most` are as for `satd`."""
-    if n == 8:
-        return _satd8_mean(current, at, stride, a, a_at, b, b_at, reference_stride)
+    """SATD of a block to the rounded mean of two others, otherwise as `satd`."""
     total = 0
-    for y in range(0, n, 8):
-        for x in range(0, n, 16):
-            step = y * reference_stride + x
-            total += _satd16_mean(
-                current,
-                at + y * stride + x,
-                stride,
-                a,
-                a_at + step,
-                b,
-                b_at + step,
-                reference_stride,
+    for y in range(0, tall, ROWS):
+        row, step = at + y * stride, y * reference_stride
+        if wide == 8:
+            total += _satd8_mean(
+                current, row, stride, a, a_at + step, b, b_at + step, reference_stride
             )
+        else:
+            for x in range(0, wide, 16):
+                total += _satd16_mean(
+                    current, row + x, stride, a, a_at + step + x, b, b_at + step + x,
+                    reference_stride,
+                )  # fmt: skip
         if total > most:
             break
     return total

@@ -8,29 +8,30 @@ from nvcodec.encode.distances import sad, satd, satd_mean
 from tests.encode.hybrid.reference import hadamard_sum
 
 FAR = 1 << 40
+SHAPES = [(8, 8), (16, 16), (32, 32), (64, 64), (8, 32), (32, 8), (16, 64), (64, 32), (8, 16)]
 
 
-@pytest.mark.parametrize("n", [8, 16, 32, 64])
+@pytest.mark.parametrize(("wide", "tall"), SHAPES)
 @pytest.mark.parametrize("extreme", [False, True])
-def test_distances(n, extreme):
-    rng = np.random.default_rng(n)
+def test_distances(wide, tall, extreme):
+    rng = np.random.default_rng(wide)
     current, a, b = (rng.integers(0, 256, (70, w), np.uint8) for w in (90, 100, 100))
     if extreme:
         current[:], a[:], b[:] = 255, 0, 0
     (y, x), (ay, ax), (by, bx) = (1, 3), (5, 0), (2, 17)
-    block = current[y : y + n, x : x + n].astype(np.int64)
+    block = current[y : y + tall, x : x + wide].astype(np.int64)
     first, second = (
-        p[r : r + n, c : c + n].astype(np.int64) for p, r, c in ((a, ay, ax), (b, by, bx))
+        p[r : r + tall, c : c + wide].astype(np.int64) for p, r, c in ((a, ay, ax), (b, by, bx))
     )
     one = current.ravel(), 90 * y + x, 90, a.ravel(), 100 * ay + ax
     two = *one, b.ravel(), 100 * by + bx
     mean = (first + second + 1) >> 1
-    assert sad(*one, 100, n, FAR) == abs(block - first).sum()
-    assert satd(*one, 100, n, FAR) == hadamard_sum(block - first)
-    assert satd_mean(*two, 100, n, FAR) == hadamard_sum(block - mean)
+    assert sad(*one, 100, wide, tall, FAR) == abs(block - first).sum()
+    assert satd(*one, 100, wide, tall, FAR) == hadamard_sum(block - first)
+    assert satd_mean(*two, 100, wide, tall, FAR) == hadamard_sum(block - mean)
     for distance, blocks in ((sad, one), (satd, one), (satd_mean, two)):
-        whole = distance(*blocks, 100, n, FAR)
-        assert whole // 3 < distance(*blocks, 100, n, whole // 3) <= whole
+        whole = distance(*blocks, 100, wide, tall, FAR)
+        assert whole // 3 < distance(*blocks, 100, wide, tall, whole // 3) <= whole
 
 
 def blocks_of(plane, places, n):
@@ -52,11 +53,11 @@ def test_many_blocks(hadamard, mean, n, kernel_bench):
     def run(current, a, b, at, a_at, b_at, out):
         for k in range(count):
             if mean:
-                out[k] = satd_mean(current, at[k], size, a, a_at[k], b, b_at[k], size, n, FAR)
+                out[k] = satd_mean(current, at[k], size, a, a_at[k], b, b_at[k], size, n, n, FAR)
             elif hadamard:
-                out[k] = satd(current, at[k], size, a, a_at[k], size, n, FAR)
+                out[k] = satd(current, at[k], size, a, a_at[k], size, n, n, FAR)
             else:
-                out[k] = sad(current, at[k], size, a, a_at[k], size, n, FAR)
+                out[k] = sad(current, at[k], size, a, a_at[k], size, n, n, FAR)
 
     def call():
         run(*flat, at, a_at, b_at, out)

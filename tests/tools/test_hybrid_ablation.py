@@ -9,16 +9,19 @@ import pytest
 from nvcodec.coding.hybrid.leaves import (
     CHROMA,
     COPY,
+    CUT,
     DIRECTION,
+    HEIGHT,
     INTRA,
     LINEAR,
     MERGE,
     MODE,
     PALETTE,
-    SIZE,
+    UNIT_HEIGHT,
     UNIT_PLANE,
     UNIT_SINE,
-    UNIT_SIZE,
+    UNIT_WIDTH,
+    WIDTH,
 )
 from nvcodec.encode.hybrid import group
 from nvcodec.encode.hybrid import video as coder
@@ -93,7 +96,8 @@ def taken(canvases):
     """How often each choice was made, in the canvases of the clip (others warm up)."""
 
     def units(c, size):
-        return ((c.units[:, UNIT_PLANE] == 0) & (c.units[:, UNIT_SIZE] == size)).sum()
+        sides = c.units[:, [UNIT_WIDTH, UNIT_HEIGHT]]
+        return ((c.units[:, UNIT_PLANE] == 0) & (sides == size).any(1)).sum()
 
     inter = [c for c in canvases if c.canvas.step.set and c.canvas.planes[0].shape[0] == _SIZE]
     key = [c for c in canvases if not c.canvas.step.set and c.canvas.planes[0].shape[0] == _SIZE]
@@ -101,8 +105,12 @@ def taken(canvases):
     return {
         "merges": sum(c.leaves[:, MERGE].sum() for c in inter),
         "own vectors of two references": sum((leaves[:, DIRECTION] == 3).sum() for leaves in own),
-        "inter blocks of 64": sum((c.leaves[:, SIZE] == 64).sum() for c in inter),
-        "inter blocks of 8": sum((c.leaves[:, SIZE] == 8).sum() for c in inter),
+        "inter blocks of 64": sum((c.leaves[:, [WIDTH, HEIGHT]].max(1) == 64).sum() for c in inter),
+        "inter blocks of 8": sum((c.leaves[:, [WIDTH, HEIGHT]].min(1) == 8).sum() for c in inter),
+        "rectangular leaves": sum(
+            ((c.leaves[:, WIDTH] != c.leaves[:, HEIGHT]) | (c.leaves[:, CUT] > 1)).sum()
+            for c in inter + key
+        ),
         "transforms of 32, inter canvases": sum(units(c, 32) for c in inter),
         "transforms of 32, key canvases": sum(units(c, 32) for c in key),
         "transforms of 32": sum(units(c, 32) for c in inter + key),

@@ -78,8 +78,8 @@ def assemble(
     """The tables of leaves, units and levels that the substreams code (coding.hybrid.leaves).
 
     `leaves` refer to units in `pool`; they are copied, not changed. `q` (u8) has the quantiser
-    index of each 32 x 32 luma block; a leaf of 64 takes that of its first block. `quantiser` is the
-    index that the canvas starts from.
+    index of each 32 x 32 luma block; a leaf takes that of the block that it begins in. `quantiser`
+    is the index that the canvas starts from.
     """
     units = np.empty((int(leaves[:, UNITS].sum()), UNIT_COLUMNS), np.int32)
     levels = np.empty((_level_count(leaves, pool.units), LEVEL_COLUMNS), np.int32)

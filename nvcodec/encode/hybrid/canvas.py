@@ -263,10 +263,11 @@ async def code_key(
     width, height = settings.size
     screen = _screen(settings, source)
     blocks = root_blocks(settings.size)
-    # The pools keep the units of every block size that is tried. What is known of a screen's leaf
+    limit = settings.effort.key_halves_bits
+    # The pools keep the units of all leaves that are tried. What is known of a screen's leaf
     # follows from the leaves before it: they have one table, not one for each row.
     tables = 1 if screen else blocks[0]
-    pools = make_pools(4 * width, 2 * (ROOT * blocks[0] // tables), tables)
+    pools = make_pools(6 * width, 2 * (ROOT * blocks[0] // tables), tables)
     leaves = np.zeros((width * height // CELL**2, LEAF_COLUMNS), np.int32)
     used = first_leaves(width, height)[:tables]
     given = _given(settings, source, prices, q, intended)
@@ -280,7 +281,7 @@ async def code_key(
         table = min(row, tables - 1)
         with scratch.taken() as (walk, workspace):
             intra = _intra(settings, source, given, rebuilt, workspace, pools[table])
-            search = KeySearch(walk, intra, leaves, used[table : table + 1])
+            search = KeySearch(walk, intra, limit, leaves, used[table : table + 1])
             search_key_blocks(search, row, first, end)
 
     await wavefront(tasks, blocks, search, least=_KEY, ordered=screen)

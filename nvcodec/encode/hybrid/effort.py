@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import inf
 from typing import NamedTuple
 
 
@@ -16,6 +17,8 @@ class MotionLimits(NamedTuple):
             where nothing is coded, so with these it is higher.
         split_margin: bits that a split has to save to be taken. Costs by SATD flatter small blocks.
         cell_margin: the same for a split into 8 x 8.
+        halves_bits: bits per cell: a block that costs less is not halved.
+        halves_satd: halves are decided if their SATD is at most this times that of the block.
         first_step: first step of the refinement of a vector, in quarter samples; start vectors are
             usually this close.
         fine_step: steps up to this length are compared by SATD, longer ones by SAD.
@@ -35,6 +38,8 @@ class MotionLimits(NamedTuple):
     split_bits: float
     split_margin: float
     cell_margin: float
+    halves_bits: float
+    halves_satd: float
     first_step: int
     fine_step: int
     directions: int
@@ -57,6 +62,8 @@ class Effort:
             to compare inter predictions by SATD.
         trial_depth: levels of splits that the transform tree of such a trial may have.
         thorough: whether the levels of a unit are revised once, for both of its transforms.
+        key_halves_bits: as halves_bits, of key canvases; leaves of one cell that cost less do not
+            have two luma blocks.
         key_passes: how often a key canvas is decided. Each pass uses the prices of the one before.
         step_trials: whether the units of a canvas are decided with other quantiser steps too, and
             the cheapest canvas is kept.
@@ -74,6 +81,7 @@ class Effort:
     trial: bool
     trial_depth: int
     thorough: bool
+    key_halves_bits: float
     key_passes: int
     step_trials: bool
     first_pass: Effort | None
@@ -90,6 +98,8 @@ EFFORTS = {
             split_bits=6.0,
             split_margin=2.0,
             cell_margin=3.0,
+            halves_bits=inf,
+            halves_satd=0.0,
             first_step=4,
             fine_step=1,
             directions=4,
@@ -104,6 +114,7 @@ EFFORTS = {
         trial=False,
         trial_depth=0,
         thorough=False,
+        key_halves_bits=inf,
         key_passes=1,
         step_trials=False,
         first_pass=None,
@@ -118,6 +129,8 @@ EFFORTS = {
             split_bits=4.0,
             split_margin=2.0,
             cell_margin=3.0,
+            halves_bits=inf,
+            halves_satd=0.0,
             first_step=4,
             fine_step=1,
             directions=5,
@@ -132,6 +145,7 @@ EFFORTS = {
         trial=False,
         trial_depth=0,
         thorough=False,
+        key_halves_bits=inf,
         key_passes=1,
         step_trials=False,
         first_pass=None,
@@ -142,15 +156,17 @@ EFFORTS = {
     "medium": Effort(
         motion=MotionLimits(
             least_level=0,
-            merge_bits=0.25,
-            split_bits=0.15,
+            merge_bits=1.0,
+            split_bits=3.0,
             split_margin=0.0,
             cell_margin=0.0,
+            halves_bits=8.0,
+            halves_satd=1.03,
             first_step=8,
             fine_step=2,
-            directions=8,
+            directions=5,
             last_directions=8,
-            both_starts=2,
+            both_starts=1,
             refinements=2,
             apart=False,
             starts_beside=False,
@@ -160,6 +176,7 @@ EFFORTS = {
         trial=True,
         trial_depth=1,
         thorough=False,
+        key_halves_bits=6.0,
         key_passes=2,
         step_trials=False,
         first_pass=None,
@@ -174,6 +191,8 @@ EFFORTS = {
             split_bits=0.15,
             split_margin=0.0,
             cell_margin=0.0,
+            halves_bits=1.0,
+            halves_satd=1.1,
             first_step=8,
             fine_step=2,
             directions=8,
@@ -188,6 +207,7 @@ EFFORTS = {
         trial=True,
         trial_depth=2,
         thorough=True,
+        key_halves_bits=2.0,
         key_passes=3,
         step_trials=True,
         first_pass=None,

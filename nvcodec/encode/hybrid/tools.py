@@ -16,13 +16,14 @@ class Tools:
     Attributes:
         merge: merged leaves.
         bi: leaves with two vectors of their own.
-        largest_inter: luma samples across the largest inter leaf, 64 or 32.
-        smallest_inter: luma samples across the smallest inter leaf, 8 or 16.
+        largest_inter: longest side of an inter leaf in luma samples, 64 or 32.
+        smallest_inter: shortest side of an inter leaf, 8 or 16.
+        halves: leaves, and luma blocks of intra leaves of 8, that are no squares.
         intra: intra leaves in inter canvases.
-        inter_transform_32: 32 x 32 transforms in inter canvases. Without them intra leaves there
-            are at most 16 x 16.
-        key_transform_32: 32 x 32 transforms in key canvases.
-        transform_4: 4 x 4 luma transforms, and intra leaves predicted by 4 x 4 quarters.
+        inter_transform_32: transforms with a side of 32 in inter canvases. Without them intra
+            leaves there are at most 16 x 16.
+        key_transform_32: transforms with a side of 32 in key canvases.
+        transform_4: 4 x 4 luma transforms, and intra leaves with several luma blocks.
         linear_chroma: chroma predicted from luma.
         copies: intra leaves that are copied from the same canvas.
         palettes: intra leaves with palettes.
@@ -41,6 +42,7 @@ class Tools:
     bi: bool = True
     largest_inter: int = 64
     smallest_inter: int = 8
+    halves: bool = True
     intra: bool = True
     inter_transform_32: bool = True
     key_transform_32: bool = True

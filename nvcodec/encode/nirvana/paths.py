@@ -88,7 +88,7 @@ def _difference(
         stride = target.shape[1]
         flat = target.reshape(-1), reference.reshape(-1)
         at = y * stride + x, top * columns + left
-        return sad(flat[0], at[0], stride, flat[1], at[1], columns, size, limit)
+        return sad(flat[0], at[0], stride, flat[1], at[1], columns, size, size, limit)
     total: Integer = np.int64(0)
     for i in range(size):
         row = min(rows - 1, max(0, top + i))

@@ -6,6 +6,7 @@ import numpy as np
 
 from nvcodec.coding.hybrid.leaves import CODED, FIRST, INTRA, UNIT_COUNT, UNIT_START, UNITS, Q, X, Y
 from nvcodec.encode.hybrid.assemble import assemble
+from nvcodec.encode.hybrid.search.palette_tables import settle_palettes
 from tests.coding.hybrid.tables import random_content, random_leaves
 from tests.kernels import assert_same
 
@@ -48,8 +49,11 @@ def test_assemble(kernel_bench):
                 start, count = unit[UNIT_START], unit[UNIT_COUNT]
                 found_units.append([*unit[:UNIT_START], len(found_levels), *unit[UNIT_COUNT:]])
                 found_levels += pool.levels[start : start + count].tolist()
-        return expected, np.array(found_units), np.array(found_levels)
+        tables = np.array(found_units), np.array(found_levels)
+        settle_palettes(*tables)
+        return expected, *tables
 
+    settle_palettes(units, levels)
     assert_same(slow()[1:], (units, levels))
     kernel_bench(
         "assemble", len(levels), lambda: assemble(pool_leaves, pool, q, 30), slow, unit="level"

@@ -52,7 +52,8 @@ def _try(
     if rate >= total or max(abs(vy), abs(vx)) > reach:
         return False
     limit = total - rate
-    distance = sad(current, at, stride, reference, at + vy * stride + vx, stride, _WINDOW, limit)
+    place = at + vy * stride + vx
+    distance = sad(current, at, stride, reference, place, stride, _WINDOW, _WINDOW, limit)
     if distance + rate >= total:
         return False
     best[0] = distance
@@ -158,7 +159,7 @@ def _search(
             elif r > 0:
                 py = found[r - 1, c, 0]
                 px = found[r - 1, c, 1]
-            best[0] = sad(current, at, stride, reference, at, stride, _WINDOW, ANY)
+            best[0] = sad(current, at, stride, reference, at, stride, _WINDOW, _WINDOW, ANY)
             best[1] = cost * (abs(py) + abs(px))
             best[2] = 0
             best[3] = 0

@@ -82,7 +82,7 @@ def _intra_costs(
                         elif mode == 2:
                             value = plane[at + i * stride - 1]
                         block[8 * i + j] = value
-                best = min(best, satd(plane, at, stride, block, 0, 8, 8, ANY))
+                best = min(best, satd(plane, at, stride, block, 0, 8, 8, 8, ANY))
             out[r, c] = best
 
 
@@ -113,7 +113,7 @@ def _best_vector(
         for dy in range(-_REACH, _REACH + 1):
             for dx in range(-_REACH, _REACH + 1):
                 place = at + (vy + dy) * stride + vx + dx
-                cost = sad(plane, at, stride, reference, place, stride, _BLOCK, ANY)
+                cost = sad(plane, at, stride, reference, place, stride, _BLOCK, _BLOCK, ANY)
                 if cost < best:
                     best = cost
                     by = vy + dy
@@ -153,14 +153,14 @@ def _inter_costs(
                 places[k] = at + by * stride + bx
                 vectors[k, r, c, 0] = by
                 vectors[k, r, c, 1] = bx
-                cost = float(satd(plane, at, stride, reference, places[k], stride, 8, ANY))
+                cost = float(satd(plane, at, stride, reference, places[k], stride, 8, 8, ANY))
                 if cost < least:
                     least = cost
                     used[r, c] = k + 1
             if both:
                 cost = float(
                     satd_mean(
-                        plane, at, stride, first, places[0], second, places[1], stride, 8, ANY
+                        plane, at, stride, first, places[0], second, places[1], stride, 8, 8, ANY
                     )
                 )
                 if cost < least:

@@ -21,7 +21,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from nvcodec.coding.hybrid.leaves import LEAF_COLUMNS, SIZE, Table, X, Y
+from nvcodec.coding.hybrid.leaves import HEIGHT, LEAF_COLUMNS, WIDTH, Table, X, Y
 from nvcodec.compiled import Integer, Real, allocating, kernel
 from nvcodec.encode.distances import ANY, sad
 from nvcodec.encode.hybrid.analysis.pyramid import LOOKAHEAD_MARGIN, Pyramid
@@ -79,7 +79,7 @@ def _around(
     if y + vy < 0 or x + vx < 0 or y + vy + _HALF > plane.size // stride or x + vx + _HALF > stride:
         return ANY
     place = at + vy * stride + vx
-    return sad(plane, at, stride, reference, place, stride, _HALF, ANY)
+    return sad(plane, at, stride, reference, place, stride, _HALF, _HALF, ANY)
 
 
 @kernel
@@ -202,6 +202,7 @@ def _track(
                             place,
                             width,
                             _BLOCK,
+                            _BLOCK,
                             best,
                         )
                         if cost < best:
@@ -296,7 +297,8 @@ def _leaves(width: int, height: int) -> Table:
             if x + dx < width and y + dy < height
         ]
     table = np.zeros((len(found), LEAF_COLUMNS), np.int32)
-    table[:, [X, Y, SIZE]] = found
+    table[:, [X, Y, WIDTH]] = found
+    table[:, HEIGHT] = table[:, WIDTH]
     return table
 
 

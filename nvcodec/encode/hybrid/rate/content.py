@@ -8,7 +8,7 @@ import numpy as np
 
 from nvcodec.coding.hybrid.levels import FULL, LAST, MORE, SIG, SINE
 from nvcodec.coding.hybrid.palettes import PALETTES_END, REUSE
-from nvcodec.coding.hybrid.units import CB, CODED_FLAG, CR, LUMA, PART, TREE
+from nvcodec.coding.hybrid.units import CB, CODED_FLAG, CR, LUMA, PART, TREE, UNEVEN_TREE
 from nvcodec.compiled import Integer, kernel
 from nvcodec.encode.hybrid.rate.bits import Bits
 from nvcodec.records import Record, array, nested
@@ -53,6 +53,7 @@ class ContentBits(Record):
         cr: whether a node has a unit of Cr, (size, whether it has one of Cb, bit).
         luma: whether a node has luma units, (size, whether it has chroma units, bit).
         tree: whether a transform block splits, (size, bit).
+        uneven_tree: whether a node that is no square splits, (log2 of its samples minus 7, bit).
         part: whether a quarter of a split block has levels, (size of the quarter 4 to 16, bit).
         sine: whether a unit has the sine transform, (luma of an inter leaf, luma of an intra leaf,
             chroma; size 4 to 16; bit).
@@ -67,6 +68,7 @@ class ContentBits(Record):
     cr = array(np.float32, 3, 2, 2)
     luma = array(np.float32, 3, 2, 2)
     tree = array(np.float32, 3, 2)
+    uneven_tree = array(np.float32, 3, 2)
     part = array(np.float32, 3, 2)
     sine = array(np.float32, 3, 3, 2)
     palette = array(np.float32, PALETTES_END - REUSE, 2)
@@ -132,6 +134,7 @@ def content_bits(costs: Bits, canvas_set: int) -> ContentBits:
         cr=part(CR, canvas_set, (3, 2)),
         luma=part(LUMA, canvas_set, (3, 2)),
         tree=part(TREE, inter, (3,)),
+        uneven_tree=part(UNEVEN_TREE, inter, (3,)),
         part=part(PART, inter, (3,)),
         sine=sine,
         palette=costs[REUSE:PALETTES_END],

@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from nvcodec.coding.hybrid.motion import (
+    BESIDE,
     COPIED,
     COPY_MORE,
     COPY_ZERO,
-    FOUR_FLAG,
+    CUT_FLAG,
+    CUT_IN_TWO,
+    HALVED,
     LATER,
     LINEAR_FLAG,
     LISTED,
@@ -27,10 +30,11 @@ class IntraBits(Record):
 
     Attributes:
         split: whether a block is split, (size 16 to 64, smaller neighbours, bit).
+        halved, beside: as in MotionBits.
         copied: whether a leaf is copied, (copied neighbours, bit).
         palette: whether a leaf that is not copied has palettes, (neighbours with palettes, bit).
         component: as in MotionBits, of a copy vector.
-        four: whether luma is predicted by quarters, (bit,).
+        cut: of each way to cut the luma of a leaf of 8, (cut,).
         listed: of each entry of the list of three modes.
         rest: of each of the other 32 luma modes, in ascending order.
         chroma: of the luma mode, then of each of the four other chroma modes, then of the three
@@ -39,10 +43,12 @@ class IntraBits(Record):
     """
 
     split = array(np.float32, 3, 3, 2)
+    halved = array(np.float32, 2, 3, 3, 2)
+    beside = array(np.float32, 3, 2)
     copied = array(np.float32, 3, 2)
     palette = array(np.float32, 3, 2)
     component = array(np.float32, 2, 15)
-    four = array(np.float32, 2)
+    cut = array(np.float32, 4)
     listed = array(np.float32, 3)
     rest = array(np.float32, 32)
     chroma = array(np.float32, 3, 8)
@@ -73,13 +79,18 @@ def intra_bits(costs: Bits, canvas_set: int) -> IntraBits:
     chroma = [
         [flag[0] + bits for bits in others] + [flag[1] + bits for bits in sides] for flag in linear
     ]
+    several, two, columns = costs[CUT_FLAG], costs[CUT_IN_TWO], costs[CUT_IN_TWO + 1]
+    cut = [several[0], several[1] + two[0]]
+    cut += [several[1] + two[1] + bits for bits in columns]
     component = component_bits(costs, COPY_ZERO, COPY_MORE)
     return IntraBits.make(
         copied=costs[COPIED + 3 * inter :][:3],
         palette=costs[PALETTE_FLAG + 3 * inter :][:3],
         component=component,
         split=costs[SPLIT + 9 * canvas_set :][:9].reshape(3, 3, 2),
-        four=costs[FOUR_FLAG],
+        halved=costs[HALVED + 18 * canvas_set :][:18].reshape(2, 3, 3, 2),
+        beside=costs[BESIDE + 3 * canvas_set :][:3],
+        cut=cut,
         listed=listed,
         rest=rest,
         chroma=chroma,

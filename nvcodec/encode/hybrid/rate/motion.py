@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from nvcodec.coding.hybrid.motion import (
+    BESIDE,
     BOTH,
+    HALVED,
     INDEX_MORE,
     INTRA_FLAG,
     MERGE_FLAG,
@@ -26,6 +28,9 @@ class MotionBits(Record):
         intra: whether a leaf is intra, (intra neighbours, bit).
         merge: whether a leaf is merged, (size 8 to 64, merged neighbours, bit).
         entry: of each entry of the merge list.
+        halved: whether an area is halved, (square or half, longer side 16 to 64, smaller
+            neighbours, bit).
+        beside: whether the halves of a block lie beside each other, (t of spec 7.4, bit).
         both: whether both references are used, (size 8 to 64, bit).
         second: whether reference 1 is used and not reference 0, (bit,).
         component: of a component of a coded vector difference with its sign, (axis y or x, bit
@@ -37,6 +42,8 @@ class MotionBits(Record):
     intra = array(np.float32, 3, 2)
     merge = array(np.float32, 4, 3, 2)
     entry = array(np.float32, 5)
+    halved = array(np.float32, 2, 3, 3, 2)
+    beside = array(np.float32, 3, 2)
     both = array(np.float32, 4, 2)
     second = array(np.float32, 2)
     component = array(np.float32, 2, 15)
@@ -52,6 +59,8 @@ def motion_bits(costs: Bits, canvas_set: int) -> MotionBits:
         intra=costs[INTRA_FLAG + 3 * inter :][:3],
         merge=costs[MERGE_FLAG + 12 * inter :][:12].reshape(4, 3, 2),
         entry=entry,
+        halved=costs[HALVED + 18 * canvas_set :][:18].reshape(2, 3, 3, 2),
+        beside=costs[BESIDE + 3 * canvas_set :][:3],
         both=costs[BOTH + 5 * inter :][:4],
         second=costs[SECOND + 5 * inter],
         component=component_bits(costs, VZERO + 2 * inter, VMORE + 26 * inter),

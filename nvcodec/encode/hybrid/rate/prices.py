@@ -37,9 +37,12 @@ def _take_out(prices: Prices, tools: Tools) -> None:
     """Make the tools that are switched off unaffordable."""
     if not tools.transform_4:
         prices.content.tree[0, 1:] = UNAFFORDABLE
-        prices.intra.four[1:] = UNAFFORDABLE
+        prices.intra.cut[1:] = UNAFFORDABLE
     if not tools.linear_chroma:
         prices.intra.chroma[:, 5:] = UNAFFORDABLE
+    if not tools.halves:
+        prices.intra.halved[..., 1] = UNAFFORDABLE
+        prices.intra.cut[2:] = UNAFFORDABLE
     if not tools.sine:
         prices.content.sine[..., 1] = UNAFFORDABLE
     if prices.motion is None:
@@ -48,6 +51,10 @@ def _take_out(prices: Prices, tools: Tools) -> None:
         return
     if not tools.inter_transform_32:
         prices.content.tree[2, :1] = UNAFFORDABLE
+        # A node of 8 x 32 or 16 x 32 is split too.
+        prices.content.uneven_tree[1:, :1] = UNAFFORDABLE
+    if not tools.halves:
+        prices.motion.halved[..., 1] = UNAFFORDABLE
     if not tools.merge:
         prices.motion.merge[..., 1] = UNAFFORDABLE
     if not tools.bi:
@@ -56,3 +63,6 @@ def _take_out(prices: Prices, tools: Tools) -> None:
         prices.motion.split[2, :, 0] = UNAFFORDABLE
     if tools.smallest_inter > 8:
         prices.motion.split[0, :, 1] = UNAFFORDABLE
+        # Neither is a block of 16 halved, nor a half of 16 x 32.
+        prices.motion.halved[0, 0, :, 1] = UNAFFORDABLE
+        prices.motion.halved[1, 1, :, 1] = UNAFFORDABLE

@@ -34,14 +34,16 @@ def _refine(s: InterSearch, b: Block, v: np.ndarray, distance: Integer) -> Integ
     c, p = s.candidates, s.candidates.predicted
     at = b.y * s.width + b.x
     stride = s.width + 2 * MARGIN
-    place0 = place_of(s, v[0, 0], v[0, 1], b.y, b.x, b.n)
-    place1 = place_of(s, v[1, 0], v[1, 1], b.y, b.x, b.n)
+    place0 = place_of(s, v[0, 0], v[0, 1], b.y, b.x, b.wide, b.tall)
+    place1 = place_of(s, v[1, 0], v[1, 1], b.y, b.x, b.wide, b.tall)
     if place0 < 0 or place1 < 0:
         return FAR
     bits0 = vector_bits(s, v[0, 0] - p[0, 0], v[0, 1] - p[0, 1])
     bits1 = vector_bits(s, v[1, 0] - p[1, 0], v[1, 1] - p[1, 1])
     best = b.lam_satd * (bits0 + bits1) + distance
-    for turn in range(s.limits.refinements):
+    most = s.limits.refinements
+    # The block of a half has been refined before.
+    for turn in range(most if b.wide == b.tall else min(1, most)):
         step = _FIRST_STEP if turn == 0 else 1
         improved = False
         for r in range(2):
@@ -54,7 +56,7 @@ def _refine(s: InterSearch, b: Block, v: np.ndarray, distance: Integer) -> Integ
                 vx = cx + step * dx
                 if k < 4:
                     c.sides[k] = NEVER
-                place = place_of(s, vy, vx, b.y, b.x, b.n)
+                place = place_of(s, vy, vx, b.y, b.x, b.wide, b.tall)
                 if place < 0:
                     continue
                 bits = vector_bits(s, vy - p[r, 0], vx - p[r, 1])
@@ -63,8 +65,8 @@ def _refine(s: InterSearch, b: Block, v: np.ndarray, distance: Integer) -> Integ
                     continue
                 first, second = (place, place1) if r == 0 else (place0, place)
                 found = satd_mean(
-                    s.current, at, s.width, s.phases0, first, s.phases1, second, stride, b.n,
-                    best - rate,
+                    s.current, at, s.width, s.phases0, first, s.phases1, second, stride, b.wide,
+                    b.tall, best - rate,
                 )  # fmt: skip
                 if k < 4:
                     c.sides[k] = rate + found
@@ -79,9 +81,9 @@ def _refine(s: InterSearch, b: Block, v: np.ndarray, distance: Integer) -> Integ
                     else:
                         bits1 = bits
             if r == 0:
-                place0 = place_of(s, v[0, 0], v[0, 1], b.y, b.x, b.n)
+                place0 = place_of(s, v[0, 0], v[0, 1], b.y, b.x, b.wide, b.tall)
             else:
-                place1 = place_of(s, v[1, 0], v[1, 1], b.y, b.x, b.n)
+                place1 = place_of(s, v[1, 0], v[1, 1], b.y, b.x, b.wide, b.tall)
         if not improved and turn > 0:
             break
     return distance
@@ -137,7 +139,7 @@ def offer_both(s: InterSearch, b: Block) -> None:
     chosen, distance = c.of_both
     o = c.single
     own = block_satd(s, b, 3, o[0, 0], o[0, 1], o[1, 0], o[1, 1], ANY)
-    if s.limits.both_starts == 1 and chosen >= 0:
+    if (s.limits.both_starts == 1 or b.wide != b.tall) and chosen >= 0:
         if distance < own:
             _put_merge(s, chosen, v)
         else:

@@ -1,4 +1,4 @@
-"""A square of luma samples that is being decided: its place, quantiser, lambdas and neighbours."""
+"""A block of luma samples that is being decided: its place, quantiser, lambdas and neighbours."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
 
+from nvcodec.coding.hybrid.leaves import HEIGHT, WIDTH, X, Y
 from nvcodec.compiled import Integer, intrinsic, kernel, types
 from nvcodec.encode.hybrid.rate.content import ContentBits
 from nvcodec.encode.hybrid.rate.intra import IntraBits
@@ -46,16 +47,21 @@ class CanvasInput(NamedTuple):
 
 
 class Block(NamedTuple):
-    """A block of n x n luma samples at (y, x).
+    """A block of wide x tall luma samples at (y, x).
 
-    `level` is log2(n) - 3, `q` the quantiser index and `step` the quantiser step. `lam` is lambda
-    for squared errors, `weight` the same in squared steps, `lam_satd` is lambda for SATD and SAD.
+    `level` is log2 of its class (spec 7.4) minus 3. `slot` is where its choice is kept in a search,
+    `parent` where that of the block around it is. `q` is the quantiser index and `step` the
+    quantiser step. `lam` is lambda for squared errors, `weight` the same in squared steps,
+    `lam_satd` is lambda for SATD and SAD.
     """
 
     y: int
     x: int
-    n: int
+    wide: int
+    tall: int
     level: int
+    slot: int
+    parent: int
     q: int
     step: float
     lam: float
@@ -66,6 +72,30 @@ class Block(NamedTuple):
 @kernel
 def block_at(given: CanvasInput, y: Integer, x: Integer, n: Integer) -> Block:
     """The block of n x n luma samples at (y, x)."""
+    slot = log2(n) - 3
+    return area_at(given, y, x, n, n, slot, slot + 1)
+
+
+@kernel
+def area_of(given: CanvasInput, leaf: np.ndarray) -> Block:
+    """The block of a leaf; it has no slot."""
+    return area_at(given, leaf[Y], leaf[X], leaf[WIDTH], leaf[HEIGHT], -1, -1)
+
+
+@kernel
+def half_of(given: CanvasInput, b: Block, beside: Integer, second: Integer, slot: Integer) -> Block:
+    """The first or second half of a block; with `beside` left or right, else upper or lower."""
+    wide, tall = b.wide >> beside, b.tall >> (1 - beside)
+    y, x = b.y + second * (1 - beside) * tall, b.x + second * beside * wide
+    return area_at(given, y, x, wide, tall, slot, b.slot)
+
+
+@kernel
+def area_at(
+    given: CanvasInput, y: Integer, x: Integer, wide: Integer, tall: Integer, slot: Integer,
+    parent: Integer,
+) -> Block:  # fmt: skip
+    """The block of wide x tall luma samples at (y, x)."""
     q = int(given.quantisers[y >> 5, x >> 5])
     intended = int(given.intended[y >> 5, x >> 5])
     step = REAL_STEP[q]
@@ -74,8 +104,11 @@ def block_at(given: CanvasInput, y: Integer, x: Integer, n: Integer) -> Block:
     return Block(
         y=int(y),
         x=int(x),
-        n=int(n),
-        level=log2(n) - 3,
+        wide=int(wide),
+        tall=int(tall),
+        level=((log2(wide) + log2(tall)) >> 1) - 3,
+        slot=int(slot),
+        parent=int(parent),
         q=q,
         step=step,
         lam=lam,
@@ -86,14 +119,14 @@ def block_at(given: CanvasInput, y: Integer, x: Integer, n: Integer) -> Block:
 
 @kernel
 def chroma_of(
-    given: CanvasInput, y: Integer, x: Integer, n: Integer
-) -> tuple[Integer, Integer, Integer]:
-    """Where the chroma of n x n luma samples at (y, x) is: (y, x, n) in chroma samples.
+    given: CanvasInput, y: Integer, x: Integer, wide: Integer, tall: Integer
+) -> tuple[Integer, Integer, Integer, Integer]:
+    """Where the chroma of luma samples is: (y, x, wide, tall), all in chroma samples.
 
-    It is `given.parts` squares of size n, one above the other.
+    It is `given.parts` blocks of that size, one above the other.
     """
     across, down = plane_shift(given.codes[1])
-    return y >> down, x >> across, n >> across
+    return y >> down, x >> across, wide >> across, tall >> across
 
 
 @kernel
@@ -116,6 +149,23 @@ def _leading_zeros(context: Any, number: Any) -> tuple[Any, Callable[..., Any]]:
 
 
 @kernel
+def narrower_beside(sizes: np.ndarray, b: Block) -> Integer:
+    """T of spec 7.4: whether the leaf above a block is narrower, or that to the left less tall."""
+    context = 1
+    if b.y > 0 and (sizes[(b.y >> 3) - 1, b.x >> 3] & 15) < log2(b.wide):
+        context += 1
+    if b.x > 0 and (sizes[b.y >> 3, (b.x >> 3) - 1] >> 4) < log2(b.tall):
+        context -= 1
+    return context
+
+
+@kernel
+def packed_size(wide: Integer, tall: Integer) -> Integer:
+    """The size of a leaf as `smaller_beside` takes it."""
+    return log2(wide) + 16 * log2(tall)
+
+
+@kernel
 def bit_length(d: Integer) -> Integer:
     """Bits of the magnitude of a component of a vector."""
     return 64 - _leading_zeros(abs(np.int64(d)))
@@ -125,11 +175,11 @@ def bit_length(d: Integer) -> Integer:
 def smaller_beside(sizes: np.ndarray, b: Block) -> Integer:
     """How many of the leaves left of and above a block are smaller: c of `split` (spec 7.4).
 
-    `sizes` has the size of the leaf of each cell.
+    `sizes` has log2 of the width of the leaf of each cell, and 16 times that of its height.
     """
     smaller = 0
-    if b.x > 0 and sizes[b.y >> 3, (b.x >> 3) - 1] < b.n:
+    if b.x > 0 and (sizes[b.y >> 3, (b.x >> 3) - 1] >> 4) < log2(b.tall):
         smaller += 1
-    if b.y > 0 and sizes[(b.y >> 3) - 1, b.x >> 3] < b.n:
+    if b.y > 0 and (sizes[(b.y >> 3) - 1, b.x >> 3] & 15) < log2(b.wide):
         smaller += 1
     return smaller

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nvcodec.coding.hybrid.leaves import CODED, FIRST, INTRA, MERGE, SIZE, UNITS, X, Y
+from nvcodec.coding.hybrid.leaves import CODED, FIRST, HEIGHT, INTRA, MERGE, UNITS, WIDTH, X, Y
 from nvcodec.compiled import Integer, Real, kernel
-from nvcodec.encode.hybrid.search.block import Block, CanvasInput, block_at, chroma_of, log2
+from nvcodec.encode.hybrid.search.block import Block, CanvasInput, area_of, chroma_of, log2
 from nvcodec.encode.hybrid.search.transform_tree import LARGEST, append_tree, best_tree
 from nvcodec.encode.hybrid.search.units import Pool, append_unit, load_residual, transform_chroma
 from nvcodec.encode.hybrid.search.workspace import Workspace
@@ -38,10 +38,11 @@ def _chroma_units(
     b: Block,
     y: Integer,
     x: Integer,
-    n: Integer,
+    wide: Integer,
+    tall: Integer,
     size: Integer,
 ) -> Integer:
-    """Choose the flags of Cb and Cr of a node, whose chroma is n samples wide at (y, x).
+    """Choose the flags of Cb and Cr of a node, whose chroma is wide x tall samples at (y, x).
 
     `size` is log2 of the node's luma samples minus 3. The result has the flags of the parts of Cb
     in bits 0 and 1, those of Cr in bits 2 and 3. Leaves the levels of all in w.transform.chroma,
@@ -51,9 +52,9 @@ def _chroma_units(
     t, c = w.transform, given.content
     flags = 0
     for part in range(given.parts):
-        top = y + part * n
+        top = y + part * tall
         cost, count, empty = transform_chroma(
-            given, t, b, 1, part, predicted.plane1[top:, x:], top, x, n
+            given, t, b, 1, part, predicted.plane1[top:, x:], top, x, wide, tall
         )
         t.chroma_cost[0, part] = cost
         t.chroma_empty[0, part] = empty
@@ -62,9 +63,9 @@ def _chroma_units(
             flags |= 1 << part
     cb = 1 if flags else 0
     for part in range(given.parts):
-        top = y + part * n
+        top = y + part * tall
         cost, count, empty = transform_chroma(
-            given, t, b, 2, part, predicted.plane2[top:, x:], top, x, n
+            given, t, b, 2, part, predicted.plane2[top:, x:], top, x, wide, tall
         )
         t.chroma_cost[1, part] = cost
         t.chroma_empty[1, part] = empty
@@ -83,24 +84,27 @@ def _decide_node(
     b: Block,
     y: Integer,
     x: Integer,
-    n: Integer,
+    wide: Integer,
+    tall: Integer,
     total: Real,
     nothing: Real,
 ) -> tuple[Real, Real]:
-    """Choose and append the units of a node, n luma samples wide.
+    """Choose and append the units of a node of wide x tall luma samples.
 
     Returns `total` plus the cost of the node, and `nothing` plus its cost without units.
     """
     c, t = given.content, w.transform
-    log2n = log2(n)
-    load_residual(given.source0, y, x, predicted.plane0[y:, x:], n, t.residual)
-    luma_coded, luma_count, luma_empty = best_tree(given, w, b, n, 0)
-    chroma_y, chroma_x, chroma_n = chroma_of(given, y, x, n)
-    flags = _chroma_units(given, predicted, w, b, chroma_y, chroma_x, chroma_n, log2n - 3)
+    log2n = (log2(wide) + log2(tall)) >> 1
+    load_residual(given.source0, y, x, predicted.plane0[y:, x:], wide, tall, t.residual)
+    luma_coded, luma_count, luma_empty = best_tree(given, w, b, wide, tall, 0)
+    chroma_y, chroma_x, chroma_n, chroma_tall = chroma_of(given, y, x, wide, tall)
+    flags = _chroma_units(
+        given, predicted, w, b, chroma_y, chroma_x, chroma_n, chroma_tall, log2n - 3
+    )
     chroma = 1 if flags else 0
     # The flag is not coded if it can only be 1: in a coded leaf of one node without chroma units.
     luma_zero = luma_empty
-    if not (b.n < 64 and chroma == 0):
+    if not (max(b.wide, b.tall) < 64 and chroma == 0):
         luma_zero += b.lam * c.luma[log2n - 3, chroma, 0]
         luma_coded += b.lam * c.luma[log2n - 3, chroma, 1]
     some_cb = 1 if flags & 3 else 0
@@ -113,14 +117,14 @@ def _decide_node(
         empty = empty + t.chroma_empty[0, part] + t.chroma_empty[1, part]
     if luma_count > 0 and luma_coded < luma_zero:
         total += luma_coded
-        append_tree(pool, w, y, x, n)
+        append_tree(pool, w, y, x, wide, tall)
     else:
         total += luma_zero
     for plane in range(2):
         for part in range(given.parts):
             if flags >> (2 * plane + part) & 1:
-                top, levels = chroma_y + part * chroma_n, t.chroma[plane, part]
-                append_unit(pool, plane + 1, chroma_x, top, chroma_n, log2(chroma_n), 0, levels)
+                top, levels = chroma_y + part * chroma_tall, t.chroma[plane, part]
+                append_unit(pool, plane + 1, chroma_x, top, chroma_n, chroma_tall, 0, levels)
     return total, nothing + empty
 
 
@@ -137,16 +141,19 @@ def _decide_leaf(
 
     `beside` is the number of coded neighbours, c of spec 7.5. Returns the cost in squared error.
     """
-    b = block_at(given, leaf[Y], leaf[X], leaf[SIZE])
-    n = min(b.n, LARGEST)
+    b = area_of(given, leaf)
+    wide, tall = min(b.wide, LARGEST), min(b.tall, LARGEST)
+    across = b.wide // wide
     first_unit = pool.counts[0]
     first_level = pool.counts[1]
     total = b.lam * given.content.coded[b.level, leaf[MERGE], beside, 1]
     nothing = b.lam * given.content.coded[b.level, leaf[MERGE], beside, 0]
-    for node in range((b.n // n) * (b.n // n)):
-        y = b.y + LARGEST * (node >> 1)
-        x = b.x + LARGEST * (node & 1)
-        total, nothing = _decide_node(given, predicted, w, pool, b, y, x, n, total, nothing)
+    for node in range(across * (b.tall // tall)):
+        y = b.y + LARGEST * (node // across)
+        x = b.x + LARGEST * (node % across)
+        total, nothing = _decide_node(
+            given, predicted, w, pool, b, y, x, wide, tall, total, nothing
+        )
     leaf[FIRST] = first_unit
     if pool.counts[0] == first_unit or nothing <= total:
         pool.counts[0] = first_unit
@@ -189,7 +196,6 @@ def decide_inter_units(
                 beside += coded[row - 1, column]
             costs[k] = _decide_leaf(given, predicted, w, pool, leaf, beside)
             mark = leaf[CODED]
-        cells = leaf[SIZE] >> 3
-        for i in range(row, row + cells):
-            for j in range(column, column + cells):
+        for i in range(row, row + (leaf[HEIGHT] >> 3)):
+            for j in range(column, column + (leaf[WIDTH] >> 3)):
                 coded[i, j] = mark

@@ -15,18 +15,19 @@ from nvcodec.coding.hybrid.leaves import (
     CHROMA,
     CODED,
     COPY,
+    CUT,
     FIRST,
-    FOUR,
+    HEIGHT,
     INTRA,
     LINEAR,
     MODE,
     PAINTED,
     PALETTE,
-    SIZE,
     UNIT_SINE,
     UNITS,
     VX0,
     VY0,
+    WIDTH,
     X,
     Y,
 )
@@ -38,10 +39,9 @@ from nvcodec.encode.hybrid.search.block import (
     NEVER,
     Block,
     CanvasInput,
+    area_of,
     bit_length,
-    block_at,
     chroma_of,
-    log2,
 )
 from nvcodec.encode.hybrid.search.palette import find_palette, forget_colours, paint_block
 from nvcodec.encode.hybrid.search.palette_tables import append_palette, recall_colours
@@ -72,6 +72,8 @@ from nvcodec.picture import Plane
 _CHROMA_MODES = (0, 26, 10, 1)
 """Chroma modes besides luma's own; one that equals luma's is replaced by mode 34 (spec 7.4)."""
 
+_NEAR_ANGLES = 6
+"""Modes that are tried for a part of a leaf differ from the leaf's by at most this."""
 _INTRA_MODES = (0, 1, 10, 26, 2, 6, 14, 18, 22, 30, 34)
 """Modes that `intra_cost` tries: planar, DC, horizontal, vertical and some angles between."""
 _COPIES = 16
@@ -156,14 +158,16 @@ def _mode_bits(costs: IntraBits, listed: np.ndarray, mode: Integer) -> Real:
 
 
 @kernel
-def _satd4(source: np.ndarray, y: Integer, x: Integer, space: IntraSpace) -> Integer:
-    """SATD of the 4 x 4 block at (y, x) to its prediction, at the scale of `satd`."""
+def _satd4(
+    source: np.ndarray, y: Integer, x: Integer, space: IntraSpace, i0: Integer, j0: Integer
+) -> Integer:
+    """SATD of the 4 x 4 block at (y, x) to the part at (i0, j0) of a prediction, as `satd`."""
     block, d = space.prediction, space.square
     for i in range(4):
-        a = np.int32(source[y + i, x]) - np.int32(block[i, 0])
-        b = np.int32(source[y + i, x + 1]) - np.int32(block[i, 1])
-        c = np.int32(source[y + i, x + 2]) - np.int32(block[i, 2])
-        e = np.int32(source[y + i, x + 3]) - np.int32(block[i, 3])
+        a = np.int32(source[y + i, x]) - np.int32(block[i0 + i, j0])
+        b = np.int32(source[y + i, x + 1]) - np.int32(block[i0 + i, j0 + 1])
+        c = np.int32(source[y + i, x + 2]) - np.int32(block[i0 + i, j0 + 2])
+        e = np.int32(source[y + i, x + 3]) - np.int32(block[i0 + i, j0 + 3])
         d[i, 0] = a + b + c + e
         d[i, 1] = a - b + c - e
         d[i, 2] = a + b - c - e
@@ -179,21 +183,25 @@ def _satd4(source: np.ndarray, y: Integer, x: Integer, space: IntraSpace) -> Int
 
 
 @kernel
-def _store(plane: np.ndarray, y: Integer, x: Integer, n: Integer, block: np.ndarray) -> None:
+def _store(
+    plane: np.ndarray, y: Integer, x: Integer, wide: Integer, tall: Integer, block: np.ndarray
+) -> None:
     """Write a prediction into a plane."""
-    for i in range(n):
-        for j in range(n):
+    for i in range(tall):
+        for j in range(wide):
             plane[y + i, x + j] = block[i, j]
 
 
 @kernel
-def predict_luma(space: IntraSpace, code: Integer, mode: Integer, n: Integer) -> None:
+def predict_luma(
+    space: IntraSpace, code: Integer, mode: Integer, wide: Integer, tall: Integer
+) -> None:
     """Predict a luma block from edges[0], or from the smoothed edges[2] if the mode takes them.
 
     `code` is that of luma (`plane_code`).
     """
-    edge = space.edges[2 if is_smoothed(mode, n) else 0]
-    intra_predict(mode, n, code, edge, space.line, space.prediction)
+    edge = space.edges[2 if is_smoothed(mode, wide, tall) else 0]
+    intra_predict(mode, wide, tall, code, edge, space.line, space.prediction)
 
 
 @kernel
@@ -205,17 +213,22 @@ def _add(s: Intra, q: Integer, code: Integer, plane: np.ndarray) -> None:
 
 
 @kernel
-def _rough_cost(s: Intra, b: Block, mode: Integer, y: Integer, x: Integer, n: Integer) -> Real:
+def _rough_cost(
+    s: Intra, b: Block, mode: Integer, y: Integer, x: Integer, wide: Integer, tall: Integer
+) -> Real:
     """SATD plus rate of a luma mode; the edges and the list of modes are in the workspace."""
     space = s.workspace.intra
-    predict_luma(space, s.given.codes[0], mode, n)
-    if n == 4:
-        cost = _satd4(s.given.source0, y, x, space)
+    predict_luma(space, s.given.codes[0], mode, wide, tall)
+    if min(wide, tall) == 4:
+        cost = 0
+        for i in range(0, tall, 4):
+            for j in range(0, wide, 4):
+                cost += _satd4(s.given.source0, y + i, x + j, space, i, j)
     else:
         width = s.given.source0.shape[1]
         source = s.given.source0.reshape(-1)
         prediction = space.prediction.reshape(-1)
-        cost = satd(source, y * width + x, width, prediction, 0, MOST, n, ANY)
+        cost = satd(source, y * width + x, width, prediction, 0, MOST, wide, tall, ANY)
     return cost + b.lam_satd * _mode_bits(s.given.intra, space.listed, mode)
 
 
@@ -234,12 +247,12 @@ def _beside(modes: np.ndarray, mode: Integer, y: Integer, x: Integer) -> Integer
 def _is_known(known: np.ndarray, b: Block, y: Integer, x: Integer) -> bool:
     """Whether the samples of a block of the size of `b` at (y, x) are reconstructed, outside b."""
     rows, columns = known.shape
-    if y < 0 or x < 0 or y + b.n > 4 * rows or x + b.n > 4 * columns:
+    if y < 0 or x < 0 or y + b.wide > 4 * rows or x + b.wide > 4 * columns:
         return False
-    if abs(y - b.y) < b.n and abs(x - b.x) < b.n:
+    if abs(y - b.y) < b.wide and abs(x - b.x) < b.wide:
         return False
-    for row in range(y >> 2, ((y + b.n - 1) >> 2) + 1):
-        for column in range(x >> 2, ((x + b.n - 1) >> 2) + 1):
+    for row in range(y >> 2, ((y + b.wide - 1) >> 2) + 1):
+        for column in range(x >> 2, ((x + b.wide - 1) >> 2) + 1):
             if not known[row, column]:
                 return False
     return True
@@ -260,7 +273,7 @@ def _try_copy(s: Intra, b: Block, vy: Integer, vx: Integer, best: Real) -> Real:
     width = s.given.source0.shape[1]
     source, plane = s.given.source0.reshape(-1), canvas.plane0.reshape(-1)
     at = b.y * width + b.x
-    cost = float(satd(source, at, width, plane, at + vy * width + vx, width, b.n, ANY))
+    cost = float(satd(source, at, width, plane, at + vy * width + vx, width, b.wide, b.wide, ANY))
     cost += b.lam_satd * _copy_bits(s, vy, vx)
     if cost < best:
         space.copy[0] = vy
@@ -278,8 +291,8 @@ def _find_copy(s: Intra, b: Block) -> Real:
         best = _try_copy(s, b, space.last[0], space.last[1], best)
     left = _COPIES
     height, width = s.earlier.shape
-    for y in range(b.y, b.y + b.n, 8):
-        for x in range(b.x, b.x + b.n, 8):
+    for y in range(b.y, b.y + b.wide, 8):
+        for x in range(b.x, b.x + b.wide, 8):
             if y >= height or x >= width:
                 continue
             place = s.earlier[y, x]
@@ -303,19 +316,23 @@ def _least(costs: np.ndarray) -> Integer:
 
 
 @kernel
-def _rank_modes(s: Intra, b: Block, y: Integer, x: Integer, n: Integer) -> None:
+def _rank_modes(
+    s: Intra, b: Block, y: Integer, x: Integer, wide: Integer, tall: Integer, near: Integer
+) -> None:
     """Set mode_costs to the rough costs of luma modes, NEVER for those that are not tried.
 
-    Planar, DC and even angles are tried first; then the odd angles beside the best of these.
+    Planar, DC and even angles are tried first; then the odd angles beside the best of these. If the
+    mode `near` is an angle, only angles near it are tried.
     """
     costs, best = s.workspace.intra.mode_costs, s.workspace.intra.best_modes
     for k in range(ANGLES_BESIDE):
         best[k] = 0
     for mode in range(MODES):
-        if mode > 2 and mode % 2 == 1:
+        far = 1 < near < MODES and abs(mode - near) > _NEAR_ANGLES
+        if mode > 1 and (far or (mode > 2 and mode % 2 == 1)):
             costs[mode] = NEVER
             continue
-        costs[mode] = _rough_cost(s, b, mode, y, x, n)
+        costs[mode] = _rough_cost(s, b, mode, y, x, wide, tall)
         # Insertion sort into the best modes so far.
         k = min(mode if mode < 3 else ANGLES_BESIDE, ANGLES_BESIDE)
         while k > 0 and costs[mode] < costs[best[k - 1]]:
@@ -328,17 +345,19 @@ def _rank_modes(s: Intra, b: Block, y: Integer, x: Integer, n: Integer) -> None:
         centre = best[k]
         for mode in (centre - 1, centre + 1):
             if centre > 1 and 2 < mode < MODES and costs[mode] >= NEVER:
-                costs[mode] = _rough_cost(s, b, mode, y, x, n)
+                costs[mode] = _rough_cost(s, b, mode, y, x, wide, tall)
 
 
 @kernel
-def _predict_leaf(s: Intra, b: Block, mode: Integer, y: Integer, x: Integer, n: Integer) -> None:
+def _predict_leaf(
+    s: Intra, mode: Integer, y: Integer, x: Integer, wide: Integer, tall: Integer
+) -> None:
     space, canvas, code = s.workspace.intra, s.rebuilt, s.given.codes[0]
     if mode == COPY:
         vy, vx = space.copy
-        copy_block(canvas.plane0, canvas.known, code, y, x, n, vy, vx, space.prediction)
+        copy_block(canvas.plane0, canvas.known, code, y, x, wide, vy, vx, space.prediction)
     else:
-        predict_luma(space, code, mode, n)
+        predict_luma(space, code, mode, wide, tall)
 
 
 @kernel
@@ -350,13 +369,13 @@ def _luma_palette(s: Intra, b: Block, flag: Real, best: Real) -> Real:
     p, given = s.workspace.intra.palette, s.given
     bits, depth = given.content.palette, 8 + extra_bits(given.source0, given.codes[0])
     limit = best - b.lam * flag
-    cost = find_palette(p, bits, given.source0, 0, b.y, b.x, b.n, (0, 0, 0), depth, b.lam, limit)
+    cost = find_palette(p, bits, given.source0, 0, b.y, b.x, b.wide, (0, 0, 0), depth, b.lam, limit)
     return cost + b.lam * flag if cost < limit else best
 
 
 @kernel
 def _decide_luma(
-    s: Intra, b: Block, y: Integer, x: Integer, n: Integer
+    s: Intra, b: Block, y: Integer, x: Integer, wide: Integer, tall: Integer, near: Integer
 ) -> tuple[Real, Integer, Integer]:
     """Choose the mode and levels of a luma block of a leaf, reconstruct it and append its unit.
 
@@ -364,20 +383,22 @@ def _decide_luma(
     flag is priced as if there were a chroma unit, because chroma is decided later.
     """
     t, space, canvas, c = s.workspace.transform, s.workspace.intra, s.rebuilt, s.given.content
-    log2n = log2(n)
     thorough = s.given.thorough
     zero = s.given.content.luma[b.level, 1, 0]
     one = s.given.content.luma[b.level, 1, 1]
     _list_modes(canvas.modes, y, x, space.listed)
-    intra_references(canvas.plane0, canvas.known, s.given.codes[0], y, x, n, space.edges[0])
-    intra_smooth(space.edges[0], n, space.edges[2])
-    _rank_modes(s, b, y, x, n)
+    intra_references(
+        canvas.plane0, canvas.known, s.given.codes[0], y, x, wide, tall, space.edges[0]
+    )
+    intra_smooth(space.edges[0], wide + tall, space.edges[2])
+    _rank_modes(s, b, y, x, wide, tall, near)
     space.mode_costs[MODES] = NEVER
     flag = s.given.intra.copied[_beside(canvas.modes, COPY, b.y, b.x)]
     palette = s.given.intra.palette[_beside(canvas.modes, PALETTE, b.y, b.x)]
     tries = s.tries
-    screen = 1.0 if s.palettes or s.earlier.shape[0] > 0 else 0.0
-    if n == b.n and s.earlier.shape[0] > 0:
+    square = b.wide == b.tall
+    screen = 1.0 if square and (s.palettes or s.earlier.shape[0] > 0) else 0.0
+    if square and wide == b.wide and tall == b.tall and s.earlier.shape[0] > 0:
         tries += 1
         space.mode_costs[MODES] = _find_copy(s, b) + b.lam_satd * (flag[1] - flag[0])
     best = NEVER
@@ -391,10 +412,10 @@ def _decide_luma(
         space.mode_costs[mode] = NEVER
         if mode == MODES:
             mode = COPY
-        _predict_leaf(s, b, mode, y, x, n)
-        load_residual(s.given.source0, y, x, space.prediction, n, t.residual)
+        _predict_leaf(s, mode, y, x, wide, tall)
+        load_residual(s.given.source0, y, x, space.prediction, wide, tall, t.residual)
         cost, count, energy = transform_unit(
-            t, 0, 0, n, log2n, b.step, b.weight, c.units, c.sine[1], space.levels[:], thorough
+            t, 0, 0, wide, tall, b.step, b.weight, c.units, c.sine[1], space.levels[:], thorough
         )
         bits = screen * (flag[0] + palette[0])
         if mode == COPY:
@@ -411,25 +432,25 @@ def _decide_luma(
             best_mode = mode
             best_count = count
             best_sine = t.sine[0]
-            for j in range(n * n):
+            for j in range(wide * tall):
                 space.best_levels[j] = space.levels[j]
-    if s.palettes and n == b.n:
+    if s.palettes and square and wide == b.wide and tall == b.tall:
         cost = _luma_palette(s, b, flag[0] + palette[1], best)
         if cost < best:
             best = cost
             best_mode = PALETTE
     if best_mode == PALETTE:
         best_count = 1
-        paint_block(space.palette, 0, n, 0, space.prediction)
-        append_palette(s.pool, space.palette, 0, x, y, n, 0)
+        paint_block(space.palette, 0, wide, 0, space.prediction)
+        append_palette(s.pool, space.palette, 0, x, y, wide, 0)
     else:
-        _predict_leaf(s, b, best_mode, y, x, n)
-    _store(canvas.plane0, y, x, n, space.prediction)
+        _predict_leaf(s, best_mode, y, x, wide, tall)
+    _store(canvas.plane0, y, x, wide, tall, space.prediction)
     if best_count > 0 and best_mode != PALETTE:
-        append_unit(s.pool, 0, x, y, n, log2n, best_sine, space.best_levels[:])
+        append_unit(s.pool, 0, x, y, wide, tall, best_sine, space.best_levels[:])
         _add(s, b.q, s.given.codes[0], canvas.plane0)
-    for row in range(y >> 2, (y + n) >> 2):
-        for column in range(x >> 2, (x + n) >> 2):
+    for row in range(y >> 2, (y + tall) >> 2):
+        for column in range(x >> 2, (x + wide) >> 2):
             canvas.modes[row, column] = best_mode
             canvas.known[row, column] = 1
     return best, best_mode, 1 if best_count > 0 else 0
@@ -437,22 +458,22 @@ def _decide_luma(
 
 @kernel
 def _predict_chroma(
-    s: Intra, plane: Integer, mode: Integer, y: Integer, x: Integer, n: Integer
+    s: Intra, plane: Integer, mode: Integer, y: Integer, x: Integer, wide: Integer, tall: Integer
 ) -> None:
     """Predict a block of Cb (0) or Cr (1), whose edge is in the workspace."""
     space, canvas, code = s.workspace.intra, s.rebuilt, s.given.codes[1]
     samples = canvas.plane1 if plane == 0 else canvas.plane2
     if mode == COPY:
         vy, vx = space.copy
-        copy_block(samples, canvas.known, code, y, x, n, vy, vx, space.prediction)
+        copy_block(samples, canvas.known, code, y, x, wide, vy, vx, space.prediction)
     elif mode >= LINEAR:
-        linear_predict(mode, canvas.plane0, samples, code, y, x, n, space.prediction)
+        linear_predict(mode, canvas.plane0, samples, code, y, x, wide, tall, space.prediction)
     else:
-        intra_predict(mode, n, code, space.edges[plane], space.line, space.prediction)
+        intra_predict(mode, wide, tall, code, space.edges[plane], space.line, space.prediction)
 
 
 @kernel
-def _best_linear(s: Intra, y: Integer, x: Integer, n: Integer) -> Integer:
+def _best_linear(s: Intra, y: Integer, x: Integer, wide: Integer, tall: Integer) -> Integer:
     """The mode from luma whose prediction of the first block of Cb and of Cr has least error."""
     block = s.workspace.intra.prediction
     best = NEVER
@@ -461,9 +482,9 @@ def _best_linear(s: Intra, y: Integer, x: Integer, n: Integer) -> Integer:
         error: Integer = 0
         for plane in range(2):
             source = s.given.source1 if plane == 0 else s.given.source2
-            _predict_chroma(s, plane, mode, y, x, n)
-            for i in range(n):
-                for j in range(n):
+            _predict_chroma(s, plane, mode, y, x, wide, tall)
+            for i in range(tall):
+                for j in range(wide):
                     change = np.int64(source[y + i, x + j]) - np.int64(block[i, j])
                     error += change * change
         if error < best:
@@ -482,15 +503,15 @@ def _try_chroma(
     cost reaches `best`, so a cost that is not below `best` may be partial.
     """
     t, space, c = s.workspace.transform, s.workspace.intra, s.given.content
-    y, x, n = chroma_of(s.given, b.y, b.x, b.n)
-    y += part * n
+    y, x, wide, tall = chroma_of(s.given, b.y, b.x, b.wide, b.tall)
+    y += part * tall
     total = b.lam * bits
     cb = 0
     cr = 0
     for plane in range(2):
-        _predict_chroma(s, plane, mode, y, x, n)
+        _predict_chroma(s, plane, mode, y, x, wide, tall)
         cost, count, energy = transform_chroma(
-            s.given, t, b, plane + 1, part, space.prediction, y, x, n
+            s.given, t, b, plane + 1, part, space.prediction, y, x, wide, tall
         )
         if plane == 0:
             zero = energy + b.lam * c.cb[b.level, 0]
@@ -512,11 +533,11 @@ def _try_chroma(
 
 
 @kernel
-def _chroma_edges(s: Intra, y: Integer, x: Integer, n: Integer) -> None:
+def _chroma_edges(s: Intra, y: Integer, x: Integer, wide: Integer, tall: Integer) -> None:
     """Set the edges of a block of Cb and of Cr at (y, x)."""
     space, canvas, code = s.workspace.intra, s.rebuilt, s.given.codes[1]
-    intra_references(canvas.plane1, canvas.known, code, y, x, n, space.edges[0])
-    intra_references(canvas.plane2, canvas.known, code, y, x, n, space.edges[1])
+    intra_references(canvas.plane1, canvas.known, code, y, x, wide, tall, space.edges[0])
+    intra_references(canvas.plane2, canvas.known, code, y, x, wide, tall, space.edges[1])
 
 
 @kernel
@@ -525,15 +546,15 @@ def _rebuild_chroma(
 ) -> None:
     """Predict a part of Cb (0) or Cr (1) from its edge; if `coded`, append and add its unit."""
     space, canvas = s.workspace.intra, s.rebuilt
-    y, x, n = chroma_of(s.given, b.y, b.x, b.n)
-    y += part * n
+    y, x, wide, tall = chroma_of(s.given, b.y, b.x, b.wide, b.tall)
+    y += part * tall
     code = s.given.codes[1]
     samples = canvas.plane1 if plane == 0 else canvas.plane2
-    _predict_chroma(s, plane, mode, y, x, n)
-    _store(samples, y, x, n, space.prediction)
+    _predict_chroma(s, plane, mode, y, x, wide, tall)
+    _store(samples, y, x, wide, tall, space.prediction)
     if coded:
         levels = space.best_chroma[plane]
-        append_unit(s.pool, plane + 1, x, y, n, log2(n), 0, levels)
+        append_unit(s.pool, plane + 1, x, y, wide, tall, 0, levels)
         _add(s, plane_index(b.q, code, s.given.chroma_offset), code, samples)
 
 
@@ -548,17 +569,18 @@ def _lower_chroma(
     does.
     """
     t, space, canvas, c = s.workspace.transform, s.workspace.intra, s.rebuilt, s.given.content
-    y, x, n = chroma_of(s.given, b.y, b.x, b.n)
+    y, x, wide, tall = chroma_of(s.given, b.y, b.x, b.wide, b.tall)
     code = s.given.codes[1]
     some = cb
     for plane in range(2):
         if plane == 1:
             _rebuild_chroma(s, b, 1, 0, mode, cr)
         samples = canvas.plane1 if plane == 0 else canvas.plane2
-        intra_references(samples, canvas.known, code, y + n, x, n, space.edges[plane])
-        _predict_chroma(s, plane, mode, y + n, x, n)
+        low = y + tall
+        intra_references(samples, canvas.known, code, low, x, wide, tall, space.edges[plane])
+        _predict_chroma(s, plane, mode, low, x, wide, tall)
         cost, count, energy = transform_chroma(
-            s.given, t, b, plane + 1, 1, space.prediction, y + n, x, n
+            s.given, t, b, plane + 1, 1, space.prediction, low, x, wide, tall
         )
         if plane == 0:
             cost += b.lam * c.cb[b.level, 1]
@@ -567,7 +589,7 @@ def _lower_chroma(
             cost += b.lam * c.cr[b.level, some, 1]
             empty = energy + b.lam * c.cr[b.level, some, 0]
         coded = 1 if count > 0 and cost < empty else 0
-        for j in range(n * n):
+        for j in range(wide * tall):
             space.best_chroma[plane, j] = t.chroma[plane, 1, j]
         _rebuild_chroma(s, b, plane, 1, mode, coded)
         total += cost if coded else empty
@@ -584,17 +606,17 @@ def _chroma_palette(s: Intra, b: Block, part: Integer, best: Real) -> Real:
     p, given = s.workspace.intra.palette, s.given
     bits, code = given.content.palette, given.codes[1]
     across, down = plane_shift(code)
-    y, x, n = chroma_of(given, b.y, b.x, b.n)
-    y += part * n
-    top = part * n
+    y, x, wide, _ = chroma_of(given, b.y, b.x, b.wide, b.tall)
+    y += part * wide
+    top = part * wide
     depth = 8 + extra_bits(given.source1, code)
     total = find_palette(
-        p, bits, given.source1, 1, y, x, n, (top, down, across), depth, b.lam, best
+        p, bits, given.source1, 1, y, x, wide, (top, down, across), depth, b.lam, best
     )
     if total >= best:
         return best
     limit = best - total
-    cost = find_palette(p, bits, given.source2, 2, y, x, n, (top, 0, 0), depth, b.lam, limit)
+    cost = find_palette(p, bits, given.source2, 2, y, x, wide, (top, 0, 0), depth, b.lam, limit)
     return total + cost if cost < limit else best
 
 
@@ -602,12 +624,12 @@ def _chroma_palette(s: Intra, b: Block, part: Integer, best: Real) -> Real:
 def _rebuild_painted(s: Intra, b: Block, plane: Integer, part: Integer) -> None:
     """Paint a part of Cb (0) or Cr (1) and append its unit."""
     p, space, canvas = s.workspace.intra.palette, s.workspace.intra, s.rebuilt
-    y, x, n = chroma_of(s.given, b.y, b.x, b.n)
-    y += part * n
+    y, x, wide, _ = chroma_of(s.given, b.y, b.x, b.wide, b.tall)
+    y += part * wide
     samples = canvas.plane1 if plane == 0 else canvas.plane2
-    paint_block(p, plane + 1, n, part * n, space.prediction)
-    _store(samples, y, x, n, space.prediction)
-    append_palette(s.pool, p, plane + 1, x, y, n, part * n)
+    paint_block(p, plane + 1, wide, part * wide, space.prediction)
+    _store(samples, y, x, wide, wide, space.prediction)
+    append_palette(s.pool, p, plane + 1, x, y, wide, part * wide)
 
 
 @kernel
@@ -617,8 +639,8 @@ def _decide_chroma(s: Intra, b: Block, luma_mode: Integer) -> tuple[Real, Intege
     Returns the cost in squared error, the mode, and whether there is a unit of Cb or Cr.
     """
     t, space = s.workspace.transform, s.workspace.intra
-    y, x, n = chroma_of(s.given, b.y, b.x, b.n)
-    _chroma_edges(s, y, x, n)
+    y, x, wide, tall = chroma_of(s.given, b.y, b.x, b.wide, b.tall)
+    _chroma_edges(s, y, x, wide, tall)
     best = NEVER
     best_mode = 0
     best_cb = 0
@@ -629,7 +651,7 @@ def _decide_chroma(s: Intra, b: Block, luma_mode: Integer) -> tuple[Real, Intege
         if mode == PALETTE and k == 0:
             continue
         if k == 5:
-            mode = _best_linear(s, y, x, n)
+            mode = _best_linear(s, y, x, wide, tall)
             number = k + mode - LINEAR
         elif k > 0:
             mode = _CHROMA_MODES[k - 1]
@@ -641,7 +663,7 @@ def _decide_chroma(s: Intra, b: Block, luma_mode: Integer) -> tuple[Real, Intege
             best_mode = mode
             best_cb = cb
             best_cr = cr
-            for j in range(n * n):
+            for j in range(wide * tall):
                 space.best_chroma[0, j] = t.chroma[0, 0, j]
                 space.best_chroma[1, j] = t.chroma[1, 0, j]
     if luma_mode == PALETTE and s.given.parts == 1:
@@ -659,27 +681,36 @@ def _decide_chroma(s: Intra, b: Block, luma_mode: Integer) -> tuple[Real, Intege
 
 
 @kernel
-def decide_intra_leaf(s: Intra, b: Block, four: Integer, leaf: np.ndarray) -> Real:
+def decide_intra_leaf(s: Intra, b: Block, cut: Integer, near: Integer, leaf: np.ndarray) -> Real:
     """Decide an intra leaf and reconstruct it; fills `leaf` and returns the cost in squared error.
 
-    With `four` luma is predicted by 4 x 4 quarters (spec 7.4).
+    `cut` says which luma blocks a leaf of 8 has (spec 7.4). `near` is the luma mode of a greater
+    leaf at the same place, 0 for none: if it is an angle, others far from it are not tried.
     """
     for k in range(leaf.size):
         leaf[k] = 0
     leaf[X] = b.x
     leaf[Y] = b.y
-    leaf[SIZE] = b.n
+    leaf[WIDTH] = b.wide
+    leaf[HEIGHT] = b.tall
     leaf[INTRA] = 1
-    leaf[FOUR] = four
+    leaf[CUT] = cut
     leaf[FIRST] = s.pool.counts[0]
     total = 0.0
     coded = 0
-    blocks, n = (4, 4) if four else (1, b.n)
+    blocks, wide, tall = (4, 4, 4) if cut else (1, b.wide, b.tall)
+    if cut > 1:
+        blocks, wide, tall = (2, 8, 4) if cut == 2 else (2, 4, 8)
     for k in range(blocks):
-        cost, mode, some = _decide_luma(s, b, b.y + 4 * (k >> 1), b.x + 4 * (k & 1), n)
+        y, x = b.y + 4 * (k >> 1), b.x + 4 * (k & 1)
+        if cut == 2:
+            y, x = b.y + 4 * k, b.x
+        cost, mode, some = _decide_luma(s, b, y, x, wide, tall, near)
         total += cost
         for quarter in range(k, 4):
             leaf[MODE + quarter] = mode
+        if cut > 1:
+            leaf[MODE + 2] = leaf[MODE]
         coded |= some
     if leaf[MODE] == COPY:
         leaf[VY0] = s.workspace.intra.copy[0]
@@ -743,9 +774,9 @@ def decide_intra_leaves(
     """
     for k in range(first, end):
         if leaves[k, INTRA]:
-            b = block_at(s.given, leaves[k, Y], leaves[k, X], leaves[k, SIZE])
+            b = area_of(s.given, leaves[k])
             recall(s, leaves, k)
-            costs[k] = decide_intra_leaf(s, b, 0, leaves[k])
+            costs[k] = decide_intra_leaf(s, b, 0, 0, leaves[k])
 
 
 @kernel
@@ -756,30 +787,30 @@ def intra_cost(s: InterSearch, b: Block, best_satd: Real) -> Real:
     """
     space = s.workspace.intra
     plane = s.given.source0
-    intra_references(plane, s.known, s.given.codes[0], b.y, b.x, b.n, space.edges[0])
-    intra_smooth(space.edges[0], b.n, space.edges[2])
+    intra_references(plane, s.known, s.given.codes[0], b.y, b.x, b.wide, b.tall, space.edges[0])
+    intra_smooth(space.edges[0], b.wide + b.tall, space.edges[2])
     prediction = space.prediction.reshape(-1)
     at = b.y * s.width + b.x
     least = FAR
     mode = 0
     for candidate in _INTRA_MODES:
-        predict_luma(space, s.given.codes[0], candidate, b.n)
-        cost = satd(s.current, at, s.width, prediction, 0, MOST, b.n, ANY)
+        predict_luma(space, s.given.codes[0], candidate, b.wide, b.tall)
+        cost = satd(s.current, at, s.width, prediction, 0, MOST, b.wide, b.tall, ANY)
         if cost < least:
             least = cost
             mode = candidate
     rate = b.lam * (s.bits.intra[0, 1] + _INTRA_MODE_BITS)
     painted = NEVER
-    if s.palettes:
+    if s.palettes and b.wide == b.tall:
         depth, bits = 8 + extra_bits(plane, s.given.codes[0]), s.given.content.palette
         painted = find_palette(
-            space.palette, bits, plane, 0, b.y, b.x, b.n, (0, 0, 0), depth, b.lam, NEVER
+            space.palette, bits, plane, 0, b.y, b.x, b.wide, (0, 0, 0), depth, b.lam, NEVER
         )
         painted += rate
     if least >= best_satd:
         return painted
-    predict_luma(space, s.given.codes[0], mode, b.n)
-    load_residual(plane, b.y, b.x, space.prediction, b.n, s.workspace.transform.residual)
-    luma, count, energy = best_tree(s.given, s.workspace, b, b.n, 1)
+    predict_luma(space, s.given.codes[0], mode, b.wide, b.tall)
+    load_residual(plane, b.y, b.x, space.prediction, b.wide, b.tall, s.workspace.transform.residual)
+    luma, count, energy = best_tree(s.given, s.workspace, b, b.wide, b.tall, 1)
     cost = min(luma, energy) if count > 0 else energy
     return min(_INTRA_LOSS * cost + rate, painted)

@@ -61,7 +61,8 @@ def offer_merges(s: InterSearch, b: Block) -> None:
         default,
         b.y >> 3,
         b.x >> 3,
-        b.n >> 3,
+        b.wide >> 3,
+        b.tall >> 3,
         c.merges,
     )
     beside = merged_beside(cells.merged, b)

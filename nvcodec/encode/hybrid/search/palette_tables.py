@@ -14,8 +14,8 @@ from nvcodec.coding.hybrid.leaves import (
     UNIT_COUNT,
     UNIT_PLANE,
     UNIT_SINE,
-    UNIT_SIZE,
     UNIT_START,
+    UNIT_WIDTH,
     Table,
 )
 from nvcodec.coding.hybrid.palettes import (
@@ -35,7 +35,7 @@ def append_palette(
     pool: Pool, p: PaletteSearch, plane: Integer, x: Integer, y: Integer, n: Integer, top: Integer
 ) -> None:
     """Append the best palette of a block at (y, x) to the pool, all its colours as new ones."""
-    at = begin_unit(pool, plane, x, y, n, PAINTED)
+    at = begin_unit(pool, plane, x, y, n, n, PAINTED)
     for k in range(p.most[plane]):
         pool.levels[at, LEVEL_POSITION] = NEW
         pool.levels[at, LEVEL_VALUE] = p.colours[plane, k]
@@ -57,7 +57,7 @@ def recall_colours(p: PaletteSearch, units: np.ndarray, levels: np.ndarray, unit
     """
     space = p.trial
     plane = np.int64(units[unit, UNIT_PLANE])
-    n = np.int64(units[unit, UNIT_SIZE])
+    n = np.int64(units[unit, UNIT_WIDTH])
     start = np.int64(units[unit, UNIT_START])
     for row in range(start, start + units[unit, UNIT_COUNT] - n * n):
         colour = levels[row, LEVEL_VALUE]
@@ -80,7 +80,7 @@ def _settle(units: np.ndarray, levels: np.ndarray, space: PaletteSpace) -> None:
         if units[unit, UNIT_SINE] != PAINTED:
             continue
         plane = np.int64(units[unit, UNIT_PLANE])
-        n = np.int64(units[unit, UNIT_SIZE])
+        n = np.int64(units[unit, UNIT_WIDTH])
         start = np.int64(units[unit, UNIT_START])
         count = np.int64(units[unit, UNIT_COUNT]) - n * n
         for k in range(count):

@@ -48,6 +48,17 @@ class Walk(Record):
     start = array(np.int64, _LEVELS)
 
 
+@kernel
+def cost_of_quarters(w: Walk, k: Integer) -> Real:
+    """The cost of the quarters of the block at level k in times of its own, once it is decided.
+
+    An estimate if they were given up before the last one; 0 if they were not tried.
+    """
+    if w.child[k] < 0:
+        return 0.0
+    return w.parts[k] * 4 / (max(1, w.child[k]) * w.whole[k])
+
+
 def partition(evaluate: Callable[..., Any], settle: Callable[..., Any], smallest: int) -> Any:
     """Make the walker with these hooks, for blocks down to `smallest` samples.
 

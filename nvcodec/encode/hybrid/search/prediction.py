@@ -56,6 +56,13 @@ PLACES = MERGES + ENTRIES
 STARTS = ENTRIES + 6
 """Most start vectors of a search."""
 
+HALF = 5
+"""Row of `Candidates.around` for a half on trial."""
+STRIP = 6
+"""Row of `Candidates.around` for a half of a half on trial."""
+_MOST_HALVES = 4
+"""Most leaves that a block is halved into."""
+
 _NONE_AROUND = 4
 """Row of `Candidates.around` for no block."""
 
@@ -67,7 +74,7 @@ class Cells(NamedTuple):
         direction: as LISTS.
         vectors: (list, rows, columns, y and x), in quarter samples.
         order: 1 if the cell belongs to an inter leaf, else 0: `available` of `merge_list`.
-        size: luma samples across the leaf.
+        size: see `smaller_beside`.
         merged: 1 if the leaf is merged.
         leaves: the tables of leaves of all rows of root blocks (coding.hybrid.leaves).
         used: (rows of root blocks,), where the next leaf of a row goes; the search of a row has its
@@ -118,6 +125,11 @@ class Candidates(Record):
         cost: SATD plus rate of each candidate, NEVER if the place is empty.
         bits: the rate alone.
         around: the choice of the block of each level that contains the current one; row 4 is zero.
+            Rows HALF and STRIP are those of halves on trial.
+        satd: the least SATD plus rate of the same blocks.
+        tried, tried_choices, tried_count: the leaves of halves on trial, y, x, width and height;
+            their choices; and how many they are.
+        cells: what the cells of a block were before: direction, available, size, merged, vectors.
         level: level[k] is the row of `around` for the smallest evaluated block of level k or above;
             4 if there is none.
         merges: the merge list.
@@ -133,7 +145,12 @@ class Candidates(Record):
     choice = array(np.int64, PLACES, CHOICE)
     cost = array(np.float64, PLACES)
     bits = array(np.float64, PLACES)
-    around = array(np.int64, 5, CHOICE)
+    around = array(np.int64, STRIP + 1, CHOICE)
+    satd = array(np.float64, STRIP + 1)
+    tried = array(np.int64, _MOST_HALVES, 4)
+    tried_choices = array(np.int64, _MOST_HALVES, CHOICE)
+    tried_count = array(np.int64, 1)
+    cells = array(np.int64, 8, 8, 8)
     level = array(np.int64, 5)
     merges = array(np.int64, ENTRIES, CANDIDATE)
     predicted = array(np.int64, 2, 2)
@@ -197,14 +214,14 @@ class InterSearch(NamedTuple):
 
 @kernel
 def place_of(
-    s: InterSearch, vy: Integer, vx: Integer, y: Integer, x: Integer, n: Integer
+    s: InterSearch, vy: Integer, vx: Integer, y: Integer, x: Integer, wide: Integer, tall: Integer
 ) -> Integer:
     """Offset in flat phases of the block at (y, x) displaced by (vy, vx); -1 beyond the margin."""
     stride = s.width + 2 * MARGIN
     rows = s.height + 2 * MARGIN
     top = y + MARGIN + (vy >> 2)
     left = x + MARGIN + (vx >> 2)
-    if top < 0 or left < 0 or top + n > rows or left + n > stride:
+    if top < 0 or left < 0 or top + tall > rows or left + wide > stride:
         return -1
     if max(abs(vy), abs(vx)) > _MOST_VECTOR:
         return -1
@@ -237,20 +254,24 @@ def block_satd(
     first = 0
     second = 0
     if direction & 1:
-        first = place_of(s, v0y, v0x, b.y, b.x, b.n)
+        first = place_of(s, v0y, v0x, b.y, b.x, b.wide, b.tall)
     if direction & 2:
-        second = place_of(s, v1y, v1x, b.y, b.x, b.n)
+        second = place_of(s, v1y, v1x, b.y, b.x, b.wide, b.tall)
     if first < 0 or second < 0:
         return FAR
     if direction == 1:
-        return satd(s.current, at, s.width, s.phases0, first, stride, b.n, most)
+        return satd(s.current, at, s.width, s.phases0, first, stride, b.wide, b.tall, most)
     if direction == 2:
-        return satd(s.current, at, s.width, s.phases1, second, stride, b.n, most)
-    return satd_mean(s.current, at, s.width, s.phases0, first, s.phases1, second, stride, b.n, most)
+        return satd(s.current, at, s.width, s.phases1, second, stride, b.wide, b.tall, most)
+    return satd_mean(
+        s.current, at, s.width, s.phases0, first, s.phases1, second, stride, b.wide, b.tall, most
+    )
 
 
 @kernel
-def load_prediction(s: InterSearch, choice: np.ndarray, y: Integer, x: Integer, n: Integer) -> None:
+def load_prediction(
+    s: InterSearch, choice: np.ndarray, y: Integer, x: Integer, wide: Integer, tall: Integer
+) -> None:
     """Set workspace.transform.residual to source luma minus its prediction by a choice."""
     stride = s.width + 2 * MARGIN
     residual = s.workspace.transform.residual
@@ -261,11 +282,11 @@ def load_prediction(s: InterSearch, choice: np.ndarray, y: Integer, x: Integer, 
         choice[VECTORS + 2],
         choice[VECTORS + 3],
     )
-    first = place_of(s, v0y, v0x, y, x, n) if direction & 1 else 0
-    second = place_of(s, v1y, v1x, y, x, n) if direction & 2 else 0
+    first = place_of(s, v0y, v0x, y, x, wide, tall) if direction & 1 else 0
+    second = place_of(s, v1y, v1x, y, x, wide, tall) if direction & 2 else 0
     at = y * s.width + x
-    for i in range(n):
-        for j in range(n):
+    for i in range(tall):
+        for j in range(wide):
             if direction == 3:
                 p = (np.int32(s.phases0[first + j]) + np.int32(s.phases1[second + j]) + 1) >> 1
             elif direction == 1:

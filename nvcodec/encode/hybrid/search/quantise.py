@@ -15,14 +15,14 @@ from nvcodec.encode.hybrid.search.workspace import STRIDE, TransformSpace
 
 
 def _scans() -> np.ndarray:
-    """Position y * n + x of each scan index, by log2(n) - 2: (4, 1024)."""
-    scans = np.zeros((4, 1024), np.int32)
-    for size in range(4):
-        n = 4 << size
+    """Position y * columns + x of each scan index: (16, 1024), by `shape_of`."""
+    scans = np.zeros((16, 1024), np.int32)
+    for shape in range(16):
+        columns, rows = 4 << (shape & 3), 4 << (shape >> 2)
         k = 0
-        for sx, sy in diagonals(n // 4):
-            for x, y in diagonals(4):
-                scans[size, k] = (4 * sy + y) * n + 4 * sx + x
+        for sx, sy in diagonals(columns // 4, rows // 4):
+            for x, y in diagonals(4, 4):
+                scans[shape, k] = (4 * sy + y) * columns + 4 * sx + x
                 k += 1
     return scans
 
@@ -37,11 +37,17 @@ _NEAR_HALF = np.float32(0.4)
 
 
 class _Unit(NamedTuple):
-    """A unit under decision; fields are the arguments of `quantise`."""
+    """A unit under decision; fields are the arguments of `quantise`.
+
+    `shape` is that of `shape_of`, `size` log2 of R (spec 7.6) minus 2.
+    """
 
     coefficients: npt.NDArray[np.float32]
-    n: int
-    log2n: int
+    wide_log: int
+    tall_log: int
+    columns: int
+    shape: int
+    size: int
     weight: float
     costs: UnitBits
     space: TransformSpace
@@ -49,10 +55,16 @@ class _Unit(NamedTuple):
 
 
 @kernel
+def shape_of(wide_log: Integer, tall_log: Integer) -> Integer:
+    """The row of SCAN for units of so many columns and rows."""
+    return 4 * (tall_log - 2) + wide_log - 2
+
+
+@kernel
 def quantise(
     coefficients: np.ndarray,
-    n: Integer,
-    log2n: Integer,
+    wide_log: Integer,
+    tall_log: Integer,
     weight: Real,
     costs: UnitBits,
     least: Real,
@@ -62,29 +74,35 @@ def quantise(
 ) -> tuple[Real, Integer]:
     """Choose the levels of a unit.
 
-    `coefficients` are flat float32 in quantiser steps; `weight` is lambda in squared steps. The
-    last level is never at a coefficient below `least`. `space.magnitudes` has to be zero, and is
-    zero again afterwards. Fills `levels`, int32 (n * n,) by position. Returns the cost
-    D + weight * R in squared steps, and the number of levels that are not zero. R is without flags
-    outside the unit. Without levels the cost is the energy of the coefficients. With `revise` the
-    levels are decided once more, with what they change in the contexts of others.
+    `coefficients` are flat float32 in quantiser steps, 2^tall_log rows of 2^wide_log; `weight` is
+    lambda in squared steps. The last level is never at a coefficient below `least`.
+    `space.magnitudes` has to be zero, and is zero again afterwards. Fills `levels`, int32 by
+    position. Returns the cost D + weight * R in squared steps, and the number of levels that are
+    not zero. R is without flags outside the unit. Without levels the cost is the energy of the
+    coefficients. With `revise` the levels are decided once more, with what they change in the
+    contexts of others.
     """
-    scan = SCAN[log2n - 2]
+    shape = shape_of(wide_log, tall_log)
+    scan = SCAN[shape]
+    area = 1 << (wide_log + tall_log)
     zero_cost = np.float32(0.0)
-    for k in range(n * n):
+    for k in range(area):
         zero_cost += coefficients[k] * coefficients[k]
-    last = n * n - 1
+    last = area - 1
     while last >= 0:
         if abs(coefficients[scan[last]]) >= least:
             break
         last -= 1
-    for k in range(n * n):
+    for k in range(area):
         levels[k] = 0
     if last < 0:
         return zero_cost, 0
     for k in range(space.full.size):
         space.full[k] = 0
-    unit = _Unit(coefficients, n, log2n, weight, costs, space, levels)
+    columns, size = 1 << wide_log, (wide_log + tall_log - 3) >> 1
+    unit = _Unit(
+        coefficients, wide_log, tall_log, columns, shape, size, weight, costs, space, levels
+    )
     total = zero_cost
     for b in range(last >> 4, -1, -1):
         total += _choose_block(unit, b, last)
@@ -95,7 +113,7 @@ def quantise(
     hiding, count = _finish(unit, last_kept)
     if best + hiding < zero_cost:
         return best + hiding, count
-    for k in range(n * n):
+    for k in range(area):
         levels[k] = 0
     return zero_cost, 0
 
@@ -106,14 +124,14 @@ def _choose_block(u: _Unit, b: Integer, last: Integer) -> Real:
 
     `last` is the scan index of the last coefficient that may be a level.
     """
-    scan = SCAN[u.log2n - 2]
+    scan = SCAN[u.shape]
     space = u.space
-    sig = u.costs.sig[u.log2n - 2]
-    full_bits = u.costs.full[u.log2n - 2]
+    sig = u.costs.sig[u.size]
+    full_bits = u.costs.full[u.size]
     cost_of, zero_of, sig_of = space.positions[0], space.positions[1], space.positions[2]
     corner = scan[b << 4]
-    by = (corner // u.n) >> 2
-    bx = (corner % u.n) >> 2
+    by = (corner // u.columns) >> 2
+    bx = (corner % u.columns) >> 2
     near = 1 if space.full[by * 9 + bx + 1] | space.full[(by + 1) * 9 + bx] else 0
     coded = b < last >> 4 and b > 0
     some = 0
@@ -123,8 +141,8 @@ def _choose_block(u: _Unit, b: Integer, last: Integer) -> Real:
     for i in range(top, -1, -1):
         k = (b << 4) + i
         position = scan[k]
-        y = position >> u.log2n
-        x = position & (u.n - 1)
+        y = position >> u.wide_log
+        x = position & (u.columns - 1)
         at = y * STRIDE + x
         t = _template(space.magnitudes, at)
         place = PLACE[x + y]
@@ -188,7 +206,7 @@ def _clear_block(u: _Unit, b: Integer) -> None:
     """Make a sub-block one without levels."""
     cost_of, zero_of = u.space.positions[0], u.space.positions[1]
     for k in range(b << 4, (b << 4) + 16):
-        position = SCAN[u.log2n - 2, k]
+        position = SCAN[u.shape, k]
         if u.levels[position] > 0:
             u.levels[position] = 0
             u.space.magnitudes[_at(u, position)] = 0
@@ -198,7 +216,7 @@ def _clear_block(u: _Unit, b: Integer) -> None:
 @kernel
 def _at(u: _Unit, position: Integer) -> Integer:
     """Where the magnitude of a position is."""
-    return (position >> u.log2n) * STRIDE + (position & (u.n - 1))
+    return (position >> u.wide_log) * STRIDE + (position & (u.columns - 1))
 
 
 @kernel
@@ -207,10 +225,9 @@ def _best_last(u: _Unit, last: Integer, total: Real, zero_cost: Real) -> tuple[R
 
     Returns the cost of the unit and the scan index; -1 where no level at all is best.
     """
-    scan = SCAN[u.log2n - 2]
+    scan = SCAN[u.shape]
     cost_of, zero_of, sig_of = u.space.positions[0], u.space.positions[1], u.space.positions[2]
     last_bits = u.costs.last
-    size = u.log2n - 2
     best_total = zero_cost
     best_last = -1
     for b in range(last >> 4, -1, -1):
@@ -221,9 +238,9 @@ def _best_last(u: _Unit, last: Integer, total: Real, zero_cost: Real) -> tuple[R
                 continue
             position = scan[k]
             if u.levels[position] > 0:
-                y = position >> u.log2n
-                x = position & (u.n - 1)
-                bits = last_bits[0, size, x] + last_bits[1, size, y]
+                y = position >> u.wide_log
+                x = position & (u.columns - 1)
+                bits = last_bits[0, u.wide_log - 2, x] + last_bits[1, u.tall_log - 2, y]
                 candidate = total + u.weight * bits - sig_of[k]
                 if candidate < best_total:
                     best_total = candidate
@@ -237,14 +254,14 @@ def _best_last(u: _Unit, last: Integer, total: Real, zero_cost: Real) -> tuple[R
 @kernel
 def _change(u: _Unit, k: Integer, up: bool) -> Real:
     """What the magnitude at scan index k costs more if it is 1 greater (`up`) or smaller."""
-    position = SCAN[u.log2n - 2, k]
-    y = position >> u.log2n
-    x = position & (u.n - 1)
+    position = SCAN[u.shape, k]
+    y = position >> u.wide_log
+    x = position & (u.columns - 1)
     place = PLACE[x + y]
     t = _template(u.space.magnitudes, _at(u, position))
     level_class = GREATER_CLASS[min(t, GREATER_CLASS.size - 1)]
     sig_class = SIG_CLASS[min(t, SIG_CLASS.size - 1)]
-    sig = u.costs.sig[u.log2n - 2, place, sig_class]
+    sig = u.costs.sig[u.size, place, sig_class]
     value = abs(u.coefficients[position])
     change = np.float32(0.0)
     for side in range(2):
@@ -267,7 +284,7 @@ def _hide_sign(u: _Unit, b: Integer, last: Integer) -> Real:
     Magnitudes between its first and last level change by 1 where that costs least. Returns what
     that costs, less the hidden bit. `last` is the scan index of the unit's last level.
     """
-    scan = SCAN[u.log2n - 2]
+    scan = SCAN[u.shape]
     lowest = -1
     highest = -1
     total = 0
@@ -305,7 +322,7 @@ def _hide_sign(u: _Unit, b: Integer, last: Integer) -> Real:
 def _clear_after(u: _Unit, last: Integer, last_kept: Integer) -> None:
     """Clear levels behind the last one."""
     for k in range(last_kept + 1, last + 1):
-        position = SCAN[u.log2n - 2, k]
+        position = SCAN[u.shape, k]
         if u.levels[position] > 0:
             u.space.magnitudes[_at(u, position)] = 0
             u.levels[position] = 0
@@ -316,8 +333,8 @@ def _magnitude_cost(
     u: _Unit, position: Integer, magnitude: Integer, t: Integer, last: bool
 ) -> Real:
     """What a magnitude costs where the others around sum to `t`; the last level has no flag."""
-    place = PLACE[(position >> u.log2n) + (position & (u.n - 1))]
-    sig = u.costs.sig[u.log2n - 2, place, SIG_CLASS[min(t, SIG_CLASS.size - 1)]]
+    place = PLACE[(position >> u.wide_log) + (position & (u.columns - 1))]
+    sig = u.costs.sig[u.size, place, SIG_CLASS[min(t, SIG_CLASS.size - 1)]]
     error = abs(u.coefficients[position]) - magnitude
     bits = np.float32(0.0) if last else sig[1 if magnitude > 0 else 0]
     if magnitude > 0:
@@ -331,9 +348,9 @@ def _magnitude_cost(
 @kernel
 def _revised_cost(u: _Unit, k: Integer, last_kept: Integer, change: Integer) -> Real:
     """What it costs to change the magnitude at scan index k, with the contexts that follow it."""
-    position = SCAN[u.log2n - 2, k]
-    y = position >> u.log2n
-    x = position & (u.n - 1)
+    position = SCAN[u.shape, k]
+    y = position >> u.wide_log
+    x = position & (u.columns - 1)
     magnitudes = u.space.magnitudes
     at = _at(u, position)
     magnitude = u.levels[position]
@@ -348,7 +365,7 @@ def _revised_cost(u: _Unit, k: Integer, last_kept: Integer, change: Integer) -> 
             continue
         if u.space.full[((y - dy) >> 2) * 9 + ((x - dx) >> 2)] == 0:
             continue
-        other = position - (dy << u.log2n) - dx
+        other = position - (dy << u.wide_log) - dx
         t = _template(magnitudes, _at(u, other))
         cost += _magnitude_cost(u, other, u.levels[other], t + change, False)
         cost -= _magnitude_cost(u, other, u.levels[other], t, False)
@@ -360,7 +377,7 @@ def _revise(u: _Unit, last_kept: Integer) -> Real:
     """Change magnitudes by 1 where that saves, contexts of others included; returns the sum."""
     total = np.float32(0.0)
     for k in range(last_kept, -1, -1):
-        position = SCAN[u.log2n - 2, k]
+        position = SCAN[u.shape, k]
         value = abs(u.coefficients[position])
         magnitude = u.levels[position]
         best = np.float32(0.0)
@@ -370,7 +387,9 @@ def _revise(u: _Unit, last_kept: Integer) -> Real:
             if cost < best:
                 best = cost
                 chosen = -1
-        coded = u.space.full[((position >> u.log2n) >> 2) * 9 + ((position & (u.n - 1)) >> 2)]
+        coded = u.space.full[
+            ((position >> u.wide_log) >> 2) * 9 + ((position & (u.columns - 1)) >> 2)
+        ]
         if value > magnitude + _NEAR_HALF and coded:
             cost = _revised_cost(u, k, last_kept, 1)
             if cost < best:
@@ -395,7 +414,7 @@ def _finish(u: _Unit, last_kept: Integer) -> tuple[Real, Integer]:
             cost += _hide_sign(u, b, last_kept)
     count = 0
     for k in range(last_kept + 1):
-        position = SCAN[u.log2n - 2, k]
+        position = SCAN[u.shape, k]
         if u.levels[position] > 0:
             u.space.magnitudes[_at(u, position)] = 0
             count += 1

@@ -36,10 +36,10 @@ FIRST = np.array([[0, 0, 0, 16, 80, 336], [0, 0, 1360, 1376, 1440, 0]], np.int64
 """Offset of the matrix of size 2^k in FORWARD and BACKWARD, by sine (0 or 1) and k."""
 
 
-def _make_combine(n: int) -> Any:
-    """Make a function that computes one row of a product of n x n matrices.
+def _make_combine(n: int, inner: int) -> Any:
+    """Make a function that computes one row of a product of matrices, the second inner x n.
 
-    It sets out[o : o + n] to scale * sum over i < n of factors[f + i] * rows[r + i * n :][:n].
+    It sets out[o : o + n] to scale * sum over i < inner of factors[f + i] * rows[r + i * n :][:n].
     """
 
     def combine(
@@ -59,7 +59,7 @@ def _make_combine(n: int) -> Any:
 
         factors, rows = place(0), place(2)
         sums = [vectors.same(0.0, real)] * 2
-        for i in range(n):
+        for i in range(inner):
             factor = vectors.splat(builder.load(builder.gep(factors, [constant(i)])))
             row = vectors.read(builder.gep(rows, [constant(i * n)]), real)
             name = f"llvm.fmuladd.v{n}f32"
@@ -71,7 +71,11 @@ def _make_combine(n: int) -> Any:
     return intrinsic(combine)
 
 
-_combine4, _combine8, _combine16, _combine32 = (_make_combine(n) for n in (4, 8, 16, 32))
+_combine4, _combine8, _combine16, _combine32 = (_make_combine(n, n) for n in (4, 8, 16, 32))
+_combine4_8, _combine4_16 = _make_combine(4, 8), _make_combine(4, 16)
+_combine8_4, _combine8_16, _combine8_32 = (_make_combine(8, n) for n in (4, 16, 32))
+_combine16_4, _combine16_8, _combine16_32 = (_make_combine(16, n) for n in (4, 8, 32))
+_combine32_8, _combine32_16 = _make_combine(32, 8), _make_combine(32, 16)
 
 
 @kernel
@@ -80,56 +84,77 @@ def _product(
     left_at: Integer,
     right: np.ndarray,
     right_at: Integer,
+    rows: Integer,
+    inner: Integer,
     n: Integer,
     scale: Real,
     out: np.ndarray,
 ) -> None:
-    """Set `out` to scale * left @ right, flat n x n matrices that begin at left_at and right_at."""
-    if n == 4:
-        for k in range(0, 16, 4):
-            _combine4(left, left_at + k, right, right_at, scale, out, k)
-    elif n == 8:
-        for k in range(0, 64, 8):
-            _combine8(left, left_at + k, right, right_at, scale, out, k)
-    elif n == 16:
-        for k in range(0, 256, 16):
-            _combine16(left, left_at + k, right, right_at, scale, out, k)
-    else:
-        for k in range(0, 1024, 32):
-            _combine32(left, left_at + k, right, right_at, scale, out, k)
+    """Set `out` to scale * left @ right, flat matrices that begin at left_at and right_at.
+
+    `left` is rows x inner, `right` inner x n.
+    """
+    if n == 4 and inner == 4:
+        for k in range(rows):
+            _combine4(left, left_at + k * 4, right, right_at, scale, out, k * 4)
+    elif n == 4 and inner == 8:
+        for k in range(rows):
+            _combine4_8(left, left_at + k * 8, right, right_at, scale, out, k * 4)
+    elif n == 4 and inner == 16:
+        for k in range(rows):
+            _combine4_16(left, left_at + k * 16, right, right_at, scale, out, k * 4)
+    elif n == 8 and inner == 4:
+        for k in range(rows):
+            _combine8_4(left, left_at + k * 4, right, right_at, scale, out, k * 8)
+    elif n == 8 and inner == 8:
+        for k in range(rows):
+            _combine8(left, left_at + k * 8, right, right_at, scale, out, k * 8)
+    elif n == 8 and inner == 16:
+        for k in range(rows):
+            _combine8_16(left, left_at + k * 16, right, right_at, scale, out, k * 8)
+    elif n == 8 and inner == 32:
+        for k in range(rows):
+            _combine8_32(left, left_at + k * 32, right, right_at, scale, out, k * 8)
+    elif n == 16 and inner == 4:
+        for k in range(rows):
+            _combine16_4(left, left_at + k * 4, right, right_at, scale, out, k * 16)
+    elif n == 16 and inner == 8:
+        for k in range(rows):
+            _combine16_8(left, left_at + k * 8, right, right_at, scale, out, k * 16)
+    elif n == 16 and inner == 16:
+        for k in range(rows):
+            _combine16(left, left_at + k * 16, right, right_at, scale, out, k * 16)
+    elif n == 16 and inner == 32:
+        for k in range(rows):
+            _combine16_32(left, left_at + k * 32, right, right_at, scale, out, k * 16)
+    elif n == 32 and inner == 8:
+        for k in range(rows):
+            _combine32_8(left, left_at + k * 8, right, right_at, scale, out, k * 32)
+    elif n == 32 and inner == 16:
+        for k in range(rows):
+            _combine32_16(left, left_at + k * 16, right, right_at, scale, out, k * 32)
+    elif n == 32 and inner == 32:
+        for k in range(rows):
+            _combine32(left, left_at + k * 32, right, right_at, scale, out, k * 32)
 
 
 @kernel
 def forward(
     block: np.ndarray,
     n: Integer,
-    log2n: Integer,
+    tall: Integer,
+    wide_log: Integer,
+    tall_log: Integer,
     sine: Integer,
     scale: Real,
     scratch: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """Set `out` to `scale` times the coefficients of a residual.
+    """Set `out` to `scale` times the coefficients of a residual of n x tall samples.
 
     They are those of the cosine transform, or if `sine` is 1 of the sine transform.
-    `block`, `scratch` and `out` are flat float32, row-major, of at least n * n.
+    `block`, `scratch` and `out` are flat float32, row-major, of at least n * tall.
     """
-    first = FIRST[sine, log2n]
-    _product(FORWARD, first, block, 0, n, np.float32(1.0), scratch)
-    _product(scratch, 0, BACKWARD, first, n, scale, out)
-
-
-@kernel
-def backward(
-    coefficients: np.ndarray,
-    n: Integer,
-    log2n: Integer,
-    sine: Integer,
-    scale: Real,
-    scratch: np.ndarray,
-    out: np.ndarray,
-) -> None:
-    """Set `out` to `scale` times the residual of coefficients; arrays as for `forward`."""
-    first = FIRST[sine, log2n]
-    _product(BACKWARD, first, coefficients, 0, n, np.float32(1.0), scratch)
-    _product(scratch, 0, FORWARD, first, n, scale, out)
+    down, across = FIRST[sine, tall_log], FIRST[sine, wide_log]
+    _product(FORWARD, down, block, 0, tall, tall, n, np.float32(1.0), scratch)
+    _product(scratch, 0, BACKWARD, across, tall, n, n, scale, out)

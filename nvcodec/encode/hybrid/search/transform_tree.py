@@ -52,7 +52,7 @@ def _evaluate(s: Tree, k: Integer, y: Integer, x: Integer) -> bool:
     levels = s.transform.levels[k, z << (2 * k + 4) :]
     n = _SMALLEST << k
     cost, count, energy = transform_unit(
-        s.transform, y, x, n, k + 2, s.step, s.weight, s.bits.units, s.sine, levels, s.thorough
+        s.transform, y, x, n, n, s.step, s.weight, s.bits.units, s.sine, levels, s.thorough
     )
     s.space.split[k, z] = 0
     s.space.count[k, z] = count
@@ -93,9 +93,9 @@ _walk_tree = partition(_evaluate, _settle, _SMALLEST)
 
 @kernel
 def best_tree(
-    given: CanvasInput, w: Workspace, b: Block, n: Integer, intra: Integer
+    given: CanvasInput, w: Workspace, b: Block, wide: Integer, tall: Integer, intra: Integer
 ) -> tuple[Real, Integer, Real]:
-    """The best transform tree of a luma node, n samples wide, for w.transform.residual.
+    """The best transform tree of a luma node of wide x tall samples, for w.transform.residual.
 
     `intra` is 1 if the leaf is intra, else 0.
 
@@ -103,7 +103,8 @@ def best_tree(
     error, including the flags of the tree; the number of its levels; and the cost without levels.
     If the number is 0, the first has no meaning.
     """
-    top = log2(n) - 2
+    shorter = min(wide, tall)
+    top = log2(shorter) - 2
     tree = Tree(
         walk=w.tree.walk,
         bits=given.content,
@@ -113,27 +114,90 @@ def best_tree(
         lam=b.lam,
         weight=b.weight,
         top=top,
-        depth=given.depth,
+        depth=given.depth if wide == tall else given.depth - 1,
         thorough=given.thorough,
         sine=given.content.sine[intra],
     )
-    cost = _walk_tree(tree, top, 0, 0, n, n)
-    return cost, w.tree.count[top, 0], w.tree.cost[top, 0]
+    if wide == tall:
+        cost = _walk_tree(tree, top, 0, 0, wide, wide)
+        return cost, w.tree.count[top, 0], w.tree.cost[top, 0]
+    return _best_rectangle(given, w, b, tree, wide, tall)
 
 
 @kernel
-def append_tree(pool: Pool, w: Workspace, y: Integer, x: Integer, n: Integer) -> None:
-    """Append the units of the last result of `best_tree`, for the luma node at (y, x).
+def _best_rectangle(
+    given: CanvasInput, w: Workspace, b: Block, tree: Tree, wide: Integer, tall: Integer
+) -> tuple[Real, Integer, Real]:
+    """The best tree of a node that is no square: one unit, or squares with trees of their own."""
+    c, space, top = given.content, w.tree, tree.top
+    shorter = min(wide, tall)
+    squares = max(wide, tall) // shorter
+    split = c.uneven_tree[log2(wide) + log2(tall) - 7]
+    cost, count, energy = transform_unit(
+        w.transform, 0, 0, wide, tall, b.step, b.weight, c.units, tree.sine, space.levels[:],
+        given.thorough,
+    )  # fmt: skip
+    space.whole[0] = 1
+    space.whole[1] = w.transform.sine[0]
+    whole = cost + b.lam * split[0] if count > 0 else NEVER
+    if given.depth == 0 or energy <= _SPLIT_BITS * b.lam:
+        return whole, count, energy
+    parts = b.lam * split[1]
+    some = 0
+    for k in range(squares):
+        y, x = (k * shorter, 0) if tall > wide else (0, k * shorter)
+        z = _NUMBER[y >> (top + 2), x >> (top + 2)]
+        cost = _walk_tree(tree, top, y, x, y + shorter, x + shorter)
+        coded = cost + b.lam * c.part[top, 1]
+        empty = space.cost[top, z] + b.lam * c.part[top, 0]
+        if space.count[top, z] == 0 or empty <= coded:
+            space.count[top, z] = 0
+            parts += empty
+        else:
+            some += space.count[top, z]
+            parts += coded
+        if parts >= whole:
+            return whole, count, energy
+    if some > 0:
+        space.whole[0] = 0
+        return parts, some, energy
+    return whole, count, energy
+
+
+@kernel
+def append_tree(
+    pool: Pool, w: Workspace, y: Integer, x: Integer, wide: Integer, tall: Integer
+) -> None:
+    """Append the units of the last result of `best_tree`, for the luma node at (y, x)."""
+    shorter = min(wide, tall)
+    if wide == tall:
+        _append_square(pool, w, y, x, 0, log2(wide) - 2)
+        return
+    if w.tree.whole[0]:
+        append_unit(pool, 0, x, y, wide, tall, w.tree.whole[1], w.tree.levels[:])
+        return
+    top = log2(shorter) - 2
+    for k in range(max(wide, tall) // shorter):
+        down, across = (k * shorter, 0) if tall > wide else (0, k * shorter)
+        z = _NUMBER[down >> (top + 2), across >> (top + 2)]
+        if w.tree.count[top, z] > 0:
+            _append_square(pool, w, y, x, z << (2 * top), top)
+
+
+@kernel
+def _append_square(
+    pool: Pool, w: Workspace, y: Integer, x: Integer, first: Integer, top: Integer
+) -> None:
+    """Append the units of a square of level `top`, whose first 4 x 4 block has number `first`.
 
     The block of level k with z-order number z has its levels in w.transform.levels[k], from index
-    z * 16 * 4^k on.
+    z * 16 * 4^k on. (y, x) is the node's place.
     """
-    top = log2(n) - 2
     split, count = w.tree.split, w.tree.count
-    z = 0
-    while z < 1 << (2 * top):
+    z = first
+    while z < first + (1 << (2 * top)):
         # Find the largest block that begins here and is not split.
-        k = Z_LOG[z] if z > 0 else top
+        k = min(top, Z_LOG[z]) if z > first else top
         while split[k, z >> (2 * k)] and (k == top or count[k, z >> (2 * k)] > 0):
             k -= 1
         number = z >> (2 * k)
@@ -141,5 +205,5 @@ def append_tree(pool: Pool, w: Workspace, y: Integer, x: Integer, n: Integer) ->
             size = _SMALLEST << k
             levels = w.transform.levels[k, number << (2 * k + 4) :]
             unit_y, unit_x = y + size * Z_Y[number], x + size * Z_X[number]
-            append_unit(pool, 0, unit_x, unit_y, size, k + 2, w.tree.sine[k, number], levels)
+            append_unit(pool, 0, unit_x, unit_y, size, size, w.tree.sine[k, number], levels)
         z += 1 << (2 * k)

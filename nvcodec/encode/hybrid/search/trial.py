@@ -17,13 +17,15 @@ def trial_cost(s: InterSearch, b: Block, place: Integer) -> Real:
     """Squared error plus lambda times bits of the candidate at a place, with its luma units."""
     c = s.given.content
     choice = s.candidates.choice[place]
-    n = min(b.n, LARGEST)
+    wide, tall = min(b.wide, LARGEST), min(b.tall, LARGEST)
+    across = b.wide // wide
     # Assumes one coded neighbour: which neighbours are coded is not decided yet.
     coded = b.lam * c.coded[b.level, choice[MERGED], 1, 1]
     nothing = b.lam * c.coded[b.level, choice[MERGED], 1, 0]
-    for node in range((b.n // n) * (b.n // n)):
-        load_prediction(s, choice, b.y + LARGEST * (node >> 1), b.x + LARGEST * (node & 1), n)
-        luma, count, energy = best_tree(s.given, s.workspace, b, n, 0)
+    for node in range(across * (b.tall // tall)):
+        y, x = b.y + LARGEST * (node // across), b.x + LARGEST * (node % across)
+        load_prediction(s, choice, y, x, wide, tall)
+        luma, count, energy = best_tree(s.given, s.workspace, b, wide, tall, 0)
         nothing += energy
         coded += min(luma, energy) if count > 0 else energy
     return b.lam * s.candidates.bits[place] + min(coded, nothing)

@@ -13,18 +13,20 @@ from nvcodec.coding.hybrid.leaves import (
     LEVEL_VALUE,
     UNIT_COLUMNS,
     UNIT_COUNT,
+    UNIT_HEIGHT,
     UNIT_PLANE,
     UNIT_SINE,
-    UNIT_SIZE,
     UNIT_START,
+    UNIT_WIDTH,
     UNIT_X,
     UNIT_Y,
 )
+from nvcodec.coding.hybrid.palettes import MOST_COLOURS
 from nvcodec.compiled import Integer, Real, kernel
 from nvcodec.encode.hybrid.rate.content import CHROMA_SINE, UNAFFORDABLE, UnitBits
 from nvcodec.encode.hybrid.rate.tradeoff import LEAST
 from nvcodec.encode.hybrid.search.block import Block, CanvasInput, log2
-from nvcodec.encode.hybrid.search.quantise import SCAN, quantise
+from nvcodec.encode.hybrid.search.quantise import SCAN, quantise, shape_of
 from nvcodec.encode.hybrid.search.transform import forward
 from nvcodec.encode.hybrid.search.workspace import TransformSpace
 from nvcodec.model.hybrid.canvas.quantiser import REAL_STEP, plane_index
@@ -54,7 +56,9 @@ def make_pools(width: int, height: int, number: int) -> list[Pool]:
     Memory pages that nothing is written to cost nothing.
     """
     samples = width * height
-    room = np.array([samples // 16 + samples // 16 + 16, samples * 3 + 16])
+    # A leaf of 8 x 8 may have a palette in each of three planes of its size.
+    colours = 3 * MOST_COLOURS * (samples // 64)
+    room = np.array([samples // 16 + samples // 16 + 16, samples * 3 + colours + 16])
     units = np.empty((number * room[0], UNIT_COLUMNS), np.int32)
     levels = np.empty((number * room[1], LEVEL_COLUMNS), np.int32)
     return [Pool(units, levels, counts=k * room) for k in range(number)]
@@ -62,14 +66,15 @@ def make_pools(width: int, height: int, number: int) -> list[Pool]:
 
 @kernel
 def begin_unit(
-    pool: Pool, plane: Integer, x: Integer, y: Integer, n: Integer, sine: Integer
+    pool: Pool, plane: Integer, x: Integer, y: Integer, wide: Integer, tall: Integer, sine: Integer
 ) -> Integer:
     """Fill the row of the next unit but for its count; returns where its levels begin."""
     unit = pool.units[pool.counts[0]]
     unit[UNIT_PLANE] = plane
     unit[UNIT_X] = x
     unit[UNIT_Y] = y
-    unit[UNIT_SIZE] = n
+    unit[UNIT_WIDTH] = wide
+    unit[UNIT_HEIGHT] = tall
     unit[UNIT_SINE] = sine
     unit[UNIT_START] = pool.counts[1]
     return pool.counts[1]
@@ -89,15 +94,15 @@ def append_unit(
     plane: Integer,
     x: Integer,
     y: Integer,
-    n: Integer,
-    log2n: Integer,
+    wide: Integer,
+    tall: Integer,
     sine: Integer,
     levels: np.ndarray,
 ) -> None:
     """Append a unit and its nonzero levels, in coding order (reverse scan)."""
-    scan = SCAN[log2n - 2]
-    at = begin_unit(pool, plane, x, y, n, sine)
-    for k in range(n * n - 1, -1, -1):
+    scan = SCAN[shape_of(log2(wide), log2(tall))]
+    at = begin_unit(pool, plane, x, y, wide, tall, sine)
+    for k in range(wide * tall - 1, -1, -1):
         level = levels[scan[k]]
         if level != 0:
             pool.levels[at, LEVEL_POSITION] = scan[k]
@@ -108,11 +113,12 @@ def append_unit(
 
 @kernel
 def load_residual(
-    source: np.ndarray, y: Integer, x: Integer, predicted: np.ndarray, n: Integer, out: np.ndarray
-) -> None:
-    """Set out[:n, :n] to source[y.., x..] - predicted[:n, :n], in floats."""
-    for i in range(n):
-        for j in range(n):
+    source: np.ndarray, y: Integer, x: Integer, predicted: np.ndarray, wide: Integer, tall: Integer,
+    out: np.ndarray,
+) -> None:  # fmt: skip
+    """Set out[:tall, :wide] to source[y.., x..] - predicted[:tall, :wide], in floats."""
+    for i in range(tall):
+        for j in range(wide):
             out[i, j] = np.float32(source[y + i, x + j]) - np.float32(predicted[i, j])
 
 
@@ -126,23 +132,24 @@ def transform_chroma(
     predicted: np.ndarray,
     y: Integer,
     x: Integer,
-    n: Integer,
+    wide: Integer,
+    tall: Integer,
 ) -> tuple[Real, Integer, Real]:
-    """Transform what prediction leaves over of n x n samples at (y, x) of Cb (plane 1) or Cr (2).
+    """Transform what prediction leaves over of a block of Cb (plane 1) or Cr (2).
 
-    They are those of a `part` of the node; `predicted` begins at (y, x). Levels are in t.chroma;
-    returns what `transform_unit` does.
+    It has wide x tall samples at (y, x), those of a `part` of the node; `predicted` begins at
+    (y, x). Levels are in t.chroma; returns what `transform_unit` does.
     """
     step = REAL_STEP[plane_index(b.q, given.codes[1], given.chroma_offset)]
     weight = b.lam / (step * step)
     if plane == 1:
-        load_residual(given.source1, y, x, predicted, n, t.residual)
+        load_residual(given.source1, y, x, predicted, wide, tall, t.residual)
     else:
-        load_residual(given.source2, y, x, predicted, n, t.residual)
+        load_residual(given.source2, y, x, predicted, wide, tall, t.residual)
     bits = given.content.chroma_units
     levels = t.chroma[plane - 1, part]
     sine = given.content.sine[CHROMA_SINE]
-    return transform_unit(t, 0, 0, n, log2(n), step, weight, bits, sine, levels, given.thorough)
+    return transform_unit(t, 0, 0, wide, tall, step, weight, bits, sine, levels, given.thorough)
 
 
 @kernel
@@ -163,8 +170,10 @@ def _rough_cost(t: TransformSpace, sine: Integer, count: Integer, weight: Real) 
 @kernel
 def _better_transform(
     t: TransformSpace,
-    n: Integer,
-    log2n: Integer,
+    wide: Integer,
+    tall: Integer,
+    wide_log: Integer,
+    tall_log: Integer,
     step: Real,
     lam: Real,
     bits: UnitBits,
@@ -174,18 +183,18 @@ def _better_transform(
 ) -> tuple[Real, Integer, Real]:
     """Quantise the coefficients of both transforms and keep the better; as `transform_unit`."""
     least = np.float32(LEAST)
-    cost, count = quantise(t.coefficients[0], n, log2n, lam, bits, least, t, levels, True)
+    cost, count = quantise(t.coefficients[0], wide_log, tall_log, lam, bits, least, t, levels, True)
     # A unit of its first coefficient alone has no flag, and the cosine transform.
     if count > 1 or (count == 1 and levels[0] == 0):
         cost += lam * prices[0]
     other, other_count = quantise(
-        t.coefficients[1], n, log2n, lam, bits, least, t, t.other[:], True
+        t.coefficients[1], wide_log, tall_log, lam, bits, least, t, t.other[:], True
     )
     other += lam * prices[1]
     alone = other_count == 1 and t.other[0] != 0
     if other_count > 0 and not alone and other < cost:
         t.sine[0] = 1
-        for k in range(n * n):
+        for k in range(wide * tall):
             levels[k] = t.other[k]
         cost = other
         count = other_count
@@ -197,8 +206,8 @@ def transform_unit(
     t: TransformSpace,
     y: Integer,
     x: Integer,
-    n: Integer,
-    log2n: Integer,
+    wide: Integer,
+    tall: Integer,
     step: Real,
     weight: Real,
     bits: UnitBits,
@@ -206,37 +215,43 @@ def transform_unit(
     levels: np.ndarray,
     thorough: bool,
 ) -> tuple[Real, Integer, Real]:
-    """Transform and quantise the n x n block of t.residual at (y, x).
+    """Transform and quantise the wide x tall block of t.residual at (y, x).
 
-    `step` is the quantiser step, `weight` lambda in squared steps. Fills `levels` (n * n,), by
-    position, unless the energy is too low for a unit. `sine` are the bits of its flag `sine`, by
+    `step` is the quantiser step, `weight` lambda in squared steps. Fills `levels`, by position,
+    unless the energy is too low for a unit. `sine` are the bits of its flag `sine`, by
     size; the flag is left in t.sine. With `thorough` the levels are revised, and those of both
     transforms compared; else the transform is chosen by its coefficients. Returns the cost in
     squared error, the number of nonzero levels, and the cost without levels.
     """
     energy = np.float32(0.0)
     t.sine[0] = 0
-    for i in range(n):
-        for j in range(n):
+    wide_log, tall_log = log2(wide), log2(tall)
+    size = (wide_log + tall_log - 4) >> 1
+    for i in range(tall):
+        for j in range(wide):
             value = t.residual[y + i, x + j]
-            t.block[i * n + j] = value
+            t.block[i * wide + j] = value
             energy += value * value
     scale = np.float32(1.0) / step
     if energy < _UNIT_BITS * weight * step * step:
         return energy, 0, energy
-    forward(t.block, n, log2n, 0, scale, t.product, t.coefficients[0])
+    forward(t.block, wide, tall, wide_log, tall_log, 0, scale, t.product, t.coefficients[0])
     least, lam = np.float32(LEAST), np.float32(weight)
     chosen, sine_bits = 0, np.float32(0.0)
-    if log2n - 2 < sine.shape[0] and sine[log2n - 2, 1] < UNAFFORDABLE:
-        forward(t.block, n, log2n, 1, scale, t.product, t.coefficients[1])
-        prices = sine[log2n - 2]
+    if max(wide_log, tall_log) < 5 and sine[size, 1] < UNAFFORDABLE:
+        forward(t.block, wide, tall, wide_log, tall_log, 1, scale, t.product, t.coefficients[1])
+        prices = sine[size]
         if thorough:
-            return _better_transform(t, n, log2n, step, lam, bits, prices, levels, energy)
-        cosine_cost = _rough_cost(t, 0, n * n, lam) + lam * prices[0]
-        if _rough_cost(t, 1, n * n, lam) + lam * prices[1] < cosine_cost:
+            return _better_transform(
+                t, wide, tall, wide_log, tall_log, step, lam, bits, prices, levels, energy
+            )
+        cosine_cost = _rough_cost(t, 0, wide * tall, lam) + lam * prices[0]
+        if _rough_cost(t, 1, wide * tall, lam) + lam * prices[1] < cosine_cost:
             chosen = 1
         sine_bits = prices[chosen]
-    cost, count = quantise(t.coefficients[chosen], n, log2n, lam, bits, least, t, levels, thorough)
+    cost, count = quantise(
+        t.coefficients[chosen], wide_log, tall_log, lam, bits, least, t, levels, thorough
+    )
     if count == 0:
         sine_bits = np.float32(0.0)
     elif count == 1 and levels[0] != 0:
@@ -245,8 +260,8 @@ def transform_unit(
         if chosen == 1:
             chosen = 0
             cost, count = quantise(
-                t.coefficients[0], n, log2n, lam, bits, least, t, levels, thorough
+                t.coefficients[0], wide_log, tall_log, lam, bits, least, t, levels, thorough
             )
-            sine_bits = sine[log2n - 2, 0]
+            sine_bits = sine[size, 0]
     t.sine[0] = chosen
     return (cost + weight * sine_bits) * step * step, count, energy

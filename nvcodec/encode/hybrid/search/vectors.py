@@ -29,6 +29,8 @@ STEP_X = (1, -1, 0, 0, 1, -1, 1, -1)
 
 _STRAIGHT_FROM = 4
 """Quarter samples: steps of this length or more are only horizontal and vertical."""
+_HALF_STEP = 2
+"""First step of halves, whose block has been searched before."""
 _ROUNDS = 6
 """Most moves with one step length. Few blocks need more, as a start vector is usually close."""
 
@@ -57,20 +59,20 @@ def own_bits(s: InterSearch, b: Block) -> Real:
 def _put_starts(s: InterSearch, b: Block, r: Integer) -> Integer:
     """Set candidates.starts to the start vectors for reference r, each once; counts them."""
     c = s.candidates
-    row = min(b.y + (b.n >> 1), s.height - 1) >> 4
-    column = min(b.x + (b.n >> 1), s.width - 1) >> 4
+    row = min(b.y + (b.tall >> 1), s.height - 1) >> 4
+    column = min(b.x + (b.wide >> 1), s.width - 1) >> 4
     for k in range(ENTRIES):
         c.starts[k, 0] = c.merges[k, 1 + 2 * r]
         c.starts[k, 1] = c.merges[k, 2 + 2 * r]
-    around = c.around[c.level[b.level + 1]]
+    around = c.around[b.parent if b.wide != b.tall else c.level[b.slot + 1]]
     for axis in range(2):
         c.starts[ENTRIES, axis] = c.predicted[r, axis]
         c.starts[ENTRIES + 1, axis] = around[VECTORS + 2 * r + axis]
         c.starts[ENTRIES + 2, axis] = s.coarse[r, row, column, axis]
         c.starts[ENTRIES + 3, axis] = 0
         if s.limits.starts_beside:
-            right = min(column + max(1, b.n >> 4), s.coarse.shape[2] - 1)
-            below = min(row + max(1, b.n >> 4), s.coarse.shape[1] - 1)
+            right = min(column + max(1, b.wide >> 4), s.coarse.shape[2] - 1)
+            below = min(row + max(1, b.tall >> 4), s.coarse.shape[1] - 1)
             c.starts[ENTRIES + 4, axis] = s.coarse[r, row, right, axis]
             c.starts[ENTRIES + 5, axis] = s.coarse[r, below, column, axis]
     count: Integer = np.int64(0)
@@ -100,11 +102,13 @@ def _best_start(
     for k in range(_put_starts(s, b, r)):
         vy = c.starts[k, 0]
         vx = c.starts[k, 1]
-        place = place_of(s, vy, vx, b.y, b.x, b.n)
+        place = place_of(s, vy, vx, b.y, b.x, b.wide, b.tall)
         if place < 0:
             continue
         rate = b.lam_satd * vector_bits(s, vy - c.predicted[r, 0], vx - c.predicted[r, 1])
-        cost = rate + sad(s.current, at, s.width, phases, place, stride, b.n, best - rate)
+        cost = rate + sad(
+            s.current, at, s.width, phases, place, stride, b.wide, b.tall, best - rate
+        )
         if cost < best:
             best = cost
             by = vy
@@ -132,14 +136,14 @@ def _refine(s: InterSearch, b: Block, r: Integer) -> tuple[Integer, Integer, Int
     py = c.predicted[r, 0]
     px = c.predicted[r, 1]
     best, by, bx = _best_start(s, b, r, phases)
-    step = s.limits.first_step
+    step = s.limits.first_step if b.wide == b.tall else _HALF_STEP
     fine = False
     distance = 0
     while step > 0:
         if step <= s.limits.fine_step and not fine:
             fine = True
-            place = place_of(s, by, bx, b.y, b.x, b.n)
-            distance = satd(s.current, at, s.width, phases, place, stride, b.n, ANY)
+            place = place_of(s, by, bx, b.y, b.x, b.wide, b.tall)
+            distance = satd(s.current, at, s.width, phases, place, stride, b.wide, b.tall, ANY)
             best = b.lam_satd * vector_bits(s, by - py, bx - px) + distance
         rounds = 0
         moved = True
@@ -162,7 +166,7 @@ def _refine(s: InterSearch, b: Block, r: Integer) -> tuple[Integer, Integer, Int
                     c.sides[k] = NEVER
                 if _tried(vy - oy, vx - ox, step, directions):
                     continue
-                place = place_of(s, vy, vx, b.y, b.x, b.n)
+                place = place_of(s, vy, vx, b.y, b.x, b.wide, b.tall)
                 if place < 0:
                     continue
                 rate = b.lam_satd * vector_bits(s, vy - py, vx - px)
@@ -170,9 +174,11 @@ def _refine(s: InterSearch, b: Block, r: Integer) -> tuple[Integer, Integer, Int
                     continue
                 most = best - rate
                 if fine:
-                    found = satd(s.current, at, s.width, phases, place, stride, b.n, most)
+                    found = satd(
+                        s.current, at, s.width, phases, place, stride, b.wide, b.tall, most
+                    )
                 else:
-                    found = sad(s.current, at, s.width, phases, place, stride, b.n, most)
+                    found = sad(s.current, at, s.width, phases, place, stride, b.wide, b.tall, most)
                 if k < 4:
                     c.sides[k] = rate + found
                 if rate + found < best:
@@ -196,7 +202,9 @@ def offer_vectors(s: InterSearch, b: Block) -> None:
     cells, c = s.cells, s.candidates
     flags = own_bits(s, b)
     for r in range(2 if s.two else 1):
-        py, px = predicted_vector(r, cells.vectors, cells.available, b.y >> 3, b.x >> 3, b.n >> 3)
+        py, px = predicted_vector(
+            r, cells.vectors, cells.available, b.y >> 3, b.x >> 3, b.wide >> 3
+        )
         c.predicted[r, 0] = py
         c.predicted[r, 1] = px
         vy, vx, distance = _refine(s, b, r)

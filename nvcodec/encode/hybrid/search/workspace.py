@@ -73,6 +73,9 @@ class TreeSpace(Record):
         sine: whether it has the sine transform as one unit.
         split: whether the block is split.
         some: number of levels of the quarters so far, by level only.
+        whole: of a node that is no square: whether it is one unit, and whether that has the sine
+            transform.
+        levels: of that unit.
 
     """
 
@@ -82,6 +85,8 @@ class TreeSpace(Record):
     sine = array(np.int64, 4, 64)
     split = array(np.uint8, 4, 64)
     some = array(np.int64, 4)
+    whole = array(np.int64, 2)
+    levels = array(np.int32, _AREA)
 
 
 class IntraSpace(Record):
@@ -100,10 +105,13 @@ class IntraSpace(Record):
         levels: levels of the luma mode on trial.
         best_levels: levels of the best luma mode so far.
         best_chroma: levels of the first units of Cb and Cr of the best chroma mode so far.
-        kept: samples of the best whole block of each level, in three planes.
-        kept_modes: its luma modes.
-        leaves: its leaf.
-        quarters: a leaf whose luma is predicted by quarters.
+        kept: samples of the best leaves of the block of each level, then of a half and of
+            quarters, by planes.
+        kept_modes: their luma modes.
+        leaves, leaf_count: its leaf or those of its halves, and how many they are.
+        halves: the leaves of halves on trial.
+        strips: the leaves of halves of a half on trial.
+        cut: a leaf of one cell on trial with more than one luma block.
         unit, sums: the arrays of `transform_scratch`.
         palette: of palettes.
 
@@ -121,10 +129,13 @@ class IntraSpace(Record):
     levels = array(np.int32, _AREA)
     best_levels = array(np.int32, _AREA)
     best_chroma = array(np.int32, 2, _AREA)
-    kept = array(np.uint8, 3, 3, MOST, MOST)
-    kept_modes = array(np.uint8, 3, 8, 8)
-    leaves = array(np.int32, 3, LEAF_COLUMNS)
-    quarters = array(np.int32, LEAF_COLUMNS)
+    kept = array(np.uint8, 5, 3, MOST, MOST)
+    kept_modes = array(np.uint8, 5, 8, 8)
+    leaves = array(np.int32, 3, 4, LEAF_COLUMNS)
+    leaf_count = array(np.int64, 3)
+    halves = array(np.int32, 4, LEAF_COLUMNS)
+    strips = array(np.int32, 2, LEAF_COLUMNS)
+    cut = array(np.int32, LEAF_COLUMNS)
     unit = array(np.int32, _AREA)
     sums = array(np.int32, _AREA)
     palette = nested(PaletteSearch)
@@ -134,7 +145,7 @@ class _DeepIntraSpace(IntraSpace):
     """The same for samples of more than 8 bits."""
 
     prediction = array(np.uint16, MOST, MOST)
-    kept = array(np.uint16, 3, 3, MOST, MOST)
+    kept = array(np.uint16, 5, 3, MOST, MOST)
 
 
 class Workspace(Record):

@@ -8,17 +8,18 @@ from nvcodec.coding.hybrid.leaves import (
     CHROMA,
     CODED,
     COPY,
+    CUT,
     DIRECTION,
     FIRST,
-    FOUR,
+    HEIGHT,
     INDEX,
     INTRA,
     MERGE,
     MODE,
     PALETTE,
-    SIZE,
     UNITS,
     VY0,
+    WIDTH,
     X,
     Y,
 )
@@ -30,7 +31,18 @@ from nvcodec.coding.hybrid.motion import (
 from nvcodec.coding.rangecoder import RangeEncoder
 from nvcodec.encode.hybrid.rate.bits import context_bits
 from nvcodec.encode.hybrid.rate.content import MOST_LISTED, escape_bits
-from tests.coding.hybrid.reference import Motion, contexts, diagonal, log2, quarters
+from tests.coding.hybrid.reference import (
+    Motion,
+    class_of,
+    contexts,
+    diagonal,
+    halves,
+    log2,
+    luma_blocks,
+    nodes,
+    quarters,
+    tree_parts,
+)
 from tests.coding.reference import Decoder
 
 
@@ -72,8 +84,8 @@ def leaf_map(leaves):
     return {
         (column, row): leaf
         for leaf in leaves.tolist()
-        for row in range(leaf[Y] >> 3, (leaf[Y] + leaf[SIZE]) >> 3)
-        for column in range(leaf[X] >> 3, (leaf[X] + leaf[SIZE]) >> 3)
+        for row in range(leaf[Y] >> 3, (leaf[Y] + leaf[HEIGHT]) >> 3)
+        for column in range(leaf[X] >> 3, (leaf[X] + leaf[WIDTH]) >> 3)
     }
 
 
@@ -82,19 +94,43 @@ def neighbours(cells, x, y):
     return [cells[place] for place in at if place in cells]
 
 
-def split_bits(split, leaves, width, height, canvas_set):
-    """Of the partition; `split` is that of IntraBits or MotionBits."""
+def place_of(leaf):
+    """x, y, width and height of a leaf."""
+    return [leaf[column] for column in (X, Y, WIDTH, HEIGHT)]
+
+
+def split_bits(prices, leaves, width, height, canvas_set):
+    """Of the partition, by IntraBits or MotionBits."""
     cells = leaf_map(leaves)
 
+    def smaller(x, y, w, h):
+        left, upper = cells.get(((x >> 3) - 1, y >> 3)), cells.get((x >> 3, (y >> 3) - 1))
+        return int(left is not None and left[HEIGHT] < h), int(
+            upper is not None and upper[WIDTH] < w
+        )
+
     def block(x, y, n):
-        if x >= width or y >= height or n == 8:
+        if x >= width or y >= height:
             return 0.0
-        whole = cells[x >> 3, y >> 3][SIZE] == n
-        total = 0.0
-        if x + n <= width and y + n <= height and not (canvas_set == 0 and n == 64):
-            smaller = sum(leaf[SIZE] < n for leaf in neighbours(cells, x, y))
-            total += split[log2(n) - 4, smaller, int(not whole)]
-        return total + (0.0 if whole else sum(block(*q) for q in quarters(x, y, n // 2)))
+        divided, total = max(cells[x >> 3, y >> 3][WIDTH : HEIGHT + 1]) < n, 0.0
+        if n > 8 and x + n <= width and y + n <= height and not (canvas_set == 0 and n == 64):
+            total += prices.split[log2(n) - 4, sum(smaller(x, y, n, n)), int(divided)]
+        if divided:
+            return total + sum(block(*quarter[:3]) for quarter in quarters(x, y, n, n))
+        return total + area(x, y, n, n)
+
+    def area(x, y, w, h):
+        if min(w, h) == 8 or max(w, h) > 2 * min(w, h):
+            return 0.0
+        leaf, (left, upper) = cells[x >> 3, y >> 3], smaller(x, y, w, h)
+        halved = place_of(leaf) != [x, y, w, h]
+        total = prices.halved[int(w != h), log2(max(w, h)) - 4, left + upper, int(halved)]
+        if not halved:
+            return total
+        beside = int(leaf[WIDTH] < w)
+        if w == h:
+            total += prices.beside[1 + upper - left, beside]
+        return total + sum(area(*half) for half in halves(x, y, w, h, beside))
 
     return sum(block(x, y, 64) for y in range(0, height, 64) for x in range(0, width, 64))
 
@@ -119,10 +155,10 @@ def mode_bits(prices, leaves, canvas_set):
     total, modes, last = 0.0, {}, [0, 0]
     screen = (leaves[:, MODE] >= COPY).any()
     for leaf in leaves[leaves[:, INTRA] == 1].tolist():
-        x, y, n = leaf[X], leaf[Y], leaf[SIZE]
-        own = leaf[MODE]
+        x, y, w, h = place_of(leaf)
+        own, size = leaf[MODE], class_of(w, h) - 3
         near = [modes.get(place) for place in ((x - 4, y), (x, y - 4))]
-        if screen:
+        if screen and w == h:
             total += prices.copied[near.count(COPY), int(own == COPY)]
             if own != COPY:
                 total += prices.palette[near.count(PALETTE), int(own == PALETTE)]
@@ -131,23 +167,21 @@ def mode_bits(prices, leaves, canvas_set):
             total += sum(prices.component[k, change[k].bit_length()] for k in range(2))
             last = leaf[VY0 : VY0 + 2]
         if own >= COPY:
-            modes.update({(x + i, y + j): own for i in range(0, n, 4) for j in range(0, n, 4)})
+            modes.update({(x + i, y + j): own for i in range(0, w, 4) for j in range(0, h, 4)})
             others = [0, 26, 10, 1, 35, 36, 37]
-            total += prices.chroma[log2(n) - 3, [own, *others].index(leaf[CHROMA])]
+            total += prices.chroma[size, [own, *others].index(leaf[CHROMA])]
             continue
-        if canvas_set == 0 and n == 8:
-            total += prices.four[leaf[FOUR]]
-        blocks = quarters(x, y, 4) if leaf[FOUR] else [(x, y, n)]
-        for mode, (bx, by, size) in zip(leaf[MODE : MODE + 4], blocks, strict=False):
+        if canvas_set == 0 and w == h == 8:
+            total += prices.cut[leaf[CUT]]
+        blocks = luma_blocks(x, y, w, h, leaf[CUT])
+        for mode, (bx, by, bw, bh) in zip(leaf[MODE : MODE + 4], blocks, strict=False):
             beside = [modes.get(place, 1) for place in ((bx - 4, by), (bx, by - 4))]
             beside = [1 if other >= COPY else other for other in beside]
             total += luma_mode_bits(prices, mode_list(*beside), mode)
-            modes.update(
-                {(bx + i, by + j): mode for i in range(0, size, 4) for j in range(0, size, 4)}
-            )
+            modes.update({(bx + i, by + j): mode for i in range(0, bw, 4) for j in range(0, bh, 4)})
         others = [34 if mode == leaf[MODE] else mode for mode in (0, 26, 10, 1)]
         modes_of_chroma = [leaf[MODE], *others, 35, 36, 37]
-        total += prices.chroma[log2(n) - 3, modes_of_chroma.index(leaf[CHROMA])]
+        total += prices.chroma[size, modes_of_chroma.index(leaf[CHROMA])]
     return total
 
 
@@ -155,8 +189,9 @@ def inter_bits(prices, leaves, two):
     """Of all that is not the partition or a mode, by MotionBits, with `two` references or one."""
     total, cells = 0.0, leaf_map(leaves)
     for leaf in leaves.tolist():
-        near, level = neighbours(cells, leaf[X], leaf[Y]), log2(leaf[SIZE]) - 3
-        if level < 3:
+        x, y, w, h = place_of(leaf)
+        near, level = neighbours(cells, x, y), class_of(w, h) - 3
+        if max(w, h) < 64:
             total += prices.intra[sum(other[INTRA] for other in near), leaf[INTRA]]
         if leaf[INTRA]:
             continue
@@ -175,14 +210,15 @@ def inter_bits(prices, leaves, two):
     return total
 
 
-def unit_bits(prices, n, levels):
+def unit_bits(prices, w, h, levels):
     """Of a unit with these levels, (position, value) in any order, by UnitBits (spec 7.6)."""
-    size = log2(n) - 2
-    at = {(position % n, position // n): value for position, value in levels}
-    subs, inner = diagonal(n // 4), diagonal(4)
+    size = class_of(w, h, 1) - 2
+    at = {(position % w, position // w): value for position, value in levels}
+    subs, inner = diagonal(w // 4, h // 4), diagonal(4, 4)
     scan = [(4 * sx + x, 4 * sy + y) for sx, sy in subs for x, y in inner]
     last = max(scan.index(place) for place in at)
-    total = float(sum(prices.last[axis, size, scan[last][axis]] for axis in range(2)))
+    ends = [(log2(side) - 2, scan[last][axis]) for axis, side in enumerate((w, h))]
+    total = float(sum(prices.last[axis, *end] for axis, end in enumerate(ends)))
     full = set()
     for number in range(last >> 4, -1, -1):
         sx, sy = subs[number]
@@ -220,45 +256,48 @@ def content_bits(prices, leaves, units, levels):
     """Of the flags, units and levels of a canvas with one quantiser, by ContentBits (spec 7.5)."""
     cells, total = leaf_map(leaves), 0.0
     for leaf in leaves.tolist():
-        x, y, n = leaf[X], leaf[Y], leaf[SIZE]
+        x, y, w, h = place_of(leaf)
         if not leaf[INTRA]:
             beside = sum(o[INTRA] or o[CODED] for o in neighbours(cells, x, y))
-            total += prices.coded[log2(n) - 3, leaf[MERGE], beside, leaf[CODED]]
+            total += prices.coded[class_of(w, h) - 3, leaf[MERGE], beside, leaf[CODED]]
             if not leaf[CODED]:
                 continue
         rows = units[leaf[FIRST] :][: leaf[UNITS]].tolist()
-        for node in quarters(x, y, 32) if n == 64 else [(x, y, n)]:
-            total += _node_bits(prices, leaf, node, [row[:4] for row in rows])
-        for plane, _, _, size, start, count, sine in rows:
-            if plane == 0 and size < 32 and levels[start:][:count, 0].any():
-                total += prices.sine[leaf[INTRA], log2(size) - 2, sine]
+        for node in nodes(x, y, w, h):
+            total += _node_bits(prices, leaf, node, [row[:5] for row in rows])
+        for plane, _, _, uw, uh, start, count, sine in rows:
+            if plane == 0 and max(uw, uh) < 32 and levels[start:][:count, 0].any():
+                total += prices.sine[leaf[INTRA], class_of(uw, uh) - 2, sine]
             bits = prices.chroma_units if plane else prices.units
-            total += unit_bits(bits, size, levels[start:][:count].tolist())
+            total += unit_bits(bits, uw, uh, levels[start:][:count].tolist())
     return total
 
 
 def _node_bits(prices, leaf, node, units):
-    """Of the flags of a node; `units` are (plane, x, y, size) of the whole leaf."""
-    x, y, n = node
-    size = log2(n) - 3
-    cb, cr = (int([plane, x // 2, y // 2, n // 2] in units) for plane in (1, 2))
+    """Of the flags of a node; `units` are (plane, x, y, width, height) of the whole leaf."""
+    size = class_of(*node[2:]) - 3
+    cb, cr = (int([plane, *(side // 2 for side in node)] in units) for plane in (1, 2))
     total = prices.cb[size, cb] + prices.cr[size, cb, cr]
     luma = prices.luma[size, cb | cr]
     if leaf[INTRA]:
-        blocks = quarters(x, y, 4) if leaf[FOUR] else [node]
+        blocks = luma_blocks(*node, leaf[CUT])
         return total + sum(luma[int([0, *block] in units)] for block in blocks)
 
-    def some(bx, by, s):
-        return any(p == 0 and bx <= ux < bx + s and by <= uy < by + s for p, ux, uy, _ in units)
+    def some(bx, by, v, z):
+        return any(p == 0 and bx <= ux < bx + v and by <= uy < by + z for p, ux, uy, *_ in units)
 
-    def tree(bx, by, s):
-        split = [0, bx, by, s] not in units
-        bits = prices.tree[log2(s) - 3, int(split)] if s > 4 else 0.0
-        for quarter in quarters(bx, by, s // 2) if split else []:
-            bits += prices.part[log2(s // 2) - 2, int(some(*quarter))]
-            bits += tree(*quarter) if some(*quarter) else 0.0
+    def tree(bx, by, v, z):
+        split = [0, bx, by, v, z] not in units
+        bits = 0.0
+        if v != z:
+            bits += prices.uneven_tree[log2(v * z) - 7, int(split)]
+        elif v > 4:
+            bits += prices.tree[log2(v) - 3, int(split)]
+        for part in tree_parts(bx, by, v, z) if split else []:
+            bits += prices.part[log2(part[2]) - 2, int(some(*part))]
+            bits += tree(*part) if some(*part) else 0.0
         return bits
 
-    if leaf[SIZE] == 64 or cb or cr:
+    if max(leaf[WIDTH], leaf[HEIGHT]) == 64 or cb or cr:
         total += luma[int(some(*node))]
     return total + (tree(*node) if some(*node) else 0.0)

@@ -11,8 +11,12 @@ from nvcodec.model.hybrid.canvas.quantiser import REAL_STEP
 
 ANY = slice(None)
 WHOLE, DIVIDED, YES = 0, 1, 1
+SEVERAL, TWO = slice(1, None), slice(2, None)
+"""Luma blocks of a leaf of 8 x 8."""
 SIZE_4_OF_8, SIZE_32 = 0, 2
 """In the tables of transform trees."""
+SIDE_32 = slice(1, None)
+"""Of nodes that are no squares, 8 x 32 and 16 x 32."""
 SIZES_OF_SPLITS = {16: 0, 32: 1, 64: 2}
 
 TAKEN = [
@@ -21,23 +25,45 @@ TAKEN = [
     (
         0,
         Tools(transform_4=False),
-        [("content", "tree", (SIZE_4_OF_8, DIVIDED)), ("intra", "four", YES)],
+        [("content", "tree", (SIZE_4_OF_8, DIVIDED)), ("intra", "cut", SEVERAL)],
     ),
     (
         2,
         Tools(transform_4=False),
-        [("content", "tree", (SIZE_4_OF_8, DIVIDED)), ("intra", "four", YES)],
+        [("content", "tree", (SIZE_4_OF_8, DIVIDED)), ("intra", "cut", SEVERAL)],
+    ),
+    (0, Tools(halves=False), [("intra", "halved", (..., YES)), ("intra", "cut", TWO)]),
+    (
+        2,
+        Tools(halves=False),
+        [
+            ("intra", "halved", (..., YES)),
+            ("intra", "cut", TWO),
+            ("motion", "halved", (..., YES)),
+        ],
     ),
     (0, Tools(linear_chroma=False), [("intra", "chroma", (ANY, slice(5, None)))]),
     (1, Tools(sine=False), [("content", "sine", (ANY, ANY, YES))]),
     (0, Tools(key_transform_32=False), [("intra", "split", (SIZES_OF_SPLITS[32], ANY, WHOLE))]),
     (1, Tools(key_transform_32=False), []),
-    (1, Tools(inter_transform_32=False), [("content", "tree", (SIZE_32, WHOLE))]),
+    (
+        1,
+        Tools(inter_transform_32=False),
+        [("content", "tree", (SIZE_32, WHOLE)), ("content", "uneven_tree", (SIDE_32, WHOLE))],
+    ),
     (0, Tools(inter_transform_32=False, merge=False, bi=False, largest_inter=32), []),
     (2, Tools(merge=False), [("motion", "merge", (ANY, ANY, YES))]),
     (2, Tools(bi=False), [("motion", "both", (ANY, YES))]),
     (1, Tools(largest_inter=32), [("motion", "split", (SIZES_OF_SPLITS[64], ANY, WHOLE))]),
-    (1, Tools(smallest_inter=16), [("motion", "split", (SIZES_OF_SPLITS[16], ANY, DIVIDED))]),
+    (
+        1,
+        Tools(smallest_inter=16),
+        [
+            ("motion", "split", (SIZES_OF_SPLITS[16], ANY, DIVIDED)),
+            ("motion", "halved", (0, SIZES_OF_SPLITS[16], ANY, YES)),
+            ("motion", "halved", (1, SIZES_OF_SPLITS[32], ANY, YES)),
+        ],
+    ),
 ]
 
 

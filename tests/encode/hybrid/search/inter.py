@@ -6,9 +6,11 @@ import numpy as np
 
 from nvcodec.encode.hybrid.effort import EFFORTS
 from nvcodec.encode.hybrid.group import default_prices
+from nvcodec.encode.hybrid.search.block import area_at, block_at, log2, packed_size
 from nvcodec.encode.hybrid.search.partition import Walk
 from nvcodec.encode.hybrid.search.phases import MARGIN, phases_of
 from nvcodec.encode.hybrid.search.prediction import (
+    HALF,
     InterSearch,
     clear,
     make_candidates,
@@ -33,7 +35,7 @@ class Scene(NamedTuple):
     current: Any
     phases: Any
 
-    def predicted(self, direction, vectors, y, x, n):
+    def predicted(self, direction, vectors, y, x, wide, tall):
         """Luma predicted with vectors (list, y and x); None if some samples do not exist."""
         found = []
         for r in range(2):
@@ -43,17 +45,19 @@ class Scene(NamedTuple):
                 plane = self.phases[r][4 * (vy & 3) + (vx & 3)]
                 if min(top, left) < 0 or max(abs(vy), abs(vx)) > 8191:
                     return None
-                found.append(plane[top : top + n, left : left + n].astype(int))
-                if found[-1].shape != (n, n):
+                found.append(plane[top : top + tall, left : left + wide].astype(int))
+                if found[-1].shape != (tall, wide):
                     return None
         return found[0] if len(found) == 1 else (found[0] + found[1] + 1) >> 1
 
-    def residual(self, direction, vectors, y, x, n):
-        found = self.predicted(direction, vectors, y, x, n)
-        return None if found is None else self.current[y : y + n, x : x + n].astype(int) - found
+    def residual(self, direction, vectors, y, x, wide, tall):
+        found = self.predicted(direction, vectors, y, x, wide, tall)
+        if found is None:
+            return None
+        return self.current[y : y + tall, x : x + wide].astype(int) - found
 
-    def satd(self, direction, vectors, y, x, n):
-        found = self.residual(direction, vectors, y, x, n)
+    def satd(self, direction, vectors, y, x, wide, tall):
+        found = self.residual(direction, vectors, y, x, wide, tall)
         return None if found is None else hadamard_sum(found)
 
     def vector_bits(self, vector, predicted):
@@ -94,7 +98,8 @@ def make_scene(
     # Few values, so that entries of merge lists repeat.
     cells.vectors[:] = rng.choice(rng.integers(-spread, spread + 1, 12), cells.vectors.shape)
     cells.vectors[:, cells.available == 0] = 0
-    cells.size[:] = rng.choice([8, 16, 32], cells.size.shape)
+    sizes = [packed_size(*sides) for sides in ((8, 8), (16, 16), (32, 32), (8, 32), (32, 16))]
+    cells.size[:] = rng.choice(sizes, cells.size.shape)
     projected = rng.integers(-spread, spread + 1, (*cells.size.shape, CANDIDATE)).astype(np.int16)
     projected[..., 0] = 3 * (interior & (rng.random(cells.size.shape) < 0.5))
     cells.merged[:] = cells.available & (rng.random(cells.merged.shape) < 0.5)
@@ -132,6 +137,13 @@ def noise_scene(**options):
     return make_scene(picture, references, **options)
 
 
+def block_of(scene, y, x, wide, tall):
+    """A block of the partition, or a half of one."""
+    if wide == tall:
+        return block_at(scene.search.given, y, x, wide)
+    return area_at(scene.search.given, y, x, wide, tall, HALF, log2(max(wide, tall)) - 3)
+
+
 def listed(scene, b):
     """The merge list of a block: entries (direction, vectors), and how many come from cells."""
     cells, entries = scene.search.cells, np.zeros((5, 5), np.int64)
@@ -144,7 +156,8 @@ def listed(scene, b):
         default,
         b.y >> 3,
         b.x >> 3,
-        b.n >> 3,
+        b.wide >> 3,
+        b.tall >> 3,
         entries,
     )
     return [(int(e[0]), e[1:].reshape(2, 2)) for e in entries], count

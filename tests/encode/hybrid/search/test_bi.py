@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 
 from nvcodec.encode.hybrid.search.bi import offer_both
-from nvcodec.encode.hybrid.search.block import block_at
 from nvcodec.encode.hybrid.search.merge import offer_merges
 from nvcodec.encode.hybrid.search.prediction import OWN_VECTORS, clear
 from nvcodec.encode.hybrid.search.vectors import offer_vectors
 from tests.encode.hybrid.pictures import smooth_noise
 
-from .inter import HEIGHT, WIDTH, listed, make_scene, moved, noise_scene
+from .inter import HEIGHT, WIDTH, block_of, listed, make_scene, moved, noise_scene
 from .test_vectors import check
 
-BLOCKS = [(y, x, n) for n in (8, 16, 32, 64) for y, x in ((0, 64), (64, 64), (64, 128))]
+SHAPES = [(8, 8), (16, 16), (32, 32), (64, 64), (16, 32), (64, 16)]
+BLOCKS = [(y, x, w, h) for w, h in SHAPES for y, x in ((0, 64), (64, 64), (64, 128))]
 
 
 def mean_scene(seed=0, **options):
@@ -31,8 +31,8 @@ def test_it_never_makes_a_block_worse():
     scene = mean_scene()
     s, c = scene.search, scene.search.candidates
     better = 0
-    for y, x, n in BLOCKS:
-        b = block_at(s.given, y, x, n)
+    for place in BLOCKS:
+        b = block_of(scene, *place)
         clear(c)
         offer_merges(s, b)
         offer_vectors(s, b)
@@ -55,8 +55,8 @@ def test_it_never_makes_a_block_worse():
 def test_it_finds_both_displacements(refinements):
     scene = mean_scene(seed=1, refinements=refinements)
     s, c = scene.search, scene.search.candidates
-    for y, x, n in [(64, 64, 32), (64, 64, 64)]:
-        b = block_at(s.given, y, x, n)
+    for place in [(64, 64, 32, 32), (64, 64, 64, 64), (64, 64, 32, 64)]:
+        b = block_of(scene, *place)
         clear(c)
         offer_merges(s, b)
         offer_vectors(s, b)
@@ -69,7 +69,7 @@ def test_it_finds_both_displacements(refinements):
 
 def test_a_canvas_with_one_reference_has_none():
     scene = noise_scene(interior=False)
-    s, b = scene.search, block_at(scene.search.given, 64, 64, 16)
+    s, b = scene.search, block_of(scene, 64, 64, 16, 16)
     offer_merges(s, b)
     offer_vectors(s, b)
     before = s.candidates.cost.copy(), s.candidates.choice.copy()
@@ -82,13 +82,13 @@ def test_the_best_merge_of_both():
     found = set()
     for seed in range(4):
         scene = noise_scene(seed=seed)
-        for y, x, n in BLOCKS:
-            b = block_at(scene.search.given, y, x, n)
+        for place in BLOCKS:
+            b = block_of(scene, *place)
             clear(scene.search.candidates)
             offer_merges(scene.search, b)
             entries, _ = listed(scene, b)
             costs = {
-                k: scene.satd(3, vectors, y, x, n)
+                k: scene.satd(3, vectors, *place)
                 for k, (direction, vectors) in enumerate(entries)
                 if direction == 3
             }

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from nvcodec.coding.hybrid.leaves import INTRA, MERGE, SIZE, X, Y
+from nvcodec.coding.hybrid.leaves import HEIGHT, INTRA, MERGE, WIDTH, X, Y
 from nvcodec.coding.hybrid.motion import trace_motion
+from nvcodec.encode.hybrid.search.block import packed_size
 from nvcodec.encode.hybrid.search.inter_canvas import _walk_root, search_inter_blocks
 from nvcodec.encode.hybrid.search.prediction import found_leaves, no_cells
 from nvcodec.model.hybrid.canvas.motion import motion_of_leaves
@@ -15,6 +16,8 @@ from .inter import Scene, make_scene, moved
 
 SATD_WEIGHT = 0.3
 
+LIMITS = {"split_margin": 0.0, "cell_margin": 0.0, "halves_bits": 0.0, "halves_satd": 1.2}
+"""Limits under which halves are tried, and costs are those of what is chosen."""
 
 KINDS = [(False, False), (True, False), (True, True)]
 """Whether there are two references, and whether it is an interior canvas."""
@@ -23,15 +26,17 @@ KINDS = [(False, False), (True, False), (True, True)]
 def canvas_scene(height, width, two, interior, trial, q=24):
     """Two halves that move in different ways, one bright corner, and something new."""
     rng = np.random.default_rng(7)
+    # In the middle of a block of 16, so that halves of it differ.
+    middle = width // 32 * 16 + 8
     picture = smooth_noise((height, width), 2)
     references = [moved(picture, (2, -3)), moved(picture, (-4, 1))]
     for reference, vector in zip(references, ((0, 6), (3, 3)), strict=True):
-        reference[:, width // 2 :] = moved(picture, vector)[:, width // 2 :]
+        reference[:, middle:] = moved(picture, vector)[:, middle:]
         noisy = reference + rng.normal(0, 4, reference.shape)
         reference[:] = np.clip(noisy, 0, 255).astype(np.uint8)
     stripes = (128 + 100 * np.sin(np.arange(32) ** 1.3)).astype(np.uint8)
     picture[32:64, 16:48] = stripes[None]
-    made = make_scene(picture, references, q=q, two=two, interior=interior)
+    made = make_scene(picture, references, q=q, two=two, interior=interior, **LIMITS)
     search = made.search._replace(cells=no_cells(width, height), trial=trial)
     return Scene(search, made.current, made.phases)
 
@@ -55,9 +60,9 @@ def test_a_canvas(trial, two, interior, height, width):
     leaves, cells = leaves_of(s), s.cells
     covered = np.zeros((height, width), int)
     for leaf in leaves:
-        square = np.s_[leaf[Y] : leaf[Y] + leaf[SIZE], leaf[X] : leaf[X] + leaf[SIZE]]
-        covered[square] += 1
-        assert covered[square].size == leaf[SIZE] ** 2
+        place = np.s_[leaf[Y] : leaf[Y] + leaf[HEIGHT], leaf[X] : leaf[X] + leaf[WIDTH]]
+        covered[place] += 1
+        assert covered[place].size == leaf[WIDTH] * leaf[HEIGHT]
     assert (covered == 1).all()
     # What the search has in mind is what a decoder derives.
     direction, vectors = np.zeros_like(cells.direction), np.zeros_like(cells.vectors)
@@ -67,11 +72,13 @@ def test_a_canvas(trial, two, interior, height, width):
     np.testing.assert_array_equal(cells.available, direction > 0)
     of_cells = recount.leaf_map(leaves)
     for (column, row), leaf in of_cells.items():
-        assert (cells.size[row, column], cells.merged[row, column]) == (leaf[SIZE], leaf[MERGE])
+        size = packed_size(leaf[WIDTH], leaf[HEIGHT])
+        assert (cells.size[row, column], cells.merged[row, column]) == (size, leaf[MERGE])
     # It can be coded once the intra leaves have modes; 0 is one.
     canvas_set = 2 if interior else 1
     assert len(trace_motion(leaves.copy(), width, height, canvas_set, two=two)) > len(leaves)
-    assert len(np.unique(leaves[:, SIZE])) > 1
+    assert len(np.unique(leaves[:, WIDTH])) > 1
+    assert (leaves[:, WIDTH] != leaves[:, HEIGHT]).any()
     assert leaves[:, MERGE].any()
     assert leaves[:, INTRA].any() == trial
     assert set(np.unique(cells.direction[cells.direction > 0])) == ({1, 2, 3} if two else {1})
@@ -93,11 +100,40 @@ def test_the_cost_is_satd_plus_bits(two, interior):
     # The search takes it as if no neighbour were intra, in leaves of 64 too, which have none.
     prices.intra[1:] = prices.intra[0]
     bits = recount.inter_bits(prices, leaves, two)
-    bits += prices.intra[0, 0] * (leaves[:, SIZE] == 64).sum()
-    bits += recount.split_bits(prices.split, leaves, width, height, 2 if interior else 1)
+    bits += prices.intra[0, 0] * (leaves[:, WIDTH : HEIGHT + 1].max(1) == 64).sum()
+    bits += recount.split_bits(prices, leaves, width, height, 2 if interior else 1)
     satd = 0
-    for y, x, n in leaves[:, [Y, X, SIZE]].tolist():
+    assert (leaves[:, WIDTH] != leaves[:, HEIGHT]).any()
+    for x, y, w, h in leaves[:, [X, Y, WIDTH, HEIGHT]].tolist():
         direction = s.cells.direction[y >> 3, x >> 3]
-        satd += scene.satd(direction, s.cells.vectors[:, y >> 3, x >> 3], y, x, n)
+        satd += scene.satd(direction, s.cells.vectors[:, y >> 3, x >> 3], y, x, w, h)
     step = 2 ** ((24 - 4) / 6)
     assert cost == pytest.approx(satd + SATD_WEIGHT * step * bits, rel=1e-5)
+
+
+def striped_scene(size, turned, **limits):
+    """Stripes of rows or columns, every other one of which moves, and noise in the reference."""
+    still = smooth_noise((128, 128), 9)
+    moving = moved(still, (0, 2) if turned else (2, 0))
+    stripes = np.indices(still.shape)[int(not turned)] // size % 2
+    noise = np.random.default_rng(4).normal(0, 8, still.shape)
+    reference = np.clip(np.where(stripes, moving, still) + noise, 0, 255).astype(np.uint8)
+    made = make_scene(still, [reference], interior=False, **LIMITS | limits)
+    return Scene(made.search._replace(cells=no_cells(128, 128)), made.current, made.phases)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("size", [8, 16])
+def test_halves(size, turned):
+    """Stripes become halves, or halves of halves; none where the limit says so."""
+    found = []
+    for limit in (0.0, np.inf):
+        s = striped_scene(size, turned, halves_bits=limit, halves_satd=3.0).search
+        for row in range(2):
+            search_inter_blocks(row_of(s, row), row, 0, 2)
+        found.append(leaves_of(s))
+    with_halves, without = found
+    across, along = (HEIGHT, WIDTH) if turned else (WIDTH, HEIGHT)
+    assert (with_halves[:, across] == size)[with_halves[:, along] > size].any()
+    assert (without[:, WIDTH] == without[:, HEIGHT]).all()
+    assert len(with_halves) < len(without)

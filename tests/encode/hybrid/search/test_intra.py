@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from nvcodec.coding.hybrid.leaves import CHROMA, CODED, FIRST, FOUR, LEAF_COLUMNS, MODE, UNITS
+from nvcodec.coding.hybrid.leaves import CHROMA, CODED, CUT, FIRST, LEAF_COLUMNS, MODE, UNITS
 from nvcodec.encode.hybrid.analysis.repeats import NONE
-from nvcodec.encode.hybrid.search.block import NEVER, block_at
+from nvcodec.encode.hybrid.search.block import NEVER, area_at, packed_size
 from nvcodec.encode.hybrid.search.intra import (
     _INTRA_MODES,
     Intra,
@@ -21,14 +21,14 @@ from nvcodec.encode.hybrid.search.transform_tree import best_tree
 from nvcodec.encode.hybrid.search.units import make_pools
 from nvcodec.encode.hybrid.search.workspace import IntraSpace, Workspace
 from nvcodec.model.hybrid.canvas.intra import intra_references, intra_smooth
-from tests.coding.hybrid.reference import quarters
+from tests.coding.hybrid.reference import luma_blocks
 from tests.encode.hybrid.pictures import planes_of, smooth_noise
 from tests.encode.hybrid.rate import recount
 from tests.encode.hybrid.reference import hadamard_sum
 from tests.model.hybrid.canvas import reference
 
 from .given import canvas_input
-from .inter import noise_scene
+from .inter import block_of, noise_scene
 
 SIZE = 64
 
@@ -45,7 +45,7 @@ def make_intra(q=30, seed=0, tries=3):
     known[8:, 8:] = 0
     modes = rng.choice([0, 1, 10, 26, 31], known.shape).astype(np.uint8)
     modes[8:, 8:] = 1
-    size = np.full((SIZE // 8, SIZE // 8), 8, np.uint8)
+    size = np.full((SIZE // 8, SIZE // 8), packed_size(8, 8), np.uint8)
     return Intra(
         given=canvas_input(luma, q, 0),
         rebuilt=Rebuilt(*planes, known=known, modes=modes, size=size),
@@ -90,31 +90,41 @@ def test_satd4(kind, kernel_bench):
     h = np.block([[h, h], [h, -h]])
 
     def slow():
-        block = source[4:8, 12:16].astype(int) - space.prediction[:4, :4]
+        block = source[4:8, 12:16].astype(int) - space.prediction[:4, 4:8]
         return int(abs(h @ block @ h).sum()) >> 2
 
-    kernel_bench(f"_satd4 of {kind}", 16, lambda: _satd4(source, 4, 12, space), slow)
+    kernel_bench(f"_satd4 of {kind}", 16, lambda: _satd4(source, 4, 12, space, 0, 4), slow)
 
 
-@pytest.mark.parametrize("n", [4, 8, 16, 32])
-def test_rough_costs(n):
-    """All modes that are tried, with SATD to the prediction of the spec plus rate."""
-    s = make_intra(seed=n)
-    y, x = 32, 32
-    b = block_at(s.given, y, x, max(n, 8))
-    space, canvas = s.workspace.intra, s.rebuilt
-    space.listed[:] = 0, 1, 26
-    intra_references(canvas.plane0, canvas.known, False, y, x, n, space.edges[0])
-    intra_smooth(space.edges[0], n, space.edges[2])
-    _rank_modes(s, b, y, x, n)
-    known = np.kron(canvas.known, np.ones((4, 4)))
-    block = s.given.source0[y : y + n, x : x + n].astype(int)
+def satd4(difference):
+    """Of blocks of 4 x 4."""
     h = np.array([[1, 1], [1, -1]])
     h = np.block([[h, h], [h, -h]])
+    places = [
+        (y, x) for y in range(0, difference.shape[0], 4) for x in range(0, difference.shape[1], 4)
+    ]
+    return sum(int(abs(h @ difference[y : y + 4, x : x + 4] @ h).sum()) >> 2 for y, x in places)
+
+
+@pytest.mark.parametrize(
+    ("w", "h"), [(4, 4), (8, 8), (16, 16), (32, 32), (8, 4), (4, 8), (16, 8), (8, 32)]
+)
+def test_rough_costs(w, h):
+    """All modes that are tried, with SATD to the prediction of the spec plus rate."""
+    s = make_intra(seed=w)
+    y, x = 32, 32
+    b = area_at(s.given, y, x, max(w, 8), max(h, 8), -1, -1)
+    space, canvas = s.workspace.intra, s.rebuilt
+    space.listed[:] = 0, 1, 26
+    intra_references(canvas.plane0, canvas.known, 0, y, x, w, h, space.edges[0])
+    intra_smooth(space.edges[0], w + h, space.edges[2])
+    _rank_modes(s, b, y, x, w, h, 0)
+    known = np.kron(canvas.known, np.ones((4, 4)))
+    block = s.given.source0[y : y + h, x : x + w].astype(int)
     expected = np.zeros(35)
     for mode in range(35):
-        difference = block - reference.intra(mode, canvas.plane0, known, x, y, n, True)
-        satd = int(abs(h @ difference @ h).sum()) >> 2 if n == 4 else hadamard_sum(difference)
+        difference = block - reference.intra(mode, canvas.plane0, known, x, y, w, h, True)
+        satd = satd4(difference) if min(w, h) == 4 else hadamard_sum(difference)
         rate = recount.luma_mode_bits(s.given.intra, [0, 1, 26], mode)
         expected[mode] = satd + b.lam_satd * float(rate)
     first = [0, 1, *range(2, 35, 2)]
@@ -125,13 +135,17 @@ def test_rough_costs(n):
         assert space.mode_costs[mode] == pytest.approx(cost, rel=1e-6)
 
 
-@pytest.mark.parametrize(("n", "four"), [(8, 0), (8, 1), (16, 0), (32, 0)])
+LEAVES = [(8, 8, cut) for cut in range(4)]
+LEAVES += [(w, h, 0) for w, h in ((16, 16), (32, 32), (16, 8), (8, 32), (32, 16))]
+
+
+@pytest.mark.parametrize(("w", "h", "cut"), LEAVES)
 @pytest.mark.parametrize("q", [16, 30, 44])
-def test_the_cost_of_a_leaf_is_error_plus_bits(q, n, four):
-    s = make_intra(q, seed=n + four, tries=8)
-    b = block_at(s.given, 32, 32, n)
+def test_the_cost_of_a_leaf_is_error_plus_bits(q, w, h, cut):
+    s = make_intra(q, seed=w + cut, tries=8)
+    b = area_at(s.given, 32, 32, w, h, -1, -1)
     leaf = np.full(LEAF_COLUMNS, 77, np.int32)
-    cost = decide_intra_leaf(s, b, four, leaf)
+    cost = decide_intra_leaf(s, b, cut, 0, leaf)
     canvas, prices = s.rebuilt, recount.doubles(s.given.intra)
     error = 0.0
     for plane, source, shift in (
@@ -139,24 +153,23 @@ def test_the_cost_of_a_leaf_is_error_plus_bits(q, n, four):
         (canvas.plane1, s.given.source1, 1),
         (canvas.plane2, s.given.source2, 1),
     ):
-        part = slice(32 >> shift, (32 + n) >> shift)
-        error += ((plane[part, part].astype(float) - source[part, part]) ** 2).sum()
-    assert (leaf[:3].tolist(), leaf[FOUR]) == ([32, 32, n], four)
+        part = np.s_[32 >> shift : (32 + h) >> shift, 32 >> shift : (32 + w) >> shift]
+        error += ((plane[part].astype(float) - source[part]) ** 2).sum()
+    assert (leaf[:4].tolist(), leaf[CUT]) == ([32, 32, w, h], cut)
+    if cut != 1:
+        assert (leaf[MODE : MODE + 2] == leaf[MODE + 2 : MODE + 4]).all()
     assert (leaf[FIRST], leaf[UNITS]) == (0, s.pool.counts[0])
     assert leaf[CODED] == (leaf[UNITS] > 0)
     bits = 0.0
     modes = canvas.modes.copy()
     modes[8:, 8:] = 1
-    for mode, (x, y, size) in zip(
-        leaf[MODE : MODE + 4].tolist(),
-        quarters(32, 32, 4) if four else [(32, 32, n)],
-        strict=False,
-    ):
+    blocks = luma_blocks(32, 32, w, h, cut)
+    for mode, (x, y, wide, tall) in zip(leaf[MODE : MODE + 4].tolist(), blocks, strict=False):
         beside = int(modes[y // 4, x // 4 - 1]), int(modes[y // 4 - 1, x // 4])
         bits += recount.luma_mode_bits(prices, recount.mode_list(*beside), mode)
-        modes[y // 4 : (y + size) // 4, x // 4 : (x + size) // 4] = mode
+        modes[y // 4 : (y + tall) // 4, x // 4 : (x + wide) // 4] = mode
     np.testing.assert_array_equal(canvas.modes, modes)
-    assert canvas.known[8 : 8 + n // 4, 8 : 8 + n // 4].all()
+    assert canvas.known[8 : 8 + h // 4, 8 : 8 + w // 4].all()
     others = [34 if mode == leaf[MODE] else mode for mode in (0, 26, 10, 1)]
     others += [35, 36, 37]
     bits += prices.chroma[b.level, [leaf[MODE], *others].index(leaf[CHROMA])]
@@ -166,24 +179,24 @@ def test_the_cost_of_a_leaf_is_error_plus_bits(q, n, four):
     units, levels = (table[:count] for table, count in zip(s.pool[:2], s.pool.counts, strict=True))
     bits += recount.content_bits(content, leaf[None], units, levels)
     # The rest is rounding to samples, and the approximations of `quantise`.
-    assert cost == pytest.approx(error + b.lam * bits, rel=0.05, abs=n * n / 8)
+    assert cost == pytest.approx(error + b.lam * bits, rel=0.05, abs=w * h / 8)
 
 
-@pytest.mark.parametrize("n", [8, 16, 32])
-def test_the_cost_of_an_intra_trial(n):
+@pytest.mark.parametrize(("w", "h"), [(8, 8), (16, 16), (32, 32), (8, 32), (32, 16)])
+def test_the_cost_of_an_intra_trial(w, h):
     """The mode of least SATD, predicted from source samples; its residual is coded."""
     scene = noise_scene(q=30)
     s = scene.search
-    b = block_at(s.given, 64, 96, n)
-    block, known = scene.current[64 : 64 + n, 96 : 96 + n].astype(int), np.ones(scene.current.shape)
+    b = block_of(scene, 64, 96, w, h)
+    block, known = scene.current[64 : 64 + h, 96 : 96 + w].astype(int), np.ones(scene.current.shape)
     found = []
     for mode in _INTRA_MODES:
-        residual = block - reference.intra(mode, scene.current, known, 96, 64, n, True)
+        residual = block - reference.intra(mode, scene.current, known, 96, 64, w, h, True)
         found.append((hadamard_sum(residual), mode, residual))
     least, _, residual = min(found, key=lambda entry: entry[0])
     other = Workspace.make()
-    other.transform.residual[:n, :n] = residual
-    cost, count, energy = best_tree(s.given, other, b, n, 1)
+    other.transform.residual[:h, :w] = residual
+    cost, count, energy = best_tree(s.given, other, b, w, h, 1)
     cost = min(cost, energy) if count else energy
     expected = 1.05 * cost + b.lam * (float(s.bits.intra[0, 1]) + 10)
     assert intra_cost(s, b, least + 1.0) == pytest.approx(expected, rel=1e-5)

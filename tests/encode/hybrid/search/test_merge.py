@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nvcodec.encode.hybrid.search.block import NEVER, block_at
+from nvcodec.encode.hybrid.search.block import NEVER
 from nvcodec.encode.hybrid.search.merge import merged_beside, offer_merges
 from nvcodec.encode.hybrid.search.prediction import (
     BEST_MERGE,
@@ -17,7 +17,7 @@ from nvcodec.encode.hybrid.search.prediction import (
     clear,
 )
 
-from .inter import HEIGHT, WIDTH, listed, merged_near, noise_scene
+from .inter import HEIGHT, WIDTH, block_of, listed, merged_near, noise_scene
 
 
 def slow_merges(scene, b):
@@ -27,7 +27,7 @@ def slow_merges(scene, b):
     flags = bits.merge[b.level, merged_near(scene, b), 1] + bits.intra[0, 0]
     # Entries after the first one that fills up the list are the same, and take more bits.
     for k, (direction, vectors) in enumerate(entries[: count + 1]):
-        distance = scene.satd(direction, vectors, b.y, b.x, b.n)
+        distance = scene.satd(direction, vectors, b.y, b.x, b.wide, b.tall)
         if distance is not None:
             rate = float(flags) + float(bits.entry[k])
             found.append((distance + b.lam_satd * rate, rate, k))
@@ -40,10 +40,10 @@ def test_the_two_best_entries(interior, seed):
     scene = noise_scene(interior=interior, seed=seed, spread=40)
     s, c = scene.search, scene.search.candidates
     taken = set()
-    for n in (8, 16, 32, 64):
-        for y in range(0, HEIGHT, n)[:4]:
-            for x in range(0, WIDTH, n)[:6]:
-                b = block_at(s.given, y, x, n)
+    for w, h in ((8, 8), (16, 16), (32, 32), (64, 64), (16, 8), (8, 32), (64, 16)):
+        for y in range(0, HEIGHT, h)[:4]:
+            for x in range(0, WIDTH, w)[:6]:
+                b = block_of(scene, y, x, w, h)
                 assert merged_beside(s.cells.merged, b) == merged_near(scene, b)
                 clear(c)
                 offer_merges(s, b)

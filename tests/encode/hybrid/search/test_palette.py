@@ -5,19 +5,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nvcodec.coding.hybrid.content import trace_content
+from nvcodec.coding.hybrid.content import CONTENT_CONTEXTS, trace_content
 from nvcodec.coding.hybrid.leaves import (
     CHROMA,
+    HEIGHT,
     INTRA,
     LEAF_COLUMNS,
     LEVEL_VALUE,
     MODE,
     PAINTED,
     PALETTE,
-    SIZE,
     UNIT_COUNT,
     UNIT_SINE,
     UNITS,
+    WIDTH,
     Q,
 )
 from nvcodec.encode.hybrid.analysis.pyramid import Pyramid
@@ -55,9 +56,9 @@ def test_prices_are_the_bits_of_coding():
     """A leaf of luma, whose first palette has no known colours."""
     rng = np.random.default_rng(3)
     for n, most in ((8, 2), (16, 7), (32, 40)):
-        table = random_contexts(rng, 1957)
+        table = random_contexts(rng, CONTENT_CONTEXTS)
         probability = (table[:, 0] + table[:, 1]) / 131072
-        costs = -np.log2(np.stack([1 - probability, probability], 1))[1769:].astype(np.float32)
+        costs = -np.log2(np.stack([1 - probability, probability], 1))[1769:1957].astype(np.float32)
         source = np.sort(rng.integers(0, 256, most))[rng.integers(0, most, (n, n))]
         source = np.where(rng.random((n, n)) < 0.5, 9, source).astype(np.uint8)
         found, pool = PaletteSearch.make(), make_pools(64, 64, 1)[0]
@@ -69,7 +70,7 @@ def test_prices_are_the_bits_of_coding():
         settle_palettes(units, levels)
         # The canvas ends with the leaf: nothing else of it is priced.
         leaves = np.zeros((1, LEAF_COLUMNS), np.int32)
-        leaves[0, [SIZE, INTRA, Q, UNITS]] = n, 1, 30, 1
+        leaves[0, [WIDTH, HEIGHT, INTRA, Q, UNITS]] = n, n, 1, 30, 1
         leaves[0, MODE : MODE + 4] = PALETTE
         monochrome = SampleFormat(8, 0)
         trace = trace_content(leaves, units, levels, 30, False, 0, monochrome)

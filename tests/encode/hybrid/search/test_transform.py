@@ -1,73 +1,71 @@
-"""The encoder's transforms against matrix products, and against the decoder's."""
+"""The encoder's transforms against the matrices of the spec, and against the decoder's."""
 
 import numba
 import numpy as np
 import pytest
 
-from nvcodec.encode.hybrid.search.transform import backward, forward
+from nvcodec.encode.hybrid.search.transform import forward
 from nvcodec.model.hybrid.canvas.transform import add_unit, transform_scratch
+from tests.coding.hybrid.reference import log2
 from tests.model.hybrid.canvas.reference import matrix_of
+from tests.model.hybrid.canvas.tables import SHAPES
 
-SIZES = [(4, 2, 0), (8, 3, 0), (16, 4, 0), (32, 5, 0)]
-SIZES += [(n, log2n, 1) for n, log2n, _ in SIZES[:3]]
+KINDS = [(w, h, sine) for w, h in SHAPES for sine in range(1 + (max(w, h) < 32))]
 
 
-@pytest.mark.parametrize(("n", "log2n", "sine"), SIZES)
-def test_transforms(n, log2n, sine):
-    rng = np.random.default_rng(n)
-    block = rng.integers(-255, 256, (n, n)).astype(np.float32)
-    matrix = np.array(matrix_of(n, sine)) / (64 * np.sqrt(n))
-    scratch, there, back = (np.zeros(1024, np.float32) for _ in range(3))
-    forward(block.ravel(), n, log2n, sine, np.float32(0.5), scratch, there)
-    expected = 0.5 * matrix @ block @ matrix.T
-    np.testing.assert_allclose(there[: n * n].reshape(n, n), expected, atol=1e-2)
-    backward(there, n, log2n, sine, np.float32(2), scratch, back)
-    expected = 2 * matrix.T @ there[: n * n].reshape(n, n) @ matrix
-    np.testing.assert_allclose(back[: n * n].reshape(n, n), expected, atol=1e-2)
+def matrices(w, h, sine):
+    """Orthonormal ones for rows and for columns."""
+    return [np.array(matrix_of(n, sine)) / (64 * np.sqrt(n)) for n in (w, h)]
+
+
+@pytest.mark.parametrize(("w", "h", "sine"), KINDS)
+def test_transforms(w, h, sine):
+    rng = np.random.default_rng(w)
+    block = rng.integers(-255, 256, (h, w)).astype(np.float32)
+    across, down = matrices(w, h, sine)
+    scratch, out = np.zeros((2, 1024), np.float32)
+    forward(block.ravel(), w, h, log2(w), log2(h), sine, np.float32(0.5), scratch, out)
+    expected = 0.5 * down @ block @ across.T
+    np.testing.assert_allclose(out[: w * h].reshape(h, w), expected, atol=1e-2)
     # The decoder's integers are orthonormal but for a percent.
-    assert np.linalg.norm(expected - block) < 0.015 * np.linalg.norm(block)
-    assert not there[n * n :].any()
-    assert not back[n * n :].any()
+    back = 2 * down.T @ expected @ across
+    assert np.linalg.norm(back - block) < 0.015 * np.linalg.norm(block)
+    assert not out[w * h :].any()
 
 
-@pytest.mark.parametrize(("n", "log2n", "sine"), SIZES)
+@pytest.mark.parametrize(("w", "h", "sine"), KINDS)
 @pytest.mark.parametrize("q", [10, 33])
-def test_the_decoder_has_the_same_transform(n, log2n, sine, q):
-    levels = np.array([(0, 9), (1, -4), (n, 3), (2 * n + 1, -2), (n * n - 1, 1)], np.int32)
-    plane = np.full((n, n), 128, np.uint8)
-    add_unit(0, levels, 0, len(levels), log2n, sine, q, *transform_scratch(), plane, 0, 0)
-    coefficients, scratch, out = (np.zeros(1024, np.float32) for _ in range(3))
-    coefficients[levels[:, 0]] = levels[:, 1]
-    backward(coefficients, n, log2n, sine, np.float32(2 ** ((q - 4) / 6)), scratch, out)
-    expected = np.clip(128 + out[: n * n], 0, 255).reshape(n, n)
+def test_the_decoder_has_the_same_transform(w, h, sine, q):
+    levels = np.array([(0, 9), (1, -4), (w, 3), (2 * w + 1, -2), (w * h - 1, 1)], np.int32)
+    plane = np.full((h, w), 128, np.uint8)
+    logs = log2(w), log2(h)
+    add_unit(0, levels, 0, len(levels), *logs, sine, q, *transform_scratch(), plane, 0, 0)
+    coefficients = np.zeros(w * h)
+    coefficients[levels[:, 0]] = 2 ** ((q - 4) / 6) * levels[:, 1]
+    across, down = matrices(w, h, sine)
+    expected = np.clip(128 + down.T @ coefficients.reshape(h, w) @ across, 0, 255)
     assert abs(plane - expected).max() < 1.5
 
 
-@pytest.mark.parametrize(("n", "log2n", "sine"), SIZES[:4])
-@pytest.mark.parametrize("back", [False, True])
-def test_many_blocks(back, n, log2n, sine, kernel_bench):
-    rng = np.random.default_rng(n)
-    count = 8192 // (n * n)
-    blocks = rng.integers(-255, 256, (count, n * n)).astype(np.float32)
+@pytest.mark.parametrize(("w", "h"), [(4, 4), (8, 8), (16, 16), (32, 32), (8, 32)])
+def test_many_blocks(w, h, kernel_bench):
+    rng = np.random.default_rng(w)
+    count = 8192 // (w * h)
+    blocks = rng.integers(-255, 256, (count, w * h)).astype(np.float32)
     out, scratch = np.zeros_like(blocks), np.zeros(1024, np.float32)
-    matrix = np.array(matrix_of(n, sine)) / (64 * np.sqrt(n))
+    across, down = matrices(w, h, 0)
+    wide_log, tall_log = log2(w), log2(h)
 
     @numba.njit
     def run(blocks, scratch, out):
         for k in range(count):
-            if back:
-                backward(blocks[k], n, log2n, sine, np.float32(0.5), scratch, out[k])
-            else:
-                forward(blocks[k], n, log2n, sine, np.float32(0.5), scratch, out[k])
+            forward(blocks[k], w, h, wide_log, tall_log, 0, np.float32(0.5), scratch, out[k])
 
     def call():
         run(blocks, scratch, out)
-        return out.reshape(count, n, n)
+        return out.reshape(count, h, w)
 
     def peer():
-        m = matrix.T if back else matrix
-        return 0.5 * m @ blocks.reshape(count, n, n) @ m.T
+        return 0.5 * down @ blocks.reshape(count, h, w) @ across.T
 
-    kernel_bench(
-        f"{'backward' if back else 'forward'} {n}", blocks.size, call, peer, tolerance=2e-2
-    )
+    kernel_bench(f"forward {w} x {h}", blocks.size, call, peer, tolerance=2e-2)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nvcodec.encode.hybrid.search.block import NEVER, block_at
+from nvcodec.encode.hybrid.search.block import NEVER
 from nvcodec.encode.hybrid.search.merge import offer_merges
 from nvcodec.encode.hybrid.search.prediction import (
     DIFFERENCES,
@@ -17,9 +17,10 @@ from nvcodec.encode.hybrid.search.trial import trial_cost
 from nvcodec.encode.hybrid.search.vectors import offer_vectors
 from nvcodec.encode.hybrid.search.workspace import Workspace
 
-from .inter import noise_scene
+from .inter import block_of, noise_scene
 
-BLOCKS = [(32, 64, 8), (32, 48, 16), (64, 96, 32), (64, 64, 64), (0, 0, 64)]
+BLOCKS = [(32, 64, 8, 8), (32, 48, 16, 16), (64, 96, 32, 32), (64, 64, 64, 64), (0, 0, 64, 64)]
+BLOCKS += [(32, 64, 8, 32), (64, 96, 32, 16), (64, 64, 64, 32), (0, 0, 16, 64)]
 
 
 @pytest.mark.parametrize("q", [20, 50])
@@ -27,8 +28,8 @@ def test_the_cost_is_error_plus_bits(q):
     scene = noise_scene(q=q)
     s, c = scene.search, scene.search.candidates
     other, whether = Workspace.make(), set()
-    for y, x, n in BLOCKS:
-        b = block_at(s.given, y, x, n)
+    for y, x, w, h in BLOCKS:
+        b = block_of(scene, y, x, w, h)
         clear(c)
         offer_merges(s, b)
         offer_vectors(s, b)
@@ -38,14 +39,14 @@ def test_the_cost_is_error_plus_bits(q):
             choice = c.choice[place]
             vectors = choice[VECTORS:DIFFERENCES].reshape(2, 2)
             flag = s.given.content.coded[b.level, choice[MERGED], 1]
-            residual = scene.residual(int(choice[LISTS]), vectors, y, x, n)
+            residual = scene.residual(int(choice[LISTS]), vectors, y, x, w, h)
             with_units, energies = b.lam * float(flag[1]), 0.0
-            size = min(n, 32)
-            for top in range(0, n, size):
-                for left in range(0, n, size):
-                    node = residual[top : top + size, left : left + size]
-                    other.transform.residual[:size, :size] = node
-                    cost, count, _ = best_tree(s.given, other, b, size, 0)
+            wide, tall = min(w, 32), min(h, 32)
+            for top in range(0, h, tall):
+                for left in range(0, w, wide):
+                    node = residual[top : top + tall, left : left + wide]
+                    other.transform.residual[:tall, :wide] = node
+                    cost, count, _ = best_tree(s.given, other, b, wide, tall, 0)
                     energy = float((node.astype(float) ** 2).sum())
                     energies += energy
                     with_units += min(cost, energy) if count else energy

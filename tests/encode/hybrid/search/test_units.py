@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from nvcodec.coding.hybrid.palettes import MOST_COLOURS
 from nvcodec.encode.hybrid.search.block import block_at
 from nvcodec.encode.hybrid.search.units import (
     append_unit,
@@ -13,13 +14,14 @@ from nvcodec.encode.hybrid.search.units import (
 )
 from nvcodec.encode.hybrid.search.workspace import TransformSpace
 from nvcodec.model.hybrid.canvas.quantiser import REAL_STEP
+from tests.coding.hybrid.reference import class_of
 from tests.coding.hybrid.tables import SCANS
 from tests.encode.hybrid.rate.recount import doubles, unit_bits
 from tests.model.hybrid.canvas.reference import matrix_of
 
 from .given import canvas_input
 
-SIZES = {4: 2, 8: 3, 16: 4, 32: 5}
+SHAPES = [(4, 4), (8, 8), (16, 16), (32, 32), (8, 4), (4, 16), (32, 8), (16, 32)]
 WEIGHT = 0.085
 
 
@@ -29,17 +31,17 @@ def as_rows(levels):
 
 def recounted(residual, levels, step, lam, prices, sine=0):
     """Squared error after the levels, plus lambda times their bits."""
-    n = len(residual)
-    matrix = np.array(matrix_of(n, sine)) / (64 * np.sqrt(n))
-    error = matrix @ residual @ matrix.T - step * levels.reshape(n, n)
-    return (error**2).sum() + lam * unit_bits(doubles(prices), n, as_rows(levels))
+    h, w = residual.shape
+    down, across = (np.array(matrix_of(n, sine)) / (64 * np.sqrt(n)) for n in (h, w))
+    error = down @ residual @ across.T - step * levels.reshape(h, w)
+    return (error**2).sum() + lam * unit_bits(doubles(prices), w, h, as_rows(levels))
 
 
-@pytest.mark.parametrize(("n", "log2n"), SIZES.items())
+@pytest.mark.parametrize(("w", "h"), SHAPES)
 @pytest.mark.parametrize("q", [16, 34])
 @pytest.mark.parametrize("thorough", [False, True])
-def test_the_cost_is_error_plus_bits(thorough, q, n, log2n):
-    rng = np.random.default_rng(n)
+def test_the_cost_is_error_plus_bits(thorough, q, w, h):
+    rng = np.random.default_rng(w)
     content = canvas_input(np.zeros((32, 32), np.uint8), q).content
     prices, sine_bits = content.units, content.sine[1]
     t, step = TransformSpace.make(), float(REAL_STEP[q])
@@ -49,11 +51,11 @@ def test_the_cost_is_error_plus_bits(thorough, q, n, log2n):
         t.residual[:] = rng.normal(0, step * 2.0 ** (turn / 4 - 1), (32, 32))
         # Smooth along rows, so that few coefficients are large.
         t.residual[:] = (t.residual + np.roll(t.residual, 1, 1) + np.roll(t.residual, 2, 1)) / 2
-        y, x = rng.integers(0, 33 - n, 2)
-        block = t.residual[y : y + n, x : x + n].astype(float)
-        levels = np.zeros(n * n, np.int32)
+        y, x = rng.integers(0, (33 - h, 33 - w))
+        block = t.residual[y : y + h, x : x + w].astype(float)
+        levels = np.zeros(w * h, np.int32)
         cost, count, energy = transform_unit(
-            t, y, x, n, log2n, REAL_STEP[q], WEIGHT, prices, sine_bits, levels, thorough
+            t, y, x, w, h, REAL_STEP[q], WEIGHT, prices, sine_bits, levels, thorough
         )
         assert energy == pytest.approx((block**2).sum(), rel=1e-4)
         assert count == np.count_nonzero(levels)
@@ -62,19 +64,19 @@ def test_the_cost_is_error_plus_bits(thorough, q, n, log2n):
             sine = int(t.sine[0])
             used.add(sine)
             expected = recounted(block, levels, step, WEIGHT * step**2, prices, sine)
-            if n < 32 and levels[1:].any():
-                expected += WEIGHT * step**2 * float(sine_bits[log2n - 2, sine])
+            if max(w, h) < 32 and levels[1:].any():
+                expected += WEIGHT * step**2 * float(sine_bits[class_of(w, h) - 2, sine])
             # Levels behind the last one kept were in the templates of those before it, magnitudes
             # changed to hide a sign in those of their neighbours, and the only level of a sub-block
             # is priced with a flag that it does not take. That weighs most in a single sub-block.
-            assert cost == pytest.approx(expected, rel=0.05 if n > 4 else 0.12)
+            assert cost == pytest.approx(expected, rel=0.05 if w * h > 32 else 0.12)
             exact += cost == pytest.approx(expected, rel=1e-2)
         else:
             # The integer matrix is orthonormal but for a percent.
             assert cost == pytest.approx(energy, rel=0.02)
     assert coded >= 6
     assert exact >= coded / 2
-    assert used == {0} if n == 32 else used == {0, 1}
+    assert used == ({0} if max(w, h) == 32 else {0, 1})
 
 
 def test_little_energy_gets_no_unit():
@@ -87,7 +89,7 @@ def test_little_energy_gets_no_unit():
         t.coefficients[:] = 0
         levels = np.zeros(16, np.int32)
         cost, count, energy = transform_unit(
-            t, 0, 0, 4, 2, REAL_STEP[q], WEIGHT, content.units, content.sine[1], levels, False
+            t, 0, 0, 4, 4, REAL_STEP[q], WEIGHT, content.units, content.sine[1], levels, False
         )
         assert bool(t.coefficients.any()) == some
         if not some:
@@ -103,7 +105,7 @@ def test_chroma_has_its_own_step_and_prices(plane, chroma_offset):
     t, q = TransformSpace.make(), 38 + chroma_offset
     source = (given.source1, given.source2)[plane - 1][8:16, 16:24].astype(float)
     predicted = np.full((32, 32), 120, np.uint8)
-    cost, count, energy = transform_chroma(given, t, b, plane, 0, predicted, 8, 16, 8)
+    cost, count, energy = transform_chroma(given, t, b, plane, 0, predicted, 8, 16, 8, 8)
     levels = t.chroma[plane - 1, 0, :64]
     assert count == np.count_nonzero(levels) > 0
     assert energy == pytest.approx(((source - 120) ** 2).sum(), rel=1e-4)
@@ -116,10 +118,10 @@ def test_load_residual():
     rng = np.random.default_rng(5)
     source, predicted = rng.integers(0, 256, (2, 40, 48)).astype(np.uint8)
     out = np.zeros((32, 32), np.float32)
-    load_residual(source, 8, 16, predicted, 16, out)
-    expected = source[8:24, 16:32].astype(float) - predicted[:16, :16]
-    np.testing.assert_array_equal(out[:16, :16], expected)
-    assert not out[16:].any()
+    load_residual(source, 8, 16, predicted, 16, 8, out)
+    expected = source[8:16, 16:32].astype(float) - predicted[:8, :16]
+    np.testing.assert_array_equal(out[:8, :16], expected)
+    assert not out[8:].any()
     assert not out[:, 16:].any()
 
 
@@ -127,13 +129,13 @@ def test_units_are_appended_in_coding_order():
     rng = np.random.default_rng(2)
     pool = make_pools(64, 64, 1)[0]
     units, rows = [], []
-    for k, (n, log2n) in enumerate([*SIZES.items()] * 3):
-        levels = (rng.integers(-3, 4, n * n) * (rng.random(n * n) < 0.3)).astype(np.int32)
+    for k, (w, h) in enumerate(SHAPES * 3):
+        levels = (rng.integers(-3, 4, w * h) * (rng.random(w * h) < 0.3)).astype(np.int32)
         levels[0] = 1
-        append_unit(pool, k % 3, 4 * k, 8 * k, n, log2n, k % 2, levels)
-        found = [(y * n + x, levels[y * n + x]) for x, y in reversed(SCANS[n])]
+        append_unit(pool, k % 3, 4 * k, 8 * k, w, h, k % 2, levels)
+        found = [(y * w + x, levels[y * w + x]) for x, y in reversed(SCANS[w, h])]
         found = [row for row in found if row[1]]
-        units.append([k % 3, 4 * k, 8 * k, n, len(rows), len(found), k % 2])
+        units.append([k % 3, 4 * k, 8 * k, w, h, len(rows), len(found), k % 2])
         rows += found
     assert pool.counts.tolist() == [len(units), len(rows)]
     np.testing.assert_array_equal(pool.units[: len(units)], units)
@@ -141,7 +143,7 @@ def test_units_are_appended_in_coding_order():
 
 
 def test_a_pool_holds_every_unit_of_a_canvas():
-    """Luma in units of 4 x 4, chroma too, with all levels."""
+    """Units of 4 x 4 in 4:4:4 with all levels; leaves of 8 x 8 with three palettes."""
     pool = make_pools(32, 16, 1)[0]
-    assert len(pool.units) >= 32 + 16
-    assert len(pool.levels) >= 32 * 16 * 3 // 2
+    assert len(pool.units) >= 32 + 8 * 2
+    assert len(pool.levels) >= 8 * 3 * (8 * 8 + MOST_COLOURS)

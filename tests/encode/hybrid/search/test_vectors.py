@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from nvcodec.encode.hybrid.search.block import block_at
 from nvcodec.encode.hybrid.search.merge import offer_merges
 from nvcodec.encode.hybrid.search.prediction import (
     DIFFERENCES,
@@ -18,14 +17,15 @@ from nvcodec.encode.hybrid.search.vectors import offer_vectors, step_of
 from nvcodec.model.hybrid.canvas.motion import predicted_vector
 from tests.encode.hybrid.pictures import smooth_noise
 
-from .inter import HEIGHT, WIDTH, make_scene, merged_near, moved, noise_scene
+from .inter import HEIGHT, WIDTH, block_of, make_scene, merged_near, moved, noise_scene
 
-BLOCKS = [(32, 64, 8), (32, 48, 16), (64, 96, 32), (64, 64, 64)]
+BLOCKS = [(32, 64, 8, 8), (32, 48, 16, 16), (64, 96, 32, 32), (64, 64, 64, 64)]
+BLOCKS += [(32, 64, 16, 8), (64, 32, 64, 32), (64, 96, 8, 32)]
 
 
 def predicted(scene, b, r):
     cells = scene.search.cells
-    return predicted_vector(r, cells.vectors, cells.available, b.y >> 3, b.x >> 3, b.n >> 3)
+    return predicted_vector(r, cells.vectors, cells.available, b.y >> 3, b.x >> 3, b.wide >> 3)
 
 
 def own_bits(scene, b, direction, vectors):
@@ -49,7 +49,7 @@ def check(scene, b):
     direction, vectors = int(choice[LISTS]), choice[VECTORS:DIFFERENCES].reshape(2, 2)
     bits = own_bits(scene, b, direction, vectors)
     assert c.bits[OWN_VECTORS] == pytest.approx(bits, rel=1e-6)
-    cost = scene.satd(direction, vectors, b.y, b.x, b.n) + b.lam_satd * bits
+    cost = scene.satd(direction, vectors, b.y, b.x, b.wide, b.tall) + b.lam_satd * bits
     assert c.cost[OWN_VECTORS] == pytest.approx(cost, rel=1e-6)
     assert choice[MERGED] == 0
     for r in range(2):
@@ -63,15 +63,15 @@ def check(scene, b):
     return direction, vectors
 
 
-@pytest.mark.parametrize(("y", "x", "n"), BLOCKS)
+@pytest.mark.parametrize("place", BLOCKS)
 @pytest.mark.parametrize("r", [0, 1])
-def test_a_planted_displacement_is_found(r, y, x, n):
+def test_a_planted_displacement_is_found(r, place):
     """The picture is in one reference, moved; the other one is another picture."""
     picture, other = smooth_noise((HEIGHT, WIDTH), 3), smooth_noise((HEIGHT, WIDTH), 4)
     references = [other, other]
     references[r] = moved(picture, (5, -7))
-    scene = make_scene(picture, references, seed=n)
-    s, b = scene.search, block_at(scene.search.given, y, x, n)
+    scene = make_scene(picture, references, seed=place[2])
+    s, b = scene.search, block_of(scene, *place)
     # Coarse vectors are nearly right.
     s.coarse[r] = -22, 25
     offer_merges(s, b)
@@ -87,8 +87,9 @@ def test_costs_and_what_is_left_for_bi_prediction(two, interior):
     scene = noise_scene(two=two, interior=interior, seed=5)
     s, c = scene.search, scene.search.candidates
     directions = set()
-    for y, x, n in [*BLOCKS, (0, 0, 16), (0, 64, 32), (64, 0, 8), (120, 184, 8)]:
-        b = block_at(s.given, y, x, n)
+    edges = [(0, 0, 16, 16), (0, 64, 32, 32), (64, 0, 8, 8), (120, 184, 8, 8), (96, 176, 16, 32)]
+    for place in [*BLOCKS, *edges]:
+        b = block_of(scene, *place)
         clear(c)
         offer_merges(s, b)
         offer_vectors(s, b)
@@ -98,15 +99,15 @@ def test_costs_and_what_is_left_for_bi_prediction(two, interior):
             np.testing.assert_array_equal(c.predicted[r], predicted(scene, b, r))
             vectors = np.stack([c.single[r]] * 2)
             bits = own_bits(scene, b, r + 1, vectors)
-            costs.append(scene.satd(r + 1, vectors, y, x, n) + b.lam_satd * bits)
+            costs.append(scene.satd(r + 1, vectors, *place) + b.lam_satd * bits)
         assert c.cost[OWN_VECTORS] == pytest.approx(min(costs), rel=1e-6)
     assert directions == ({1, 2} if two else {1})
 
 
-@pytest.mark.parametrize(("y", "x", "n"), BLOCKS)
-def test_no_neighbouring_vector_is_better(y, x, n):
+@pytest.mark.parametrize("place", BLOCKS)
+def test_no_neighbouring_vector_is_better(place):
     scene = noise_scene(interior=False, seed=1)
-    s, b = scene.search, block_at(scene.search.given, y, x, n)
+    s, b = scene.search, block_of(scene, *place)
     offer_merges(s, b)
     offer_vectors(s, b)
     cost = s.candidates.cost[OWN_VECTORS]
@@ -114,7 +115,7 @@ def test_no_neighbouring_vector_is_better(y, x, n):
         for dx in (-1, 0, 1):
             vectors = [s.candidates.single[0] + [dy, dx]]
             bits = own_bits(scene, b, 1, vectors)
-            assert cost <= scene.satd(1, vectors, y, x, n) + b.lam_satd * bits + 1e-3
+            assert cost <= scene.satd(1, vectors, *place) + b.lam_satd * bits + 1e-3
 
 
 def test_the_fifth_step_goes_between_the_better_sides():
