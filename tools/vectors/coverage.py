@@ -35,6 +35,7 @@ UNBROKEN = {
 """Why a requirement has no faulty vector."""
 
 UNREACHED = {
+    "raise AssertionError": "what cannot be",
     "raise ValueError": "a damaged data file of the decoder's own",
     "return 0": "Bucket(1): the prices of table 1 are higher",
 }
@@ -42,7 +43,8 @@ UNREACHED = {
 
 NEVER = {
     "": "a g above that of any weight within its maximum",
-    "MotionStream": "SPLIT of 64 in Set 0, and a few that are rare",
+    "MotionStream": "SPLIT and HALVED of 64 in Set 0, HALVED of halves of 16 x 8, and a few"
+    " that are rare",
     "ContentStream": "LAST above 2 * log2(n) - 2, SIG of the last place of a 4 x 4 unit, 112, and"
     " a few that are rare",
     "Substream": "none",

@@ -396,6 +396,20 @@ def hybrid_cases() -> None:
         height=128,
         chroma_format=3,
     )
+    for chroma, depth in enumerate((12, 8, 10, 8)):
+        case(
+            f"hybrid-halves-{FORMAT_NAMES[chroma]}",
+            "leaves and units of all shapes: 7.4 to 7.7, 8.2 to 8.7",
+            HYBRID,
+            hybr(3, 3, 1),
+            "K 1 3/1 3/2",
+            views=(),
+            dice={"wild": 0.1, "ones": 0.5, "curious": 0.6, "force": halves(chroma)},
+            width=192,
+            height=128,
+            chroma_format=chroma,
+            bit_depth=depth,
+        )
     case(
         "hybrid-network-modes",
         "keep, new and off in turn, empty network substreams: 9.2, 9.6",
@@ -470,6 +484,18 @@ def large_blocks() -> Callable[[str, int], int | None]:
             return None
         state["asked"] += 1
         return int(state["asked"] % 5 == 0)
+
+    return force
+
+
+def halves(seed: int) -> Callable[[str, int], int | None]:
+    """Halves most areas, and splits half of the blocks."""
+    rng = np.random.default_rng(seed)
+
+    def force(stream: str, context: int) -> int | None:
+        if stream != "MotionStream" or not (context < 27 or 220 <= context < 274):
+            return None
+        return int(rng.random() < (0.5 if context < 27 else 0.6))
 
     return force
 
