@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+import nvcodec.play
 from tests.play.conftest import serving
 from tests.play.test_page import digests as frames_of
 from tests.play.test_vectors import digests
 
 VECTORS = Path(__file__).parents[2] / "spec" / "vectors"
 NETWORK = Path(__file__).parents[1] / "vectors" / "network.nrv"
+PAGE = Path(nvcodec.play.__file__).with_name("page")
 MANIFEST = json.loads((VECTORS / "manifest.json").read_text())
 
 # For each file: bytes of all frames, and how many of them the network made.
@@ -124,11 +126,9 @@ def pictures(page, gpu="any", workers=1):
 def with_part(page, name, change):
     """Let the page have another text of one of its files."""
 
-    def answer(route):
-        response = route.fetch()
-        route.fulfill(response=response, body=change(response.text()))
-
-    page.context.route(f"**/{name}", answer)
+    body = change((PAGE / name).read_text(encoding="utf-8"))
+    kind = "text/javascript" if name.endswith(".js") else "text/plain"
+    page.context.route(f"**/{name}", lambda route: route.fulfill(body=body, content_type=kind))
 
 
 def with_kernels(page, change):
