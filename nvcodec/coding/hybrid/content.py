@@ -99,13 +99,13 @@ def _check(
     check_table(levels, LEVEL_COLUMNS, "levels")
     if not 0 <= quantiser <= last_index(sample_format.bit_depth):
         raise ValueError(f"{quantiser} is no quantiser index")
-    sizes, counts = units[:, UNIT_WIDTH], units[:, UNIT_COUNT].astype(np.int64)
-    sides = units[:, [UNIT_WIDTH, UNIT_HEIGHT]]
+    sides, counts = units[:, [UNIT_WIDTH, UNIT_HEIGHT]], units[:, UNIT_COUNT].astype(np.int64)
     if not np.isin(sides, (4, 8, 16, 32)).all() or not (counts > 0).all():
         raise ValueError("a unit has no size of one, or no levels")
     if not np.isin(units[:, UNIT_SINE], (0, 1, PAINTED)).all():
         raise ValueError("a unit has a flag that is neither 0, 1 nor PAINTED")
-    colours = (counts - sizes.astype(np.int64) ** 2)[units[:, UNIT_SINE] == PAINTED]
+    samples = sides.prod(1)
+    colours = (counts - samples)[units[:, UNIT_SINE] == PAINTED]
     if ((colours < 1) | (colours > MOST_COLOURS)).any():
         raise ValueError("a unit has a palette of no colours, or of too many")
     if (
@@ -115,9 +115,7 @@ def _check(
         raise ValueError("the levels are not those of the units in their order")
     of_levels = np.repeat(units[:, UNIT_SINE] != PAINTED, counts)
     position, value = levels[of_levels].astype(np.int64).T
-    if (position < 0).any() or (
-        position >= np.repeat(sizes * units[:, UNIT_HEIGHT], counts)[of_levels]
-    ).any():
+    if (position < 0).any() or (position >= np.repeat(samples, counts)[of_levels]).any():
         raise ValueError("a level lies outside its unit")
     if (value == 0).any() or (np.abs(value) > MAX_LEVEL).any():
         raise ValueError(f"a level is 0 or exceeds {MAX_LEVEL}")

@@ -261,12 +261,10 @@ def node_units(
             x += 4 * Z_X[inside] + (before if wide > tall else 0)
             y += 4 * Z_Y[inside] + (before if wide < tall else 0)
             log = 0
-            if z == 0 or cut > 1:
+            if cut > 1 or (cut == 0 and z == 0):
                 log = largest
             elif cut == 0:
                 log = Z_LOG[inside] if inside > 0 else shorter + 1
-            if cut == 1:
-                log = 0
             present = 1
             if painted == 0:
                 present, log = luma_block(
@@ -424,15 +422,15 @@ def content_units(
             break
         x = int(leaves[number, X])
         y = int(leaves[number, Y])
-        n = int(leaves[number, WIDTH])
+        columns = int(leaves[number, WIDTH])
+        rows = int(leaves[number, HEIGHT])
         intra = 1 if leaves[number, INTRA] != 0 else 0
         cut = int(leaves[number, CUT])
-        tall_n = int(leaves[number, HEIGHT])
         wide = 0
-        while n > 8 << wide:
+        while columns > 8 << wide:
             wide += 1
         tall = 0
-        while tall_n > 8 << tall:
+        while rows > 8 << tall:
             tall += 1
         size = (wide + tall) >> 1
         column_cell = x >> 3
@@ -446,7 +444,7 @@ def content_units(
             merge = 1 if leaves[number, MERGE] != 0 else 0
             coded = bit(
                 CODED_FLAG + 24 * inter + 6 * size + 3 * merge + c,
-                1 if _inside(units, unit, 3, x, y, n, tall_n, chroma) else 0,
+                1 if _inside(units, unit, 3, x, y, columns, rows, chroma) else 0,
             )
         for k in range(1 << tall):
             left[row_cell + k] = coded

@@ -149,19 +149,8 @@ def _leading_zeros(context: Any, number: Any) -> tuple[Any, Callable[..., Any]]:
 
 
 @kernel
-def narrower_beside(sizes: np.ndarray, b: Block) -> Integer:
-    """T of spec 7.4: whether the leaf above a block is narrower, or that to the left less tall."""
-    context = 1
-    if b.y > 0 and (sizes[(b.y >> 3) - 1, b.x >> 3] & 15) < log2(b.wide):
-        context += 1
-    if b.x > 0 and (sizes[b.y >> 3, (b.x >> 3) - 1] >> 4) < log2(b.tall):
-        context -= 1
-    return context
-
-
-@kernel
 def packed_size(wide: Integer, tall: Integer) -> Integer:
-    """The size of a leaf as `smaller_beside` takes it."""
+    """The size of a leaf as one number: log2 of its width, and 16 times that of its height."""
     return log2(wide) + 16 * log2(tall)
 
 
@@ -172,14 +161,25 @@ def bit_length(d: Integer) -> Integer:
 
 
 @kernel
-def smaller_beside(sizes: np.ndarray, b: Block) -> Integer:
-    """How many of the leaves left of and above a block are smaller: c of `split` (spec 7.4).
+def _smaller(sizes: np.ndarray, b: Block) -> tuple[Integer, Integer]:
+    """The l and u of spec 7.4: whether the leaf to the left is less tall, the upper one narrower.
 
-    `sizes` has log2 of the width of the leaf of each cell, and 16 times that of its height.
+    `sizes` has `packed_size` of the leaf of each cell.
     """
-    smaller = 0
-    if b.x > 0 and (sizes[b.y >> 3, (b.x >> 3) - 1] >> 4) < log2(b.tall):
-        smaller += 1
-    if b.y > 0 and (sizes[(b.y >> 3) - 1, b.x >> 3] & 15) < log2(b.wide):
-        smaller += 1
-    return smaller
+    lower = b.x > 0 and (sizes[b.y >> 3, (b.x >> 3) - 1] >> 4) < log2(b.tall)
+    narrower = b.y > 0 and (sizes[(b.y >> 3) - 1, b.x >> 3] & 15) < log2(b.wide)
+    return 1 if lower else 0, 1 if narrower else 0
+
+
+@kernel
+def smaller_beside(sizes: np.ndarray, b: Block) -> Integer:
+    """How many of the leaves left of and above a block are smaller: c of `split` (spec 7.4)."""
+    lower, narrower = _smaller(sizes, b)
+    return lower + narrower
+
+
+@kernel
+def narrower_beside(sizes: np.ndarray, b: Block) -> Integer:
+    """The t of `beside` (spec 7.4): more if the upper leaf is narrower, less if the left is low."""
+    lower, narrower = _smaller(sizes, b)
+    return 1 + narrower - lower

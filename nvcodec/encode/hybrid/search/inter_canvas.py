@@ -230,9 +230,10 @@ def _directions(s: InterSearch, b: Block, k: Integer) -> tuple[Integer, Integer]
 
 @kernel
 def _try_halves(s: InterSearch, b: Block, k: Integer, lam: Real, best: Real) -> Real:
-    """Halve a block in the direction of the least SATD; returns the cost, if below `best`.
+    """Halve a block in the direction of the least SATD; returns the cost of its leaves on trial.
 
-    The leaves are those on trial. Returns NEVER if SATD is too high. The cells of the block change.
+    A cost that is not below `best` may be partial; it is NEVER if SATD is too high. The cells of
+    the block change.
     """
     c = s.candidates
     _clear_cells(s, b)

@@ -92,7 +92,7 @@ class Rebuilt(NamedTuple):
 
     `plane0` to `plane2` have the coded size, those of chroma are empty in monochrome. For each 4 x
     4 luma block, `known` (u8) is 1 if it is reconstructed, and `modes` (u8) is its intra mode, 1 if
-    it has none. `size` (u8) is the size of the leaf of each cell.
+    it has none. `size` (u8) is `packed_size` of the leaf of each cell.
     """
 
     plane0: Plane

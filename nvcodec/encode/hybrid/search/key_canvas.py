@@ -211,6 +211,7 @@ def _try_halves(s: KeySearch, b: Block, k: Integer, best: Real) -> Real:
                 _copy_leaf(space.halves[number], space.leaves[k, number])
             _keep(intra.given, intra.rebuilt, b, space, k)
         else:
+            # The pool forgets what was tried in vain.
             counts[0], counts[1] = units, levels
     return best
 

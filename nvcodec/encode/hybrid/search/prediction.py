@@ -74,7 +74,7 @@ class Cells(NamedTuple):
         direction: as LISTS.
         vectors: (list, rows, columns, y and x), in quarter samples.
         order: 1 if the cell belongs to an inter leaf, else 0: `available` of `merge_list`.
-        size: see `smaller_beside`.
+        size: `packed_size` of the leaf.
         merged: 1 if the leaf is merged.
         leaves: the tables of leaves of all rows of root blocks (coding.hybrid.leaves).
         used: (rows of root blocks,), where the next leaf of a row goes; the search of a row has its

@@ -370,8 +370,9 @@ def predict_rows(
         if leaves[number, INTRA] or y < row0 * BLOCK or y >= row1 * BLOCK:
             continue
         motion = packed[y >> 3, x >> 3]
-        y, x, size = y >> down, x >> across, np.int64(leaves[number, WIDTH])
-        rows, width = np.int64(leaves[number, HEIGHT]) >> down, size >> across
+        y, x = y >> down, x >> across
+        rows = np.int64(leaves[number, HEIGHT]) >> down
+        width = np.int64(leaves[number, WIDTH]) >> across
         predict_block(
             code, reference0, reference1, y, x, rows, width, motion, first, samples, values
         )

@@ -56,24 +56,24 @@ def merge_list(
     default: Integer,
     y: Integer,
     x: Integer,
-    n: Integer,
+    wide: Integer,
     tall: Integer,
     entries: np.ndarray,
 ) -> Integer:
-    """Fill entries (ENTRIES, CANDIDATE) with the merge list of a leaf; y, x, n, tall are in cells.
+    """Fill entries (ENTRIES, CANDIDATE) with the merge list of a leaf.
 
-    `direction`, `vectors` and `available` hold the cells of earlier leaves, `projected` the
-    projected motion (`projected_motion`). The list is filled up with entries of direction
-    `default`, 1 in a chain canvas and 3 in an interior one. Returns the number of entries before
-    these.
+    y, x, wide and tall are in cells. `direction`, `vectors` and `available` hold the cells of
+    earlier leaves, `projected` the projected motion (`projected_motion`). The list is filled up
+    with entries of direction `default`, 1 in a chain canvas and 3 in an interior one. Returns the
+    number of entries before these.
     """
     count = 0
     for k in range(5):
         cy, cx = y + tall - 1, x - 1
         if k == 1:
-            cy, cx = y - 1, x + n - 1
+            cy, cx = y - 1, x + wide - 1
         elif k == 2:
-            cy, cx = y - 1, x + n
+            cy, cx = y - 1, x + wide
         elif k == 3:
             cy, cx = y + tall, x - 1
         elif k == 4:
@@ -85,7 +85,7 @@ def merge_list(
                 entries[count, 2 + 2 * r] = vectors[r, cy, cx, 1]
             count = _keep(entries, count)
     rows, columns = available.shape
-    for cy, cx in ((y + tall, x + n), (y + (tall >> 1), x + (n >> 1))):
+    for cy, cx in ((y + tall, x + wide), (y + (tall >> 1), x + (wide >> 1))):
         if count < ENTRIES and cy < rows and cx < columns and projected[cy, cx, 0]:
             for i in range(CANDIDATE):
                 entries[count, i] = projected[cy, cx, i]
@@ -104,12 +104,12 @@ def predicted_vector(
     available: np.ndarray,
     y: Integer,
     x: Integer,
-    n: Integer,
+    wide: Integer,
 ) -> tuple[Integer, Integer]:
     """The predicted vector (y, x) of reference r; other arguments are as in `merge_list`."""
     a = is_available(available, y, x - 1)
     b = is_available(available, y - 1, x)
-    cx = x + n
+    cx = x + wide
     if not is_available(available, y - 1, cx):
         cx = x - 1
     c = is_available(available, y - 1, cx)
@@ -144,16 +144,16 @@ def set_cells(
     available: np.ndarray,
     y: Integer,
     x: Integer,
-    n: Integer,
+    wide: Integer,
     tall: Integer,
     entry: np.ndarray,
 ) -> None:
-    """Set direction and vectors of a leaf's cells from an entry; y, x, n are in cells.
+    """Set direction and vectors of a leaf's cells from an entry; y, x, wide, tall are in cells.
 
     The entry of an intra leaf is all 0.
     """
     for i in range(y, y + tall):
-        for j in range(x, x + n):
+        for j in range(x, x + wide):
             direction[i, j] = entry[0]
             available[i, j] = entry[0] != 0
             for r in range(2):
@@ -178,19 +178,19 @@ def motion_of_leaves(
     entry = np.empty(CANDIDATE, np.int64)
     for number in range(len(leaves)):
         leaf = leaves[number]
-        y, x, n = np.int64(leaf[Y]) >> 3, np.int64(leaf[X]) >> 3, np.int64(leaf[WIDTH]) >> 3
+        y, x, wide = np.int64(leaf[Y]) >> 3, np.int64(leaf[X]) >> 3, np.int64(leaf[WIDTH]) >> 3
         tall = np.int64(leaf[HEIGHT]) >> 3
         if leaf[INTRA]:
             entry[:] = 0
         elif leaf[MERGE]:
-            merge_list(direction, vectors, available, projected, default, y, x, n, tall, entries)
+            merge_list(direction, vectors, available, projected, default, y, x, wide, tall, entries)
             entry[:] = entries[leaf[INDEX]]
         else:
             used = np.int64(leaf[DIRECTION])
             entry[0] = used
             for r in range(2):
                 if used >> r & 1:
-                    py, px = predicted_vector(r, vectors, available, y, x, n)
+                    py, px = predicted_vector(r, vectors, available, y, x, wide)
                     entry[1 + 2 * r] = _clip(py + leaf[VY0 + 2 * r])
                     entry[2 + 2 * r] = _clip(px + leaf[VY0 + 2 * r + 1])
             if used != 3:
@@ -199,4 +199,4 @@ def motion_of_leaves(
                 sign = -1 if default == 3 else 1
                 entry[4 - one] = _clip(sign * entry[one])
                 entry[5 - one] = _clip(sign * entry[one + 1])
-        set_cells(direction, vectors, available, y, x, n, tall, entry)
+        set_cells(direction, vectors, available, y, x, wide, tall, entry)

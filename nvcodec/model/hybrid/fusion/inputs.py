@@ -44,8 +44,8 @@ def cell_quantisers(leaves: np.ndarray, rows: int, columns: int) -> np.ndarray:
 def _put_quantisers(leaves: np.ndarray, out: np.ndarray) -> None:
     for n in range(len(leaves)):
         y, x = np.int64(leaves[n, Y]) >> 3, np.int64(leaves[n, X]) >> 3
-        size = np.int64(leaves[n, WIDTH]) >> 3
-        out[y : y + (np.int64(leaves[n, HEIGHT]) >> 3), x : x + size] = leaves[n, Q]
+        wide = np.int64(leaves[n, WIDTH]) >> 3
+        out[y : y + (np.int64(leaves[n, HEIGHT]) >> 3), x : x + wide] = leaves[n, Q]
 
 
 @kernel
@@ -93,7 +93,7 @@ def single_predictions(
     height, width = out0.shape
     for number in range(len(leaves)):
         top, x = np.int64(leaves[number, Y]) >> shift_y, np.int64(leaves[number, X]) >> shift_x
-        size = np.int64(leaves[number, WIDTH]) >> shift_x
+        wide = np.int64(leaves[number, WIDTH]) >> shift_x
         tall = np.int64(leaves[number, HEIGHT]) >> shift_y
         y, end = max(top, row0), min(top + tall, row0 + height)
         if y >= end or x < column0 or x >= column0 + width:
@@ -101,27 +101,27 @@ def single_predictions(
         rows, down, right = end - y, y - row0, x - column0
         to = down * width + right
         if leaves[number, INTRA]:
-            _copy(plane, y, x, out0, down, right, rows, size)
+            _copy(plane, y, x, out0, down, right, rows, wide)
             if two:
-                _copy(plane, y, x, out1, down, right, rows, size)
+                _copy(plane, y, x, out1, down, right, rows, wide)
             continue
         motion = packed[leaves[number, Y] >> 3, leaves[number, X] >> 3]
         if motion & 1:
             only = motion & ~np.int64(2)
             predict_block(
-                code, reference0, reference1, y, x, rows, size, only, first, samples, values
+                code, reference0, reference1, y, x, rows, wide, only, first, samples, values
             )
-            store_rows(code, values, rows, size, out0, to)
+            store_rows(code, values, rows, wide, out0, to)
         if motion & 2:
             only = motion & ~np.int64(1)
             predict_block(
-                code, reference0, reference1, y, x, rows, size, only, first, samples, values
+                code, reference0, reference1, y, x, rows, wide, only, first, samples, values
             )
-            store_rows(code, values, rows, size, out1, to)
+            store_rows(code, values, rows, wide, out1, to)
         if motion & 3 == 1 and two:
-            _copy(out0, down, right, out1, down, right, rows, size)
+            _copy(out0, down, right, out1, down, right, rows, wide)
         elif motion & 3 == 2:
-            _copy(out1, down, right, out0, down, right, rows, size)
+            _copy(out1, down, right, out0, down, right, rows, wide)
 
 
 @kernel
