@@ -380,7 +380,10 @@ void nrv_palette(nrv_palettes *s, nrv_range *r, nrv_context *c, const nrv_info *
 void nrv_intra_leaves(nrv_decoder *d, nrv_canvas *c);                        /* 8.4 */
 void nrv_deblock(nrv_decoder *d, nrv_canvas *c);                             /* 8.7 */
 void nrv_adapt(nrv_decoder *d, nrv_canvas *c);                               /* 8.8 */
-/* 8.5 on dequantised coefficients d[y * 32 + x], 0 beyond width and height: residual of a unit to out, clipped to -Peak - 1..Peak */
+/* The secondary transform of 8.5 in place: d[y * 32 + x] holds the 4 x 4 coefficients before, n x n after, n = 4 or 8.
+ * `turned`: the mode is above 18. */
+void nrv_secondary(int32_t *d, int matrix, int n, bool turned, int extra);
+/* 8.5 on coefficients d[y * 32 + x], 0 beyond width and height: residual of a unit to out, clipped to -Peak - 1..Peak */
 void nrv_transform(const int32_t *restrict d, int log2w, int log2h, bool sine, int width, int height, int extra,
                    int16_t *restrict out, ptrdiff_t stride);
 /* The prediction (8.3) of a w x h area of a plane at (x, y), w a multiple of 4 and w and h at most 64, by

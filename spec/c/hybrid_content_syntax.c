@@ -4,7 +4,7 @@
 #include "core.h"
 
 enum { DELTA = 0, CODED = 7, CB = 55, CR = 64, LUMA = 82, TREE = 100, PART = 106, LAST = 113, FULL = 545, SIG = 581,
-       MORE = 1157, SINE = 1733, SAME = 1748, TAP = 1749, ON = 1763, OBLONG = 1957 /* TREE of v != z */ };
+       MORE = 1157, SINE = 1733, SAME = 1748, TAP = 1749, ON = 1763, OBLONG = 1957 /* TREE of v != z */, SECONDARY = 1963 };
 
 /* DIAG(4, 4): x and y of each position, 0xXY */
 static const uint8_t DIAG4[16] = {0x00, 0x01, 0x10, 0x02, 0x11, 0x20, 0x03, 0x12, 0x21, 0x30, 0x13, 0x22, 0x31, 0x23, 0x32, 0x33};
@@ -19,6 +19,7 @@ typedef struct parser {
     int32_t delta_block, varying;
     int32_t level_step[3];      /* by plane, of the leaf */
     bool intra;
+    int32_t mode;               /* of the luma block, while a luma unit of an intra leaf is read */
     int32_t coefficients[32 * 32];
     nrv_palettes palettes;
 } parser;
@@ -48,11 +49,19 @@ static void unit(parser *p, int plane, int x0, int y0, int log2w, int log2h) {
     static const uint8_t place_of[7] = {0, 1, 1, 2, 2, 2, 3};
     static const uint8_t sig_class[16] = {0, 1, 2, 3, 4, 4, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5};
     static const uint8_t gt_class[16] = {0, 1, 2, 3, 3, 4, 4, 5, 5, 5, 6, 6, 6, 6, 6, 7};
+    static const uint8_t set_of[19] = {0, 0, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3};   /* s by mode */
     nrv_range own = *p->r, *r = &own;   /* a copy, so that it stays in registers */
     int chroma = plane != 0, e = log2w + log2h, size4 = ((e + 1) >> 1) - 2;   /* Size4 of R */
     nrv_context *last_of = &p->c[LAST + 144 * p->set + 72 * chroma - 18];
-    int lastx = last(r, last_of + 9 * log2w, log2w), lasty = last(r, last_of + 36 + 9 * log2h, log2h), sine = 0;
-    if (!plane && log2w < 5 && log2h < 5 && lastx + lasty > 0)
+    int lastx = last(r, last_of + 9 * log2w, log2w), lasty = last(r, last_of + 36 + 9 * log2h, log2h);
+    int secondary = 0, matrix = 0, sine = 0;
+    if (!plane && p->intra && p->mode <= 34 && lastx < 4 && lasty < 4 && lastx + lasty > 0) {
+        int s = set_of[p->mode > 18 ? 36 - p->mode : p->mode];
+        nrv_context *c = &p->c[SECONDARY + 12 * s + 3 * ((e >> 1) - 2)];
+        while (secondary < 3 && nrv_bit(r, c + secondary)) secondary++;
+        matrix = 3 * s + secondary - 1;
+    }
+    if (!plane && !secondary && log2w < 5 && log2h < 5 && lastx + lasty > 0)
         sine = nrv_bit(r, &p->c[SINE + (p->set ? 3 * (2 * p->set - 1 + p->intra) : 0) + (e >> 1) - 2]);
     int width = 0, height = 0, first = 0;
     const uint8_t *diag = NRV_DIAG + 64 * (4 * (log2w - 2) + log2h - 2);
@@ -123,6 +132,10 @@ static void unit(parser *p, int plane, int x0, int y0, int log2w, int log2h) {
         }
     }
     *p->r = own;
+    if (secondary) {
+        width = height = log2w == 2 || log2h == 2 ? 4 : 8;
+        nrv_secondary(p->coefficients, matrix, width, p->mode > 18, p->extra);
+    }
     ptrdiff_t stride = p->h->plane_width[plane], at = y0 * stride + x0;
     if (p->intra) {
         nrv_transform(p->coefficients, log2w, log2h, sine, width, height, p->extra, p->h->residual[plane] + at, stride);
@@ -202,6 +215,7 @@ static void node(parser *p, nrv_leaf *l, int x, int y, int log2w, int log2h) {
             if (nrv_bit(p->r, c)) {
                 nrv_rectangle b = nrv_luma_block(l, i);
                 l->luma_units |= (uint8_t)(1 << i);
+                p->mode = l->mode[i];
                 luma_unit(p, b.x, b.y, b.log2w, b.log2h);
             }
         l->cb_units = (uint8_t)cb;

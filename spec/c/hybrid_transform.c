@@ -192,6 +192,24 @@ static NRV_NOINLINE void second(const int32_t *restrict g, int log2w, int h, boo
     }
 }
 
+NRV_INLINE void secondary(int32_t *d, const int8_t *restrict b, int n, bool turned, int extra) {
+    const uint8_t *diag = NRV_DIAG + 64 * (4 * 2 + 2);     /* DIAG(4, 4) */
+    int32_t hi = (1 << (15 + extra)) - 1, lo = -hi - 1, sum[8 * 8];
+    for (int i = 0; i < n * n; i++) sum[i] = 64;
+    for (int k = 0; k < 16; k++, b += n * n) {
+        int32_t c = d[(diag[k] & 15) * SIDE + (diag[k] >> 4)];
+        for (int i = 0; i < n * n; i++) sum[i] += b[i] * c;
+    }
+    int across = turned ? SIDE : 1, down = turned ? 1 : SIDE;
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < n; j++) d[i * down + j * across] = nrv_clip(lo, hi, sum[n * i + j] >> 7);
+}
+
+void nrv_secondary(int32_t *d, int matrix, int n, bool turned, int extra) {
+    if (n == 4) secondary(d, NRV_SECONDARY4 + matrix * 16 * 16, 4, turned, extra);
+    else secondary(d, NRV_SECONDARY8 + matrix * 16 * 64, 8, turned, extra);
+}
+
 void nrv_transform(const int32_t *restrict d, int log2w, int log2h, bool sine, int width, int height, int extra,
                    int16_t *restrict out, ptrdiff_t stride) {
     int w = 1 << log2w, h = 1 << log2h;

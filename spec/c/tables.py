@@ -125,6 +125,13 @@ for n in (4, 8, 16):
     at += n * n
 assert at == len(S)
 
+# The secondary transforms (8.5): 12 matrices of 16 x 16, then 12 of 16 x 64. Sums fit in 32 bits
+# with 12 bits too.
+S = ints("secondary_transforms.txt")
+assert len(S) == 12 * 16 * (16 + 64) and max(map(abs, S)) <= 127
+array("int8_t", "NRV_SECONDARY4", S[: 12 * 16 * 16])
+array("int8_t", "NRV_SECONDARY8", S[12 * 16 * 16 :])
+
 # The fusion network (9.2).
 F = ints("fusion.txt")
 at = 0

@@ -39,11 +39,13 @@ CLASS = [0, 1, 1, 2, 2, 2] + [3] * 6 + [4] * 12 + [5] * 67  # 4.4, for e = 0..90
 PLACE = (0, 1, 1, 2, 2, 2, 3)  # 7.6, up to x + y = 6
 SIGCLASS = (0, 1, 2, 3, 4, 4, 5)  # 7.6, up to t = 6
 GTCLASS = (0, 1, 2, 3, 3, 4, 4, 5, 5, 5, 6, 6, 6, 6, 6, 7)  # 7.6, up to t = 15
+SET = 2 * [0] + 6 * [1] + 5 * [2] + 11 * [3] + 5 * [2] + 6 * [1]  # 7.6, of modes 0..34
 S6 = (40, 45, 51, 57, 64, 72)  # 8.6
 SAME, TAP, ON = 1748, 1749, 1763  # 7.7, of the content substream: the last two of P and i = 0
 REUSE, COLOUR, HIT, NEXT = 1769, 1791, 1807, 1907  # 7.7, as before; NEXT is NEXT(0, 1, 0)
 UNTRIED, PARALLEL = 1937, 1953
 TREE = 1957  # 7.7, as before: that of v != z, 8 x 16 and Set 1
+SECONDARY = 1963  # 7.7, as before: SECONDARY(0, 4, 0)
 SCREEN, PALETTES = 213, 214  # 7.7, of the motion substream; PALETTES is PALETTE(0, 0)
 CUT, HALVED, BESIDE = (27, 283, 284), 220, 274  # 7.7, likewise
 FILTER_TAPS = (  # 8.8, v and u of each tap of luma, of chroma
@@ -195,10 +197,12 @@ class Tables:
         self.kernel = load("resampling_kernel", 768)
         self.contexts = load("contexts", 2 * CONTEXTS).reshape(CONTEXTS, 2).tolist()
         self.motion_contexts = load("motion_contexts", 2 * 285).reshape(285, 2).tolist()
-        self.content_contexts = load("content_contexts", 2 * 1963).reshape(1963, 2).tolist()
+        self.content_contexts = load("content_contexts", 2 * 2011).reshape(2011, 2).tolist()
         self.transform = load("transform", 1024).reshape(32, 32)
         sines = np.split(load("sine_transform", 16 + 64 + 256), (16, 16 + 64))
         self.sine_transform = {n: m.reshape(n, n) for n, m in zip((4, 8, 16), sines, strict=True)}
+        small, large = np.split(load("secondary_transforms", 12 * 16 * (16 + 64)), (12 * 16 * 16,))
+        self.secondary = {4: small.reshape(12, 16, 16), 8: large.reshape(12, 16, 64)}  # of n, 8.5
         self.cubic = load("cubic", 128).reshape(32, 4)
         self.deblocking = load("deblocking", 128).reshape(64, 2)
         self.fusion = load("fusion")  # its size depends on its values, 9.2
@@ -672,6 +676,8 @@ class Unit(NamedTuple):
     """A transform block, 7.6."""
 
     levels: Ints  # rows are y
+    mode: int  # of its luma block in an intra leaf, -1 of any other unit
+    secondary: int
     sine: bool
 
 
@@ -1005,9 +1011,9 @@ class ContentStream(Substream):
         if leaf.palette:
             leaf.palettes[0, node] = self.palette(canvas, 0, node.w, None)
         elif leaf.intra:
-            for block in leaf.luma_blocks:
+            for block, mode in zip(leaf.luma_blocks, leaf.modes, strict=True):
                 if self.bit(context):
-                    self.luma_unit(canvas, leaf, block)
+                    self.luma_unit(canvas, leaf, block, mode)
         elif (max(leaf.area.w, leaf.area.h) < 64 and not chroma) or self.bit(context):
             self.tree(canvas, leaf, node)
         sub_x, sub_y = canvas.form.sub
@@ -1021,7 +1027,7 @@ class ContentStream(Substream):
                         reference = leaf.palettes[1, block].indices
                     leaf.palettes[plane, block] = self.palette(canvas, plane, n, reference)
                 elif coded[part]:
-                    leaf.units[plane, block] = self.unit(kind, leaf.intra, 1, block)
+                    leaf.units[plane, block] = self.unit(kind, -1, 1, block)
 
     def tree(self, canvas: Canvas, leaf: Leaf, block: Rect) -> None:
         """Read the units of luma of a block."""
@@ -1036,11 +1042,11 @@ class ContentStream(Substream):
                 if self.bit(106 + 3 * inter + log2(s) - 2):
                     self.tree(canvas, leaf, part)
         else:
-            self.luma_unit(canvas, leaf, block)
+            self.luma_unit(canvas, leaf, block, -1)
 
-    def luma_unit(self, canvas: Canvas, leaf: Leaf, block: Rect) -> None:
+    def luma_unit(self, canvas: Canvas, leaf: Leaf, block: Rect, mode: int) -> None:
         """Read a unit of luma and note what deblocking has to know of it."""
-        leaf.units[0, block] = self.unit(canvas.kind, leaf.intra, 0, block)
+        leaf.units[0, block] = self.unit(canvas.kind, mode, 0, block)
         canvas.areas[block.cells] = max(block.w, 8), max(block.h, 8)
         canvas.luma[block.cells] = True
 
@@ -1055,15 +1061,19 @@ class ContentStream(Substream):
         bits = (p >> 1) - 1
         return ((2 + (p & 1)) << bits) + self.bypass(bits)
 
-    def unit(self, kind: int, intra: bool, p: int, block: Rect) -> Unit:
-        """The unit of a block, 7.6; p is P."""
+    def unit(self, kind: int, mode: int, p: int, block: Rect) -> Unit:
+        """The unit of a block, 7.6; p is P, `mode` that of an intra luma block, else -1."""
         _, _, w, h = block
         context = 113 + 144 * kind + 72 * p
         lastx = self.last(context, w)
         lasty = self.last(context + 36, h)
-        sine = False
-        if p == 0 and max(w, h) < 32 and lastx + lasty > 0:
-            context = 1733 + (3 * (2 * kind - 1 + intra) if kind else 0)
+        secondary, sine = 0, False
+        if 0 <= mode < 35 and max(lastx, lasty) < 4 and lastx + lasty > 0:
+            context = SECONDARY + 12 * SET[mode] + 3 * (block.log2_class - 2)
+            while secondary < 3 and self.bit(context + secondary):
+                secondary += 1
+        if p == 0 and secondary == 0 and max(w, h) < 32 and lastx + lasty > 0:
+            context = 1733 + (3 * (2 * kind - 1 + (mode >= 0)) if kind else 0)
             sine = bool(self.bit(context + block.log2_class - 2))
         size = ((log2(w) + log2(h) + 1) >> 1) - 2  # Size4 of R
         levels = np.zeros((h, w), np.int64)
@@ -1099,7 +1109,7 @@ class ContentStream(Substream):
                 hidden = i == found[-1] and found[0] - found[-1] >= 4
                 negative = parity if hidden else self.bypass()
                 levels[y, x] = -a[y][x] if negative else a[y][x]
-        return Unit(levels, sine)
+        return Unit(levels, mode, secondary, sine)
 
     def magnitude(self, context: int) -> int:
         """The magnitude of a level that is not 0, 7.6, from the context of i = 0."""
@@ -1445,13 +1455,20 @@ def residual(unit: Unit, q: int, tables: Tables, extra: int) -> Ints:
     if e % 2:
         scale, shift = 181 * scale, shift + 8
     d = (np.clip(unit.levels, -32768, 32767) * scale + (1 << (shift - 1))) >> shift
+    d = np.clip(d, -bound, bound - 1)  # c of 8.6, which is d without a secondary transform
+    if unit.secondary:
+        n = 4 if min(w, h) == 4 else 8
+        c = np.array([d[y, x] for x, y in diagonal(4, 4)])
+        sums = signed32(c @ tables.secondary[n][3 * SET[unit.mode] + unit.secondary - 1])
+        square = np.clip((sums + 64) >> 7, -bound, bound - 1).reshape(n, n)
+        d = np.zeros((h, w), np.int64)
+        d[:n, :n] = square.T if unit.mode > 18 else square
 
     def matrix(n: int) -> Ints:
         """M(n)."""
         m: Ints = tables.sine_transform[n] if unit.sine else tables.transform[:: 32 // n, :n]
         return m
 
-    d = np.clip(d, -bound, bound - 1)
     # of i, x
     g = np.clip((signed32(matrix(h).T @ d) + 64) >> 7, -bound, bound - 1)
     result: Ints = (signed32(g @ matrix(w)) + 2048) >> 12
