@@ -14,7 +14,7 @@ from nvcodec.coding.hybrid.canvases import default_contexts
 from nvcodec.coding.hybrid.content import decode_content, trace_content
 from nvcodec.coding.hybrid.filters import decode_filters
 from nvcodec.coding.hybrid.leaves import Q
-from nvcodec.coding.hybrid.levels import FULL, LAST, SINE
+from nvcodec.coding.hybrid.levels import FULL, LAST, SECONDARY, SINE_FLAG
 from nvcodec.coding.hybrid.motion import (
     BOTH,
     COPIED,
@@ -73,9 +73,10 @@ _CONTENT = (
     (CODED_FLAG, "coded flags"),
     (LAST, "last positions"),
     (FULL, "levels"),
-    (SINE, "transforms"),
+    (SINE_FLAG, "transforms"),
     (REUSE, "palettes"),
     (UNEVEN_TREE, "coded flags"),
+    (SECONDARY, "transforms"),
 )
 """The first context of each run of contexts of one kind."""
 

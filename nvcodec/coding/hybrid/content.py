@@ -14,8 +14,8 @@ from nvcodec.coding.hybrid.leaves import (
     UNIT_COLUMNS,
     UNIT_COUNT,
     UNIT_HEIGHT,
-    UNIT_SINE,
     UNIT_START,
+    UNIT_TRANSFORM,
     UNIT_WIDTH,
     WIDTH,
     Table,
@@ -27,6 +27,7 @@ from nvcodec.coding.hybrid.leaves import (
 )
 from nvcodec.coding.hybrid.levels import MAX_LEVEL
 from nvcodec.coding.hybrid.palettes import MOST_COLOURS, MOST_KNOWN
+from nvcodec.coding.hybrid.secondary import SECONDARIES
 from nvcodec.coding.hybrid.units import CONTENT_CONTEXTS, UnitSpace, content_units
 from nvcodec.coding.rangecoder import Contexts, RangeDecoder, RangeEncoder
 from nvcodec.coding.syntax import STATE_SIZE, Direction, compile_syntax
@@ -51,8 +52,8 @@ def _most_bits(leaves: Table, units: Table, levels: Table) -> int:
     greater = int(np.minimum(np.abs(levels[:, LEVEL_VALUE].astype(np.int64)), 15).sum())
     # A leaf: its flag and delta(). A cell: up to 4 flags of chroma and 11 of `tree`. A unit: its
     # last position, its transform, a flag for each sub-block and each coefficient.
-    total = 40 * len(leaves) + 15 * cells + 19 * len(units) + samples + samples // 16 + greater
-    painted = units[units[:, UNIT_SINE] == PAINTED]
+    total = 40 * len(leaves) + 15 * cells + 22 * len(units) + samples + samples // 16 + greater
+    painted = units[units[:, UNIT_TRANSFORM] == PAINTED]
     # A palette: a flag for each known colour and each of its own; less than one for each of its
     # colours at each sample.
     each = painted[:, UNIT_WIDTH].astype(np.int64) ** 2
@@ -102,10 +103,11 @@ def _check(
     sides, counts = units[:, [UNIT_WIDTH, UNIT_HEIGHT]], units[:, UNIT_COUNT].astype(np.int64)
     if not np.isin(sides, (4, 8, 16, 32)).all() or not (counts > 0).all():
         raise ValueError("a unit has no size of one, or no levels")
-    if not np.isin(units[:, UNIT_SINE], (0, 1, PAINTED)).all():
-        raise ValueError("a unit has a flag that is neither 0, 1 nor PAINTED")
+    transform = units[:, UNIT_TRANSFORM]
+    if ((transform < 0) | (transform > PAINTED + SECONDARIES)).any():
+        raise ValueError("a unit has a transform that does not exist")
     samples = sides.prod(1)
-    colours = (counts - samples)[units[:, UNIT_SINE] == PAINTED]
+    colours = (counts - samples)[units[:, UNIT_TRANSFORM] == PAINTED]
     if ((colours < 1) | (colours > MOST_COLOURS)).any():
         raise ValueError("a unit has a palette of no colours, or of too many")
     if (
@@ -113,7 +115,7 @@ def _check(
         or (np.cumsum(counts) - counts != units[:, UNIT_START]).any()
     ):
         raise ValueError("the levels are not those of the units in their order")
-    of_levels = np.repeat(units[:, UNIT_SINE] != PAINTED, counts)
+    of_levels = np.repeat(units[:, UNIT_TRANSFORM] != PAINTED, counts)
     position, value = levels[of_levels].astype(np.int64).T
     if (position < 0).any() or (position >= np.repeat(samples, counts)[of_levels]).any():
         raise ValueError("a level lies outside its unit")

@@ -75,11 +75,13 @@ UNIT_START = 5
 """Number of its first level."""
 UNIT_COUNT = 6
 """Number of its levels, at least 1."""
-UNIT_SINE = 7
-"""1 if it has the sine transform (spec 8.5), PAINTED if it has samples in place of levels."""
+UNIT_TRANSFORM = 7
+"""0 for the cosine transform, SINE for the sine transform (spec 8.5), PAINTED if it has samples in
+place of levels, PAINTED + k for the secondary transform k = 1..3 of its set (spec 7.6)."""
 UNIT_COLUMNS = 8
+SINE = 1
 PAINTED = 2
-"""UNIT_SINE of a block of a palette leaf; its rows of levels are those of `palettes`."""
+"""UNIT_TRANSFORM of a block of a palette leaf; its rows of levels are those of `palettes`."""
 
 LEVEL_POSITION = 0
 """y * UNIT_WIDTH + x."""

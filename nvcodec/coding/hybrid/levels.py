@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nvcodec.coding.hybrid.leaves import LEVEL_POSITION, LEVEL_VALUE, lookup
+from nvcodec.coding.hybrid.leaves import LEVEL_POSITION, LEVEL_VALUE, PAINTED, SINE, lookup
+from nvcodec.coding.hybrid.secondary import SECONDARIES
 from nvcodec.coding.syntax import ENCODING, bit, bypass, part
 
 # Numbers of the first context of each kind (spec 7.7).
@@ -15,9 +16,10 @@ LAST = 113
 FULL = 545
 SIG = 581
 MORE = 1157
-SINE = 1733
+SINE_FLAG = 1733
+SECONDARY = 1963
 END = 1748
-"""One more than the last context."""
+"""One more than the last context of a kind that is not SECONDARY."""
 
 MAX_LEVEL = 14 + (1 << 16) - 1
 """Greatest magnitude of a level."""
@@ -211,12 +213,14 @@ def unit_levels(
     tall: int,
     family: int,
     choice: int,
-    wanted_sine: int,
+    secondaries: int,
+    wanted: int,
 ) -> tuple[int, int]:
-    """unit() of spec 7.6; returns the number of the next level, and its flag `sine`.
+    """unit() of spec 7.6; returns the number of the next level, and its transform.
 
     The unit has 4 << wide columns and 4 << tall rows; `family` is 2 * Set + P. `choice` is the
-    context of the flag, -1 if a unit of this plane and size has none. In the encoder its levels
+    context of the flag `sine`, -1 if a unit of this plane and size has none, `secondaries` the
+    first context of its secondary transform, -1 if it may have none. In the encoder its levels
     have the numbers start..stop-1; a result other than `stop` means that they are not in coding
     order. `near`, u8 (STRIDE * STRIDE), holds the magnitudes of levels, and `fulls`, int64
     (SUB_STRIDE * SUB_STRIDE), the flags of full sub-blocks. Both are 0 between units.
@@ -230,21 +234,31 @@ def unit_levels(
     last_x = 0
     last_y = 0
     for axis in range(2):
-        wanted = 0
+        place = 0
         if ENCODING:
-            wanted = last_position & (columns - 1)
+            place = last_position & (columns - 1)
             if axis == 1:
-                wanted = last_position >> (wide + 2)
+                place = last_position >> (wide + 2)
         axis_log = tall if axis == 1 else wide
-        coordinate = last(wanted, LAST + 72 * family + 36 * axis + 9 * axis_log, axis_log)
+        coordinate = last(place, LAST + 72 * family + 36 * axis + 9 * axis_log, axis_log)
         if axis == 0:
             last_x = coordinate
         else:
             last_y = coordinate
 
-    sine = 0
-    if choice >= 0 and last_x + last_y > 0:
-        sine = bit(choice, wanted_sine)
+    transform = 0
+    if last_x + last_y > 0:
+        number = 0
+        if secondaries >= 0 and max(last_x, last_y) < 4:
+            while number < SECONDARIES:
+                more = bit(secondaries + number, 1 if wanted > PAINTED + number else 0)
+                if more == 0:
+                    break
+                number += 1
+        if number > 0:
+            transform = PAINTED + number
+        elif choice >= 0:
+            transform = bit(choice, 1 if wanted == SINE else 0)
 
     full_base = FULL + 6 * family + 2 * (size - 1)
     last_sub = _SUB_NUMBER[sub_base + 8 * (last_y >> 2) + (last_x >> 2)]
@@ -285,4 +299,4 @@ def unit_levels(
     for j in range(start, end):
         position = np.int64(levels[j, LEVEL_POSITION])
         near[(position >> (wide + 2)) * STRIDE + (position & (columns - 1))] = 0
-    return level, sine
+    return level, transform

@@ -1,7 +1,7 @@
 """Palettes of intra leaves (spec 7.9): colours, and an index for each sample, to bits and back.
 
-In the tables a block of a palette leaf is a unit whose UNIT_SINE is PAINTED. The rows of its levels
-are first its colours: LEVEL_POSITION is the entry of the list of known colours that is used again,
+In the tables a block of a palette leaf is a unit whose UNIT_TRANSFORM is PAINTED. Its levels are
+first its colours: LEVEL_POSITION is the entry of the list of known colours that is used again,
 or NEW, LEVEL_VALUE the colour. A row for each sample follows, row by row: the index of its colour,
 and the colour itself.
 """

@@ -21,8 +21,8 @@ from nvcodec.coding.hybrid.leaves import (
     UNIT_COUNT,
     UNIT_HEIGHT,
     UNIT_PLANE,
-    UNIT_SINE,
     UNIT_START,
+    UNIT_TRANSFORM,
     UNIT_WIDTH,
     UNIT_X,
     UNIT_Y,
@@ -35,8 +35,9 @@ from nvcodec.coding.hybrid.leaves import (
     X,
     Y,
 )
-from nvcodec.coding.hybrid.levels import SINE, STRIDE, SUB_STRIDE, unit_levels
+from nvcodec.coding.hybrid.levels import SECONDARY, SINE_FLAG, STRIDE, SUB_STRIDE, unit_levels
 from nvcodec.coding.hybrid.palettes import PALETTES_END, PaletteSpace, painted_unit
+from nvcodec.coding.hybrid.secondary import SECONDARIES, SET_OF_MODE, SETS
 from nvcodec.coding.syntax import ENCODING, bit, bypass, part
 from nvcodec.compiled import kernel
 from nvcodec.records import Record, array, nested
@@ -50,7 +51,7 @@ LUMA = 82
 TREE = 100
 PART = 106
 UNEVEN_TREE = PALETTES_END
-CONTENT_CONTEXTS = UNEVEN_TREE + 6
+CONTENT_CONTEXTS = SECONDARY + 4 * SECONDARIES * SETS
 """Number of contexts of the substream."""
 
 
@@ -217,7 +218,7 @@ def node_units(
     tall: int,
     always: int,
     intra: int,
-    cut: int,
+    leaf: np.ndarray,
     palettes: PaletteSpace,
     painted: int,
     depth: int,
@@ -226,13 +227,14 @@ def node_units(
 ) -> tuple[int, int, int]:
     """Code the node at (node_x, node_y) of 8 << wide by 8 << tall luma samples.
 
-    Its flag of luma is coded if `always`, or if it has a chroma unit. `cut` is that of an intra
-    leaf.
+    Its flag of luma is coded if `always`, or if it has a chroma unit. `leaf` is its
+    row in the table of leaves.
 
     Returns the numbers of the next unit and level. The third result is 0 if, in the encoder, units
     or levels are not in coding order. `near` and `fulls` are those of `unit_levels`. Planes below
     `painted` have palettes, of samples of `depth` bits.
     """
+    cut = int(leaf[CUT])
     # Luma is a row or a column of squares of 8 << shorter, each with so many blocks of 4 x 4.
     shorter = min(wide, tall)
     square = 4 << (2 * shorter)
@@ -302,11 +304,23 @@ def node_units(
         if present != 0:
             start = level
             stop = level
-            wanted_sine = 0
+            wanted = 0
             choice = -1
             if plane == 0 and max(unit_wide, unit_tall) < 3:
-                choice = SINE + 3 * (2 * kind - 1 + intra if kind > 0 else 0)
+                choice = SINE_FLAG + 3 * (2 * kind - 1 + intra if kind > 0 else 0)
                 choice += (unit_wide + unit_tall) >> 1
+            secondaries = -1
+            if plane == 0 and intra != 0:
+                # The number of the luma block in its leaf.
+                block = (y - node_y) >> 2 if cut == 2 else (x - node_x) >> 2
+                if cut == 1:
+                    block += 2 * ((y - node_y) >> 2)
+                elif cut == 0:
+                    block = 0
+                group = int(SET_OF_MODE[leaf[MODE + block]])
+                if group < SETS:
+                    secondaries = SECONDARY + SECONDARIES * (4 * group)
+                    secondaries += SECONDARIES * ((unit_wide + unit_tall) >> 1)
             if ENCODING:
                 row = min(unit, units.shape[0] - 1)
                 if (
@@ -321,7 +335,7 @@ def node_units(
                     fits = 0
                     break
                 stop = start + units[row, UNIT_COUNT]
-                wanted_sine = units[row, UNIT_SINE]
+                wanted = units[row, UNIT_TRANSFORM]
             family = 2 * kind + (1 if plane > 0 else 0)
             used = PAINTED
             if plane < painted:
@@ -342,10 +356,11 @@ def node_units(
                     unit_tall,
                     family,
                     choice,
-                    wanted_sine,
+                    secondaries,
+                    wanted,
                 )
             if ENCODING:
-                if level != stop or used != wanted_sine:
+                if level != stop or used != wanted:
                     fits = 0
                     z = blocks + 2 * parts
             else:
@@ -356,7 +371,7 @@ def node_units(
                 units[unit, UNIT_HEIGHT] = 4 << unit_tall
                 units[unit, UNIT_START] = start
                 units[unit, UNIT_COUNT] = level - start
-                units[unit, UNIT_SINE] = used
+                units[unit, UNIT_TRANSFORM] = used
             unit += 1
     return unit, level, fits
 
@@ -425,7 +440,6 @@ def content_units(
         columns = int(leaves[number, WIDTH])
         rows = int(leaves[number, HEIGHT])
         intra = 1 if leaves[number, INTRA] != 0 else 0
-        cut = int(leaves[number, CUT])
         wide = 0
         while columns > 8 << wide:
             wide += 1
@@ -466,7 +480,7 @@ def content_units(
             node_y = y + 32 * (node >> (1 if wide == 3 else 0))
             unit, level, fits = node_units(
                 units, levels, near, fulls, unit, level, node_x, node_y, min(wide, 2), min(tall, 2),
-                1 if intra != 0 or wide == 3 or tall == 3 else 0, intra, cut,
+                1 if intra != 0 or wide == 3 or tall == 3 else 0, intra, leaves[number],
                 palettes, painted, depth, kind, chroma,
             )  # fmt: skip
             if ENCODING and fits == 0:

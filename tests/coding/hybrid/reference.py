@@ -25,6 +25,13 @@ def contexts(name: str) -> list[Context]:
     return [Context(int(a), int(b)) for a, b in (x.split() for x in lines if x[0] != "#")]
 
 
+def set_of(mode: int) -> int | None:
+    """The set of secondary transforms of an intra mode (7.6)."""
+    if not 0 <= mode < 35:
+        return None
+    return sum(min(mode, max(36 - mode, 2)) >= least for least in (2, 8, 13))
+
+
 @dataclass
 class Leaf:
     x: int
@@ -51,7 +58,8 @@ class Unit:
     y: int
     w: int
     h: int
-    sine: int = 0
+    transform: int = 0
+    """0 cosine, 1 sine, 2 palette, 2 + k secondary transform k."""
     levels: dict[tuple[int, int], int] = field(default_factory=dict)
     """By (x, y), in coding order, without zeros."""
     colours: list[tuple[int, int]] = field(default_factory=list)
@@ -353,9 +361,10 @@ class Content:
             leaf.units.append(self.palette(0, x, y, m, {}))
             before = leaf.units[0].indices
         elif leaf.intra:
-            for block in luma_blocks(x, y, m, k, leaf.cut):
+            blocks = luma_blocks(x, y, m, k, leaf.cut)
+            for block, mode in zip(blocks, leaf.modes, strict=True):
                 if self.bit(luma_context):
-                    leaf.units.append(self.unit(0, *block, intra=1))
+                    leaf.units.append(self.unit(0, *block, mode))
         else:
             luma = 1 if max(leaf.w, leaf.h) < 64 and not cb and not cr else self.bit(luma_context)
             if luma:
@@ -386,7 +395,7 @@ class Content:
     def palette(self, plane: int, x: int, y: int, n: int, reference: Indices) -> Unit:
         """Spec 7.9; `reference` is that of each (x, y)."""
         p = int(plane > 0)
-        unit = Unit(plane, x, y, n, n, sine=2)
+        unit = Unit(plane, x, y, n, n, transform=2)
         kept = []
         for e, entry in enumerate(self.known[plane]):
             context = 1769 + 11 * p + (e if e < 8 else 7 + (e >> 3))
@@ -510,14 +519,21 @@ class Content:
             v = 2 * v + self.decoder.bypass()
         return v
 
-    def unit(self, plane: int, x0: int, y0: int, w: int, h: int, intra: int = 0) -> Unit:
+    def unit(self, plane: int, x0: int, y0: int, w: int, h: int, mode: int = -1) -> Unit:
         p = int(plane > 0)
         size = class_of(w, h, 1) - 2
         last = self.last(p, 0, w), self.last(p, 1, h)
         unit = Unit(plane, x0, y0, w, h)
-        if plane == 0 and max(w, h) < 32 and sum(last) > 0:
-            group = 0 if self.set == 0 else 2 * self.set - 1 + intra
-            unit.sine = self.bit(1733 + 3 * group + class_of(w, h) - 2)
+        group = set_of(mode)
+        if plane == 0 and group is not None and max(last) < 4 and sum(last) > 0:
+            first = 1963 + 12 * group + 3 * (class_of(w, h) - 2)
+            number = 0
+            while number < 3 and self.bit(first + number):
+                number += 1
+            unit.transform = 2 + number if number else 0
+        if plane == 0 and not unit.transform and max(w, h) < 32 and sum(last) > 0:
+            group = 0 if self.set == 0 else 2 * self.set - 1 + int(mode >= 0)
+            unit.transform = self.bit(1733 + 3 * group + class_of(w, h) - 2)
         subs = diagonal(w // 4, h // 4)
         last_sub = last[0] // 4, last[1] // 4
         full: set[tuple[int, int]] = set()

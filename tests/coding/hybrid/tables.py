@@ -43,6 +43,7 @@ from .reference import (
     luma_blocks,
     nodes,
     quarters,
+    set_of,
     tree_parts,
 )
 
@@ -186,11 +187,16 @@ def random_content(
     units: list[list[int]] = []
     levels: Levels = []
 
-    def add(plane: int, x: int, y: int, w: int, h: int) -> None:
+    def add(plane: int, x: int, y: int, w: int, h: int, mode: int = -1) -> None:
         found = random_unit(rng, w, h)
+        transforms = [0]
         # One level at the first position has no flag.
-        sines = 1 if plane or max(w, h) == 32 or found[0][0] == 0 else 2
-        units.append([plane, x, y, w, h, len(levels), len(found), int(rng.integers(sines))])
+        if plane == 0 and found[0][0] > 0:
+            transforms += [1] if max(w, h) < 32 else []
+            last = divmod(found[0][0], w)
+            transforms += [3, 4, 5] if set_of(mode) is not None and max(last) < 4 else []
+        transform = int(rng.choice(transforms))
+        units.append([plane, x, y, w, h, len(levels), len(found), transform])
         levels.extend(found)
 
     def tree(x: int, y: int, v: int, z: int) -> None:
@@ -237,9 +243,10 @@ def random_content(
                 if leaf[INTRA] and leaf[MODE] == PALETTE:
                     paint(0, x, y, w)
                 elif leaf[INTRA]:
-                    for block in luma_blocks(x, y, w, h, int(leaf[CUT])):
+                    blocks = luma_blocks(x, y, w, h, int(leaf[CUT]))
+                    for block, mode in zip(blocks, leaf[MODE:].tolist(), strict=False):
                         if rng.random() < density:
-                            add(0, *block)
+                            add(0, *block, mode)
                 elif rng.random() < density:
                     tree(nx, ny, m, k)
                 across, down = fmt.chroma_shift
@@ -292,7 +299,7 @@ def content_of(motion: Motion, content: Content) -> tuple[int, np.ndarray, np.nd
             place = unit.plane, unit.x, unit.y, unit.w, unit.h
             rows = unit.colours + [(k, unit.colours[k][1]) for k in unit.indices.values()]
             rows += [(y * unit.w + x, a) for (x, y), a in unit.levels.items()]
-            units.append([*place, len(levels), len(rows), unit.sine])
+            units.append([*place, len(levels), len(rows), unit.transform])
             levels.extend(rows)
     return (
         content.quantiser,

@@ -28,8 +28,8 @@ from nvcodec.coding.hybrid.leaves import (
     UNIT_COLUMNS,
     UNIT_COUNT,
     UNIT_HEIGHT,
-    UNIT_SINE,
     UNIT_START,
+    UNIT_TRANSFORM,
     UNIT_WIDTH,
     UNIT_X,
     UNITS,
@@ -176,7 +176,7 @@ def test_trace_is_the_bits_with_contexts() -> None:
 
 @pytest.mark.parametrize("canvas_set", [0, 1, 2])
 @given(data=st.binary(max_size=400), size=CANVAS, seed=SEEDS)
-@settings(max_examples=30, derandomize=True, deadline=None)
+@settings(max_examples=15, derandomize=True, deadline=None)
 def test_any_bytes(canvas_set: int, data: bytes, size: tuple[int, int], seed: int) -> None:
     """Any bytes are content, which the text reads too, and is within its bounds."""
     if data.startswith(b"\xff\xff\xff\xff"):
@@ -334,9 +334,11 @@ def one_unit() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         (1, 1, UNIT_START, 2),
         (1, 1, UNIT_COUNT, 2),
         (1, 1, UNIT_COUNT, 0),
-        (1, 0, UNIT_SINE, 2),
-        (1, 0, UNIT_SINE, -1),
-        (1, 2, UNIT_SINE, 1),
+        (1, 0, UNIT_TRANSFORM, 2),
+        (1, 0, UNIT_TRANSFORM, -1),
+        (1, 0, UNIT_TRANSFORM, 6),
+        (1, 2, UNIT_TRANSFORM, 1),
+        (1, 2, UNIT_TRANSFORM, 3),
         (2, 0, LEVEL_POSITION, 256),
         (2, 0, LEVEL_POSITION, -1),
         (2, 0, LEVEL_POSITION, 0),

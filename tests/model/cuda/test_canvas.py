@@ -24,11 +24,13 @@ from nvcodec.coding.hybrid.leaves import (
     LEVEL_COLUMNS,
     LINEAR,
     MODE,
+    PAINTED,
     PALETTE,
+    SINE,
     UNIT_COLUMNS,
     UNIT_HEIGHT,
     UNIT_PLANE,
-    UNIT_SINE,
+    UNIT_TRANSFORM,
     UNIT_WIDTH,
     UNITS,
     WIDTH,
@@ -37,6 +39,7 @@ from nvcodec.coding.hybrid.leaves import (
     Y,
     last_index,
 )
+from nvcodec.coding.hybrid.secondary import SECONDARIES, SETS
 from nvcodec.format import UnsupportedError
 from nvcodec.picture import SAMPLE_FORMATS, YUV420P8, SampleFormat
 from tests.model.hybrid.canvas.tables import random_tables
@@ -53,6 +56,7 @@ from nvcodec.model.cuda import (
 )
 from nvcodec.model.cuda.canvas_check import compared, require_exact_canvases
 from nvcodec.model.cuda.packed import Layout
+from nvcodec.model.cuda.units import unit_tables
 from nvcodec.model.cuda.waves import Waves, intra_waves
 
 pytestmark = pytest.mark.usefixtures("quick_interpreter")
@@ -117,18 +121,24 @@ def check(tables: list[ReadCanvas], size: tuple[int, int], samples: SampleFormat
 def all_shapes(rng: np.random.Generator, samples: SampleFormat, first: int) -> ReadCanvas:
     """A key canvas of 96 x 96 with intra leaves of each shape in a square of its own.
 
-    All blocks have a unit. Modes are every eleventh one from `first` on.
+    All blocks have a unit; those of luma have all transforms in turn. Modes are every eleventh one
+    from `first` on.
     """
     leaves, units, levels = [], [], []
     modes, chroma = itertools.count(first, 11), itertools.count(first, 11)
+    turn = itertools.count(first)
     across, down = samples.chroma_shift
 
     def unit(plane: int, x: int, y: int, width: int, height: int) -> None:
-        sine = plane == 0 and max(width, height) < 32 and rng.random() < 0.5
-        units.append((plane, x, y, width, height, len(levels), 6, int(sine)))
-        places = rng.choice(width * height, 6, replace=False).tolist()
+        transforms = [0, *range(PAINTED + 1, PAINTED + 1 + SECONDARIES)]
+        transforms += [SINE] if max(width, height) < 32 else []
+        transform = transforms[next(turn) % len(transforms)] if plane == 0 else 0
+        units.append((plane, x, y, width, height, len(levels), 6, transform))
+        places = rng.choice(width * height if transform <= SINE else 16, 6, replace=False)
+        if transform > SINE:
+            places = places // 4 * width + places % 4
         levels.extend(
-            (place, int(rng.integers(1, 10)) * (-1) ** k) for k, place in enumerate(places)
+            (int(place), int(rng.integers(1, 10)) * (-1) ** k) for k, place in enumerate(places)
         )
 
     for number, (width, height) in enumerate(itertools.product((8, 16, 32), repeat=2)):
@@ -185,7 +195,7 @@ def test_all_shapes_of_intra_blocks(samples: SampleFormat, first: int) -> None:
 
 @pytest.mark.usefixtures("large_tiles", "backwards")
 def test_bytes_equal_the_cpu() -> None:
-    check(tables_of(43, EXTENT, YUV420P8), EXTENT, YUV420P8)
+    check(tables_of(48, EXTENT, YUV420P8), EXTENT, YUV420P8)
 
 
 @pytest.mark.usefixtures("large_tiles", "backwards")
@@ -223,7 +233,7 @@ def test_tiles_of_a_device() -> None:
 
 def test_the_canvases_reach_all_kinds() -> None:
     """What is compared without the mark `deep` has every kind of leaf and unit."""
-    tables = tables_of(43, EXTENT, YUV420P8)
+    tables = tables_of(48, EXTENT, YUV420P8)
     leaves = np.concatenate([t.leaves for t in tables])
     intra = leaves[leaves[:, INTRA] != 0]
     modes = set(intra[:, MODE : MODE + 4].ravel().tolist())
@@ -232,15 +242,23 @@ def test_the_canvases_reach_all_kinds() -> None:
     assert set(intra[:, CUT].tolist()) == {0, 1, 2, 3}
     assert set(leaves[:, DIRECTION].tolist()) == {0, 1, 2, 3}
     assert (leaves[:, WIDTH] != leaves[:, HEIGHT])[leaves[:, INTRA] == 0].any()
-    units = all_shapes(np.random.default_rng(0), YUV420P8, 0).units
+    _, leaves, units, levels, _ = all_shapes(np.random.default_rng(0), YUV420P8, 0)
     luma, chroma = units[units[:, UNIT_PLANE] == 0], units[units[:, UNIT_PLANE] != 0]
     sides = [UNIT_WIDTH, UNIT_HEIGHT]
     large = {*itertools.product((8, 16, 32), repeat=2)}
     small = {*itertools.product((4, 8, 16), repeat=2)}
     assert {*map(tuple, luma[:, sides].tolist())} == large | {(4, 4), (4, 8), (8, 4)}
     assert {*map(tuple, chroma[:, sides].tolist())} == small
-    sine = luma[luma[:, UNIT_SINE] != 0]
+    sine = luma[luma[:, UNIT_TRANSFORM] == SINE]
     assert {*map(tuple, sine[:, sides].tolist())} == small - {(4, 16), (16, 4)}
+    unfolded = unit_tables(leaves, units, levels, Layout(YUV420P8, 96, 96), 0).unfolded
+    sizes = unfolded[:, transform_kernels.SIDE]
+    transposed = unfolded[:, transform_kernels.ROW_STEP] == 1
+    assert {*zip(sizes.tolist(), transposed.tolist(), strict=True)} == {
+        *itertools.product((2, 3), (False, True))
+    }
+    matrices = np.unique(unfolded[:, transform_kernels.MATRIX])
+    assert len(matrices) > SETS * SECONDARIES
 
 
 def test_waves_cover_each_sample_once() -> None:
@@ -272,6 +290,7 @@ def test_a_device_that_computes_exactly_passes(monkeypatch: pytest.MonkeyPatch) 
     ("module", "name"),
     [
         (transform_kernels, "dequantise"),
+        (transform_kernels, "unfold"),
         (transform_kernels, "transform_rows"),
         (motion_kernels, "predict"),
         (intra_kernels, "intra_wave"),

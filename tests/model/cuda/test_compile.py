@@ -32,7 +32,7 @@ def test_every_kernel_compiles(capability: str, tmp_path: Path) -> None:
     lines = [line.split() for line in result.stdout.splitlines()]
     fusion = {"fusion_inputs", "fusion_hidden", "fusion_output"}
     synthesis = {f"synthesis_{part}" for part in ("inputs", "first", "second", "output")}
-    canvases = {"dequantise", "transform_columns", "transform_rows", "intra_wave"}
+    canvases = {"dequantise", "unfold", "transform_columns", "transform_rows", "intra_wave"}
     canvases |= {"predict", "predict_single"}
     canvases |= {"deblock_luma", "deblock_chroma", "classify", "filter_plane"}
     assert {line[0] for line in lines} == {*CHECKS, *canvases, *fusion, *synthesis}

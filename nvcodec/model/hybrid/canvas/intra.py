@@ -7,10 +7,15 @@ is edge[reach + k].
 
 from __future__ import annotations
 
-import numpy as np
+from functools import reduce
+from typing import Any
 
-from nvcodec.compiled import Integer, allocating, kernel
+import numpy as np
+from llvmlite import ir
+
+from nvcodec.compiled import Integer, allocating, inlined, kernel
 from nvcodec.model.samples import extra_bits, peak_of, plane_number, plane_shift
+from nvcodec.simd import NUMBER, PLACE, WORD, Operands, constant, operation
 from nvcodec.tables import load_table
 
 PLANAR, DC = 0, 1
@@ -153,7 +158,8 @@ def intra_predict(
 ) -> None:
     """Predict out[0..tall-1, 0..wide-1] by mode 0..34 from an edge, smoothed if `is_smoothed`.
 
-    `code` is the plane's (`plane_code`), `line` is scratch of 3 * MOST + 2 elements.
+    `code` is the plane's (`plane_code`), `line` is scratch of 3 * MOST + 2 elements. `out` has MOST
+    rows and columns; what is outside the block becomes undefined.
     """
     corner = wide + tall
     log_wide, log_tall = 2, 2
@@ -214,37 +220,114 @@ def _angular(
         inverse = INVERSE[-angle]
         for k in range((away * angle) >> 5, 0):
             line[MOST + k] = edge[corner - main * min(away, (k * inverse + 128) >> 8)]
+    # Rows along the main side; they are turned to columns if that is the left one.
     for i in range(away):
         p, f = ((i + 1) * angle) >> 5, ((i + 1) * angle) & 31
-        start = MOST + p
-        if f == 0:
-            if down:
-                for j in range(along):
-                    out[i, j] = line[start + 1 + j]
-            else:
-                for j in range(along):
-                    out[j, i] = line[start + 1 + j]
-        elif cubic:
-            t0, t1, t2, t3 = _CUBIC[f]
-            for j in range(along):
-                value = t0 * np.int32(line[start + j]) + t1 * np.int32(line[start + j + 1])
-                value += t2 * np.int32(line[start + j + 2]) + t3 * np.int32(line[start + j + 3])
-                value = min(peak, max(0, (value + 32) >> 6))
-                if down:
-                    out[i, j] = value
-                else:
-                    out[j, i] = value
+        at, to = MOST + p, i * out.shape[1]
+        if along == 4:
+            _filter4(line, at, f, cubic, peak, out, to)
+        elif along == 8:
+            _filter8(line, at, f, cubic, peak, out, to)
         else:
-            g, h = np.int32(32 - f), np.int32(f)
-            for j in range(along):
-                value = g * np.int32(line[start + j + 1]) + h * np.int32(line[start + j + 2])
-                value = np.int32(np.int32(value + np.int32(16)) >> np.int32(5))
-                if down:
-                    out[i, j] = value
-                else:
-                    out[j, i] = value
+            for j in range(0, along, 16):
+                _filter16(line, at + j, f, cubic, peak, out, to + j)
     if angle == 0:
         _follow_side(along, away, log_size, main, peak, edge, out)
+    if not down:
+        _turn(along, away, out)
+
+
+def _copied(code: Operands) -> None:
+    code.store(code.load("line"), "out")
+
+
+def _of_two(code: Operands) -> None:
+    builder = code.builder
+    first, second = code.load("line"), code.load("line", offset=1)
+    far = builder.mul(second, code.splat(code["f"]))
+    near = builder.mul(first, builder.sub(code.same(32), code.splat(code["f"])))
+    code.store(code.rounded(builder.add(near, far), 5), "out")
+
+
+def _of_four(code: Operands) -> None:
+    builder = code.builder
+    products = [
+        builder.mul(code.load("line", offset=k), code.splat(code[f"t{k}"])) for k in range(4)
+    ]
+    value = code.rounded(reduce(builder.add, products), 6)
+    code.store(code.between(value, code.same(0), code.splat(code["peak"])), "out")
+
+
+_copy_row: Any = operation(_copied, line=None, at=PLACE, out=None, to=PLACE)
+_mix_two: Any = operation(_of_two, line=None, at=PLACE, f=NUMBER, out=None, to=PLACE)
+_mix_four: Any = operation(
+    _of_four, line=None, at=PLACE, t0=NUMBER, t1=NUMBER, t2=NUMBER, t3=NUMBER, peak=NUMBER,
+    out=None, to=PLACE,
+)  # fmt: skip
+"""Samples of a row of a prediction from the line: its own, or the weighted mean of two or four."""
+
+
+def _make_filter(count: int) -> Any:
+    """Make the function that predicts `count` samples of a row."""
+
+    @inlined
+    def filter_row(
+        line: np.ndarray,
+        at: Integer,
+        f: Integer,
+        cubic: bool,
+        peak: Integer,
+        out: np.ndarray,
+        to: Integer,
+    ) -> None:
+        """Set out[to..], flat, to what is f/32 of the way from line[at + 1..] to the next ones."""
+        if f == 0:
+            _copy_row(count, line, at + 1, out, to)
+        elif cubic:
+            t0, t1, t2, t3 = _CUBIC[f]
+            _mix_four(count, line, at, t0, t1, t2, t3, peak, out, to)
+        else:
+            _mix_two(count, line, at + 1, f, out, to)
+
+    return filter_row
+
+
+_filter4, _filter8, _filter16 = (_make_filter(count) for count in (4, 8, 16))
+
+
+def _turned(code: Operands) -> None:
+    builder, sample = code.builder, code.element("out")
+    order = ir.Constant(ir.VectorType(WORD, 16), [4 * (k & 3) + (k >> 2) for k in range(16)])
+
+    def lanes(first: int, count: int) -> Any:
+        return ir.Constant(ir.VectorType(WORD, count), list(range(first, first + count)))
+
+    tiles = []
+    for name in ("first", "second"):
+        places = [
+            builder.add(code[name], builder.mul(code["stride"], constant(k))) for k in range(4)
+        ]
+        rows = [code.read(code.pointer("out", place, 4), sample) for place in places]
+        halves = [builder.shuffle_vector(*rows[k : k + 2], lanes(0, 8)) for k in (0, 2)]
+        tile = builder.shuffle_vector(*halves, lanes(0, 16))
+        tiles.append((places, builder.shuffle_vector(tile, tile, order)))
+    for (places, _), (_, tile) in zip(tiles, reversed(tiles), strict=True):
+        for k, place in enumerate(places):
+            row = builder.shuffle_vector(tile, tile, lanes(4 * k, 4))
+            code.write(row, code.pointer("out", place, 4))
+
+
+_swap_tiles: Any = operation(_turned, out=None, at=PLACE, first=PLACE, second=PLACE, stride=PLACE)
+"""Transpose the squares of 4 x 4 samples that begin at `first` and `second`, and swap them."""
+
+
+@kernel
+def _turn(wide: Integer, tall: Integer, out: np.ndarray) -> None:
+    """Make columns of the rows of out[:tall, :wide], in place."""
+    stride = out.shape[1]
+    for y in range(0, max(wide, tall), 4):
+        for x in range(0, min(y + 4, min(wide, tall)), 4):
+            _swap_tiles(4, out, 0, y * stride + x, x * stride + y, stride)
 
 
 @kernel
@@ -257,18 +340,14 @@ def _follow_side(
     edge: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """Let a prediction along rows or columns follow the samples at its side."""
+    """Let rows of a prediction along the main side follow the samples at the other side."""
     corner = along + away
     scale = (log_size - 1) >> 1
     for k in range(away):
         change = edge[corner - main * (1 + k)] - edge[corner]
         for j in range(min(along, 3 << scale)):
             value = edge[corner + main * (1 + j)] + ((_weight(j, scale) * change + 32) >> 6)
-            clipped = min(peak, max(0, value))
-            if main > 0:
-                out[k, j] = clipped
-            else:
-                out[j, k] = clipped
+            out[k, j] = min(peak, max(0, value))
 
 
 @allocating

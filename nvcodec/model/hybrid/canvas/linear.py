@@ -31,7 +31,27 @@ def _luma_at(luma: np.ndarray, across: Integer, down: Integer, y: Integer, x: In
 
 
 @kernel
-def linear_predict(
+def luma_of_chroma(
+    luma: np.ndarray,
+    code: Integer,
+    y: Integer,
+    x: Integer,
+    wide: Integer,
+    tall: Integer,
+    out: np.ndarray,
+) -> None:
+    """Set out[:tall, :wide] to the luma of the samples of the block at (x, y) of a chroma plane.
+
+    `code` is the plane's (`plane_code`).
+    """
+    across, down = plane_shift(code)
+    for i in range(tall):
+        for j in range(wide):
+            out[i, j] = _luma_at(luma, across, down, y + i, x + j)
+
+
+@kernel
+def linear_model(
     mode: Integer,
     luma: np.ndarray,
     plane: np.ndarray,
@@ -40,12 +60,11 @@ def linear_predict(
     x: Integer,
     wide: Integer,
     tall: Integer,
-    out: np.ndarray,
-) -> None:
-    """Predict out[0..tall-1, 0..wide-1] for the block at (x, y) of a chroma plane.
+) -> tuple[Integer, Integer, Integer]:
+    """The model of a block of a chroma plane; arguments are those of `linear_predict`.
 
-    `code` is the plane's (`plane_code`). `luma` is reconstructed over the block, and both planes
-    are above it and to its left.
+    Samples are their luma times the first number plus the second, shifted right by the third and
+    clipped.
     """
     across, down = plane_shift(code)
     count = 0
@@ -70,10 +89,7 @@ def linear_predict(
             sum_ll += light * light
             sum_lc += light * colour
     if count == 0:
-        for i in range(tall):
-            for j in range(wide):
-                out[i, j] = 128 << extra_bits(plane, code)
-        return
+        return np.int64(0), np.int64(128) << extra_bits(plane, code), np.int64(0)
     # A noisy edge gives a low slope.
     spread = count * sum_ll - sum_l * sum_l + (2 * count * count << 2 * extra_bits(plane, code))
     slope = ((count * sum_lc - sum_l * sum_c) << _BITS) // spread
@@ -82,8 +98,30 @@ def linear_predict(
     while 1 << (shift - _BITS) < count:
         shift += 1
     base = (sum_c << _BITS) - slope * sum_l + (1 << (shift - 1))
+    return np.int64(slope * count), np.int64(base), np.int64(shift)
+
+
+@kernel
+def linear_predict(
+    mode: Integer,
+    luma: np.ndarray,
+    plane: np.ndarray,
+    code: Integer,
+    y: Integer,
+    x: Integer,
+    wide: Integer,
+    tall: Integer,
+    out: np.ndarray,
+) -> None:
+    """Predict out[0..tall-1, 0..wide-1] for the block at (x, y) of a chroma plane.
+
+    `code` is the plane's (`plane_code`). `luma` is reconstructed over the block, and both planes
+    are above it and to its left.
+    """
+    factor, base, shift = linear_model(mode, luma, plane, code, y, x, wide, tall)
+    across, down = plane_shift(code)
     peak = peak_of(plane, code)
     for i in range(tall):
         for j in range(wide):
             light = _luma_at(luma, across, down, y + i, x + j)
-            out[i, j] = min(peak, max(0, (slope * count * light + base) >> shift))
+            out[i, j] = min(peak, max(0, (factor * light + base) >> shift))

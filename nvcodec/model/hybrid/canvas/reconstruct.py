@@ -23,11 +23,12 @@ from nvcodec.coding.hybrid.leaves import (
     LINEAR,
     MODE,
     PALETTE,
+    SINE,
     UNIT_COUNT,
     UNIT_HEIGHT,
     UNIT_PLANE,
-    UNIT_SINE,
     UNIT_START,
+    UNIT_TRANSFORM,
     UNIT_WIDTH,
     UNIT_X,
     UNIT_Y,
@@ -39,6 +40,7 @@ from nvcodec.coding.hybrid.leaves import (
     X,
     Y,
 )
+from nvcodec.coding.hybrid.secondary import NO_MODE
 from nvcodec.compiled import Integer, allocating, kernel
 from nvcodec.model.hybrid.canvas.adaptive_filter import adaptively_filtered
 from nvcodec.model.hybrid.canvas.copying import copy_block
@@ -56,6 +58,7 @@ from nvcodec.model.hybrid.canvas.palette import paint
 from nvcodec.model.hybrid.canvas.plane import CELL, ROOT, Canvas, Step
 from nvcodec.model.hybrid.canvas.projection import projected_motion
 from nvcodec.model.hybrid.canvas.quantiser import plane_index
+from nvcodec.model.hybrid.canvas.secondary import secondary_of
 from nvcodec.model.hybrid.canvas.transform import add_unit, transform_scratch
 from nvcodec.model.samples import plane_code, plane_number, plane_shift
 from nvcodec.picture import YUV420P8, Plane, SampleFormat
@@ -77,6 +80,7 @@ def add_numbered(
     units: np.ndarray,
     number: Integer,
     levels: np.ndarray,
+    mode: Integer,
     index: Integer,
     coefficients: np.ndarray,
     sums: np.ndarray,
@@ -84,9 +88,11 @@ def add_numbered(
 ) -> None:
     """Add the residual of unit `number` of a table.
 
-    `code` is that of its plane (`plane_code`), `index` its plane's quantiser index.
+    `code` is that of its plane (`plane_code`), `mode` its intra mode or NO_MODE, `index`
+    its plane's quantiser index.
     """
     start = np.int64(units[number, UNIT_START])
+    transform = np.int64(units[number, UNIT_TRANSFORM])
     add_unit(
         code,
         levels,
@@ -94,7 +100,8 @@ def add_numbered(
         start + np.int64(units[number, UNIT_COUNT]),
         _log2(units[number, UNIT_WIDTH]),
         _log2(units[number, UNIT_HEIGHT]),
-        np.int64(units[number, UNIT_SINE]),
+        1 if transform == SINE else 0,
+        secondary_of(mode, transform),
         index,
         coefficients,
         sums,
@@ -128,7 +135,7 @@ def add_residuals(
         index = plane_index(np.int64(leaves[n, Q]), code, chroma_offset)
         for k in range(leaves[n, FIRST], leaves[n, FIRST] + leaves[n, UNITS]):
             if units[k, UNIT_PLANE] == number:
-                add_numbered(code, units, k, levels, index, coefficients, sums, plane)
+                add_numbered(code, units, k, levels, NO_MODE, index, coefficients, sums, plane)
 
 
 @allocating
@@ -194,7 +201,7 @@ def reconstruct_intra(
                 and units[unit, UNIT_Y] == y
             ):
                 if mode != PALETTE:
-                    add_numbered(code, units, unit, levels, index, coefficients, sums, plane)
+                    add_numbered(code, units, unit, levels, mode, index, coefficients, sums, plane)
                 unit += 1
             shift_y, shift_x = 2 - down, 2 - across
             for i in range(y >> shift_y, (y + tall) >> shift_y):

@@ -21,7 +21,7 @@ from nvcodec.coding.hybrid.leaves import (
 )
 from nvcodec.picture import YUV420P8
 from nvcodec.tables import load_table
-from tests.coding.hybrid.reference import luma_blocks
+from tests.coding.hybrid.reference import diagonal, luma_blocks, set_of
 
 
 def clip(lo, hi, a):
@@ -74,8 +74,27 @@ def matrix_of(n, sine):
     return [row[:n] for row in M[:: 32 // n]]
 
 
+SECONDARY = load_table("secondary_transforms.txt")
+
+
+def unfolded(c, w, h, mode, number, fmt=YUV420P8):
+    """c[y][x] of 8.6 to d[y][x] of 8.5 with the secondary transform `number` = 1..3."""
+    n = 4 if min(w, h) == 4 else 8
+    at = 12 * 256 if n == 8 else 0
+    at += (3 * set_of(mode) + number - 1) * 16 * n * n
+    b = SECONDARY[at : at + 16 * n * n].reshape(16, n * n).tolist()
+    values = [c[y][x] for x, y in diagonal(4, 4)]
+    d = [[0] * w for _ in range(h)]
+    for i in range(n * n):
+        total = sum(row[i] * value for row, value in zip(b, values, strict=True))
+        assert abs(total) + 64 < 1 << 31
+        x, y = (i // n, i % n) if mode > 18 else (i % n, i // n)
+        d[y][x] = clip(-bound(fmt), bound(fmt) - 1, (total + 64) >> 7)
+    return d
+
+
 def residual(d, w, h, fmt=YUV420P8, sine=0):
-    """d[y][x] of 8.6 to residual [i][j] of 8.5."""
+    """d[y][x] to residual [i][j] of 8.5."""
     across, down = matrix_of(w, sine), matrix_of(h, sine)
 
     def stage1(x, i):
@@ -575,14 +594,17 @@ def reconstruct(leaves, units, levels, direction, vectors, references, offset, f
             plane = inter(pairs, direction, vectors, number > 0, fmt)
         known = np.repeat(np.repeat(direction > 0, 8 >> down, 0), 8 >> across, 1)
 
-        def add(unit, leaf, plane=plane, number=number):
-            _, x, y, w, h, start, count, sine = unit.tolist()
+        def add(unit, leaf, mode=-1, plane=plane, number=number):
+            _, x, y, w, h, start, count, transform = unit.tolist()
             q = clip(0, last_q(fmt), int(leaf[Q]) + offset) if number else int(leaf[Q])
             d = [[0] * w for _ in range(h)]
             for position, level in levels[start : start + count].tolist():
                 d[position // w][position % w] = coefficient(level, q, w, h, fmt)
+            if transform > 2:
+                d = unfolded(d, w, h, mode, transform - 2, fmt)
             block = plane[y : y + h, x : x + w]
-            block[:] = np.clip(block.astype(int) + residual(d, w, h, fmt, sine), 0, fmt.peak)
+            added = residual(d, w, h, fmt, int(transform == 1))
+            block[:] = np.clip(block.astype(int) + added, 0, fmt.peak)
 
         def of(leaf, number=number):
             return [u for u in units[leaf[FIRST] : leaf[FIRST] + leaf[UNITS]] if u[0] == number]
@@ -618,7 +640,7 @@ def reconstruct(leaves, units, levels, direction, vectors, references, offset, f
                 plane[b : b + h, a : a + w] = block
                 for unit in of(leaf):
                     if tuple(unit[1:3]) == (a, b):
-                        add(unit, leaf)
+                        add(unit, leaf, mode)
                 known[b : b + h, a : a + w] = True
         planes.append(plane)
     return deblock(leaves, units, direction, vectors, offset, planes, fmt)

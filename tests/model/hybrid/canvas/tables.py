@@ -27,7 +27,14 @@ from nvcodec.coding.hybrid.leaves import (
     last_index,
 )
 from nvcodec.picture import YUV420P8
-from tests.coding.hybrid.reference import halves, luma_blocks, nodes, quarters, tree_parts
+from tests.coding.hybrid.reference import (
+    halves,
+    luma_blocks,
+    nodes,
+    quarters,
+    set_of,
+    tree_parts,
+)
 from tests.coding.hybrid.tables import modes_of
 
 SHAPES = [(w, h) for w in (4, 8, 16, 32) for h in (4, 8, 16, 32) if max(w, h) <= 4 * min(w, h)]
@@ -116,7 +123,7 @@ def random_tables(
                 leaf[VY0 : VY0 + 4] = rng.integers(-most, most + 1, 4)
         leaf[FIRST] = len(units)
 
-        def unit(plane, x, y, w, h, leaf=leaf):
+        def unit(plane, x, y, w, h, mode=-1, leaf=leaf):
             if leaf[INTRA] and leaf[CHROMA if plane else MODE] == PALETTE:
                 colours = rng.integers(0, fmt.peak + 1, int(rng.integers(1, 17)))
                 indices = rng.integers(0, len(colours), w * h)
@@ -126,9 +133,14 @@ def random_tables(
                 entries.extend((int(k), int(colours[k])) for k in indices)
             elif rng.random() < 0.6:
                 count = int(rng.integers(1, 6))
-                sine = int(plane == 0 and max(w, h) < 32 and rng.random() < 0.5)
-                units.append((plane, x, y, w, h, len(entries), count, sine))
-                for position in rng.choice(w * h, count, replace=False).tolist():
+                transforms = [0, 1] if plane == 0 and max(w, h) < 32 else [0]
+                transforms += [3, 4, 5] if plane == 0 and set_of(mode) is not None else []
+                transform = int(rng.choice(transforms))
+                units.append((plane, x, y, w, h, len(entries), count, transform))
+                places = [i * w + j for i in range(4) for j in range(4)]
+                if transform <= PAINTED:
+                    places = range(w * h)
+                for position in rng.choice(places, count, replace=False).tolist():
                     entries.append((position, int(rng.integers(1, levels)) * rng.choice([-1, 1])))
 
         def tree(x, y, v, z):
@@ -141,8 +153,9 @@ def random_tables(
         across, down = fmt.chroma_shift
         for a, b, m, k in nodes(x, y, w, h) if leaf[CODED] else []:
             if leaf[INTRA]:
-                for block in luma_blocks(x, y, w, h, leaf[CUT]):
-                    unit(0, *block)
+                blocks = luma_blocks(x, y, w, h, leaf[CUT])
+                for block, mode in zip(blocks, leaf[MODE:].tolist(), strict=False):
+                    unit(0, *block, mode)
             else:
                 tree(a, b, m, k)
             for plane in range(1, fmt.planes):

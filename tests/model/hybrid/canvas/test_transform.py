@@ -4,6 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nvcodec.coding.hybrid.leaves import PAINTED
+from nvcodec.model.hybrid.canvas.secondary import secondary_of
 from nvcodec.model.hybrid.canvas.transform import add_unit, transform_scratch
 from nvcodec.model.samples import plane_code
 from nvcodec.picture import YUV420P8, SampleFormat
@@ -11,11 +13,13 @@ from tests.model.hybrid.canvas import reference
 from tests.model.hybrid.canvas.tables import SHAPES
 
 
-def check(w, h, q, entries, plane, y, x, fmt=YUV420P8, sine=0):
-    """entries: level by position."""
+def check(w, h, q, entries, plane, y, x, fmt=YUV420P8, sine=0, mode=-1, number=0):
+    """entries: level by position; `number` is that of a secondary transform of the mode."""
     d = [[0] * w for _ in range(h)]
     for position, level in entries.items():
         d[position // w][position % w] = reference.coefficient(level, q, w, h, fmt)
+    if number:
+        d = reference.unfolded(d, w, h, mode, number, fmt)
     expected = plane.copy()
     block = expected[y : y + h, x : x + w]
     block[:] = np.clip(block.astype(int) + reference.residual(d, w, h, fmt, sine), 0, fmt.peak)
@@ -23,7 +27,8 @@ def check(w, h, q, entries, plane, y, x, fmt=YUV420P8, sine=0):
     room = transform_scratch()
     code = plane_code(fmt, 0)
     logs = w.bit_length() - 1, h.bit_length() - 1
-    add_unit(code, levels, 1, 1 + len(entries), *logs, sine, q, *room, plane, y, x)
+    secondary = secondary_of(mode, PAINTED + number) if number else -1
+    add_unit(code, levels, 1, 1 + len(entries), *logs, sine, secondary, q, *room, plane, y, x)
     assert np.array_equal(plane, expected)
     assert not room[0].any()
 
@@ -47,6 +52,23 @@ def test_unit(w, h, depth, data):
     plane = np.random.default_rng(0).integers(0, fmt.peak + 1, (48, 40), dtype=fmt.dtype)
     y, x = data.draw(st.integers(0, 16)), data.draw(st.integers(0, 8))
     check(w, h, q, entries, plane, y, x, fmt, data.draw(st.integers(0, int(max(w, h) < 32))))
+
+
+@pytest.mark.parametrize("depth", [8, 12])
+@pytest.mark.parametrize(("w", "h"), SHAPES)
+def test_secondary_transforms(w, h, depth):
+    rng = np.random.default_rng(w)
+    fmt = SampleFormat(depth, 1)
+    for mode in (0, 1, 2, 7, 8, 12, 13, 18, 19, 23, 24, 28, 29, 34):
+        for number in (1, 2, 3):
+            # The greatest coefficients too, at which the reference asserts the width of all sums.
+            magnitude = 1 << int(rng.integers(1, 18))
+            places = rng.choice(16, int(rng.integers(1, 17)), replace=False).tolist()
+            values = rng.integers(1, magnitude, len(places)) * rng.choice([-1, 1], len(places))
+            entries = {(k // 4) * w + k % 4: int(v) for k, v in zip(places, values, strict=True)}
+            plane = rng.integers(0, fmt.peak + 1, (h, w), dtype=fmt.dtype)
+            q = int(rng.integers(0, reference.last_q(fmt) + 1))
+            check(w, h, q, entries, plane, 0, 0, fmt, 0, mode, number)
 
 
 @pytest.mark.parametrize(("w", "h"), SHAPES)
@@ -76,7 +98,9 @@ def extreme(rng, kind, depth, sine, signs):
 
 def test_no_levels():
     plane = np.full((8, 8), 7, np.uint8)
-    add_unit(0, np.zeros((0, 2), np.int32), 0, 0, 3, 3, 0, 20, *transform_scratch(), plane, 0, 0)
+    add_unit(
+        0, np.zeros((0, 2), np.int32), 0, 0, 3, 3, 0, -1, 20, *transform_scratch(), plane, 0, 0
+    )
     assert (plane == 7).all()
 
 
@@ -97,6 +121,7 @@ def add_units(levels, count, wide_log, tall_log, index, room, plane):
                 wide_log,
                 tall_log,
                 0,
+                -1,
                 index,
                 coefficients,
                 sums,
