@@ -38,6 +38,24 @@ def blocks_of(plane, places, n):
     return [plane[y : y + n, x : x + n].astype(np.int64) for y, x in places.tolist()]
 
 
+@numba.njit
+def sads(current, a, b, at, a_at, b_at, size, n, limit, out):
+    for k in range(len(out)):
+        out[k] = sad(current, at[k], size, a, a_at[k], size, n, n, limit)
+
+
+@numba.njit
+def satds(current, a, b, at, a_at, b_at, size, n, limit, out):
+    for k in range(len(out)):
+        out[k] = satd(current, at[k], size, a, a_at[k], size, n, n, limit)
+
+
+@numba.njit
+def satd_means(current, a, b, at, a_at, b_at, size, n, limit, out):
+    for k in range(len(out)):
+        out[k] = satd_mean(current, at[k], size, a, a_at[k], b, b_at[k], size, n, n, limit)
+
+
 @pytest.mark.parametrize("n", [8, 16, 32, 64])
 @pytest.mark.parametrize(("hadamard", "mean"), [(False, False), (True, False), (True, True)])
 def test_many_blocks(hadamard, mean, n, kernel_bench):
@@ -49,18 +67,10 @@ def test_many_blocks(hadamard, mean, n, kernel_bench):
     out = np.zeros(count, np.int64)
     flat = [plane.ravel() for plane in (current, a, b)]
 
-    @numba.njit
-    def run(current, a, b, at, a_at, b_at, out):
-        for k in range(count):
-            if mean:
-                out[k] = satd_mean(current, at[k], size, a, a_at[k], b, b_at[k], size, n, n, FAR)
-            elif hadamard:
-                out[k] = satd(current, at[k], size, a, a_at[k], size, n, n, FAR)
-            else:
-                out[k] = sad(current, at[k], size, a, a_at[k], size, n, n, FAR)
+    run = satd_means if mean else satds if hadamard else sads
 
     def call():
-        run(*flat, at, a_at, b_at, out)
+        run(*flat, at, a_at, b_at, size, n, FAR, out)
         return out
 
     def slow():

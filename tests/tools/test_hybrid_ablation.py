@@ -19,7 +19,7 @@ from nvcodec.coding.hybrid.leaves import (
     PALETTE,
     UNIT_HEIGHT,
     UNIT_PLANE,
-    UNIT_SINE,
+    UNIT_TRANSFORM,
     UNIT_WIDTH,
     WIDTH,
 )
@@ -121,7 +121,8 @@ def taken(canvases):
         ),
         "copied leaves": sum((c.leaves[:, MODE] == COPY).sum() for c in inter + key),
         "palettes": sum((c.leaves[:, MODE] == PALETTE).sum() for c in inter + key),
-        "sine transforms": sum((c.units[:, UNIT_SINE] == 1).sum() for c in inter + key),
+        "sine transforms": sum((c.units[:, UNIT_TRANSFORM] == 1).sum() for c in inter + key),
+        "secondary transforms": sum((c.units[:, UNIT_TRANSFORM] > 2).sum() for c in inter + key),
         "intra leaves in inter canvases": sum(c.leaves[:, INTRA].sum() for c in inter),
         "quantiser deltas": sum(c.varying for c in inter + key),
     }

@@ -104,6 +104,7 @@ ROWS = {
     "copied leaves": Row(FORMAT, Tools(copies=False)),
     "palettes": Row(FORMAT, Tools(palettes=False)),
     "sine transforms": Row(FORMAT, Tools(sine=False)),
+    "secondary transforms": Row(FORMAT, Tools(secondary=False)),
     "intra leaves in inter canvases": Row(FORMAT, Tools(intra=False)),
     "adaptive filters": Row(FORMAT, Tools(adaptive_filter=False)),
     "second references of chain canvases": Row(FORMAT, Tools(second_reference=False)),

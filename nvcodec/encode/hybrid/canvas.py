@@ -130,6 +130,7 @@ def _given(
     prices: Prices,
     q: QuantiserMap,
     intended: QuantiserMap,
+    thorough: bool,
 ) -> CanvasInput:
     codes = tuple(plane_code(settings.format, number) for number in range(3))
     return CanvasInput(
@@ -142,7 +143,8 @@ def _given(
         content=prices.content,
         intra=prices.intra,
         depth=settings.effort.tree_depth,
-        thorough=settings.effort.thorough,
+        thorough=thorough,
+        transforms=settings.effort.transforms,
     )
 
 
@@ -270,7 +272,8 @@ async def code_key(
     pools = make_pools(6 * width, 2 * (ROOT * blocks[0] // tables), tables)
     leaves = np.zeros((width * height // CELL**2, LEAF_COLUMNS), np.int32)
     used = first_leaves(width, height)[:tables]
-    given = _given(settings, source, prices, q, intended)
+    thorough = settings.effort.key_thorough
+    given = _given(settings, source, prices, q, intended, thorough)
     planes = settings.format.empty(width, height)
     cells = height // CELL, width // CELL
     motion = np.zeros(cells, np.uint8), np.zeros((2, *cells, 2), np.int16)
@@ -360,7 +363,7 @@ async def code_leaves(
 
     Also gives the cost of the leaves in each block of `q`, in squared error.
     """
-    given = _given(settings, source, prices, q, intended)
+    given = _given(settings, source, prices, q, intended, settings.effort.thorough)
     leaves, cells = found.leaves.copy(), found.cells
     motion = cells.direction, cells.vectors
     planes = tuple(plane.copy() for plane in found.planes)
@@ -456,7 +459,7 @@ def _inter_search(
     width, height = settings.size
     effort, tools = settings.effort, settings.tools
     assert prices.motion is not None
-    given = _given(settings, source, prices, q, q)
+    given = _given(settings, source, prices, q, q, effort.thorough)
     return InterSearch(
         walk=walk,
         given=given._replace(depth=effort.trial_depth),

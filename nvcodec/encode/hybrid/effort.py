@@ -61,7 +61,13 @@ class Effort:
         trial: True to compare predictions by coding their residuals (RDO), intra among them; False
             to compare inter predictions by SATD.
         trial_depth: levels of splits that the transform tree of such a trial may have.
-        thorough: whether the levels of a unit are revised once, for both of its transforms.
+        thorough: whether the levels of a unit of an inter canvas are revised once, for all of its
+            transforms.
+        key_thorough: the same of key canvases.
+        key_finer: how much lower the indices of a key canvas are than those that lambda follows
+            from; with levels that are revised a finer step costs less.
+        transforms: transforms of a luma unit of an intra leaf that are quantised to choose one,
+            those of least rough cost. Of other units it is one, or all if `thorough`.
         key_halves_bits: as halves_bits, of key canvases; leaves of one cell that cost less do not
             have two luma blocks.
         key_passes: how often a key canvas is decided. Each pass uses the prices of the one before.
@@ -81,6 +87,9 @@ class Effort:
     trial: bool
     trial_depth: int
     thorough: bool
+    key_thorough: bool
+    key_finer: int
+    transforms: int
     key_halves_bits: float
     key_passes: int
     step_trials: bool
@@ -114,6 +123,9 @@ EFFORTS = {
         trial=False,
         trial_depth=0,
         thorough=False,
+        key_thorough=False,
+        key_finer=0,
+        transforms=1,
         key_halves_bits=inf,
         key_passes=1,
         step_trials=False,
@@ -145,6 +157,9 @@ EFFORTS = {
         trial=False,
         trial_depth=0,
         thorough=False,
+        key_thorough=False,
+        key_finer=0,
+        transforms=2,
         key_halves_bits=inf,
         key_passes=1,
         step_trials=False,
@@ -160,7 +175,7 @@ EFFORTS = {
             split_bits=3.0,
             split_margin=0.0,
             cell_margin=0.0,
-            halves_bits=8.0,
+            halves_bits=4.0,
             halves_satd=1.03,
             first_step=8,
             fine_step=2,
@@ -172,12 +187,15 @@ EFFORTS = {
             starts_beside=False,
         ),
         tree_depth=2,
-        intra_tries=3,
+        intra_tries=5,
         trial=True,
         trial_depth=1,
         thorough=False,
-        key_halves_bits=6.0,
-        key_passes=2,
+        key_thorough=True,
+        key_finer=1,
+        transforms=3,
+        key_halves_bits=2.0,
+        key_passes=1,
         step_trials=False,
         first_pass=None,
         temporal_filter=True,
@@ -207,6 +225,9 @@ EFFORTS = {
         trial=True,
         trial_depth=2,
         thorough=True,
+        key_thorough=True,
+        key_finer=1,
+        transforms=5,
         key_halves_bits=2.0,
         key_passes=3,
         step_trials=True,

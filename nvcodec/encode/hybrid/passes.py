@@ -48,16 +48,24 @@ _DELTA_BITS = 2.0
 async def code_key_canvas(
     tasks: Tasks, settings: CanvasSettings, source: Pyramid, quantisers: QuantiserMap
 ) -> CodedCanvas:
-    """Code a key canvas in `effort.key_passes` passes; each uses the prices of the one before."""
+    """Code a key canvas in `effort.key_passes` passes; each uses the prices of the one before.
+
+    Lambda is that of `quantisers`, and indices are lower by `effort.key_finer`.
+    """
     (step,) = schedule(1, key=True)
 
-    async def code(q: QuantiserMap, prices: Prices) -> CodedCanvas:
+    async def code(
+        q: QuantiserMap, prices: Prices, settings: CanvasSettings = settings
+    ) -> CodedCanvas:
         return await code_key(tasks, settings, source, step, q, quantisers, prices)
 
-    canvas = await code(quantisers, default_prices(step.set, settings.tools))
+    finer = _changed(settings, quantisers, -settings.effort.key_finer)
+    prices = default_prices(step.set, settings.tools)
+    draft = _draft(settings)
     for _ in range(settings.effort.key_passes - 1):
+        canvas = await code(finer, prices, draft)
         prices = code_substreams([canvas], settings).prices(step.set)
-        canvas = await code(quantisers, prices)
+    canvas = await code(finer, prices)
     if not settings.effort.step_trials:
         return canvas
     best = _Cheapest(settings, source, quantisers)
@@ -65,7 +73,7 @@ async def code_key_canvas(
     for side in (-1, 1):
         helps = False
         for change in _CHANGES:
-            q = _changed(settings, quantisers, side * change)
+            q = _changed(settings, finer, side * change)
             if not best.offer(await code(q, best.prices(step.set))):
                 break
             helps = True
@@ -115,6 +123,12 @@ async def code_inter_canvas(
         costs[1:] += _DELTA_BITS * best.lambdas
         await offer(np.choose(costs.argmin(0), np.stack(maps)))
     return best.canvas
+
+
+def _draft(settings: CanvasSettings) -> CanvasSettings:
+    """The settings of a key canvas of which only the prices are used."""
+    tools = replace(settings.tools, deblocking=False, adaptive_filter=False)
+    return replace(settings, tools=tools)
 
 
 class _Cheapest:

@@ -28,6 +28,7 @@ class Tools:
         copies: intra leaves that are copied from the same canvas.
         palettes: intra leaves with palettes.
         sine: sine transforms.
+        secondary: secondary transforms.
         deblocking: the deblocking filter (spec 8.7).
         trained_contexts: the default contexts of both substreams (spec 7.7). Without them every
             context starts at probability 1/2.
@@ -51,6 +52,7 @@ class Tools:
     copies: bool = True
     palettes: bool = True
     sine: bool = True
+    secondary: bool = True
     deblocking: bool = True
     trained_contexts: bool = True
     trials: bool = True

@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
-from nvcodec.coding.hybrid.levels import FULL, LAST, MORE, SIG, SINE
+from nvcodec.coding.hybrid.levels import FULL, LAST, MORE, SECONDARY, SIG, SINE_FLAG
 from nvcodec.coding.hybrid.palettes import PALETTES_END, REUSE
+from nvcodec.coding.hybrid.secondary import SECONDARIES, SETS
 from nvcodec.coding.hybrid.units import CB, CODED_FLAG, CR, LUMA, PART, TREE, UNEVEN_TREE
 from nvcodec.compiled import Integer, kernel
 from nvcodec.encode.hybrid.rate.bits import Bits
@@ -57,6 +58,8 @@ class ContentBits(Record):
         part: whether a quarter of a split block has levels, (size of the quarter 4 to 16, bit).
         sine: whether a unit has the sine transform, (luma of an inter leaf, luma of an intra leaf,
             chroma; size 4 to 16; bit).
+        secondary: of the number of the secondary transform, (set, or SETS for units that have none;
+            size 4 to 32; number).
         palette: of each context of palettes, from REUSE on, (context, bit).
         units: of luma units.
         chroma_units: of chroma units.
@@ -71,6 +74,7 @@ class ContentBits(Record):
     uneven_tree = array(np.float32, 3, 2)
     part = array(np.float32, 3, 2)
     sine = array(np.float32, 3, 3, 2)
+    secondary = array(np.float32, SETS + 1, 4, SECONDARIES + 1)
     palette = array(np.float32, PALETTES_END - REUSE, 2)
     units = nested(UnitBits)
     chroma_units = nested(UnitBits)
@@ -127,7 +131,14 @@ def content_bits(costs: Bits, canvas_set: int) -> ContentBits:
     sine[CHROMA_SINE, :, 0] = 0.0
     for intra in range(2):
         group = 2 * canvas_set - 1 + intra if canvas_set else 0
-        sine[intra] = costs[SINE + 3 * group :][:3]
+        sine[intra] = costs[SINE_FLAG + 3 * group :][:3]
+    flags = costs[SECONDARY:].reshape(SETS, 4, SECONDARIES, 2)
+    secondary = np.full((SETS + 1, 4, SECONDARIES + 1), UNAFFORDABLE, np.float32)
+    secondary[:, :, 0] = 0.0
+    for number in range(SECONDARIES + 1):
+        secondary[:SETS, :, number] = flags[:, :, :number, 1].sum(2)
+        if number < SECONDARIES:
+            secondary[:SETS, :, number] += flags[:, :, number, 0]
     return ContentBits.make(
         coded=part(CODED_FLAG, inter, (4, 2, 3)),
         cb=part(CB, canvas_set, (3,)),
@@ -137,6 +148,7 @@ def content_bits(costs: Bits, canvas_set: int) -> ContentBits:
         uneven_tree=part(UNEVEN_TREE, inter, (3,)),
         part=part(PART, inter, (3,)),
         sine=sine,
+        secondary=secondary,
         palette=costs[REUSE:PALETTES_END],
         units=unit_bits(costs, canvas_set, 0),
         chroma_units=unit_bits(costs, canvas_set, 1),

@@ -45,6 +45,8 @@ def _take_out(prices: Prices, tools: Tools) -> None:
         prices.intra.cut[2:] = UNAFFORDABLE
     if not tools.sine:
         prices.content.sine[..., 1] = UNAFFORDABLE
+    if not tools.secondary:
+        prices.content.secondary[..., 1:] = UNAFFORDABLE
     if prices.motion is None:
         if not tools.key_transform_32:
             prices.intra.split[1, :, 0] = UNAFFORDABLE

@@ -29,7 +29,8 @@ class CanvasInput(NamedTuple):
     `codes` are those of the planes (`plane_code`); a node has `parts` units in each chroma plane.
     `quantisers` are the u8 quantiser indices of blocks of 32 x 32 luma samples, `intended` those
     that lambda follows from. A transform tree has up to `depth` levels of splits. With `thorough`
-    the levels of a unit are revised once, for both of its transforms where it has two.
+    the levels of a unit are revised once, for all of its transforms. Of a luma unit of an intra
+    leaf, `transforms` transforms are quantised to choose one.
     """
 
     source0: Plane
@@ -44,6 +45,7 @@ class CanvasInput(NamedTuple):
     intra: IntraBits
     depth: int
     thorough: bool
+    transforms: int
 
 
 class Block(NamedTuple):
@@ -55,10 +57,10 @@ class Block(NamedTuple):
     `lam_satd` is lambda for SATD and SAD.
     """
 
-    y: int
-    x: int
-    wide: int
-    tall: int
+    y: Integer
+    x: Integer
+    wide: Integer
+    tall: Integer
     level: int
     slot: int
     parent: int
@@ -101,11 +103,12 @@ def area_at(
     step = REAL_STEP[q]
     usual = REAL_STEP[intended]
     lam = WEIGHT * usual * usual
+    # Those of a leaf have 32 bits: all that takes a block would be compiled for these too.
     return Block(
-        y=int(y),
-        x=int(x),
-        wide=int(wide),
-        tall=int(tall),
+        y=np.int64(y),
+        x=np.int64(x),
+        wide=np.int64(wide),
+        tall=np.int64(tall),
         level=((log2(wide) + log2(tall)) >> 1) - 3,
         slot=int(slot),
         parent=int(parent),

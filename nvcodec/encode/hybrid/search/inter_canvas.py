@@ -80,6 +80,12 @@ def _offer(s: InterSearch, b: Block) -> None:
 
 
 @kernel
+def _places(s: InterSearch) -> Integer:
+    """The number of places that have candidates."""
+    return PLACES if s.limits.apart else SINGLE
+
+
+@kernel
 def _take(s: InterSearch, b: Block, place: Integer) -> None:
     """Choose the candidate at a place for a block."""
     for k in range(CHOICE):
@@ -100,9 +106,9 @@ def _choose(s: InterSearch, b: Block) -> Real:
         return best_satd
     near = _NEAR * best_satd + b.lam_satd * _NEAR_BITS
     best = NEVER
-    for place in range(SINGLE if s.limits.apart else 0, PLACES if s.limits.apart else SINGLE):
+    for place in range(SINGLE if s.limits.apart else 0, _places(s)):
         if c.cost[place] < near:
-            cost = trial_cost(s, b, place)
+            cost = trial_cost(s, b, place, best)
             if cost < best:
                 best = cost
                 _take(s, b, place)
@@ -139,6 +145,42 @@ def _clear_cells(s: InterSearch, b: Block) -> None:
 
 
 @kernel
+def _keep_half(s: InterSearch, slot: Integer, beside: Integer, second: Integer) -> None:
+    """Keep the candidates of a half."""
+    c = s.candidates
+    kept, costs = c.halves[slot - HALF, beside, second], c.halves_costs[slot - HALF, beside, second]
+    for place in range(_places(s)):
+        costs[place, 0] = c.cost[place]
+        costs[place, 1] = c.bits[place]
+        for k in range(CHOICE):
+            kept[place, k] = c.choice[place, k]
+
+
+@kernel
+def _offer_half(s: InterSearch, b: Block, beside: Integer, second: Integer) -> None:
+    """Collect the candidates for a half whose SATD was compared.
+
+    They are the same as then, unless it is the second one and the first one moves in another way.
+    """
+    c = s.candidates
+    kept, costs = c.halves[b.slot - HALF, beside], c.halves_costs[b.slot - HALF, beside]
+    if second == 1:
+        before, last = costs[0], c.tried_count[0] - 1
+        place = OWN_VECTORS if before[OWN_VECTORS, 0] < before[BEST_MERGE, 0] else BEST_MERGE
+        same = c.tried[last, 2] == b.wide and c.tried[last, 3] == b.tall
+        for k in (MERGED, LISTS, VECTORS, VECTORS + 1, VECTORS + 2, VECTORS + 3):
+            same &= c.tried_choices[last, k] == kept[0, place, k]
+        if not same:
+            _offer(s, b)
+            return
+    for place in range(_places(s)):
+        c.cost[place] = costs[second, place, 0]
+        c.bits[place] = costs[second, place, 1]
+        for k in range(CHOICE):
+            c.choice[place, k] = kept[second, place, k]
+
+
+@kernel
 def _halves_satd(
     s: InterSearch, b: Block, beside: Integer, slot: Integer, bits: Real, most: Real
 ) -> Real:
@@ -148,6 +190,7 @@ def _halves_satd(
     for second in range(2):
         half = half_of(s.given, b, beside, second, slot)
         _offer(s, half)
+        _keep_half(s, slot, beside, second)
         place = OWN_VECTORS if c.cost[OWN_VECTORS] < c.cost[BEST_MERGE] else BEST_MERGE
         total += c.cost[place]
         if total > most:
@@ -169,27 +212,26 @@ def _add_tried(s: InterSearch, b: Block, choice: np.ndarray) -> None:
 
 
 @kernel
-def _try_half(s: InterSearch, b: Block, lam: Real) -> Real:
+def _try_half(s: InterSearch, b: Block, beside: Integer, second: Integer, lam: Real) -> Real:
     """Decide a half, and whether it is halved again; appends its leaves and returns its cost."""
     c = s.candidates
-    _offer(s, b)
+    _offer_half(s, b, beside, second)
     cost = _choose(s, b)
     choice = c.around[HALF]
     if min(b.wide, b.tall) > CELL:
         longer = log2(max(b.wide, b.tall)) - 4
         flag = s.bits.halved[1, longer, smaller_beside(s.cells.size, b)]
         cost += lam * flag[0]
-        beside = 1 if b.wide < b.tall else 0
         costly = cost > s.limits.halves_bits * lam * b.wide * b.tall / 64
         most = s.limits.halves_satd * c.satd[HALF]
         if costly and _halves_satd(s, b, beside, STRIP, flag[1] - flag[0], most) < NEVER:
             _clear_cells(s, b)
             first = c.tried_count[0]
             total = lam * flag[1]
-            for second in range(2):
+            for number in range(2):
                 if total < cost:
-                    strip = half_of(s.given, b, beside, second, STRIP)
-                    _offer(s, strip)
+                    strip = half_of(s.given, b, beside, number, STRIP)
+                    _offer_half(s, strip, beside, number)
                     total += _choose(s, strip)
                     _add_tried(s, strip, c.around[STRIP])
             if total < cost:
@@ -255,7 +297,8 @@ def _try_halves(s: InterSearch, b: Block, k: Integer, lam: Real, best: Real) -> 
     total = lam * (flag[1] + beside_bits[chosen])
     for second in range(2):
         if total < best:
-            total += _try_half(s, half_of(s.given, b, chosen, second, HALF), lam)
+            half = half_of(s.given, b, chosen, second, HALF)
+            total += _try_half(s, half, chosen, second, lam)
     return total
 
 

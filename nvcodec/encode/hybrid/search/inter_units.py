@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nvcodec.coding.hybrid.leaves import CODED, FIRST, HEIGHT, INTRA, MERGE, UNITS, WIDTH, X, Y
+from nvcodec.coding.hybrid.secondary import NO_MODE
 from nvcodec.compiled import Integer, Real, kernel
 from nvcodec.encode.hybrid.search.block import Block, CanvasInput, area_of, chroma_of, log2
 from nvcodec.encode.hybrid.search.transform_tree import LARGEST, append_tree, best_tree
@@ -54,7 +55,7 @@ def _chroma_units(
     for part in range(given.parts):
         top = y + part * tall
         cost, count, empty = transform_chroma(
-            given, t, b, 1, part, predicted.plane1[top:, x:], top, x, wide, tall
+            given, t, b, 1, part, predicted.plane1, top, x, top, x, wide, tall
         )
         t.chroma_cost[0, part] = cost
         t.chroma_empty[0, part] = empty
@@ -65,7 +66,7 @@ def _chroma_units(
     for part in range(given.parts):
         top = y + part * tall
         cost, count, empty = transform_chroma(
-            given, t, b, 2, part, predicted.plane2[top:, x:], top, x, wide, tall
+            given, t, b, 2, part, predicted.plane2, top, x, top, x, wide, tall
         )
         t.chroma_cost[1, part] = cost
         t.chroma_empty[1, part] = empty
@@ -95,8 +96,8 @@ def _decide_node(
     """
     c, t = given.content, w.transform
     log2n = (log2(wide) + log2(tall)) >> 1
-    load_residual(given.source0, y, x, predicted.plane0[y:, x:], wide, tall, t.residual)
-    luma_coded, luma_count, luma_empty = best_tree(given, w, b, wide, tall, 0)
+    load_residual(given.source0, y, x, predicted.plane0, y, x, wide, tall, t.residual)
+    luma_coded, luma_count, luma_empty = best_tree(given, w, b, wide, tall, NO_MODE)
     chroma_y, chroma_x, chroma_n, chroma_tall = chroma_of(given, y, x, wide, tall)
     flags = _chroma_units(
         given, predicted, w, b, chroma_y, chroma_x, chroma_n, chroma_tall, log2n - 3

@@ -23,7 +23,7 @@ from nvcodec.coding.hybrid.leaves import (
     MODE,
     PAINTED,
     PALETTE,
-    UNIT_SINE,
+    UNIT_TRANSFORM,
     UNITS,
     VX0,
     VY0,
@@ -51,6 +51,7 @@ from nvcodec.encode.hybrid.search.units import (
     Pool,
     append_unit,
     load_residual,
+    luma_choice,
     transform_chroma,
     transform_unit,
 )
@@ -63,10 +64,10 @@ from nvcodec.model.hybrid.canvas.intra import (
     intra_smooth,
     is_smoothed,
 )
-from nvcodec.model.hybrid.canvas.linear import linear_predict
+from nvcodec.model.hybrid.canvas.linear import linear_model, linear_predict, luma_of_chroma
 from nvcodec.model.hybrid.canvas.quantiser import plane_index
 from nvcodec.model.hybrid.canvas.reconstruct import add_numbered
-from nvcodec.model.samples import extra_bits, plane_shift
+from nvcodec.model.samples import extra_bits, peak_of, plane_shift
 from nvcodec.picture import Plane
 
 _CHROMA_MODES = (0, 26, 10, 1)
@@ -205,31 +206,39 @@ def predict_luma(
 
 
 @kernel
-def _add(s: Intra, q: Integer, code: Integer, plane: np.ndarray) -> None:
-    """Add the residual of the last unit in the pool to `plane`, which has this code."""
+def _add(s: Intra, mode: Integer, q: Integer, code: Integer, plane: np.ndarray) -> None:
+    """Add the residual of the last unit in the pool to `plane`, which has this code.
+
+    `mode` is its intra mode.
+    """
     pool, space = s.pool, s.workspace.intra
     number = pool.counts[0] - 1
-    add_numbered(code, pool.units, number, pool.levels, q, space.unit, space.sums, plane)
+    add_numbered(code, pool.units, number, pool.levels, mode, q, space.unit, space.sums, plane)
 
 
 @kernel
 def _rough_cost(
-    s: Intra, b: Block, mode: Integer, y: Integer, x: Integer, wide: Integer, tall: Integer
-) -> Real:
-    """SATD plus rate of a luma mode; the edges and the list of modes are in the workspace."""
+    s: Intra, b: Block, mode: Integer, y: Integer, x: Integer, wide: Integer, tall: Integer,
+    most: Real,
+) -> Real:  # fmt: skip
+    """SATD plus rate of a luma mode; the edges and the list of modes are in the workspace.
+
+    A result above `most` may be less than the whole cost.
+    """
     space = s.workspace.intra
     predict_luma(space, s.given.codes[0], mode, wide, tall)
+    rate = b.lam_satd * _mode_bits(s.given.intra, space.listed, mode)
     if min(wide, tall) == 4:
         cost = 0
         for i in range(0, tall, 4):
             for j in range(0, wide, 4):
                 cost += _satd4(s.given.source0, y + i, x + j, space, i, j)
     else:
-        width = s.given.source0.shape[1]
-        source = s.given.source0.reshape(-1)
-        prediction = space.prediction.reshape(-1)
-        cost = satd(source, y * width + x, width, prediction, 0, MOST, wide, tall, ANY)
-    return cost + b.lam_satd * _mode_bits(s.given.intra, space.listed, mode)
+        source, prediction = s.given.source0, space.prediction
+        width = source.shape[1]
+        limit = most - rate
+        cost = satd(source, y * width + x, width, prediction, 0, MOST, wide, tall, limit)
+    return cost + rate
 
 
 @kernel
@@ -325,6 +334,9 @@ def _rank_modes(
     mode `near` is an angle, only angles near it are tried.
     """
     costs, best = s.workspace.intra.mode_costs, s.workspace.intra.best_modes
+    # No more is asked of costs that are not among the least than that they are not.
+    all_costs = s.tries > ANGLES_BESIDE or s.earlier.shape[0] > 0
+    first, second, third = NEVER, NEVER, NEVER
     for k in range(ANGLES_BESIDE):
         best[k] = 0
     for mode in range(MODES):
@@ -332,7 +344,11 @@ def _rank_modes(
         if mode > 1 and (far or (mode > 2 and mode % 2 == 1)):
             costs[mode] = NEVER
             continue
-        costs[mode] = _rough_cost(s, b, mode, y, x, wide, tall)
+        cost = _rough_cost(s, b, mode, y, x, wide, tall, NEVER if all_costs else third)
+        costs[mode] = cost
+        third = min(third, max(second, cost))
+        second = min(second, max(first, cost))
+        first = min(first, cost)
         # Insertion sort into the best modes so far.
         k = min(mode if mode < 3 else ANGLES_BESIDE, ANGLES_BESIDE)
         while k > 0 and costs[mode] < costs[best[k - 1]]:
@@ -345,7 +361,8 @@ def _rank_modes(
         centre = best[k]
         for mode in (centre - 1, centre + 1):
             if centre > 1 and 2 < mode < MODES and costs[mode] >= NEVER:
-                costs[mode] = _rough_cost(s, b, mode, y, x, wide, tall)
+                limit = NEVER if all_costs else third
+                costs[mode] = _rough_cost(s, b, mode, y, x, wide, tall, limit)
 
 
 @kernel
@@ -383,7 +400,6 @@ def _decide_luma(
     flag is priced as if there were a chroma unit, because chroma is decided later.
     """
     t, space, canvas, c = s.workspace.transform, s.workspace.intra, s.rebuilt, s.given.content
-    thorough = s.given.thorough
     zero = s.given.content.luma[b.level, 1, 0]
     one = s.given.content.luma[b.level, 1, 1]
     _list_modes(canvas.modes, y, x, space.listed)
@@ -404,7 +420,7 @@ def _decide_luma(
     best = NEVER
     best_mode = 0
     best_count = 0
-    best_sine = 0
+    best_transform = 0
     for _ in range(tries):
         mode = _least(space.mode_costs)
         if space.mode_costs[mode] >= NEVER:
@@ -413,9 +429,18 @@ def _decide_luma(
         if mode == MODES:
             mode = COPY
         _predict_leaf(s, mode, y, x, wide, tall)
-        load_residual(s.given.source0, y, x, space.prediction, wide, tall, t.residual)
+        load_residual(s.given.source0, y, x, space.prediction, 0, 0, wide, tall, t.residual)
         cost, count, energy = transform_unit(
-            t, 0, 0, wide, tall, b.step, b.weight, c.units, c.sine[1], space.levels[:], thorough
+            t,
+            0,
+            0,
+            wide,
+            tall,
+            b.step,
+            b.weight,
+            c.units,
+            luma_choice(s.given, mode),
+            space.levels[:],
         )
         bits = screen * (flag[0] + palette[0])
         if mode == COPY:
@@ -431,7 +456,7 @@ def _decide_luma(
             best = cost
             best_mode = mode
             best_count = count
-            best_sine = t.sine[0]
+            best_transform = t.transform[0]
             for j in range(wide * tall):
                 space.best_levels[j] = space.levels[j]
     if s.palettes and square and wide == b.wide and tall == b.tall:
@@ -447,8 +472,8 @@ def _decide_luma(
         _predict_leaf(s, best_mode, y, x, wide, tall)
     _store(canvas.plane0, y, x, wide, tall, space.prediction)
     if best_count > 0 and best_mode != PALETTE:
-        append_unit(s.pool, 0, x, y, wide, tall, best_sine, space.best_levels[:])
-        _add(s, b.q, s.given.codes[0], canvas.plane0)
+        append_unit(s.pool, 0, x, y, wide, tall, best_transform, space.best_levels[:])
+        _add(s, best_mode, b.q, s.given.codes[0], canvas.plane0)
     for row in range(y >> 2, (y + tall) >> 2):
         for column in range(x >> 2, (x + wide) >> 2):
             canvas.modes[row, column] = best_mode
@@ -475,18 +500,24 @@ def _predict_chroma(
 @kernel
 def _best_linear(s: Intra, y: Integer, x: Integer, wide: Integer, tall: Integer) -> Integer:
     """The mode from luma whose prediction of the first block of Cb and of Cr has least error."""
-    block = s.workspace.intra.prediction
+    light, canvas, code = s.workspace.intra.light, s.rebuilt, s.given.codes[1]
+    luma_of_chroma(canvas.plane0, code, y, x, wide, tall, light)
+    peak = peak_of(canvas.plane1, code)
     best = NEVER
     best_mode = LINEAR
     for mode in range(LINEAR, LINEAR + 3):
-        error: Integer = 0
+        error: Integer = np.int64(0)
         for plane in range(2):
             source = s.given.source1 if plane == 0 else s.given.source2
-            _predict_chroma(s, plane, mode, y, x, wide, tall)
+            samples = canvas.plane1 if plane == 0 else canvas.plane2
+            factor, base, shift = linear_model(mode, canvas.plane0, samples, code, y, x, wide, tall)
             for i in range(tall):
                 for j in range(wide):
-                    change = np.int64(source[y + i, x + j]) - np.int64(block[i, j])
+                    value = min(peak, max(0, (factor * light[i, j] + base) >> shift))
+                    change = np.int64(source[y + i, x + j]) - value
                     error += change * change
+            if error >= best:
+                break
         if error < best:
             best = error
             best_mode = mode
@@ -511,7 +542,7 @@ def _try_chroma(
     for plane in range(2):
         _predict_chroma(s, plane, mode, y, x, wide, tall)
         cost, count, energy = transform_chroma(
-            s.given, t, b, plane + 1, part, space.prediction, y, x, wide, tall
+            s.given, t, b, plane + 1, part, space.prediction, 0, 0, y, x, wide, tall
         )
         if plane == 0:
             zero = energy + b.lam * c.cb[b.level, 0]
@@ -555,7 +586,7 @@ def _rebuild_chroma(
     if coded:
         levels = space.best_chroma[plane]
         append_unit(s.pool, plane + 1, x, y, wide, tall, 0, levels)
-        _add(s, plane_index(b.q, code, s.given.chroma_offset), code, samples)
+        _add(s, mode, plane_index(b.q, code, s.given.chroma_offset), code, samples)
 
 
 @kernel
@@ -580,7 +611,7 @@ def _lower_chroma(
         intra_references(samples, canvas.known, code, low, x, wide, tall, space.edges[plane])
         _predict_chroma(s, plane, mode, low, x, wide, tall)
         cost, count, energy = transform_chroma(
-            s.given, t, b, plane + 1, 1, space.prediction, low, x, wide, tall
+            s.given, t, b, plane + 1, 1, space.prediction, 0, 0, low, x, wide, tall
         )
         if plane == 0:
             cost += b.lam * c.cb[b.level, 1]
@@ -734,7 +765,7 @@ def _recall_colours(s: Intra, leaves: np.ndarray, used: Integer) -> None:
     for k in range(used - 1, max(-1, used - 1 - _LEAVES_BACK), -1):
         if leaves[k, INTRA] and leaves[k, MODE] == PALETTE:
             for unit in range(leaves[k, FIRST], leaves[k, FIRST] + leaves[k, UNITS]):
-                if pool.units[unit, UNIT_SINE] == PAINTED:
+                if pool.units[unit, UNIT_TRANSFORM] == PAINTED:
                     recall_colours(p, pool.units, pool.levels, unit)
             left -= 1
             if left == 0:
@@ -789,13 +820,12 @@ def intra_cost(s: InterSearch, b: Block, best_satd: Real) -> Real:
     plane = s.given.source0
     intra_references(plane, s.known, s.given.codes[0], b.y, b.x, b.wide, b.tall, space.edges[0])
     intra_smooth(space.edges[0], b.wide + b.tall, space.edges[2])
-    prediction = space.prediction.reshape(-1)
     at = b.y * s.width + b.x
     least = FAR
     mode = 0
     for candidate in _INTRA_MODES:
         predict_luma(space, s.given.codes[0], candidate, b.wide, b.tall)
-        cost = satd(s.current, at, s.width, prediction, 0, MOST, b.wide, b.tall, ANY)
+        cost = satd(plane, at, s.width, space.prediction, 0, MOST, b.wide, b.tall, ANY)
         if cost < least:
             least = cost
             mode = candidate
@@ -810,7 +840,8 @@ def intra_cost(s: InterSearch, b: Block, best_satd: Real) -> Real:
     if least >= best_satd:
         return painted
     predict_luma(space, s.given.codes[0], mode, b.wide, b.tall)
-    load_residual(plane, b.y, b.x, space.prediction, b.wide, b.tall, s.workspace.transform.residual)
-    luma, count, energy = best_tree(s.given, s.workspace, b, b.wide, b.tall, 1)
+    residual = s.workspace.transform.residual
+    load_residual(plane, b.y, b.x, space.prediction, 0, 0, b.wide, b.tall, residual)
+    luma, count, energy = best_tree(s.given, s.workspace, b, b.wide, b.tall, mode)
     cost = min(luma, energy) if count > 0 else energy
     return min(_INTRA_LOSS * cost + rate, painted)

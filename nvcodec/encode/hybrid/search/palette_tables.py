@@ -13,8 +13,8 @@ from nvcodec.coding.hybrid.leaves import (
     PAINTED,
     UNIT_COUNT,
     UNIT_PLANE,
-    UNIT_SINE,
     UNIT_START,
+    UNIT_TRANSFORM,
     UNIT_WIDTH,
     Table,
 )
@@ -77,7 +77,7 @@ def _settle(units: np.ndarray, levels: np.ndarray, space: PaletteSpace) -> None:
     place = np.zeros(MOST_COLOURS, np.int64)
     old = np.zeros(MOST_COLOURS, np.int64)
     for unit in range(units.shape[0]):
-        if units[unit, UNIT_SINE] != PAINTED:
+        if units[unit, UNIT_TRANSFORM] != PAINTED:
             continue
         plane = np.int64(units[unit, UNIT_PLANE])
         n = np.int64(units[unit, UNIT_WIDTH])
@@ -114,5 +114,5 @@ def _settle(units: np.ndarray, levels: np.ndarray, space: PaletteSpace) -> None:
 
 def settle_palettes(units: Table, levels: Table) -> None:
     """Order the colours of the palettes of a canvas as they are coded (spec 7.9), in place."""
-    if (units[:, UNIT_SINE] == PAINTED).any():
+    if (units[:, UNIT_TRANSFORM] == PAINTED).any():
         _settle(units, levels, PaletteSpace.make())

@@ -19,6 +19,7 @@ from nvcodec.encode.hybrid.rate.motion import MotionBits
 from nvcodec.encode.hybrid.search.block import NEVER, Block, CanvasInput, bit_length
 from nvcodec.encode.hybrid.search.partition import Walk
 from nvcodec.encode.hybrid.search.phases import MARGIN
+from nvcodec.encode.hybrid.search.residual import subtract, subtract_mean
 from nvcodec.encode.hybrid.search.workspace import Workspace
 from nvcodec.model.hybrid.canvas.motion import ENTRIES
 from nvcodec.model.hybrid.canvas.plane import CELL, ROOT
@@ -130,6 +131,8 @@ class Candidates(Record):
         tried, tried_choices, tried_count: the leaves of halves on trial, y, x, width and height;
             their choices; and how many they are.
         cells: what the cells of a block were before: direction, available, size, merged, vectors.
+        halves, halves_costs: choice, and cost and bits, of the candidates of halves whose SATD was
+            compared: [of a whole block or of a half][beside][first or second].
         level: level[k] is the row of `around` for the smallest evaluated block of level k or above;
             4 if there is none.
         merges: the merge list.
@@ -151,6 +154,8 @@ class Candidates(Record):
     tried_choices = array(np.int64, _MOST_HALVES, CHOICE)
     tried_count = array(np.int64, 1)
     cells = array(np.int64, 8, 8, 8)
+    halves = array(np.int64, 2, 2, 2, PLACES, CHOICE)
+    halves_costs = array(np.float64, 2, 2, 2, PLACES, 2)
     level = array(np.int64, 5)
     merges = array(np.int64, ENTRIES, CANDIDATE)
     predicted = array(np.int64, 2, 2)
@@ -285,18 +290,15 @@ def load_prediction(
     first = place_of(s, v0y, v0x, y, x, wide, tall) if direction & 1 else 0
     second = place_of(s, v1y, v1x, y, x, wide, tall) if direction & 2 else 0
     at = y * s.width + x
-    for i in range(tall):
-        for j in range(wide):
-            if direction == 3:
-                p = (np.int32(s.phases0[first + j]) + np.int32(s.phases1[second + j]) + 1) >> 1
-            elif direction == 1:
-                p = np.int32(s.phases0[first + j])
-            else:
-                p = np.int32(s.phases1[second + j])
-            residual[i, j] = np.float32(np.int32(s.current[at + j]) - p)
-        first += stride
-        second += stride
-        at += s.width
+    if direction == 3:
+        subtract_mean(
+            s.current, at, s.width, s.phases0, first, s.phases1, second, stride, wide, tall,
+            residual,
+        )  # fmt: skip
+    elif direction == 1:
+        subtract(s.current, at, s.width, s.phases0, first, stride, wide, tall, residual)
+    else:
+        subtract(s.current, at, s.width, s.phases1, second, stride, wide, tall, residual)
 
 
 @kernel

@@ -11,12 +11,13 @@ from nvcodec.coding.hybrid.leaves import lookup
 from nvcodec.coding.hybrid.levels import GREATER_CLASS, HIDING, PLACE, SIG_CLASS, diagonals
 from nvcodec.compiled import Integer, Real, kernel
 from nvcodec.encode.hybrid.rate.content import MOST_LISTED, UnitBits, escape_bits
+from nvcodec.encode.hybrid.search.residual import survey
 from nvcodec.encode.hybrid.search.workspace import STRIDE, TransformSpace
 
 
 def _scans() -> np.ndarray:
     """Position y * columns + x of each scan index: (16, 1024), by `shape_of`."""
-    scans = np.zeros((16, 1024), np.int32)
+    scans = np.zeros((16, 1024), np.uint16)
     for shape in range(16):
         columns, rows = 4 << (shape & 3), 4 << (shape >> 2)
         k = 0
@@ -29,9 +30,32 @@ def _scans() -> np.ndarray:
 
 SCAN = _scans()
 
+
+def _sub_blocks(stride: int) -> np.ndarray:
+    """Row times stride plus column of each sub-block in scan order, (16, 64); by `shape_of`.
+
+    A stride of 0 is the number of sub-blocks in a row.
+    """
+    places = np.zeros((16, 64), np.uint8)
+    for shape in range(16):
+        columns, rows = 1 << (shape & 3), 1 << (shape >> 2)
+        for b, (x, y) in enumerate(diagonals(columns, rows)):
+            places[shape, b] = y * (stride or columns) + x
+    return places
+
+
+_FULL_AT, _PEAK_AT = _sub_blocks(9), _sub_blocks(0)
+"""Where `full` and `peaks` of a workspace have the sub-blocks."""
+_PLACE, _SIG_CLASS, _GREATER_CLASS = (
+    table.astype(np.uint8) for table in (PLACE, SIG_CLASS, GREATER_CLASS)
+)
+"""Tables that are indices have unsigned numbers: no code asks whether they are negative."""
+
 _AFTER_Y = lookup([0, 0, 1, 2, 1])
 _AFTER_X = lookup([1, 2, 0, 0, 1])
 """Where the levels are, before a level, whose contexts it is counted in (`_template`)."""
+_NO_LEVEL = np.float32(0.5)
+"""Coefficients below this are no levels, in steps, unless levels are revised."""
 _NEAR_HALF = np.float32(0.4)
 """A magnitude is not raised if that leaves a coefficient further away, in steps."""
 
@@ -83,16 +107,9 @@ def quantise(
     contexts of others.
     """
     shape = shape_of(wide_log, tall_log)
-    scan = SCAN[shape]
     area = 1 << (wide_log + tall_log)
-    zero_cost = np.float32(0.0)
-    for k in range(area):
-        zero_cost += coefficients[k] * coefficients[k]
-    last = area - 1
-    while last >= 0:
-        if abs(coefficients[scan[last]]) >= least:
-            break
-        last -= 1
+    zero_cost = survey(coefficients, 1 << wide_log, 1 << tall_log, space.peaks)
+    last = _last_from(coefficients, shape, area >> 4, least, space.peaks)
     for k in range(area):
         levels[k] = 0
     if last < 0:
@@ -110,12 +127,27 @@ def quantise(
     _clear_after(unit, last, last_kept)
     if revise:
         best += _revise(unit, last_kept)
-    hiding, count = _finish(unit, last_kept)
+    hiding, count = _finish(unit, last_kept, revise)
     if best + hiding < zero_cost:
         return best + hiding, count
     for k in range(area):
         levels[k] = 0
     return zero_cost, 0
+
+
+@kernel
+def _last_from(
+    coefficients: np.ndarray, shape: Integer, blocks: Integer, least: Real, peaks: np.ndarray
+) -> Integer:
+    """The last scan index of a coefficient of at least `least`; -1 if there is none."""
+    scan = SCAN[shape]
+    for b in range(blocks - 1, -1, -1):
+        if peaks[_PEAK_AT[shape, b]] >= least:
+            k = (b << 4) + 15
+            while abs(coefficients[scan[k]]) < least:
+                k -= 1
+            return k
+    return -1
 
 
 @kernel
@@ -129,34 +161,35 @@ def _choose_block(u: _Unit, b: Integer, last: Integer) -> Real:
     sig = u.costs.sig[u.size]
     full_bits = u.costs.full[u.size]
     cost_of, zero_of, sig_of = space.positions[0], space.positions[1], space.positions[2]
-    corner = scan[b << 4]
-    by = (corner // u.columns) >> 2
-    bx = (corner % u.columns) >> 2
-    near = 1 if space.full[by * 9 + bx + 1] | space.full[(by + 1) * 9 + bx] else 0
+    place_of_flag = _FULL_AT[u.shape, b]
+    near = 1 if space.full[place_of_flag + 1] | space.full[place_of_flag + 9] else 0
     coded = b < last >> 4 and b > 0
+    if coded and space.peaks[_PEAK_AT[u.shape, b]] < _NO_LEVEL:
+        space.block_cost[b] = u.weight * full_bits[near, 0]
+        return space.block_cost[b]
     some = 0
     spent = np.float32(0.0)
     zeros = np.float32(0.0)
     top = 15 if b < last >> 4 else last & 15
     for i in range(top, -1, -1):
-        k = (b << 4) + i
+        k = _index(b, i)
         position = scan[k]
         y = position >> u.wide_log
         x = position & (u.columns - 1)
         at = y * STRIDE + x
         t = _template(space.magnitudes, at)
-        place = PLACE[x + y]
+        place = _PLACE[x + y]
         value = abs(u.coefficients[position])
         squared = value * value
         zeros += squared
-        sig_class = SIG_CLASS[min(t, SIG_CLASS.size - 1)]
+        sig_class = _SIG_CLASS[min(t, _SIG_CLASS.size - 1)]
         zero_bits = u.weight * sig[place, sig_class, 0]
         one_bits = u.weight * sig[place, sig_class, 1]
         q = int(value + np.float32(0.5))
         best = squared + zero_bits
         chosen = 0
         if q > 0:
-            level_class = GREATER_CLASS[min(t, GREATER_CLASS.size - 1)]
+            level_class = _GREATER_CLASS[min(t, _GREATER_CLASS.size - 1)]
             low = max(1, q - 1)
             for candidate in range(q, low - 1, -1):
                 error = value - candidate
@@ -185,19 +218,25 @@ def _choose_block(u: _Unit, b: Integer, last: Integer) -> Real:
             some = 0
             _clear_block(u, b)
     space.block_cost[b] = flag
-    space.full[by * 9 + bx] = 1 if some > 0 or not coded else 0
+    space.full[place_of_flag] = 1 if some > 0 or not coded else 0
     return spent + flag - zeros
+
+
+@kernel
+def _index(b: Integer, i: Integer) -> Integer:
+    """The scan index of coefficient i of sub-block b; the compiler sees that it is not negative."""
+    return ((b << 4) + i) & 1023
 
 
 @kernel
 def _template(magnitudes: np.ndarray, at: Integer) -> Integer:
     """The sum of magnitudes that classes follow from (spec 7.6)."""
     return (
-        magnitudes[at + 1]
-        + magnitudes[at + 2]
-        + magnitudes[at + STRIDE]
-        + magnitudes[at + 2 * STRIDE]
-        + magnitudes[at + STRIDE + 1]
+        np.int64(magnitudes[at + 1])
+        + np.int64(magnitudes[at + 2])
+        + np.int64(magnitudes[at + STRIDE])
+        + np.int64(magnitudes[at + 2 * STRIDE])
+        + np.int64(magnitudes[at + STRIDE + 1])
     )
 
 
@@ -232,8 +271,10 @@ def _best_last(u: _Unit, last: Integer, total: Real, zero_cost: Real) -> tuple[R
     best_last = -1
     for b in range(last >> 4, -1, -1):
         total -= u.space.block_cost[b]
+        if u.space.full[_FULL_AT[u.shape, b]] == 0:
+            continue
         for i in range(15, -1, -1):
-            k = (b << 4) + i
+            k = _index(b, i)
             if k > last:
                 continue
             position = scan[k]
@@ -257,10 +298,10 @@ def _change(u: _Unit, k: Integer, up: bool) -> Real:
     position = SCAN[u.shape, k]
     y = position >> u.wide_log
     x = position & (u.columns - 1)
-    place = PLACE[x + y]
+    place = _PLACE[x + y]
     t = _template(u.space.magnitudes, _at(u, position))
-    level_class = GREATER_CLASS[min(t, GREATER_CLASS.size - 1)]
-    sig_class = SIG_CLASS[min(t, SIG_CLASS.size - 1)]
+    level_class = _GREATER_CLASS[min(t, _GREATER_CLASS.size - 1)]
+    sig_class = _SIG_CLASS[min(t, _SIG_CLASS.size - 1)]
     sig = u.costs.sig[u.size, place, sig_class]
     value = abs(u.coefficients[position])
     change = np.float32(0.0)
@@ -278,11 +319,12 @@ def _change(u: _Unit, k: Integer, up: bool) -> Real:
 
 
 @kernel
-def _hide_sign(u: _Unit, b: Integer, last: Integer) -> Real:
+def _hide_sign(u: _Unit, b: Integer, last: Integer, revise: bool) -> Real:
     """Make the parity of sub-block b say the sign that it hides, if it hides one (spec 7.6).
 
-    Magnitudes between its first and last level change by 1 where that costs least. Returns what
-    that costs, less the hidden bit. `last` is the scan index of the unit's last level.
+    Magnitudes between its first and last level change by 1 where that costs least, with `revise`
+    in the contexts of others too. Returns what that costs, less the hidden bit. `last` is the scan
+    index of the unit's last level.
     """
     scan = SCAN[u.shape]
     lowest = -1
@@ -307,7 +349,8 @@ def _hide_sign(u: _Unit, b: Integer, last: Integer) -> Real:
         # The first and the last level stay levels.
         if not greater and magnitude < (2 if k in (lowest, highest) else 1):
             greater = True
-        cost = _change(u, k, greater)
+        change = 1 if greater else -1
+        cost = _revised_cost(u, k, last, change) if revise else _change(u, k, greater)
         if cost < best:
             best = cost
             chosen = k
@@ -333,12 +376,12 @@ def _magnitude_cost(
     u: _Unit, position: Integer, magnitude: Integer, t: Integer, last: bool
 ) -> Real:
     """What a magnitude costs where the others around sum to `t`; the last level has no flag."""
-    place = PLACE[(position >> u.wide_log) + (position & (u.columns - 1))]
-    sig = u.costs.sig[u.size, place, SIG_CLASS[min(t, SIG_CLASS.size - 1)]]
+    place = _PLACE[(position >> u.wide_log) + (position & (u.columns - 1))]
+    sig = u.costs.sig[u.size, place, _SIG_CLASS[min(t, _SIG_CLASS.size - 1)]]
     error = abs(u.coefficients[position]) - magnitude
     bits = np.float32(0.0) if last else sig[1 if magnitude > 0 else 0]
     if magnitude > 0:
-        level_class = GREATER_CLASS[min(t, GREATER_CLASS.size - 1)]
+        level_class = _GREATER_CLASS[min(t, _GREATER_CLASS.size - 1)]
         bits += u.costs.level[place, level_class, min(magnitude, MOST_LISTED)]
         if magnitude >= MOST_LISTED:
             bits += escape_bits(magnitude)
@@ -403,7 +446,7 @@ def _revise(u: _Unit, last_kept: Integer) -> Real:
 
 
 @kernel
-def _finish(u: _Unit, last_kept: Integer) -> tuple[Real, Integer]:
+def _finish(u: _Unit, last_kept: Integer, revise: bool) -> tuple[Real, Integer]:
     """Hide signs, and give all levels theirs.
 
     Returns what hiding costs, and how many levels there are.
@@ -411,13 +454,17 @@ def _finish(u: _Unit, last_kept: Integer) -> tuple[Real, Integer]:
     cost = np.float32(0.0)
     if last_kept >= HIDING:
         for b in range(last_kept >> 4, -1, -1):
-            cost += _hide_sign(u, b, last_kept)
+            if u.space.full[_FULL_AT[u.shape, b]]:
+                cost += _hide_sign(u, b, last_kept, revise)
     count = 0
-    for k in range(last_kept + 1):
-        position = SCAN[u.shape, k]
-        if u.levels[position] > 0:
-            u.space.magnitudes[_at(u, position)] = 0
-            count += 1
-            if u.coefficients[position] < 0:
-                u.levels[position] = -u.levels[position]
+    for b in range((last_kept >> 4) + 1):
+        if u.space.full[_FULL_AT[u.shape, b]] == 0:
+            continue
+        for k in range(b << 4, min(last_kept, (b << 4) + 15) + 1):
+            position = SCAN[u.shape, k]
+            if u.levels[position] > 0:
+                u.space.magnitudes[_at(u, position)] = 0
+                count += 1
+                if u.coefficients[position] < 0:
+                    u.levels[position] = -u.levels[position]
     return cost, count

@@ -5,14 +5,19 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from nvcodec.coding.hybrid.leaves import Z_LOG, Z_X, Z_Y
 from nvcodec.compiled import Integer, Real, kernel
 from nvcodec.encode.hybrid.rate.content import ContentBits
 from nvcodec.encode.hybrid.search.block import NEVER, Block, CanvasInput, log2
 from nvcodec.encode.hybrid.search.partition import Walk, partition
-from nvcodec.encode.hybrid.search.units import Pool, append_unit, transform_unit
+from nvcodec.encode.hybrid.search.units import (
+    Choice,
+    Pool,
+    append_unit,
+    luma_choice,
+    transform_unit,
+)
 from nvcodec.encode.hybrid.search.workspace import TransformSpace, TreeSpace, Workspace
 
 LARGEST = 32
@@ -29,7 +34,7 @@ _NUMBER[Z_Y, Z_X] = np.arange(64)
 class Tree(NamedTuple):
     """The search of a tree: its root has level `top`, it has at most `depth` levels of splits.
 
-    `thorough` is as in CanvasInput.
+    `choice` is that of `transform_unit`.
     """
 
     walk: Walk
@@ -41,8 +46,7 @@ class Tree(NamedTuple):
     weight: float
     top: int
     depth: int
-    thorough: bool
-    sine: npt.NDArray[np.float32]
+    choice: Choice
 
 
 @kernel
@@ -52,11 +56,11 @@ def _evaluate(s: Tree, k: Integer, y: Integer, x: Integer) -> bool:
     levels = s.transform.levels[k, z << (2 * k + 4) :]
     n = _SMALLEST << k
     cost, count, energy = transform_unit(
-        s.transform, y, x, n, n, s.step, s.weight, s.bits.units, s.sine, levels, s.thorough
+        s.transform, y, x, n, n, s.step, s.weight, s.bits.units, s.choice, levels
     )
     s.space.split[k, z] = 0
     s.space.count[k, z] = count
-    s.space.sine[k, z] = s.transform.sine[0]
+    s.space.transform[k, z] = s.transform.transform[0]
     s.space.cost[k, z] = energy
     s.space.some[k] = 0
     if k == 0:
@@ -93,11 +97,11 @@ _walk_tree = partition(_evaluate, _settle, _SMALLEST)
 
 @kernel
 def best_tree(
-    given: CanvasInput, w: Workspace, b: Block, wide: Integer, tall: Integer, intra: Integer
+    given: CanvasInput, w: Workspace, b: Block, wide: Integer, tall: Integer, mode: Integer
 ) -> tuple[Real, Integer, Real]:
     """The best transform tree of a luma node of wide x tall samples, for w.transform.residual.
 
-    `intra` is 1 if the leaf is intra, else 0.
+    `mode` is the intra mode, NO_MODE if the leaf is not intra.
 
     Leaves the tree in w.tree and its levels in w.transform.levels. Returns its cost in squared
     error, including the flags of the tree; the number of its levels; and the cost without levels.
@@ -115,8 +119,7 @@ def best_tree(
         weight=b.weight,
         top=top,
         depth=given.depth if wide == tall else given.depth - 1,
-        thorough=given.thorough,
-        sine=given.content.sine[intra],
+        choice=luma_choice(given, mode),
     )
     if wide == tall:
         cost = _walk_tree(tree, top, 0, 0, wide, wide)
@@ -134,11 +137,10 @@ def _best_rectangle(
     squares = max(wide, tall) // shorter
     split = c.uneven_tree[log2(wide) + log2(tall) - 7]
     cost, count, energy = transform_unit(
-        w.transform, 0, 0, wide, tall, b.step, b.weight, c.units, tree.sine, space.levels[:],
-        given.thorough,
-    )  # fmt: skip
+        w.transform, 0, 0, wide, tall, b.step, b.weight, c.units, tree.choice, space.levels[:]
+    )
     space.whole[0] = 1
-    space.whole[1] = w.transform.sine[0]
+    space.whole[1] = w.transform.transform[0]
     whole = cost + b.lam * split[0] if count > 0 else NEVER
     if given.depth == 0 or energy <= _SPLIT_BITS * b.lam:
         return whole, count, energy
@@ -205,5 +207,5 @@ def _append_square(
             size = _SMALLEST << k
             levels = w.transform.levels[k, number << (2 * k + 4) :]
             unit_y, unit_x = y + size * Z_Y[number], x + size * Z_X[number]
-            append_unit(pool, 0, unit_x, unit_y, size, size, w.tree.sine[k, number], levels)
+            append_unit(pool, 0, unit_x, unit_y, size, size, w.tree.transform[k, number], levels)
         z += 1 << (2 * k)

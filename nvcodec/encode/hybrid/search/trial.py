@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nvcodec.coding.hybrid.secondary import NO_MODE
 from nvcodec.compiled import Integer, Real, kernel
 from nvcodec.encode.hybrid.search.block import Block
 from nvcodec.encode.hybrid.search.prediction import (
@@ -13,10 +14,14 @@ from nvcodec.encode.hybrid.search.transform_tree import LARGEST, best_tree
 
 
 @kernel
-def trial_cost(s: InterSearch, b: Block, place: Integer) -> Real:
-    """Squared error plus lambda times bits of the candidate at a place, with its luma units."""
+def trial_cost(s: InterSearch, b: Block, place: Integer, most: Real) -> Real:
+    """Squared error plus lambda times bits of the candidate at a place, with its luma units.
+
+    Stops once the cost reaches `most`, so a cost that is not below it may be partial.
+    """
     c = s.given.content
     choice = s.candidates.choice[place]
+    rate = b.lam * s.candidates.bits[place]
     wide, tall = min(b.wide, LARGEST), min(b.tall, LARGEST)
     across = b.wide // wide
     # Assumes one coded neighbour: which neighbours are coded is not decided yet.
@@ -25,7 +30,9 @@ def trial_cost(s: InterSearch, b: Block, place: Integer) -> Real:
     for node in range(across * (b.tall // tall)):
         y, x = b.y + LARGEST * (node // across), b.x + LARGEST * (node % across)
         load_prediction(s, choice, y, x, wide, tall)
-        luma, count, energy = best_tree(s.given, s.workspace, b, wide, tall, 0)
+        luma, count, energy = best_tree(s.given, s.workspace, b, wide, tall, NO_MODE)
         nothing += energy
         coded += min(luma, energy) if count > 0 else energy
-    return b.lam * s.candidates.bits[place] + min(coded, nothing)
+        if rate + min(coded, nothing) >= most:
+            break
+    return rate + min(coded, nothing)

@@ -11,34 +11,69 @@ from nvcodec.coding.hybrid.leaves import (
     LEVEL_COLUMNS,
     LEVEL_POSITION,
     LEVEL_VALUE,
+    PAINTED,
     UNIT_COLUMNS,
     UNIT_COUNT,
     UNIT_HEIGHT,
     UNIT_PLANE,
-    UNIT_SINE,
     UNIT_START,
+    UNIT_TRANSFORM,
     UNIT_WIDTH,
     UNIT_X,
     UNIT_Y,
 )
 from nvcodec.coding.hybrid.palettes import MOST_COLOURS
-from nvcodec.compiled import Integer, Real, kernel
+from nvcodec.coding.hybrid.secondary import NO_MODE, SECONDARIES, SET_OF_MODE, SETS
+from nvcodec.compiled import Integer, Real, inlined, kernel
 from nvcodec.encode.hybrid.rate.content import CHROMA_SINE, UNAFFORDABLE, UnitBits
 from nvcodec.encode.hybrid.rate.tradeoff import LEAST
 from nvcodec.encode.hybrid.search.block import Block, CanvasInput, log2
 from nvcodec.encode.hybrid.search.quantise import SCAN, quantise, shape_of
+from nvcodec.encode.hybrid.search.residual import coding_cost, load_unit, subtract
 from nvcodec.encode.hybrid.search.transform import forward
 from nvcodec.encode.hybrid.search.workspace import TransformSpace
 from nvcodec.model.hybrid.canvas.quantiser import REAL_STEP, plane_index
+from nvcodec.model.hybrid.canvas.secondary import (
+    LARGE,
+    NUMBER,
+    SCALE,
+    SECONDARY,
+    VALUES,
+    matrix_at,
+    secondary_of,
+    zone_side,
+)
 
 _UNIT_BITS = 3.0
 """Bits: a residual with less energy gets no unit. The cheapest unit takes about 6 bits and saves
 only a part of the energy."""
 
-_LEVEL_ERROR = np.float32(0.08)
-_LEVEL_BITS, _ROOT_BITS = np.float32(1.6), np.float32(2.6)
-"""Approximate squared error of a level in squared steps, and its bits: the first number plus the
-second times the root of its magnitude."""
+
+def _folding() -> np.ndarray:
+    """The matrices of secondary transforms, transposed and orthonormal.
+
+    Those of the decoder are so but for a percent. Of large coefficients that is much more than what
+    the transform leaves out.
+    """
+    parts = []
+    for matrices in (
+        SECONDARY[:LARGE].reshape(-1, VALUES, 16),
+        SECONDARY[LARGE:].reshape(-1, VALUES, 64),
+    ):
+        near = matrices / SCALE
+        for _ in range(3):
+            near = 1.5 * near - 0.5 * (near @ near.transpose(0, 2, 1)) @ near
+        parts.append(near.transpose(0, 2, 1).ravel())
+    return np.concatenate(parts).astype(np.float32)
+
+
+_FOLDING = _folding()
+
+_CANDIDATES = 2 + SECONDARIES
+"""Transforms: cosine, sine, secondary ones."""
+
+_SPENT = np.float32(1e30)
+"""Rough cost of a transform that is not to be tried."""
 
 
 class Pool(NamedTuple):
@@ -47,6 +82,34 @@ class Pool(NamedTuple):
     units: npt.NDArray[np.int32]
     levels: npt.NDArray[np.int32]
     counts: npt.NDArray[np.int64]
+
+
+class Choice(NamedTuple):
+    """What transforms a unit may have: bits of the flag `sine`, by size and flag, and of the number
+    of the secondary transform, by size and number.
+
+    `mode` is the intra mode, or NO_MODE. The `most` transforms of least rough cost are quantised.
+    With `thorough` their levels are revised.
+    """
+
+    sine: npt.NDArray[np.float32]
+    secondary: npt.NDArray[np.float32]
+    mode: int
+    most: int
+    thorough: bool
+
+
+@inlined
+def luma_choice(given: CanvasInput, mode: Integer) -> Choice:
+    """The transforms of a luma unit of an intra leaf with this mode, or of an inter leaf."""
+    intra = 0 if mode == NO_MODE else 1
+    return Choice(
+        sine=given.content.sine[intra],
+        secondary=given.content.secondary[SET_OF_MODE[mode]],
+        mode=int(mode),
+        most=given.transforms if intra else 2 if given.thorough else 1,
+        thorough=given.thorough,
+    )
 
 
 def make_pools(width: int, height: int, number: int) -> list[Pool]:
@@ -66,7 +129,13 @@ def make_pools(width: int, height: int, number: int) -> list[Pool]:
 
 @kernel
 def begin_unit(
-    pool: Pool, plane: Integer, x: Integer, y: Integer, wide: Integer, tall: Integer, sine: Integer
+    pool: Pool,
+    plane: Integer,
+    x: Integer,
+    y: Integer,
+    wide: Integer,
+    tall: Integer,
+    transform: Integer,
 ) -> Integer:
     """Fill the row of the next unit but for its count; returns where its levels begin."""
     unit = pool.units[pool.counts[0]]
@@ -75,7 +144,7 @@ def begin_unit(
     unit[UNIT_Y] = y
     unit[UNIT_WIDTH] = wide
     unit[UNIT_HEIGHT] = tall
-    unit[UNIT_SINE] = sine
+    unit[UNIT_TRANSFORM] = transform
     unit[UNIT_START] = pool.counts[1]
     return pool.counts[1]
 
@@ -96,12 +165,12 @@ def append_unit(
     y: Integer,
     wide: Integer,
     tall: Integer,
-    sine: Integer,
+    transform: Integer,
     levels: np.ndarray,
 ) -> None:
     """Append a unit and its nonzero levels, in coding order (reverse scan)."""
     scan = SCAN[shape_of(log2(wide), log2(tall))]
-    at = begin_unit(pool, plane, x, y, wide, tall, sine)
+    at = begin_unit(pool, plane, x, y, wide, tall, transform)
     for k in range(wide * tall - 1, -1, -1):
         level = levels[scan[k]]
         if level != 0:
@@ -113,13 +182,13 @@ def append_unit(
 
 @kernel
 def load_residual(
-    source: np.ndarray, y: Integer, x: Integer, predicted: np.ndarray, wide: Integer, tall: Integer,
-    out: np.ndarray,
+    source: np.ndarray, y: Integer, x: Integer, predicted: np.ndarray, at_y: Integer,
+    at_x: Integer, wide: Integer, tall: Integer, out: np.ndarray,
 ) -> None:  # fmt: skip
-    """Set out[:tall, :wide] to source[y.., x..] - predicted[:tall, :wide], in floats."""
-    for i in range(tall):
-        for j in range(wide):
-            out[i, j] = np.float32(source[y + i, x + j]) - np.float32(predicted[i, j])
+    """Set out[:tall, :wide] to source[y.., x..] - predicted[at_y.., at_x..], in floats."""
+    stride, other_stride = source.shape[1], predicted.shape[1]
+    at, other_at = y * stride + x, at_y * other_stride + at_x
+    subtract(source, at, stride, predicted, other_at, other_stride, wide, tall, out)
 
 
 @kernel
@@ -130,6 +199,8 @@ def transform_chroma(
     plane: Integer,
     part: Integer,
     predicted: np.ndarray,
+    at_y: Integer,
+    at_x: Integer,
     y: Integer,
     x: Integer,
     wide: Integer,
@@ -137,68 +208,102 @@ def transform_chroma(
 ) -> tuple[Real, Integer, Real]:
     """Transform what prediction leaves over of a block of Cb (plane 1) or Cr (2).
 
-    It has wide x tall samples at (y, x), those of a `part` of the node; `predicted` begins at
-    (y, x). Levels are in t.chroma; returns what `transform_unit` does.
+    It has wide x tall samples at (y, x), those of a `part` of the node; (at_y, at_x) is its place
+    in `predicted`. Levels are in t.chroma; returns what `transform_unit` does.
     """
     step = REAL_STEP[plane_index(b.q, given.codes[1], given.chroma_offset)]
     weight = b.lam / (step * step)
     if plane == 1:
-        load_residual(given.source1, y, x, predicted, wide, tall, t.residual)
+        load_residual(given.source1, y, x, predicted, at_y, at_x, wide, tall, t.residual)
     else:
-        load_residual(given.source2, y, x, predicted, wide, tall, t.residual)
+        load_residual(given.source2, y, x, predicted, at_y, at_x, wide, tall, t.residual)
     bits = given.content.chroma_units
     levels = t.chroma[plane - 1, part]
-    sine = given.content.sine[CHROMA_SINE]
-    return transform_unit(t, 0, 0, wide, tall, step, weight, bits, sine, levels, given.thorough)
-
-
-@kernel
-def _rough_cost(t: TransformSpace, sine: Integer, count: Integer, weight: Real) -> Real:
-    """Approximate cost of coding the coefficients of a transform, in squared steps."""
-    values, costs = t.coefficients[sine], t.product
-    # Two loops, since the first works on many elements at a time.
-    for k in range(count):
-        value = abs(values[k])
-        coded = _LEVEL_ERROR + weight * (_LEVEL_BITS + _ROOT_BITS * np.sqrt(value))
-        costs[k] = min(value * value, coded)
-    total = np.float32(0.0)
-    for k in range(count):
-        total += costs[k]
-    return total
-
-
-@kernel
-def _better_transform(
-    t: TransformSpace,
-    wide: Integer,
-    tall: Integer,
-    wide_log: Integer,
-    tall_log: Integer,
-    step: Real,
-    lam: Real,
-    bits: UnitBits,
-    prices: np.ndarray,
-    levels: np.ndarray,
-    energy: Real,
-) -> tuple[Real, Integer, Real]:
-    """Quantise the coefficients of both transforms and keep the better; as `transform_unit`."""
-    least = np.float32(LEAST)
-    cost, count = quantise(t.coefficients[0], wide_log, tall_log, lam, bits, least, t, levels, True)
-    # A unit of its first coefficient alone has no flag, and the cosine transform.
-    if count > 1 or (count == 1 and levels[0] == 0):
-        cost += lam * prices[0]
-    other, other_count = quantise(
-        t.coefficients[1], wide_log, tall_log, lam, bits, least, t, t.other[:], True
+    choice = Choice(
+        sine=given.content.sine[CHROMA_SINE],
+        secondary=given.content.secondary[SETS],
+        mode=NO_MODE,
+        most=1,
+        thorough=given.thorough,
     )
-    other += lam * prices[1]
-    alone = other_count == 1 and t.other[0] != 0
-    if other_count > 0 and not alone and other < cost:
-        t.sine[0] = 1
-        for k in range(wide * tall):
-            levels[k] = t.other[k]
-        cost = other
-        count = other_count
-    return cost * step * step, count, energy
+    return transform_unit(t, 0, 0, wide, tall, step, weight, bits, choice, levels)
+
+
+@kernel
+def _fold(
+    t: TransformSpace, mode: Integer, number: Integer, wide: Integer, tall: Integer, energy: Real
+) -> None:
+    """Set t.folded and t.dropped of secondary transform `number`, 0 for the first.
+
+    The cosine transform has been done; `energy` is that of its coefficients, in squared steps.
+    """
+    cosine, folded = t.coefficients[0], t.folded[number]
+    secondary = secondary_of(mode, PAINTED + 1 + number)
+    side = zone_side(wide, tall)
+    at = matrix_at(secondary, side)
+    for k in range(VALUES):
+        folded[k] = 0.0
+    for row in range(side):
+        for column in range(side):
+            value = cosine[row * wide + column]
+            if secondary & 1:
+                value = cosine[column * wide + row]
+            for k in range(VALUES):
+                folded[k] += _FOLDING[at + k] * value
+            at += VALUES
+    for k in range(VALUES):
+        energy -= folded[k] * folded[k]
+    t.dropped[number] = max(np.float32(0.0), np.float32(energy))
+
+
+@kernel
+def _prepare(
+    t: TransformSpace, wide: Integer, tall: Integer, energy: Real, scale: Real, lam: Real, c: Choice
+) -> None:
+    """Transform t.block in all ways that the unit may have; sets their rough costs.
+
+    `energy` is that of its coefficients, in squared steps; `scale` is one by the quantiser step.
+    """
+    wide_log, tall_log = log2(wide), log2(tall)
+    size = (wide_log + tall_log - 4) >> 1
+    for k in range(_CANDIDATES):
+        t.rough[k] = _SPENT
+    forward(t.block, wide, tall, wide_log, tall_log, 0, scale, t.product, t.coefficients[0])
+    t.rough[0] = coding_cost(t.coefficients[0], wide * tall, lam)
+    if max(wide_log, tall_log) < 5 and c.sine[size, 1] < UNAFFORDABLE:
+        forward(t.block, wide, tall, wide_log, tall_log, 1, scale, t.product, t.coefficients[1])
+        t.rough[0] += lam * c.sine[size, 0]
+        t.rough[1] = coding_cost(t.coefficients[1], wide * tall, lam)
+        t.rough[1] += lam * c.sine[size, 1]
+    if c.secondary[size, 1] < UNAFFORDABLE:
+        for number in range(SECONDARIES):
+            _fold(t, c.mode, number, wide, tall, energy)
+            cost = coding_cost(t.folded[number], VALUES, lam)
+            cost += t.dropped[number] + lam * c.secondary[size, number + 1]
+            t.rough[2 + number] = cost
+
+
+@kernel
+def _flag_bits(
+    levels: np.ndarray, count: Integer, candidate: Integer, wide: Integer, tall: Integer, c: Choice
+) -> Real:
+    """Bits that say which transform a unit with these levels has; UNAFFORDABLE if none can."""
+    wide_log, tall_log = log2(wide), log2(tall)
+    size = (wide_log + tall_log - 4) >> 1
+    bits = np.float32(0.0)
+    if count == 1 and levels[0] != 0:
+        # A unit of its first coefficient alone has the cosine transform, and no flag.
+        return bits if candidate == 0 else np.float32(UNAFFORDABLE)
+    inside = 0
+    for row in range(4):
+        for column in range(4):
+            if levels[row * wide + column] != 0:
+                inside += 1
+    if inside == count:
+        bits += c.secondary[size, max(0, candidate - 1)]
+    if candidate < 2 and max(wide_log, tall_log) < 5:
+        bits += c.sine[size, candidate]
+    return bits
 
 
 @kernel
@@ -211,57 +316,53 @@ def transform_unit(
     step: Real,
     weight: Real,
     bits: UnitBits,
-    sine: np.ndarray,
+    choice: Choice,
     levels: np.ndarray,
-    thorough: bool,
 ) -> tuple[Real, Integer, Real]:
     """Transform and quantise the wide x tall block of t.residual at (y, x).
 
     `step` is the quantiser step, `weight` lambda in squared steps. Fills `levels`, by position,
-    unless the energy is too low for a unit. `sine` are the bits of its flag `sine`, by
-    size; the flag is left in t.sine. With `thorough` the levels are revised, and those of both
-    transforms compared; else the transform is chosen by its coefficients. Returns the cost in
-    squared error, the number of nonzero levels, and the cost without levels.
+    unless the energy is too low for a unit. The transform is left in t.transform. Returns the cost
+    in squared error, the number of nonzero levels, and the cost without levels.
     """
-    energy = np.float32(0.0)
-    t.sine[0] = 0
+    t.transform[0] = 0
     wide_log, tall_log = log2(wide), log2(tall)
-    size = (wide_log + tall_log - 4) >> 1
-    for i in range(tall):
-        for j in range(wide):
-            value = t.residual[y + i, x + j]
-            t.block[i * wide + j] = value
-            energy += value * value
+    energy = load_unit(t.residual, y, x, wide, tall, t.block)
     scale = np.float32(1.0) / step
     if energy < _UNIT_BITS * weight * step * step:
         return energy, 0, energy
-    forward(t.block, wide, tall, wide_log, tall_log, 0, scale, t.product, t.coefficients[0])
-    least, lam = np.float32(LEAST), np.float32(weight)
-    chosen, sine_bits = 0, np.float32(0.0)
-    if max(wide_log, tall_log) < 5 and sine[size, 1] < UNAFFORDABLE:
-        forward(t.block, wide, tall, wide_log, tall_log, 1, scale, t.product, t.coefficients[1])
-        prices = sine[size]
-        if thorough:
-            return _better_transform(
-                t, wide, tall, wide_log, tall_log, step, lam, bits, prices, levels, energy
-            )
-        cosine_cost = _rough_cost(t, 0, wide * tall, lam) + lam * prices[0]
-        if _rough_cost(t, 1, wide * tall, lam) + lam * prices[1] < cosine_cost:
-            chosen = 1
-        sine_bits = prices[chosen]
-    cost, count = quantise(
-        t.coefficients[chosen], wide_log, tall_log, lam, bits, least, t, levels, thorough
-    )
-    if count == 0:
-        sine_bits = np.float32(0.0)
-    elif count == 1 and levels[0] != 0:
-        # A unit of its first coefficient alone has no flag, and the cosine transform.
-        sine_bits = np.float32(0.0)
-        if chosen == 1:
-            chosen = 0
-            cost, count = quantise(
-                t.coefficients[0], wide_log, tall_log, lam, bits, least, t, levels, thorough
-            )
-            sine_bits = sine[size, 0]
-    t.sine[0] = chosen
-    return (cost + weight * sine_bits) * step * step, count, energy
+    least, lam, area = np.float32(LEAST), np.float32(weight), wide * tall
+    _prepare(t, wide, tall, energy * scale * scale, scale, lam, choice)
+    best, best_count = np.float32(0.0), -1
+    for tried in range(_CANDIDATES):
+        candidate = 0
+        for k in range(1, _CANDIDATES):
+            if t.rough[k] < t.rough[candidate]:
+                candidate = k
+        if t.rough[candidate] >= _SPENT or (tried >= choice.most and best_count >= 0):
+            break
+        t.rough[candidate] = _SPENT
+        values = t.coefficients[min(candidate, 2)]
+        dropped = np.float32(0.0)
+        if candidate >= 2:
+            dropped = t.dropped[candidate - 2]
+            for k in range(area):
+                values[k] = 0.0
+            for k in range(VALUES):
+                values[(k >> 2) * wide + (k & 3)] = t.folded[candidate - 2, NUMBER[k]]
+        cost, count = quantise(
+            values, wide_log, tall_log, lam, bits, least, t, t.other[:], choice.thorough
+        )
+        cost += dropped
+        if count > 0:
+            flags = _flag_bits(t.other[:], count, candidate, wide, tall, choice)
+            if flags >= UNAFFORDABLE:
+                continue
+            cost += lam * flags
+        if best_count < 0 or cost < best:
+            best = cost
+            best_count = count
+            t.transform[0] = candidate if candidate < 2 else candidate - 1 + PAINTED
+            for k in range(area):
+                levels[k] = t.other[k]
+    return best * step * step, best_count, energy

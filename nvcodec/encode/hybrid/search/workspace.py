@@ -6,6 +6,7 @@ import numpy as np
 
 from nvcodec.coding.hybrid.leaves import LEAF_COLUMNS
 from nvcodec.coding.hybrid.motion import MODES
+from nvcodec.coding.hybrid.secondary import SECONDARIES
 from nvcodec.encode.hybrid.search.palette import PaletteSearch
 from nvcodec.encode.hybrid.search.partition import Walk
 from nvcodec.model.hybrid.canvas.intra import MOST
@@ -33,14 +34,19 @@ class TransformSpace(Record):
         residual: the residual of a node or block.
         block: the part of it that is transformed, flat.
         product: the result of the transform's first pass.
-        coefficients: in quantiser steps, of the cosine transform and of the sine transform.
-        sine: whether the last unit has the sine transform.
+        coefficients: in quantiser steps, of the cosine transform, of the sine transform and of the
+            secondary transform that is quantised.
+        folded: the coefficients of each secondary transform.
+        dropped: the energy that each of them leaves out.
+        rough: rough costs of the transforms.
+        transform: that of the last unit (UNIT_TRANSFORM).
         positions: costs that `quantise` keeps of each scan index: chosen level, zero, significance.
         magnitudes: of levels, for contexts; zero between uses.
+        peaks: the greatest magnitude of coefficients in each 4 x 4 sub-block, row by row.
         full: 1 for each 4 x 4 sub-block with a level, with a border.
         block_cost: cost of the flag of each sub-block.
         levels: levels of a luma tree, by size of the unit.
-        other: levels of the other transform.
+        other: levels of a transform on trial.
         chroma: levels of the units of Cb and Cr, [plane][part].
         chroma_cost: what these units cost.
         chroma_empty: cost without each of these units.
@@ -50,10 +56,14 @@ class TransformSpace(Record):
     residual = array(np.float32, MOST, MOST)
     block = array(np.float32, _AREA)
     product = array(np.float32, _AREA)
-    coefficients = array(np.float32, 2, _AREA)
-    sine = array(np.int64, 1)
+    coefficients = array(np.float32, 3, _AREA)
+    folded = array(np.float32, SECONDARIES, 16)
+    dropped = array(np.float32, SECONDARIES)
+    rough = array(np.float32, 2 + SECONDARIES)
+    transform = array(np.int64, 1)
     positions = array(np.float32, 3, _AREA)
-    magnitudes = array(np.int32, STRIDE * STRIDE)
+    magnitudes = array(np.uint32, STRIDE * STRIDE)
+    peaks = array(np.float32, 64)
     full = array(np.int8, 100)
     block_cost = array(np.float32, 64)
     levels = array(np.int32, 4, _AREA)
@@ -70,11 +80,10 @@ class TreeSpace(Record):
         walk: of the tree.
         cost: cost without levels.
         count: number of levels.
-        sine: whether it has the sine transform as one unit.
+        transform: its transform as one unit (UNIT_TRANSFORM).
         split: whether the block is split.
         some: number of levels of the quarters so far, by level only.
-        whole: of a node that is no square: whether it is one unit, and whether that has the sine
-            transform.
+        whole: of a node that is no square: whether it is one unit, and the transform of that.
         levels: of that unit.
 
     """
@@ -82,7 +91,7 @@ class TreeSpace(Record):
     walk = nested(Walk)
     cost = array(np.float64, 4, 64)
     count = array(np.int64, 4, 64)
-    sine = array(np.int64, 4, 64)
+    transform = array(np.int64, 4, 64)
     split = array(np.uint8, 4, 64)
     some = array(np.int64, 4)
     whole = array(np.int64, 2)
@@ -95,6 +104,7 @@ class IntraSpace(Record):
     Attributes:
         prediction: the predicted block.
         edges: samples around the block. [0] is of luma or Cb, [1] of Cr, [2] of smoothed luma.
+        light: luma of the samples of a chroma block.
         square: rows of a 4 x 4 Hadamard transform.
         line: scratch of `intra_predict`.
         listed: the list of three luma modes.
@@ -119,6 +129,7 @@ class IntraSpace(Record):
 
     prediction = array(np.uint8, MOST, MOST)
     edges = array(np.int32, 3, _EDGE)
+    light = array(np.int64, MOST, MOST)
     square = array(np.int32, 4, 4)
     line = array(np.int32, 3 * MOST + 2)
     listed = array(np.int64, 3)

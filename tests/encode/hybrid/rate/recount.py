@@ -41,6 +41,7 @@ from tests.coding.hybrid.reference import (
     luma_blocks,
     nodes,
     quarters,
+    set_of,
     tree_parts,
 )
 from tests.coding.reference import Decoder
@@ -265,9 +266,16 @@ def content_bits(prices, leaves, units, levels):
         rows = units[leaf[FIRST] :][: leaf[UNITS]].tolist()
         for node in nodes(x, y, w, h):
             total += _node_bits(prices, leaf, node, [row[:5] for row in rows])
-        for plane, _, _, uw, uh, start, count, sine in rows:
-            if plane == 0 and max(uw, uh) < 32 and levels[start:][:count, 0].any():
-                total += prices.sine[leaf[INTRA], class_of(uw, uh) - 2, sine]
+        blocks = luma_blocks(x, y, w, h, leaf[CUT])
+        for plane, ux, uy, uw, uh, start, count, transform in rows:
+            size, last = class_of(uw, uh) - 2, levels[start, 0]
+            mode = -1
+            if leaf[INTRA] and plane == 0:
+                mode = leaf[MODE + blocks.index((ux, uy, uw, uh))]
+            if set_of(mode) is not None and last and max(divmod(last, uw)) < 4:
+                total += prices.secondary[set_of(mode), size, max(0, transform - 2)]
+            if plane == 0 and max(uw, uh) < 32 and last and transform < 2:
+                total += prices.sine[leaf[INTRA], size, transform]
             bits = prices.chroma_units if plane else prices.units
             total += unit_bits(bits, uw, uh, levels[start:][:count].tolist())
     return total

@@ -2,9 +2,17 @@
 
 import numpy as np
 
+from nvcodec.coding.hybrid.secondary import NO_MODE, SETS
 from nvcodec.encode.hybrid.group import default_prices
 from nvcodec.encode.hybrid.search.block import CanvasInput
+from nvcodec.encode.hybrid.search.units import Choice
+from tests.coding.hybrid.reference import set_of
 from tests.encode.hybrid.pictures import planes_of
+
+
+def as_compiled(b):
+    """A block that Python got, with the types it has in kernels: they need no others for it."""
+    return b._replace(q=np.uint8(b.q), step=np.float32(b.step))
 
 
 def canvas_input(luma, q, canvas_set=1, depth=3, chroma_offset=0):
@@ -22,4 +30,18 @@ def canvas_input(luma, q, canvas_set=1, depth=3, chroma_offset=0):
         intra=prices.intra,
         depth=depth,
         thorough=False,
+        transforms=3,
+    )
+
+
+def choice_of(given, mode):
+    """The transforms of a luma unit with this intra mode, NO_MODE if it is not intra."""
+    intra = mode != NO_MODE
+    number = set_of(mode)
+    return Choice(
+        sine=given.content.sine[int(intra)],
+        secondary=given.content.secondary[SETS if number is None else number],
+        mode=mode,
+        most=given.transforms if intra else 2 if given.thorough else 1,
+        thorough=given.thorough,
     )

@@ -23,7 +23,7 @@ from nvcodec.picture import YUV420P8
 from tests.encode.hybrid.pictures import smooth_noise
 from tests.encode.hybrid.reference import hadamard_sum
 
-from .given import canvas_input
+from .given import as_compiled, canvas_input
 
 HEIGHT, WIDTH = 128, 192
 
@@ -139,9 +139,10 @@ def noise_scene(**options):
 
 def block_of(scene, y, x, wide, tall):
     """A block of the partition, or a half of one."""
+    given = scene.search.given
     if wide == tall:
-        return block_at(scene.search.given, y, x, wide)
-    return area_at(scene.search.given, y, x, wide, tall, HALF, log2(max(wide, tall)) - 3)
+        return as_compiled(block_at(given, y, x, wide))
+    return as_compiled(area_at(given, y, x, wide, tall, HALF, log2(max(wide, tall)) - 3))
 
 
 def listed(scene, b):

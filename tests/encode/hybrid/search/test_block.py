@@ -16,7 +16,7 @@ from nvcodec.encode.hybrid.search.block import (
 from nvcodec.model.samples import plane_code
 from nvcodec.picture import SampleFormat
 
-from .given import canvas_input
+from .given import as_compiled, canvas_input
 
 
 def test_log2():
@@ -48,12 +48,12 @@ def test_a_block_has_the_quantiser_of_its_32(y, x, n):
 
 def test_halves():
     given = canvas_input(np.zeros((64, 64), np.uint8), 30)
-    b = block_at(given, 0, 32, 32)
+    b = as_compiled(block_at(given, 0, 32, 32))
     found = [half_of(given, b, beside, second, 5) for beside in range(2) for second in range(2)]
     places = [(h.y, h.x, h.wide, h.tall) for h in found]
     assert places == [(0, 32, 32, 16), (16, 32, 32, 16), (0, 32, 16, 32), (0, 48, 16, 32)]
     assert {(h.level, h.slot, h.parent) for h in found} == {(1, 5, 2)}
-    strip = half_of(given, found[3], 1, 1, 6)
+    strip = half_of(given, as_compiled(found[3]), 1, 1, 6)
     assert (strip.y, strip.x, strip.wide, strip.tall) == (0, 56, 8, 32)
     assert (strip.level, strip.slot, strip.parent) == (1, 6, 5)
 
@@ -69,7 +69,7 @@ def test_smaller_leaves_beside():
             for x in range(0, 256, w):
                 left = int(x > 0 and sides[1, y // 8, x // 8 - 1] < h)
                 above = int(y > 0 and sides[0, y // 8 - 1, x // 8] < w)
-                b = area_at(given, y, x, w, h, -1, -1)
+                b = as_compiled(area_at(given, y, x, w, h, -1, -1))
                 assert smaller_beside(sizes, b) == left + above
                 assert narrower_beside(sizes, b) == 1 + above - left
                 found.add((left, above))

@@ -70,6 +70,7 @@ def test_units_of_inter_leaves(halved, depth, noise):
         intra=prices.intra,
         depth=depth,
         thorough=False,
+        transforms=3,
     )
     costs = np.zeros(len(leaves))
     given = given, Predicted(*predicted), workspace, pool, leaves

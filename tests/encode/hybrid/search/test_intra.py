@@ -27,7 +27,7 @@ from tests.encode.hybrid.rate import recount
 from tests.encode.hybrid.reference import hadamard_sum
 from tests.model.hybrid.canvas import reference
 
-from .given import canvas_input
+from .given import as_compiled, canvas_input
 from .inter import block_of, noise_scene
 
 SIZE = 64
@@ -110,10 +110,13 @@ def satd4(difference):
     ("w", "h"), [(4, 4), (8, 8), (16, 16), (32, 32), (8, 4), (4, 8), (16, 8), (8, 32)]
 )
 def test_rough_costs(w, h):
-    """All modes that are tried, with SATD to the prediction of the spec plus rate."""
+    """All modes that are tried, with SATD to the prediction of the spec plus rate.
+
+    Of costs above the three least only that is known.
+    """
     s = make_intra(seed=w)
     y, x = 32, 32
-    b = area_at(s.given, y, x, max(w, 8), max(h, 8), -1, -1)
+    b = as_compiled(area_at(s.given, y, x, max(w, 8), max(h, 8), -1, -1))
     space, canvas = s.workspace.intra, s.rebuilt
     space.listed[:] = 0, 1, 26
     intra_references(canvas.plane0, canvas.known, 0, y, x, w, h, space.edges[0])
@@ -130,9 +133,13 @@ def test_rough_costs(w, h):
     first = [0, 1, *range(2, 35, 2)]
     best = sorted(first, key=lambda mode: expected[mode])[:3]
     tried = {*first, *(m for mode in best if mode > 1 for m in (mode - 1, mode + 1) if 2 < m < 35)}
+    third = sorted(expected[mode] for mode in tried)[2]
     for mode in range(35):
         cost = expected[mode] if mode in tried else NEVER
-        assert space.mode_costs[mode] == pytest.approx(cost, rel=1e-6)
+        if third < cost < NEVER:
+            assert third <= space.mode_costs[mode] <= cost * (1 + 1e-6)
+        else:
+            assert space.mode_costs[mode] == pytest.approx(cost, rel=1e-6)
 
 
 LEAVES = [(8, 8, cut) for cut in range(4)]
@@ -143,7 +150,7 @@ LEAVES += [(w, h, 0) for w, h in ((16, 16), (32, 32), (16, 8), (8, 32), (32, 16)
 @pytest.mark.parametrize("q", [16, 30, 44])
 def test_the_cost_of_a_leaf_is_error_plus_bits(q, w, h, cut):
     s = make_intra(q, seed=w + cut, tries=8)
-    b = area_at(s.given, 32, 32, w, h, -1, -1)
+    b = as_compiled(area_at(s.given, 32, 32, w, h, -1, -1))
     leaf = np.full(LEAF_COLUMNS, 77, np.int32)
     cost = decide_intra_leaf(s, b, cut, 0, leaf)
     canvas, prices = s.rebuilt, recount.doubles(s.given.intra)
@@ -193,10 +200,10 @@ def test_the_cost_of_an_intra_trial(w, h):
     for mode in _INTRA_MODES:
         residual = block - reference.intra(mode, scene.current, known, 96, 64, w, h, True)
         found.append((hadamard_sum(residual), mode, residual))
-    least, _, residual = min(found, key=lambda entry: entry[0])
+    least, mode, residual = min(found, key=lambda entry: entry[0])
     other = Workspace.make()
     other.transform.residual[:h, :w] = residual
-    cost, count, energy = best_tree(s.given, other, b, w, h, 1)
+    cost, count, energy = best_tree(s.given, other, b, w, h, mode)
     cost = min(cost, energy) if count else energy
     expected = 1.05 * cost + b.lam * (float(s.bits.intra[0, 1]) + 10)
     assert intra_cost(s, b, least + 1.0) == pytest.approx(expected, rel=1e-5)

@@ -16,7 +16,7 @@ from nvcodec.coding.hybrid.leaves import (
     PAINTED,
     PALETTE,
     UNIT_COUNT,
-    UNIT_SINE,
+    UNIT_TRANSFORM,
     UNITS,
     WIDTH,
     Q,
@@ -110,7 +110,7 @@ def test_a_drawing_is_painted_exactly(sample_format):
         sizes[palettes] = code_substreams([canvas], used).bytes
         if palettes:
             assert painted.mean() > 0.5
-            assert (canvas.units[:, UNIT_SINE] == PAINTED).sum() >= painted.sum()
+            assert (canvas.units[:, UNIT_TRANSFORM] == PAINTED).sum() >= painted.sum()
             if sample_format.chroma_format == 3:
                 assert (canvas.leaves[:, CHROMA] == PALETTE).any()
             if painted.all():

@@ -252,29 +252,29 @@ def hide_sign(values, magnitudes, negative, places, size, costs):
     return change - 1.0
 
 
+@numba.njit
+def quantise_units(units, wide_log, tall_log, costs, space, levels, thorough):
+    for k in range(len(units)):
+        quantise(
+            units[k], wide_log, tall_log, np.float32(WEIGHT), costs, np.float32(0.55), space,
+            levels[k], thorough,
+        )  # fmt: skip
+
+
 @pytest.mark.parametrize(("w", "h"), SHAPES)
 @pytest.mark.parametrize("scale", [1, 10])
 def test_many_units(scale, w, h, kernel_bench):
     rng = np.random.default_rng(w)
     costs = unit_bits(context_bits(default_content_contexts()), 1, 0)
     count = 4096 // (w * h)
-    wide_log, tall_log = logs_of(w, h)
     y, x = np.indices((h, w))
     units = rng.laplace(size=(count, h, w)) * scale * np.exp(-(x + y) / max(w, h))
     units = units.astype(np.float32).reshape(count, w * h)
     levels = np.zeros((count, w * h), np.int32)
     space = TransformSpace.make()
 
-    @numba.njit
-    def run(units, costs, space, levels):
-        for k in range(count):
-            quantise(
-                units[k], wide_log, tall_log, np.float32(WEIGHT), costs, np.float32(0.55), space,
-                levels[k], False,
-            )  # fmt: skip
-
     def call():
-        run(units, costs, space, levels)
+        quantise_units(units, *logs_of(w, h), costs, space, levels, False)
         return levels
 
     def slow():

@@ -39,12 +39,18 @@ def test_the_decoder_has_the_same_transform(w, h, sine, q):
     levels = np.array([(0, 9), (1, -4), (w, 3), (2 * w + 1, -2), (w * h - 1, 1)], np.int32)
     plane = np.full((h, w), 128, np.uint8)
     logs = log2(w), log2(h)
-    add_unit(0, levels, 0, len(levels), *logs, sine, q, *transform_scratch(), plane, 0, 0)
+    add_unit(0, levels, 0, len(levels), *logs, sine, -1, q, *transform_scratch(), plane, 0, 0)
     coefficients = np.zeros(w * h)
     coefficients[levels[:, 0]] = 2 ** ((q - 4) / 6) * levels[:, 1]
     across, down = matrices(w, h, sine)
     expected = np.clip(128 + down.T @ coefficients.reshape(h, w) @ across, 0, 255)
     assert abs(plane - expected).max() < 1.5
+
+
+@numba.njit
+def transform_blocks(blocks, w, h, wide_log, tall_log, sine, scratch, out):
+    for k in range(len(blocks)):
+        forward(blocks[k], w, h, wide_log, tall_log, sine, np.float32(0.5), scratch, out[k])
 
 
 @pytest.mark.parametrize(("w", "h"), [(4, 4), (8, 8), (16, 16), (32, 32), (8, 32)])
@@ -54,15 +60,9 @@ def test_many_blocks(w, h, kernel_bench):
     blocks = rng.integers(-255, 256, (count, w * h)).astype(np.float32)
     out, scratch = np.zeros_like(blocks), np.zeros(1024, np.float32)
     across, down = matrices(w, h, 0)
-    wide_log, tall_log = log2(w), log2(h)
-
-    @numba.njit
-    def run(blocks, scratch, out):
-        for k in range(count):
-            forward(blocks[k], w, h, wide_log, tall_log, 0, np.float32(0.5), scratch, out[k])
 
     def call():
-        run(blocks, scratch, out)
+        transform_blocks(blocks, w, h, log2(w), log2(h), 0, scratch, out)
         return out.reshape(count, h, w)
 
     def peer():

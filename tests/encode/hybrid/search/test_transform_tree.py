@@ -5,13 +5,14 @@ from itertools import product
 import numpy as np
 import pytest
 
+from nvcodec.coding.hybrid.secondary import NO_MODE
 from nvcodec.encode.hybrid.search.block import area_at
 from nvcodec.encode.hybrid.search.transform_tree import append_tree, best_tree
 from nvcodec.encode.hybrid.search.units import make_pools, transform_unit
 from nvcodec.encode.hybrid.search.workspace import TransformSpace, Workspace
 from tests.coding.hybrid.reference import log2, tree_parts
 
-from .given import canvas_input
+from .given import as_compiled, canvas_input, choice_of
 
 SHAPES = [(8, 8), (16, 16), (32, 32), (8, 16), (8, 32), (32, 8), (16, 32)]
 """Of nodes."""
@@ -28,18 +29,18 @@ class Slow:
         self.given, self.b = given, b
         self.space = TransformSpace.make()
         self.space.residual[:] = residual
-        self.units, self.sines = {}, {}
+        self.units, self.transforms = {}, {}
 
     def unit(self, x, y, w, h):
         """(cost, energy, levels) of one unit."""
         if (x, y, w, h) not in self.units:
             levels, content = np.zeros(w * h, np.int32), self.given.content
             cost, count, energy = transform_unit(
-                self.space, y, x, w, h, self.b.step, WEIGHT, content.units, content.sine[0],
-                levels, False,
+                self.space, y, x, w, h, self.b.step, WEIGHT, content.units,
+                choice_of(self.given, NO_MODE), levels,
             )  # fmt: skip
             self.units[x, y, w, h] = float(cost), float(energy), levels if count else None
-            self.sines[x, y, w, h] = int(self.space.sine[0])
+            self.transforms[x, y, w, h] = int(self.space.transform[0])
         return self.units[x, y, w, h]
 
     def trees(self, x, y, w, h, depth):
@@ -88,12 +89,12 @@ def uneven(rng, w, h, step):
 def test_the_best_of_all_trees(depth, w, h):
     rng = np.random.default_rng(100 * w + depth)
     given = canvas_input(np.zeros((64, 64), np.uint8), 30, depth=depth)
-    b = area_at(given, 32, 0, w, h, 0, 0)
+    b = as_compiled(area_at(given, 32, 0, w, h, 0, 0))
     workspace, sizes = Workspace.make(), set()
     for _ in range(20):
         residual = uneven(rng, w, h, b.step)
         workspace.transform.residual[:] = residual
-        cost, count, energy = best_tree(given, workspace, b, w, h, 0)
+        cost, count, energy = best_tree(given, workspace, b, w, h, NO_MODE)
         slow = Slow(given, b, residual)
         trees = sorted(slow.trees(0, 0, w, h, depth), key=lambda entry: entry[0])
         assert energy == pytest.approx((residual[:h, :w].astype(float) ** 2).sum(), rel=1e-4)
@@ -111,12 +112,12 @@ def test_the_best_of_all_trees(depth, w, h):
         found = pool.units[: pool.counts[0]]
         assert found[:, :5].tolist() == [[0, x, y + 32, *sides] for x, y, *sides in units]
         assert count == pool.counts[1]
-        for place, (start, stop, sine) in zip(units, found[:, 5:].tolist(), strict=True):
+        for place, (start, stop, transform) in zip(units, found[:, 5:].tolist(), strict=True):
             levels = np.zeros(place[2] * place[3], np.int32)
             rows = pool.levels[start:][:stop]
             levels[rows[:, 0]] = rows[:, 1]
             np.testing.assert_array_equal(levels, slow.unit(*place)[2])
-            assert sine == slow.sines[place]
+            assert transform == slow.transforms[place]
         sizes |= {place[2:] for place in units}
     assert (w, h) in sizes
     squares = log2(min(w, h)) - 1

@@ -2,6 +2,7 @@
 
 import pytest
 
+from nvcodec.coding.hybrid.secondary import NO_MODE
 from nvcodec.encode.hybrid.search.block import NEVER
 from nvcodec.encode.hybrid.search.merge import offer_merges
 from nvcodec.encode.hybrid.search.prediction import (
@@ -46,13 +47,14 @@ def test_the_cost_is_error_plus_bits(q):
                 for left in range(0, w, wide):
                     node = residual[top : top + tall, left : left + wide]
                     other.transform.residual[:tall, :wide] = node
-                    cost, count, _ = best_tree(s.given, other, b, wide, tall, 0)
+                    cost, count, _ = best_tree(s.given, other, b, wide, tall, NO_MODE)
                     energy = float((node.astype(float) ** 2).sum())
                     energies += energy
                     with_units += min(cost, energy) if count else energy
             nothing = energies + b.lam * float(flag[0])
             expected = b.lam * c.bits[place] + min(with_units, nothing)
-            assert trial_cost(s, b, place) == pytest.approx(expected, rel=1e-4)
+            assert trial_cost(s, b, place, NEVER) == pytest.approx(expected, rel=1e-4)
+            assert expected / 2 <= trial_cost(s, b, place, expected / 2) <= expected * 1.0001
             whether.add(bool(with_units < nothing))
     # Fine steps are worth units somewhere, coarse ones are not everywhere.
     assert (q < 40) in whether
