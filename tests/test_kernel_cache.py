@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from numba.core import caching, compiler, serialize
 
 from nvcodec import compilation, kernel_cache, machine_code
 from nvcodec.coding.carry import shift_low
+from nvcodec.compiled import Kernel
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = (
@@ -150,6 +152,53 @@ def package(tmp_path):
     return Package(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """A package whose kernels are kept beside it."""
+    made = Package(tmp_path_factory.mktemp("compiled"))
+    assert made.run() == compiled_once()
+    assert made.kept()
+    return made
+
+
+@pytest.fixture
+def ready(compiled, tmp_path):
+    """A copy of `compiled` for a test of its own."""
+    made = Package(tmp_path)
+    shutil.rmtree(made.code)
+    shutil.copytree(compiled.code, made.code)
+    return made
+
+
+class Told:
+    """A store beside a source, and what was told of kernels that it could not keep."""
+
+    def __init__(self, folder, named=""):
+        self.store = kernel_cache.Store(str(folder / "file.py"), "stamp", str(named))
+        self.folders = [Path(place) for place in self.store.folders]
+        self.reasons = []
+
+    def save(self, content=b"machine code"):
+        with kernel_cache.unkept_told(self.reasons.append):
+            self.store.save("file.name", "key", content)
+
+    def load(self):
+        return list(self.store.load("file.name", "key"))
+
+
+@pytest.fixture
+def beside(tmp_path, monkeypatch):
+    """A store whose places are beside the source, and the user's."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    return Told(tmp_path)
+
+
+@pytest.fixture
+def guarded(tmp_path):
+    """A store whose only place is read only if nobody else can write it."""
+    return Told(tmp_path, tmp_path / "named")
+
+
 def compiled_once(value=207):
     return {"value": value, "kept": 0, "reasons": []}
 
@@ -184,9 +233,8 @@ def test_kernels_are_kept_beside_the_package_and_used_in_a_copy(package, tmp_pat
         ("tables/data/second.txt", "7", "8", None),
     ],
 )
-def test_what_a_kernel_inlines_decides_whether_it_is_used(package, file, old, new, value):
-    assert package.run() == compiled_once()
-    before = package.kept()
+def test_what_a_kernel_inlines_decides_whether_it_is_used(ready, file, old, new, value):
+    package, before = ready, ready.kept()
     edit(package.code / file, old, new)
     # Python would not see the change.
     for compiled_python in package.beside.glob("low.*.pyc"):
@@ -200,10 +248,9 @@ def test_what_a_kernel_inlines_decides_whether_it_is_used(package, file, old, ne
     assert before != package.kept()
 
 
-def test_settings_that_change_code_have_kernels_of_their_own(package):
-    assert package.run() == compiled_once()
-    assert package.run(NUMBA_BOUNDSCHECK="1") == compiled_once()
-    assert package.run() == package.run(NUMBA_BOUNDSCHECK="1") == used()
+def test_settings_that_change_code_have_kernels_of_their_own(ready):
+    assert ready.run(NUMBA_BOUNDSCHECK="1") == compiled_once()
+    assert ready.run() == ready.run(NUMBA_BOUNDSCHECK="1") == used()
 
 
 def test_a_package_that_is_read_only_has_a_users_cache(package):
@@ -215,57 +262,69 @@ def test_a_package_that_is_read_only_has_a_users_cache(package):
     assert file.parent.parent == package.user / "nvcodec"
     for made in (file.parent, file.parent.parent):
         assert made.stat().st_mode & 0o777 == 0o700
-    # What is beside the package is read first: this one is not.
-    file.unlink()
-    assert package.run() == compiled_once()
-    assert package.run(**options) == used()
 
 
-@pytest.mark.parametrize("home", [None, BELOW_A_FILE])
-def test_without_any_place_kernels_are_compiled_in_memory(package, home):
-    environment = {"HOME": home, "NUMBA_CACHE_DIR": BELOW_A_FILE, "XDG_CACHE_HOME": ""}
-    if home is None:
-        del environment["HOME"]
+def test_without_any_place_kernels_are_compiled_in_memory(package, compiled):
+    environment = {"HOME": BELOW_A_FILE, "NUMBA_CACHE_DIR": BELOW_A_FILE, "XDG_CACHE_HOME": ""}
     result = package.run(read_only=["/"], **environment)
     assert (result["value"], result["kept"]) == (207, 0)
     assert str(package.beside) in result["reasons"][0]
     assert BELOW_A_FILE in result["reasons"][0]
     # Where it is ready it is used all the same.
-    assert package.run() == compiled_once()
+    shutil.copytree(compiled.beside, package.beside, dirs_exist_ok=True)
     assert package.run(read_only=["/"], **environment) == used()
 
 
-def test_a_folder_that_the_user_names_is_the_only_place(package, tmp_path):
+def test_without_a_home_the_account_has_one(tmp_path, monkeypatch):
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    folders = Told(tmp_path, BELOW_A_FILE).folders
+    assert folders[0].is_relative_to(BELOW_A_FILE)
+    assert folders[1] == tmp_path / "__pycache__"
+    assert [folder.parent.name for folder in folders[2:]] in ([], ["nvcodec"])
+
+
+def test_a_folder_that_the_user_names_is_the_only_place(ready, tmp_path):
     named = str(tmp_path / "named")
-    assert package.run() == compiled_once()
-    assert package.run(NUMBA_CACHE_DIR=named) == compiled_once()
-    shutil.rmtree(package.beside)
-    assert package.run(NUMBA_CACHE_DIR=named) == used()
-    assert not package.kept()
+    assert ready.run(NUMBA_CACHE_DIR=named) == compiled_once()
+    shutil.rmtree(ready.beside)
+    assert ready.run(NUMBA_CACHE_DIR=named) == used()
+    assert not ready.kept()
 
 
-def test_what_others_can_write_is_not_read(package):
-    options = {"read_only": [package.root]}
-    package.run(**options)
-    (file,) = package.kept(package.user)
+def only_file(told):
+    (file,) = told.folders[0].glob("*.nbc")
+    return file
+
+
+def test_what_others_can_write_is_not_read(guarded):
+    guarded.save()
+    file = only_file(guarded)
+    assert guarded.load() == [b"machine code"]
     file.chmod(0o666)
-    assert package.run(**options) == compiled_once()
+    assert guarded.load() == []
+    guarded.save()
+    assert guarded.load() == [b"machine code"]
     assert file.stat().st_mode & 0o022 == 0
+    assert guarded.reasons == []
     file.parent.chmod(0o777)
-    result = package.run(**options)
-    assert (result["value"], result["kept"]) == (207, 0)
-    assert "others can write" in result["reasons"][0]
+    assert guarded.load() == []
+    guarded.save()
+    assert "others can write" in guarded.reasons[0]
 
 
 @pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="gives files away")
-def test_what_belongs_to_others_is_not_read(package):
-    options = {"read_only": [package.root]}
-    package.run(**options)
-    (file,) = package.kept(package.user)
+def test_what_belongs_to_others_is_not_read(guarded):
+    guarded.save()
+    file = only_file(guarded)
     os.chown(file, 12345, -1)
-    assert package.run(**options) == compiled_once()
+    assert guarded.load() == []
+    guarded.save()
+    assert guarded.load() == [b"machine code"]
     os.chown(file.parent, 12345, -1)
-    assert package.run(**options)["kept"] == 0
+    assert guarded.load() == []
+    guarded.save()
+    assert len(guarded.reasons) == 1
 
 
 def _whole(content):
@@ -277,9 +336,11 @@ DAMAGES = [
     lambda data: data[: len(data) // 2],
     lambda data: data[:-1] + bytes([data[-1] ^ 1]),
     lambda data: bytes(64) + data[64:],
-    lambda data: _whole(b"no pickle"),
-    lambda data: _whole(b"(I1\nI2\nt."),
 ]
+"""Of files."""
+
+UNUSABLE = [b"no pickle", b"(I1\nI2\nt."]
+"""Contents of intact files."""
 
 
 def run_long(package, *arguments):
@@ -305,7 +366,11 @@ def test_kernels_that_are_linked(package):
     (callee,) = package.beside.glob("long.long-*.nbc")
     callee.unlink()
     assert run_long(package, "5") == [f"{value} 0"]
-    assert run_long(package, "5") == [f"{value} 1"]
+    # Python can call it too.
+    called = run_long(package, "5", "and long")
+    assert (called[0], called[1].split()[1], called[2]) == (f"{value} 1", "0", "found")
+    again = run_long(package, "5", "and long")
+    assert again == [called[0], called[1].replace(" 0", " 1"), "found"]
 
 
 FAMILY = (
@@ -342,16 +407,6 @@ def test_kernels_of_one_definition_are_kept_apart(package):
             cwd=package.root,
         )
         assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
-
-
-def test_a_kernel_that_kernels_call_can_be_called_from_python(package):
-    (first,) = run_long(package, "5")
-    whole = run_long(package, "5", "and long")
-    assert whole[0] == first.replace(" 0", " 1")
-    assert whole[1].endswith(" 0")
-    assert whole[2] == "found"
-    again = run_long(package, "5", "and long")
-    assert again == [whole[0], whole[1].replace(" 0", " 1"), "found"]
 
 
 ALL_KINDS = """
@@ -457,47 +512,89 @@ def test_a_pack_is_used_where_the_processor_fits(package, tmp_path):
     assert package.run(0.5, before=CARRYING) == used(202.5)
     # Settings of Numba are obeyed.
     assert package.run(before=CARRYING, NUMBA_CPU_NAME="generic") == compiled_once()
-    data = (folder / "own.pack").read_bytes()
+    shutil.rmtree(package.beside, ignore_errors=True)
+    (folder / "own.pack").write_bytes((folder / "own.pack").read_bytes()[:-1])
+    result = package.run(before=CARRYING)
+    assert (result["value"], result["reasons"]) == (207, [])
+
+
+def test_damaged_packs_are_not_read(beside, tmp_path, monkeypatch):
+    monkeypatch.setattr(kernel_cache, "_packs", [])
+    beside.save()
+    path = tmp_path / "own.pack"
+    assert kernel_cache.pack(str(beside.folders[0]), str(path)) == 1
+    shutil.rmtree(beside.folders[0])
+    assert kernel_cache.carry(str(path))
+    assert beside.load() == [b"machine code"]
+    data = path.read_bytes()
     for damaged in (data[:-1], data[:4], b"", data[:8] + b"x" + data[9:]):
-        shutil.rmtree(package.beside, ignore_errors=True)
-        (folder / "own.pack").write_bytes(damaged)
-        result = package.run(before=CARRYING)
-        assert result["value"] == 207
-        assert result["reasons"] == []
+        kernel_cache._packs.clear()
+        path.write_bytes(damaged)
+        kernel_cache.carry(str(path))
+        assert beside.load() == []
 
 
-def test_damaged_files_are_replaced(package):
-    package.run()
-    (file,) = package.kept()
+def test_what_is_beside_the_source_is_read_first(beside):
+    beside.save()
+    shutil.copytree(beside.folders[0], beside.folders[1])
+    shutil.rmtree(beside.folders[0])
+    assert beside.load() == [b"machine code"]
+    beside.save(b"other")
+    assert beside.load() == [b"other", b"machine code"]
+
+
+def test_damaged_files_are_not_read(beside):
+    beside.save()
+    file = only_file(beside)
+    whole = file.read_bytes()
     for damage in DAMAGES:
-        file.write_bytes(damage(file.read_bytes()))
-        assert package.run() == compiled_once()
-    assert package.run() == used()
+        assert beside.load() == [b"machine code"]
+        file.write_bytes(damage(whole))
+        assert beside.load() == []
+        beside.save()
 
 
-def test_a_place_whose_file_cannot_be_replaced_is_passed_over(package):
-    package.run()
-    (file,) = package.kept()
+@pytest.mark.parametrize("content", UNUSABLE)
+def test_what_cannot_be_used_counts_as_missing(beside, content, monkeypatch):
+    monkeypatch.setattr(Kernel, "store", beside.store)
+    beside.store.save(shift_low.name, "key", content)
+    assert list(beside.store.load(shift_low.name, "key")) == [content]
+    assert shift_low._load("key") is None
+
+
+def test_damaged_files_are_replaced(ready):
+    (file,) = ready.kept()
+    for data in (DAMAGES[2](file.read_bytes()), _whole(UNUSABLE[1])):
+        file.write_bytes(data)
+        assert ready.run() == compiled_once()
+    assert ready.run() == used()
+
+
+def test_a_place_whose_file_cannot_be_replaced_is_passed_over(beside):
+    beside.save()
+    file = only_file(beside)
     file.unlink()
     (file / "full").mkdir(parents=True)
-    assert package.run() == compiled_once()
-    assert package.kept(package.user)
-    assert package.run() == used()
+    beside.save(b"other")
+    assert (beside.load(), beside.reasons) == ([b"other"], [])
+    assert list(beside.folders[1].glob("*.nbc"))
 
 
-def test_a_full_disk_leaves_nothing_behind(package):
-    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
-    result = package.run(before=limit, PYTHONDONTWRITEBYTECODE="1")
-    assert (result["value"], result["kept"]) == (207, 0)
-    assert "too large" in result["reasons"][0]
-    assert not package.kept()
-    assert not package.kept(package.user)
+def test_a_full_disk_leaves_nothing_behind(beside):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        beside.save(bytes(2000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "too large" in beside.reasons[0]
+    assert [list(folder.iterdir()) for folder in beside.folders] == [[], []]
 
 
 def test_processes_that_compile_at_once(package):
-    processes = [package.start(argument) for argument in (5, 0.5, 5)]
+    processes = [package.start(argument) for argument in (5, 0.5)]
     results = [json.loads(process.communicate()[0]) for process in processes]
-    assert [result["value"] for result in results] == [207, 202.5, 207]
+    assert [result["value"] for result in results] == [207, 202.5]
     assert package.run(5) == used()
     assert package.run(0.5) == used(202.5)
 

@@ -81,7 +81,7 @@ def test_block(units, hidden, instruction):
         assert np.array_equal(got.transpose(0, 2, 1).reshape(units, COLUMNS), expected)
 
 
-@pytest.mark.parametrize("units", [2, 4, 6, 16, 24])
+@pytest.mark.parametrize("units", [6, 24])
 def test_row_of_blocks(units, instruction, kernel_bench):
     terms, columns = 81, 16 * COLUMNS
     rng = np.random.default_rng(units)

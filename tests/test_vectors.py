@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -82,6 +83,42 @@ def executor(request: pytest.FixtureRequest) -> dict[str, Any]:
     return request.param
 
 
+INTERPRETED = """
+hybrid-mono-8 hybrid-444-8 hybrid-422-10 hybrid-420-12
+hybrid-network-422-8 hybrid-network-mono-12
+hybrid-size-1x1 hybrid-size-9x7 hybrid-size-65x33 hybrid-network-1x1
+hybrid-second hybrid-keys hybrid-chroma-offset+12
+hybrid-last-quantiser-12 hybrid-large-levels hybrid-large-levels-444-12
+hybrid-far-vectors hybrid-copy-bounds hybrid-wild-0 hybrid-curious-422
+hybrid-network-modes hybrid-network-changes hybrid-empty
+nirvana-mono-12 nirvana-420-8 nirvana-422-10 nirvana-444-12
+nirvana-size-1x1 nirvana-size-9x17 nirvana-motion nirvana-quantisers nirvana-large-residuals
+nirvana-slices nirvana-components nirvana-wild-components nirvana-no-components nirvana-empty
+sine-size-17x9 sine-siting-0 sine-deep sine-large-patch sine-channels sine-heads sine-wide
+sine-steps sine-curious
+walk-hybrid walk-nirvana encoded-nirvana-slow
+"""
+"""Valid vectors that Triton's interpreter decodes in the main run: it takes seconds for most.
+
+The others have features of these, at other sizes and depths, or features that the decoder reads
+before a device has a part. tests/model/cuda compares the kernels in every format, and runs each of
+their lines.
+"""
+
+
+def is_deep(entry: dict[str, Any], options: dict[str, Any]) -> bool:
+    """Whether an executor decodes a vector in deep tests only: the interpreter most of them.
+
+    Faults of the container are found by the code that the CPU has too.
+    """
+    if "device" not in options:
+        return False
+    if "rule" in entry:
+        container = entry["rule"].startswith(("1.", "2."))
+        return not entry["frames"] or (container and entry["class"] != "mismatch")
+    return Path(entry["file"]).stem not in INTERPRETED.split()
+
+
 def by_executors(kind: str) -> pytest.MarkDecorator:
     """Parameters of a test: all vectors of a kind with all executors.
 
@@ -92,6 +129,7 @@ def by_executors(kind: str) -> pytest.MarkDecorator:
         for entry in manifest()[kind]:
             high = entry.get("model") == HYBRID and entry["bit_depth"] > 8
             marks = [pytest.mark.compiles] if high and options == EXECUTORS[0] else []
+            marks += [pytest.mark.deep] if is_deep(entry, options) else []
             cases.append(pytest.param(entry, options, id=f"{entry['file']}-{options}", marks=marks))
     return pytest.mark.parametrize(("entry", "executor"), cases, indirect=["executor"])
 
@@ -144,6 +182,10 @@ def test_faulty_by_the_reference(entry: dict[str, Any]) -> None:
     assert judge(entry, outcome) is None, error
     if error is not None:
         assert error.clause in (entry["clause"], REFERENCE_ALSO.get(entry["rule"]))
+
+
+def test_the_interpreter_decodes_vectors_of_the_manifest() -> None:
+    assert {Path(entry["file"]).stem for entry in manifest()["valid"]} > {*INTERPRETED.split()}
 
 
 def test_files_are_those_of_the_manifest() -> None:

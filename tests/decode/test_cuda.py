@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
 from nvcodec.cli.outcome import ExitCode
 from nvcodec.decode.decoder import Decoder
@@ -19,9 +19,11 @@ from nvcodec.decode.devices import make_device
 from nvcodec.format import UnsupportedError, VerificationError
 from nvcodec.model.description import CanvasShape
 from nvcodec.picture import Planes
+from tests.cli.support import call
 from tests.decode.samples import cut, rebuild, same, sample
 from tests.hybrid import HybridPlan, synthesize_hybrid
 from tests.nirvana import NirvanaPlan, synthesize_nirvana
+from tools import gpu_check
 
 Opened = Callable[..., Decoder]
 
@@ -137,14 +139,8 @@ WITHOUT = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has
 
 @WITHOUT
 def test_the_check_of_a_device_says_that_there_is_none() -> None:
-    result = subprocess.run(
-        [sys.executable, "-m", "tools.gpu_check"],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert result.returncode == ExitCode.UNSUPPORTED
+    result = CliRunner().invoke(gpu_check.main, [])
+    assert result.exit_code == ExitCode.UNSUPPORTED
     assert "no CUDA device" in result.stderr
     assert "nothing was checked" in result.stderr
 
@@ -156,9 +152,8 @@ def test_no_device(tmp_path: Path) -> None:
         Decoder(io.BytesIO(data), device="cuda")
     path = tmp_path / "a.nrv"
     path.write_bytes(data)
-    command = [sys.executable, "-m", "nvcodec", "nvdec", "--device", "cuda", str(path), "null"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert result.returncode == ExitCode.UNSUPPORTED
+    result = call("nvdec", "--device", "cuda", path, "null")
+    assert result.exit_code == ExitCode.UNSUPPORTED
     assert result.stderr == "nvdec: device cuda: no CUDA device is available; use cpu\n"
 
 
