@@ -8,7 +8,7 @@ hardly ever vectorises loops over short rows.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -97,16 +97,19 @@ class Vectors:
         low = self.builder.and_(low, self.same(0xFFFF))
         return self.builder.or_(low, self.builder.shl(high, self.same(16)))
 
+    def part(self, value: Any, numbers: Sequence[int]) -> Any:
+        """The elements of these numbers of a vector, in their order."""
+        order = ir.Constant(ir.VectorType(WORD, len(numbers)), list(numbers))
+        return self.builder.shuffle_vector(value, ir.Constant(value.type, ir.Undefined), order)
+
     def sum(self, value: Any) -> Any:
         """The sum of all elements, by adding halves; their number is a power of two."""
-        lanes = self.lanes
+        real = isinstance(value.type.element, ir.FloatType)
+        add = self.builder.fadd if real else self.builder.add
+        lanes = value.type.count
         while lanes > 1:
             lanes //= 2
-            half = ir.VectorType(WORD, lanes)
-            low, high = (ir.Constant(half, list(range(k, k + lanes))) for k in (0, lanes))
-            blank = ir.Constant(value.type, ir.Undefined)
-            first = self.builder.shuffle_vector(value, blank, low)
-            value = self.builder.add(first, self.builder.shuffle_vector(value, blank, high))
+            value = add(*(self.part(value, range(k, k + lanes)) for k in (0, lanes)))
         return self.builder.extract_element(value, constant(0, WORD))
 
 

@@ -11,8 +11,6 @@ import numpy.typing as npt
 
 from nvcodec.coding.hybrid.canvases import CanvasReader
 from nvcodec.coding.hybrid.leaves import (
-    CUT,
-    MODE,
     PAINTED,
     SINE,
     UNIT_COUNT,
@@ -26,11 +24,15 @@ from nvcodec.coding.hybrid.leaves import (
     UNITS,
     Q,
     Table,
-    X,
-    Y,
 )
 from nvcodec.coding.hybrid.levels import diagonals
-from nvcodec.coding.hybrid.secondary import LAST_ANGLE, MIRROR, SECONDARIES, SET_OF_MODE, SETS
+from nvcodec.coding.hybrid.secondary import (
+    MIRROR,
+    SECONDARIES,
+    SET_OF_MODE,
+    SETS,
+    luma_modes,
+)
 from nvcodec.encode.control.steering import Steering
 from nvcodec.encode.grouping import group_pictures
 from nvcodec.encode.hybrid.analysis.pyramid import Pyramid
@@ -99,11 +101,6 @@ def zone_side(shape: Shape) -> int:
     return 4 if min(shape) == 4 else 8
 
 
-def transposed(modes: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
-    """Whether the coefficients of units of these modes are transposed (spec 8.5)."""
-    return np.asarray((modes > MIRROR) & (modes <= LAST_ANGLE))
-
-
 def orthonormal(matrix: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     """The matrix with orthonormal rows that is nearest to one: its polar factor."""
     left, _, right = np.linalg.svd(matrix.astype(np.float64), full_matrices=False)
@@ -165,10 +162,7 @@ def units_of_tables(
     owners = np.repeat(leaves, leaves[:, UNITS], axis=0)
     luma = units[:, UNIT_PLANE] == 0
     units, owners = units[luma], owners[luma]
-    right = (units[:, UNIT_X] - owners[:, X]) >> 2
-    lower = (units[:, UNIT_Y] - owners[:, Y]) >> 2
-    blocks = np.choose(owners[:, CUT], [0 * lower, 2 * lower + right, lower, right])
-    modes = owners[np.arange(len(units)), MODE + blocks]
+    modes = luma_modes(owners, units)
     found = {}
     sizes = units[:, [UNIT_HEIGHT, UNIT_WIDTH]]
     for rows, columns in np.unique(sizes, axis=0).tolist():
@@ -222,14 +216,14 @@ def _unfold(
         matrix = matrices[side][SET_OF_MODE[modes[k]], numbers[k]]
         zone = (coefficients[k, ROWS, COLUMNS] @ matrix).reshape(side, side)
         coefficients[k, :4, :4] = 0
-        coefficients[k, :side, :side] = zone.T if transposed(modes[k]) else zone
+        coefficients[k, :side, :side] = zone.T if modes[k] > MIRROR else zone
 
 
 def zones(coefficients: Floats, modes: npt.NDArray[np.integer]) -> Floats:
     """What secondary transforms take of cosine coefficients: (n, side * side)."""
     side = zone_side((coefficients.shape[1], coefficients.shape[2]))
     corner = coefficients[:, :side, :side]
-    turned = transposed(modes)[:, None, None]
+    turned = (modes > MIRROR)[:, None, None]
     return np.where(turned, corner.transpose(0, 2, 1), corner).reshape(-1, side * side)
 
 

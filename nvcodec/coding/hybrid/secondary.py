@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from nvcodec.coding.hybrid.leaves import lookup
+import numpy as np
+import numpy.typing as npt
+
+from nvcodec.coding.hybrid.leaves import CUT, MODE, UNIT_X, UNIT_Y, Table, X, Y, lookup
 
 SECONDARIES = 3
 """Secondary transforms of a set."""
@@ -14,9 +17,7 @@ SETS = len(_GROUPS)
 """Number of sets; also stands for none."""
 
 MIRROR = 18
-"""The last mode whose coefficients are not transposed."""
-
-LAST_ANGLE = 34
+"""The last mode of a set whose coefficients are not transposed."""
 
 NO_MODE = 40
 """What stands for the mode of a unit of chroma or of an inter leaf."""
@@ -34,3 +35,12 @@ def _sets() -> list[int]:
 
 SET_OF_MODE = lookup(_sets())
 """The set of each mode 0..NO_MODE."""
+
+
+def luma_modes(leaves: Table, units: Table) -> npt.NDArray[np.int32]:
+    """The modes of luma units of intra leaves; `leaves` has a row for each unit, its leaf."""
+    below, right = units[:, UNIT_Y] > leaves[:, Y], units[:, UNIT_X] > leaves[:, X]
+    # The number of the luma block: of four, or of two of which one is above or beside the other.
+    blocks = np.where(leaves[:, CUT] == 1, 2 * below + right, below | right)
+    modes: npt.NDArray[np.int32] = leaves[np.arange(len(leaves)), MODE + blocks]
+    return modes

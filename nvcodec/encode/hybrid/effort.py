@@ -63,9 +63,7 @@ class Effort:
         trial_depth: levels of splits that the transform tree of such a trial may have.
         thorough: whether the levels of a unit of an inter canvas are revised once, for all of its
             transforms.
-        key_thorough: the same of key canvases.
-        key_finer: how much lower the indices of a key canvas are than those that lambda follows
-            from; with levels that are revised a finer step costs less.
+        key_thorough: the same of key canvases, whose step is then finer too (`passes`).
         transforms: transforms of a luma unit of an intra leaf that are quantised to choose one,
             those of least rough cost. Of other units it is one, or all if `thorough`.
         key_halves_bits: as halves_bits, of key canvases; leaves of one cell that cost less do not
@@ -88,7 +86,6 @@ class Effort:
     trial_depth: int
     thorough: bool
     key_thorough: bool
-    key_finer: int
     transforms: int
     key_halves_bits: float
     key_passes: int
@@ -124,7 +121,6 @@ EFFORTS = {
         trial_depth=0,
         thorough=False,
         key_thorough=False,
-        key_finer=0,
         transforms=1,
         key_halves_bits=inf,
         key_passes=1,
@@ -158,7 +154,6 @@ EFFORTS = {
         trial_depth=0,
         thorough=False,
         key_thorough=False,
-        key_finer=0,
         transforms=2,
         key_halves_bits=inf,
         key_passes=1,
@@ -192,7 +187,6 @@ EFFORTS = {
         trial_depth=1,
         thorough=False,
         key_thorough=True,
-        key_finer=1,
         transforms=3,
         key_halves_bits=2.0,
         key_passes=1,
@@ -226,7 +220,6 @@ EFFORTS = {
         trial_depth=2,
         thorough=True,
         key_thorough=True,
-        key_finer=1,
         transforms=3,
         key_halves_bits=2.0,
         key_passes=3,

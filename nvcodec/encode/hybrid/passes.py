@@ -41,6 +41,10 @@ _BLOCK = 32
 _CHANGES = (1, 2)
 """Changes of the indices of a key canvas that are tried while they help; lambda stays."""
 
+_FINER = 1
+"""How much lower the indices of a key canvas are than those that lambda follows from, if its levels
+are revised: with such levels a finer step costs less."""
+
 _DELTA_BITS = 2.0
 """Estimate of the bits that it takes to change the index of one block."""
 
@@ -50,7 +54,7 @@ async def code_key_canvas(
 ) -> CodedCanvas:
     """Code a key canvas in `effort.key_passes` passes; each uses the prices of the one before.
 
-    Lambda is that of `quantisers`, and indices are lower by `effort.key_finer`.
+    Lambda is that of `quantisers`; with `effort.key_thorough` indices are lower by _FINER.
     """
     (step,) = schedule(1, key=True)
 
@@ -59,7 +63,7 @@ async def code_key_canvas(
     ) -> CodedCanvas:
         return await code_key(tasks, settings, source, step, q, quantisers, prices)
 
-    finer = _changed(settings, quantisers, -settings.effort.key_finer)
+    finer = _changed(settings, quantisers, -_FINER if settings.effort.key_thorough else 0)
     prices = default_prices(step.set, settings.tools)
     draft = _draft(settings)
     for _ in range(settings.effort.key_passes - 1):

@@ -10,10 +10,8 @@ import numpy.typing as npt
 import torch
 
 from nvcodec.coding.hybrid.leaves import (
-    CUT,
     LEVEL_POSITION,
     LEVEL_VALUE,
-    MODE,
     PAINTED,
     SINE,
     UNIT_COUNT,
@@ -27,11 +25,9 @@ from nvcodec.coding.hybrid.leaves import (
     UNITS,
     Q,
     Table,
-    X,
-    Y,
     last_index,
 )
-from nvcodec.coding.hybrid.secondary import LAST_ANGLE, MIRROR, SECONDARIES, SET_OF_MODE
+from nvcodec.coding.hybrid.secondary import MIRROR, SECONDARIES, SET_OF_MODE, luma_modes
 from nvcodec.model.cuda import transform_kernels
 from nvcodec.model.cuda.launch import run, tiles
 from nvcodec.model.cuda.packed import Layout, upload
@@ -132,15 +128,11 @@ def _places(
 
 def _unfolded(leaves: Table, units: Table, begins: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
     """The table of units with a secondary transform; `leaves` has a row for each, its leaf."""
-    cuts = leaves[:, CUT]
-    below, right = units[:, UNIT_Y] > leaves[:, Y], units[:, UNIT_X] > leaves[:, X]
-    # The number of the luma block: of four, or of two of which one is above or beside the other.
-    blocks = np.where(cuts == 1, 2 * below + right, below | right)
-    modes = leaves[np.arange(len(leaves)), MODE + blocks]
+    modes = luma_modes(leaves, units)
     numbers = SET_OF_MODE[modes] * SECONDARIES + units[:, UNIT_TRANSFORM] - PAINTED - 1
     widths = units[:, UNIT_WIDTH]
     small = np.minimum(widths, units[:, UNIT_HEIGHT]) == 4
-    transposed = (modes > MIRROR) & (modes <= LAST_ANGLE)
+    transposed = modes > MIRROR
     columns = (
         _SECONDARY_AT + np.where(small, numbers * VALUES * 16, LARGE + numbers * VALUES * 64),
         np.where(small, 2, 3),

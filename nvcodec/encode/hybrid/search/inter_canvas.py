@@ -86,6 +86,12 @@ def _places(s: InterSearch) -> Integer:
 
 
 @kernel
+def _best_place(merge: Real, own: Real) -> Integer:
+    """The place of the best candidate, by the costs at BEST_MERGE and at OWN_VECTORS."""
+    return OWN_VECTORS if own < merge else BEST_MERGE
+
+
+@kernel
 def _take(s: InterSearch, b: Block, place: Integer) -> None:
     """Choose the candidate at a place for a block."""
     for k in range(CHOICE):
@@ -102,7 +108,7 @@ def _choose(s: InterSearch, b: Block) -> Real:
     best_satd = min(c.cost[BEST_MERGE], c.cost[OWN_VECTORS])
     c.satd[b.slot] = best_satd
     if not s.trial:
-        _take(s, b, OWN_VECTORS if c.cost[OWN_VECTORS] < c.cost[BEST_MERGE] else BEST_MERGE)
+        _take(s, b, _best_place(c.cost[BEST_MERGE], c.cost[OWN_VECTORS]))
         return best_satd
     near = _NEAR * best_satd + b.lam_satd * _NEAR_BITS
     best = NEVER
@@ -166,7 +172,7 @@ def _offer_half(s: InterSearch, b: Block, beside: Integer, second: Integer) -> N
     kept, costs = c.halves[b.slot - HALF, beside], c.halves_costs[b.slot - HALF, beside]
     if second == 1:
         before, last = costs[0], c.tried_count[0] - 1
-        place = OWN_VECTORS if before[OWN_VECTORS, 0] < before[BEST_MERGE, 0] else BEST_MERGE
+        place = _best_place(before[BEST_MERGE, 0], before[OWN_VECTORS, 0])
         same = c.tried[last, 2] == b.wide and c.tried[last, 3] == b.tall
         for k in (MERGED, LISTS, VECTORS, VECTORS + 1, VECTORS + 2, VECTORS + 3):
             same &= c.tried_choices[last, k] == kept[0, place, k]
@@ -191,7 +197,7 @@ def _halves_satd(
         half = half_of(s.given, b, beside, second, slot)
         _offer(s, half)
         _keep_half(s, slot, beside, second)
-        place = OWN_VECTORS if c.cost[OWN_VECTORS] < c.cost[BEST_MERGE] else BEST_MERGE
+        place = _best_place(c.cost[BEST_MERGE], c.cost[OWN_VECTORS])
         total += c.cost[place]
         if total > most:
             return NEVER

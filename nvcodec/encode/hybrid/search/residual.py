@@ -14,7 +14,7 @@ from llvmlite import ir
 
 from nvcodec.compiled import Integer, Real, intrinsic, kernel, types
 from nvcodec.model.hybrid.canvas.intra import MOST
-from nvcodec.simd import INDEX, WORD, Vectors, check_places, constant
+from nvcodec.simd import INDEX, Vectors, check_places, constant
 
 SUB = 4
 """Coefficients across a sub-block (spec 7.6)."""
@@ -59,20 +59,6 @@ class _Code(Vectors):
         builder.position_at_end(end)
         return found
 
-    def part(self, value: Any, lanes: list[int]) -> Any:
-        """These lanes of a vector."""
-        order = ir.Constant(ir.VectorType(WORD, len(lanes)), lanes)
-        return self.builder.shuffle_vector(value, ir.Constant(value.type, ir.Undefined), order)
-
-    def total(self, value: Any) -> Any:
-        """The sum of all lanes, by adding halves."""
-        lanes = value.type.count
-        while lanes > 1:
-            lanes //= 2
-            halves = (self.part(value, list(range(k, k + lanes))) for k in (0, lanes))
-            value = self.builder.fadd(*halves)
-        return self.builder.extract_element(value, constant(0, WORD))
-
     def greater(self, a: Any, b: Any) -> Any:
         """The greater of two floats, by lanes."""
         return self.builder.select(self.builder.fcmp_ordered(">", a, b), a, b)
@@ -104,7 +90,7 @@ def _coding_cost(
             return builder.fadd(total, builder.select(less, squared, coded))
 
         rounds = builder.lshr(args[1], constant(_LANES.bit_length() - 1))
-        return code.total(code.after(rounds, code.same(0.0, _REAL), body))
+        return code.sum(code.after(rounds, code.same(0.0, _REAL), body))
 
     return types.float32(values, types.int64, types.float32), generate
 
@@ -145,20 +131,19 @@ def _make_survey(n: int) -> Any:
                 while most.type.count > n:
                     half = most.type.count // 2
                     most = code.greater(
-                        code.part(most, list(range(half))),
-                        code.part(most, list(range(half, 2 * half))),
+                        code.part(most, range(half)), code.part(most, range(half, 2 * half))
                     )
                 lanes = range(most.type.count)
                 for apart in (1, 2):
                     most = code.greater(most, code.part(most, [lane ^ apart for lane in lanes]))
-                found = code.part(most, list(lanes[::SUB]))
+                found = code.part(most, lanes[::SUB])
                 at = builder.mul(k, constant(n // SUB))
                 at = builder.add(at, constant(i * _LANES // SUB))
                 code.write(found, code.pointer(2, at, len(lanes) // SUB))
             return builder.fadd(total, squares[0])
 
         rounds = builder.lshr(args[1], constant(SUB.bit_length() - 1))
-        return code.total(code.after(rounds, code.same(0.0, _REAL), body))
+        return code.sum(code.after(rounds, code.same(0.0, _REAL), body))
 
     return intrinsic(survey)
 
@@ -198,7 +183,7 @@ def _make_load(n: int) -> Any:
             code.write(value, code.pointer(3, builder.mul(k, constant(n)), n))
             return builder.fadd(total, builder.fmul(value, value))
 
-        return code.total(code.after(args[2], code.same(0.0, _REAL), body))
+        return code.sum(code.after(args[2], code.same(0.0, _REAL), body))
 
     return intrinsic(load)
 

@@ -269,13 +269,17 @@ def _prepare(
     for k in range(_CANDIDATES):
         t.rough[k] = _SPENT
     forward(t.block, wide, tall, wide_log, tall_log, 0, scale, t.product, t.coefficients[0])
-    t.rough[0] = coding_cost(t.coefficients[0], wide * tall, lam)
-    if max(wide_log, tall_log) < 5 and c.sine[size, 1] < UNAFFORDABLE:
+    t.rough[0] = 0.0
+    may_be_sine = max(wide_log, tall_log) < 5 and c.sine[size, 1] < UNAFFORDABLE
+    may_be_secondary = c.secondary[size, 1] < UNAFFORDABLE
+    if may_be_sine or may_be_secondary:
+        t.rough[0] = coding_cost(t.coefficients[0], wide * tall, lam)
+    if may_be_sine:
         forward(t.block, wide, tall, wide_log, tall_log, 1, scale, t.product, t.coefficients[1])
         t.rough[0] += lam * c.sine[size, 0]
         t.rough[1] = coding_cost(t.coefficients[1], wide * tall, lam)
         t.rough[1] += lam * c.sine[size, 1]
-    if c.secondary[size, 1] < UNAFFORDABLE:
+    if may_be_secondary:
         for number in range(SECONDARIES):
             _fold(t, c.mode, number, wide, tall, energy)
             cost = coding_cost(t.folded[number], VALUES, lam)

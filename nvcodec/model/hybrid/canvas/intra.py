@@ -297,10 +297,13 @@ _filter4, _filter8, _filter16 = (_make_filter(count) for count in (4, 8, 16))
 
 def _turned(code: Operands) -> None:
     builder, sample = code.builder, code.element("out")
-    order = ir.Constant(ir.VectorType(WORD, 16), [4 * (k & 3) + (k >> 2) for k in range(16)])
+    order = [4 * (k & 3) + (k >> 2) for k in range(16)]
 
-    def lanes(first: int, count: int) -> Any:
-        return ir.Constant(ir.VectorType(WORD, count), list(range(first, first + count)))
+    def joined(first: Any, second: Any) -> Any:
+        lanes = list(range(2 * first.type.count))
+        return builder.shuffle_vector(
+            first, second, ir.Constant(ir.VectorType(WORD, len(lanes)), lanes)
+        )
 
     tiles = []
     for name in ("first", "second"):
@@ -308,12 +311,11 @@ def _turned(code: Operands) -> None:
             builder.add(code[name], builder.mul(code["stride"], constant(k))) for k in range(4)
         ]
         rows = [code.read(code.pointer("out", place, 4), sample) for place in places]
-        halves = [builder.shuffle_vector(*rows[k : k + 2], lanes(0, 8)) for k in (0, 2)]
-        tile = builder.shuffle_vector(*halves, lanes(0, 16))
-        tiles.append((places, builder.shuffle_vector(tile, tile, order)))
+        tile = joined(joined(*rows[:2]), joined(*rows[2:]))
+        tiles.append((places, code.part(tile, order)))
     for (places, _), (_, tile) in zip(tiles, reversed(tiles), strict=True):
         for k, place in enumerate(places):
-            row = builder.shuffle_vector(tile, tile, lanes(4 * k, 4))
+            row = code.part(tile, range(4 * k, 4 * k + 4))
             code.write(row, code.pointer("out", place, 4))
 
 

@@ -6,13 +6,7 @@ import numpy as np
 
 from nvcodec.coding.hybrid.leaves import PAINTED
 from nvcodec.coding.hybrid.levels import diagonals
-from nvcodec.coding.hybrid.secondary import (
-    LAST_ANGLE,
-    MIRROR,
-    SECONDARIES,
-    SET_OF_MODE,
-    SETS,
-)
+from nvcodec.coding.hybrid.secondary import MIRROR, SECONDARIES, SET_OF_MODE, SETS
 from nvcodec.compiled import Integer, kernel
 from nvcodec.model.hybrid.canvas.rows import combine_rows
 from nvcodec.tables import load_table
@@ -50,7 +44,7 @@ def secondary_of(mode: Integer, transform: Integer) -> Integer:
     if transform <= PAINTED:
         return -1
     number = SET_OF_MODE[mode] * SECONDARIES + transform - PAINTED - 1
-    return 2 * number + (1 if MIRROR < mode <= LAST_ANGLE else 0)
+    return 2 * number + (1 if mode > MIRROR else 0)
 
 
 @kernel
@@ -61,33 +55,27 @@ def matrix_at(secondary: Integer, side: Integer) -> Integer:
 
 
 @kernel
-def clear_values(sums: np.ndarray) -> None:
-    """Set the coefficients of `unfold` to 0."""
-    for k in range(_FACTORS, _FACTORS + VALUES):
-        sums[k] = 0
-
-
-@kernel
-def set_value(sums: np.ndarray, number: Integer, value: Integer) -> None:
-    """Set coefficient `number` of `unfold`."""
-    sums[_FACTORS + number] = value
-
-
-@kernel
 def unfold(
     secondary: Integer,
     side: Integer,
     tall: Integer,
-    count: Integer,
     sums: np.ndarray,
     coefficients: np.ndarray,
     most: Integer,
 ) -> None:
-    """Set the first side x side coefficients, column by column of `tall`.
+    """Replace the coefficients of a secondary transform by side x side of the cosine transform.
 
-    The first `count` coefficients of the secondary transform are given, the others are 0. `sums` is
-    that of `transform_scratch`, `most` the greatest coefficient.
+    `coefficients` are column by column of `tall`. `sums` is that of `transform_scratch`, `most` the
+    greatest coefficient.
     """
+    count = 1
+    for column in range(4):
+        for row in range(4):
+            value = coefficients[column * tall + row]
+            number = NUMBER[4 * row + column]
+            sums[_FACTORS + number] = value
+            if value != 0:
+                count = max(count, number + 1)
     at = matrix_at(secondary, side)
     if side == 4:
         combine_rows(16, SECONDARY, at, 16, sums, _FACTORS, 1, count, _SHIFT, sums, 0, most)

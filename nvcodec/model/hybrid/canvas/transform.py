@@ -8,13 +8,7 @@ from nvcodec.coding.hybrid.leaves import LEVEL_POSITION, LEVEL_VALUE
 from nvcodec.compiled import Integer, allocating, kernel
 from nvcodec.model.hybrid.canvas.quantiser import STEP
 from nvcodec.model.hybrid.canvas.rows import combine_rows
-from nvcodec.model.hybrid.canvas.secondary import (
-    NUMBER,
-    clear_values,
-    set_value,
-    unfold,
-    zone_side,
-)
+from nvcodec.model.hybrid.canvas.secondary import unfold, zone_side
 from nvcodec.model.samples import extra_bits, peak_of
 from nvcodec.tables import load_table
 
@@ -59,10 +53,10 @@ def add_unit(
 ) -> None:
     """Add the residual of a unit of 2^wide_log x 2^tall_log to the samples at (x, y) of a plane.
 
-    `code` is the plane's (`plane_code`), `sine` 1 if it has the sine transform, `secondary` that
-    of `secondary_of`. Its positions and levels are rows
-    first..last-1 of `levels`; `index` is the quantiser index q of the plane (spec 8.6).
-    `coefficients` and `sums` are those of `transform_scratch`.
+    `code` is the plane's (`plane_code`), `sine` 1 if it has the sine transform, `secondary` that of
+    `secondary_of`. Its positions and levels are rows first..last-1 of `levels`; `index` is the
+    quantiser index q of the plane (spec 8.6). `coefficients` and `sums` are those of
+    `transform_scratch`.
     """
     if first >= last:
         return
@@ -77,18 +71,11 @@ def add_unit(
     half = np.int64(1) << (shift - 1)
     most = ((_HIGHEST + 1) << extra_bits(plane, code)) - 1
     peak = peak_of(plane, code)
-    columns, rows, count = 0, 0, 0
-    if secondary >= 0:
-        clear_values(sums)
+    columns, rows = 0, 0
     for k in range(first, last):
         position = np.int64(levels[k, LEVEL_POSITION])
         level = min(_HIGHEST, max(_LOWEST, np.int64(levels[k, LEVEL_VALUE])))
         value = min(most, max(-most - 1, (level * scale + half) >> shift))
-        if secondary >= 0:
-            number = NUMBER[((position >> wide_log) << 2) + (position & (wide - 1))]
-            set_value(sums, number, value)
-            count = max(count, number + 1)
-            continue
         # Transposed, so that a column's coefficients are neighbours.
         row, column = position >> wide_log, position & (wide - 1)
         coefficients[column * tall + row] = value
@@ -96,7 +83,7 @@ def add_unit(
     if secondary >= 0:
         columns = zone_side(wide, tall)
         rows = columns
-        unfold(secondary, columns, tall, count, sums, coefficients, most)
+        unfold(secondary, columns, tall, sums, coefficients, most)
     across, down = _MATRIX_AT[sine, wide_log], _MATRIX_AT[sine, tall_log]
     place = y * plane.shape[1] + x
     _stages(wide, tall, across, down, columns, rows, coefficients, sums, most, plane, place, peak)
