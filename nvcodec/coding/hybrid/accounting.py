@@ -16,10 +16,12 @@ from nvcodec.coding.hybrid.filters import decode_filters
 from nvcodec.coding.hybrid.leaves import Q
 from nvcodec.coding.hybrid.levels import FULL, LAST, SECONDARY, SINE_FLAG
 from nvcodec.coding.hybrid.motion import (
+    AFFINE_FLAG,
     BOTH,
     COPIED,
     CUT_FLAG,
     CUT_IN_TWO,
+    GRADIENT_ZERO,
     HALVED,
     INTRA_FLAG,
     LISTED,
@@ -52,8 +54,9 @@ KINDS = (
     "palettes",
     "filters",
 )
-"""Kinds of syntax elements. The bits without a context of copy vectors are in `vectors`; those of
-last positions, of new colours and of a canvas's first quantiser are in `signs and escapes`."""
+"""Kinds of syntax elements. Flags and entries of affine leaves are in `merging`, their gradients in
+`vectors`, as the bits without a context of copy vectors; those of last positions, of new colours
+and of a canvas's first quantiser are in `signs and escapes`."""
 
 _MOTION = (
     (SPLIT, "partition"),
@@ -67,6 +70,8 @@ _MOTION = (
     (SCREEN, "palettes"),
     (HALVED, "partition"),
     (CUT_IN_TWO, "intra modes"),
+    (AFFINE_FLAG, "merging"),
+    (GRADIENT_ZERO, "vectors"),
 )
 _CONTENT = (
     (DELTA, "quantisers"),

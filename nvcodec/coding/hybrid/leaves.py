@@ -27,23 +27,26 @@ WIDTH = 2
 """8, 16, 32 or 64, as HEIGHT; the longer side is one, two or four times the shorter one."""
 HEIGHT = 3
 INTRA = 4
-MERGE = 5
-INDEX = 6
+AFFINE = 5
+"""1 if the vectors of the cells of an inter leaf follow gradients; of a merged one, INDEX is then
+the entry 0..3 of the affine list."""
+MERGE = 6
+INDEX = 7
 """Entry 0..4 of the merge list, for merged leaves."""
-DIRECTION = 7
+DIRECTION = 8
 """Bit 0: reference 0, bit 1: reference 1; for leaves that are neither intra nor merged."""
-VY0 = 8
+VY0 = 9
 """Coded differences to the predicted vectors, for the references that the direction uses; of a
 copied intra leaf VY0 and VX0 are the copy vector, in luma samples."""
-VX0 = 9
-VY1 = 10
-VX1 = 11
-CUT = 12
+VX0 = 10
+VY1 = 11
+VX1 = 12
+CUT = 13
 """The luma blocks of an intra leaf: one (0), four of 4 x 4 (1), an upper and a lower one of 8 x 4
 (2), a left and a right one of 4 x 8 (3)."""
-MODE = 13
+MODE = 14
 """Four columns: the mode of each luma block of an intra leaf, repeated if there are fewer."""
-CHROMA = 17
+CHROMA = 18
 """Chroma mode 0..39 of an intra leaf: the mode itself, not the coded value."""
 LINEAR = 35
 """The first of three chroma modes that predict from luma (spec 8.4): fitted to the samples on both
@@ -52,17 +55,20 @@ COPY = 38
 """The luma mode of a copied intra leaf. VY0 and VX0 are its copy vector, in luma samples."""
 PALETTE = 39
 """The luma mode of a palette leaf; of chroma too, if that has palettes."""
-MOTION_COLUMNS = 18
+GRADIENTS = 19
+"""Four columns: coded differences of the gradients of an affine leaf that is not merged, of y by y,
+y by x, x by y, x by x."""
+MOTION_COLUMNS = 23
 """Columns before this one belong to the motion substream, the others to content."""
-CODED = 18
+CODED = 23
 """Inter leaf: the flag `coded`. Intra leaf: 1 if it has a unit."""
-Q = 19
+Q = 24
 """Quantiser index 0..LastQ."""
-FIRST = 20
+FIRST = 25
 """Number of the leaf's first unit; if it has none, of the next unit in coding order."""
-UNITS = 21
+UNITS = 26
 """Number of the leaf's units."""
-LEAF_COLUMNS = 22
+LEAF_COLUMNS = 27
 
 UNIT_PLANE = 0
 UNIT_X = 1

@@ -7,10 +7,12 @@ import numpy.typing as npt
 
 from nvcodec.coding.difference import exponential
 from nvcodec.coding.hybrid.leaves import (
+    AFFINE,
     CHROMA,
     COPY,
     CUT,
     DIRECTION,
+    GRADIENTS,
     HEIGHT,
     INDEX,
     INTRA,
@@ -62,7 +64,14 @@ PALETTE_FLAG = 214
 HALVED = 220
 BESIDE = 274
 CUT_IN_TWO = 283
-MOTION_CONTEXTS = 285
+AFFINE_FLAG = 285
+AFFINE_INDEX = 333
+GRADIENT_ZERO = 339
+GRADIENT_MORE = 347
+MOTION_CONTEXTS = 363
+
+AFFINE_ENTRIES = 4
+"""Entries of the affine list."""
 
 MAX_COMPONENT = (1 << 14) - 1
 """Greatest magnitude of a component of a coded vector difference."""
@@ -72,7 +81,7 @@ _CHROMA_MODES = lookup([0, 26, 10, 1])
 
 # Upper bound of the bits of a leaf and of what is above it: 4 splits, 3 bits of halves, 2 flags,
 # and 4 components of 1 + 13 + 13 + 1 bits. An intra leaf takes fewer.
-_LEAF_BITS = 4 + 3 + 2 + 4 * 28
+_LEAF_BITS = 4 + 3 + 3 + 4 * 28 + 4 * 18
 
 
 @part
@@ -299,13 +308,35 @@ def vectors(leaves: np.ndarray, row: int, line: np.ndarray, size: int, kind: int
             line[VY0 + k] = exponential(leaves[row, VY0 + k], zero, more, 13)
 
 
+@part
+def affine_index(wanted: int, inter: int) -> int:
+    """The entry of the affine list."""
+    index = 0
+    while index < 3:
+        more = bit(AFFINE_INDEX + 3 * inter + index, 1 if wanted > index else 0)
+        if more == 0:
+            break
+        index += 1
+    return index
+
+
+@part
+def gradients(leaves: np.ndarray, row: int, line: np.ndarray, inter: int) -> None:
+    """Differences of the gradients of an affine leaf that is not merged."""
+    for k in range(4):
+        zero = GRADIENT_ZERO + 4 * inter + k
+        line[GRADIENTS + k] = exponential(
+            leaves[row, GRADIENTS + k], zero, GRADIENT_MORE + 8 * inter, 8
+        )
+
+
 class LeafSpace(Record):
     """Working memory of `motion_blocks`: the leaves left of the next one, and the leaf in `line`.
 
-    By rows of cells, their height and kind (1 intra, 2 merged, 4 copied, 8 palette); by rows of
-    4 x 4 blocks, their mode. In the order of block() the last one written is the neighbour. `last`
-    is the last copy vector. `waiting` are second halves: x, y, and log2 of their cells across and
-    down.
+    By rows of cells, their height and kind (1 intra, 2 merged, 4 copied, 8 palette, 16 affine); by
+    rows of 4 x 4 blocks, their mode. In the order of block() the last one written is the neighbour.
+    `last` is the last copy vector. `waiting` are second halves: x, y, and log2 of their cells
+    across and down.
     """
 
     size = array(np.int64, 8)
@@ -437,7 +468,7 @@ def motion_blocks(
             merge = 0
             if intra != 0:
                 beside_copied = (kind_left >> 2 & 1) + (kind_above >> 2 & 1)
-                beside_palettes = (kind_left >> 3) + (kind_above >> 3)
+                beside_palettes = (kind_left >> 3 & 1) + (kind_above >> 3 & 1)
                 intra_leaf(
                     leaves,
                     row,
@@ -458,12 +489,23 @@ def motion_blocks(
                     MERGE_FLAG + 12 * inter + 3 * size + d, 1 if leaves[row, MERGE] != 0 else 0
                 )
                 line[MERGE] = merge
-                if merge != 0:
+                if min(wide, tall) > 0:
+                    affine_beside = (kind_left >> 4) + (kind_above >> 4)
+                    affine = bit(
+                        AFFINE_FLAG + 24 * inter + 12 * merge + 3 * size + affine_beside,
+                        1 if leaves[row, AFFINE] != 0 else 0,
+                    )
+                    line[AFFINE] = affine
+                if merge != 0 and line[AFFINE] != 0:
+                    line[INDEX] = affine_index(leaves[row, INDEX], inter)
+                if merge != 0 and line[AFFINE] == 0:
                     line[INDEX] = merge_index(leaves[row, INDEX], inter)
-                else:
+                if merge == 0:
                     vectors(leaves, row, line, size, kind, two)
+                    if line[AFFINE] != 0:
+                        gradients(leaves, row, line, inter)
 
-            cell_kind = intra + 2 * merge
+            cell_kind = intra + 2 * merge + 16 * line[AFFINE]
             if line[MODE] >= COPY:
                 cell_kind += 4 if line[MODE] == COPY else 8
             for k in range(1 << tall):

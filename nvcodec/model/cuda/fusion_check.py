@@ -66,7 +66,7 @@ def random_source(
 
     cells = rows // 8, columns // 8
     leaves = np.array(
-        [(8 * x, 8 * y, 8, 8, 0) for y in range(cells[0]) for x in range(cells[1])], np.int32
+        [(8 * x, 8 * y, 8, 8, 0, 0) for y in range(cells[0]) for x in range(cells[1])], np.int32
     )
     motion = rng.integers(-40, 40, (2, *cells, 2)).astype(np.int16)
     direction = rng.integers(1, 4, cells).astype(np.uint8)

@@ -43,6 +43,8 @@ class Leaf:
     modes: list[int] = field(default_factory=list)
     chroma: int = 0
     merge: int = 0
+    affine: int = 0
+    gradients: list[int] = field(default_factory=lambda: [0] * 4)
     index: int = 0
     direction: int = 0
     differences: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
@@ -232,6 +234,13 @@ class Motion:
                 leaf.chroma = self.chroma_mode(leaf.modes[0], size)
             return leaf
         leaf.merge = self.bit(34 + 12 * inter + 3 * size + sum(other.merge for other in near))
+        if min(w, h) > 8:
+            first = 285 + 24 * inter + 12 * leaf.merge + 3 * size
+            leaf.affine = self.bit(first + sum(other.affine for other in near))
+        if leaf.merge and leaf.affine:
+            while leaf.index < 3 and self.bit(333 + 3 * inter + leaf.index):
+                leaf.index += 1
+            return leaf
         if leaf.merge:
             while leaf.index < 4:
                 if not self.bit(58 + 4 * inter + leaf.index):
@@ -248,7 +257,20 @@ class Motion:
             if leaf.direction >> (k >> 1) & 1:
                 first = 76 + 2 * inter, 80 + 26 * inter
                 leaf.differences[k] = self.component(k & 1, *first)
+        if leaf.affine:
+            leaf.gradients = [self.gradient(k) for k in range(4)]
         return leaf
+
+    def gradient(self, k: int) -> int:
+        if not self.bit(339 + 4 * (self.set - 1) + k):
+            return 0
+        g = 0
+        while g < 8 and self.bit(347 + 8 * (self.set - 1) + g):
+            g += 1
+        r = 1
+        for _ in range(g):
+            r = 2 * r + self.decoder.bypass()
+        return -r if self.decoder.bypass() else r
 
     def component(self, axis: int, zero: int, more: int) -> int:
         if not self.bit(zero + axis):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from nvcodec.coding.hybrid.leaves import (
+    AFFINE,
     CHROMA,
     CODED,
     COPY,
     CUT,
     DIRECTION,
     FIRST,
+    GRADIENTS,
     HEIGHT,
     INDEX,
     INTRA,
@@ -119,12 +121,16 @@ def random_leaves(
             row[CHROMA] = int(rng.choice([modes[0], *others, 35, 36, 37])) if fmt.planes > 1 else 0
         elif rng.random() < 0.5:
             row[MERGE] = 1
-            row[INDEX] = int(rng.integers(5))
+            row[AFFINE] = int(min(w, h) > 8 and rng.random() < 0.3)
+            row[INDEX] = int(rng.integers(4 if row[AFFINE] else 5))
         else:
             row[DIRECTION] = int(rng.integers(1, 4)) if two or canvas_set == 2 else 1
             for k in range(4):
                 if row[DIRECTION] >> (k // 2) & 1:
                     row[VY0 + k] = difference(rng)
+            if min(w, h) > 8 and rng.random() < 0.3:
+                row[AFFINE] = 1
+                row[GRADIENTS : GRADIENTS + 4] = rng.choice([0, 1, -1, 5, 511, -511], 4).tolist()
         rows.append(row)
     return np.array(rows, np.int32)
 
@@ -279,11 +285,11 @@ def leaves_of(motion: Motion) -> np.ndarray:
         rows.append(
             [
                 *(leaf.x, leaf.y, leaf.w, leaf.h),
-                *(leaf.intra, leaf.merge, leaf.index, leaf.direction),
+                *(leaf.intra, leaf.affine, leaf.merge, leaf.index, leaf.direction),
                 *leaf.differences,
                 leaf.cut,
                 *(modes_of(leaf.modes, leaf.cut) if leaf.modes else [0] * 4),
-                leaf.chroma,
+                *(leaf.chroma, *leaf.gradients),
                 *(leaf.coded, leaf.q, first, len(leaf.units)),
             ]
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nvcodec.coding.hybrid.leaves import HEIGHT, INTRA, WIDTH, X, Y
+from nvcodec.coding.hybrid.leaves import AFFINE, HEIGHT, INTRA, WIDTH, X, Y
 from nvcodec.compiled import Integer, allocating, kernel
 from nvcodec.model.hybrid.canvas.rows import filter_row, filter_row_into, sample_row
 from nvcodec.model.samples import peak_of, plane_number, plane_shift, type_of_sums
@@ -369,11 +369,15 @@ def predict_rows(
         y, x = np.int64(leaves[number, Y]), np.int64(leaves[number, X])
         if leaves[number, INTRA] or y < row0 * BLOCK or y >= row1 * BLOCK:
             continue
-        motion = packed[y >> 3, x >> 3]
-        y, x = y >> down, x >> across
-        rows = np.int64(leaves[number, HEIGHT]) >> down
-        width = np.int64(leaves[number, WIDTH]) >> across
-        predict_block(
-            code, reference0, reference1, y, x, rows, width, motion, first, samples, values
-        )
-        store_rows(code, values, rows, width, out, y * out.shape[1] + x)
+        tall, wide = np.int64(leaves[number, HEIGHT]), np.int64(leaves[number, WIDTH])
+        part_y, part_x = (8, 8) if leaves[number, AFFINE] else (tall, wide)
+        rows, width = part_y >> down, part_x >> across
+        for i in range(y, y + tall, part_y):
+            for j in range(x, x + wide, part_x):
+                motion = packed[i >> 3, j >> 3]
+                top, left = i >> down, j >> across
+                predict_block(
+                    code, reference0, reference1, top, left, rows, width, motion, first, samples,
+                    values,
+                )  # fmt: skip
+                store_rows(code, values, rows, width, out, top * out.shape[1] + left)

@@ -8,12 +8,32 @@ from __future__ import annotations
 
 import numpy as np
 
-from nvcodec.coding.hybrid.leaves import DIRECTION, HEIGHT, INDEX, INTRA, MERGE, VY0, WIDTH, X, Y
+from nvcodec.coding.hybrid.leaves import (
+    AFFINE,
+    DIRECTION,
+    GRADIENTS,
+    HEIGHT,
+    INDEX,
+    INTRA,
+    MERGE,
+    VY0,
+    WIDTH,
+    X,
+    Y,
+)
+from nvcodec.coding.hybrid.motion import AFFINE_ENTRIES
 from nvcodec.compiled import Integer, allocating, kernel
+from nvcodec.model.hybrid.canvas.plane import CELL
 from nvcodec.model.hybrid.canvas.projection import CANDIDATE
 
 ENTRIES = 5
 """Number of entries of a merge list."""
+
+AFFINE_ENTRY = CANDIDATE + 4
+"""Integers of an entry of an affine list: direction, V0, V1 and gradients."""
+
+_MOST_GRADIENT = 1023
+"""Greatest magnitude of a gradient, in 1/64 quarter sample per sample."""
 
 LEAST, MOST = -8192, 8191
 """Range of a vector's components, in 1/4 luma sample."""
@@ -138,27 +158,169 @@ def _median(a: Integer, b: Integer, c: Integer) -> Integer:
 
 
 @kernel
+def sign_of(default: Integer) -> Integer:
+    """What V0 is multiplied by for V1; `default` is that of `merge_list`.
+
+    The references of an interior canvas lie on both sides of it.
+    """
+    return -1 if default == 3 else 1
+
+
+@kernel
+def change(by_y: Integer, by_x: Integer, dy: Integer, dx: Integer) -> Integer:
+    """How much a component changes over (dy, dx) luma samples, by its gradients."""
+    return (by_y * dy + by_x * dx + 32) >> 6
+
+
+@kernel
+def clip_gradient(g: Integer) -> Integer:
+    """A gradient in its range."""
+    return min(_MOST_GRADIENT, max(-_MOST_GRADIENT, g))
+
+
+@kernel
+def _keep_affine(entries: np.ndarray, count: Integer) -> Integer:
+    """Keep entry `count` unless it has no gradients or one before is the same; the new count."""
+    new = entries[count]
+    gradients = 0
+    for k in range(AFFINE_ENTRY - 4, AFFINE_ENTRY):
+        gradients |= new[k]
+    if gradients == 0:
+        return count
+    for k in range(count):
+        same = True
+        for i in range(AFFINE_ENTRY):
+            same &= entries[k, i] == new[i]
+        if same:
+            return count
+    return count + 1
+
+
+@kernel
+def _set_entry(
+    entry: np.ndarray,
+    direction: Integer,
+    first: np.ndarray,
+    second: np.ndarray,
+    sign: Integer,
+    dy: Integer,
+    dx: Integer,
+) -> None:
+    """Move the vectors `first` and `second` (y, x) by (dy, dx) samples along the gradients.
+
+    These are the last elements of `entry`; sets the others.
+    """
+    entry[0] = direction
+    for axis in range(2):
+        more = change(entry[5 + 2 * axis], entry[6 + 2 * axis], dy, dx)
+        entry[1 + axis] = _clip(first[axis] + more)
+        entry[3 + axis] = _clip(second[axis] + sign * more)
+
+
+@kernel
+def _set_gradients(
+    entry: np.ndarray, a: np.ndarray, b: np.ndarray, c: np.ndarray, down: Integer, across: Integer
+) -> None:
+    """Set an entry's gradients from the vectors (y, x) of cells.
+
+    Cell b is `across` cells beside a, and c `down` cells below it.
+    """
+    for axis in range(2):
+        entry[5 + 2 * axis] = clip_gradient(CELL * (np.int64(c[axis]) - a[axis]) // down)
+        entry[6 + 2 * axis] = clip_gradient(CELL * (np.int64(b[axis]) - a[axis]) // across)
+
+
+@kernel
+def affine_list(
+    direction: np.ndarray,
+    vectors: np.ndarray,
+    gradients: np.ndarray,
+    available: np.ndarray,
+    projected: np.ndarray,
+    default: Integer,
+    y: Integer,
+    x: Integer,
+    wide: Integer,
+    tall: Integer,
+    entries: np.ndarray,
+) -> tuple[Integer, Integer]:
+    """Fill entries (AFFINE_ENTRIES + 1, AFFINE_ENTRY) with the affine list of a leaf.
+
+    `gradients` (rows, columns, 4) are those of cells, other arguments are as in `merge_list`.
+    Returns the number of inherited entries, which come first, and that of all entries but those
+    that fill the list up.
+    """
+    sign = sign_of(default)
+    count = 0
+    half_y, half_x = CELL // 2 * tall, CELL // 2 * wide
+    top, left, right, bottom = y - 1, x - 1, x + wide - 1, y + tall - 1
+    for cy, cx in ((bottom, left), (top, right), (y, left), (top, x)):
+        if is_available(available, cy, cx):
+            entry = entries[count]
+            for k in range(4):
+                entry[5 + k] = gradients[cy, cx, k]
+            dy, dx = CELL * (y - cy) + half_y - CELL // 2, CELL * (x - cx) + half_x - CELL // 2
+            v0, v1 = vectors[0, cy, cx], vectors[1, cy, cx]
+            _set_entry(entry, direction[cy, cx], v0, v1, sign, dy, dx)
+            count = _keep_affine(entries, count)
+    inherited = count
+    corners = is_available(available, top, left) and is_available(available, top, right)
+    corners = corners and is_available(available, bottom, left)
+    used = np.int64(direction[top, left]) if corners else np.int64(0)
+    if corners and (used != direction[top, right] or used != direction[bottom, left]):
+        used = np.int64(0)
+    if count < AFFINE_ENTRIES and used:
+        entry = entries[count]
+        corner = vectors[0, top, left]
+        _set_gradients(entry, corner, vectors[0, top, right], vectors[0, bottom, left], tall, wide)
+        dy, dx = half_y + CELL // 2, half_x + CELL // 2
+        _set_entry(entry, used, corner, vectors[1, top, left], sign, dy, dx)
+        count = _keep_affine(entries, count)
+    moved = projected[y, x, 0] and projected[y, right, 0] and projected[bottom, x, 0]
+    if count < AFFINE_ENTRIES and moved:
+        entry = entries[count]
+        corner = projected[y, x, 1:3]
+        _set_gradients(
+            entry, corner, projected[y, right, 1:3], projected[bottom, x, 1:3], tall - 1, wide - 1
+        )
+        dy, dx = half_y - CELL // 2, half_x - CELL // 2
+        _set_entry(entry, 3, corner, projected[y, x, 3:5], sign, dy, dx)
+        count = _keep_affine(entries, count)
+    for k in range(count, AFFINE_ENTRIES):
+        entries[k, 0] = default
+        for i in range(1, AFFINE_ENTRY):
+            entries[k, i] = 0
+    return inherited, count
+
+
+@kernel
 def set_cells(
     direction: np.ndarray,
     vectors: np.ndarray,
+    gradients: np.ndarray,
     available: np.ndarray,
+    sign: Integer,
     y: Integer,
     x: Integer,
     wide: Integer,
     tall: Integer,
     entry: np.ndarray,
 ) -> None:
-    """Set direction and vectors of a leaf's cells from an entry; y, x, wide, tall are in cells.
+    """Set direction, vectors and gradients of a leaf's cells; y, x, wide, tall are in cells.
 
-    The entry of an intra leaf is all 0.
+    `entry` is as in an affine list, for an intra leaf all 0. `sign` is that of the gradients of V1.
     """
     for i in range(y, y + tall):
         for j in range(x, x + wide):
             direction[i, j] = entry[0]
             available[i, j] = entry[0] != 0
-            for r in range(2):
-                vectors[r, i, j, 0] = entry[1 + 2 * r]
-                vectors[r, i, j, 1] = entry[2 + 2 * r]
+            dy, dx = 8 * (i - y) + 4 - 4 * tall, 8 * (j - x) + 4 - 4 * wide
+            for axis in range(2):
+                more = change(entry[5 + 2 * axis], entry[6 + 2 * axis], dy, dx)
+                vectors[0, i, j, axis] = _clip(entry[1 + axis] + more)
+                vectors[1, i, j, axis] = _clip(entry[3 + axis] + sign * more)
+            for k in range(4):
+                gradients[i, j, k] = entry[5 + k]
 
 
 @allocating
@@ -175,28 +337,45 @@ def motion_of_leaves(
     """
     available = np.zeros(direction.shape, np.uint8)
     entries = np.empty((ENTRIES, CANDIDATE), np.int64)
-    entry = np.empty(CANDIDATE, np.int64)
+    affine = np.empty((AFFINE_ENTRIES + 1, AFFINE_ENTRY), np.int64)
+    entry = np.empty(AFFINE_ENTRY, np.int64)
+    gradients = np.zeros((*direction.shape, 4), np.int16)
+    sign = sign_of(default)
     for number in range(len(leaves)):
         leaf = leaves[number]
         y, x, wide = np.int64(leaf[Y]) >> 3, np.int64(leaf[X]) >> 3, np.int64(leaf[WIDTH]) >> 3
         tall = np.int64(leaf[HEIGHT]) >> 3
+        entry[:] = 0
+        inherited = 0
+        if leaf[AFFINE]:
+            inherited, _ = affine_list(
+                direction, vectors, gradients, available, projected, default, y, x, wide, tall,
+                affine,
+            )  # fmt: skip
         if leaf[INTRA]:
-            entry[:] = 0
+            pass
+        elif leaf[MERGE] and leaf[AFFINE]:
+            entry[:] = affine[leaf[INDEX]]
         elif leaf[MERGE]:
             merge_list(direction, vectors, available, projected, default, y, x, wide, tall, entries)
-            entry[:] = entries[leaf[INDEX]]
+            entry[:CANDIDATE] = entries[leaf[INDEX]]
         else:
             used = np.int64(leaf[DIRECTION])
             entry[0] = used
             for r in range(2):
                 if used >> r & 1:
                     py, px = predicted_vector(r, vectors, available, y, x, wide)
+                    if inherited:
+                        py, px = affine[0, 1 + 2 * r], affine[0, 2 + 2 * r]
                     entry[1 + 2 * r] = _clip(py + leaf[VY0 + 2 * r])
                     entry[2 + 2 * r] = _clip(px + leaf[VY0 + 2 * r + 1])
             if used != 3:
                 one = 1 if used == 1 else 3
-                # The references of an interior canvas lie on both sides of it.
-                sign = -1 if default == 3 else 1
                 entry[4 - one] = _clip(sign * entry[one])
                 entry[5 - one] = _clip(sign * entry[one + 1])
-        set_cells(direction, vectors, available, y, x, wide, tall, entry)
+            if leaf[AFFINE]:
+                for k in range(4):
+                    step = 8 // (wide if k & 1 else tall)
+                    before = affine[0, 5 + k] if inherited else 0
+                    entry[5 + k] = clip_gradient(before + step * leaf[GRADIENTS + k])
+        set_cells(direction, vectors, gradients, available, sign, y, x, wide, tall, entry)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nvcodec.coding.hybrid.leaves import HEIGHT, INTRA, WIDTH, Q, X, Y
+from nvcodec.coding.hybrid.leaves import AFFINE, HEIGHT, INTRA, WIDTH, Q, X, Y
 from nvcodec.compiled import Integer, allocating, kernel
 from nvcodec.model.hybrid.canvas.inter import BLOCK, predict_block, scratch, store_rows
 from nvcodec.model.hybrid.canvas.quantiser import STEP, base_index
@@ -92,36 +92,39 @@ def single_predictions(
     shift_x, shift_y = plane_shift(code)
     height, width = out0.shape
     for number in range(len(leaves)):
-        top, x = np.int64(leaves[number, Y]) >> shift_y, np.int64(leaves[number, X]) >> shift_x
-        wide = np.int64(leaves[number, WIDTH]) >> shift_x
-        tall = np.int64(leaves[number, HEIGHT]) >> shift_y
-        y, end = max(top, row0), min(top + tall, row0 + height)
-        if y >= end or x < column0 or x >= column0 + width:
-            continue
-        rows, down, right = end - y, y - row0, x - column0
-        to = down * width + right
-        if leaves[number, INTRA]:
-            _copy(plane, y, x, out0, down, right, rows, wide)
-            if two:
-                _copy(plane, y, x, out1, down, right, rows, wide)
-            continue
-        motion = packed[leaves[number, Y] >> 3, leaves[number, X] >> 3]
-        if motion & 1:
-            only = motion & ~np.int64(2)
-            predict_block(
-                code, reference0, reference1, y, x, rows, wide, only, first, samples, values
-            )
-            store_rows(code, values, rows, wide, out0, to)
-        if motion & 2:
-            only = motion & ~np.int64(1)
-            predict_block(
-                code, reference0, reference1, y, x, rows, wide, only, first, samples, values
-            )
-            store_rows(code, values, rows, wide, out1, to)
-        if motion & 3 == 1 and two:
-            _copy(out0, down, right, out1, down, right, rows, wide)
-        elif motion & 3 == 2:
-            _copy(out1, down, right, out0, down, right, rows, wide)
+        high, across = np.int64(leaves[number, HEIGHT]), np.int64(leaves[number, WIDTH])
+        part_y, part_x = (8, 8) if leaves[number, AFFINE] else (high, across)
+        tall, wide = part_y >> shift_y, part_x >> shift_x
+        for luma_y in range(leaves[number, Y], leaves[number, Y] + high, part_y):
+            for luma_x in range(leaves[number, X], leaves[number, X] + across, part_x):
+                top, x = luma_y >> shift_y, luma_x >> shift_x
+                y, end = max(top, row0), min(top + tall, row0 + height)
+                if y >= end or x < column0 or x >= column0 + width:
+                    continue
+                rows, down, right = end - y, y - row0, x - column0
+                to = down * width + right
+                if leaves[number, INTRA]:
+                    _copy(plane, y, x, out0, down, right, rows, wide)
+                    if two:
+                        _copy(plane, y, x, out1, down, right, rows, wide)
+                    continue
+                motion = packed[luma_y >> 3, luma_x >> 3]
+                if motion & 1:
+                    only = motion & ~np.int64(2)
+                    predict_block(
+                        code, reference0, reference1, y, x, rows, wide, only, first, samples, values
+                    )
+                    store_rows(code, values, rows, wide, out0, to)
+                if motion & 2:
+                    only = motion & ~np.int64(1)
+                    predict_block(
+                        code, reference0, reference1, y, x, rows, wide, only, first, samples, values
+                    )
+                    store_rows(code, values, rows, wide, out1, to)
+                if motion & 3 == 1 and two:
+                    _copy(out0, down, right, out1, down, right, rows, wide)
+                elif motion & 3 == 2:
+                    _copy(out1, down, right, out0, down, right, rows, wide)
 
 
 @kernel

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nvcodec.coding.hybrid.leaves import INTRA, Table
+from nvcodec.coding.hybrid.leaves import AFFINE, Table
 from nvcodec.model.hybrid.canvas.inter import packed_motion
 from nvcodec.model.hybrid.canvas.plane import ROOT, Canvas
 from nvcodec.model.hybrid.fusion.inputs import PAIRS, cell_quantisers, single_predictions
@@ -34,10 +34,11 @@ _NOTHING_TAKEN = np.empty((0, 0, 0), np.int32)
 class NetworkSource:
     """What the network knows of a frame.
 
-    `leaves` is the canvas's table of leaves. `motion` int64 (`packed_motion`) and `quantisers` u8
-    are (cell rows, cell columns). `references` are the planes of the canvases that it was predicted
-    from: two for an interior canvas, one or two for a chain canvas, none for a key canvas. `planes`
-    are those of the canvas as the network sees them: `with_sites`.
+    `leaves` is the canvas's table of leaves, up to the column AFFINE. `motion` int64
+    (`packed_motion`) and `quantisers` u8 are (cell rows, cell columns). `references` are the planes
+    of the canvases that it was predicted from: two for an interior canvas, one or two for a chain
+    canvas, none for a key canvas. `planes` are those of the canvas as the network sees them:
+    `with_sites`.
     """
 
     canvas: Canvas
@@ -56,7 +57,7 @@ class NetworkSource:
         return cls(
             canvas,
             with_sites(canvas.planes, canvas.format),
-            leaves[:, : INTRA + 1].copy(),
+            leaves[:, : AFFINE + 1].copy(),
             packed_motion(canvas.direction, canvas.vectors),
             cell_quantisers(leaves, *canvas.direction.shape),
             references,

@@ -3,10 +3,12 @@
 import numpy as np
 
 from nvcodec.coding.hybrid.leaves import (
+    AFFINE,
     CHROMA,
     CUT,
     DIRECTION,
     FIRST,
+    GRADIENTS,
     HEIGHT,
     INDEX,
     INTRA,
@@ -351,9 +353,52 @@ def place_of(leaf):
     return (int(leaf[column]) for column in (X, Y, WIDTH, HEIGHT))
 
 
+def coded_gradients(leaf):
+    return [int(d) for d in leaf[GRADIENTS : GRADIENTS + 4]]
+
+
 def motion(leaves, chain, height, width, projection):
     """Direction and vectors of cells as dicts of (y, x); `projection` is as from `projected`."""
-    cells = {}
+    cells, gradients = {}, {}
+    sign = 1 if chain else -1
+
+    def moved(v, change, factor=1):
+        return tuple(clip(-8192, 8191, v[k] + factor * change[k]) for k in range(2))
+
+    def change(g, dy, dx):
+        return (g[0] * dy + g[1] * dx + 32) >> 6, (g[2] * dy + g[3] * dx + 32) >> 6
+
+    def entry_of(used, v0, v1, g, dy, dx):
+        """What a leaf whose centre is (dy, dx) from these vectors has in its affine list."""
+        return used, moved(v0, change(g, dy, dx)), moved(v1, change(g, dy, dx), sign), g
+
+    def slope(a, b, c, down, across):
+        """Gradients from the vectors of three corners."""
+        both = [(64 * (c[k] - a[k]) // down, 64 * (b[k] - a[k]) // across) for k in range(2)]
+        return tuple(clip(-1023, 1023, part) for pair in both for part in pair)
+
+    def affine_list(x, y, w, h):
+        """The affine list without what fills it up, and how many entries are inherited."""
+        entries = []
+
+        def append(*new):
+            if any(new[3]) and new not in entries and len(entries) < 4:
+                entries.append(new)
+
+        for a, b in ((x - 1, y + h - 1), (x + w - 1, y - 1), (x - 1, y), (x, y - 1)):
+            if at(a, b):
+                dy, dx = y + h // 2 - (b // 8 * 8 + 4), x + w // 2 - (a // 8 * 8 + 4)
+                append(*entry_of(*at(a, b), gradients[b // 8, a // 8], dy, dx))
+        inherited = len(entries)
+        three = at(x - 1, y - 1), at(x + w - 1, y - 1), at(x - 1, y + h - 1)
+        if all(three) and len({used for used, *_ in three}) == 1:
+            g = slope(*(v0 for _, v0, _ in three), h, w)
+            append(*entry_of(*three[0], g, h // 2 + 4, w // 2 + 4))
+        places = (y // 8, x // 8), (y // 8, (x + w - 1) // 8), ((y + h - 1) // 8, x // 8)
+        if all(place in projection for place in places):
+            g = slope(*(projection[place][0] for place in places), h - 8, w - 8)
+            append(*entry_of(3, *projection[places[0]], g, h // 2 - 4, w // 2 - 4))
+        return entries, inherited
 
     def at(x, y):
         if not (0 <= x < width and 0 <= y < height):
@@ -368,8 +413,13 @@ def motion(leaves, chain, height, width, projection):
 
     for leaf in leaves:
         x, y, w, h = place_of(leaf)
+        g, before, inherited = (0, 0, 0, 0), [], 0
+        if leaf[AFFINE]:
+            before, inherited = affine_list(x, y, w, h)
         if leaf[INTRA]:
             entry = (0, (0, 0), (0, 0))
+        elif leaf[MERGE] and leaf[AFFINE]:
+            *entry, g = [*before, *[(1 if chain else 3, (0, 0), (0, 0), g)] * 4][leaf[INDEX]]
         elif leaf[MERGE]:
             order = [at(x - 1, y + h - 1), at(x + w - 1, y - 1), at(x + w, y - 1)]
             order += [at(x - 1, y + h), at(x - 1, y - 1)]
@@ -397,15 +447,26 @@ def motion(leaves, chain, height, width, projection):
                     p = tuple(sorted(t[k] for t in all_three)[1] for k in range(2))
                 else:
                     p = (0, 0)
+                if inherited:
+                    p = before[0][1 + r]
                 d = leaf[VY0 + 2 * r : VY0 + 2 * r + 2].tolist()
                 v[r] = tuple(clip(-8192, 8191, p[k] + d[k]) for k in range(2))
             for r in range(2):
                 if v[r] is None:
                     v[r] = tuple(clip(-8192, 8191, c if chain else -c) for c in v[1 - r])
             entry = (used, *v)
+            if leaf[AFFINE]:
+                steps = [
+                    64 // size * d
+                    for size, d in zip((h, w, h, w), coded_gradients(leaf), strict=True)
+                ]
+                first = before[0][3] if inherited else g
+                g = tuple(clip(-1023, 1023, a + b) for a, b in zip(first, steps, strict=True))
         for i in range(y // 8, (y + h) // 8):
             for j in range(x // 8, (x + w) // 8):
-                cells[i, j] = entry
+                more = change(g, 8 * i + 4 - y - h // 2, 8 * j + 4 - x - w // 2)
+                cells[i, j] = entry[0], moved(entry[1], more), moved(entry[2], more, sign)
+                gradients[i, j] = g
     return cells
 
 

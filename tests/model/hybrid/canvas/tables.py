@@ -3,12 +3,14 @@
 import numpy as np
 
 from nvcodec.coding.hybrid.leaves import (
+    AFFINE,
     CHROMA,
     CODED,
     COPY,
     CUT,
     DIRECTION,
     FIRST,
+    GRADIENTS,
     HEIGHT,
     INDEX,
     INTRA,
@@ -116,11 +118,15 @@ def random_tables(
         else:
             leaf[MERGE] = rng.random() < 0.5
             leaf[CODED] = rng.random() < 0.5
+            leaf[AFFINE] = min(w, h) > 8 and rng.random() < 0.4
             if leaf[MERGE]:
-                leaf[INDEX] = rng.integers(0, 5)
+                leaf[INDEX] = rng.integers(0, 4 if leaf[AFFINE] else 5)
             else:
                 leaf[DIRECTION] = rng.integers(1, 4) if two or set_ == 2 else 1
                 leaf[VY0 : VY0 + 4] = rng.integers(-most, most + 1, 4)
+                if leaf[AFFINE]:
+                    steep = rng.choice([3, 511])
+                    leaf[GRADIENTS : GRADIENTS + 4] = rng.integers(-steep, steep + 1, 4)
         leaf[FIRST] = len(units)
 
         def unit(plane, x, y, w, h, mode=-1, leaf=leaf):
