@@ -161,6 +161,13 @@ typedef struct nrv_cell {     /* 8 x 8 luma samples */
     uint32_t leaf;            /* number of the leaf, from 1, in coding order */
 } nrv_cell;
 
+NRV_INLINE bool nrv_same_vector(nrv_vector a, nrv_vector b) { return a.y == b.y && a.x == b.x; }
+/* Whether directions differ or a vector that they use (8.2) */
+NRV_INLINE bool nrv_differ(const nrv_cell *a, const nrv_cell *b) {
+    return a->direction != b->direction || ((a->direction & 1) && !nrv_same_vector(a->v[0], b->v[0])) ||
+           ((a->direction & 2) && !nrv_same_vector(a->v[1], b->v[1]));
+}
+
 typedef struct nrv_projected { /* projected motion of a cell (8.2) */
     nrv_vector v[2];
     uint8_t there;
@@ -178,11 +185,12 @@ typedef struct nrv_canvas {
 typedef struct nrv_leaf {
     uint16_t x, y;
     uint8_t log2w, log2h;
-    uint8_t intra, merge, index, direction;
+    uint8_t intra, merge, affine, index, direction;  /* affine: after 8.2, whether a gradient is not 0 */
     uint8_t cut;              /* luma_cut() of 7.4 */
     uint8_t mode[4], chroma_mode;            /* 38: copied, 39: palette */
     uint8_t luma_units, cb_units, cr_units;  /* bit masks of the units of an intra leaf */
     int16_t d[2][2];          /* coded components [list][y, x]; d[0] of a copied leaf is its copy vector */
+    int16_t g[4];             /* gradients: d of 7.4, then G of 8.2; 0 unless affine */
 } nrv_leaf;
 
 /* The luma blocks of an intra leaf (7.4) */

@@ -1,4 +1,4 @@
-/* hybrid_motion.c: merge lists, predicted vectors and inter prediction (8.2, 8.3). */
+/* hybrid_motion.c: merge and affine lists, predicted vectors and inter prediction (8.2, 8.3). */
 #include "core.h"
 
 /* ---- 8.2 ---- */
@@ -14,13 +14,6 @@ static const nrv_cell *available(const view *v, int x, int y) {
     if (x < 0 || y < 0 || x >= v->h->coded_width || y >= v->h->coded_height) return NULL;
     const nrv_cell *c = v->cells + (ptrdiff_t)(y >> 3) * v->h->cells_x + (x >> 3);
     return c->leaf < v->leaf && c->direction ? c : NULL;
-}
-
-static bool same(nrv_vector a, nrv_vector b) { return a.y == b.y && a.x == b.x; }
-
-static bool differ(const nrv_cell *a, const nrv_cell *b) {
-    return a->direction != b->direction || ((a->direction & 1) && !same(a->v[0], b->v[0])) ||
-           ((a->direction & 2) && !same(a->v[1], b->v[1]));
 }
 
 static int32_t median(int32_t a, int32_t b, int32_t c) {
@@ -84,7 +77,7 @@ static void merged(const view *v, const nrv_leaf *l, int set, nrv_cell *out) {
     for (int i = 0; i < 5; i++) {
         const nrv_cell *c = available(v, at[i][0], at[i][1]);
         bool add = c != NULL;
-        for (int k = 0; add && k < count; k++) add = differ(c, list[k]);
+        for (int k = 0; add && k < count; k++) add = nrv_differ(c, list[k]);
         if (add) list[count++] = c;
     }
     nrv_cell own[2];
@@ -95,7 +88,7 @@ static void merged(const view *v, const nrv_leaf *l, int set, nrv_cell *out) {
         if (!p->there) continue;
         own[i] = (nrv_cell){.direction = 3, .v = {p->v[0], p->v[1]}};
         bool add = true;
-        for (int k = 0; add && k < count; k++) add = differ(&own[i], list[k]);
+        for (int k = 0; add && k < count; k++) add = nrv_differ(&own[i], list[k]);
         if (add) list[count++] = &own[i];
     }
     if (l->index < count) {
@@ -108,7 +101,8 @@ static void merged(const view *v, const nrv_leaf *l, int set, nrv_cell *out) {
     }
 }
 
-static void predicted(const view *v, const nrv_leaf *l, int set, nrv_cell *out) {
+/* known: the two predicted vectors, if they are not the medians */
+static void predicted(const view *v, const nrv_leaf *l, int set, const nrv_vector *known, nrv_cell *out) {
     int x = l->x, y = l->y, w = 1 << l->log2w;
     const nrv_cell *near[3] = {available(v, x - 1, y), available(v, x, y - 1), available(v, x + w, y - 1)};
     if (!near[2]) near[2] = available(v, x - 1, y - 1);
@@ -117,7 +111,10 @@ static void predicted(const view *v, const nrv_leaf *l, int set, nrv_cell *out) 
     for (int r = 0; r < 2; r++) {
         if (!(l->direction >> r & 1)) continue;
         int32_t py = 0, px = 0;
-        if (count == 1) {
+        if (known) {
+            py = known[r].y;
+            px = known[r].x;
+        } else if (count == 1) {
             const nrv_cell *c = near[0] ? near[0] : near[1] ? near[1] : near[2];
             py = c->v[r].y;
             px = c->v[r].x;
@@ -144,18 +141,104 @@ static void predicted(const view *v, const nrv_leaf *l, int set, nrv_cell *out) 
     }
 }
 
+/* Entry of an affine list; there are no bytes between its members. */
+typedef struct entry {
+    nrv_vector v[2];
+    int16_t g[4], direction;
+} entry;
+
+/* V0 and V1 at (dy, dx) from where they are `from`: Change of 8.2. |dy|, |dx| <= 36, so sums stay below 2^18. */
+static void changed(const nrv_vector *from, const int16_t *g, int set, int dy, int dx, nrv_vector *to) {
+    int32_t y = (g[0] * dy + g[1] * dx + 32) >> 6, x = (g[2] * dy + g[3] * dx + 32) >> 6;
+    for (int r = 0; r < 2; r++) {
+        to[r].y = (int16_t)nrv_clip(-8192, 8191, from[r].y + y);
+        to[r].x = (int16_t)nrv_clip(-8192, 8191, from[r].x + x);
+        if (set == 2) { y = -y; x = -x; }
+    }
+}
+
+/* `e` has the vectors at (-dy, -dx) from the centre of the leaf. */
+static int append(entry *list, int count, int set, const entry *e, int dy, int dx) {
+    if (count == 4 || !(e->g[0] | e->g[1] | e->g[2] | e->g[3])) return count;
+    list[count] = *e;
+    changed(e->v, e->g, set, dy, dx, list[count].v);
+    for (int i = 0; i < count; i++)
+        if (memcmp(&list[i], &list[count], sizeof *list) == 0) return count;
+    return count + 1;
+}
+
+static int16_t gradient(int32_t a, int32_t b, int32_t size) { return (int16_t)nrv_clip64(-1023, 1023, nrv_floor_div(64 * (b - a), size)); }
+
+/* From the vectors V0 of a, of b, w to the right of it, and of c, h below */
+static entry slope(int direction, const nrv_vector *a, const nrv_vector *b, const nrv_vector *c, int w, int h) {
+    return (entry){{a[0], a[1]}, {gradient(a->y, c->y, h), gradient(a->y, b->y, w), gradient(a->x, c->x, h), gradient(a->x, b->x, w)},
+                   (int16_t)direction};
+}
+
+/* The affine list; gives the number of inherited entries. */
+static int affine_list(const view *v, const nrv_leaf *l, int set, entry *list) {
+    int x = l->x, y = l->y, w = 1 << l->log2w, h = 1 << l->log2h, count = 0;
+    const int at[4][2] = {{x - 1, y + h - 1}, {x + w - 1, y - 1}, {x - 1, y}, {x, y - 1}};
+    for (int i = 0; i < 4; i++) {
+        const nrv_cell *c = available(v, at[i][0], at[i][1]);
+        if (!c) continue;
+        entry e = {{c->v[0], c->v[1]}, {0}, c->direction};
+        memcpy(e.g, v->h->leaves[c->leaf - 1].g, sizeof e.g);
+        /* x & ~7: the centre of the cell is 4 from there */
+        count = append(list, count, set, &e, y + h / 2 - 4 - (at[i][1] & ~7), x + w / 2 - 4 - (at[i][0] & ~7));
+    }
+    int inherited = count;
+    const nrv_cell *a = available(v, x - 1, y - 1), *b = available(v, x + w - 1, y - 1), *c = available(v, x - 1, y + h - 1);
+    if (a && b && c && a->direction == b->direction && a->direction == c->direction) {
+        entry e = slope(a->direction, a->v, b->v, c->v, w, h);
+        count = append(list, count, set, &e, h / 2 + 4, w / 2 + 4);
+    }
+    if (set == 2) {
+        const nrv_projected *p = v->h->projected + (ptrdiff_t)(y >> 3) * v->h->cells_x + (x >> 3);
+        const nrv_projected *q = p + (w >> 3) - 1, *r = p + (ptrdiff_t)((h >> 3) - 1) * v->h->cells_x;
+        if (p->there && q->there && r->there) {
+            entry e = slope(3, p->v, q->v, r->v, w - 8, h - 8);
+            count = append(list, count, set, &e, h / 2 - 4, w / 2 - 4);
+        }
+    }
+    for (; count < 4; count++) list[count] = (entry){.direction = set == 1 ? 1 : 3};
+    return inherited;
+}
+
+/* Direction and vectors of an affine leaf to out, gradients to the leaf. */
+static void affine(const view *v, nrv_leaf *l, int set, nrv_cell *out) {
+    entry list[4];
+    bool inherited = affine_list(v, l, set, list) > 0;
+    if (l->merge) {
+        const entry *e = &list[l->index];
+        out->direction = (uint8_t)e->direction;
+        memcpy(out->v, e->v, sizeof out->v);
+        memcpy(l->g, e->g, sizeof l->g);
+    } else {
+        predicted(v, l, set, inherited ? list->v : NULL, out);
+        for (int k = 0; k < 4; k++)
+            l->g[k] = (int16_t)nrv_clip(-1023, 1023, (inherited ? list->g[k] : 0) + (64 >> (k & 1 ? l->log2w : l->log2h)) * l->g[k]);
+    }
+    l->affine = (l->g[0] | l->g[1] | l->g[2] | l->g[3]) != 0;
+}
+
 void nrv_motion_vectors(nrv_decoder *d, nrv_canvas *c) {
     nrv_hybrid *h = d->hybrid;
     view v = {h, c->cells, 0};
     for (uint32_t i = 0; i < h->leaf_count; i++) {
-        const nrv_leaf *l = &h->leaves[i];
+        nrv_leaf *l = &h->leaves[i];
         if (l->intra) continue;
         v.leaf = i + 1;
         nrv_cell *at = c->cells + (ptrdiff_t)(l->y >> 3) * h->cells_x + (l->x >> 3), own = *at;
-        if (l->merge) merged(&v, l, c->set, &own);
-        else predicted(&v, l, c->set, &own);
-        for (int k = 0; k < 1 << (l->log2h - 3); k++, at += h->cells_x)
-            for (int j = 0; j < 1 << (l->log2w - 3); j++) at[j] = own;
+        if (l->affine) affine(&v, l, c->set, &own);
+        else if (l->merge) merged(&v, l, c->set, &own);
+        else predicted(&v, l, c->set, NULL, &own);
+        int across = 1 << (l->log2w - 3), down = 1 << (l->log2h - 3);
+        for (int k = 0; k < down; k++, at += h->cells_x)
+            for (int j = 0; j < across; j++) {
+                at[j] = own;
+                if (l->affine) changed(own.v, l->g, c->set, 8 * k + 4 - 4 * down, 8 * j + 4 - 4 * across, at[j].v);
+            }
     }
 }
 
@@ -420,9 +503,8 @@ void nrv_predict(const nrv_decoder *d, const nrv_canvas *const *ref, const nrv_v
     else wide(p, count, plane == 0, w, h, (1 << d->info.bit_depth) - 1, out, stride);
 }
 
-void nrv_inter_leaf(const nrv_decoder *d, nrv_canvas *c, const nrv_leaf *l) {
-    const nrv_hybrid *h = d->hybrid;
-    const nrv_cell *cell = c->cells + (ptrdiff_t)(l->y >> 3) * h->cells_x + (l->x >> 3);
+/* w x h luma samples, and their chroma, of cells with the motion of this one */
+static void inter_area(const nrv_decoder *d, nrv_canvas *c, const nrv_cell *cell, int lx, int ly, int w, int h) {
     const nrv_canvas *ref[2];
     nrv_vector v[2];
     int count = 0;
@@ -432,8 +514,22 @@ void nrv_inter_leaf(const nrv_decoder *d, nrv_canvas *c, const nrv_leaf *l) {
             v[count++] = cell->v[r];
         }
     for (int p = 0; p < d->info.planes; p++) {
-        int sx = p && d->info.sub_x == 2, sy = p && d->info.sub_y == 2, x = l->x >> sx, y = l->y >> sy;
-        nrv_predict(d, ref, v, count, p, x, y, 1 << l->log2w >> sx, 1 << l->log2h >> sy,
-                    c->plane[p] + (ptrdiff_t)y * h->plane_width[p] + x, h->plane_width[p]);
+        int sx = p && d->info.sub_x == 2, sy = p && d->info.sub_y == 2, x = lx >> sx, y = ly >> sy, pw = d->hybrid->plane_width[p];
+        nrv_predict(d, ref, v, count, p, x, y, w >> sx, h >> sy, c->plane[p] + (ptrdiff_t)y * pw + x, pw);
     }
+}
+
+void nrv_inter_leaf(const nrv_decoder *d, nrv_canvas *c, const nrv_leaf *l) {
+    const nrv_cell *cell = c->cells + (ptrdiff_t)(l->y >> 3) * d->hybrid->cells_x + (l->x >> 3);
+    int w = 1 << l->log2w, h = 1 << l->log2h;
+    if (!l->affine) {
+        inter_area(d, c, cell, l->x, l->y, w, h);
+        return;
+    }
+    /* by cells; those side by side with the same motion at once */
+    for (int y = 0; y < h; y += 8, cell += d->hybrid->cells_x)
+        for (int x = 0, n; x < w; x += n) {
+            for (n = 8; x + n < w && !nrv_differ(&cell[x >> 3], &cell[(x + n) >> 3]); ) n += 8;
+            inter_area(d, c, &cell[x >> 3], l->x + x, l->y + y, n, 8);
+        }
 }

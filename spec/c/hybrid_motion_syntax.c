@@ -15,13 +15,14 @@ typedef struct parser {
 enum { SPLIT = 0, CUT = 27, INTRA = 28, MERGE = 34, INDEX = 58, BOTH = 66, SECOND = 70, VZERO = 76, VMORE = 80,
        LISTED = 132, LATER = 134, REST = 135, OTHER = 167, LINEAR = 171, SIDE = 177,
        COPIED = 179, COPY_ZERO = 185, COPY_MORE = 187, SCREEN = 213, PALETTE = 214,
-       HALVED = 220, BESIDE = 274, CUT_MORE = 282 };  /* CUT(i) is CUT_MORE + i for i > 0 */
+       HALVED = 220, BESIDE = 274, CUT_MORE = 282, AFFINE = 285, ENTRY = 333, GZERO = 339, GMORE = 347 };  /* CUT(i) is CUT_MORE + i for i > 0 */
 
-static int32_t component(parser *p, int zero, int first_more) {
+/* component() with most = 13, gradient() with 8 */
+static int32_t component(parser *p, int zero, int first_more, int most) {
     if (!nrv_bit(p->r, &p->c[zero])) return 0;
     int g = 0;
     nrv_context *more = &p->c[first_more];
-    while (g < 13 && nrv_bit(p->r, more + g)) g++;
+    while (g < most && nrv_bit(p->r, more + g)) g++;
     int32_t v = 1;
     while (g-- > 0) v = 2 * v + nrv_bypass(p->r);
     return nrv_bypass(p->r) ? -v : v;
@@ -77,6 +78,8 @@ static int luma_cut(parser *p) {
     return 2 + nrv_bit(p->r, &p->c[CUT_MORE + 2]);
 }
 
+static int is_affine(const parser *p, const nrv_cell *c) { return c && p->h->leaves[c->leaf - 1].affine; }
+
 static void leaf(parser *p, int x, int y, int log2w, int log2h, const nrv_cell *left, const nrv_cell *up) {
     nrv_hybrid *h = p->h;
     nrv_leaf *l = &h->leaves[h->leaf_count++];
@@ -104,7 +107,7 @@ static void leaf(parser *p, int x, int y, int log2w, int log2h, const nrv_cell *
         } else if (p->set == 0 && log2w + log2h == 6) l->cut = (uint8_t)luma_cut(p);
         if (kind == 38)
             for (int axis = 0; axis < 2; axis++) {
-                p->copy[axis] = nrv_clip(-8192, 8191, p->copy[axis] + component(p, COPY_ZERO + axis, COPY_MORE + 13 * axis));
+                p->copy[axis] = nrv_clip(-8192, 8191, p->copy[axis] + component(p, COPY_ZERO + axis, COPY_MORE + 13 * axis, 13));
                 l->d[0][axis] = (int16_t)p->copy[axis];
             }
         else if (!kind)
@@ -119,7 +122,13 @@ static void leaf(parser *p, int x, int y, int log2w, int log2h, const nrv_cell *
         set_modes(p, x, y, log2w, log2h, 1);
         l->direction = 1;
         l->merge = (uint8_t)nrv_bit(p->r, &p->c[MERGE + 12 * p->inter + 3 * size + d]);
-        if (l->merge) {
+        if (log2w > 3 && log2h > 3) {
+            int g = is_affine(p, left) + is_affine(p, up);
+            l->affine = (uint8_t)nrv_bit(p->r, &p->c[AFFINE + 24 * p->inter + 12 * l->merge + 3 * size + g]);
+        }
+        if (l->merge && l->affine) {
+            while (l->index < 3 && nrv_bit(p->r, &p->c[ENTRY + 3 * p->inter + l->index])) l->index++;
+        } else if (l->merge) {
             while (l->index < 4 && nrv_bit(p->r, &p->c[INDEX + 4 * p->inter + l->index])) l->index++;
         } else {
             if (p->both) {
@@ -128,7 +137,8 @@ static void leaf(parser *p, int x, int y, int log2w, int log2h, const nrv_cell *
             }
             for (int r = 0; r < 2; r++)
                 if (l->direction >> r & 1)
-                    for (int axis = 0; axis < 2; axis++) l->d[r][axis] = (int16_t)component(p, VZERO + 2 * p->inter + axis, VMORE + 26 * p->inter + 13 * axis);
+                    for (int axis = 0; axis < 2; axis++) l->d[r][axis] = (int16_t)component(p, VZERO + 2 * p->inter + axis, VMORE + 26 * p->inter + 13 * axis, 13);
+            for (int k = 0; l->affine && k < 4; k++) l->g[k] = (int16_t)component(p, GZERO + 4 * p->inter + k, GMORE + 8 * p->inter, 8);
         }
     }
     nrv_cell fill = {0};

@@ -82,9 +82,7 @@ static void warps(const nrv_decoder *d, work *k, const nrv_canvas *c, int row) {
     for (int x = 0; x < h->cells_x; ) {
         const nrv_cell *t = cells + x;
         int n = 1, most = 8;
-        while (n < most && x + n < h->cells_x && cells[x + n].direction == t->direction &&
-               (!(t->direction & 1) || (cells[x + n].v[0].y == t->v[0].y && cells[x + n].v[0].x == t->v[0].x)) &&
-               (!(t->direction & 2) || (cells[x + n].v[1].y == t->v[1].y && cells[x + n].v[1].x == t->v[1].x))) n++;
+        while (n < most && x + n < h->cells_x && !nrv_differ(t, &cells[x + n])) n++;
         for (int p = 0; p < d->info.planes; p++) {
             int sx = p ? d->info.sub_x : 1, sy = p ? d->info.sub_y : 1, pw = h->plane_width[p];
             int px = 8 / sx * x, py = 8 / sy * row, w = 8 / sx * n, rows = 8 / sy;

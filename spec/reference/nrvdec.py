@@ -48,6 +48,7 @@ TREE = 1957  # 7.7, as before: that of v != z, 8 x 16 and Set 1
 SECONDARY = 1963  # 7.7, as before: SECONDARY(0, 4, 0)
 SCREEN, PALETTES = 213, 214  # 7.7, of the motion substream; PALETTES is PALETTE(0, 0)
 CUT, HALVED, BESIDE = (27, 283, 284), 220, 274  # 7.7, likewise
+AFFINE, ENTRY, GZERO, GMORE = 285, 333, 339, 347  # 7.7, likewise: those of Set 1
 FILTER_TAPS = (  # 8.8, v and u of each tap of luma, of chroma
     ((0, 1), (0, 2), (0, 3), (1, -2), (1, -1), (1, 0), (1, 1), (1, 2), (2, -1), (2, 0), (2, 1),
      (3, 0)),
@@ -196,7 +197,7 @@ class Tables:
         self.gelu = load("gelu", 4096)
         self.kernel = load("resampling_kernel", 768)
         self.contexts = load("contexts", 2 * CONTEXTS).reshape(CONTEXTS, 2).tolist()
-        self.motion_contexts = load("motion_contexts", 2 * 285).reshape(285, 2).tolist()
+        self.motion_contexts = load("motion_contexts", 2 * 363).reshape(363, 2).tolist()
         self.content_contexts = load("content_contexts", 2 * 2011).reshape(2011, 2).tolist()
         self.transform = load("transform", 1024).reshape(32, 32)
         sines = np.split(load("sine_transform", 16 + 64 + 256), (16, 16 + 64))
@@ -659,17 +660,31 @@ def clip_vector(y: int, x: int) -> Vector:
 
 
 class Motion(NamedTuple):
-    """What 8.2 gives each cell: a direction and two vectors of y and x."""
+    """What 8.2 gives each cell: a direction, two vectors of y and x, and the gradients of V0."""
 
     direction: int
     vectors: tuple[Vector, Vector]
+    gradients: tuple[int, ...] = (0, 0, 0, 0)  # G, zero unless of an affine leaf
+
+    def at(self, dy: int, dx: int, s: int) -> Motion:
+        """The motion that its gradients give (dy, dx) luma samples from its place, 8.2."""
+        g = self.gradients
+        y, x = (g[0] * dy + g[1] * dx + 32) >> 6, (g[2] * dy + g[3] * dx + 32) >> 6  # Change
+        (y0, x0), (y1, x1) = self.vectors
+        v0, v1 = clip_vector(y0 + y, x0 + x), clip_vector(y1 + s * y, x1 + s * x)
+        return self._replace(vectors=(v0, v1))
 
     def used(self) -> tuple[int, list[Vector]]:
         """What two entries of the merge list differ in, 8.2."""
         return self.direction, [v for r, v in enumerate(self.vectors) if self.direction >> r & 1]
 
 
-STILL = Motion(0, ((0, 0), (0, 0)))
+STILL = Motion(0, ((0, 0), (0, 0)))  # of an intra cell
+
+
+def clip_gradient(g: int) -> int:
+    """A gradient clipped to its range, 8.2."""
+    return max(-1023, min(1023, g))
 
 
 class Unit(NamedTuple):
@@ -698,7 +713,7 @@ class Filters(NamedTuple):
 
 @dataclass
 class Leaf:
-    """An area that is not halved: its syntax, 7.4 and 7.5, and its motion, 8.2."""
+    """An area that is not halved: its syntax, 7.4 and 7.5."""
 
     number: int  # in coding order
     area: Rect
@@ -710,9 +725,9 @@ class Leaf:
     copy: Vector = (0, 0)  # CopyY and CopyX
     palette: bool = False
     merge: bool = False
+    affine: bool = False
     index: int = 0
-    coded_motion: Motion = STILL  # of a leaf with merge = 0: direction and differences
-    motion: Motion = STILL
+    coded_motion: Motion = STILL  # of a leaf with merge = 0: direction, differences and d[k]
     coded: bool = False
     q: int = 0
     units: dict[tuple[int, Rect], Unit] = field(default_factory=dict)  # of plane, block there
@@ -743,11 +758,22 @@ class Canvas:
         self.screen = False
         self.copy: Vector = (0, 0)  # CopyY and CopyX so far, 7.4
         self.colours: list[list[int]] = [[], [], []]  # the list of each plane so far, 7.9
+        self.motion = [[STILL] * columns for _ in range(rows)]  # of cells, 8.2
         self.projected: dict[tuple[int, int], Motion] = {}  # of cells: row, column, 8.2
         self.areas = np.zeros((rows, columns, 2), np.int64)  # w, h of the transform areas, 8.7
         self.luma = np.zeros((rows, columns), np.bool_)  # the cell has a sample of a luma unit
         self.filters: list[Filters | None] = []  # of each plane, None where not used
         self.planes: list[Ints] = []
+
+    @property
+    def sign(self) -> int:
+        """The s of 8.2."""
+        return 1 if self.kind == 1 else -1
+
+    @property
+    def rest(self) -> Motion:
+        """What fills the lists of 8.2: zero vectors and gradients."""
+        return STILL._replace(direction=1 if self.kind == 1 else 3)
 
     def leaf(self, x: int, y: int) -> Leaf | None:
         """The leaf that the cell of luma sample (x, y) belongs to, None outside."""
@@ -772,6 +798,16 @@ class Canvas:
     def cells(self, value: Callable[[Leaf], object]) -> Ints:
         """An array of `value` of the leaf of each cell."""
         return np.array([[value(leaf) for leaf in row if leaf] for row in self.grid], np.int64)
+
+    @property
+    def directions(self) -> Ints:
+        """The direction of each cell: rows, columns."""
+        return np.array([[motion.direction for motion in row] for row in self.motion], np.int64)
+
+    @property
+    def vectors(self) -> Ints:
+        """The vectors of each cell: rows, columns, r, axis."""
+        return np.array([[motion.vectors for motion in row] for row in self.motion], np.int64)
 
 
 class Substream:
@@ -848,8 +884,13 @@ class MotionStream(Substream):
             return
         d = sum(other.merge for other in around)
         leaf.merge = bool(self.bit(34 + 12 * inter + 3 * size + d))
+        if min(leaf.area.w, leaf.area.h) > 8:
+            g = sum(other.affine for other in around)
+            context = AFFINE + 24 * inter + 12 * leaf.merge + 3 * size + g
+            leaf.affine = bool(self.bit(context))
         if leaf.merge:
-            while leaf.index < 4 and self.bit(58 + 4 * inter + leaf.index):
+            entry, last = (ENTRY + 3 * inter, 3) if leaf.affine else (58 + 4 * inter, 4)
+            while leaf.index < last and self.bit(entry + leaf.index):
                 leaf.index += 1
             return
         direction = 1
@@ -862,6 +903,9 @@ class MotionStream(Substream):
                 vy = self.component(kind, 0)
                 differences[r] = vy, self.component(kind, 1)
         leaf.coded_motion = Motion(direction, (differences[0], differences[1]))
+        if leaf.affine:
+            gradients = tuple(self.gradient(inter, k) for k in range(4))
+            leaf.coded_motion = leaf.coded_motion._replace(gradients=gradients)
 
     def component(self, kind: int, axis: int) -> int:
         """Read a component of a vector; kind is Set, 3 for a copy vector."""
@@ -870,6 +914,16 @@ class MotionStream(Substream):
             return 0
         g = 0
         while g < 13 and self.bit(more + 13 * axis + g):
+            g += 1
+        r = (1 << g) + self.bypass(g)
+        return -r if self.bypass() else r
+
+    def gradient(self, inter: int, k: int) -> int:
+        """Read the difference of a gradient."""
+        if not self.bit(GZERO + 4 * inter + k):
+            return 0
+        g = 0
+        while g < 8 and self.bit(GMORE + 8 * inter + g):
             g += 1
         r = (1 << g) + self.bypass(g)
         return -r if self.bypass() else r
@@ -1221,11 +1275,11 @@ def projected_motion(canvas: Canvas) -> dict[tuple[int, int], Motion]:
 
     own: dict[tuple[int, int], Motion] = {}  # what cells are given at their own place
     moved: dict[tuple[int, int], Motion] = {}  # and later at the moved one
-    for row, leaves in enumerate(source.grid):
-        for column, leaf in enumerate(leaves):
-            if not leaf or not leaf.motion.direction >> r & 1:
+    for row, cells in enumerate(source.motion):
+        for column, cell in enumerate(cells):
+            if not cell.direction >> r & 1:
                 continue
-            vy, vx = leaf.motion.vectors[r]
+            vy, vx = cell.vectors[r]
             v0 = share((sign * vy, sign * vx), canvas.frame - a.frame)
             v1 = share((-sign * vy, -sign * vx), b.frame - canvas.frame)
             own[row, column] = motion = Motion(3, (v0, v1))
@@ -1236,32 +1290,72 @@ def projected_motion(canvas: Canvas) -> dict[tuple[int, int], Motion]:
     return own | moved
 
 
-def motion_of(canvas: Canvas, leaf: Leaf) -> Motion:
-    """The motion of a leaf that is not intra, 8.2."""
+def available(canvas: Canvas, leaf: Leaf, x: int, y: int) -> Motion | None:
+    """The motion of the cell of luma sample (x, y), None if it is not available to a leaf, 8.2."""
+    other = canvas.leaf(x, y)
+    usable = other and other.number < leaf.number and not other.intra
+    return canvas.motion[y // 8][x // 8] if usable else None
+
+
+def merge_list(canvas: Canvas, leaf: Leaf) -> list[Motion]:
+    """The merge list of a leaf, 8.2."""
     x, y, w, h = leaf.area
+    corners = (x - 1, y + h - 1), (x + w - 1, y - 1), (x + w, y - 1), (x - 1, y + h), (x - 1, y - 1)
+    candidates = [available(canvas, leaf, *corner) for corner in corners]
+    candidates.append(canvas.projected.get(((y + h) // 8, (x + w) // 8)))
+    candidates.append(canvas.projected.get(((y + h // 2) // 8, (x + w // 2) // 8)))
+    entries: list[Motion] = []
+    for entry in candidates:
+        if entry and all(entry.used() != before.used() for before in entries):
+            entries.append(entry._replace(gradients=STILL.gradients))  # they are not merged
+    return (entries + 5 * [canvas.rest])[:5]
 
-    def available(x: int, y: int) -> Motion | None:
-        other = canvas.leaf(x, y)
-        usable = other and other.number < leaf.number and not other.intra
-        return other.motion if other and usable else None
 
+def fitted(a: Motion, b: Motion, c: Motion, across: int, down: int) -> Motion:
+    """The motion of cell A with the gradients that B, to the right, and C, below, give it, 8.2."""
+    (ay, ax), (by, bx), (cy, cx) = (motion.vectors[0] for motion in (a, b, c))
+    quotients = (
+        (64 * (cy - ay)) // down, (64 * (by - ay)) // across,
+        (64 * (cx - ax)) // down, (64 * (bx - ax)) // across,
+    )  # fmt: skip
+    return a._replace(gradients=tuple(clip_gradient(g) for g in quotients))
+
+
+def affine_list(canvas: Canvas, leaf: Leaf) -> tuple[list[Motion], bool]:
+    """The affine list of a leaf and whether entry 0 is inherited, 8.2."""
+    (x, y, w, h), s = leaf.area, canvas.sign
+    entries: list[Motion] = []
+
+    def append(entry: Motion) -> None:
+        if any(entry.gradients) and entry not in entries and len(entries) < 4:
+            entries.append(entry)
+
+    for i, j in ((x - 1, y + h - 1), (x + w - 1, y - 1), (x - 1, y), (x, y - 1)):
+        if cell := available(canvas, leaf, i, j):
+            dy, dx = y + h // 2 - (8 * (j // 8) + 4), x + w // 2 - (8 * (i // 8) + 4)
+            append(cell.at(dy, dx, s))
+    inherited = bool(entries)
+    corners = (x - 1, y - 1), (x + w - 1, y - 1), (x - 1, y + h - 1)
+    a, b, c = (available(canvas, leaf, *corner) for corner in corners)
+    if a and b and c and a.direction == b.direction == c.direction:
+        append(fitted(a, b, c, w, h).at(h // 2 + 4, w // 2 + 4, s))
+    corners = (x, y), (x + w - 1, y), (x, y + h - 1)
+    a, b, c = (canvas.projected.get((j // 8, i // 8)) for i, j in corners)
+    if a and b and c:  # never in a chain canvas
+        append(fitted(a, b, c, w - 8, h - 8).at(h // 2 - 4, w // 2 - 4, s))
+    return (entries + 4 * [canvas.rest])[:4], inherited
+
+
+def motion_of(canvas: Canvas, leaf: Leaf) -> Motion:
+    """The motion of a leaf that is not intra, of an affine one that at its centre, 8.2."""
+    x, y, w, h = leaf.area
+    entries, inherited = affine_list(canvas, leaf) if leaf.affine else ([], False)
     if leaf.merge:
-        candidates = (
-            available(x - 1, y + h - 1), available(x + w - 1, y - 1),
-            available(x + w, y - 1), available(x - 1, y + h), available(x - 1, y - 1),
-            canvas.projected.get(((y + h) // 8, (x + w) // 8)),
-            canvas.projected.get(((y + h // 2) // 8, (x + w // 2) // 8)),
-        )  # fmt: skip
-        entries: list[Motion] = []
-        for entry in candidates:
-            if entry and all(entry.used() != before.used() for before in entries):
-                entries.append(entry)
-        rest = Motion(1 if canvas.kind == 1 else 3, STILL.vectors)
-        return (entries + 5 * [rest])[leaf.index]
-    c = available(x + w, y - 1) or available(x - 1, y - 1)
-    near = available(x - 1, y), available(x, y - 1), c
-    found = [motion for motion in near if motion]
-    direction, differences = leaf.coded_motion
+        return (entries if leaf.affine else merge_list(canvas, leaf))[leaf.index]
+    c = available(canvas, leaf, x + w, y - 1) or available(canvas, leaf, x - 1, y - 1)
+    near = available(canvas, leaf, x - 1, y), available(canvas, leaf, x, y - 1), c
+    found = [entries[0]] if inherited else [motion for motion in near if motion]
+    direction, differences, d = leaf.coded_motion
     vectors = [(0, 0), (0, 0)]
     for r in (0, 1):
         if not direction >> r & 1:
@@ -1276,7 +1370,19 @@ def motion_of(canvas: Canvas, leaf: Leaf) -> Motion:
     if direction < 3:
         vy, vx = vectors[direction - 1]
         vectors[2 - direction] = (vy, vx) if canvas.kind == 1 else clip_vector(-vy, -vx)
-    return Motion(direction, (vectors[0], vectors[1]))
+    p = entries[0].gradients if inherited else STILL.gradients
+    sums = (p[k] + (64 // (w if k & 1 else h)) * d[k] for k in range(4))
+    return Motion(direction, (vectors[0], vectors[1]), tuple(clip_gradient(g) for g in sums))
+
+
+def move_cells(canvas: Canvas, leaf: Leaf) -> None:
+    """Give the cells of a leaf that is not intra their motion, 8.2."""
+    x, y, w, h = leaf.area
+    motion = motion_of(canvas, leaf)
+    for j in range(y, y + h, 8):
+        for i in range(x, x + w, 8):
+            dy, dx = j + 4 - (y + h // 2), i + 4 - (x + w // 2)
+            canvas.motion[j // 8][i // 8] = motion.at(dy, dx, canvas.sign)
 
 
 def displaced(plane: Ints, vectors: Ints, size: tuple[int, int], luma: bool) -> Ints:
@@ -1313,9 +1419,9 @@ def displacements(canvas: Canvas, index: int) -> tuple[Ints, list[Ints]]:
     """The direction of each sample of a plane and S(r) of each reference, 8.3."""
     size = canvas.form.cell(index)
     planes = [reference.planes[index] for reference in canvas.references]
-    vectors = canvas.cells(lambda leaf: leaf.motion.vectors)  # of row, column, r, axis
+    vectors = canvas.vectors
     s = [displaced(plane, vectors[:, :, r], size, index == 0) for r, plane in enumerate(planes)]
-    return enlarge(canvas.cells(lambda leaf: leaf.motion.direction), size), s
+    return enlarge(canvas.directions, size), s
 
 
 def inter_prediction(canvas: Canvas, index: int) -> Ints:
@@ -1489,8 +1595,8 @@ def find_edges(canvas: Canvas, transposed: bool) -> Edges:
         cells = cells.swapaxes(0, 1) if transposed else cells
         return cells[:, :-1], cells[:, 1:]
 
-    direction_p, direction_q = sides(canvas.cells(lambda leaf: leaf.motion.direction))
-    vector_p, vector_q = sides(canvas.cells(lambda leaf: leaf.motion.vectors))
+    direction_p, direction_q = sides(canvas.directions)
+    vector_p, vector_q = sides(canvas.vectors)
     differs = direction_p != direction_q
     for r in (0, 1):
         far = (abs(vector_p[:, :, r] - vector_q[:, :, r]) >= 4).any(axis=2)
@@ -1898,7 +2004,7 @@ class Hybrid:
             canvas.projected = projected_motion(canvas)
         for leaf in canvas.leaves:
             if not leaf.intra:
-                leaf.motion = motion_of(canvas, leaf)
+                move_cells(canvas, leaf)
         intra = canvas.cells(lambda leaf: leaf.intra)
         for index in range(self.form.planes):
             size = self.form.cell(index)
