@@ -21,6 +21,7 @@ INDEX = ir.IntType(64)
 
 PLACE = "int64"
 NUMBER = "int32"
+REAL = "float32"
 """Numba's types of numbers, by name."""
 
 

@@ -39,9 +39,13 @@ def _sum_of_differences(vectors: Vectors, pairs: list[tuple[Any, Any]]) -> Any:
     return builder.add(*parts)
 
 
-def _make_tile(width: int, hadamard: bool, mean: bool) -> Any:
-    """Make the function for one tile of ROWS rows of `width` samples, 8 or 16."""
+def _make_tile(width: int, hadamard: bool, mean: bool, apart: bool = False) -> Any:
+    """Make the function for one tile of ROWS rows of `width` samples, 8 or 16.
+
+    With `apart`, the right half of each prediction has a place of its own.
+    """
     references = 2 if mean else 1
+    each = 3 if apart else 2
 
     def type_tile(context: Any, current: Any, at: Any, stride: Any, *rest: Any) -> Any:
         signature = types.int64(current, types.int64, types.int64, *_expected(rest))
@@ -50,7 +54,7 @@ def _make_tile(width: int, hadamard: bool, mean: bool) -> Any:
     def _expected(rest: Any) -> list[Any]:
         expected = []
         for k in range(references):
-            expected += [rest[2 * k], types.int64]
+            expected += [rest[each * k], *[types.int64] * (each - 1)]
         return [*expected, types.int64]
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -60,19 +64,26 @@ def _make_tile(width: int, hadamard: bool, mean: bool) -> Any:
         vectors = Vectors(builder, width)
         halves = vectors.vector(half)
 
-        def samples(number: int, stride: Any) -> list[Any]:
+        def samples(number: int, stride: Any, at: int = 1, part: Vectors = vectors) -> list[Any]:
             array = context.make_array(signature.args[number])(context, builder, args[number])
-            place = builder.gep(array.data, [args[number + 1]])
+            place = builder.gep(array.data, [args[number + at]])
             loaded = []
             for _ in range(ROWS):
-                loaded.append(vectors.read(place, sample))
+                loaded.append(part.read(place, sample))
                 place = builder.gep(place, [stride])
             return loaded
 
         def rows(number: int, stride: Any) -> list[Any]:
-            return [builder.zext(row, halves) for row in samples(number, stride)]
+            if apart and number > 0:
+                part = Vectors(builder, width // 2)
+                order = ir.Constant(vectors.vector(), list(range(width)))
+                sides = (samples(number, stride, at, part) for at in (1, 2))
+                found = [builder.shuffle_vector(*row, order) for row in zip(*sides, strict=True)]
+            else:
+                found = samples(number, stride)
+            return [builder.zext(row, halves) for row in found]
 
-        stride = args[3 + 2 * references]
+        stride = args[3 + each * references]
         if not (hadamard or mean) and sample.width == 8 and PAIRS:
             pairs = zip(samples(0, args[2]), samples(3, stride), strict=True)
             return _sum_of_differences(vectors, list(pairs))
@@ -80,7 +91,7 @@ def _make_tile(width: int, hadamard: bool, mean: bool) -> Any:
         predicted = rows(3, stride)
         if mean:
             one = vectors.same(1, half)
-            second = rows(5, stride)
+            second = rows(3 + each, stride)
             predicted = [
                 builder.lshr(builder.add(builder.add(a, b), one), one)
                 for a, b in zip(predicted, second, strict=True)
@@ -163,12 +174,51 @@ def _make_tile(width: int, hadamard: bool, mean: bool) -> Any:
     ) -> Any:
         return type_tile(typingctx, current, at, stride, a, a_at, b, b_at, reference_stride)
 
+    def tile_apart(
+        typingctx: Any,
+        current: Any,
+        at: Any,
+        stride: Any,
+        a: Any,
+        a_at: Any,
+        a_right: Any,
+        reference_stride: Any,
+    ) -> Any:
+        return type_tile(typingctx, current, at, stride, a, a_at, a_right, reference_stride)
+
+    def tile_mean_apart(
+        typingctx: Any,
+        current: Any,
+        at: Any,
+        stride: Any,
+        a: Any,
+        a_at: Any,
+        a_right: Any,
+        b: Any,
+        b_at: Any,
+        b_right: Any,
+        reference_stride: Any,
+    ) -> Any:
+        return type_tile(
+            typingctx, current, at, stride, a, a_at, a_right, b, b_at, b_right, reference_stride
+        )
+
+    if apart:
+        return intrinsic(tile_mean_apart if mean else tile_apart)
     return intrinsic(tile_mean if mean else tile)
 
 
 _sad8, _sad16 = _make_tile(8, False, False), _make_tile(16, False, False)
 _satd8, _satd16 = _make_tile(8, True, False), _make_tile(16, True, False)
 _satd8_mean, _satd16_mean = _make_tile(8, True, True), _make_tile(16, True, True)
+
+satd_apart = _make_tile(16, True, False, apart=True)
+"""SATD of two cells of 8 x 8, side by side, whose predictions begin at two places.
+
+Takes current, at, stride, reference, both places and the stride of the reference.
+"""
+satd_mean_apart = _make_tile(16, True, True, apart=True)
+"""The same to the rounded mean of two references; takes both places of each after it."""
 
 
 @kernel

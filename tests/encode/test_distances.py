@@ -4,7 +4,7 @@ import numba
 import numpy as np
 import pytest
 
-from nvcodec.encode.distances import sad, satd, satd_mean
+from nvcodec.encode.distances import sad, satd, satd_apart, satd_mean, satd_mean_apart
 from tests.encode.hybrid.reference import hadamard_sum
 
 FAR = 1 << 40
@@ -32,6 +32,31 @@ def test_distances(wide, tall, extreme):
     for distance, blocks in ((sad, one), (satd, one), (satd_mean, two)):
         whole = distance(*blocks, 100, wide, tall, FAR)
         assert whole // 3 < distance(*blocks, 100, wide, tall, whole // 3) <= whole
+
+
+@numba.njit
+def satds_apart(current, a, b, at, a_at, b_at, size):
+    return (
+        satd_apart(current, at, size, a, *a_at, size),
+        satd_mean_apart(current, at, size, a, *a_at, b, *b_at, size),
+    )
+
+
+@pytest.mark.parametrize(("kind", "most"), [(np.uint8, 256), (np.uint16, 4096)])
+def test_cells_apart(kind, most):
+    rng = np.random.default_rng(most)
+    current, a, b = rng.integers(0, most, (3, 40, 40)).astype(kind)
+    flat = [plane.ravel() for plane in (current, a, b)]
+    found = satds_apart(*flat, 40 * 3 + 5, (7, 40 * 9 + 30), (40 * 31 + 1, 40 * 2 + 2), 40)
+    first = np.hstack([a[:8, 7:15], a[9:17, 30:38]])
+    second = np.hstack([b[31:39, 1:9], b[2:10, 2:10]])
+    for distance, shown in zip(found, ((first,), (first, second)), strict=True):
+        flat_shown = [np.ascontiguousarray(plane).ravel() for plane in shown]
+        if len(shown) == 1:
+            assert distance == satd(flat[0], 125, 40, flat_shown[0], 0, 16, 16, 8, FAR)
+        else:
+            one, other = flat_shown
+            assert distance == satd_mean(flat[0], 125, 40, one, 0, other, 0, 16, 16, 8, FAR)
 
 
 def blocks_of(plane, places, n):

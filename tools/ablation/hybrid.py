@@ -96,6 +96,7 @@ ROWS = {
     "inter blocks of 64": Row(FORMAT, Tools(largest_inter=32)),
     "inter blocks of 8": Row(FORMAT, Tools(smallest_inter=16)),
     "rectangular leaves": Row(FORMAT, Tools(halves=False)),
+    "affine leaves": Row(FORMAT, Tools(affine=False)),
     "transforms of 32, inter canvases": Row(FORMAT, Tools(inter_transform_32=False)),
     "transforms of 32, key canvases": Row(FORMAT, Tools(key_transform_32=False)),
     "transforms of 32": Row(FORMAT, Tools(inter_transform_32=False, key_transform_32=False)),

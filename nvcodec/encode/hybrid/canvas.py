@@ -31,6 +31,7 @@ from nvcodec.encode.hybrid.search.phases import Phases, PhasesMemory, phases_of
 from nvcodec.encode.hybrid.search.prediction import (
     Candidates,
     Cells,
+    Colours,
     InterSearch,
     first_leaves,
     found_leaves,
@@ -471,6 +472,9 @@ def _inter_search(
         height=height,
         phases0=references[0].phases.reshape(-1),
         phases1=references[-1].phases.reshape(-1),
+        colours=Colours(
+            *_three(references[0].canvas.planes)[1:], *_three(references[-1].canvas.planes)[1:]
+        ),
         coarse=coarse,
         projected=projected_motion(step, [reference.canvas for reference in references]),
         known=np.ones((height // 4, width // 4), np.uint8),

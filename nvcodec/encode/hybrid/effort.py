@@ -30,6 +30,8 @@ class MotionLimits(NamedTuple):
         apart: whether every merge entry, the best vector to each reference and the best pair of
             vectors are kept for trials, not the best by SATD alone.
         starts_beside: whether searches also start from the coarse vectors to the right and below.
+        affine_rounds: most steps of the descent to coded gradients; 0 for no affine leaves.
+        affine_bits: bits per cell: gradients are not searched if a block costs less than this.
 
     """
 
@@ -48,6 +50,8 @@ class MotionLimits(NamedTuple):
     refinements: int
     apart: bool
     starts_beside: bool
+    affine_rounds: int
+    affine_bits: float
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,8 @@ EFFORTS = {
             refinements=0,
             apart=False,
             starts_beside=False,
+            affine_rounds=0,
+            affine_bits=inf,
         ),
         tree_depth=1,
         intra_tries=1,
@@ -147,6 +153,8 @@ EFFORTS = {
             refinements=1,
             apart=False,
             starts_beside=False,
+            affine_rounds=0,
+            affine_bits=inf,
         ),
         tree_depth=2,
         intra_tries=2,
@@ -180,6 +188,8 @@ EFFORTS = {
             refinements=2,
             apart=False,
             starts_beside=False,
+            affine_rounds=4,
+            affine_bits=4.0,
         ),
         tree_depth=2,
         intra_tries=5,
@@ -213,6 +223,8 @@ EFFORTS = {
             refinements=6,
             apart=True,
             starts_beside=True,
+            affine_rounds=4,
+            affine_bits=2.0,
         ),
         tree_depth=3,
         intra_tries=10,

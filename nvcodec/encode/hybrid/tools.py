@@ -16,6 +16,7 @@ class Tools:
     Attributes:
         merge: merged leaves.
         bi: leaves with two vectors of their own.
+        affine: affine leaves.
         largest_inter: longest side of an inter leaf in luma samples, 64 or 32.
         smallest_inter: shortest side of an inter leaf, 8 or 16.
         halves: leaves, and luma blocks of intra leaves of 8, that are no squares.
@@ -41,6 +42,7 @@ class Tools:
 
     merge: bool = True
     bi: bool = True
+    affine: bool = True
     largest_inter: int = 64
     smallest_inter: int = 8
     halves: bool = True

@@ -5,8 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from nvcodec.coding.hybrid.motion import (
+    AFFINE_FLAG,
+    AFFINE_INDEX,
     BESIDE,
     BOTH,
+    GRADIENT_MORE,
+    GRADIENT_ZERO,
     HALVED,
     INDEX_MORE,
     INTRA_FLAG,
@@ -47,6 +51,9 @@ class MotionBits(Record):
     both = array(np.float32, 4, 2)
     second = array(np.float32, 2)
     component = array(np.float32, 2, 15)
+    affine = array(np.float32, 2, 4, 3, 2)
+    affine_entry = array(np.float32, 4)
+    gradient = array(np.float32, 4, 10)
 
 
 def motion_bits(costs: Bits, canvas_set: int) -> MotionBits:
@@ -54,7 +61,21 @@ def motion_bits(costs: Bits, canvas_set: int) -> MotionBits:
     inter = canvas_set - 1
     more = costs[INDEX_MORE + 4 * inter :][:4]
     entry = [more[:i, 1].sum() + (more[i, 0] if i < 4 else 0.0) for i in range(5)]
+    more = costs[AFFINE_INDEX + 3 * inter :][:3]
+    affine_entry = [more[:i, 1].sum() + (more[i, 0] if i < 3 else 0.0) for i in range(4)]
+    longer = costs[GRADIENT_MORE + 8 * inter :][:8]
+    gradient = np.zeros((4, 10), np.float32)
+    for k in range(4):
+        nonzero = costs[GRADIENT_ZERO + 4 * inter + k]
+        gradient[k, 0] = nonzero[0]
+        for length in range(1, 10):
+            g = length - 1
+            stop = longer[g, 0] if g < 8 else 0.0
+            gradient[k, length] = nonzero[1] + longer[:g, 1].sum() + stop + g + 1
     return MotionBits.make(
+        affine=costs[AFFINE_FLAG + 24 * inter :][:24].reshape(2, 4, 3, 2),
+        affine_entry=affine_entry,
+        gradient=gradient,
         split=costs[SPLIT + 9 * canvas_set :][:9].reshape(3, 3, 2),
         intra=costs[INTRA_FLAG + 3 * inter :][:3],
         merge=costs[MERGE_FLAG + 12 * inter :][:12].reshape(4, 3, 2),

@@ -61,6 +61,8 @@ def _take_out(prices: Prices, tools: Tools) -> None:
         prices.motion.merge[..., 1] = UNAFFORDABLE
     if not tools.bi:
         prices.motion.both[:, 1] = UNAFFORDABLE
+    if not tools.affine:
+        prices.motion.affine[..., 1] = UNAFFORDABLE
     if tools.largest_inter < 64:
         prices.motion.split[2, :, 0] = UNAFFORDABLE
     if tools.smallest_inter > 8:

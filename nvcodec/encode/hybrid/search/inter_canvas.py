@@ -10,7 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from nvcodec.coding.hybrid.leaves import (
+    AFFINE,
     DIRECTION,
+    GRADIENTS,
     HEIGHT,
     INDEX,
     INTRA,
@@ -21,6 +23,7 @@ from nvcodec.coding.hybrid.leaves import (
     Y,
 )
 from nvcodec.compiled import Integer, Real, kernel
+from nvcodec.encode.hybrid.search.affine import offer_affine_merges, offer_gradients
 from nvcodec.encode.hybrid.search.bi import offer_both
 from nvcodec.encode.hybrid.search.block import (
     NEVER,
@@ -42,16 +45,19 @@ from nvcodec.encode.hybrid.search.prediction import (
     DIFFERENCES,
     ENTRY,
     HALF,
+    IS_AFFINE,
     LISTS,
     MERGED,
     OWN_VECTORS,
     PLACES,
     SINGLE,
+    SLOPE_DIFFERENCES,
+    SLOPES,
     STRIP,
-    VECTORS,
     InterSearch,
     clear,
     set_choice,
+    vector_at,
 )
 from nvcodec.encode.hybrid.search.trial import trial_cost
 from nvcodec.encode.hybrid.search.vectors import offer_vectors
@@ -74,9 +80,11 @@ def _offer(s: InterSearch, b: Block) -> None:
     """Collect the candidates that the tools offer for a block."""
     clear(s.candidates)
     offer_merges(s, b)
+    offer_affine_merges(s, b)
     if s.candidates.cost[BEST_MERGE] >= s.limits.merge_bits * b.lam_satd * b.wide * b.tall / 64:
         offer_vectors(s, b)
         offer_both(s, b)
+        offer_gradients(s, b)
 
 
 @kernel
@@ -117,10 +125,12 @@ def _choose(s: InterSearch, b: Block) -> Real:
             cost = trial_cost(s, b, place, best)
             if cost < best:
                 best = cost
+                c.chroma[1] = c.chroma[0]
                 _take(s, b, place)
     few = _INTRA_FROM_BITS * b.lam_satd * b.wide * b.tall / 64
     if max(b.wide, b.tall) <= s.largest_intra and best_satd > few:
-        cost = intra_cost(s, b, best_satd)
+        # The chroma of an intra leaf is taken to cost what that of the best candidate does.
+        cost = intra_cost(s, b, best_satd) + c.chroma[1]
         if cost < best:
             best = cost
             set_choice(c.around[b.slot], 0, 0, 0, 0, 0)
@@ -138,8 +148,13 @@ def _put_cells(s: InterSearch, b: Block, choice: np.ndarray) -> None:
             cells.available[row, column] = 1 if choice[LISTS] else 0
             cells.size[row, column] = packed
             cells.merged[row, column] = choice[MERGED]
+            cells.affine[row, column] = choice[IS_AFFINE]
+            for r in range(2):
+                vy, vx = vector_at(s, b, choice, r, 8 * row, 8 * column)
+                cells.vectors[r, row, column, 0] = vy
+                cells.vectors[r, row, column, 1] = vx
             for c in range(4):
-                cells.vectors[c >> 1, row, column, c & 1] = choice[VECTORS + c]
+                cells.gradients[row, column, c] = choice[SLOPES + c]
 
 
 @kernel
@@ -174,7 +189,7 @@ def _offer_half(s: InterSearch, b: Block, beside: Integer, second: Integer) -> N
         before, last = costs[0], c.tried_count[0] - 1
         place = _best_place(before[BEST_MERGE, 0], before[OWN_VECTORS, 0])
         same = c.tried[last, 2] == b.wide and c.tried[last, 3] == b.tall
-        for k in (MERGED, LISTS, VECTORS, VECTORS + 1, VECTORS + 2, VECTORS + 3):
+        for k in range(CHOICE):
             same &= c.tried_choices[last, k] == kept[0, place, k]
         if not same:
             _offer(s, b)
@@ -320,15 +335,19 @@ def _keep_cells(s: InterSearch, b: Block, back: bool) -> None:
                 cells.available[row, column] = cell[1]
                 cells.size[row, column] = cell[2]
                 cells.merged[row, column] = cell[3]
+                cells.affine[row, column] = cell[8]
                 for c in range(4):
                     cells.vectors[c >> 1, row, column, c & 1] = cell[4 + c]
+                    cells.gradients[row, column, c] = cell[9 + c]
             else:
                 cell[0] = cells.direction[row, column]
                 cell[1] = cells.available[row, column]
                 cell[2] = cells.size[row, column]
                 cell[3] = cells.merged[row, column]
+                cell[8] = cells.affine[row, column]
                 for c in range(4):
                     cell[4 + c] = cells.vectors[c >> 1, row, column, c & 1]
+                    cell[9 + c] = cells.gradients[row, column, c]
 
 
 @kernel
@@ -377,6 +396,8 @@ def _append_leaf(s: InterSearch, b: Block, choice: np.ndarray) -> None:
     leaf[DIRECTION] = 0 if choice[MERGED] else choice[LISTS]
     for c in range(4):
         leaf[VY0 + c] = choice[DIFFERENCES + c]
+        leaf[GRADIENTS + c] = choice[SLOPE_DIFFERENCES + c]
+    leaf[AFFINE] = choice[IS_AFFINE]
     cells.used[0] += 1
 
 

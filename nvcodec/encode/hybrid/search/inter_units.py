@@ -16,7 +16,7 @@ from nvcodec.compiled import Integer, Real, kernel
 from nvcodec.encode.hybrid.search.block import Block, CanvasInput, area_of, chroma_of, log2
 from nvcodec.encode.hybrid.search.transform_tree import LARGEST, append_tree, best_tree
 from nvcodec.encode.hybrid.search.units import Pool, append_unit, load_residual, transform_chroma
-from nvcodec.encode.hybrid.search.workspace import Workspace
+from nvcodec.encode.hybrid.search.workspace import TransformSpace, Workspace
 from nvcodec.picture import Plane
 
 
@@ -32,9 +32,12 @@ class Predicted(NamedTuple):
 
 
 @kernel
-def _chroma_units(
+def chroma_units(
     given: CanvasInput,
-    predicted: Predicted,
+    predicted1: np.ndarray,
+    predicted2: np.ndarray,
+    at_y: Integer,
+    at_x: Integer,
     w: Workspace,
     b: Block,
     y: Integer,
@@ -45,17 +48,18 @@ def _chroma_units(
 ) -> Integer:
     """Choose the flags of Cb and Cr of a node, whose chroma is wide x tall samples at (y, x).
 
-    `size` is log2 of the node's luma samples minus 3. The result has the flags of the parts of Cb
-    in bits 0 and 1, those of Cr in bits 2 and 3. Leaves the levels of all in w.transform.chroma,
-    and their costs with and without a unit in `chroma_cost` and `chroma_empty`. These costs do not
-    include the flags.
+    It is predicted by the samples at (at_y, at_x) of `predicted1` and `predicted2`. `size` is log2
+    of the node's luma samples minus 3. The result has the flags of the parts of Cb in bits 0 and 1,
+    those of Cr in bits 2 and 3. Leaves the levels of all in w.transform.chroma, and their costs
+    with and without a unit in `chroma_cost` and `chroma_empty`. These costs do not include the
+    flags.
     """
     t, c = w.transform, given.content
     flags = 0
     for part in range(given.parts):
-        top = y + part * tall
+        down = part * tall
         cost, count, empty = transform_chroma(
-            given, t, b, 1, part, predicted.plane1, top, x, top, x, wide, tall
+            given, t, b, 1, part, predicted1, at_y + down, at_x, y + down, x, wide, tall
         )
         t.chroma_cost[0, part] = cost
         t.chroma_empty[0, part] = empty
@@ -64,9 +68,9 @@ def _chroma_units(
             flags |= 1 << part
     cb = 1 if flags else 0
     for part in range(given.parts):
-        top = y + part * tall
+        down = part * tall
         cost, count, empty = transform_chroma(
-            given, t, b, 2, part, predicted.plane2, top, x, top, x, wide, tall
+            given, t, b, 2, part, predicted2, at_y + down, at_x, y + down, x, wide, tall
         )
         t.chroma_cost[1, part] = cost
         t.chroma_empty[1, part] = empty
@@ -74,6 +78,25 @@ def _chroma_units(
         if count > 0 and coded < empty + b.lam * c.cr[size, cb, 0]:
             flags |= 4 << part
     return flags
+
+
+@kernel
+def chroma_cost(
+    given: CanvasInput, t: TransformSpace, b: Block, flags: Integer, size: Integer
+) -> tuple[Real, Real]:
+    """The cost of the chroma of a node with the flags that `chroma_units` gave, and with no unit.
+
+    In squared error; the first one has the bits of the flags.
+    """
+    c, some = given.content, 1 if flags & 3 else 0
+    total, empty = 0.0, 0.0
+    for part in range(given.parts):
+        cb, cr = flags >> part & 1, flags >> (2 + part) & 1
+        total += b.lam * (c.cb[size, cb] + c.cr[size, some, cr])
+        total += t.chroma_cost[0, part] if cb else t.chroma_empty[0, part]
+        total += t.chroma_cost[1, part] if cr else t.chroma_empty[1, part]
+        empty += t.chroma_empty[0, part] + t.chroma_empty[1, part]
+    return total, empty
 
 
 @kernel
@@ -99,23 +122,18 @@ def _decide_node(
     load_residual(given.source0, y, x, predicted.plane0, y, x, wide, tall, t.residual)
     luma_coded, luma_count, luma_empty = best_tree(given, w, b, wide, tall, NO_MODE)
     chroma_y, chroma_x, chroma_n, chroma_tall = chroma_of(given, y, x, wide, tall)
-    flags = _chroma_units(
-        given, predicted, w, b, chroma_y, chroma_x, chroma_n, chroma_tall, log2n - 3
-    )
+    flags = chroma_units(
+        given, predicted.plane1, predicted.plane2, chroma_y, chroma_x, w, b, chroma_y, chroma_x,
+        chroma_n, chroma_tall, log2n - 3,
+    )  # fmt: skip
     chroma = 1 if flags else 0
     # The flag is not coded if it can only be 1: in a coded leaf of one node without chroma units.
     luma_zero = luma_empty
     if not (max(b.wide, b.tall) < 64 and chroma == 0):
         luma_zero += b.lam * c.luma[log2n - 3, chroma, 0]
         luma_coded += b.lam * c.luma[log2n - 3, chroma, 1]
-    some_cb = 1 if flags & 3 else 0
-    empty = luma_empty
-    for part in range(given.parts):
-        cb, cr = flags >> part & 1, flags >> (2 + part) & 1
-        total += b.lam * (c.cb[log2n - 3, cb] + c.cr[log2n - 3, some_cb, cr])
-        total += t.chroma_cost[0, part] if cb else t.chroma_empty[0, part]
-        total += t.chroma_cost[1, part] if cr else t.chroma_empty[1, part]
-        empty = empty + t.chroma_empty[0, part] + t.chroma_empty[1, part]
+    of_chroma, chroma_empty = chroma_cost(given, t, b, flags, log2n - 3)
+    total += of_chroma
     if luma_count > 0 and luma_coded < luma_zero:
         total += luma_coded
         append_tree(pool, w, y, x, wide, tall)
@@ -126,7 +144,7 @@ def _decide_node(
             if flags >> (2 * plane + part) & 1:
                 top, levels = chroma_y + part * chroma_tall, t.chroma[plane, part]
                 append_unit(pool, plane + 1, chroma_x, top, chroma_n, chroma_tall, 0, levels)
-    return total, nothing + empty
+    return total, nothing + luma_empty + chroma_empty
 
 
 @kernel

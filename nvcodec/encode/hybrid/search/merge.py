@@ -9,8 +9,10 @@ from nvcodec.encode.distances import ANY
 from nvcodec.encode.hybrid.search.block import Block
 from nvcodec.encode.hybrid.search.prediction import (
     BEST_MERGE,
+    CHOICE,
     DIFFERENCES,
     ENTRY,
+    IS_AFFINE,
     LISTS,
     MERGED,
     MERGES,
@@ -36,6 +38,12 @@ def merged_beside(merged: np.ndarray, b: Block) -> Integer:
 
 
 @kernel
+def affine_beside(affine: np.ndarray, b: Block) -> Integer:
+    """How many of the leaves left of and above a block are affine."""
+    return merged_beside(affine, b)
+
+
+@kernel
 def _set_merge(choice: np.ndarray, merges: np.ndarray, entry: Integer) -> None:
     choice[MERGED] = 1
     choice[ENTRY] = entry
@@ -43,6 +51,8 @@ def _set_merge(choice: np.ndarray, merges: np.ndarray, entry: Integer) -> None:
     for k in range(4):
         choice[VECTORS + k] = merges[entry, 1 + k]
         choice[DIFFERENCES + k] = 0
+    for k in range(IS_AFFINE, CHOICE):
+        choice[k] = 0
 
 
 @kernel
@@ -68,6 +78,8 @@ def offer_merges(s: InterSearch, b: Block) -> None:
     beside = merged_beside(cells.merged, b)
     # The intra flag is priced as beside no intra leaf, for all tools; leaves of 64 have none.
     flags = s.bits.merge[b.level, beside, 1] + s.bits.intra[0, 0]
+    if min(b.wide, b.tall) > 8:
+        flags += s.bits.affine[1, b.level, affine_beside(s.cells.affine, b), 0]
     c.of_both[0] = -1
     c.of_both[1] = ANY
     best = 0

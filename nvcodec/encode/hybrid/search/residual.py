@@ -14,7 +14,7 @@ from llvmlite import ir
 
 from nvcodec.compiled import Integer, Real, intrinsic, kernel, types
 from nvcodec.model.hybrid.canvas.intra import MOST
-from nvcodec.simd import INDEX, Vectors, check_places, constant
+from nvcodec.simd import INDEX, WORD, Vectors, check_places, constant
 
 SUB = 4
 """Coefficients across a sub-block (spec 7.6)."""
@@ -209,6 +209,73 @@ def load_unit(
     return _load32(residual, at, tall, block)
 
 
+@intrinsic
+def _fold(
+    context: Any,
+    coefficients: Any,
+    step_y: Any,
+    step_x: Any,
+    side_log: Any,
+    matrix: Any,
+    at: Any,
+    out: Any,
+) -> tuple[Any, Callable[..., Any]]:
+    """The code of `fold`."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        code = _Code(context, builder, signature, args, SUB * _LANES)
+        _, step_y, step_x, side_log, _, at, _ = args
+        one = constant(1)
+
+        # Four columns at a time: sums of one would wait for each other.
+        def body(k: Any, total: Any) -> Any:
+            first = builder.mul(k, constant(SUB))
+            row = builder.lshr(first, side_log)
+            column = builder.and_(first, builder.sub(builder.shl(one, side_log), one))
+            place = builder.add(builder.mul(row, step_y), builder.mul(column, step_x))
+            values = ir.Constant(ir.VectorType(_REAL, SUB), ir.Undefined)
+            for number in range(SUB):
+                value = builder.load(code.pointer(0, place, 1))
+                values = builder.insert_element(values, value, constant(number, WORD))
+                place = builder.add(place, step_x)
+            values = code.part(values, [lane // _LANES for lane in range(SUB * _LANES)])
+            start = builder.add(at, builder.mul(first, constant(_LANES)))
+            factors = code.read(code.pointer(4, start, SUB * _LANES), _REAL)
+            return builder.fadd(total, builder.fmul(factors, values))
+
+        area = builder.shl(one, builder.shl(side_log, one))
+        rounds = builder.lshr(area, constant(SUB.bit_length() - 1))
+        total = code.after(rounds, code.same(0.0, _REAL), body)
+        lanes = SUB * _LANES
+        while lanes > _LANES:
+            lanes //= 2
+            total = builder.fadd(*(code.part(total, range(k, k + lanes)) for k in (0, lanes)))
+        code.write(total, code.pointer(6, constant(0), _LANES))
+        return context.get_dummy_value()
+
+    place = types.int64
+    return types.void(coefficients, place, place, place, matrix, place, out), generate
+
+
+@kernel
+def fold(
+    coefficients: np.ndarray,
+    wide: Integer,
+    transposed: Integer,
+    side_log: Integer,
+    matrix: np.ndarray,
+    at: Integer,
+    out: np.ndarray,
+) -> None:
+    """Set out[:16] to coefficients of a secondary transform.
+
+    They are those of the first 1 << side_log columns and rows of `coefficients`, `wide` in a row,
+    `transposed` or not. `matrix` has from `at` on 16 factors of each of these, row by row.
+    """
+    step_y, step_x = (1, wide) if transposed else (wide, 1)
+    _fold(coefficients, step_y, step_x, side_log, matrix, at, out)
+
+
 def _make_difference(n: int, mean: bool) -> Any:
     """Make the code for one row of n samples: their difference to others, or to a mean of two."""
     places = (0, 2, 4) if mean else (0, 2)
@@ -269,13 +336,14 @@ def subtract(
     wide: Integer,
     tall: Integer,
     residual: np.ndarray,
+    start: Integer,
 ) -> None:
     """Set residual[:tall, :wide], MOST x MOST, to samples minus predicted ones.
 
     Places and strides are those of flat arrays; `wide` is 4, 8 or a multiple of 16.
     """
     for i in range(tall):
-        row, other, to = at + i * stride, predicted_at + i * predicted_stride, i * MOST
+        row, other, to = at + i * stride, predicted_at + i * predicted_stride, start + i * MOST
         if wide == 4:
             _difference4(current, row, predicted, other, residual, to)
         elif wide == 8:
@@ -298,10 +366,11 @@ def subtract_mean(
     wide: Integer,
     tall: Integer,
     residual: np.ndarray,
+    start: Integer,
 ) -> None:
     """The same for the rounded mean of two predictions; `wide` is 8 or a multiple of 16."""
     for i in range(tall):
-        row, step, to = at + i * stride, i * predicted_stride, i * MOST
+        row, step, to = at + i * stride, i * predicted_stride, start + i * MOST
         if wide == 8:
             _difference8_mean(
                 current, row, first, first_at + step, second, second_at + step, residual, to

@@ -29,7 +29,7 @@ from nvcodec.encode.hybrid.rate.content import CHROMA_SINE, UNAFFORDABLE, UnitBi
 from nvcodec.encode.hybrid.rate.tradeoff import LEAST
 from nvcodec.encode.hybrid.search.block import Block, CanvasInput, log2
 from nvcodec.encode.hybrid.search.quantise import SCAN, quantise, shape_of
-from nvcodec.encode.hybrid.search.residual import coding_cost, load_unit, subtract
+from nvcodec.encode.hybrid.search.residual import coding_cost, fold, load_unit, subtract
 from nvcodec.encode.hybrid.search.transform import forward
 from nvcodec.encode.hybrid.search.workspace import TransformSpace
 from nvcodec.model.hybrid.canvas.quantiser import REAL_STEP, plane_index
@@ -188,7 +188,7 @@ def load_residual(
     """Set out[:tall, :wide] to source[y.., x..] - predicted[at_y.., at_x..], in floats."""
     stride, other_stride = source.shape[1], predicted.shape[1]
     at, other_at = y * stride + x, at_y * other_stride + at_x
-    subtract(source, at, stride, predicted, other_at, other_stride, wide, tall, out)
+    subtract(source, at, stride, predicted, other_at, other_stride, wide, tall, out, 0)
 
 
 @kernel
@@ -237,20 +237,11 @@ def _fold(
 
     The cosine transform has been done; `energy` is that of its coefficients, in squared steps.
     """
-    cosine, folded = t.coefficients[0], t.folded[number]
+    folded = t.folded[number]
     secondary = secondary_of(mode, PAINTED + 1 + number)
     side = zone_side(wide, tall)
     at = matrix_at(secondary, side)
-    for k in range(VALUES):
-        folded[k] = 0.0
-    for row in range(side):
-        for column in range(side):
-            value = cosine[row * wide + column]
-            if secondary & 1:
-                value = cosine[column * wide + row]
-            for k in range(VALUES):
-                folded[k] += _FOLDING[at + k] * value
-            at += VALUES
+    fold(t.coefficients[0], wide, secondary & 1, log2(side), _FOLDING, at, folded)
     for k in range(VALUES):
         energy -= folded[k] * folded[k]
     t.dropped[number] = max(np.float32(0.0), np.float32(energy))

@@ -9,6 +9,7 @@ from nvcodec.coding.hybrid.motion import MODES
 from nvcodec.coding.hybrid.secondary import SECONDARIES
 from nvcodec.encode.hybrid.search.palette import PaletteSearch
 from nvcodec.encode.hybrid.search.partition import Walk
+from nvcodec.model.hybrid.canvas.inter import BLOCK
 from nvcodec.model.hybrid.canvas.intra import MOST
 from nvcodec.picture import SampleFormat
 from nvcodec.records import Record, array, nested
@@ -129,6 +130,7 @@ class IntraSpace(Record):
 
     prediction = array(np.uint8, MOST, MOST)
     edges = array(np.int32, 3, _EDGE)
+    cut = array(np.int32, LEAF_COLUMNS)
     light = array(np.int64, MOST, MOST)
     square = array(np.int32, 4, 4)
     line = array(np.int32, 3 * MOST + 2)
@@ -146,7 +148,6 @@ class IntraSpace(Record):
     leaf_count = array(np.int64, 3)
     halves = array(np.int32, 4, LEAF_COLUMNS)
     strips = array(np.int32, 2, LEAF_COLUMNS)
-    cut = array(np.int32, LEAF_COLUMNS)
     unit = array(np.int32, _AREA)
     sums = array(np.int32, _AREA)
     palette = nested(PaletteSearch)
@@ -159,18 +160,40 @@ class _DeepIntraSpace(IntraSpace):
     kept = array(np.uint16, 5, 3, MOST, MOST)
 
 
+class ColourSpace(Record):
+    """For the chroma of an inter block on trial: the scratch and result of `predict_block`.
+
+    `predicted` are the samples of Cb and Cr.
+    """
+
+    first = array(np.int16, BLOCK + 7, BLOCK)
+    samples = array(np.uint8, BLOCK + 7, BLOCK + 8)
+    values = array(np.int32, BLOCK, BLOCK)
+    predicted = array(np.uint8, 2, BLOCK, BLOCK)
+
+
+class _DeepColourSpace(ColourSpace):
+    """The same for samples of more than 8 bits."""
+
+    first = array(np.int32, BLOCK + 7, BLOCK)
+    samples = array(np.uint16, BLOCK + 7, BLOCK + 8)
+    predicted = array(np.uint16, 2, BLOCK, BLOCK)
+
+
 class Workspace(Record):
     """All scratch memory but the walk of the partition into leaves."""
 
     transform = nested(TransformSpace)
     tree = nested(TreeSpace)
     intra = nested(IntraSpace)
+    colours = nested(ColourSpace)
 
 
 class _DeepWorkspace(Workspace):
     """The same for samples of more than 8 bits."""
 
     intra = nested(_DeepIntraSpace)
+    colours = nested(_DeepColourSpace)
 
 
 def make_workspace(sample_format: SampleFormat) -> Workspace:

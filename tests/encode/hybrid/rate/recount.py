@@ -5,12 +5,14 @@ from types import SimpleNamespace
 import numpy as np
 
 from nvcodec.coding.hybrid.leaves import (
+    AFFINE,
     CHROMA,
     CODED,
     COPY,
     CUT,
     DIRECTION,
     FIRST,
+    GRADIENTS,
     HEIGHT,
     INDEX,
     INTRA,
@@ -197,9 +199,16 @@ def inter_bits(prices, leaves, two):
         if leaf[INTRA]:
             continue
         total += prices.merge[level, sum(other[MERGE] for other in near), leaf[MERGE]]
+        if min(w, h) > 8:
+            beside = sum(other[AFFINE] for other in near)
+            total += prices.affine[leaf[MERGE], level, beside, leaf[AFFINE]]
         if leaf[MERGE]:
-            total += prices.entry[leaf[INDEX]]
+            entries = prices.affine_entry if leaf[AFFINE] else prices.entry
+            total += entries[leaf[INDEX]]
             continue
+        if leaf[AFFINE]:
+            given = leaf[GRADIENTS : GRADIENTS + 4]
+            total += sum(prices.gradient[k, abs(d).bit_length()] for k, d in enumerate(given))
         direction = leaf[DIRECTION]
         if two:
             total += prices.both[level, int(direction == 3)]

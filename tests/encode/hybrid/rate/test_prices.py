@@ -54,6 +54,7 @@ TAKEN = [
     (0, Tools(inter_transform_32=False, merge=False, bi=False, largest_inter=32), []),
     (2, Tools(merge=False), [("motion", "merge", (ANY, ANY, YES))]),
     (2, Tools(bi=False), [("motion", "both", (ANY, YES))]),
+    (2, Tools(affine=False), [("motion", "affine", (ANY, ANY, ANY, YES))]),
     (1, Tools(largest_inter=32), [("motion", "split", (SIZES_OF_SPLITS[64], ANY, WHOLE))]),
     (
         1,

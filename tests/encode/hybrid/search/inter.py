@@ -11,6 +11,7 @@ from nvcodec.encode.hybrid.search.partition import Walk
 from nvcodec.encode.hybrid.search.phases import MARGIN, phases_of
 from nvcodec.encode.hybrid.search.prediction import (
     HALF,
+    Colours,
     InterSearch,
     clear,
     make_candidates,
@@ -20,7 +21,7 @@ from nvcodec.encode.hybrid.search.workspace import Workspace
 from nvcodec.model.hybrid.canvas.motion import merge_list
 from nvcodec.model.hybrid.canvas.projection import CANDIDATE
 from nvcodec.picture import YUV420P8
-from tests.encode.hybrid.pictures import smooth_noise
+from tests.encode.hybrid.pictures import planes_of, smooth_noise
 from tests.encode.hybrid.reference import hadamard_sum
 
 from .given import as_compiled, canvas_input
@@ -115,6 +116,7 @@ def make_scene(
         height=height,
         phases0=phases[0].reshape(-1),
         phases1=phases[-1].reshape(-1),
+        colours=Colours(*planes_of(references[0])[1:], *planes_of(references[-1])[1:]),
         coarse=np.zeros((2, -(-height // 16), -(-width // 16), 2), np.int16),
         projected=projected,
         known=np.ones((height // 4, width // 4), np.uint8),

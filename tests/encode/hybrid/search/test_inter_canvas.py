@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nvcodec.coding.hybrid.leaves import HEIGHT, INTRA, MERGE, WIDTH, X, Y
+from nvcodec.coding.hybrid.leaves import AFFINE, HEIGHT, INTRA, MERGE, WIDTH, X, Y
 from nvcodec.coding.hybrid.motion import trace_motion
 from nvcodec.encode.hybrid.search.block import packed_size
 from nvcodec.encode.hybrid.search.inter_canvas import _walk_root, search_inter_blocks
@@ -16,8 +16,14 @@ from .inter import Scene, make_scene, moved
 
 SATD_WEIGHT = 0.3
 
-LIMITS = {"split_margin": 0.0, "cell_margin": 0.0, "halves_bits": 0.0, "halves_satd": 1.2}
-"""Limits under which halves are tried, and costs are those of what is chosen."""
+LIMITS = {
+    "split_margin": 0.0,
+    "cell_margin": 0.0,
+    "halves_bits": 0.0,
+    "halves_satd": 1.2,
+    "affine_rounds": 0,
+}
+"""Limits under which halves are tried, and costs are those of what is chosen; no affine leaves."""
 
 KINDS = [(False, False), (True, False), (True, True)]
 """Whether there are two references, and whether it is an interior canvas."""
@@ -84,12 +90,52 @@ def test_a_canvas(trial, two, interior, height, width):
     assert set(np.unique(cells.direction[cells.direction > 0])) == ({1, 2, 3} if two else {1})
 
 
+def rotated(picture, angle, zoom):
+    """A picture that is turned about its middle and zoomed, with linear interpolation."""
+    most = np.array(picture.shape)[:, None, None] - 1
+    y, x = np.indices(picture.shape) - most / 2
+    sine, cosine = zoom * np.sin(angle), zoom * np.cos(angle)
+    places = np.clip(np.stack([cosine * y - sine * x, sine * y + cosine * x]) + most / 2, 0, most)
+    first = np.minimum(places.astype(int), most - 1)
+    shares = places - first
+    rows = [
+        (1 - shares[1]) * picture[first[0] + k, first[1]]
+        + shares[1] * picture[first[0] + k, first[1] + 1]
+        for k in range(2)
+    ]
+    return np.rint((1 - shares[0]) * rows[0] + shares[0] * rows[1]).astype(np.uint8)
+
+
 @pytest.mark.parametrize(("two", "interior"), KINDS)
-def test_the_cost_is_satd_plus_bits(two, interior):
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_picture_that_turns(apart, two, interior):
+    """Leaves are affine, and their cells have the vectors that a decoder derives."""
+    picture = smooth_noise((128, 128), 2)
+    # The references of an interior canvas lie on both sides of it.
+    other = (-0.1, 1 / 1.05) if interior else (0.1, 1.05)
+    references = [rotated(picture, 0.1, 1.05), rotated(picture, *other)]
+    limits = LIMITS | {"apart": apart, "affine_rounds": 4}
+    made = make_scene(picture, references, two=two, interior=interior, **limits)
+    s = made.search._replace(cells=no_cells(128, 128))
+    for row in range(2):
+        search_inter_blocks(row_of(s, row), row, 0, 2)
+    leaves, cells = leaves_of(s), s.cells
+    direction, vectors = np.zeros_like(cells.direction), np.zeros_like(cells.vectors)
+    motion_of_leaves(leaves, 3 if interior else 1, s.projected, direction, vectors)
+    np.testing.assert_array_equal(direction, cells.direction)
+    np.testing.assert_array_equal(vectors, cells.vectors)
+    affine = leaves[leaves[:, AFFINE] == 1]
+    assert (affine[:, WIDTH] * affine[:, HEIGHT]).sum() > 128 * 128 / 8
+    assert set(affine[:, MERGE]) == {0, 1}
+
+
+@pytest.mark.parametrize("affine_rounds", [0, 4])
+@pytest.mark.parametrize(("two", "interior"), KINDS)
+def test_the_cost_is_satd_plus_bits(two, interior, affine_rounds):
     """Without trials, the cost of a canvas is exact but for the flag of intra leaves."""
     height, width = 72, 104
     scene = canvas_scene(height, width, two, interior, False)
-    s = scene.search
+    s = scene.search._replace(limits=scene.search.limits._replace(affine_rounds=affine_rounds))
     cost = sum(
         _walk_root(row_of(s, y // 64), 3, y, x, height, width)
         for y in range(0, height, 64)
@@ -103,12 +149,20 @@ def test_the_cost_is_satd_plus_bits(two, interior):
     bits += prices.intra[0, 0] * (leaves[:, WIDTH : HEIGHT + 1].max(1) == 64).sum()
     bits += recount.split_bits(prices, leaves, width, height, 2 if interior else 1)
     satd = 0
-    assert (leaves[:, WIDTH] != leaves[:, HEIGHT]).any()
-    for x, y, w, h in leaves[:, [X, Y, WIDTH, HEIGHT]].tolist():
+    assert (leaves[:, WIDTH] != leaves[:, HEIGHT]).any() or affine_rounds
+    assert affine_rounds or not leaves[:, AFFINE].any()
+    for x, y, w, h, affine in leaves[:, [X, Y, WIDTH, HEIGHT, AFFINE]].tolist():
         direction = s.cells.direction[y >> 3, x >> 3]
-        satd += scene.satd(direction, s.cells.vectors[:, y >> 3, x >> 3], y, x, w, h)
+        tall, wide = (8, 8) if affine else (h, w)
+        for top in range(y, y + h, tall):
+            for left in range(x, x + w, wide):
+                vectors = s.cells.vectors[:, top >> 3, left >> 3]
+                satd += scene.satd(direction, vectors, top, left, tall=tall, wide=wide)
     step = 2 ** ((24 - 4) / 6)
-    assert cost == pytest.approx(satd + SATD_WEIGHT * step * bits, rel=1e-5)
+    # SATD of two cells of an affine leaf at once is rounded once.
+    rounded = int((leaves[:, AFFINE] * leaves[:, WIDTH] * leaves[:, HEIGHT]).sum()) / 128
+    expected = satd + SATD_WEIGHT * step * bits
+    assert cost == pytest.approx(expected, rel=1e-5, abs=rounded + 1e-5 * expected)
 
 
 def striped_scene(size, turned, **limits):

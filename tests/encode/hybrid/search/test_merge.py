@@ -25,6 +25,8 @@ def slow_merges(scene, b):
     bits, found = scene.search.bits, []
     entries, count = listed(scene, b)
     flags = bits.merge[b.level, merged_near(scene, b), 1] + bits.intra[0, 0]
+    if min(b.wide, b.tall) > 8:
+        flags += bits.affine[1, b.level, 0, 0]
     # Entries after the first one that fills up the list are the same, and take more bits.
     for k, (direction, vectors) in enumerate(entries[: count + 1]):
         distance = scene.satd(direction, vectors, b.y, b.x, b.wide, b.tall)

@@ -91,7 +91,8 @@ def test_load_prediction(scene, direction, y, x, wide, tall):
     set_choice(choice, direction, *vectors.ravel())
     residual = scene.search.workspace.transform.residual
     residual[:] = 1000
-    load_prediction(scene.search, choice, y, x, wide, tall)
+    b = block_of(scene, y, x, wide, tall)
+    load_prediction(scene.search, b, choice, y, x, wide, tall)
     expected = scene.residual(direction, vectors, y, x, wide, tall)
     np.testing.assert_array_equal(residual[:tall, :wide], expected)
     assert (residual[tall:] == 1000).all()

@@ -47,13 +47,13 @@ def test_differences(w, h, kind):
     rng = np.random.default_rng(h)
     current, first, second = rng.integers(0, np.iinfo(kind).max + 1, (3, 40, 48)).astype(kind)
     out = np.full((32, 32), 0.5, np.float32)
-    subtract(current, 2 * 48 + 3, 48, first, 5, 48, w, h, out)
+    subtract(current, 2 * 48 + 3, 48, first, 5, 48, w, h, out, 0)
     expected = np.full((32, 32), 0.5)
     wanted = current[2 : 2 + h, 3 : 3 + w].astype(float)
     expected[:h, :w] = wanted - first[:h, 5 : 5 + w]
     np.testing.assert_array_equal(out, expected)
     if w > 4:
-        subtract_mean(current, 2 * 48 + 3, 48, first, 5, second, 48, 48, w, h, out)
+        subtract_mean(current, 2 * 48 + 3, 48, first, 5, second, 48, 48, w, h, out, 0)
         both = first[:h, 5 : 5 + w].astype(int) + second[1 : 1 + h, :w]
         expected[:h, :w] = wanted - ((both + 1) >> 1)
         np.testing.assert_array_equal(out, expected)

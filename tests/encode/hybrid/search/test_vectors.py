@@ -32,6 +32,8 @@ def own_bits(scene, b, direction, vectors):
     """Of a block with coded vectors (list, y and x)."""
     bits = scene.search.bits
     total = float(bits.merge[b.level, merged_near(scene, b), 0]) + float(bits.intra[0, 0])
+    if min(b.wide, b.tall) > 8:
+        total += float(bits.affine[0, b.level, 0, 0])
     if scene.search.two:
         total += float(bits.both[b.level, int(direction == 3)])
         if direction != 3:
