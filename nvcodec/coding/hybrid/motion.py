@@ -274,11 +274,11 @@ def intra_leaf(
 
 
 @part
-def merge_index(wanted: int, inter: int) -> int:
-    """The entry of the merge list."""
+def list_index(wanted: int, first: int, last: int) -> int:
+    """The entry 0..last of a list, by contexts from `first` on."""
     index = 0
-    while index < 4:
-        more = bit(INDEX_MORE + 4 * inter + index, 1 if wanted > index else 0)
+    while index < last:
+        more = bit(first + index, 1 if wanted > index else 0)
         if more == 0:
             break
         index += 1
@@ -306,18 +306,6 @@ def vectors(leaves: np.ndarray, row: int, line: np.ndarray, size: int, kind: int
             zero = VZERO + 2 * (kind - 1) + axis
             more = VMORE + 26 * (kind - 1) + 13 * axis
             line[VY0 + k] = exponential(leaves[row, VY0 + k], zero, more, 13)
-
-
-@part
-def affine_index(wanted: int, inter: int) -> int:
-    """The entry of the affine list."""
-    index = 0
-    while index < 3:
-        more = bit(AFFINE_INDEX + 3 * inter + index, 1 if wanted > index else 0)
-        if more == 0:
-            break
-        index += 1
-    return index
 
 
 @part
@@ -497,9 +485,9 @@ def motion_blocks(
                     )
                     line[AFFINE] = affine
                 if merge != 0 and line[AFFINE] != 0:
-                    line[INDEX] = affine_index(leaves[row, INDEX], inter)
+                    line[INDEX] = list_index(leaves[row, INDEX], AFFINE_INDEX + 3 * inter, 3)
                 if merge != 0 and line[AFFINE] == 0:
-                    line[INDEX] = merge_index(leaves[row, INDEX], inter)
+                    line[INDEX] = list_index(leaves[row, INDEX], INDEX_MORE + 4 * inter, 4)
                 if merge == 0:
                     vectors(leaves, row, line, size, kind, two)
                     if line[AFFINE] != 0:

@@ -9,7 +9,7 @@ from llvmlite import ir
 
 from nvcodec.compiled import Integer, Real, kernel
 from nvcodec.encode.hybrid.search.block import NEVER, Block, bit_length
-from nvcodec.encode.hybrid.search.merge import affine_beside, merged_beside
+from nvcodec.encode.hybrid.search.merge import marked_beside
 from nvcodec.encode.hybrid.search.phases import MARGIN
 from nvcodec.encode.hybrid.search.prediction import (
     AFFINE_MERGE,
@@ -74,8 +74,8 @@ def offer_affine_merges(s: InterSearch, b: Block) -> None:
         c.affine_entries,
     )
     c.inherited[0] = inherited
-    flags = s.bits.merge[b.level, merged_beside(cells.merged, b), 1] + s.bits.intra[0, 0]
-    flags += s.bits.affine[1, b.level, affine_beside(cells.affine, b), 1]
+    flags = s.bits.merge[b.level, marked_beside(cells.merged, b), 1] + s.bits.intra[0, 0]
+    flags += s.bits.affine[1, b.level, marked_beside(cells.affine, b), 1]
     choice = c.affine[0]
     for k in range(count):
         entry = c.affine_entries[k]
@@ -380,9 +380,9 @@ def _settle(s: InterSearch, b: Block, choice: np.ndarray) -> bool:
 @kernel
 def _own_bits(s: InterSearch, b: Block, choice: np.ndarray) -> Real:
     """All bits of an affine choice that is not merged."""
-    beside = merged_beside(s.cells.merged, b)
+    beside = marked_beside(s.cells.merged, b)
     bits = s.bits.merge[b.level, beside, 0] + s.bits.intra[0, 0]
-    bits += s.bits.affine[0, b.level, affine_beside(s.cells.affine, b), 1]
+    bits += s.bits.affine[0, b.level, marked_beside(s.cells.affine, b), 1]
     used = choice[LISTS]
     if s.two:
         if used == 3:

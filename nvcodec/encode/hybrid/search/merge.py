@@ -25,22 +25,20 @@ from nvcodec.model.hybrid.canvas.motion import ENTRIES, merge_list
 
 
 @kernel
-def merged_beside(merged: np.ndarray, b: Block) -> Integer:
-    """How many of the leaves left of and above a block are merged: d of `merge` (spec 7.4)."""
+def marked_beside(marks: np.ndarray, b: Block) -> Integer:
+    """The sum of the marks of the cells left of and above a block.
+
+    With marks of merged leaves it is d of `merge`, with those of affine ones b of `affine` (spec
+    7.4).
+    """
     row = b.y >> 3
     column = b.x >> 3
     beside = 0
     if column > 0:
-        beside += merged[row, column - 1]
+        beside += marks[row, column - 1]
     if row > 0:
-        beside += merged[row - 1, column]
+        beside += marks[row - 1, column]
     return beside
-
-
-@kernel
-def affine_beside(affine: np.ndarray, b: Block) -> Integer:
-    """How many of the leaves left of and above a block are affine."""
-    return merged_beside(affine, b)
 
 
 @kernel
@@ -75,11 +73,11 @@ def offer_merges(s: InterSearch, b: Block) -> None:
         b.tall >> 3,
         c.merges,
     )
-    beside = merged_beside(cells.merged, b)
+    beside = marked_beside(cells.merged, b)
     # The intra flag is priced as beside no intra leaf, for all tools; leaves of 64 have none.
     flags = s.bits.merge[b.level, beside, 1] + s.bits.intra[0, 0]
     if min(b.wide, b.tall) > 8:
-        flags += s.bits.affine[1, b.level, affine_beside(s.cells.affine, b), 0]
+        flags += s.bits.affine[1, b.level, marked_beside(s.cells.affine, b), 0]
     c.of_both[0] = -1
     c.of_both[1] = ANY
     best = 0

@@ -30,7 +30,7 @@ from nvcodec.encode.hybrid.search.residual import subtract, subtract_mean
 from nvcodec.encode.hybrid.search.workspace import Workspace
 from nvcodec.model.hybrid.canvas.inter import BLOCK, pack_motion, predict_block, store_rows
 from nvcodec.model.hybrid.canvas.intra import MOST
-from nvcodec.model.hybrid.canvas.motion import AFFINE_ENTRY, ENTRIES, change
+from nvcodec.model.hybrid.canvas.motion import AFFINE_ENTRY, ENTRIES, moved
 from nvcodec.model.hybrid.canvas.plane import CELL, ROOT
 from nvcodec.model.hybrid.canvas.projection import CANDIDATE, Projection
 from nvcodec.picture import Plane
@@ -339,10 +339,9 @@ def vector_at(
         return choice[VECTORS + 2 * r], choice[VECTORS + 2 * r + 1]
     sign = -1 if r == 1 and s.interior else 1
     dy, dx = y - b.y + 4 - (b.tall >> 1), x - b.x + 4 - (b.wide >> 1)
-    more_y = sign * change(choice[SLOPES], choice[SLOPES + 1], dy, dx)
-    more_x = sign * change(choice[SLOPES + 2], choice[SLOPES + 3], dy, dx)
-    vy, vx = choice[VECTORS + 2 * r] + more_y, choice[VECTORS + 2 * r + 1] + more_x
-    return min(8191, max(-8192, vy)), min(8191, max(-8192, vx))
+    vy, vx = choice[VECTORS + 2 * r], choice[VECTORS + 2 * r + 1]
+    vy = moved(vy, choice[SLOPES], choice[SLOPES + 1], dy, dx, sign)
+    return vy, moved(vx, choice[SLOPES + 2], choice[SLOPES + 3], dy, dx, sign)
 
 
 @kernel
@@ -357,23 +356,29 @@ def _cell_place(
 
 
 @kernel
-def _load_cell(
-    s: InterSearch, b: Block, choice: np.ndarray, y: Integer, x: Integer, to: Integer
+def _load(
+    s: InterSearch,
+    direction: Integer,
+    first: Integer,
+    second: Integer,
+    y: Integer,
+    x: Integer,
+    wide: Integer,
+    tall: Integer,
+    to: Integer,
 ) -> None:
-    """`load_prediction` of one cell, to element `to`."""
+    """Set the residual, from element `to` on, of samples whose predictions begin at two places."""
     stride = s.width + 2 * MARGIN
-    residual = s.workspace.transform.residual
-    first = _cell_place(s, b, choice, 0, y, x)
-    second = _cell_place(s, b, choice, 1, y, x)
-    at = y * s.width + x
-    if choice[LISTS] == 3:
+    residual, at = s.workspace.transform.residual, y * s.width + x
+    if direction == 3:
         subtract_mean(
-            s.current, at, s.width, s.phases0, first, s.phases1, second, stride, 8, 8, residual, to
-        )
-    elif choice[LISTS] == 1:
-        subtract(s.current, at, s.width, s.phases0, first, stride, 8, 8, residual, to)
+            s.current, at, s.width, s.phases0, first, s.phases1, second, stride, wide, tall,
+            residual, to,
+        )  # fmt: skip
+    elif direction == 1:
+        subtract(s.current, at, s.width, s.phases0, first, stride, wide, tall, residual, to)
     else:
-        subtract(s.current, at, s.width, s.phases1, second, stride, 8, 8, residual, to)
+        subtract(s.current, at, s.width, s.phases1, second, stride, wide, tall, residual, to)
 
 
 @kernel
@@ -414,32 +419,19 @@ def load_prediction(
     tall: Integer,
 ) -> None:
     """Set workspace.transform.residual to source luma minus its prediction by a choice."""
-    if choice[IS_AFFINE]:
-        for i in range(y, y + tall, 8):
-            for j in range(x, x + wide, 8):
-                _load_cell(s, b, choice, i, j, (i - y) * MOST + j - x)
-        return
-    stride = s.width + 2 * MARGIN
-    residual = s.workspace.transform.residual
     direction = choice[LISTS]
-    v0y, v0x, v1y, v1x = (
-        choice[VECTORS],
-        choice[VECTORS + 1],
-        choice[VECTORS + 2],
-        choice[VECTORS + 3],
-    )
+    if choice[IS_AFFINE]:
+        for i in range(y, y + tall, CELL):
+            for j in range(x, x + wide, CELL):
+                first = _cell_place(s, b, choice, 0, i, j)
+                second = _cell_place(s, b, choice, 1, i, j)
+                _load(s, direction, first, second, i, j, CELL, CELL, (i - y) * MOST + j - x)
+        return
+    v0y, v0x = choice[VECTORS], choice[VECTORS + 1]
+    v1y, v1x = choice[VECTORS + 2], choice[VECTORS + 3]
     first = place_of(s, v0y, v0x, y, x, wide, tall) if direction & 1 else 0
     second = place_of(s, v1y, v1x, y, x, wide, tall) if direction & 2 else 0
-    at = y * s.width + x
-    if direction == 3:
-        subtract_mean(
-            s.current, at, s.width, s.phases0, first, s.phases1, second, stride, wide, tall,
-            residual, 0,
-        )  # fmt: skip
-    elif direction == 1:
-        subtract(s.current, at, s.width, s.phases0, first, stride, wide, tall, residual, 0)
-    else:
-        subtract(s.current, at, s.width, s.phases1, second, stride, wide, tall, residual, 0)
+    _load(s, direction, first, second, y, x, wide, tall, 0)
 
 
 @kernel

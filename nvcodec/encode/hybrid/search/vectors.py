@@ -7,7 +7,7 @@ import numpy as np
 from nvcodec.compiled import Integer, Real, kernel
 from nvcodec.encode.distances import ANY, sad, satd
 from nvcodec.encode.hybrid.search.block import NEVER, Block
-from nvcodec.encode.hybrid.search.merge import affine_beside, merged_beside
+from nvcodec.encode.hybrid.search.merge import marked_beside
 from nvcodec.encode.hybrid.search.phases import MARGIN
 from nvcodec.encode.hybrid.search.prediction import (
     DIFFERENCES,
@@ -51,10 +51,10 @@ def step_of(c: Candidates, k: Integer, directions: Integer) -> tuple[Integer, In
 @kernel
 def own_bits(s: InterSearch, b: Block) -> Real:
     """Bits of the flags that say that a block is neither intra nor merged."""
-    beside = merged_beside(s.cells.merged, b)
+    beside = marked_beside(s.cells.merged, b)
     bits = s.bits.merge[b.level, beside, 0] + s.bits.intra[0, 0]
     if min(b.wide, b.tall) > 8:
-        bits += s.bits.affine[0, b.level, affine_beside(s.cells.affine, b), 0]
+        bits += s.bits.affine[0, b.level, marked_beside(s.cells.affine, b), 0]
     return bits
 
 

@@ -167,9 +167,11 @@ def sign_of(default: Integer) -> Integer:
 
 
 @kernel
-def change(by_y: Integer, by_x: Integer, dy: Integer, dx: Integer) -> Integer:
-    """How much a component changes over (dy, dx) luma samples, by its gradients."""
-    return (by_y * dy + by_x * dx + 32) >> 6
+def moved(
+    v: Integer, by_y: Integer, by_x: Integer, dy: Integer, dx: Integer, sign: Integer
+) -> Integer:
+    """A component of a vector (dy, dx) luma samples away, by its gradients times `sign`."""
+    return _clip(v + sign * ((by_y * dy + by_x * dx + 32) >> 6))
 
 
 @kernel
@@ -212,9 +214,9 @@ def _set_entry(
     """
     entry[0] = direction
     for axis in range(2):
-        more = change(entry[5 + 2 * axis], entry[6 + 2 * axis], dy, dx)
-        entry[1 + axis] = _clip(first[axis] + more)
-        entry[3 + axis] = _clip(second[axis] + sign * more)
+        by_y, by_x = entry[5 + 2 * axis], entry[6 + 2 * axis]
+        entry[1 + axis] = moved(first[axis], by_y, by_x, dy, dx, 1)
+        entry[3 + axis] = moved(second[axis], by_y, by_x, dy, dx, sign)
 
 
 @kernel
@@ -316,9 +318,9 @@ def set_cells(
             available[i, j] = entry[0] != 0
             dy, dx = 8 * (i - y) + 4 - 4 * tall, 8 * (j - x) + 4 - 4 * wide
             for axis in range(2):
-                more = change(entry[5 + 2 * axis], entry[6 + 2 * axis], dy, dx)
-                vectors[0, i, j, axis] = _clip(entry[1 + axis] + more)
-                vectors[1, i, j, axis] = _clip(entry[3 + axis] + sign * more)
+                by_y, by_x = entry[5 + 2 * axis], entry[6 + 2 * axis]
+                vectors[0, i, j, axis] = moved(entry[1 + axis], by_y, by_x, dy, dx, 1)
+                vectors[1, i, j, axis] = moved(entry[3 + axis], by_y, by_x, dy, dx, sign)
             for k in range(4):
                 gradients[i, j, k] = entry[5 + k]
 

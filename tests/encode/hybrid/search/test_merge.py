@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nvcodec.encode.hybrid.search.block import NEVER
-from nvcodec.encode.hybrid.search.merge import merged_beside, offer_merges
+from nvcodec.encode.hybrid.search.merge import marked_beside, offer_merges
 from nvcodec.encode.hybrid.search.prediction import (
     BEST_MERGE,
     DIFFERENCES,
@@ -46,7 +46,7 @@ def test_the_two_best_entries(interior, seed):
         for y in range(0, HEIGHT, h)[:4]:
             for x in range(0, WIDTH, w)[:6]:
                 b = block_of(scene, y, x, w, h)
-                assert merged_beside(s.cells.merged, b) == merged_near(scene, b)
+                assert marked_beside(s.cells.merged, b) == merged_near(scene, b)
                 clear(c)
                 offer_merges(s, b)
                 slow, entries = slow_merges(scene, b)
