@@ -36,7 +36,12 @@ from nvcodec.encode.hybrid.analysis.quantisers import (
     quantiser_maps,
 )
 from nvcodec.encode.hybrid.analysis.second_reference import choose_second
-from nvcodec.encode.hybrid.analysis.temporal_filter import REACH, filtered, trust_in_others
+from nvcodec.encode.hybrid.analysis.temporal_filter import (
+    REACH,
+    filtered,
+    tolerances,
+    trust_in_others,
+)
 from nvcodec.encode.hybrid.canvas import (
     CanvasSettings,
     CodedCanvas,
@@ -391,7 +396,7 @@ class HybridCoder:
         # Squares of a screen that occur again are equal, and stay so.
         if source.repeats:
             return source
-        (q,) = for_depth([maps[number]], self._format.bit_depth)
+        (q,) = for_depth([tolerances(maps[number], crf)], self._format.bit_depth)
         trust = trust_in_others(maps[number], crf)
         return filtered(source, others[:before], others[before:], q, trust, self._format)
 

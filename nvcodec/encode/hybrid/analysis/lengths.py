@@ -50,6 +50,9 @@ async def group_lengths(tasks: Tasks, stretch: Stretch, frames: int) -> list[tup
 
 
 def _chain_gain(analysis: GroupAnalysis) -> float:
-    """Log2 of intra over inter SATD of the chain canvas, mean over its blocks."""
+    """Log2 of intra SATD over that of the best prediction of the chain canvas, mean over its
+    blocks.
+    """
     chain = analysis.inheritance[0]
-    return float(np.log2((chain.intra + _FLOOR) / (chain.inter + _FLOOR)).mean())
+    best = np.minimum(chain.inter, chain.intra)
+    return float(np.log2((chain.intra + _FLOOR) / (best + _FLOOR)).mean())

@@ -1,9 +1,7 @@
-"""What later canvases inherit from each block: where finer quantiser steps pay for themselves.
+"""How the pictures of a group depend on each other, before any of them is coded.
 
-This is the MB-tree of other encoders, or their temporal dependency model. Takes luma at half size
-and the references between canvases. Gives the weight of the error of each 32 x 32 block: 1 if
-nothing is predicted from it. A block passes to its references the part of its information that
-prediction saves.
+Takes luma at half size and the references between canvases. Gives how well each block is predicted
+from inside its picture and from its references, and from where in them.
 """
 
 from __future__ import annotations
@@ -44,9 +42,10 @@ class Inheritance(NamedTuple):
 
     Attributes:
         intra: SATD of the best intra prediction.
-        inter: SATD of the best prediction, inter or intra.
+        inter: SATD of the best inter prediction, or of intra prediction without references.
         vectors: (reference, rows, columns, y and x), in half-size samples.
-        used: u8 (rows, columns), bit 0 for reference 0 and bit 1 for reference 1; 0 for intra.
+        used: u8 (rows, columns), the references of the best inter prediction: bit 0 for reference 0
+            and bit 1 for reference 1; 0 without references.
 
     """
 
@@ -131,12 +130,11 @@ def _inter_costs(
     rows: Integer,
     columns: Integer,
     coarse: np.ndarray,
-    intra: np.ndarray,
     inter: np.ndarray,
     vectors: np.ndarray,
     used: np.ndarray,
 ) -> None:
-    """Fill the other fields of Inheritance; `both` says whether there are two references."""
+    """Fill the fields of Inheritance but `intra`; `both` says whether there are two references."""
     references = 2 if both else 1
     places = np.zeros(2, np.int64)
     for r in range(rows):
@@ -167,9 +165,6 @@ def _inter_costs(
                     least = cost
                     used[r, c] = 3
             inter[r, c] = least
-            if least >= intra[r, c]:
-                inter[r, c] = intra[r, c]
-                used[r, c] = 0
 
 
 def inherit(
@@ -197,52 +192,10 @@ def inherit(
         found.inter[:] = found.intra
         return found
     flat = [reference.reshape(-1) for reference in references]
-    _inter_costs(plane, flat[0], flat[-1], len(flat) == 2, stride, rows, columns, coarse, *found)
+    _inter_costs(
+        plane, flat[0], flat[-1], len(flat) == 2, stride, rows, columns, coarse, *found[1:]
+    )
     return found
-
-
-@kernel
-def hand_on(
-    intra: np.ndarray,
-    inter: np.ndarray,
-    vectors: np.ndarray,
-    used: np.ndarray,
-    own: np.ndarray,
-    first: np.ndarray,
-    second: np.ndarray,
-) -> None:
-    """Propagate from the blocks of a canvas to those of its references (MB-tree).
-
-    `own` is what later canvases inherit from the blocks of this canvas. `first` and `second` are
-    the same sums for references 0 and 1, and are added to. All are (rows, columns).
-    """
-    rows, columns = intra.shape
-    for r in range(rows):
-        for c in range(columns):
-            if used[r, c] == 0:
-                continue
-            # A block passes on the part of its information that prediction saves.
-            total = (intra[r, c] + own[r, c]) * (1 - inter[r, c] / (intra[r, c] + 1e-3))
-            if used[r, c] == 3:
-                total *= 0.5
-            for k in range(2):
-                if not used[r, c] >> k & 1:
-                    continue
-                y = 8 * r + vectors[k, r, c, 0]
-                x = 8 * c + vectors[k, r, c, 1]
-                top = y >> 3
-                left = x >> 3
-                fy = y & 7
-                fx = x & 7
-                for i in range(2):
-                    for j in range(2):
-                        yy = min(max(top + i, 0), rows - 1)
-                        xx = min(max(left + j, 0), columns - 1)
-                        share = (fy if i else 8 - fy) * (fx if j else 8 - fx) / 64.0
-                        if k == 0:
-                            first[yy, xx] += total * share
-                        else:
-                            second[yy, xx] += total * share
 
 
 @dataclass(frozen=True, eq=False)
@@ -299,53 +252,3 @@ def analyse(sources: Sequence[Pyramid], before: Pyramid | None) -> GroupAnalysis
     a key group.
     """
     return performed(Stretch(sources, before).group, 0, len(sources))
-
-
-def inherited(groups: Sequence[GroupAnalysis]) -> list[dict[int, Costs]]:
-    """What later canvases inherit from the blocks of each frame, for consecutive groups.
-
-    Gives for each group a dictionary from frame to Costs. Frame -1 of a group is the last one of
-    the group before it.
-    """
-    shape = groups[0].inheritance[0].intra.shape
-    later = np.zeros(shape, np.float32)
-    found = []
-    for group in reversed(groups):
-        frames = len(group.steps)
-        own = {frame: np.zeros(shape, np.float32) for frame in range(-1, frames)}
-        own[frames - 1] += later
-        for step, inheritance in zip(
-            reversed(group.steps), reversed(group.inheritance), strict=True
-        ):
-            if step.a is None:
-                continue
-            first = own[step.a]
-            second = first if step.b is None else own[step.b]
-            hand_on(*inheritance, own[step.frame], first, second)
-        later = own[-1]
-        found.append(own)
-    return found[::-1]
-
-
-def error_weights(window: Sequence[GroupAnalysis]) -> list[Costs]:
-    """Weights, at least 1, of errors in the 32 x 32 blocks of each canvas of `window[0]`.
-
-    Gives float32 (rows, columns) for each canvas in coding order. The rest of the window are the
-    groups that follow; those from the next key group on are ignored.
-    """
-    count = 1
-    while count < len(window) and not window[count].key:
-        count += 1
-    own = inherited(window[:count])[0]
-    weights = []
-    for step, found in zip(window[0].steps, window[0].inheritance, strict=True):
-        handed_on, intra = (_by_map(costs) for costs in (own[step.frame], found.intra))
-        weights.append(1 + handed_on / (intra + 1))
-    return weights
-
-
-def _by_map(costs: Costs) -> Costs:
-    """Sums over blocks of 32 x 32 luma samples, from values of blocks of 16 x 16."""
-    rows, columns = costs.shape
-    padded = np.pad(costs, ((0, rows % 2), (0, columns % 2)))
-    return padded[::2, ::2] + padded[1::2, ::2] + padded[::2, 1::2] + padded[1::2, 1::2]

@@ -1,11 +1,12 @@
 """Crf to quantiser indices (QP) of the blocks of a canvas.
 
 An unreferenced block gets crf + BASE. An error that later canvases inherit weighs more
-(lookahead.error_weights), so the index falls with the logarithm of its weight. The mean over the
-canvas counts in full, the deviation of a block from it only in part. In a key canvas it is the mean
-of the weights, in others that of their logarithms, which is lower: what later canvases inherit from
-the still part of a picture is worth a finer key canvas, but not finer chain canvases, which would
-code that part again (decision 0050).
+(`weights`), so the index falls with the logarithm of its weight. The mean over the canvas counts in
+full, the deviation of a block from it only in part. Active blocks count more in the mean, as the
+index matters little to flat ones. In a key canvas it is the mean of the weights, in others that of
+their logarithms, which is lower: what later canvases inherit from the still part of a picture is
+worth a finer key canvas, but not finer chain canvases, which would code that part again (decisions
+0050 and 0056).
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ import numpy as np
 import numpy.typing as npt
 
 from nvcodec.coding.hybrid.leaves import LAST_Q, last_index
-from nvcodec.encode.hybrid.analysis.lookahead import GroupAnalysis, error_weights
+from nvcodec.encode.hybrid.analysis.lookahead import GroupAnalysis
+from nvcodec.encode.hybrid.analysis.weights import activity, error_weights
 from nvcodec.encode.hybrid.rate.tradeoff import (
     BLOCK_STRENGTH,
     CANVAS_STRENGTH,
-    KEY_BLOCK_STRENGTH,
+    KEY_STRENGTH,
     MOST_BLOCK_OFFSET,
     quantiser_index,
+    quantiser_step,
 )
 
 AHEAD_FRAMES = 32
@@ -38,15 +41,19 @@ def quantiser_maps(crf: float, window: Sequence[GroupAnalysis]) -> list[Quantise
     The rest of the window are the groups that follow, about AHEAD_FRAMES frames.
     """
     maps = []
-    for step, weights in zip(window[0].steps, error_weights(window), strict=True):
+    step = quantiser_step(crf)
+    group = window[0]
+    canvases = zip(group.steps, group.inheritance, error_weights(window, step), strict=True)
+    for canvas, found, weights in canvases:
         logs = np.log2(weights)
-        mean = logs.mean()
-        if step.references:
-            level, strength = mean, BLOCK_STRENGTH
+        active = activity(found, step)
+        mean = np.average(logs, weights=active)
+        if canvas.references:
+            finer = CANVAS_STRENGTH * mean
         else:
-            level, strength = np.log2(weights.mean()), KEY_BLOCK_STRENGTH
-        block = np.clip(strength * (logs - mean), -MOST_BLOCK_OFFSET, MOST_BLOCK_OFFSET)
-        index = quantiser_index(crf, CANVAS_STRENGTH * level + block)
+            finer = KEY_STRENGTH * np.log2(np.average(weights, weights=active))
+        block = np.clip(BLOCK_STRENGTH * (logs - mean), -MOST_BLOCK_OFFSET, MOST_BLOCK_OFFSET)
+        index = quantiser_index(crf, finer + block)
         maps.append(np.clip(np.floor(index + 0.5), 0, LAST_Q).astype(np.uint8))
     return maps
 

@@ -8,7 +8,7 @@ Takes pictures and the quantiser map of the canvas; gives the picture to code. D
 measured against the source. A picture beside counts
 
 * more, the more of a block's errors is inherited, which the map tells (quantisers);
-* less, the more it differs, as a whole block and in a sample, against the quantiser's step: what
+* less, the more it differs, as a whole block and in a sample, against quantiser steps: what
   differs by more will be coded anyway.
 """
 
@@ -21,7 +21,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from nvcodec.coding.hybrid.leaves import HEIGHT, LEAF_COLUMNS, WIDTH, Table, X, Y
+from nvcodec.coding.hybrid.leaves import HEIGHT, LAST_Q, LEAF_COLUMNS, WIDTH, Table, X, Y
 from nvcodec.compiled import Integer, Real, allocating, kernel
 from nvcodec.encode.distances import ANY, sad
 from nvcodec.encode.hybrid.analysis.pyramid import LOOKAHEAD_MARGIN, Pyramid
@@ -44,8 +44,8 @@ _LEAST_TRUST = 0.4
 
 _BLOCK_SCALE = 0.12
 _SAMPLE_SCALE = 0.25
-"""Mean squared difference of a block, and squared difference of a sample, in squared quantiser
-steps, that divide a weight by about e."""
+"""Mean squared difference of a block, and squared difference of a sample, in squared steps of
+`tolerances`, that divide a weight by about e."""
 
 _BLOCK = 16
 """Luma samples across a block that has one vector."""
@@ -314,6 +314,17 @@ def trust_in_others(q: QuantiserMap, crf: float) -> npt.NDArray[np.float32]:
     return trust
 
 
+def tolerances(q: QuantiserMap, crf: float) -> QuantiserMap:
+    """The quantiser indices of the steps that differences of pictures are measured against.
+
+    They are halfway between those of the canvas and that of an unreferenced block: what is coded
+    here is coded for canvases with coarser steps too. `q` is a map for samples of 8 bits.
+    """
+    coarser = np.maximum(quantiser_index(crf) - q.astype(np.float32), 0)
+    found: QuantiserMap = np.clip(np.floor(q + 0.5 * coarser + 0.5), 0, LAST_Q).astype(np.uint8)
+    return found
+
+
 def filtered(
     source: Pyramid,
     before: Sequence[Pyramid],
@@ -324,8 +335,8 @@ def filtered(
 ) -> Pyramid:
     """The picture to code in place of `source`, with the same smaller luma.
 
-    `before` and `after` are up to REACH pictures each, the nearest first. `q` is the map of the
-    canvas in indices of the sample format, `trust` its `trust_in_others`.
+    `before` and `after` are up to REACH pictures each, the nearest first. `q` are the `tolerances`
+    of the canvas in indices of the sample format, `trust` is its `trust_in_others`.
     """
     others = [(k, other) for side in (before, after) for k, other in enumerate(side[:REACH])]
     if not others or trust.mean() < _LEAST_TRUST:

@@ -24,16 +24,15 @@ BASE = 11.0
 """Quantiser index minus crf, for an unreferenced block. The PSNR is then about that of x264 at the
 same crf."""
 
-CANVAS_STRENGTH = 3.3
+CANVAS_STRENGTH = 3.0
 """Each doubling of a canvas's mean error weight lowers its quantiser indices by this much. 3 is
-right for errors that later canvases inherit in full; a little more measured better (decision
-0043)."""
+right for errors that later canvases inherit in full."""
 
-BLOCK_STRENGTH = 1.5
+KEY_STRENGTH = 3.3
+"""The same for key canvases; it measured better (decision 0056)."""
+
+BLOCK_STRENGTH = 1.0
 """The same for a block relative to its canvas; estimated less reliably, hence smaller."""
-
-KEY_BLOCK_STRENGTH = 1.0
-"""The same for blocks of a key canvas."""
 
 MOST_BLOCK_OFFSET = 12.0
 """Largest offset of a block's index from its canvas's mean. It keeps neighbouring blocks within a
@@ -51,9 +50,14 @@ def quantiser_index(crf: float, finer: Real = 0.0) -> Real:
     return crf + BASE - finer
 
 
+def quantiser_step(crf: float) -> float:
+    """The quantiser step (spec 8.6) of an unreferenced block, in samples of 8 bits."""
+    return float(2.0 ** ((quantiser_index(crf) - 4) / 6))
+
+
 def network_multiplier(crf: float, bit_depth: int = 8) -> float:
     """Lambda of the network substream: the squared error in samples that a bit is worth."""
-    return float(NETWORK_WEIGHT * 2.0 ** ((quantiser_index(crf) - 4) / 3 + 2 * (bit_depth - 8)))
+    return NETWORK_WEIGHT * (quantiser_step(crf) * float(2 ** (bit_depth - 8))) ** 2
 
 
 def most_bits_per_sample(crf: float) -> float:

@@ -1,9 +1,9 @@
-"""Dependence of blocks on their references and inheritance, against block-by-block Python."""
+"""Dependence of blocks on their references, against block-by-block Python."""
 
 import numpy as np
 import pytest
 
-from nvcodec.encode.hybrid.analysis.lookahead import hand_on, inherit
+from nvcodec.encode.hybrid.analysis.lookahead import inherit
 from nvcodec.encode.hybrid.analysis.pyramid import LOOKAHEAD_MARGIN as MARGIN
 from nvcodec.encode.hybrid.analysis.pyramid import block_sums, half_luma
 from tests.encode.hybrid.pictures import smooth_noise
@@ -54,7 +54,7 @@ def slow_inherit(half, references, coarse):
             predicted.append((3, (predicted[0][1] + predicted[1][1] + 1) >> 1))
         costs = [(hadamard_sum(block(half, y, x) - p), number) for number, p in predicted]
         least, number = min(costs, key=lambda entry: entry[0], default=(intra[r, c], 0))
-        inter[r, c], used[r, c] = min(least, intra[r, c]), number if least < intra[r, c] else 0
+        inter[r, c], used[r, c] = least, number
     return intra, inter, vectors, used
 
 
@@ -77,43 +77,4 @@ def test_inherit(references, kernel_bench):
         unit="half sample",
     )
     used = inherit(half, found, coarse).used
-    assert len(np.unique(used)) == (1, 2, 4)[references]
-
-
-def slow_hand_on(intra, inter, vectors, used, own, first, second):
-    rows, columns = intra.shape
-    for r, c in np.argwhere(used).tolist():
-        total = (float(intra[r, c]) + own[r, c]) * (1 - inter[r, c] / (float(intra[r, c]) + 1e-3))
-        targets = [k for k in range(2) if used[r, c] >> k & 1]
-        for k in targets:
-            y, x = (8 * n + int(v) for n, v in zip((r, c), vectors[k, r, c], strict=True))
-            for i in range(2):
-                for j in range(2):
-                    share = (y % 8 if i else 8 - y % 8) * (x % 8 if j else 8 - x % 8) / 64
-                    yy = min(max((y >> 3) + i, 0), rows - 1)
-                    xx = min(max((x >> 3) + j, 0), columns - 1)
-                    (first, second)[k][yy, xx] += total * share / len(targets)
-
-
-def test_hand_on(kernel_bench):
-    rng = np.random.default_rng(0)
-    shape = 34, 60
-    intra = rng.uniform(0, 3000, shape).astype(np.float32)
-    inter = (intra * rng.uniform(0, 1, shape)).astype(np.float32)
-    vectors = rng.integers(-40, 41, (2, *shape, 2), np.int16)
-    used, own = rng.integers(0, 4, shape, np.uint8), rng.uniform(0, 9000, shape)
-    arguments = intra, inter, vectors, used, own.astype(np.float32)
-
-    def run(kernel):
-        out = np.zeros((2, *shape), np.float32)
-        kernel(*arguments, *out)
-        return out
-
-    kernel_bench(
-        "hand_on",
-        intra.size,
-        lambda: run(hand_on),
-        lambda: run(slow_hand_on),
-        unit="block",
-        tolerance=1e-4,
-    )
+    assert len(np.unique(used)) == (1, 1, 3)[references]

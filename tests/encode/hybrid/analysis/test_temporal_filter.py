@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nvcodec.encode.hybrid.analysis.pyramid import Pyramid
-from nvcodec.encode.hybrid.analysis.temporal_filter import filtered, trust_in_others
+from nvcodec.encode.hybrid.analysis.temporal_filter import filtered, tolerances, trust_in_others
 from nvcodec.encode.hybrid.rate.tradeoff import BASE, CANVAS_STRENGTH
 from nvcodec.picture import YUV420P8, SampleFormat
 from tests.encode.hybrid.pictures import smooth_noise
@@ -79,3 +79,8 @@ def test_the_trust_grows_with_the_weight():
     q = 30 + BASE - CANVAS_STRENGTH * np.array([[-1, 0, 1, 2]])
     trust = trust_in_others(q, 30)
     np.testing.assert_allclose(trust, [[0, 0, 0.5**2, 0.75**2]], rtol=1e-5)
+
+
+def test_tolerances_are_halfway_to_an_unreferenced_block():
+    q = (30 + int(BASE) - np.array([[-2, 0, 1, 6, 20]])).astype(np.uint8)
+    assert (tolerances(q, 30) - q.astype(int)).tolist() == [[0, 0, 1, 3, 10]]
