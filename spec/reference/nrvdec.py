@@ -910,20 +910,18 @@ class MotionStream(Substream):
     def component(self, kind: int, axis: int) -> int:
         """Read a component of a vector; kind is Set, 3 for a copy vector."""
         zero, more = (185, 187) if kind == 3 else (74 + 2 * kind, 54 + 26 * kind)
-        if not self.bit(zero + axis):
-            return 0
-        g = 0
-        while g < 13 and self.bit(more + 13 * axis + g):
-            g += 1
-        r = (1 << g) + self.bypass(g)
-        return -r if self.bypass() else r
+        return self.signed(zero + axis, more + 13 * axis, 13)
 
     def gradient(self, inter: int, k: int) -> int:
         """Read the difference of a gradient."""
-        if not self.bit(GZERO + 4 * inter + k):
+        return self.signed(GZERO + 4 * inter + k, GMORE + 8 * inter, 8)
+
+    def signed(self, zero: int, more: int, most: int) -> int:
+        """Read a number: whether it is not 0, its size, the bits after the first, its sign."""
+        if not self.bit(zero):
             return 0
         g = 0
-        while g < 8 and self.bit(GMORE + 8 * inter + g):
+        while g < most and self.bit(more + g):
             g += 1
         r = (1 << g) + self.bypass(g)
         return -r if self.bypass() else r

@@ -4,8 +4,8 @@ In the order of the data; each of these imports only from those before it:
 
 - rate: the bits of syntax under given contexts; every lambda (tradeoff);
 - analysis: the planes of a picture and its smaller luma (pyramid); motion between pictures
-  (coarse); what later canvases inherit from each block (lookahead); where groups end (lengths);
-  crf to quantiser indices (quantisers);
+  (coarse); how pictures depend on each other (lookahead); what later canvases inherit from each
+  block (weights); where groups end (lengths); crf to quantiser indices (quantisers);
 - search: decides the leaves (coding blocks) and units (transform blocks) of one canvas. `partition`
   is the recursive search. `key_canvas`, `inter_canvas` and `transform_tree` use it. Each inter tool
   is a file that offers candidates: merge, vectors, bi. `intra` decides intra leaves;

@@ -53,6 +53,5 @@ def _chain_gain(analysis: GroupAnalysis) -> float:
     """Log2 of intra SATD over that of the best prediction of the chain canvas, mean over its
     blocks.
     """
-    chain = analysis.inheritance[0]
-    best = np.minimum(chain.inter, chain.intra)
-    return float(np.log2((chain.intra + _FLOOR) / (best + _FLOOR)).mean())
+    chain = analysis.dependences[0]
+    return float(np.log2((chain.intra + _FLOOR) / (chain.best + _FLOOR)).mean())

@@ -37,7 +37,7 @@ Costs = npt.NDArray[np.float32]
 """(rows, columns) of 16 x 16 luma blocks: SATD at half size."""
 
 
-class Inheritance(NamedTuple):
+class Dependence(NamedTuple):
     """How the 16 x 16 blocks of a canvas depend on its references.
 
     Attributes:
@@ -53,6 +53,11 @@ class Inheritance(NamedTuple):
     inter: Costs
     vectors: npt.NDArray[np.int16]
     used: npt.NDArray[np.uint8]
+
+    @property
+    def best(self) -> Costs:
+        """SATD of the best prediction, inter or intra."""
+        return np.minimum(self.inter, self.intra)
 
 
 @allocating
@@ -134,7 +139,7 @@ def _inter_costs(
     vectors: np.ndarray,
     used: np.ndarray,
 ) -> None:
-    """Fill the fields of Inheritance but `intra`; `both` says whether there are two references."""
+    """Fill the fields of Dependence but `intra`; `both` says whether there are two references."""
     references = 2 if both else 1
     places = np.zeros(2, np.int64)
     for r in range(rows):
@@ -167,11 +172,11 @@ def _inter_costs(
             inter[r, c] = least
 
 
-def inherit(
+def dependence(
     half: npt.NDArray[np.uint8],
     references: list[npt.NDArray[np.uint8]],
     coarse: npt.NDArray[np.int16],
-) -> Inheritance:
+) -> Dependence:
     """How a picture depends on up to two others; all are planes made by `half_luma`.
 
     `coarse` are the coarse vectors to the others, int16 (references, rows, columns, 2) in quarter
@@ -180,7 +185,7 @@ def inherit(
     rows = (half.shape[0] - 2 * _MARGIN) // _BLOCK
     columns = (half.shape[1] - 2 * _MARGIN) // _BLOCK
     stride = half.shape[1]
-    found = Inheritance(
+    found = Dependence(
         np.zeros((rows, columns), np.float32),
         np.zeros((rows, columns), np.float32),
         np.zeros((2, rows, columns, 2), np.int16),
@@ -206,7 +211,7 @@ class GroupAnalysis:
     """
 
     steps: list[Step]
-    inheritance: list[Inheritance]
+    dependences: list[Dependence]
     coarse: list[npt.NDArray[np.int16]]
 
     @property
@@ -227,7 +232,7 @@ class Stretch:
         self._key = before is None
         if before is not None:
             self._pictures[-1] = before
-        self._found: dict[tuple[int, ...], tuple[Inheritance, npt.NDArray[np.int16]]] = {}
+        self._found: dict[tuple[int, ...], tuple[Dependence, npt.NDArray[np.int16]]] = {}
 
     async def group(self, tasks: Tasks, first: int, frames: int) -> GroupAnalysis:
         """The analysis of `frames` pictures from picture `first` on, taken as one group."""
@@ -244,7 +249,7 @@ class Stretch:
         reach = DRAWN_RANGE if source.drawn else COARSE_RANGE
         coarse = [coarse_motion(source.small, r.small, COARSE_COST, reach) for r in others]
         field = np.stack(coarse) if coarse else np.zeros((0, 0, 0, 2), np.int16)
-        self._found[asked] = inherit(source.half, [r.half for r in others], field), field
+        self._found[asked] = dependence(source.half, [r.half for r in others], field), field
 
 
 def analyse(sources: Sequence[Pyramid], before: Pyramid | None) -> GroupAnalysis:

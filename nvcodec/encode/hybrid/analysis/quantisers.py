@@ -43,7 +43,7 @@ def quantiser_maps(crf: float, window: Sequence[GroupAnalysis]) -> list[Quantise
     maps = []
     step = quantiser_step(crf)
     group = window[0]
-    canvases = zip(group.steps, group.inheritance, error_weights(window, step), strict=True)
+    canvases = zip(group.steps, group.dependences, error_weights(window, step), strict=True)
     for canvas, found, weights in canvases:
         logs = np.log2(weights)
         active = activity(found, step)

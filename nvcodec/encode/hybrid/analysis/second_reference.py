@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nvcodec.encode.hybrid.analysis.coarse import coarse_motion
-from nvcodec.encode.hybrid.analysis.lookahead import COARSE_COST, inherit
+from nvcodec.encode.hybrid.analysis.lookahead import COARSE_COST, dependence
 from nvcodec.encode.hybrid.analysis.pyramid import Pyramid
 from nvcodec.encode.hybrid.tools import Tools
 from nvcodec.model.hybrid.canvas.plane import EARLIER, KEY, SECOND, Canvas
@@ -45,8 +45,8 @@ async def choose_second(
     def tried(frame: int) -> tuple[float, npt.NDArray[np.int16]]:
         far = Pyramid.of(canvases[frame].planes, width, height, last.format)
         field = np.stack([coarse[0], coarse_motion(source.small, far.small, COARSE_COST)])
-        found = inherit(source.half, [near.half, far.half], field)
-        return float(found.inter.sum(dtype=np.float64)), field
+        found = dependence(source.half, [near.half, far.half], field)
+        return float(found.best.sum(dtype=np.float64)), field
 
     both = await together(tasks, [partial(tried, frame) for frame in (EARLIER, KEY)])
     chosen = int(np.argmin([cost for cost, _ in both]))

@@ -308,8 +308,7 @@ def trust_in_others(q: QuantiserMap, crf: float) -> npt.NDArray[np.float32]:
     It is the square of the share of the weight of errors that is other canvases'. `q` is a map for
     samples of 8 bits (`quantiser_maps`).
     """
-    finer = np.maximum(quantiser_index(crf) - q.astype(np.float32), 0)
-    share = 1 - np.exp2(-finer / CANVAS_STRENGTH)
+    share = 1 - np.exp2(-_finer(q, crf) / CANVAS_STRENGTH)
     trust: npt.NDArray[np.float32] = np.square(share, dtype=np.float32)
     return trust
 
@@ -320,9 +319,15 @@ def tolerances(q: QuantiserMap, crf: float) -> QuantiserMap:
     They are halfway between those of the canvas and that of an unreferenced block: what is coded
     here is coded for canvases with coarser steps too. `q` is a map for samples of 8 bits.
     """
-    coarser = np.maximum(quantiser_index(crf) - q.astype(np.float32), 0)
-    found: QuantiserMap = np.clip(np.floor(q + 0.5 * coarser + 0.5), 0, LAST_Q).astype(np.uint8)
+    halfway = q + 0.5 * _finer(q, crf)
+    found: QuantiserMap = np.clip(np.floor(halfway + 0.5), 0, LAST_Q).astype(np.uint8)
     return found
+
+
+def _finer(q: QuantiserMap, crf: float) -> npt.NDArray[np.float32]:
+    """How many indices blocks are finer than an unreferenced one, at least 0."""
+    finer: npt.NDArray[np.float32] = np.maximum(quantiser_index(crf) - q.astype(np.float32), 0)
+    return finer
 
 
 def filtered(

@@ -10,9 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from nvcodec.compiled import kernel
-from nvcodec.encode.hybrid.analysis.lookahead import Costs, GroupAnalysis, Inheritance
+from nvcodec.encode.hybrid.analysis.lookahead import Dependence, GroupAnalysis
+
+Values = npt.NDArray[np.float32]
+"""(rows, columns): one for each block."""
 
 _SAMPLES = 64
 """Samples of a block at half size: SATD over this is the mean of its coefficients."""
@@ -22,17 +26,17 @@ _CODED = 5.0
 spread of coefficients and the loss of detail at half size are in it."""
 
 _EXPONENT = 4
-"""Of inter over intra SATD. A high one lets a block inherit until intra prediction is about as
-good; sources are noisy, so the ratio is rarely near 0 even where nothing moves."""
+"""Exponent of inter over intra SATD. With a high one, a block inherits until intra prediction is
+about as good. Sources are noisy, so the ratio is rarely near 0 even where nothing moves."""
 
 _ACTIVE = 3.0
-"""What the square of the mean coefficient in steps counts, in the estimate of bits of a block."""
+"""Factor of the squared mean coefficient, in steps, in the estimate of a block's bits."""
 
 _LEAST_ACTIVITY = 1e-3
 """So that a canvas has a mean where all its blocks are flat."""
 
 
-def inherited_shares(found: Inheritance, step: float) -> Costs:
+def inherited_shares(found: Dependence, step: float) -> Values:
     """The share of its reference's error that each block is left with, 0 to 1.
 
     What is too small for the quantiser step stays in the error. What is coded replaces it. A block
@@ -40,7 +44,7 @@ def inherited_shares(found: Inheritance, step: float) -> Costs:
     """
     coefficient = found.inter / (_SAMPLES * step)
     worse = np.minimum(found.inter / (found.intra + 1e-3), 1) ** _EXPONENT
-    shares: Costs = ((1 - worse) / (1 + _CODED * coefficient)).astype(np.float32)
+    shares: Values = ((1 - worse) / (1 + _CODED * coefficient)).astype(np.float32)
     return shares
 
 
@@ -87,33 +91,30 @@ def hand_on(
                             second[yy, xx] += total * share
 
 
-def inherited(groups: Sequence[GroupAnalysis], step: float) -> list[dict[int, Costs]]:
-    """What later canvases add to the weight of the 16 x 16 blocks of each frame, for consecutive
-    groups; `step` is the quantiser step of an unreferenced block.
+def inherited(groups: Sequence[GroupAnalysis], step: float) -> dict[int, Values]:
+    """What later canvases add to the weight of the 16 x 16 blocks of each frame of `groups[0]`.
 
-    Gives for each group a dictionary from frame to Costs. Frame -1 of a group is the last one of
-    the group before it.
+    The other groups follow it; `step` is the quantiser step of an unreferenced block. Gives a
+    dictionary from frame to Values. Frame -1 is the last one of the group before.
     """
-    shape = groups[0].inheritance[0].intra.shape
-    later = np.zeros(shape, np.float32)
-    all_groups = []
+    shape = groups[0].dependences[0].intra.shape
+    own: dict[int, Values] = {-1: np.zeros(shape, np.float32)}
     for group in reversed(groups):
         frames = len(group.steps)
+        later = own[-1]
         own = {frame: np.zeros(shape, np.float32) for frame in range(-1, frames)}
         own[frames - 1] += later
-        for canvas, found in zip(reversed(group.steps), reversed(group.inheritance), strict=True):
+        for canvas, found in zip(reversed(group.steps), reversed(group.dependences), strict=True):
             if canvas.a is None:
                 continue
             first = own[canvas.a]
             second = first if canvas.b is None else own[canvas.b]
             shares = inherited_shares(found, step)
             hand_on(shares, found.vectors, found.used, own[canvas.frame], first, second)
-        later = own[-1]
-        all_groups.append(own)
-    return all_groups[::-1]
+    return own
 
 
-def error_weights(window: Sequence[GroupAnalysis], step: float) -> list[Costs]:
+def error_weights(window: Sequence[GroupAnalysis], step: float) -> list[Values]:
     """Weights, at least 1, of errors in the 32 x 32 blocks of each canvas of `window[0]`.
 
     Gives float32 (rows, columns) for each canvas in coding order. The rest of the window are the
@@ -123,22 +124,22 @@ def error_weights(window: Sequence[GroupAnalysis], step: float) -> list[Costs]:
     count = 1
     while count < len(window) and not window[count].key:
         count += 1
-    own = inherited(window[:count], step)[0]
+    own = inherited(window[:count], step)
     blocks = _by_map(np.ones_like(own[0]))
     return [1 + _by_map(own[canvas.frame]) / blocks for canvas in window[0].steps]
 
 
-def activity(found: Inheritance, step: float) -> Costs:
+def activity(found: Dependence, step: float) -> Values:
     """About the bits that each 32 x 32 block of a canvas takes, in any unit: float32 (rows,
     columns), above 0. `step` is the quantiser step of an unreferenced block.
     """
-    coefficient = _by_map(np.minimum(found.inter, found.intra)) / (4 * _SAMPLES * step)
-    bits: Costs = np.log2(1 + _ACTIVE * coefficient**2).astype(np.float32) + _LEAST_ACTIVITY
+    coefficient = _by_map(found.best) / (4 * _SAMPLES * step)
+    bits: Values = np.log2(1 + _ACTIVE * coefficient**2).astype(np.float32) + _LEAST_ACTIVITY
     return bits
 
 
-def _by_map(costs: Costs) -> Costs:
+def _by_map(values: Values) -> Values:
     """Sums over blocks of 32 x 32 luma samples, from values of blocks of 16 x 16."""
-    rows, columns = costs.shape
-    padded = np.pad(costs, ((0, rows % 2), (0, columns % 2)))
+    rows, columns = values.shape
+    padded = np.pad(values, ((0, rows % 2), (0, columns % 2)))
     return padded[::2, ::2] + padded[1::2, ::2] + padded[::2, 1::2] + padded[1::2, 1::2]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nvcodec.encode.hybrid.analysis.lookahead import inherit
+from nvcodec.encode.hybrid.analysis.lookahead import dependence
 from nvcodec.encode.hybrid.analysis.pyramid import LOOKAHEAD_MARGIN as MARGIN
 from nvcodec.encode.hybrid.analysis.pyramid import block_sums, half_luma
 from tests.encode.hybrid.pictures import smooth_noise
@@ -39,7 +39,7 @@ def best_vector(plane, reference, y, x, coarse):
     return min(found, key=lambda entry: entry[0])[1]
 
 
-def slow_inherit(half, references, coarse):
+def slow_dependence(half, references, coarse):
     rows, columns = ((size - 2 * MARGIN) // 8 for size in half.shape)
     intra, inter = np.zeros((2, rows, columns), np.float32)
     vectors, used = np.zeros((2, rows, columns, 2), np.int16), np.zeros((rows, columns), np.uint8)
@@ -59,22 +59,22 @@ def slow_inherit(half, references, coarse):
 
 
 @pytest.mark.parametrize("references", [0, 1, 2])
-def test_inherit(references, kernel_bench):
+def test_dependence(references, kernel_bench):
     rng = np.random.default_rng(references)
     picture = smooth_noise((96, 128), 0)
     others = [np.roll(picture, shift, (0, 1)) for shift in ((6, -10), (-3, 30))][:references]
     for number, other in enumerate(others):
-        # Parts in which the other reference is better, or none.
+        # Parts in which the other reference is better.
         other[32 * number : 32 * number + 40] = rng.integers(0, 256, (40, 128))
     half, *found = (half_luma(block_sums(luma)) for luma in (picture, *others))
     coarse = 16 * rng.integers(-24, 25, (references, 6, 8, 2)).astype(np.int16)
     coarse[:, ::2] = [12, -20]
     kernel_bench(
-        f"inherit from {references}",
+        f"dependence on {references}",
         picture.size // 4,
-        lambda: inherit(half, found, coarse),
-        lambda: slow_inherit(half, found, coarse),
+        lambda: dependence(half, found, coarse),
+        lambda: slow_dependence(half, found, coarse),
         unit="half sample",
     )
-    used = inherit(half, found, coarse).used
+    used = dependence(half, found, coarse).used
     assert len(np.unique(used)) == (1, 1, 3)[references]

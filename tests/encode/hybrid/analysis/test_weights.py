@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nvcodec.encode.hybrid.analysis.lookahead import Inheritance, analyse
+from nvcodec.encode.hybrid.analysis.lookahead import Dependence, analyse
 from nvcodec.encode.hybrid.analysis.weights import (
     activity,
     error_weights,
@@ -52,7 +52,7 @@ def test_hand_on(kernel_bench):
 
 def found_of(intra, inter):
     vectors, used = np.zeros((2, 2, 2, 2), np.int16), np.ones((2, 2), np.uint8)
-    return Inheritance(
+    return Dependence(
         np.full((2, 2), intra, np.float32), np.full((2, 2), inter, np.float32), vectors, used
     )
 
